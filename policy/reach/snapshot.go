@@ -1,0 +1,42 @@
+package reach
+
+import (
+	"net/netip"
+
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// Snapshot is the part of a cluster's state that decides which flows NetworkPolicy lets through.
+// It is never modified by this package.
+type Snapshot struct {
+	Namespaces []*corev1.Namespace
+	Pods       []*corev1.Pod
+	Policies   []*networkingv1.NetworkPolicy
+	// Nodes are needed for their addresses alone: traffic between a pod and its own node is
+	// always allowed.
+	Nodes []*corev1.Node
+}
+
+// Flow is the first packet of a connection, as the destination pod would see it: after the
+// destination of a service was translated to a pod's address and port, and before any source
+// translation.
+type Flow struct {
+	Source      Endpoint
+	Destination Endpoint
+	// Protocol is TCP, UDP or SCTP; empty means TCP, as in NetworkPolicy.
+	Protocol corev1.Protocol
+	// Port is the destination port, 1 to 65535.
+	Port int32
+}
+
+// Endpoint is one end of a flow: a pod by its name, or any address.
+//
+// With only Pod set, the pod's primary address stands for Address. With only Address set, the
+// pod that owns the address is looked up; an address that no running pod owns is outside the
+// cluster or a node.
+type Endpoint struct {
+	Pod     types.NamespacedName
+	Address netip.Addr
+}
