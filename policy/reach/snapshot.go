@@ -33,9 +33,10 @@ type Flow struct {
 
 // Endpoint is one end of a flow: a pod by its name, or any address.
 //
-// With only Pod set, the pod's primary address stands for Address. With only Address set, the
-// pod that owns the address is looked up; an address that no running pod owns is outside the
-// cluster or a node.
+// With only Pod set, the pod's primary address stands for Address, or its first one of a family that
+// the other end has. With only Address set, the pod that owns the address is looked up; an address
+// that no running pod owns is outside the cluster or a node. With both set, Address is which of the
+// pod's addresses the flow uses, and may be any address for a pod that has none yet.
 type Endpoint struct {
 	Pod     types.NamespacedName
 	Address netip.Addr

@@ -1,0 +1,109 @@
+package reach
+
+import (
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+)
+
+// decide says what the policies of subject, one end of the flow, make of it; other is its other end.
+func (e *Evaluator) decide(direction networkingv1.PolicyType, subject, other party, flow Flow) Decision {
+	if subject.pod == nil {
+		return Decision{Verdict: Allow, Reason: fmt.Sprintf("%s is not on the pod network, where policies apply", subject.name)}
+	}
+	to := destination{protocol: orTCP(flow.Protocol), port: flow.Port, pod: other.pod}
+	if direction == networkingv1.PolicyTypeIngress {
+		to.pod = subject.pod
+	}
+
+	d, isolating := e.isolation(direction, subject.pod)
+	node := e.ownNode(subject.pod, other)
+	switch {
+	case isSelf(subject.pod, other, direction == networkingv1.PolicyTypeEgress):
+		return d.because(Allow, "a pod always reaches itself")
+	case node == Allow:
+		return d.because(Allow, fmt.Sprintf("%s is the node of %s, or on its network", other.name, subject.name))
+	case !d.Isolated:
+		return d.because(Allow, fmt.Sprintf("no policy isolates %s of %s", directionWord(direction), subject.name))
+	}
+	d = d.byRules(direction, isolating, subject, other, to)
+	if d.Verdict == Deny && node == Unknown {
+		return d.because(Unknown, fmt.Sprintf("whether %s is the node of %s is not known", other.name, subject.name))
+	}
+	return d
+}
+
+// isolation starts a decision: which policies isolate the pod in this direction.
+func (e *Evaluator) isolation(direction networkingv1.PolicyType, pod *corev1.Pod) (Decision, []*policy) {
+	var d Decision
+	var isolating []*policy
+	for _, p := range e.policies[pod.Namespace] {
+		if !p.selects(pod, direction) {
+			continue
+		}
+		isolating = append(isolating, p)
+		d.Isolated = true
+		d.Policies = append(d.Policies, p.name)
+		d.Problems = append(d.Problems, p.side(direction).problems...)
+	}
+	return d, isolating
+}
+
+// byRules decides about an isolated pod: what any rule of any isolating policy allows is allowed.
+func (d Decision) byRules(
+	direction networkingv1.PolicyType, isolating []*policy, subject, other party, to destination,
+) Decision {
+	traffic := describe(direction, other, to)
+	var maybe *RuleRef
+	for _, p := range isolating {
+		verdict, by := p.allows(direction, other, to)
+		if verdict == Allow {
+			d.AllowedBy = by
+			return d.because(Allow, fmt.Sprintf("%s of %s: %s allows %s", directionWord(direction), subject.name, by, traffic))
+		}
+		if verdict == Unknown && maybe == nil {
+			maybe = by
+		}
+	}
+	if maybe != nil {
+		return d.because(Unknown, fmt.Sprintf("%s of %s: %s allows %s or not, by an address that is not known yet",
+			directionWord(direction), subject.name, maybe, traffic))
+	}
+	return d.because(Deny, fmt.Sprintf("%s of %s is isolated by %s and no rule allows %s",
+		directionWord(direction), subject.name, d.policyList(), traffic))
+}
+
+// because completes a decision.
+func (d Decision) because(verdict Verdict, reason string) Decision {
+	d.Verdict, d.Reason = verdict, reason
+	return d
+}
+
+// policyList names the isolating policies for a sentence, of many only the first few.
+func (d Decision) policyList() string {
+	const most = 3
+	var text string
+	for i, name := range d.Policies {
+		switch {
+		case i == most:
+			return fmt.Sprintf("%s and %d more", text, len(d.Policies)-most)
+		case i > 0:
+			text += ", "
+		}
+		text += name.String()
+	}
+	return text
+}
+
+// describe names the traffic of a direction for a sentence, such as "TCP 80 from shop/web-0".
+func describe(direction networkingv1.PolicyType, other party, to destination) string {
+	preposition := "to"
+	if direction == networkingv1.PolicyTypeIngress {
+		preposition = "from"
+	}
+	if !hasPorts(to.protocol) {
+		return fmt.Sprintf("%s %s %s", to.protocol, preposition, other.name)
+	}
+	return fmt.Sprintf("%s %d %s %s", to.protocol, to.port, preposition, other.name)
+}

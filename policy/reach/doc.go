@@ -1,0 +1,60 @@
+// Package reach says whether NetworkPolicy lets a flow pass, and which policy and rule says so.
+//
+// It is the project's specification of networking.k8s.io/v1 NetworkPolicy: admission, the
+// command line and the packet filter in the kernel are tested against it. So it is written to be
+// read, and it is pure: a [Snapshot] and a [Flow] go in, a [Result] comes out.
+//
+// # Where the rules come from
+//
+// The doc comments of k8s.io/api/networking/v1 (called API below), and the page
+// https://kubernetes.io/docs/concepts/services-networking/network-policies/ (called concept page):
+//
+//   - A flow passes when the egress policies of its source and the ingress policies of its
+//     destination both let it (concept page, "The two sorts of pod isolation").
+//   - A pod is isolated in a direction when a policy of its namespace selects it for that
+//     direction; it may then do what at least one rule of these policies allows. A pod that is not
+//     isolated may do anything (API, NetworkPolicySpec.Ingress and Egress).
+//   - Omitted policyTypes mean Ingress, and Egress when there are egress rules (API,
+//     NetworkPolicySpec.PolicyTypes). Rules of a direction that is not listed are dead.
+//   - A rule asks for its peers and its ports; each list is a union, and an empty or missing list
+//     is everything (API, NetworkPolicyIngressRule and NetworkPolicyEgressRule).
+//   - A peer's podSelector and namespaceSelector must both match; without a namespaceSelector it
+//     means pods of the policy's namespace (API, NetworkPolicyPeer).
+//   - A port without protocol is TCP; without number it is every port of its protocol; with
+//     endPort it is a range (API, NetworkPolicyPort).
+//   - A pod cannot block itself, nor the node it runs on, in either direction (concept page:
+//     "traffic to and from the node where a Pod is running is always allowed, regardless of the IP
+//     address of the Pod or the node"; "A Pod cannot block access to itself").
+//
+// # What upstream leaves open
+//
+// Here the package chooses, once for the whole project:
+//
+//   - An ipBlock matches any address, those of pods included (concept page: "cluster-external
+//     IPs", but whether pods match is left to the plugin).
+//   - A pod on its node's network is the node: no policy isolates it and no selector matches it,
+//     but an ipBlock can match its address. The concept page allows this as "the most common case".
+//   - A pod that has finished (phase Succeeded or Failed) owns no address.
+//   - A named port is looked up on the destination pod, whatever matched it (selector, ipBlock or
+//     an empty list), among its containers and its sidecars (init containers that restart always);
+//     any port with this name and protocol matches. An address that is not a pod's has no names.
+//   - Every namespace carries the label kubernetes.io/metadata.name, as the API server sees to. A
+//     pod whose Namespace object is missing from the snapshot is in a namespace with this label
+//     alone.
+//   - A protocol other than TCP, UDP and SCTP matches no port entry, only rules without ports.
+//
+// # What cannot be read fails closed
+//
+// The API server refuses such objects, but a file or a newer API may hold them. A peer that cannot
+// be read (a bad selector, a bad CIDR in ipBlock or its except, ipBlock together with a selector,
+// nothing set) matches nobody. A port that cannot be read (endPort with a name or without a port,
+// or below the port) matches nothing. A policy whose own podSelector cannot be read isolates every
+// pod of its namespace and allows nothing. [Decision.Problems] names each of them.
+//
+// # Unknown
+//
+// The answer is [Unknown], never a guess, when the snapshot does not hold what decides: an endpoint
+// names a pod that is missing or has finished; two pods claim the address; a pod has no address yet
+// and an ipBlock decides; a pod is on no node yet and its peer is a node. An allowing rule
+// prevails over an unknown one, and a denied direction over the other direction's unknown.
+package reach

@@ -1,0 +1,200 @@
+package reach
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/util/intstr"
+)
+
+// peer is a parsed NetworkPolicyPeer: either selectors or a block of addresses. Its zero value
+// matches nobody.
+type peer struct {
+	// pods is nil for a peer without selectors.
+	pods labels.Selector
+	// namespaces is nil when only the namespace named by namespace is meant.
+	namespaces labels.Selector
+	namespace  string
+
+	// block is invalid for a peer without ipBlock.
+	block  netip.Prefix
+	except []netip.Prefix
+}
+
+// newPeer parses a peer of a policy in the given namespace.
+func newPeer(namespace string, from networkingv1.NetworkPolicyPeer) (peer, error) {
+	hasSelector := from.PodSelector != nil || from.NamespaceSelector != nil
+	switch {
+	case from.IPBlock != nil && hasSelector:
+		return peer{}, errors.New("ipBlock excludes podSelector and namespaceSelector")
+	case from.IPBlock != nil:
+		return newBlockPeer(*from.IPBlock)
+	case hasSelector:
+		return newSelectorPeer(namespace, from)
+	default:
+		return peer{}, errors.New("needs a podSelector, a namespaceSelector or an ipBlock")
+	}
+}
+
+func newSelectorPeer(namespace string, from networkingv1.NetworkPolicyPeer) (peer, error) {
+	p := peer{namespace: namespace, pods: labels.Everything()}
+	var err error
+	if from.PodSelector != nil {
+		if p.pods, err = metav1.LabelSelectorAsSelector(from.PodSelector); err != nil {
+			return peer{}, fmt.Errorf("podSelector: %w", err)
+		}
+	}
+	if from.NamespaceSelector != nil {
+		if p.namespaces, err = metav1.LabelSelectorAsSelector(from.NamespaceSelector); err != nil {
+			return peer{}, fmt.Errorf("namespaceSelector: %w", err)
+		}
+	}
+	return p, nil
+}
+
+func newBlockPeer(block networkingv1.IPBlock) (peer, error) {
+	var p peer
+	var err error
+	if p.block, err = netip.ParsePrefix(block.CIDR); err != nil {
+		return peer{}, fmt.Errorf("ipBlock.cidr: %w", err)
+	}
+	for i, except := range block.Except {
+		prefix, err := netip.ParsePrefix(except)
+		if err != nil {
+			// An exception that cannot be read might hold any address of the block.
+			return peer{}, fmt.Errorf("ipBlock.except[%d]: %w", i, err)
+		}
+		p.except = append(p.except, prefix)
+	}
+	return p, nil
+}
+
+// matches tells whether the peer is the given end of a flow. Selectors match pods alone, and not
+// those on their node's network; a block matches any address, and cannot tell for a pod that has
+// none yet.
+func (p peer) matches(other party) Verdict {
+	switch {
+	case p.block.IsValid() && !other.address.IsValid():
+		return Unknown
+	case p.block.IsValid():
+		return allowIf(p.contains(other.address))
+	case p.pods == nil || other.pod == nil:
+		return Deny
+	default:
+		return allowIf(p.selectsNamespace(other) && p.pods.Matches(labels.Set(other.pod.Labels)))
+	}
+}
+
+func (p peer) contains(address netip.Addr) bool {
+	excepted := slices.ContainsFunc(p.except, func(e netip.Prefix) bool { return e.Contains(address) })
+	return p.block.Contains(address) && !excepted
+}
+
+func (p peer) selectsNamespace(other party) bool {
+	if p.namespaces == nil {
+		return p.namespace == other.pod.Namespace
+	}
+	return p.namespaces.Matches(other.namespaceLabels)
+}
+
+func allowIf(ok bool) Verdict {
+	if ok {
+		return Allow
+	}
+	return Deny
+}
+
+// destination is where a flow goes, as far as a rule's ports are concerned.
+type destination struct {
+	protocol corev1.Protocol
+	port     int32
+	// pod is nil for a destination without named ports.
+	pod *corev1.Pod
+}
+
+// portMatcher is a parsed NetworkPolicyPort. Its zero value matches nothing.
+type portMatcher struct {
+	protocol corev1.Protocol
+	// name is set for a named port; otherwise the numbers from first to last match.
+	name        string
+	first, last int32
+}
+
+// newPortMatcher parses a port (API, NetworkPolicyPort).
+func newPortMatcher(port networkingv1.NetworkPolicyPort) (portMatcher, error) {
+	m := portMatcher{protocol: corev1.ProtocolTCP}
+	if port.Protocol != nil {
+		m.protocol = orTCP(*port.Protocol)
+	}
+	switch {
+	case !hasPorts(m.protocol):
+		return portMatcher{}, fmt.Errorf("protocol %q is none of TCP, UDP and SCTP", m.protocol)
+	case port.Port == nil && port.EndPort != nil:
+		return portMatcher{}, errors.New("endPort needs a port")
+	case port.Port == nil:
+		m.first, m.last = 1, 65535
+	case port.Port.Type == intstr.String && port.EndPort != nil:
+		return portMatcher{}, errors.New("endPort excludes a named port")
+	case port.Port.Type == intstr.String:
+		if m.name = port.Port.StrVal; m.name == "" {
+			return portMatcher{}, errors.New("port has an empty name")
+		}
+	case port.EndPort != nil && *port.EndPort < port.Port.IntVal:
+		return portMatcher{}, errors.New("endPort is below port")
+	case port.EndPort != nil:
+		m.first, m.last = port.Port.IntVal, *port.EndPort
+	default:
+		m.first, m.last = port.Port.IntVal, port.Port.IntVal
+	}
+	return m, nil
+}
+
+// matches tells whether the flow goes to this port.
+func (m portMatcher) matches(to destination) bool {
+	switch {
+	case m.protocol != to.protocol:
+		return false
+	case m.name == "":
+		return m.first <= to.port && to.port <= m.last
+	default:
+		return to.pod != nil && hasNamedPort(to.pod, m.name, to.protocol, to.port)
+	}
+}
+
+// hasNamedPort tells whether a container that runs as long as the pod does declares this name for
+// this protocol and number. Init containers that end before the others start cannot be reached by
+// the time that anyone asks; sidecars, which restart always, can.
+func hasNamedPort(pod *corev1.Pod, name string, protocol corev1.Protocol, number int32) bool {
+	declares := func(c corev1.Container) bool {
+		return slices.ContainsFunc(c.Ports, func(p corev1.ContainerPort) bool {
+			return p.Name == name && orTCP(p.Protocol) == protocol && p.ContainerPort == number
+		})
+	}
+	return slices.ContainsFunc(pod.Spec.Containers, declares) ||
+		slices.ContainsFunc(pod.Spec.InitContainers, func(c corev1.Container) bool {
+			return isSidecar(c) && declares(c)
+		})
+}
+
+func isSidecar(c corev1.Container) bool {
+	return c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways
+}
+
+// orTCP fills in the default protocol of policies, container ports and flows.
+func orTCP(protocol corev1.Protocol) corev1.Protocol {
+	if protocol == "" {
+		return corev1.ProtocolTCP
+	}
+	return protocol
+}
+
+// hasPorts tells whether a protocol has ports, and so can be named in a policy.
+func hasPorts(protocol corev1.Protocol) bool {
+	return protocol == corev1.ProtocolTCP || protocol == corev1.ProtocolUDP || protocol == corev1.ProtocolSCTP
+}

@@ -1,0 +1,181 @@
+package reach
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// party is one end of a flow, looked up in the snapshot.
+type party struct {
+	name string
+	// pod is the pod that policies apply to and that selectors match; nil for anything else.
+	pod             *corev1.Pod
+	namespaceLabels labels.Set
+	// hostPod is the pod when it is on its node's network.
+	hostPod *corev1.Pod
+	// addresses are those the flow may use here, the preferred one first.
+	addresses []netip.Addr
+	// address is the one it uses; invalid for a pod that has none yet.
+	address netip.Addr
+}
+
+// party looks an endpoint up. The error says what the snapshot lacks.
+func (e *Evaluator) party(endpoint Endpoint) (party, error) {
+	address := normal(endpoint.Address)
+	if endpoint.Pod != (types.NamespacedName{}) {
+		return e.namedParty(endpoint.Pod, address)
+	}
+	if !address.IsValid() {
+		return party{}, errors.New("an end of the flow has neither pod nor address")
+	}
+	switch owners := e.owners[address]; len(owners) {
+	case 0:
+		return party{name: address.String(), addresses: []netip.Addr{address}}, nil
+	case 1:
+		return e.namedParty(owners[0], address)
+	default:
+		return party{}, fmt.Errorf("address %s is claimed by %v", address, owners)
+	}
+}
+
+// namedParty looks a pod up; a valid address is the one of its addresses that the flow uses.
+func (e *Evaluator) namedParty(name types.NamespacedName, address netip.Addr) (party, error) {
+	pod := e.pods[name]
+	switch {
+	case pod == nil:
+		return party{}, fmt.Errorf("pod %s is not in the snapshot", name)
+	case finished(pod):
+		return party{}, fmt.Errorf("pod %s has finished and owns no address", name)
+	}
+	p := party{name: name.String(), addresses: podAddresses(pod)}
+	if pod.Spec.HostNetwork && len(p.addresses) == 0 {
+		p.addresses = hostAddresses(pod)
+	}
+	if address.IsValid() {
+		// A pod without address may be tried with any; another pod's cannot be borrowed.
+		if len(p.addresses) > 0 && !slices.Contains(p.addresses, address) {
+			return party{}, fmt.Errorf("pod %s does not own address %s", name, address)
+		}
+		p.addresses = []netip.Addr{address}
+	}
+	if pod.Spec.HostNetwork {
+		p.hostPod = pod
+		return p, nil
+	}
+	p.pod, p.namespaceLabels = pod, e.namespaceLabels(pod.Namespace)
+	return p, nil
+}
+
+// agree settles which addresses the two ends use: the destination's first that the source has the
+// family of, since a packet's addresses are of one family.
+func agree(source, destination *party) error {
+	for _, to := range destination.addresses {
+		for _, from := range source.addresses {
+			if from.Is4() == to.Is4() {
+				source.address, destination.address = from, to
+				return nil
+			}
+		}
+	}
+	if len(source.addresses) > 0 && len(destination.addresses) > 0 {
+		return fmt.Errorf("%s and %s have no address family in common", source.name, destination.name)
+	}
+	source.address, destination.address = first(source.addresses), first(destination.addresses)
+	return nil
+}
+
+// first returns the first address, or the invalid one.
+func first(addresses []netip.Addr) netip.Addr {
+	if len(addresses) == 0 {
+		return netip.Addr{}
+	}
+	return addresses[0]
+}
+
+// isSelf tells whether a packet to other never leaves the pod.
+func isSelf(pod *corev1.Pod, other party, isDestination bool) bool {
+	return other.pod == pod || other.pod == nil && isDestination && other.address.IsLoopback()
+}
+
+// ownNode tells whether other is the node that the pod runs on, by its address or as a pod on its
+// network. It is unknown while the pod, or the pod on the node's network, is on no node yet.
+func (e *Evaluator) ownNode(pod *corev1.Pod, other party) Verdict {
+	if other.pod != nil {
+		return Deny
+	}
+	node, own := pod.Spec.NodeName, hostAddresses(pod)
+	if slices.Contains(own, other.address) || node != "" && slices.Contains(e.hosts[other.address], node) {
+		return Allow
+	}
+	isPlaced := node != "" || len(own) > 0
+	if other.hostPod == nil {
+		isNode := len(e.hosts[other.address]) > 0
+		if isNode && !isPlaced {
+			return Unknown
+		}
+		return Deny
+	}
+	if node == "" || other.hostPod.Spec.NodeName == "" {
+		return Unknown
+	}
+	return allowIf(node == other.hostPod.Spec.NodeName)
+}
+
+// finished tells whether the pod has run its course and given its addresses back.
+func finished(pod *corev1.Pod) bool {
+	return pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
+}
+
+// podAddresses returns the addresses of the pod, its primary one first.
+func podAddresses(pod *corev1.Pod) []netip.Addr {
+	texts := []string{pod.Status.PodIP}
+	for _, ip := range pod.Status.PodIPs {
+		texts = append(texts, ip.IP)
+	}
+	return parseAddresses(texts)
+}
+
+// hostAddresses returns what the pod's status says about the addresses of its node.
+func hostAddresses(pod *corev1.Pod) []netip.Addr {
+	texts := []string{pod.Status.HostIP}
+	for _, ip := range pod.Status.HostIPs {
+		texts = append(texts, ip.IP)
+	}
+	return parseAddresses(texts)
+}
+
+// nodeAddresses returns the node's addresses; its names are skipped.
+func nodeAddresses(node *corev1.Node) []netip.Addr {
+	texts := make([]string, 0, len(node.Status.Addresses))
+	for _, address := range node.Status.Addresses {
+		texts = append(texts, address.Address)
+	}
+	return parseAddresses(texts)
+}
+
+// parseAddresses returns the distinct addresses among the texts, in their order.
+func parseAddresses(texts []string) []netip.Addr {
+	var addresses []netip.Addr
+	for _, text := range texts {
+		address, err := netip.ParseAddr(text)
+		if err != nil {
+			continue
+		}
+		if address = normal(address); !slices.Contains(addresses, address) {
+			addresses = append(addresses, address)
+		}
+	}
+	return addresses
+}
+
+// normal makes addresses comparable: an IPv4 address in IPv6 clothes is an IPv4 address, and a
+// zone is of no concern.
+func normal(address netip.Addr) netip.Addr {
+	return address.Unmap().WithZone("")
+}
