@@ -1,0 +1,43 @@
+package v1alpha1
+
+// Labels of generated NetworkPolicies.
+const (
+	// LabelAppTier holds the name of the AppTier, of the same namespace, that a NetworkPolicy was
+	// generated from.
+	LabelAppTier = "policy.apptier.dev/apptier"
+	// LabelTier holds the name of the tier whose pods a NetworkPolicy selects. A policy that
+	// holds for a whole namespace has no such label.
+	LabelTier = "policy.apptier.dev/tier"
+	// LabelManagedBy is the well-known label whose value on generated objects is ManagedBy.
+	// See https://kubernetes.io/docs/concepts/overview/working-with-objects/common-labels/.
+	LabelManagedBy = "app.kubernetes.io/managed-by"
+	// ManagedBy is the value of LabelManagedBy, and the field manager of every write.
+	ManagedBy = "apptier"
+)
+
+// Condition types of an AppTier, all of them "positive": True is well.
+const (
+	// ConditionAccepted says whether the spec is valid. While it is False nothing that was
+	// applied before is changed.
+	ConditionAccepted = "Accepted"
+	// ConditionResolvedRefs says whether everything that the spec refers to exists and agrees.
+	// What does not is left out: it never widens a rule.
+	ConditionResolvedRefs = "ResolvedRefs"
+	// ConditionReady says whether every NetworkPolicy of the AppTier is in the API server as the
+	// current generation asks for. kubectl wait and kstatus read it.
+	ConditionReady = "Ready"
+)
+
+// Reasons of conditions.
+const (
+	// ReasonAccepted: the spec is valid.
+	ReasonAccepted = "Accepted"
+	// ReasonInvalid: the spec says what cannot be meant, or what is not supported yet.
+	ReasonInvalid = "Invalid"
+	// ReasonResolved: every reference was resolved.
+	ReasonResolved = "Resolved"
+	// ReasonApplied: every NetworkPolicy is as it should be.
+	ReasonApplied = "Applied"
+	// ReasonApplyFailed: a NetworkPolicy could not be written or removed; it is tried again.
+	ReasonApplyFailed = "ApplyFailed"
+)

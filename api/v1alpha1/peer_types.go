@@ -1,0 +1,119 @@
+package v1alpha1
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// Peer is the other end of a connection. Exactly one field must be set: an unset or unknown peer
+// stands for nobody.
+//
+// +kubebuilder:validation:XValidation:rule="[has(self.tier), has(self.appTier), has(self.pods), has(self.namespaces), has(self.networks), has(self.internet), has(self.everyone), has(self.nodes), has(self.kubeAPIServer), has(self.service)].filter(set, set).size() == 1",message="must have exactly one of tier, appTier, pods, namespaces, networks, internet, everyone, nodes, kubeAPIServer, service; write one list item for each"
+type Peer struct {
+	// Tier is the name of a tier of this AppTier. Only in ingress: the sender's egress follows.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	Tier *string `json:"tier,omitempty"`
+	// AppTier is a tier of another AppTier, whose owner must agree by naming this one.
+	// +optional
+	AppTier *AppTierReference `json:"appTier,omitempty"`
+	// Pods are the pods that match, in the namespaces that match.
+	// +optional
+	Pods *PodsPeer `json:"pods,omitempty"`
+	// Namespaces are all pods of the namespaces whose labels match. An empty selector is refused.
+	// +optional
+	// +kubebuilder:validation:XValidation:rule="(has(self.matchLabels) && self.matchLabels.size() > 0) || (has(self.matchExpressions) && self.matchExpressions.size() > 0)",message="is empty and would match every namespace: name one, for example matchLabels: {kubernetes.io/metadata.name: monitoring}"
+	Namespaces *metav1.LabelSelector `json:"namespaces,omitempty"`
+	// Networks are ranges of addresses.
+	// +optional
+	Networks *NetworksPeer `json:"networks,omitempty"`
+	// Internet is every address but the cluster's own, private, carrier-grade NAT, link-local,
+	// loopback, multicast and unique-local ranges, in both address families.
+	// +optional
+	Internet *InternetPeer `json:"internet,omitempty"`
+	// Everyone is truly anyone, inside the cluster and outside.
+	// +optional
+	Everyone *EveryonePeer `json:"everyone,omitempty"`
+	// Nodes are the addresses of the cluster's nodes.
+	// +optional
+	Nodes *NodesPeer `json:"nodes,omitempty"`
+	// KubeAPIServer are the addresses of the Kubernetes API server.
+	// +optional
+	KubeAPIServer *KubeAPIServerPeer `json:"kubeAPIServer,omitempty"`
+	// Service is the pods behind a Service, on its target ports.
+	// +optional
+	Service *ServiceReference `json:"service,omitempty"`
+}
+
+// AppTierReference names a tier of another AppTier.
+type AppTierReference struct {
+	// Namespace of the AppTier. Unset: this namespace.
+	// +optional
+	// +kubebuilder:validation:MaxLength=63
+	Namespace string `json:"namespace,omitempty"`
+	// Name of the AppTier.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	Name string `json:"name"`
+	// Tier of the AppTier.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	Tier string `json:"tier"`
+}
+
+// PodsPeer selects pods by namespace AND by their own labels: both must match.
+type PodsPeer struct {
+	// NamespaceSelector selects namespaces. Unset: this namespace. Empty: every namespace.
+	// +optional
+	NamespaceSelector *metav1.LabelSelector `json:"namespaceSelector,omitempty"`
+	// PodSelector selects pods in those namespaces. An empty one is refused: the peer namespaces
+	// stands for every pod of a namespace.
+	// +required
+	// +kubebuilder:validation:XValidation:rule="(has(self.matchLabels) && self.matchLabels.size() > 0) || (has(self.matchExpressions) && self.matchExpressions.size() > 0)",message="is empty and would match every pod: name the labels, or use the peer namespaces for every pod of a namespace"
+	PodSelector metav1.LabelSelector `json:"podSelector"`
+}
+
+// NetworksPeer is a set of address ranges.
+type NetworksPeer struct {
+	// CIDRs that are meant, of either address family, in canonical form (no bits set beyond the
+	// prefix).
+	// +required
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=1000
+	// +kubebuilder:validation:items:MaxLength=43
+	CIDRs []string `json:"cidrs"`
+	// Except are ranges taken out again. Each must lie within one of the CIDRs.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=1000
+	// +kubebuilder:validation:items:MaxLength=43
+	Except []string `json:"except,omitempty"`
+}
+
+// InternetPeer has no fields: write internet: {}.
+type InternetPeer struct{}
+
+// EveryonePeer has no fields: write everyone: {}.
+type EveryonePeer struct{}
+
+// NodesPeer has no fields: write nodes: {}.
+type NodesPeer struct{}
+
+// KubeAPIServerPeer has no fields: write kubeAPIServer: {}.
+type KubeAPIServerPeer struct{}
+
+// ServiceReference names a Service.
+type ServiceReference struct {
+	// Namespace of the Service. Unset: this namespace.
+	// +optional
+	// +kubebuilder:validation:MaxLength=63
+	Namespace string `json:"namespace,omitempty"`
+	// Name of the Service.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Name string `json:"name"`
+}

@@ -1,0 +1,139 @@
+// Command manager runs the AppTier controller and the admission webhook.
+package main
+
+import (
+	"crypto/tls"
+	"flag"
+	"fmt"
+	"net/netip"
+	"os"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/healthz"
+	"sigs.k8s.io/controller-runtime/pkg/log/zap"
+	"sigs.k8s.io/controller-runtime/pkg/metrics/filters"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+	"sigs.k8s.io/controller-runtime/pkg/webhook"
+
+	"github.com/apptier/apptier/api/v1alpha1"
+	"github.com/apptier/apptier/controllers"
+	"github.com/apptier/apptier/internal/version"
+)
+
+// options are the command's flags.
+type options struct {
+	metricsAddress  string
+	probeAddress    string
+	leaderElect     bool
+	webhook         bool
+	webhookPort     int
+	certDir         string
+	rotateCerts     bool
+	namespace       string
+	dnsService      string
+	clusterNetworks string
+}
+
+func main() {
+	var o options
+	flag.StringVar(&o.metricsAddress, "metrics-bind-address", ":8443", "Address of the metrics endpoint (HTTPS, for authorized clients); 0 turns it off.")
+	flag.StringVar(&o.probeAddress, "health-probe-bind-address", ":8081", "Address of the health and readiness probes.")
+	flag.BoolVar(&o.leaderElect, "leader-elect", false, "Elect a leader among replicas: only it writes policies. Every replica serves the webhook.")
+	flag.BoolVar(&o.webhook, "webhook", true, "Serve the admission webhook.")
+	flag.IntVar(&o.webhookPort, "webhook-port", 9443, "Port of the admission webhook.")
+	flag.StringVar(&o.certDir, "webhook-cert-dir", "/certs", "Folder of the webhook's tls.crt and tls.key.")
+	flag.BoolVar(&o.rotateCerts, "rotate-certs", true, "Make and rotate the webhook's certificate, and copy it to the folder; false if something else, such as cert-manager, does.")
+	flag.StringVar(&o.namespace, "namespace", os.Getenv("POD_NAMESPACE"), "Namespace that the manager runs in.")
+	flag.StringVar(&o.dnsService, "dns-service", "kube-system/kube-dns", "The Service that the cluster's DNS is reached by, as namespace/name.")
+	flag.StringVar(&o.clusterNetworks, "cluster-networks", "", "Ranges of pods, services and nodes that are not private ones, separated by commas: they are not the internet.")
+	zapOptions := zap.Options{}
+	zapOptions.BindFlags(flag.CommandLine)
+	flag.Parse()
+	ctrl.SetLogger(zap.New(zap.UseFlagOptions(&zapOptions)))
+
+	if err := run(o); err != nil {
+		fmt.Fprintln(os.Stderr, "manager:", err)
+		os.Exit(1)
+	}
+}
+
+func run(o options) error {
+	reconciler, err := reconcilerFor(o)
+	if err != nil {
+		return err
+	}
+	config, err := ctrl.GetConfig()
+	if err != nil {
+		return fmt.Errorf("finding the cluster: %w (set KUBECONFIG, or run in a pod)", err)
+	}
+	mgr, err := ctrl.NewManager(config, managerOptions(o))
+	if err != nil {
+		return fmt.Errorf("setting up the manager: %w", err)
+	}
+	reconciler.Client = mgr.GetClient()
+	if err := reconciler.SetupWithManager(mgr); err != nil {
+		return err
+	}
+	if err := addWebhook(mgr, o); err != nil {
+		return err
+	}
+	if err := mgr.AddHealthzCheck("healthz", healthz.Ping); err != nil {
+		return fmt.Errorf("setting up the health probe: %w", err)
+	}
+	ctrl.Log.Info("starting", "version", version.String())
+	if err := mgr.Start(ctrl.SetupSignalHandler()); err != nil {
+		return fmt.Errorf("running the manager: %w", err)
+	}
+	return nil
+}
+
+func reconcilerFor(o options) (*controllers.AppTierReconciler, error) {
+	namespace, name, ok := strings.Cut(o.dnsService, "/")
+	if !ok {
+		return nil, fmt.Errorf("--dns-service %q must be namespace/name", o.dnsService)
+	}
+	reconciler := &controllers.AppTierReconciler{DNSService: types.NamespacedName{Namespace: namespace, Name: name}, Now: time.Now}
+	for text := range strings.SplitSeq(o.clusterNetworks, ",") {
+		if text == "" {
+			continue
+		}
+		cidr, err := netip.ParsePrefix(text)
+		if err != nil {
+			return nil, fmt.Errorf("--cluster-networks: %w", err)
+		}
+		reconciler.ClusterNetworks = append(reconciler.ClusterNetworks, cidr.Masked())
+	}
+	return reconciler, nil
+}
+
+// +kubebuilder:rbac:groups=authentication.k8s.io,resources=tokenreviews,verbs=create
+// +kubebuilder:rbac:groups=authorization.k8s.io,resources=subjectaccessreviews,verbs=create
+
+func managerOptions(o options) ctrl.Options {
+	scheme := runtime.NewScheme()
+	utilruntime.Must(clientgoscheme.AddToScheme(scheme))
+	utilruntime.Must(v1alpha1.AddToScheme(scheme))
+	modernTLS := func(c *tls.Config) { c.MinVersion = tls.VersionTLS13 }
+	return ctrl.Options{
+		Scheme: scheme,
+		Metrics: metricsserver.Options{
+			BindAddress:    o.metricsAddress,
+			SecureServing:  true,
+			FilterProvider: filters.WithAuthenticationAndAuthorization,
+			TLSOpts:        []func(*tls.Config){modernTLS},
+		},
+		WebhookServer:           webhook.NewServer(webhook.Options{Port: o.webhookPort, CertDir: o.certDir, TLSOpts: []func(*tls.Config){modernTLS}}),
+		HealthProbeBindAddress:  o.probeAddress,
+		LeaderElection:          o.leaderElect,
+		LeaderElectionID:        "manager.policy.apptier.dev",
+		LeaderElectionNamespace: o.namespace,
+		// The process ends when the manager does, so the next replica need not wait for the lease.
+		LeaderElectionReleaseOnCancel: true,
+	}
+}

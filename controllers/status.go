@@ -1,0 +1,129 @@
+package controllers
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	metav1ac "k8s.io/client-go/applyconfigurations/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/apptier/apptier/api/v1alpha1"
+	applyconfiguration "github.com/apptier/apptier/api/v1alpha1/applyconfiguration/api/v1alpha1"
+	"github.com/apptier/apptier/policy/lint"
+)
+
+// outcome is what a reconciliation came to.
+type outcome struct {
+	// rejected is why the spec was not acted on; nothing else is set then.
+	rejected []lint.Finding
+	// policies are those that are wanted.
+	policies []*networkingv1.NetworkPolicy
+	// applyErr is why they are not all in the API server.
+	applyErr error
+}
+
+// report writes the status, if it differs from what it was.
+func (r *AppTierReconciler) report(ctx context.Context, app *v1alpha1.AppTier, out outcome) error {
+	status := app.Status.DeepCopy()
+	status.ObservedGeneration = app.Generation
+	now := metav1.NewTime(r.Now())
+	for _, condition := range []metav1.Condition{accepted(out), resolvedRefs(out), ready(out)} {
+		condition.ObservedGeneration = app.Generation
+		condition.LastTransitionTime = now
+		meta.SetStatusCondition(&status.Conditions, condition)
+	}
+	if len(out.rejected) == 0 && out.applyErr == nil {
+		status.Policies = policyStatus(out.policies)
+		status.PolicyCount = int32(len(status.Policies)) //nolint:gosec // at most 65
+	}
+	if equality.Semantic.DeepEqual(status, &app.Status) {
+		return nil
+	}
+	config := applyconfiguration.AppTier(app.Name, app.Namespace).WithStatus(statusConfiguration(status))
+	err := r.Client.Status().Apply(ctx, config, fieldOwner, client.ForceOwnership)
+	if client.IgnoreNotFound(err) != nil { // deleted in the meantime: nobody is left to tell
+		return fmt.Errorf("writing the status: %w", err)
+	}
+	return nil
+}
+
+func accepted(out outcome) metav1.Condition {
+	if len(out.rejected) == 0 {
+		return condition(v1alpha1.ConditionAccepted, metav1.ConditionTrue, v1alpha1.ReasonAccepted, "the spec is valid")
+	}
+	var lines []string
+	for _, finding := range out.rejected {
+		lines = append(lines, finding.String())
+	}
+	return condition(v1alpha1.ConditionAccepted, metav1.ConditionFalse, v1alpha1.ReasonInvalid, strings.Join(lines, "\n"))
+}
+
+func resolvedRefs(out outcome) metav1.Condition {
+	if len(out.rejected) > 0 {
+		return condition(v1alpha1.ConditionResolvedRefs, metav1.ConditionUnknown, v1alpha1.ReasonInvalid, "the spec was not accepted")
+	}
+	return condition(v1alpha1.ConditionResolvedRefs, metav1.ConditionTrue, v1alpha1.ReasonResolved, "every reference was resolved")
+}
+
+func ready(out outcome) metav1.Condition {
+	switch {
+	case len(out.rejected) > 0:
+		return condition(v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonInvalid,
+			"the spec was not accepted; the policies of the last accepted spec, if any, stay in place")
+	case out.applyErr != nil:
+		return condition(v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonApplyFailed, out.applyErr.Error())
+	}
+	return condition(v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonApplied,
+		fmt.Sprintf("%d NetworkPolicies are in place", len(out.policies)))
+}
+
+// maxMessage is the longest message that the schema of metav1.Condition takes, in bytes.
+const maxMessage = 32768
+
+func condition(kind string, status metav1.ConditionStatus, reason, message string) metav1.Condition {
+	if len(message) > maxMessage {
+		message = strings.ToValidUTF8(message[:maxMessage-3], "") + "..."
+	}
+	return metav1.Condition{Type: kind, Status: status, Reason: reason, Message: message}
+}
+
+func policyStatus(policies []*networkingv1.NetworkPolicy) []v1alpha1.PolicyStatus {
+	var list []v1alpha1.PolicyStatus
+	for _, policy := range policies {
+		list = append(list, v1alpha1.PolicyStatus{Name: policy.Name, Hash: hash(policy.Spec)})
+	}
+	return list
+}
+
+// hash is 16 hexadecimal digits that are the same for the same spec.
+func hash(spec networkingv1.NetworkPolicySpec) string {
+	text, err := json.Marshal(spec)
+	if err != nil { // plain data always marshals
+		panic(fmt.Sprintf("marshalling a NetworkPolicySpec: %v", err))
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:8])
+}
+
+func statusConfiguration(status *v1alpha1.AppTierStatus) *applyconfiguration.AppTierStatusApplyConfiguration {
+	config := applyconfiguration.AppTierStatus().
+		WithObservedGeneration(status.ObservedGeneration).
+		WithPolicyCount(status.PolicyCount)
+	for _, c := range status.Conditions {
+		config.WithConditions(metav1ac.Condition().
+			WithType(c.Type).WithStatus(c.Status).WithReason(c.Reason).WithMessage(c.Message).
+			WithObservedGeneration(c.ObservedGeneration).WithLastTransitionTime(c.LastTransitionTime))
+	}
+	for _, p := range status.Policies {
+		config.WithPolicies(applyconfiguration.PolicyStatus().WithName(p.Name).WithHash(p.Hash))
+	}
+	return config
+}

@@ -1,0 +1,117 @@
+package expand
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/utils/ptr"
+)
+
+// peerSet is a set of peers. Everyone and nobody are said in words, because in a NetworkPolicy an
+// empty list of peers means everyone: nothing else may ever become one.
+type peerSet struct {
+	everyone bool
+	of       []networkingv1.NetworkPolicyPeer
+}
+
+// portSet is a set of ports. All ports are said in words, because in a NetworkPolicy an empty
+// list of ports means all: nothing else may ever become one.
+type portSet struct {
+	all bool
+	of  []Port
+}
+
+// policyRule is one ingress or egress rule of a NetworkPolicy.
+type policyRule struct {
+	peers []networkingv1.NetworkPolicyPeer
+	ports []networkingv1.NetworkPolicyPort
+}
+
+// ruleSet collects the rules of one direction of one policy, and merges those with the same ports.
+type ruleSet struct {
+	byPorts map[string]*mergedRule
+}
+
+type mergedRule struct {
+	ports    []networkingv1.NetworkPolicyPort
+	everyone bool
+	peers    map[string]networkingv1.NetworkPolicyPeer
+}
+
+func newRuleSet() *ruleSet { return &ruleSet{byPorts: map[string]*mergedRule{}} }
+
+// add allows every peer on every port. Nobody, or no port, adds nothing.
+func (s *ruleSet) add(peers peerSet, ports portSet) {
+	if !peers.everyone && len(peers.of) == 0 || !ports.all && len(ports.of) == 0 {
+		return
+	}
+	policyPorts := ports.policyPorts()
+	key := canonical(policyPorts)
+	rule, ok := s.byPorts[key]
+	if !ok {
+		rule = &mergedRule{ports: policyPorts, peers: map[string]networkingv1.NetworkPolicyPeer{}}
+		s.byPorts[key] = rule
+	}
+	rule.everyone = rule.everyone || peers.everyone
+	for _, peer := range peers.of {
+		rule.peers[canonical(peer)] = peer
+	}
+}
+
+// sorted returns the rules in an order that depends on nothing but their meaning.
+func (s *ruleSet) sorted() []policyRule {
+	var rules []policyRule
+	for _, key := range slices.Sorted(maps.Keys(s.byPorts)) {
+		merged := s.byPorts[key]
+		rule := policyRule{ports: merged.ports}
+		if !merged.everyone { // everyone includes the others
+			for _, peer := range slices.Sorted(maps.Keys(merged.peers)) {
+				rule.peers = append(rule.peers, merged.peers[peer])
+			}
+		}
+		rules = append(rules, rule)
+	}
+	return rules
+}
+
+func (s portSet) policyPorts() []networkingv1.NetworkPolicyPort {
+	if s.all {
+		return nil
+	}
+	ports := slices.Clone(s.of)
+	slices.SortFunc(ports, func(a, b Port) int {
+		return cmp.Or(cmp.Compare(a.Start, b.Start), cmp.Compare(a.End, b.End), cmp.Compare(a.Protocol, b.Protocol))
+	})
+	var out []networkingv1.NetworkPolicyPort
+	for _, port := range slices.Compact(ports) {
+		out = append(out, port.policyPort())
+	}
+	return out
+}
+
+func (p Port) policyPort() networkingv1.NetworkPolicyPort {
+	protocol := p.Protocol
+	if protocol == "" {
+		protocol = corev1.ProtocolTCP
+	}
+	out := networkingv1.NetworkPolicyPort{Protocol: &protocol, Port: ptr.To(intstr.FromInt32(p.Start))}
+	if p.End != 0 {
+		out.EndPort = ptr.To(p.End)
+	}
+	return out
+}
+
+// canonical is a text that is equal exactly for values of equal meaning: JSON sorts map keys.
+func canonical(v any) string {
+	text, err := json.Marshal(v)
+	if err != nil { // plain data always marshals
+		panic(fmt.Sprintf("marshalling %T: %v", v, err))
+	}
+	return string(text)
+}

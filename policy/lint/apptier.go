@@ -1,0 +1,155 @@
+package lint
+
+import (
+	"fmt"
+	"slices"
+
+	"k8s.io/apimachinery/pkg/util/validation"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/apptier/apptier/api/v1alpha1"
+)
+
+// AppTier returns everything that is wrong or doubtful about an AppTier by itself, in the order of
+// its fields. It stands on its own: it also finds what the schema refuses, for where there is no
+// API server to ask.
+func AppTier(app *v1alpha1.AppTier) []Finding {
+	r := &report{}
+	checkName(r, field.NewPath("metadata", "name"), app.Name)
+	spec := field.NewPath("spec")
+	checkUnsupported(r, spec, &app.Spec)
+	checkIsolation(r, spec, &app.Spec)
+	checkDuplicates(r, spec.Child("tiers"), app.Spec.Tiers, func(t v1alpha1.Tier) string { return t.Name })
+	for i := range app.Spec.Tiers {
+		checkTier(r, spec.Child("tiers").Index(i), &app.Spec, &app.Spec.Tiers[i])
+	}
+	return r.findings
+}
+
+func checkName(r *report, path *field.Path, name string) {
+	for _, problem := range validation.IsDNS1123Label(name) {
+		r.reject(Invalid, path, "for example shop, or web-api", "%q cannot be part of a policy's name: %s", name, problem)
+	}
+}
+
+// checkUnsupported refuses what this version does not implement: ignoring it would leave people
+// believing in a rule that is not there.
+func checkUnsupported(r *report, path *field.Path, spec *v1alpha1.AppTierSpec) {
+	const later = "leave it out"
+	if spec.Mode == v1alpha1.Audit {
+		r.reject(NotSupported, path.Child("mode"), "use mode: Enforce, or leave it out", "mode Audit is not supported yet")
+	}
+	if spec.DNS.Mode == v1alpha1.DNSCustom {
+		r.reject(NotSupported, path.Child("dns", "mode"), "use mode: None, and write egress rules to your DNS servers",
+			"DNS mode Custom is not supported yet")
+	}
+	if spec.EveryTier != nil {
+		r.reject(NotSupported, path.Child("everyTier"), "write the rules in each tier", "everyTier is not supported yet")
+	}
+	if spec.Mesh != nil {
+		r.reject(NotSupported, path.Child("mesh"), later+", and write egress rules to the mesh's control plane", "mesh is not supported yet")
+	}
+}
+
+func checkIsolation(r *report, path *field.Path, spec *v1alpha1.AppTierSpec) {
+	namespaced := spec.Isolation.Scope == v1alpha1.ScopeNamespace
+	if !namespaced && len(spec.Tiers) == 0 {
+		r.reject(Invalid, path.Child("tiers"), "declare a tier, or set isolation.scope: Namespace", "there is nothing to isolate")
+	}
+	if spec.Isolation.SameNamespace != v1alpha1.SameNamespaceAllow {
+		return
+	}
+	same := path.Child("isolation", "sameNamespace")
+	if !namespaced {
+		r.reject(Invalid, same, "set isolation.scope: Namespace, or leave sameNamespace out",
+			"sameNamespace: Allow has no meaning while only tiers are isolated")
+		return
+	}
+	for i, tier := range spec.Tiers {
+		if len(tier.Isolate) == 0 || slices.Contains(tier.Isolate, v1alpha1.Ingress) {
+			r.reject(SameNamespaceConflict, same, fmt.Sprintf("set sameNamespace: Deny, or isolate: [Egress] in %s", path.Child("tiers").Index(i)),
+				"policies add up, so allowing the whole namespace would open tier %s to every pod of it", tier.Name)
+		}
+	}
+}
+
+// checkDuplicates refuses a second thing of the same name; things without a name are not compared.
+func checkDuplicates[T any](r *report, path *field.Path, things []T, name func(T) string) {
+	seen := map[string]int{}
+	for i, thing := range things {
+		first, found := seen[name(thing)]
+		if !found {
+			seen[name(thing)] = i
+		} else if name(thing) != "" {
+			r.reject(Duplicate, path.Index(i).Child("name"), "give each a name of its own, or merge them",
+				"the name %q is already used by %s", name(thing), path.Index(first))
+		}
+	}
+}
+
+func checkTier(r *report, path *field.Path, spec *v1alpha1.AppTierSpec, tier *v1alpha1.Tier) {
+	checkName(r, path.Child("name"), tier.Name)
+	checkSelector(r, path.Child("podSelector"), &tier.PodSelector,
+		"name the labels of this tier's pods, for example matchLabels: {tier: "+tier.Name+"}; isolation.scope: Namespace isolates every pod")
+	checkDuplicates(r, path.Child("ports"), tier.Ports, func(p v1alpha1.TierPort) string { return p.Name })
+	for i, port := range tier.Ports {
+		checkRange(r, path.Child("ports").Index(i), port.Port, port.EndPort)
+	}
+	for i, rule := range tier.Ingress {
+		checkIngress(r, path.Child("ingress").Index(i), spec, tier, rule)
+	}
+	for i, rule := range tier.Egress {
+		checkEgress(r, path.Child("egress").Index(i), spec, rule)
+	}
+	if len(tier.Isolate) > 0 && !slices.Contains(tier.Isolate, v1alpha1.Egress) && len(tier.Egress) > 0 {
+		r.warn(DeadRules, path.Child("egress"), "add Egress to isolate, or remove the rules",
+			"tier %s does not isolate egress, so these rules change nothing: everything is allowed", tier.Name)
+	}
+}
+
+func checkIngress(r *report, path *field.Path, spec *v1alpha1.AppTierSpec, tier *v1alpha1.Tier, rule v1alpha1.IngressRule) {
+	for i, peer := range rule.From {
+		peerPath := path.Child("from").Index(i)
+		checkPeer(r, peerPath, peer)
+		if peer.Tier != nil {
+			checkTierExists(r, peerPath.Child("tier"), spec, *peer.Tier)
+		}
+	}
+	if len(rule.From) == 0 {
+		r.reject(Invalid, path.Child("from"), "name a peer, or say everyone: {}", "an empty list allows nobody here, but everybody in a NetworkPolicy; it is refused as unclear")
+	}
+	switch {
+	case rule.AllPorts && len(rule.Ports) > 0:
+		r.reject(Invalid, path.Child("allPorts"), "leave one of them out", "ports and allPorts contradict each other")
+	case !rule.AllPorts && len(rule.Ports) == 0 && len(tier.Ports) == 0:
+		r.reject(PortsMissing, path.Child("ports"), "declare the tier's ports, list ports here, or say allPorts: true",
+			"without ports the rule means those that the tier declares, and tier %s declares none", tier.Name)
+	}
+	for i, port := range rule.Ports {
+		checkRulePort(r, path.Child("ports").Index(i), port, tier.Ports)
+	}
+}
+
+func checkEgress(r *report, path *field.Path, spec *v1alpha1.AppTierSpec, rule v1alpha1.EgressRule) {
+	for i, peer := range rule.To {
+		peerPath := path.Child("to").Index(i)
+		checkPeer(r, peerPath, peer)
+		if peer.Tier != nil {
+			r.reject(DeclaredAtReceiver, peerPath.Child("tier"), fmt.Sprintf("write it under ingress.from of tier %s", *peer.Tier),
+				"a connection between tiers is declared once, at its receiver; the sender's egress follows")
+			checkTierExists(r, peerPath.Child("tier"), spec, *peer.Tier)
+		}
+	}
+	if len(rule.To) == 0 {
+		r.reject(Invalid, path.Child("to"), "name a peer, or say everyone: {}", "an empty list allows nobody here, but everybody in a NetworkPolicy; it is refused as unclear")
+	}
+	switch {
+	case rule.AllPorts && len(rule.Ports) > 0:
+		r.reject(Invalid, path.Child("allPorts"), "leave one of them out", "ports and allPorts contradict each other")
+	case !rule.AllPorts && len(rule.Ports) == 0:
+		r.reject(PortsMissing, path.Child("ports"), "list ports, or say allPorts: true", "an egress rule must say its ports")
+	}
+	for i, port := range rule.Ports {
+		checkRulePort(r, path.Child("ports").Index(i), port, nil)
+	}
+}

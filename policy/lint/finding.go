@@ -1,0 +1,86 @@
+// Package lint judges AppTiers: what would leak, break, or mean nothing. Every check has a stable
+// ID, says where and why, and hands over what to write instead. The admission webhook, the
+// controller and the command line all run the same checks.
+package lint
+
+import (
+	"fmt"
+	"slices"
+
+	"k8s.io/apimachinery/pkg/util/validation/field"
+)
+
+// Severity says what a finding leads to.
+type Severity string
+
+// Severities.
+const (
+	// Reject: the object is refused.
+	Reject Severity = "Reject"
+	// Warn: the object is accepted, with a warning.
+	Warn Severity = "Warn"
+)
+
+// Check is the stable ID of a check.
+type Check string
+
+// Checks of AppTiers.
+const (
+	// NotSupported: the field has a meaning, which this version does not implement yet.
+	NotSupported Check = "not-supported"
+	// Invalid: the field cannot be what it says.
+	Invalid Check = "invalid"
+	// Duplicate: two things have the same name.
+	Duplicate Check = "duplicate"
+	// UnknownReference: what the field names does not exist.
+	UnknownReference Check = "unknown-reference"
+	// EmptySelector: a selector that would match everything.
+	EmptySelector Check = "empty-selector"
+	// PortsMissing: a rule says no ports, and there are none to stand in for them.
+	PortsMissing Check = "ports-missing"
+	// DeclaredAtReceiver: a connection between tiers is declared at its receiver alone.
+	DeclaredAtReceiver Check = "declared-at-receiver"
+	// SameNamespaceConflict: a rule for the whole namespace would open an isolated tier.
+	SameNamespaceConflict Check = "same-namespace-conflict"
+	// DeadRules: rules in a direction that is not isolated change nothing.
+	DeadRules Check = "dead-rules"
+)
+
+// Finding is what a check found at one place.
+type Finding struct {
+	Check    Check    `json:"check"`
+	Severity Severity `json:"severity"`
+	// Path of the field, as in spec.tiers[0].name.
+	Path string `json:"path"`
+	// Message says what is wrong and why it matters.
+	Message string `json:"message"`
+	// Fix says what to write instead.
+	Fix string `json:"fix"`
+}
+
+// String is the finding on one line.
+func (f Finding) String() string {
+	return fmt.Sprintf("%s: %s: %s (%s)", f.Path, f.Message, f.Fix, f.Check)
+}
+
+// WithSeverity returns the findings of a severity.
+func WithSeverity(findings []Finding, severity Severity) []Finding {
+	return slices.DeleteFunc(slices.Clone(findings), func(f Finding) bool { return f.Severity != severity })
+}
+
+// report collects findings.
+type report struct{ findings []Finding }
+
+func (r *report) reject(check Check, path *field.Path, fix, message string, args ...any) {
+	r.add(check, Reject, path, fix, message, args...)
+}
+
+func (r *report) warn(check Check, path *field.Path, fix, message string, args ...any) {
+	r.add(check, Warn, path, fix, message, args...)
+}
+
+func (r *report) add(check Check, severity Severity, path *field.Path, fix, message string, args ...any) {
+	r.findings = append(r.findings, Finding{
+		Check: check, Severity: severity, Path: path.String(), Message: fmt.Sprintf(message, args...), Fix: fix,
+	})
+}
