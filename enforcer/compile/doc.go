@@ -1,0 +1,33 @@
+// Package compile turns the pods, namespaces and policies of a cluster into the ruleset of one
+// node. It is pure: the same objects give the same ruleset, byte for byte, in whatever order they
+// come.
+//
+// # How a packet is judged
+//
+// Only forwarded packets are looked at: those between a pod and its own node pass through the
+// hooks input and output, and are always allowed (API conventions of NetworkPolicy, see package
+// policy/reach). A packet is judged by its connection: the initiator is the source of conntrack's
+// original tuple, the server is the source of its reply tuple. That is after the translation of a
+// service's address and before that of the source, and it is the same for packets of both
+// directions, so a reply is never taken for a connection of the pod that answers.
+//
+//	forward   stamped with the present generation: accept
+//	          else jump judge, and what comes back is dropped
+//	judge     a pod to itself, or to its own node: accept
+//	          initiator in egress4/6: goto the chain of its group
+//	          server in ingress4/6:   goto the chain of its group
+//	          else no policy is concerned: accept
+//	ingress   where a group's egress chain continues when it allows: server in ingress4/6?
+//	admit     stamp the connection and accept
+//
+// To allow is always explicit, "goto ingress" or "goto admit": whatever falls off the end of a
+// chain returns to forward and is dropped. This holds even for a packet that is halfway through
+// while a new ruleset is committed: sets change at once, chains for the next packet only, so it may
+// enter a chain that is still empty for it.
+//
+// # The stamp
+//
+// A connection that was judged and allowed carries the generation in the masked bits of its ct
+// mark. Every change of the ruleset comes with another generation, in the same transaction, so all
+// live connections are judged once more on their next packet.
+package compile

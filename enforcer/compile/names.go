@@ -1,0 +1,55 @@
+package compile
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"strings"
+	"unicode/utf8"
+
+	"sigs.k8s.io/knftables"
+)
+
+// hashedName returns prefix-readable-hash. The hash of content alone makes the name unique, so
+// what bears it never changes but for a set's elements; the rest is for people.
+func hashedName(prefix, readable, content string) string {
+	sum := sha256.Sum256([]byte(content))
+	name := prefix
+	if readable = identifier(readable); readable != "" {
+		name += "-" + readable
+	}
+	return name + "-" + hex.EncodeToString(sum[:6])
+}
+
+// readableLength keeps names well below what the kernel and people stand: NFT_NAME_MAXLEN is 256.
+const readableLength = 40
+
+// identifier keeps what nft's scanner takes for part of a name: letters, digits, "-", "_", ".".
+func identifier(text string) string {
+	clean := strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', r == '_', r == '.':
+			return r
+		default:
+			return '-'
+		}
+	}, text)
+	if len(clean) > readableLength {
+		clean = clean[:readableLength]
+	}
+	return strings.Trim(clean, "-.")
+}
+
+// remark makes text fit for an nft comment: one line, no quotes, at most 128 bytes
+// (NFTNL_UDATA_COMMENT_MAXLEN of libnftnl).
+func remark(text string) string {
+	clean := strings.Map(func(r rune) rune {
+		if r < ' ' || r > '~' || r == '"' || r == '\\' {
+			return '?'
+		}
+		return r
+	}, text)
+	if utf8.RuneCountInString(clean) > knftables.CommentLengthMax-1 {
+		clean = clean[:knftables.CommentLengthMax-4] + "..."
+	}
+	return clean
+}

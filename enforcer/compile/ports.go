@@ -1,0 +1,191 @@
+package compile
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/apptier/apptier/enforcer/nft"
+)
+
+// ports is the ports of a rule.
+type ports struct {
+	any     bool
+	numbers map[corev1.Protocol][]portSpan
+	names   []namedPort
+}
+
+// portSpan is an inclusive range of ports, within 1 to 65535.
+type portSpan struct{ first, last int32 }
+
+func (s portSpan) String() string {
+	if s.first == s.last {
+		return strconv.Itoa(int(s.first))
+	}
+	return fmt.Sprintf("%d-%d", s.first, s.last)
+}
+
+// namedPort is looked up on the pod that serves it.
+type namedPort struct {
+	name     string
+	protocol corev1.Protocol
+}
+
+const maxPort = 65535
+
+// add adds one port; what it cannot read adds nothing. API: NetworkPolicyPort.
+func (p *ports) add(port networkingv1.NetworkPolicyPort) error {
+	protocol := corev1.ProtocolTCP
+	if port.Protocol != nil {
+		protocol = cmp.Or(*port.Protocol, corev1.ProtocolTCP)
+	}
+	first, last := int32(1), int32(maxPort)
+	switch {
+	case nftProtocol[protocol] == "":
+		return fmt.Errorf("protocol %q is none of TCP, UDP and SCTP", protocol)
+	case port.Port == nil && port.EndPort != nil:
+		return errors.New("endPort needs a port")
+	case port.Port == nil:
+	case port.Port.Type == intstr.String:
+		return p.addNamed(port, protocol)
+	default:
+		first = port.Port.IntVal
+		last = first
+		if port.EndPort != nil {
+			last = *port.EndPort
+		}
+		if last < first {
+			return errors.New("endPort is below port")
+		}
+	}
+	if first, last = max(first, 1), min(last, maxPort); first > last {
+		return fmt.Errorf("port %d is not between 1 and %d", port.Port.IntVal, maxPort)
+	}
+	if p.numbers == nil {
+		p.numbers = map[corev1.Protocol][]portSpan{}
+	}
+	p.numbers[protocol] = append(p.numbers[protocol], portSpan{first, last})
+	return nil
+}
+
+func (p *ports) addNamed(port networkingv1.NetworkPolicyPort, protocol corev1.Protocol) error {
+	if port.EndPort != nil {
+		return errors.New("endPort excludes a named port")
+	}
+	if port.Port.StrVal == "" {
+		return errors.New("port has an empty name")
+	}
+	p.names = append(p.names, namedPort{port.Port.StrVal, protocol})
+	return nil
+}
+
+var (
+	protocols   = []corev1.Protocol{corev1.ProtocolTCP, corev1.ProtocolUDP, corev1.ProtocolSCTP}
+	nftProtocol = map[corev1.Protocol]string{
+		corev1.ProtocolTCP: "tcp", corev1.ProtocolUDP: "udp", corev1.ProtocolSCTP: "sctp",
+	}
+)
+
+// unionPorts sorts ranges and joins those that overlap or touch.
+func unionPorts(spans []portSpan) []portSpan {
+	sorted := slices.Clone(spans)
+	slices.SortFunc(sorted, func(a, b portSpan) int {
+		return cmp.Or(cmp.Compare(a.first, b.first), cmp.Compare(a.last, b.last))
+	})
+	var out []portSpan
+	for _, s := range sorted {
+		if n := len(out); n > 0 && s.first <= out[n-1].last+1 {
+			out[n-1].last = max(out[n-1].last, s.last)
+			continue
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+// match is a part of a rule, and the family that it is good for.
+type match struct {
+	family family
+	expr   string
+}
+
+// portMatches returns one match for each protocol and for each named port and family.
+func (c *compiler) portMatches(p ports, direction Direction, of []family) []match {
+	if p.any {
+		return []match{{}}
+	}
+	var out []match
+	for _, protocol := range protocols {
+		spans := unionPorts(p.numbers[protocol])
+		l4 := "meta l4proto " + nftProtocol[protocol]
+		switch {
+		case len(spans) == 0:
+		case spans[0] == portSpan{1, maxPort}:
+			out = append(out, match{expr: l4})
+		case len(spans) == 1:
+			out = append(out, match{expr: fmt.Sprintf("%s %s %s", l4, serverPort, spans[0])})
+		default:
+			out = append(out, match{expr: fmt.Sprintf("%s %s @%s", l4, serverPort, c.portSet(spans))})
+		}
+	}
+	for _, named := range p.names {
+		for _, f := range of {
+			out = append(out, match{f, fmt.Sprintf("meta l4proto %s %s . %s @%s",
+				nftProtocol[named.protocol], server[f], serverPort, c.namedPortSet(named, direction, f))})
+		}
+	}
+	return out
+}
+
+func (c *compiler) portSet(spans []portSpan) string {
+	texts := make([]string, 0, len(spans))
+	for _, s := range spans {
+		texts = append(texts, s.String())
+	}
+	name := hashedName("ports", strings.Join(texts, "_"), strings.Join(texts, ","))
+	if _, ok := c.table.Sets[name]; !ok {
+		s := set("inet_service", "")
+		s.Interval = true
+		for _, text := range texts {
+			s.Elements[text] = nft.Element{}
+		}
+		c.table.Sets[name] = s
+	}
+	return name
+}
+
+// namedPortSet returns the name of the set of addresses and numbers that a named port stands for,
+// and makes sure that it exists. For ingress, only the pods of this node are needed.
+func (c *compiler) namedPortSet(named namedPort, direction Direction, f family) string {
+	candidates, where := c.pods.all, "any pod"
+	if direction == Ingress {
+		candidates, where = c.pods.local, "pods of this node"
+	}
+	text := fmt.Sprintf("port %s/%s of %s", named.name, nftProtocol[named.protocol], where)
+	name := hashedName(fmt.Sprintf("named%d", f), named.name+"-"+nftProtocol[named.protocol], text)
+	if _, ok := c.table.Sets[name]; ok {
+		return name
+	}
+	s := set(nft.Key(addressType[f], "inet_service"), remark(text))
+	for _, p := range candidates {
+		for _, port := range p.ports {
+			if port.name != named.name || port.protocol != named.protocol {
+				continue
+			}
+			for _, address := range p.addresses {
+				if familyOf(address) == f {
+					s.Elements[nft.Key(address.String(), strconv.Itoa(int(port.number)))] = nft.Element{}
+				}
+			}
+		}
+	}
+	c.table.Sets[name] = s
+	return name
+}

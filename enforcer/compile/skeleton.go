@@ -1,0 +1,191 @@
+package compile
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"sigs.k8s.io/knftables"
+
+	"github.com/apptier/apptier/enforcer/nft"
+)
+
+// The table is ours alone: nothing outside of it is ever read or changed.
+const (
+	TableFamily = knftables.InetFamily
+	TableName   = "apptier"
+)
+
+// The stamp: the upper half of a connection's ct mark holds the generation of the ruleset that
+// allowed it, 1 to MaxGeneration; 0 means not stamped. The lower half is left to others.
+const (
+	MarkMask       = 0xffff0000
+	markShift      = 16
+	MaxGeneration  = 0xffff
+	generationText = "generation "
+)
+
+// Chains that are always there.
+const (
+	forwardChain   = "forward"
+	judgeChain     = "judge"
+	ingressChain   = "ingress"
+	admitChain     = "admit"
+	deniedChain    = "denied"
+	stampChain     = admitChain
+	untrackedChain = "untracked"
+)
+
+type family int
+
+const (
+	anyFamily family = 0
+	ipv4      family = 4
+	ipv6      family = 6
+)
+
+var (
+	families    = []family{ipv4, ipv6}
+	addressType = map[family]string{ipv4: "ipv4_addr", ipv6: "ipv6_addr"}
+	// initiator and server are the keys of a connection's two ends.
+	initiator = map[family]string{ipv4: "ct original ip saddr", ipv6: "ct original ip6 saddr"}
+	server    = map[family]string{ipv4: "ct reply ip saddr", ipv6: "ct reply ip6 saddr"}
+
+	egressMap  = map[family]string{ipv4: "egress4", ipv6: "egress6"}
+	ingressMap = map[family]string{ipv4: "ingress4", ipv6: "ingress6"}
+	selfSet    = map[family]string{ipv4: "self4", ipv6: "self6"}
+	nodeSet    = map[family]string{ipv4: "node4", ipv6: "node6"}
+)
+
+// serverPort needs the protocol matched before it in the same rule: it is nft's way to know that
+// the number is a port.
+const serverPort = "ct reply proto-src"
+
+// Table returns the ruleset as a table of the given generation, 1 to MaxGeneration.
+func (r Ruleset) Table(generation uint16) nft.Table {
+	t := r.table.Clone()
+	mark := uint32(generation) << markShift
+	forward := t.Chains[forwardChain]
+	forward.Rules = append([]nft.Rule{{
+		Expr:    fmt.Sprintf("ct mark & 0x%08x == 0x%08x accept", uint32(MarkMask), mark),
+		Comment: "allowed by this very ruleset before",
+	}}, forward.Rules...)
+	t.Chains[forwardChain] = forward
+	admit := t.Chains[admitChain]
+	admit.Rules = []nft.Rule{{
+		Expr:    fmt.Sprintf("ct mark set ct mark & 0x%08x | 0x%08x accept", ^uint32(MarkMask), mark),
+		Comment: generationText + strconv.Itoa(int(generation)),
+	}}
+	t.Chains[admitChain] = admit
+	return t
+}
+
+// StampChain is the chain whose first rule's comment names the generation; see nft.Marker.
+const StampChain = stampChain
+
+// ParseGeneration reads the comment of the first rule of StampChain.
+func ParseGeneration(marker string) (uint16, bool) {
+	number, ok := strings.CutPrefix(marker, generationText)
+	if !ok {
+		return 0, false
+	}
+	n, err := strconv.ParseUint(number, 10, 16)
+	return uint16(n), err == nil && n > 0
+}
+
+// NextGeneration follows g; after the last comes the first, for 0 means not stamped.
+func NextGeneration(g uint16) uint16 {
+	if g == MaxGeneration {
+		return 1
+	}
+	return g + 1
+}
+
+// skeleton is the part of the table that is the same on every node, all its sets still empty.
+func skeleton() nft.Table {
+	t := nft.Table{
+		Family:  TableFamily,
+		Name:    TableName,
+		Comment: "NetworkPolicy, written by the apptier enforcer",
+		Sets:    map[string]nft.Set{},
+	}
+	for _, f := range families {
+		t.Sets[egressMap[f]] = dispatch(f, "pods of this node with isolated egress")
+		t.Sets[ingressMap[f]] = dispatch(f, "pods of this node with isolated ingress")
+		t.Sets[nodeSet[f]] = set(addressType[f], "this node")
+		t.Sets[selfSet[f]] = set(nft.Key(addressType[f], addressType[f]), "isolated pods to themselves")
+	}
+	t.Chains = map[string]nft.Chain{
+		forwardChain: {
+			Base: &nft.Base{
+				Hook: knftables.ForwardHook, Priority: knftables.FilterPriority, Policy: knftables.AcceptPolicy,
+			},
+			Rules: forwardRules(),
+		},
+		judgeChain:     {Comment: "by the connection's initiator and server, whichever way the packet goes", Rules: judgeRules()},
+		ingressChain:   {Comment: "egress is allowed, ingress remains", Rules: append(dispatchRules(server, ingressMap), goTo(admitChain))},
+		admitChain:     {Comment: "allowed both ways"},
+		deniedChain:    {Comment: "no rule of any policy allows it", Rules: []nft.Rule{{Expr: "counter drop"}}},
+		untrackedChain: {Comment: "not part of a known connection", Rules: untrackedRules()},
+	}
+	return t
+}
+
+func dispatch(f family, comment string) nft.Set {
+	return nft.Set{Key: addressType[f], Value: "verdict", Comment: comment, Elements: map[string]nft.Element{}}
+}
+
+func set(key, comment string) nft.Set {
+	return nft.Set{Key: key, Comment: comment, Elements: map[string]nft.Element{}}
+}
+
+func forwardRules() []nft.Rule {
+	return []nft.Rule{
+		// Only a bridge forwards these; without them IPv6 finds no neighbour. Kernel:
+		// conntrack leaves neighbour discovery untracked (nf_conntrack_proto_icmpv6.c).
+		{Expr: "icmpv6 type 133-136 accept", Comment: "neighbour discovery"},
+		// An error belongs to the connection it is about: "fragmentation needed" and the like.
+		{Expr: "meta l4proto icmp ct state related accept", Comment: "errors about allowed connections"},
+		{Expr: "meta l4proto ipv6-icmp ct state related accept", Comment: "errors about allowed connections"},
+		{Expr: "ct state invalid,untracked jump " + untrackedChain},
+		{Expr: "jump " + judgeChain},
+		{Expr: "drop", Comment: "nothing allowed it"},
+	}
+}
+
+func judgeRules() []nft.Rule {
+	var rules []nft.Rule
+	for _, f := range families {
+		rules = append(rules,
+			nft.Rule{Expr: fmt.Sprintf("%s . %s @%s goto %s", initiator[f], server[f], selfSet[f], admitChain)},
+			nft.Rule{Expr: fmt.Sprintf("%s @%s goto %s", server[f], nodeSet[f], admitChain)})
+	}
+	rules = append(rules, dispatchRules(initiator, egressMap)...)
+	rules = append(rules, dispatchRules(server, ingressMap)...)
+	return append(rules, nft.Rule{Expr: "accept", Comment: "no policy is concerned"})
+}
+
+func dispatchRules(key, maps map[family]string) []nft.Rule {
+	var rules []nft.Rule
+	for _, f := range families {
+		rules = append(rules, nft.Rule{Expr: fmt.Sprintf("%s vmap @%s", key[f], maps[f])})
+	}
+	return rules
+}
+
+// untrackedRules judge packets without a connection, and so without a known initiator: an isolated
+// pod neither sends nor gets them.
+func untrackedRules() []nft.Rule {
+	header := map[family]string{ipv4: "ip", ipv6: "ip6"}
+	var rules []nft.Rule
+	for _, f := range families {
+		for _, end := range []string{"saddr", "daddr"} {
+			for _, m := range []string{egressMap[f], ingressMap[f]} {
+				rules = append(rules, nft.Rule{Expr: fmt.Sprintf("%s %s @%s goto %s", header[f], end, m, deniedChain)})
+			}
+		}
+	}
+	return append(rules, nft.Rule{Expr: "accept", Comment: "no policy is concerned"})
+}
+
+func goTo(chain string) nft.Rule { return nft.Rule{Expr: "goto " + chain} }

@@ -1,0 +1,260 @@
+package kernel
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"runtime"
+	"testing"
+
+	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netns"
+	"golang.org/x/sys/unix"
+)
+
+// lab is a node that routes between pods, each with a namespace and a veth pair as the CNI plugin
+// ptp makes them, and the outside: remote pods, another node, and the rest of the world, which
+// share one namespace. Its namespaces have no names, so nothing is left of them when the process
+// ends, however it ends.
+type lab struct {
+	node    netns.NsHandle
+	outside netns.NsHandle
+	hosts   []host
+}
+
+// host is one place that packets come from or go to.
+type host struct {
+	name   string
+	ns     netns.NsHandle
+	v4, v6 netip.Addr
+	kind   kind
+}
+
+type kind int
+
+const (
+	localPod kind = iota
+	remotePod
+	theNode
+	otherNode
+	world
+)
+
+func (h host) address(v6 bool) netip.Addr {
+	if v6 {
+		return h.v6
+	}
+	return h.v4
+}
+
+const (
+	localPods  = 6
+	remotePods = 3
+)
+
+var (
+	gateway4 = netip.MustParseAddr("10.244.1.1")
+	gateway6 = netip.MustParseAddr("fd00:10:244:1::1")
+	uplink4  = netip.MustParseAddr("172.18.0.2")
+	uplink6  = netip.MustParseAddr("fd00:18::2")
+)
+
+// requireKernel skips a test where it cannot run, and says why.
+func requireKernel(t testing.TB) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("needs root: it makes network namespaces")
+	}
+	if _, err := exec.LookPath("nft"); err != nil {
+		t.Skip("needs the nft program (Debian package nftables)")
+	}
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	if err := unix.Access("/proc/self/ns/net", unix.R_OK); err != nil {
+		t.Skip("needs a kernel with network namespaces")
+	}
+}
+
+// newLab builds the lab and takes it down with the test.
+func newLab(t testing.TB) *lab {
+	t.Helper()
+	requireKernel(t)
+	l := &lab{}
+	l.node = newNamespace(t)
+	l.outside = newNamespace(t)
+	for i := range localPods {
+		l.addPod(t, i)
+	}
+	l.addOutside(t)
+	l.hosts = append(l.hosts, host{"node", l.node, uplink4, uplink6, theNode})
+	return l
+}
+
+// newNamespace makes a namespace that forwards, with its loopback up.
+func newNamespace(t testing.TB) netns.NsHandle {
+	t.Helper()
+	ns := netns.None()
+	err := onThread(func() (err error) {
+		if ns, err = netns.New(); err != nil {
+			return err
+		}
+		for _, setting := range []string{
+			"ipv4/ip_forward", "ipv6/conf/all/forwarding", "ipv4/ip_nonlocal_bind", "ipv6/ip_nonlocal_bind",
+		} {
+			if err := os.WriteFile("/proc/sys/net/"+setting, []byte("1"), 0); err != nil {
+				return err
+			}
+		}
+		return setUp("lo")
+	})
+	if err != nil {
+		t.Fatalf("network namespace: %v", err)
+	}
+	t.Cleanup(func() { _ = ns.Close() })
+	return ns
+}
+
+// onThread runs f on a thread of its own, which ends with it, so f may change its namespace.
+func onThread(f func() error) error {
+	done := make(chan error)
+	go func() {
+		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
+		done <- f()
+	}()
+	return <-done
+}
+
+// in runs f inside a namespace; sockets and processes that it makes belong there.
+func in(ns netns.NsHandle, f func() error) error {
+	return onThread(func() error { return errors.Join(netns.Set(ns), f()) })
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (l *lab) addPod(t testing.TB, i int) {
+	t.Helper()
+	h := host{
+		name: fmt.Sprintf("local-%d", i), ns: newNamespace(t), kind: localPod,
+		v4: netip.AddrFrom4([4]byte{10, 244, 1, byte(10 + i)}),
+		v6: netip.MustParseAddr(fmt.Sprintf("fd00:10:244:1::%x", 0x10+i)),
+	}
+	inside := fmt.Sprintf("pod%d", i)
+	must(t, in(l.node, func() error { return veth("veth"+inside, inside, h.ns) }))
+	must(t, in(l.node, func() error {
+		return errors.Join(
+			configure("veth"+inside, gateway4, gateway6),
+			route("veth"+inside, host32(h.v4), netip.Addr{}),
+			route("veth"+inside, host32(h.v6), netip.Addr{}))
+	}))
+	must(t, in(h.ns, func() error {
+		return errors.Join(
+			configure(inside, h.v4, h.v6),
+			route(inside, host32(gateway4), netip.Addr{}),
+			route(inside, host32(gateway6), netip.Addr{}),
+			route(inside, netip.MustParsePrefix("0.0.0.0/0"), gateway4),
+			route(inside, netip.MustParsePrefix("::/0"), gateway6))
+	}))
+	l.hosts = append(l.hosts, h)
+}
+
+func (l *lab) addOutside(t testing.TB) {
+	t.Helper()
+	others := []host{
+		{"other-node", l.outside, netip.MustParseAddr("172.18.0.3"), netip.MustParseAddr("fd00:18::3"), otherNode},
+		{"world-0", l.outside, netip.MustParseAddr("192.0.2.10"), netip.MustParseAddr("2001:db8::10"), world},
+		{"world-1", l.outside, netip.MustParseAddr("198.51.100.77"), netip.MustParseAddr("2001:db8:1::77"), world},
+	}
+	for i := range remotePods {
+		others = append(others, host{
+			name: fmt.Sprintf("remote-%d", i), ns: l.outside, kind: remotePod,
+			v4: netip.AddrFrom4([4]byte{10, 244, 2, byte(10 + i)}),
+			v6: netip.MustParseAddr(fmt.Sprintf("fd00:10:244:2::%x", 0x10+i)),
+		})
+	}
+	must(t, in(l.node, func() error { return veth("uplink", "uplink", l.outside) }))
+	must(t, in(l.node, func() error { return configure("uplink", uplink4, uplink6) }))
+	must(t, in(l.outside, func() error {
+		err := setUp("uplink")
+		for _, h := range others {
+			err = errors.Join(err, configure("uplink", h.v4, h.v6))
+		}
+		return errors.Join(err,
+			route("uplink", host32(uplink4), netip.Addr{}),
+			route("uplink", host32(uplink6), netip.Addr{}),
+			route("uplink", netip.MustParsePrefix("0.0.0.0/0"), uplink4),
+			route("uplink", netip.MustParsePrefix("::/0"), uplink6))
+	}))
+	must(t, in(l.node, func() error {
+		gw4, gw6 := others[0].v4, others[0].v6
+		return errors.Join(
+			route("uplink", host32(gw4), netip.Addr{}),
+			route("uplink", host32(gw6), netip.Addr{}),
+			route("uplink", netip.MustParsePrefix("0.0.0.0/0"), gw4),
+			route("uplink", netip.MustParsePrefix("::/0"), gw6))
+	}))
+	l.hosts = append(l.hosts, others...)
+}
+
+func host32(a netip.Addr) netip.Prefix { return netip.PrefixFrom(a, a.BitLen()) }
+
+// veth makes a pair, one end here, the other in peerNS.
+func veth(name, peer string, peerNS netns.NsHandle) error {
+	attributes := netlink.NewLinkAttrs()
+	attributes.Name = name
+	return netlink.LinkAdd(&netlink.Veth{
+		LinkAttrs: attributes, PeerName: peer, PeerNamespace: netlink.NsFd(peerNS),
+	})
+}
+
+func setUp(name string) error {
+	link, err := netlink.LinkByName(name)
+	if err != nil {
+		return fmt.Errorf("link %s: %w", name, err)
+	}
+	return netlink.LinkSetUp(link)
+}
+
+// configure sets a link up and gives it addresses that are usable at once.
+func configure(name string, addresses ...netip.Addr) error {
+	err := setUp(name)
+	link, lookup := netlink.LinkByName(name)
+	if lookup != nil {
+		return errors.Join(err, lookup)
+	}
+	for _, a := range addresses {
+		address := &netlink.Addr{IPNet: ipNet(host32(a)), Flags: unix.IFA_F_NODAD}
+		if e := netlink.AddrAdd(link, address); e != nil && !errors.Is(e, unix.EEXIST) {
+			err = errors.Join(err, fmt.Errorf("%s %s: %w", name, a, e))
+		}
+	}
+	return err
+}
+
+func route(name string, to netip.Prefix, via netip.Addr) error {
+	link, err := netlink.LinkByName(name)
+	if err != nil {
+		return err
+	}
+	r := &netlink.Route{LinkIndex: link.Attrs().Index, Dst: ipNet(to)}
+	if via.IsValid() {
+		r.Gw = via.AsSlice()
+	} else {
+		r.Scope = netlink.SCOPE_LINK
+	}
+	if err := netlink.RouteReplace(r); err != nil {
+		return fmt.Errorf("route %s dev %s via %s: %w", to, name, via, err)
+	}
+	return nil
+}
+
+func ipNet(p netip.Prefix) *net.IPNet {
+	return &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())}
+}

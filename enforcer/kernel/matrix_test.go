@@ -1,0 +1,151 @@
+package kernel
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/apptier/apptier/enforcer/compile"
+	"github.com/apptier/apptier/enforcer/nft"
+	"github.com/apptier/apptier/policy/reach"
+)
+
+const nodeName = "node-1"
+
+// load puts a snapshot's ruleset into the node's kernel.
+func (l *lab) load(t testing.TB, snapshot reach.Snapshot, generation uint16) nft.Table {
+	t.Helper()
+	table := compile.Compile(snapshot, nodeName).Table(generation)
+	l.apply(t, nft.Replace(table))
+	return table
+}
+
+func (l *lab) apply(t testing.TB, ops []nft.Op) {
+	t.Helper()
+	must(t, in(l.node, func() error {
+		kernel, err := nft.Open(compile.TableFamily, compile.TableName)
+		if err != nil {
+			return err
+		}
+		return nft.Apply(context.Background(), kernel, ops)
+	}))
+}
+
+// check compares every cell with what the reference evaluator says.
+func (l *lab) check(t testing.TB, snapshot reach.Snapshot, ports []uint16) {
+	t.Helper()
+	evaluator := reach.New(snapshot)
+	var cells []cell
+	var allowed []bool
+	for _, c := range l.cells(ports) {
+		if want := expected(evaluator, snapshot, c); want != reach.Unknown {
+			cells = append(cells, c)
+			allowed = append(allowed, want == reach.Allow)
+		}
+	}
+	passed := l.probe(t, cells, 150*time.Millisecond)
+	t.Logf("%d cells", len(cells))
+	var doubtful []int
+	for i := range cells {
+		if passed[i] != allowed[i] {
+			doubtful = append(doubtful, i)
+		}
+	}
+	// A busy machine may be late with an answer; a denied packet stays denied.
+	for _, i := range doubtful {
+		if passed[i] || !l.probe(t, cells[i:i+1], 2*time.Second)[0] {
+			t.Errorf("%s: passed %v, want %v\n%s", cells[i], passed[i], allowed[i], evaluator.Allowed(flow(snapshot, cells[i])))
+		}
+	}
+	if t.Failed() {
+		t.Log(compile.Compile(snapshot, nodeName).Table(1))
+	}
+}
+
+// cells are all connections that pass the node.
+func (l *lab) cells(ports []uint16) []cell {
+	var cells []cell
+	for _, from := range l.hosts {
+		for _, to := range l.hosts {
+			if from.ns == to.ns || from.kind != localPod && to.kind != localPod {
+				continue
+			}
+			for _, port := range ports {
+				for _, protocol := range []corev1.Protocol{corev1.ProtocolTCP, corev1.ProtocolUDP} {
+					for _, v6 := range []bool{false, true} {
+						cells = append(cells, cell{from, to, v6, protocol, port})
+					}
+				}
+			}
+		}
+	}
+	return cells
+}
+
+// expected is the verdict of this node alone: a remote pod's own policies are for its own node.
+func expected(evaluator *reach.Evaluator, snapshot reach.Snapshot, c cell) reach.Verdict {
+	result := evaluator.Allowed(flow(snapshot, c))
+	switch {
+	case c.from.kind == localPod && c.to.kind == localPod:
+		return result.Verdict
+	case c.from.kind == localPod:
+		return result.Egress.Verdict
+	default:
+		return result.Ingress.Verdict
+	}
+}
+
+func flow(snapshot reach.Snapshot, c cell) reach.Flow {
+	end := func(h host) reach.Endpoint { return reach.Endpoint{Address: h.address(c.v6)} }
+	return reach.Flow{Source: end(c.from), Destination: end(c.to), Protocol: c.protocol, Port: int32(c.port)}
+}
+
+// pod makes the object of the i-th host, running.
+func pod(h host, namespace string, labels map[string]string) *corev1.Pod {
+	p := &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: h.name, Labels: labels},
+		Spec:       corev1.PodSpec{NodeName: "node-2"},
+		Status: corev1.PodStatus{
+			Phase: corev1.PodRunning, PodIP: h.v4.String(),
+			PodIPs: []corev1.PodIP{{IP: h.v4.String()}, {IP: h.v6.String()}},
+		},
+	}
+	if h.kind == localPod {
+		p.Spec.NodeName = nodeName
+	}
+	return p
+}
+
+func namespace(name string, labels map[string]string) *corev1.Namespace {
+	return &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels}}
+}
+
+// nodes are the two nodes of the lab.
+func (l *lab) nodes() []*corev1.Node {
+	make := func(name string, addresses ...string) *corev1.Node {
+		n := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name}}
+		for _, a := range addresses {
+			n.Status.Addresses = append(n.Status.Addresses, corev1.NodeAddress{Type: corev1.NodeInternalIP, Address: a})
+		}
+		return n
+	}
+	return []*corev1.Node{
+		make(nodeName, uplink4.String(), uplink6.String()),
+		make("node-2", "172.18.0.3", "fd00:18::3"),
+	}
+}
+
+func (l *lab) host(t testing.TB, name string) host {
+	t.Helper()
+	for _, h := range l.hosts {
+		if h.name == name {
+			return h
+		}
+	}
+	t.Fatalf("no host %s", name)
+	return host{}
+}
+

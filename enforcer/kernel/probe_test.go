@@ -1,0 +1,170 @@
+package kernel
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/vishvananda/netns"
+	"golang.org/x/sys/unix"
+	corev1 "k8s.io/api/core/v1"
+)
+
+// cell is one connection to try.
+type cell struct {
+	from, to host
+	v6       bool
+	protocol corev1.Protocol
+	port     uint16
+}
+
+func (c cell) String() string {
+	return fmt.Sprintf("%s %s -> %s %s %d", c.from.name, c.from.address(c.v6), c.to.name, c.protocol, c.port)
+}
+
+// listen starts an echo for UDP on these ports of all hosts. TCP needs no listener: a refusal from
+// the other end shows just as well that packets pass both ways.
+func (l *lab) listen(t testing.TB, ports []uint16) {
+	t.Helper()
+	for _, h := range l.hosts {
+		for _, port := range ports {
+			for _, address := range []netip.Addr{h.v4, h.v6} {
+				must(t, in(h.ns, func() error { return echo(t, netip.AddrPortFrom(address, port)) }))
+			}
+		}
+	}
+}
+
+func echo(t testing.TB, at netip.AddrPort) error {
+	conn, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(at))
+	if err != nil {
+		return err
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	go func() {
+		buf := make([]byte, 16)
+		for {
+			n, from, err := conn.ReadFromUDPAddrPort(buf)
+			if errors.Is(err, net.ErrClosed) {
+				return
+			}
+			if err == nil {
+				_, _ = conn.WriteToUDPAddrPort(buf[:n], from)
+			}
+		}
+	}()
+	return nil
+}
+
+// probe tries all cells at once, and returns which of them got an answer in time.
+func (l *lab) probe(t testing.TB, cells []cell, patience time.Duration) []bool {
+	t.Helper()
+	fds := make([]int, len(cells))
+	var spaces []netns.NsHandle
+	for _, c := range cells {
+		if !slices.Contains(spaces, c.from.ns) {
+			spaces = append(spaces, c.from.ns)
+		}
+	}
+	for _, ns := range spaces {
+		must(t, in(ns, func() error {
+			for i, c := range cells {
+				if c.from.ns != ns {
+					continue
+				}
+				fd, err := start(c)
+				if err != nil {
+					return fmt.Errorf("%s: %w", c, err)
+				}
+				fds[i] = fd
+			}
+			return nil
+		}))
+	}
+	defer func() {
+		for _, fd := range fds {
+			_ = unix.Close(fd)
+		}
+	}()
+	return wait(t, cells, fds, patience)
+}
+
+// start sends the first packet of a connection, without waiting for anything.
+func start(c cell) (int, error) {
+	domain, kind, proto := unix.AF_INET, unix.SOCK_STREAM, unix.IPPROTO_TCP
+	if c.v6 {
+		domain = unix.AF_INET6
+	}
+	switch c.protocol {
+	case corev1.ProtocolUDP:
+		kind, proto = unix.SOCK_DGRAM, unix.IPPROTO_UDP
+	case corev1.ProtocolSCTP:
+		proto = unix.IPPROTO_SCTP
+	}
+	fd, err := unix.Socket(domain, kind|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, proto)
+	if err != nil {
+		return 0, err
+	}
+	err = errors.Join(
+		unix.Bind(fd, sockaddr(c.from.address(c.v6), 0)),
+		ignore(unix.Connect(fd, sockaddr(c.to.address(c.v6), c.port)), unix.EINPROGRESS, unix.ECONNREFUSED))
+	if c.protocol == corev1.ProtocolUDP {
+		_, sent := unix.Write(fd, []byte("?"))
+		err = errors.Join(err, ignore(sent, unix.EPERM))
+	}
+	return fd, err
+}
+
+func ignore(err error, harmless ...error) error {
+	for _, h := range harmless {
+		if errors.Is(err, h) {
+			return nil
+		}
+	}
+	return err
+}
+
+func sockaddr(a netip.Addr, port uint16) unix.Sockaddr {
+	if a.Is4() {
+		return &unix.SockaddrInet4{Addr: a.As4(), Port: int(port)}
+	}
+	return &unix.SockaddrInet6{Addr: a.As16(), Port: int(port)}
+}
+
+// wait polls until every cell is answered or patience runs out.
+func wait(t testing.TB, cells []cell, fds []int, patience time.Duration) []bool {
+	t.Helper()
+	passed := make([]bool, len(cells))
+	deadline := time.Now().Add(patience)
+	for {
+		var polls []unix.PollFd
+		var at []int
+		for i := range cells {
+			if passed[i] {
+				continue
+			}
+			events := int16(unix.POLLIN)
+			if cells[i].protocol != corev1.ProtocolUDP {
+				events = unix.POLLOUT
+			}
+			polls = append(polls, unix.PollFd{Fd: int32(fds[i]), Events: events})
+			at = append(at, i)
+		}
+		left := time.Until(deadline)
+		if len(polls) == 0 || left <= 0 {
+			return passed
+		}
+		if _, err := unix.Poll(polls, int(left.Milliseconds())+1); err != nil && !errors.Is(err, unix.EINTR) {
+			t.Fatal(err)
+		}
+		for j, p := range polls {
+			if p.Revents != 0 {
+				passed[at[j]] = true
+			}
+		}
+	}
+}

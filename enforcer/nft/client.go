@@ -1,0 +1,82 @@
+package nft
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+
+	"sigs.k8s.io/knftables"
+)
+
+// Kernel is what this package needs of knftables; knftables.New and knftables.NewFake both give it.
+type Kernel interface {
+	NewTransaction() *knftables.Transaction
+	Run(ctx context.Context, tx *knftables.Transaction) error
+	ListRules(ctx context.Context, chain string) ([]*knftables.Rule, error)
+}
+
+// Open connects to one table of the kernel, which need not exist yet. Its errors say what to do
+// about them.
+func Open(family knftables.Family, table string) (Kernel, error) {
+	if _, err := exec.LookPath("nft"); err != nil {
+		return nil, errors.New("the nft program is not in PATH: install the package nftables, version 1.0.1 or later")
+	}
+	kernel, err := knftables.New(family, table)
+	if err == nil {
+		return kernel, nil
+	}
+	if os.Geteuid() != 0 {
+		return nil, errors.New("nftables refuses this user: run as root with the capability NET_ADMIN")
+	}
+	return nil, fmt.Errorf("nftables is not usable: the process needs the capability NET_ADMIN, "+
+		"and the kernel the module nf_tables: %w", err)
+}
+
+// Apply runs the steps as one transaction: all of them, or none.
+func Apply(ctx context.Context, kernel Kernel, ops []Op) error {
+	if len(ops) == 0 {
+		return nil
+	}
+	return kernel.Run(ctx, transaction(kernel, ops))
+}
+
+func transaction(kernel Kernel, ops []Op) *knftables.Transaction {
+	tx := kernel.NewTransaction()
+	for _, op := range ops {
+		switch op.Verb {
+		case Add:
+			tx.Add(op.Object)
+		case Flush:
+			tx.Flush(op.Object)
+		case Delete:
+			tx.Delete(op.Object)
+		}
+	}
+	return tx
+}
+
+// RemoveTable removes the whole table and with it every rule; it succeeds when there is none.
+func RemoveTable(ctx context.Context, kernel Kernel) error {
+	return Apply(ctx, kernel, []Op{
+		{Add, &knftables.Table{}},
+		{Delete, &knftables.Table{}},
+	})
+}
+
+// Marker returns the comment of a chain's first rule. It is how one process recognizes the table
+// that another left: found is false when the table, the chain or the rule is missing.
+func Marker(ctx context.Context, kernel Kernel, chain string) (text string, found bool, err error) {
+	rules, err := kernel.ListRules(ctx, chain)
+	if knftables.IsNotFound(err) {
+		return "", false, nil
+	}
+	if err != nil {
+		return "", false, fmt.Errorf("listing chain %s: %w", chain, err)
+	}
+	if len(rules) == 0 || rules[0].Comment == nil {
+		return "", false, nil
+	}
+	return *rules[0].Comment, true, nil
+}

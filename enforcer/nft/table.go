@@ -1,0 +1,108 @@
+// Package nft holds a ruleset as plain data: its text, its difference from another one, and the
+// transaction that turns the one into the other. It is the only package that runs nft.
+package nft
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"sigs.k8s.io/knftables"
+)
+
+// Table is one nftables table. Everything in it is keyed by name, so two tables that mean the
+// same compare equal, whatever order they were built in.
+type Table struct {
+	Family  knftables.Family
+	Name    string
+	Comment string
+	Chains  map[string]Chain
+	// Sets holds both sets and maps: nftables keeps them in one name space.
+	Sets map[string]Set
+}
+
+// Chain is a base chain (Base is set) or a regular one.
+type Chain struct {
+	Base    *Base
+	Comment string
+	Rules   []Rule
+}
+
+// Base attaches a chain to a netfilter hook.
+type Base struct {
+	Hook     knftables.BaseChainHook
+	Priority knftables.BaseChainPriority
+	Policy   knftables.BaseChainPolicy
+}
+
+// Rule is one rule in nft syntax, without its comment.
+type Rule struct {
+	Expr    string
+	Comment string
+}
+
+// Set is a set, or a map when Value is not empty.
+type Set struct {
+	// Key is the nft type of the keys, e.g. "ipv4_addr . inet_service".
+	Key string
+	// Value is the nft type of a map's values, e.g. "verdict". Empty for a set.
+	Value string
+	// Interval says that keys are ranges. They must not overlap: the kernel refuses a whole
+	// transaction for one overlapping element.
+	Interval bool
+	Comment  string
+	// Elements is keyed by the element's key, its parts joined by " . ", so a key cannot repeat.
+	Elements map[string]Element
+}
+
+// Element is what belongs to a key.
+type Element struct {
+	// Value is a map's value, e.g. "goto some-chain". Empty in a set.
+	Value   string
+	Comment string
+}
+
+// Key joins the parts of a concatenated key.
+func Key(parts ...string) string { return strings.Join(parts, keySeparator) }
+
+const keySeparator = " . "
+
+// Clone returns a copy that shares no map or slice with t.
+func (t Table) Clone() Table {
+	out := t
+	out.Chains = make(map[string]Chain, len(t.Chains))
+	for name, chain := range t.Chains {
+		chain.Rules = slices.Clone(chain.Rules)
+		out.Chains[name] = chain
+	}
+	out.Sets = make(map[string]Set, len(t.Sets))
+	for name, set := range t.Sets {
+		set.Elements = maps.Clone(set.Elements)
+		out.Sets[name] = set
+	}
+	return out
+}
+
+// Elements counts the elements of all sets and maps.
+func (t Table) Elements() int {
+	n := 0
+	for _, set := range t.Sets {
+		n += len(set.Elements)
+	}
+	return n
+}
+
+// sameDefinition reports whether two sets differ in nothing but their elements.
+func (s Set) sameDefinition(o Set) bool {
+	return s.Key == o.Key && s.Value == o.Value && s.Interval == o.Interval && s.Comment == o.Comment
+}
+
+// sameDefinition reports whether two chains differ in nothing but their rules.
+func (c Chain) sameDefinition(o Chain) bool {
+	if (c.Base == nil) != (o.Base == nil) || c.Comment != o.Comment {
+		return false
+	}
+	return c.Base == nil || *c.Base == *o.Base
+}
+
+func sorted[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
