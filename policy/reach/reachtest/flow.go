@@ -2,6 +2,7 @@ package reachtest
 
 import (
 	"net/netip"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -22,7 +23,7 @@ var outside = []netip.Addr{
 	netip.MustParseAddr("fd00:bad::1"),
 }
 
-var flowPorts = []int32{52, 53, 54, 79, 80, 81, 82, 85, 8080, 8085, 9000}
+var flowPorts = []int32{80, 53, 81, 8080, 85, 79, 82, 52, 54, 8085, 9000}
 
 // Flow generates flows between pods, nodes and addresses outside the cluster of the snapshot, which
 // may be any. Ends are named in every way that reach.Endpoint knows. A verdict may be unknown: pods
@@ -68,20 +69,33 @@ func packet(t *rapid.T, s reach.Snapshot, usable func(*corev1.Pod) bool) reach.F
 	}
 
 	from, to := pods, pods
-	switch kind := rapid.IntRange(0, 5).Draw(t, "kind of flow"); {
+	switch {
 	case len(pods) == 0:
 		from, to = others, others
-	case kind == 0:
+	case rarely(t, "from no pod"):
 		from = others
-	case kind == 1:
+	case rarely(t, "to no pod"):
 		to = others
 	}
+	source := rapid.SampledFrom(from).Draw(t, "source")
+	if !rarely(t, "to itself") {
+		to = without(to, source)
+	}
 	return reach.Flow{
-		Source:      rapid.SampledFrom(from).Draw(t, "source"),
+		Source:      source,
 		Destination: rapid.SampledFrom(to).Draw(t, "destination"),
 		Protocol:    rapid.SampledFrom(protocols).Draw(t, "protocol"),
 		Port:        rapid.SampledFrom(flowPorts).Draw(t, "port"),
 	}
+}
+
+// without returns the endpoints that are not the given one, or all if there is no other.
+func without(endpoints []reach.Endpoint, one reach.Endpoint) []reach.Endpoint {
+	others := slices.DeleteFunc(slices.Clone(endpoints), func(e reach.Endpoint) bool { return e == one })
+	if len(others) == 0 {
+		return endpoints
+	}
+	return others
 }
 
 // podEndpoints returns the pod with each of its addresses of a family, or with none if it has none

@@ -21,8 +21,8 @@ var blocks = []string{
 
 var (
 	protocols   = []corev1.Protocol{corev1.ProtocolTCP, corev1.ProtocolTCP, corev1.ProtocolUDP, corev1.ProtocolSCTP}
-	portNumbers = []int32{53, 80, 81, 8080}
-	portNames   = []string{"dns", "http", "metrics"}
+	portNumbers = []int32{80, 53, 81, 8080}
+	portNames   = []string{"http", "dns", "metrics"}
 )
 
 // Policy generates a NetworkPolicy of this name, in one of the namespaces that [Snapshot] uses.
@@ -33,12 +33,12 @@ func Policy(name string) *rapid.Generator[*networkingv1.NetworkPolicy] {
 			Name:      name,
 		}}
 		np.Spec = networkingv1.NetworkPolicySpec{
-			PodSelector: *podSelector(t),
+			PodSelector: subject(t),
 			PolicyTypes: rapid.SampledFrom([][]networkingv1.PolicyType{
 				nil,
+				{networkingv1.PolicyTypeIngress, networkingv1.PolicyTypeEgress},
 				{networkingv1.PolicyTypeIngress},
 				{networkingv1.PolicyTypeEgress},
-				{networkingv1.PolicyTypeIngress, networkingv1.PolicyTypeEgress},
 			}).Draw(t, "policy types"),
 			Ingress: rapid.SliceOfN(IngressRule(), 0, 2).Draw(t, "ingress"),
 			Egress:  rapid.SliceOfN(EgressRule(), 0, 2).Draw(t, "egress"),
@@ -95,16 +95,24 @@ func ipBlock(t *rapid.T) *networkingv1.IPBlock {
 	return block
 }
 
+// subject draws a selector for the pods of a policy: all of the namespace as often as not.
+func subject(t *rapid.T) metav1.LabelSelector {
+	if rapid.Bool().Draw(t, "all pods") {
+		return metav1.LabelSelector{}
+	}
+	return *podSelector(t)
+}
+
 func podSelector(t *rapid.T) *metav1.LabelSelector {
 	key := rapid.SampledFrom(labelKeys).Draw(t, "label")
-	return selector(t, key, labelValues[key][1:])
+	return selector(t, key, labelValues[key])
 }
 
 func namespaceSelector(t *rapid.T) *metav1.LabelSelector {
 	if rapid.Bool().Draw(t, "by name") {
 		return selector(t, corev1.LabelMetadataName, namespaceNames)
 	}
-	return selector(t, "team", namespaceTeams[1:])
+	return selector(t, "team", namespaceTeams)
 }
 
 // selector draws every kind of condition on one label, or none at all.
@@ -118,15 +126,15 @@ func selector(t *rapid.T, key string, values []string) *metav1.LabelSelector {
 		return rapid.SliceOfNDistinct(rapid.SampledFrom(values), 1, 2, rapid.ID[string]).Draw(t, "values")
 	}
 	switch rapid.IntRange(0, 7).Draw(t, "kind of selector") {
-	case 0, 1:
+	case 0:
 		return &metav1.LabelSelector{}
-	case 2:
+	case 1:
 		return where(metav1.LabelSelectorOpIn, some()...)
-	case 3:
+	case 2:
 		return where(metav1.LabelSelectorOpNotIn, some()...)
-	case 4:
+	case 3:
 		return where(metav1.LabelSelectorOpExists)
-	case 5:
+	case 4:
 		return where(metav1.LabelSelectorOpDoesNotExist)
 	default:
 		return &metav1.LabelSelector{MatchLabels: map[string]string{key: rapid.SampledFrom(values).Draw(t, "value")}}

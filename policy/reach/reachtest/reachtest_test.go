@@ -41,7 +41,7 @@ func TestWhatIsGeneratedCollides(t *testing.T) {
 		"Allow", "Deny", "Unknown",
 		"allowed by peer and port", "allowed by peer", "allowed by port", "allowed among several policies",
 	} {
-		if count[event] < rounds/100 {
+		if count[event] < rounds/150 {
 			t.Errorf("%s: only %d times in %d", event, count[event], rounds)
 		}
 	}

@@ -49,9 +49,10 @@ func OnlyPodNetwork() Option { return func(b *bounds) { b.onlyPodNetwork = true 
 func OnlyDualStack() Option { return func(b *bounds) { b.onlyDualStack = true } }
 
 var (
+	// rapid favours what is listed first, so that objects gather in one namespace.
 	namespaceNames = []string{"blue", "green", "red"}
-	namespaceTeams = []string{"", "one", "two"}
-	labelValues    = map[string][]string{"app": {"", "api", "web"}, "tier": {"", "back", "front"}}
+	namespaceTeams = []string{"one", "two"}
+	labelValues    = map[string][]string{"app": {"web", "api"}, "tier": {"front", "back"}}
 	labelKeys      = slices.Sorted(maps.Keys(labelValues))
 )
 
@@ -68,17 +69,17 @@ func Snapshot(options ...Option) *rapid.Generator[reach.Snapshot] {
 	return rapid.Custom(func(t *rapid.T) reach.Snapshot {
 		var s reach.Snapshot
 		for _, name := range namespaceNames {
-			if rapid.IntRange(0, 9).Draw(t, "has namespace") < 9 {
+			if !rarely(t, "missing namespace") {
 				s.Namespaces = append(s.Namespaces, namespace(t, name))
 			}
 		}
-		for i := range rapid.IntRange(1, b.nodes).Draw(t, "nodes") {
+		for i := range count(t, "nodes", 1, b.nodes) {
 			s.Nodes = append(s.Nodes, node(i))
 		}
-		for i := range rapid.IntRange(1, b.pods).Draw(t, "pods") {
+		for i := range count(t, "pods", min(2, b.pods), b.pods) {
 			s.Pods = append(s.Pods, b.pod(t, i, len(s.Nodes)))
 		}
-		for i := range rapid.IntRange(0, b.policies).Draw(t, "policies") {
+		for i := range count(t, "policies", min(1, b.policies), b.policies) {
 			s.Policies = append(s.Policies, Policy(fmt.Sprintf("policy-%d", i)).Draw(t, "policy"))
 		}
 		return s
@@ -87,8 +88,8 @@ func Snapshot(options ...Option) *rapid.Generator[reach.Snapshot] {
 
 func namespace(t *rapid.T, name string) *corev1.Namespace {
 	set := map[string]string{corev1.LabelMetadataName: name}
-	if team := rapid.SampledFrom(namespaceTeams).Draw(t, "team"); team != "" {
-		set["team"] = team
+	if !rarely(t, "no team") {
+		set["team"] = rapid.SampledFrom(namespaceTeams).Draw(t, "team")
 	}
 	return &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: set}}
 }
@@ -131,7 +132,7 @@ func (b bounds) pod(t *rapid.T, i, nodes int) *corev1.Pod {
 		Labels:    podLabels(t),
 	}}
 	pod.Spec.NodeName = nodeName(on)
-	pod.Spec.HostNetwork = !b.onlyPodNetwork && rapid.IntRange(0, 7).Draw(t, "host network") == 7
+	pod.Spec.HostNetwork = !b.onlyPodNetwork && rarely(t, "host network")
 	pod.Spec.Containers = []corev1.Container{{Name: "main", Image: "main", Ports: containerPorts(t)}}
 	pod.Spec.InitContainers = initContainers(t)
 	if pod.Spec.HostNetwork {
@@ -155,14 +156,11 @@ func keepHostPort(spec *corev1.PodSpec) {
 // status gives the pod its phase and addresses. Of those that are not running, a pending one has no
 // address, and a finished one still shows its last, which another pod may have by now.
 func (b bounds) status(t *rapid.T, pod *corev1.Pod, i, on int) {
-	phases := []corev1.PodPhase{
-		corev1.PodRunning, corev1.PodRunning, corev1.PodRunning, corev1.PodRunning, corev1.PodRunning,
-		corev1.PodPending, corev1.PodSucceeded, corev1.PodFailed,
+	pod.Status.Phase = corev1.PodRunning
+	if !b.onlyRunning && rarely(t, "not running") {
+		phases := []corev1.PodPhase{corev1.PodPending, corev1.PodSucceeded, corev1.PodFailed}
+		pod.Status.Phase = rapid.SampledFrom(phases).Draw(t, "phase")
 	}
-	if b.onlyRunning {
-		phases = phases[:1]
-	}
-	pod.Status.Phase = rapid.SampledFrom(phases).Draw(t, "phase")
 	for _, address := range nodeAddresses(on) {
 		pod.Status.HostIPs = append(pod.Status.HostIPs, corev1.HostIP{IP: address.String()})
 	}
@@ -191,9 +189,20 @@ func (b bounds) status(t *rapid.T, pod *corev1.Pod, i, on int) {
 func podLabels(t *rapid.T) map[string]string {
 	set := map[string]string{}
 	for _, key := range labelKeys {
-		if value := rapid.SampledFrom(labelValues[key]).Draw(t, key); value != "" {
-			set[key] = value
+		if !rarely(t, "no "+key) {
+			set[key] = rapid.SampledFrom(labelValues[key]).Draw(t, key)
 		}
 	}
 	return set
+}
+
+// count draws a number of objects. As the length of a list it is spread over its range; rapid's
+// integers gather at the low end.
+func count(t *rapid.T, label string, least, most int) int {
+	return len(rapid.SliceOfN(rapid.Just(struct{}{}), least, most).Draw(t, label))
+}
+
+// rarely draws true now and then, and shrinks to false.
+func rarely(t *rapid.T, label string) bool {
+	return rapid.Uint8().Draw(t, label) > 230
 }
