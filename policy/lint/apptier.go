@@ -28,7 +28,7 @@ func AppTier(app *v1alpha1.AppTier) []Finding {
 
 func checkName(r *report, path *field.Path, name string) {
 	for _, problem := range validation.IsDNS1123Label(name) {
-		r.reject(Invalid, path, "for example shop, or web-api", "%q cannot be part of a policy's name: %s", name, problem)
+		r.reject(Invalid, path, "for example shop, or web-api", "%q is not a DNS label, and policies are named after it: %s", name, problem)
 	}
 }
 
