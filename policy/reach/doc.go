@@ -22,18 +22,19 @@
 //     means pods of the policy's namespace (API, NetworkPolicyPeer).
 //   - A port without protocol is TCP; without number it is every port of its protocol; with
 //     endPort it is a range (API, NetworkPolicyPort).
-//   - A pod cannot block itself, nor the node it runs on, in either direction (concept page:
-//     "traffic to and from the node where a Pod is running is always allowed, regardless of the IP
-//     address of the Pod or the node"; "A Pod cannot block access to itself").
+//   - A pod cannot block itself, nor the node it runs on, in either direction and by whichever of
+//     their addresses (concept page, the exceptions in its introduction; API,
+//     NetworkPolicySpec.Ingress, for traffic from the node). Loopback never leaves the pod.
 //
 // # What upstream leaves open
 //
 // Here the package chooses, once for the whole project:
 //
-//   - An ipBlock matches any address, those of pods included (concept page: "cluster-external
-//     IPs", but whether pods match is left to the plugin).
+//   - An ipBlock matches any address, those of pods included. The concept page only advises
+//     against it, since pods' addresses come and go.
 //   - A pod on its node's network is the node: no policy isolates it and no selector matches it,
-//     but an ipBlock can match its address. The concept page allows this as "the most common case".
+//     but an ipBlock can match its address. The concept page leaves this undefined and describes
+//     it as what most implementations do.
 //   - A pod that has finished (phase Succeeded or Failed) owns no address.
 //   - A named port is looked up on the destination pod, whatever matched it (selector, ipBlock or
 //     an empty list), among its containers and its sidecars (init containers that restart always);
@@ -41,6 +42,9 @@
 //   - Every namespace carries the label kubernetes.io/metadata.name, as the API server sees to. A
 //     pod whose Namespace object is missing from the snapshot is in a namespace with this label
 //     alone.
+//   - A node is every address of its Node's status, and those in its pods' status.hostIPs. An
+//     address that only the node's network plugin knows, such as its bridge's, is not in the
+//     snapshot, and so is an address like any other here.
 //   - A protocol other than TCP, UDP and SCTP matches no port entry, only rules without ports.
 //
 // # What cannot be read fails closed

@@ -109,22 +109,20 @@ func (e *Evaluator) ownNode(pod *corev1.Pod, other party) Verdict {
 	if other.pod != nil {
 		return Deny
 	}
-	node, own := pod.Spec.NodeName, hostAddresses(pod)
-	if slices.Contains(own, other.address) || node != "" && slices.Contains(e.hosts[other.address], node) {
+	node := pod.Spec.NodeName
+	if slices.Contains(hostAddresses(pod), other.address) || slices.Contains(e.hosts[other.address], node) {
 		return Allow
 	}
-	isPlaced := node != "" || len(own) > 0
-	if other.hostPod == nil {
-		isNode := len(e.hosts[other.address]) > 0
-		if isNode && !isPlaced {
-			return Unknown
-		}
+	switch isNode := len(e.hosts[other.address]) > 0; {
+	case other.hostPod != nil && (node == "" || other.hostPod.Spec.NodeName == ""):
+		return Unknown
+	case other.hostPod != nil:
+		return allowIf(node == other.hostPod.Spec.NodeName)
+	case isNode && node == "":
+		return Unknown
+	default:
 		return Deny
 	}
-	if node == "" || other.hostPod.Spec.NodeName == "" {
-		return Unknown
-	}
-	return allowIf(node == other.hostPod.Spec.NodeName)
 }
 
 // finished tells whether the pod has run its course and given its addresses back.

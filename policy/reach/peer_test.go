@@ -86,7 +86,7 @@ func TestIPBlock(t *testing.T) {
 		{
 			name:     "blocks of IPv6 work alike",
 			policies: []string{`{podSelector: {matchLabels: {app: db}}, policyTypes: [Egress], egress: [{to: [{ipBlock: {cidr: "2001:db8::/32", except: ["2001:db8:1::/48"]}}]}]}`},
-			flows:    []string{"shop/db 2001:db8::1 80 Allow", "shop/db 2001:db8:1::1 80 Deny", "shop/db 8.8.8.8 80 Deny"},
+			flows:    []string{"shop/db 2001:db8::1 80 Allow", "shop/db 2001:db8:1::1 80 Deny", "shop/db 2001:db8::1%eth0 80 Allow", "shop/db 8.8.8.8 80 Deny"},
 		},
 		{
 			name:     "host bits of a block do not matter",
@@ -107,7 +107,7 @@ func TestIPBlock(t *testing.T) {
 		{
 			name:     "a block matches a pod on its node's network by the node's address",
 			policies: []string{`{podSelector: {matchLabels: {app: db}}, ingress: [{from: [{ipBlock: {cidr: 192.168.0.1/32}}]}]}`},
-			flows:    []string{"shop/agent shop/db 80 Allow", "192.168.0.1 shop/db 80 Allow"},
+			flows:    []string{"shop/agent shop/db 80 Allow", "shop/agent-starting shop/db 80 Allow", "192.168.0.1 shop/db 80 Allow"},
 		},
 		{
 			name:     "all ranges of IPv4 let no pod's selector through",

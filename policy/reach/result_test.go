@@ -61,6 +61,17 @@ func TestResultText(t *testing.T) {
 	}
 }
 
+// The first rule that might allow is named, as the first that does is.
+func TestUnknownNamesTheFirstRule(t *testing.T) {
+	t.Parallel()
+	blocks := `{podSelector: {}, ingress: [{from: [{podSelector: {matchLabels: {app: none}}}]}, {from: [{ipBlock: {cidr: 10.0.0.0/8}}]}, {from: [{ipBlock: {cidr: 11.0.0.0/8}}]}]}`
+	flow, _ := parseFlow(t, "shop/new shop/db 80 Unknown")
+	want := "unknown: ingress of shop/db: shop/p0 ingress[1].from[0] allows TCP 80 from shop/new or not, by an address that is not known yet"
+	if got := reach.Allowed(snapshot(t, blocks, blocks), flow).String(); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
 func TestProblemsAreReported(t *testing.T) {
 	t.Parallel()
 	s := snapshot(t,

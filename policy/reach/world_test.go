@@ -68,6 +68,9 @@ pods:
 - metadata: {namespace: shop, name: agent-new, labels: {app: web}}
   spec: {hostNetwork: true}
   status: {phase: Pending}
+- metadata: {namespace: shop, name: agent-starting, labels: {app: web}}
+  spec: {nodeName: node-1, hostNetwork: true}
+  status: {phase: Pending, hostIP: 192.168.0.1}
 - metadata: {namespace: shop, name: edge, labels: {app: edge}}
   spec: {nodeName: node-3}
   status: {phase: Running, podIP: 10.3.0.1, hostIPs: [{ip: 192.168.0.3}]}

@@ -114,7 +114,7 @@ func podEndpoints(pod *corev1.Pod, isIPv4 bool) []reach.Endpoint {
 	return endpoints
 }
 
-// loosen drops the name or the address of an endpoint that has both, or neither.
+// loosen drops the name or the address of an endpoint that has both, or keeps both.
 func loosen(t *rapid.T, endpoint *reach.Endpoint) {
 	if !endpoint.Address.IsValid() || endpoint.Pod == (types.NamespacedName{}) {
 		return
