@@ -169,6 +169,7 @@ func TestFailClosed(t *testing.T) {
 		{"a block with a selector", ingress(`{from: [{ipBlock: {cidr: 0.0.0.0/0}, podSelector: {}}]}`), nothing},
 		{"a protocol that does not exist", ingress(`{ports: [{port: 80, protocol: ICMP}]}`), append(nothing, "shop/web shop/db 0/ICMP Deny")},
 		{"endPort without port", ingress(`{ports: [{endPort: 90}]}`), nothing},
+		{"a port that does not exist", ingress(`{ports: [{port: 65536}, {port: 0}]}`), append(nothing, "shop/web shop/db 0/ICMP Deny")},
 		{"endPort below port", ingress(`{ports: [{port: 80, endPort: 79}]}`), nothing},
 		{"endPort with a named port", ingress(`{ports: [{port: pg, endPort: 6000}]}`), append(nothing, "shop/web shop/db 5432 Deny")},
 		{"an empty port name", ingress(`{ports: [{port: ""}]}`), nothing},

@@ -152,6 +152,9 @@ func newPortMatcher(port networkingv1.NetworkPolicyPort) (portMatcher, error) {
 	default:
 		m.first, m.last = port.Port.IntVal, port.Port.IntVal
 	}
+	if m.name == "" && (m.last < 1 || m.first > 65535) {
+		return portMatcher{}, fmt.Errorf("port %d is not between 1 and 65535", m.first)
+	}
 	return m, nil
 }
 
