@@ -42,8 +42,9 @@
 //   - Every namespace carries the label kubernetes.io/metadata.name, as the API server sees to. A
 //     pod whose Namespace object is missing from the snapshot is in a namespace with this label
 //     alone.
-//   - A node is every address of its Node's status, and those in its pods' status.hostIPs. An
-//     address that only the node's network plugin knows, such as its bridge's, is not in the
+//   - A node is every address of its Node's status, and every one in status.hostIPs of a pod that
+//     is on it, on the pod network, and has not finished. An address that only
+//     the network plugin knows, such as its bridge's, is not in the
 //     snapshot, and so is an address like any other here.
 //   - A protocol other than TCP, UDP and SCTP matches no port entry, only rules without ports.
 //

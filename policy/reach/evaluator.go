@@ -24,7 +24,7 @@ type Evaluator struct {
 	pods map[types.NamespacedName]*corev1.Pod
 	// owners are the pods that have an address; more than one only while the snapshot is in flux.
 	owners map[netip.Addr][]types.NamespacedName
-	// hosts are the names of the nodes that have an address.
+	// hosts are the names of the nodes that have an address, perhaps more than once.
 	hosts      map[netip.Addr][]string
 	namespaces map[string]labels.Set
 	// policies are those of a namespace, sorted by name.
@@ -58,7 +58,7 @@ func New(snapshot Snapshot) *Evaluator {
 	return e
 }
 
-// addPod indexes a pod, and its addresses if they are its own.
+// addPod indexes a pod, its addresses if they are its own, and what it tells about its node's.
 func (e *Evaluator) addPod(pod *corev1.Pod) {
 	name := types.NamespacedName{Namespace: pod.Namespace, Name: pod.Name}
 	e.pods[name] = pod
@@ -67,6 +67,11 @@ func (e *Evaluator) addPod(pod *corev1.Pod) {
 	}
 	for _, address := range podAddresses(pod) {
 		e.owners[address] = append(e.owners[address], name)
+	}
+	if node := pod.Spec.NodeName; node != "" {
+		for _, address := range hostAddresses(pod) {
+			e.hosts[address] = append(e.hosts[address], node)
+		}
 	}
 }
 

@@ -36,9 +36,9 @@ func TestExemptions(t *testing.T) {
 			flows:    []string{"192.168.0.2 shop/web 80 Deny", "shop/web 192.168.0.2 80 Deny", "198.51.100.2 shop/web 80 Deny"},
 		},
 		{
-			name:     "a pod's status tells its node's addresses when the node object does not",
+			name:     "a pod's status tells its node's addresses when the node object does not, to its neighbours too",
 			policies: []string{closed},
-			flows:    []string{"192.168.0.3 shop/edge 80 Allow", "shop/edge 192.168.0.3 80 Allow", "192.168.0.1 shop/edge 80 Deny"},
+			flows:    []string{"192.168.0.3 shop/edge 80 Allow", "shop/edge 192.168.0.3 80 Allow", "192.168.0.3 shop/edge-2 80 Allow", "192.168.0.1 shop/edge 80 Deny"},
 		},
 		{
 			name:     "a pod on its node's network is the node to the other pods there, and a stranger elsewhere",

@@ -74,6 +74,9 @@ pods:
 - metadata: {namespace: shop, name: edge, labels: {app: edge}}
   spec: {nodeName: node-3}
   status: {phase: Running, podIP: 10.3.0.1, hostIPs: [{ip: 192.168.0.3}]}
+- metadata: {namespace: shop, name: edge-2, labels: {app: edge}}
+  spec: {nodeName: node-3}
+  status: {phase: Running, podIP: 10.3.0.2}
 `
 
 // spec is one rule of meaning: with these policies of namespace shop, these flows have these
