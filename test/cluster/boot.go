@@ -1,0 +1,212 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// How long to wait for things that take a few seconds on an idle machine.
+const (
+	componentTimeout = 90 * time.Second
+	nodeTimeout      = 120 * time.Second
+)
+
+// create makes the cluster from nothing. Its state is on disk before anything else exists.
+func (c *Cluster) create(ctx context.Context, o Options) error {
+	began := time.Now()
+	say := func(format string, args ...any) {
+		fmt.Fprintf(o.Progress, "%5.1fs  %s\n", time.Since(began).Seconds(), fmt.Sprintf(format, args...))
+	}
+	if err := os.MkdirAll(c.dir, 0o700); err != nil {
+		return err
+	}
+	if err := c.state.write(c.dir); err != nil {
+		return err
+	}
+	if err := wire(c.state.Name, o.Nodes); err != nil {
+		return err
+	}
+	if err := c.startMachines(ctx); err != nil {
+		return err
+	}
+	say("network and %d machines made", len(c.machines()))
+	return c.boot(ctx, say)
+}
+
+// startMachines opens the API server's port on this machine, then prepares and starts every machine.
+func (c *Cluster) startMachines(ctx context.Context) error {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return fmt.Errorf("open a port for the API server: %w", err)
+	}
+	defer listener.Close()
+	c.state.Server = "https://" + listener.Addr().String()
+	ca, err := newAuthority("apptier-" + c.state.Name)
+	if err != nil {
+		return err
+	}
+	if err := ca.kubeconfig(c.Kubeconfig(), "apptier-"+c.state.Name, c.state.Server, "admin", "system:masters"); err != nil {
+		return err
+	}
+	file, err := listener.(*net.TCPListener).File()
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	if err := prepareControlPlane(c.machineDir(controlPlane), ca); err != nil {
+		return fmt.Errorf("prepare the control plane: %w", err)
+	}
+	for i, name := range c.Nodes() {
+		if err := prepareNode(c.machineDir(name), i+1, c.state.Shape, c.state.Name, ca); err != nil {
+			return fmt.Errorf("prepare %s: %w", name, err)
+		}
+		if err := makeCgroups(c.state.Name, name); err != nil {
+			return err
+		}
+	}
+	for _, machine := range c.machines() {
+		var forward *os.File
+		if machine == controlPlane {
+			forward = file
+		}
+		if err := c.startInit(ctx, machine, forward); err != nil {
+			return fmt.Errorf("start %s: %w", machine, err)
+		}
+	}
+	return nil
+}
+
+// boot starts the components, each as soon as what it needs is there.
+func (c *Cluster) boot(ctx context.Context, say func(string, ...any)) error {
+	group, ctx := errgroup.WithContext(ctx)
+	serving := make(chan struct{})
+	group.Go(func() error {
+		if err := c.bootControlPlane(ctx); err != nil {
+			return err
+		}
+		say("API server ready at %s", c.state.Server)
+		close(serving)
+		if err := c.launch(ctx, controlPlane, controllerManagerSpec()); err != nil {
+			return err
+		}
+		if err := c.launch(ctx, controlPlane, schedulerSpec()); err != nil {
+			return err
+		}
+		return c.applyDNS(ctx)
+	})
+	for i, name := range c.Nodes() {
+		group.Go(func() error {
+			if err := c.bootNode(ctx, i+1, serving); err != nil {
+				return fmt.Errorf("%s: %w", name, err)
+			}
+			say("%s ready", name)
+			return nil
+		})
+	}
+	return group.Wait()
+}
+
+func (c *Cluster) bootControlPlane(ctx context.Context) error {
+	if err := c.launch(ctx, controlPlane, etcdSpec()); err != nil {
+		return err
+	}
+	if err := c.await(ctx, controlPlane, Etcd, func(ctx context.Context) error {
+		return c.get(ctx, controlPlane, "http://"+etcdAddress+"/health")
+	}); err != nil {
+		return err
+	}
+	if err := c.launch(ctx, controlPlane, apiServerSpec()); err != nil {
+		return err
+	}
+	return c.await(ctx, controlPlane, APIServer, c.ready)
+}
+
+// bootNode loads the small images before the kubelet starts, since no pod runs without them, and the
+// large one after, while the kubelet is busy with itself.
+func (c *Cluster) bootNode(ctx context.Context, i int, serving <-chan struct{}) error {
+	name := node(i)
+	if err := c.launch(ctx, name, containerdSpec()); err != nil {
+		return err
+	}
+	if err := c.await(ctx, name, Containerd, func(context.Context) error { return c.reachable(name, containerdSocket) }); err != nil {
+		return err
+	}
+	programs := programs{bin: c.state.Bin, init: c.state.Init}
+	if err := c.loadInto(ctx, name, programs.pauseTar()); err != nil {
+		return err
+	}
+	select {
+	case <-serving:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	if err := c.launch(ctx, name, kubeletSpec(i)); err != nil {
+		return err
+	}
+	if err := c.launch(ctx, name, kubeProxySpec(i, c.state.Shape.Proxy)); err != nil {
+		return err
+	}
+	for _, tar := range []string{programs.dnsTar(), programs.agnhostTar()} {
+		if err := c.loadInto(ctx, name, tar); err != nil {
+			return err
+		}
+	}
+	return c.awaitNode(ctx, name)
+}
+
+// restart starts what has stopped in a cluster whose machines run, and waits until it is whole.
+func (c *Cluster) restart(ctx context.Context) error {
+	for _, machine := range c.machines() {
+		processes, err := c.processes(ctx, machine)
+		if err != nil {
+			return err
+		}
+		for _, p := range processes {
+			if p.Running {
+				continue
+			}
+			if err := c.Start(ctx, machine, p.Name); err != nil {
+				return err
+			}
+		}
+	}
+	if err := c.await(ctx, controlPlane, APIServer, c.ready); err != nil {
+		return err
+	}
+	for _, name := range c.Nodes() {
+		if err := c.awaitNode(ctx, name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// machineDir is a machine's state folder.
+func (c *Cluster) machineDir(machine string) string { return filepath.Join(c.dir, machine) }
+
+// LogFile is where a component of a machine writes what it has to say. The machine's own init is "init".
+func (c *Cluster) LogFile(machine, component string) string {
+	return filepath.Join(c.machineDir(machine), "log", component+".log")
+}
+
+// logTail is the end of a component's log, for errors.
+func (c *Cluster) logTail(machine, component string) string {
+	const most = 3000
+	file, err := os.Open(c.LogFile(machine, component))
+	if err != nil {
+		return "(no log)"
+	}
+	defer file.Close()
+	if info, err := file.Stat(); err == nil && info.Size() > most {
+		_, _ = file.Seek(-most, io.SeekEnd)
+	}
+	tail, _ := io.ReadAll(file)
+	return string(tail)
+}

@@ -1,0 +1,204 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+)
+
+// programs is where the built programs are.
+type programs struct {
+	bin  string // etcd, the Kubernetes programs, containerd and its kin, cni/, images/
+	init string // the node's init, images/
+}
+
+// Build builds every program that a cluster is made of, if this machine has not built them before, and
+// tells the progress. Cold it takes 8 to 10 minutes on two cores; the result is kept in the user's cache.
+func Build(ctx context.Context, progress io.Writer) error {
+	_, err := build(ctx, progress)
+	return err
+}
+
+// Assets returns the folder that holds etcd, kube-apiserver and kubectl, as envtest wants them in its
+// BinaryAssetsDirectory, and builds them first where needed.
+func Assets(ctx context.Context, progress io.Writer) (string, error) {
+	p, err := build(ctx, progress)
+	return p.bin, err
+}
+
+func build(ctx context.Context, progress io.Writer) (programs, error) {
+	src, err := findSource(ctx)
+	if err != nil {
+		return programs{}, err
+	}
+	key, err := src.key()
+	if err != nil {
+		return programs{}, err
+	}
+	initKey, err := src.initKey()
+	if err != nil {
+		return programs{}, err
+	}
+	cache, err := cacheDir("cluster")
+	if err != nil {
+		return programs{}, err
+	}
+	p := programs{bin: filepath.Join(cache, key), init: filepath.Join(cache, initKey)}
+	if p.complete() {
+		return p, nil
+	}
+	unlock, err := lock(ctx, filepath.Join(cache, "lock"))
+	if err != nil {
+		return programs{}, err
+	}
+	defer unlock()
+	b := builder{source: src, report: newReport(progress)}
+	if err := once(p.bin, func(dir string) error { return b.buildParts(ctx, dir) }); err != nil {
+		return programs{}, err
+	}
+	if err := once(p.init, func(dir string) error { return b.buildInit(ctx, dir) }); err != nil {
+		return programs{}, err
+	}
+	return p, p.writeImages()
+}
+
+// once fills a folder by way of a temporary one, unless it is there already.
+func once(dir string, fill func(dir string) error) error {
+	if exists(dir) {
+		return nil
+	}
+	temporary := dir + ".building"
+	if err := os.RemoveAll(temporary); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(temporary, 0o755); err != nil {
+		return err
+	}
+	if err := fill(temporary); err != nil {
+		return errors.Join(err, os.RemoveAll(temporary))
+	}
+	return os.Rename(temporary, dir)
+}
+
+type builder struct {
+	source source
+	report *report
+}
+
+func (b builder) buildParts(ctx context.Context, dir string) error {
+	if err := checkSeccomp(ctx); err != nil {
+		return err
+	}
+	b.report.start(len(parts))
+	defer b.report.stop()
+	for _, p := range parts {
+		out := filepath.Join(dir, p.name)
+		if err := b.report.step(p.name, func() error {
+			if ready := readyMade(p.name); ready != "" {
+				return copyFile(ready, out)
+			}
+			return b.goBuild(ctx, b.source.module(p.module), p.cgo, b.source.buildArgs(p, out))
+		}); err != nil {
+			return fmt.Errorf("build %s: %w", p.name, err)
+		}
+	}
+	return nil
+}
+
+func (b builder) buildInit(ctx context.Context, dir string) error {
+	out := filepath.Join(dir, "node")
+	err := b.goBuild(ctx, b.source.dir, false,
+		[]string{"build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-o", out, "./test/cluster/cmd/node"})
+	if err != nil {
+		return fmt.Errorf("build the node's init: %w", err)
+	}
+	return nil
+}
+
+// goBuild runs go where a workspace or settings of the user's environment cannot interfere.
+func (b builder) goBuild(ctx context.Context, dir string, cgo bool, args []string) error {
+	cmd := exec.CommandContext(ctx, "go", args...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "GOWORK=off", "GOFLAGS=", "CGO_ENABLED=0")
+	if cgo {
+		cmd.Env = append(cmd.Env, "CGO_ENABLED=1")
+	}
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("%w\n%s", err, out)
+	}
+	return nil
+}
+
+func checkSeccomp(ctx context.Context) error {
+	if err := exec.CommandContext(ctx, "pkg-config", "--exists", "libseccomp").Run(); err != nil {
+		return errors.New("runc needs the seccomp library to build: apt-get install libseccomp-dev pkg-config")
+	}
+	return nil
+}
+
+// readyMade is a program that envtest's own tooling has already put on this machine.
+func readyMade(name string) string {
+	dir := os.Getenv("KUBEBUILDER_ASSETS")
+	if dir == "" || (name != "etcd" && name != "kube-apiserver") {
+		return ""
+	}
+	if path := filepath.Join(dir, name); exists(path) {
+		return path
+	}
+	return ""
+}
+
+func copyFile(from, to string) error {
+	in, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	out, err := os.OpenFile(to, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o755)
+	if err != nil {
+		return err
+	}
+	if _, err := io.Copy(out, in); err != nil {
+		return errors.Join(err, out.Close())
+	}
+	return out.Close()
+}
+
+func cacheDir(name string) (string, error) {
+	user, err := os.UserCacheDir()
+	if err != nil {
+		return "", fmt.Errorf("find the user's cache folder: %w", err)
+	}
+	dir := filepath.Join(user, "apptier", name)
+	return dir, os.MkdirAll(dir, 0o755)
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+// lock takes a lock file, waiting for whoever holds it. The kernel releases it when a process dies.
+func lock(ctx context.Context, path string) (unlock func(), err error) {
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("open the lock: %w", err)
+	}
+	taken := func() (bool, error) {
+		err := unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if errors.Is(err, unix.EWOULDBLOCK) {
+			return false, nil
+		}
+		return err == nil, err
+	}
+	if err := poll(ctx, taken); err != nil {
+		return nil, errors.Join(fmt.Errorf("take the lock %s: %w", path, err), file.Close())
+	}
+	return func() { _ = file.Close() }, nil
+}

@@ -1,0 +1,160 @@
+package cluster
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strings"
+)
+
+// part is one program of the cluster and how to build it.
+type part struct {
+	name   string // the program's path in the cache
+	module string // the folder under components whose go.mod pins it
+	pkg    string
+	cgo    bool
+	tags   string
+}
+
+const (
+	k8sCommand = "k8s.io/kubernetes/cmd/"
+	ctrCommand = "github.com/containerd/containerd/v2/cmd/"
+	cniPlugins = "github.com/containernetworking/plugins/plugins/"
+)
+
+// parts are all programs but the node's init, which changes with the project and is built apart.
+var parts = []part{
+	{name: "etcd", module: "kubernetes", pkg: "go.etcd.io/etcd/server/v3"},
+	{name: "kube-apiserver", module: "kubernetes", pkg: k8sCommand + "kube-apiserver"},
+	{name: "kube-controller-manager", module: "kubernetes", pkg: k8sCommand + "kube-controller-manager"},
+	{name: "kube-scheduler", module: "kubernetes", pkg: k8sCommand + "kube-scheduler"},
+	{name: "kubectl", module: "kubernetes", pkg: k8sCommand + "kubectl"},
+	{name: "kubelet", module: "kubernetes", pkg: k8sCommand + "kubelet"},
+	{name: "kube-proxy", module: "kubernetes", pkg: k8sCommand + "kube-proxy"},
+	{name: "agnhost", module: "kubernetes", pkg: "k8s.io/kubernetes/test/images/agnhost"},
+	{name: "containerd", module: "node", pkg: ctrCommand + "containerd"},
+	{name: "containerd-shim-runc-v2", module: "node", pkg: ctrCommand + "containerd-shim-runc-v2"},
+	{name: "ctr", module: "node", pkg: ctrCommand + "ctr"},
+	// Without seccomp runc cannot start a single pod sandbox, and seccomp needs the C library.
+	{name: "runc", module: "node", pkg: "github.com/opencontainers/runc", cgo: true, tags: "seccomp"},
+	{name: "cni/bridge", module: "node", pkg: cniPlugins + "main/bridge"},
+	{name: "cni/ptp", module: "node", pkg: cniPlugins + "main/ptp"},
+	{name: "cni/loopback", module: "node", pkg: cniPlugins + "main/loopback"},
+	{name: "cni/host-local", module: "node", pkg: cniPlugins + "ipam/host-local"},
+	{name: "cni/portmap", module: "node", pkg: cniPlugins + "meta/portmap"},
+	{name: "coredns", module: "dns", pkg: "."},
+}
+
+// source is where the project's files are, and the version of what they pin.
+type source struct {
+	dir     string // the project's main module
+	version string // of Kubernetes, such as v1.37.1
+}
+
+const projectModule = "github.com/apptier/apptier"
+
+func findSource(ctx context.Context) (source, error) {
+	cmd := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", projectModule)
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return source{}, fmt.Errorf("find the project's source: run this inside a clone of %s: %w\n%s", projectModule, err, stderr.String())
+	}
+	s := source{dir: strings.TrimSpace(string(out))}
+	mod, err := os.ReadFile(filepath.Join(s.module("kubernetes"), "go.mod"))
+	if err != nil {
+		return source{}, fmt.Errorf("find the components of the cluster: %w", err)
+	}
+	s.version, err = kubernetesVersion(string(mod))
+	return s, err
+}
+
+func (s source) module(name string) string {
+	return filepath.Join(s.dir, "test", "cluster", "components", name)
+}
+
+var kubernetesRequirement = regexp.MustCompile(`(?m)^\s*(?:require )?k8s\.io/kubernetes (v\S+)`)
+
+func kubernetesVersion(mod string) (string, error) {
+	match := kubernetesRequirement.FindStringSubmatch(mod)
+	if match == nil {
+		return "", fmt.Errorf("the kubernetes components' go.mod requires no k8s.io/kubernetes")
+	}
+	return match[1], nil
+}
+
+// key names the cache folder of the parts: whatever could change what is built changes the key.
+func (s source) key() (string, error) {
+	hash := sha256.New()
+	fmt.Fprintln(hash, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	for _, p := range parts {
+		fmt.Fprintln(hash, p.name, p.module, s.buildArgs(p, "out"))
+	}
+	for _, module := range []string{"kubernetes", "node", "dns"} {
+		if err := hashFiles(hash, s.module(module), ".go", ".mod", ".sum"); err != nil {
+			return "", err
+		}
+	}
+	return s.version + "-" + hex.EncodeToString(hash.Sum(nil))[:10], nil
+}
+
+// initKey does the same for the node's init, from its own sources.
+func (s source) initKey() (string, error) {
+	hash := sha256.New()
+	fmt.Fprintln(hash, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	for _, folder := range []string{"cmd/node", "internal/control"} {
+		if err := hashFiles(hash, filepath.Join(s.dir, "test", "cluster", folder), ".go"); err != nil {
+			return "", err
+		}
+	}
+	return "init-" + hex.EncodeToString(hash.Sum(nil))[:10], nil
+}
+
+// hashFiles adds the names and contents of a folder's files of the given kinds; not those of its
+// subfolders. os.ReadDir sorts, so the result is stable.
+func hashFiles(hash interface{ Write([]byte) (int, error) }, dir string, kinds ...string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return fmt.Errorf("read the sources: %w", err)
+	}
+	for _, entry := range entries {
+		for _, kind := range kinds {
+			if filepath.Ext(entry.Name()) != kind {
+				continue
+			}
+			content, err := os.ReadFile(filepath.Join(dir, entry.Name()))
+			if err != nil {
+				return fmt.Errorf("read the sources: %w", err)
+			}
+			fmt.Fprintln(hash, entry.Name(), len(content))
+			if _, err := hash.Write(content); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// buildArgs are the arguments to go that build a part.
+func (s source) buildArgs(p part, out string) []string {
+	ldflags := "-s -w"
+	if p.module == "kubernetes" {
+		// A Kubernetes built without a version says v0.0.0, and clients that check for skew refuse it.
+		major, rest, _ := strings.Cut(strings.TrimPrefix(s.version, "v"), ".")
+		minor, _, _ := strings.Cut(rest, ".")
+		const pkg = "k8s.io/component-base/version."
+		ldflags += fmt.Sprintf(" -X %sgitVersion=%s -X %sgitMajor=%s -X %sgitMinor=%s", pkg, s.version, pkg, major, pkg, minor)
+	}
+	args := []string{"build", "-trimpath", "-buildvcs=false", "-ldflags", ldflags}
+	if p.tags != "" {
+		args = append(args, "-tags", p.tags)
+	}
+	return append(args, "-o", out, p.pkg)
+}

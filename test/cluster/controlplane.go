@@ -1,0 +1,127 @@
+package cluster
+
+import (
+	"fmt"
+	"net"
+	"path/filepath"
+
+	"github.com/apptier/apptier/test/cluster/internal/control"
+)
+
+// As the nodes see them, see cmd/node.
+const (
+	inState = "/run/apptier/state"
+	inBin   = "/run/apptier/bin"
+)
+
+// The components, by the names that Stop and Start take.
+const (
+	Etcd              = "etcd"
+	APIServer         = "kube-apiserver"
+	ControllerManager = "kube-controller-manager"
+	Scheduler         = "kube-scheduler"
+	Containerd        = "containerd"
+	Kubelet           = "kubelet"
+	KubeProxy         = "kube-proxy"
+)
+
+const (
+	etcdAddress = "127.0.0.1:2379"
+	apiPort     = 6443
+)
+
+// serverURL is the API server as the nodes and pods reach it.
+func serverURL() string { return fmt.Sprintf("https://%s:%d", ipv4.controlPlane(), apiPort) }
+
+// prepareControlPlane writes the files of the control plane's node.
+func prepareControlPlane(dir string, ca *authority) error {
+	api, err := ca.server(APIServer, []string{"kubernetes", "kubernetes.default", "kubernetes.default.svc",
+		"kubernetes.default.svc.cluster.local", "localhost"},
+		net.IPv4(127, 0, 0, 1), ipv4.controlPlane().AsSlice(), ipv4.apiService().AsSlice())
+	if err != nil {
+		return err
+	}
+	kubelets, err := ca.client("kube-apiserver-kubelet-client", "system:masters")
+	if err != nil {
+		return err
+	}
+	private, public, err := newSigningKey()
+	if err != nil {
+		return err
+	}
+	if err := writeFiles(dir, map[string][]byte{
+		"ca.crt": ca.pem, "api.crt": api.cert, "api.key": api.key, "sa.key": private, "sa.pub": public,
+		"kubelet-client.crt": kubelets.cert, "kubelet-client.key": kubelets.key,
+	}); err != nil {
+		return err
+	}
+	for _, user := range []string{ControllerManager, Scheduler} {
+		if err := ca.kubeconfig(filepath.Join(dir, user+".kubeconfig"), "cluster", serverURL(), "system:"+user); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// spec is how a component is started, from its arguments.
+func spec(name string, args ...string) control.Spec {
+	return control.Spec{
+		Name: name,
+		Argv: append([]string{inBin + "/" + name}, args...),
+		// containerd looks up its shim and runc, kube-proxy looks up nft.
+		Env: []string{"PATH=" + inBin + ":/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root"},
+		Log: "/var/log/" + name + ".log",
+	}
+}
+
+func etcdSpec() control.Spec {
+	return spec(Etcd,
+		"--data-dir=/var/lib/etcd",
+		"--listen-client-urls=http://"+etcdAddress,
+		"--advertise-client-urls=http://"+etcdAddress,
+		"--listen-peer-urls=http://127.0.0.1:2380",
+		"--unsafe-no-fsync", // nothing here must outlive a crash of the machine
+		"--log-level=warn",
+	)
+}
+
+func apiServerSpec() control.Spec {
+	return spec(APIServer,
+		"--etcd-servers=http://"+etcdAddress,
+		"--advertise-address="+ipv4.controlPlane().String(),
+		fmt.Sprintf("--secure-port=%d", apiPort),
+		"--service-cluster-ip-range="+ipv4.services.String(),
+		"--service-account-issuer=https://kubernetes.default.svc.cluster.local",
+		"--service-account-key-file="+inState+"/sa.pub",
+		"--service-account-signing-key-file="+inState+"/sa.key",
+		"--client-ca-file="+inState+"/ca.crt",
+		"--tls-cert-file="+inState+"/api.crt",
+		"--tls-private-key-file="+inState+"/api.key",
+		"--kubelet-client-certificate="+inState+"/kubelet-client.crt",
+		"--kubelet-client-key="+inState+"/kubelet-client.key",
+		"--kubelet-preferred-address-types=InternalIP", // or exec would look nodes up in DNS
+		"--authorization-mode=Node,RBAC",
+		"--enable-admission-plugins=NodeRestriction",
+		"--allow-privileged",
+		"--enable-aggregator-routing=true", // webhooks are called at their pods' addresses
+	)
+}
+
+func controllerManagerSpec() control.Spec {
+	return spec(ControllerManager, append(clientFlags(ControllerManager),
+		"--service-account-private-key-file="+inState+"/sa.key",
+		"--root-ca-file="+inState+"/ca.crt",
+		"--use-service-account-credentials=true",
+		"--allocate-node-cidrs=false", // the routes are laid by node number, see addresses
+		"--leader-elect=false",
+	)...)
+}
+
+func schedulerSpec() control.Spec {
+	return spec(Scheduler, append(clientFlags(Scheduler), "--leader-elect=false")...)
+}
+
+func clientFlags(name string) []string {
+	file := inState + "/" + name + ".kubeconfig"
+	return []string{"--kubeconfig=" + file, "--authentication-kubeconfig=" + file, "--authorization-kubeconfig=" + file}
+}

@@ -1,0 +1,154 @@
+package cluster
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+
+	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netns"
+)
+
+const bridge = "br0"
+
+// wire makes the cluster's network: a namespace for the fabric with a bridge in it, one for each machine
+// with a cable to the bridge, and the routes that a cloud's network would have.
+func wire(cluster string, nodes int) error {
+	if err := makeFabric(netnsName(cluster, fabric)); err != nil {
+		return fmt.Errorf("make the fabric: %w", err)
+	}
+	machines := map[string]netip.Addr{controlPlane: ipv4.controlPlane()}
+	for i := 1; i <= nodes; i++ {
+		machines[node(i)] = ipv4.node(i)
+	}
+	for machine, address := range machines {
+		if err := plug(cluster, machine, address); err != nil {
+			return fmt.Errorf("connect %s: %w", machine, err)
+		}
+	}
+	for machine := range machines {
+		if err := route(cluster, machine, nodes); err != nil {
+			return fmt.Errorf("set the routes of %s: %w", machine, err)
+		}
+	}
+	return nil
+}
+
+func makeFabric(name string) error {
+	if err := createNetns(name); err != nil {
+		return err
+	}
+	return inNetns(name, func() error {
+		br := &netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: bridge}}
+		if err := netlink.LinkAdd(br); err != nil {
+			return fmt.Errorf("add the bridge: %w", err)
+		}
+		return errors.Join(setUp("lo"), setUp(bridge))
+	})
+}
+
+// plug makes a machine's network namespace and the cable from it to the bridge.
+func plug(cluster, machine string, address netip.Addr) error {
+	name := netnsName(cluster, machine)
+	if err := createNetns(name); err != nil {
+		return err
+	}
+	ns, err := netns.GetFromName(name)
+	if err != nil {
+		return err
+	}
+	defer ns.Close()
+	if err := inNetns(netnsName(cluster, fabric), func() error { return addCable("p-"+machine, ns) }); err != nil {
+		return err
+	}
+	return inNetns(name, func() error {
+		if err := allowForwarding(); err != nil {
+			return err
+		}
+		if err := errors.Join(setUp("lo"), setUp("eth0")); err != nil {
+			return err
+		}
+		eth0, err := netlink.LinkByName("eth0")
+		if err != nil {
+			return err
+		}
+		return netlink.AddrAdd(eth0, &netlink.Addr{IPNet: ipNet(netip.PrefixFrom(address, ipv4.machines.Bits()))})
+	})
+}
+
+func addCable(name string, far netns.NsHandle) error {
+	br, err := netlink.LinkByName(bridge)
+	if err != nil {
+		return err
+	}
+	cable := &netlink.Veth{
+		LinkAttrs:     netlink.LinkAttrs{Name: name, MasterIndex: br.Attrs().Index},
+		PeerName:      "eth0",
+		PeerNamespace: netlink.NsFd(far),
+	}
+	if err := netlink.LinkAdd(cable); err != nil {
+		return fmt.Errorf("add the cable %s: %w", name, err)
+	}
+	return setUp(name)
+}
+
+// allowForwarding makes the namespace of the current thread a router, as a node is.
+func allowForwarding() error {
+	for _, setting := range []string{"ipv4/ip_forward", "ipv6/conf/all/forwarding"} {
+		if err := os.WriteFile(filepath.Join("/proc/sys/net", setting), []byte("1"), 0); err != nil {
+			return fmt.Errorf("allow forwarding: %w", err)
+		}
+	}
+	// Only with the bridge CNI, and only where the kernel has it.
+	_ = os.WriteFile("/proc/sys/net/bridge/bridge-nf-call-iptables", []byte("1"), 0)
+	return nil
+}
+
+// route lets every machine reach every node's pods. The API server needs it to call webhooks. What
+// nobody knows goes from the nodes to the control plane, where it ends; from the control plane it goes
+// to the first node, whose kube-proxy knows the services.
+func route(cluster, machine string, nodes int) error {
+	return inNetns(netnsName(cluster, machine), func() error {
+		gateway := ipv4.controlPlane()
+		if machine == controlPlane {
+			gateway = ipv4.node(1)
+		}
+		if err := addRoute(netip.PrefixFrom(netip.IPv4Unspecified(), 0), gateway); err != nil {
+			return err
+		}
+		for i := 1; i <= nodes; i++ {
+			if node(i) == machine {
+				continue
+			}
+			if err := addRoute(ipv4.nodePods(i), ipv4.node(i)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func addRoute(to netip.Prefix, via netip.Addr) error {
+	if err := netlink.RouteAdd(&netlink.Route{Dst: ipNet(to), Gw: via.AsSlice()}); err != nil {
+		return fmt.Errorf("add the route to %s via %s: %w", to, via, err)
+	}
+	return nil
+}
+
+func setUp(name string) error {
+	link, err := netlink.LinkByName(name)
+	if err != nil {
+		return fmt.Errorf("find the link %s: %w", name, err)
+	}
+	if err := netlink.LinkSetUp(link); err != nil {
+		return fmt.Errorf("set the link %s up: %w", name, err)
+	}
+	return nil
+}
+
+func ipNet(prefix netip.Prefix) *net.IPNet {
+	return &net.IPNet{IP: prefix.Addr().AsSlice(), Mask: net.CIDRMask(prefix.Bits(), prefix.Addr().BitLen())}
+}

@@ -1,0 +1,44 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+const pollInterval = 50 * time.Millisecond
+
+// poll asks until the answer is yes, an error comes, or the context ends.
+func poll(ctx context.Context, ask func() (bool, error)) error {
+	ticker := time.NewTicker(pollInterval)
+	defer ticker.Stop()
+	for {
+		if done, err := ask(); done || err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-ticker.C:
+		}
+	}
+}
+
+// pollUntil is poll for a question that may fail for a while: what it last said explains a timeout.
+func pollUntil(ctx context.Context, timeout time.Duration, what string, ask func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	var last error
+	err := poll(ctx, func() (bool, error) {
+		err := ask(ctx)
+		// When time is up the answer is only that, and what was said before it is the better explanation.
+		if err != nil && ctx.Err() == nil {
+			last = err
+		}
+		return err == nil, nil
+	})
+	if err != nil {
+		return fmt.Errorf("%s: not within %s: %w (%w)", what, timeout, last, err)
+	}
+	return nil
+}

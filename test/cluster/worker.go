@@ -1,0 +1,97 @@
+package cluster
+
+import (
+	"bytes"
+	"embed"
+	"os"
+	"path/filepath"
+	"strings"
+	"text/template"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/apptier/apptier/test/cluster/internal/control"
+)
+
+//go:embed files
+var files embed.FS
+
+var nodeFiles = template.Must(template.ParseFS(files, "files/*.tmpl"))
+
+// nodeValues is what the configuration of a node's components depends on.
+type nodeValues struct {
+	Name, PodCIDR, ClusterDNS string
+	State, Bin                string
+	CgroupRoot                string
+	Snapshotter, PauseImage   string
+	Bridge                    bool
+}
+
+// prepareNode writes the files of a node that runs pods.
+func prepareNode(dir string, i int, s Shape, cluster string, ca *authority) error {
+	values := nodeValues{
+		Name: node(i), PodCIDR: ipv4.nodePods(i).String(), ClusterDNS: ipv4.dnsService().String(),
+		State: inState, Bin: inBin,
+		CgroupRoot:  cgroupRoot(cluster, node(i)),
+		Snapshotter: snapshotter(dir), PauseImage: pauseImage,
+		Bridge: s.CNI == CNIBridge,
+	}
+	contents := map[string][]byte{"ca.crt": ca.pem}
+	for name, file := range map[string]string{
+		"kubelet.yaml": "kubelet.yaml", "containerd.toml": "containerd.toml", "cni.conflist": "cni/10-cluster.conflist",
+	} {
+		var out bytes.Buffer
+		if err := nodeFiles.ExecuteTemplate(&out, name+".tmpl", values); err != nil {
+			return err
+		}
+		contents[file] = out.Bytes()
+	}
+	if err := writeFiles(dir, contents); err != nil {
+		return err
+	}
+	if err := ca.kubeconfig(filepath.Join(dir, Kubelet+".kubeconfig"), "cluster", serverURL(),
+		"system:node:"+node(i), "system:nodes"); err != nil {
+		return err
+	}
+	return ca.kubeconfig(filepath.Join(dir, KubeProxy+".kubeconfig"), "cluster", serverURL(), "system:"+KubeProxy)
+}
+
+// snapshotter says how containers get their file systems: overlays, except on a file system that takes
+// none above it, where they are copies.
+func snapshotter(dir string) string {
+	var stat unix.Statfs_t
+	known, err := os.ReadFile("/proc/filesystems")
+	if err != nil || !strings.Contains(string(known), "\toverlay\n") {
+		return "native"
+	}
+	if err := unix.Statfs(dir, &stat); err != nil || stat.Type == unix.OVERLAYFS_SUPER_MAGIC {
+		return "native"
+	}
+	return "overlayfs"
+}
+
+func containerdSpec() control.Spec {
+	return spec(Containerd, "--config="+inState+"/containerd.toml")
+}
+
+func kubeletSpec(i int) control.Spec {
+	return spec(Kubelet,
+		"--config="+inState+"/kubelet.yaml",
+		"--kubeconfig="+inState+"/"+Kubelet+".kubeconfig",
+		"--hostname-override="+node(i),
+		"--node-ip="+ipv4.node(i).String(),
+	)
+}
+
+func kubeProxySpec(i int, mode ProxyMode) control.Spec {
+	return spec(KubeProxy,
+		"--kubeconfig="+inState+"/"+KubeProxy+".kubeconfig",
+		"--proxy-mode="+string(mode),
+		"--hostname-override="+node(i),
+		"--cluster-cidr="+ipv4.pods.String(),
+		// These settings exist in the machine's first network namespace only.
+		"--conntrack-max-per-core=0",
+		"--conntrack-tcp-timeout-established=0",
+		"--conntrack-tcp-timeout-close-wait=0",
+	)
+}
