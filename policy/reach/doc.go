@@ -43,9 +43,8 @@
 //     pod whose Namespace object is missing from the snapshot is in a namespace with this label
 //     alone.
 //   - A node is every address of its Node's status, and every one in status.hostIPs of a pod that
-//     is on it, on the pod network, and has not finished. An address that only
-//     the network plugin knows, such as its bridge's, is not in the
-//     snapshot, and so is an address like any other here.
+//     is on it, on the pod network, and has not finished. An address that only the network plugin
+//     knows, such as its bridge's, is not in the snapshot, and so is an address like any other.
 //   - A protocol other than TCP, UDP and SCTP matches no port entry, only rules without ports.
 //
 // # What cannot be read fails closed
@@ -59,7 +58,8 @@
 // # Unknown
 //
 // The answer is [Unknown], never a guess, when the snapshot does not hold what decides: an endpoint
-// names a pod that is missing or has finished; two pods claim the address; a pod has no address yet
-// and an ipBlock decides; a pod is on no node yet and its peer is a node. An allowing rule
-// prevails over an unknown one, and a denied direction over the other direction's unknown.
+// names a pod that is missing or has finished, or an address that is not the pod's; two pods claim
+// the address; the ends have no address family in common; a pod has no address yet and an ipBlock
+// decides; a pod is on no node yet and its peer is a node. An allowing rule prevails over an unknown
+// one, and a denied direction over the other direction's unknown.
 package reach
