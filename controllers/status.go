@@ -42,7 +42,7 @@ func (r *AppTierReconciler) report(ctx context.Context, app *v1alpha1.AppTier, o
 	}
 	if len(out.rejected) == 0 && out.applyErr == nil {
 		status.Policies = policyStatus(out.policies)
-		status.PolicyCount = int32(len(status.Policies)) //nolint:gosec // at most 65
+		status.PolicyCount = int32(len(status.Policies))
 	}
 	if equality.Semantic.DeepEqual(status, &app.Status) {
 		return nil

@@ -40,10 +40,8 @@ func (m *mirror) NeedLeaderElection() bool { return false }
 func (m *mirror) Start(ctx context.Context) error {
 	log := ctrl.Log.WithName("certs")
 	interval := firstEvery
-	for {
+	for ctx.Err() == nil {
 		switch copied, err := m.copy(ctx); {
-		case ctx.Err() != nil:
-			return nil
 		case err != nil:
 			log.Error(err, "copying the webhook's certificate")
 		case copied:
@@ -51,10 +49,10 @@ func (m *mirror) Start(ctx context.Context) error {
 		}
 		select {
 		case <-ctx.Done():
-			return nil
 		case <-time.After(interval):
 		}
 	}
+	return nil
 }
 
 // copy says whether the folder holds the certificate now.
@@ -77,7 +75,7 @@ func (m *mirror) copy(ctx context.Context) (bool, error) {
 
 // replace writes a file at once or not at all, and not if it is already as wanted.
 func replace(path string, content []byte) error {
-	have, err := os.ReadFile(path) //nolint:gosec // a folder of the manager's own
+	have, err := os.ReadFile(path)
 	if err == nil && bytes.Equal(have, content) {
 		return nil
 	}

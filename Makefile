@@ -1,0 +1,92 @@
+# apptier: see "make help".
+
+# Images that "make deploy" installs.
+IMG ?= apptier/manager:dev
+ENFORCER_IMG ?= apptier/enforcer:dev
+
+GO ?= go
+TOOL := $(GO) tool -modfile=tools/go.mod
+CLUSTER := $(GO) run ./test/cluster/cmd/cluster
+KUBECTL ?= kubectl
+# Where tests find etcd and kube-apiserver; built on first use.
+TESTFLAGS ?= -race -shuffle=on
+
+.DEFAULT_GOAL := help
+
+##@ Start here
+
+.PHONY: help
+help: ## Show this help.
+	@awk 'BEGIN {FS = ":.*##"; printf "Usage: make \033[36m<target>\033[0m\n"} \
+	  /^[a-zA-Z_0-9-]+:.*?##/ {printf "  \033[36m%-16s\033[0m %s\n", $$1, $$2} \
+	  /^##@/ {printf "\n\033[1m%s\033[0m\n", substr($$0, 5)}' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: prerequisites ## See the whole thing work, with real packets, on a cluster in network namespaces (root).
+	$(GO) run ./test/demo
+
+.PHONY: demo-down
+demo-down: ## Remove every trace of the demo.
+	$(CLUSTER) down --name demo
+
+##@ Trust
+
+.PHONY: test
+test: prerequisites ## Run every test: unit, golden, property, kernel, API server and end-to-end (root).
+	$(CLUSTER) build
+	$(GO) test $(TESTFLAGS) -timeout 30m ./...
+
+.PHONY: test-unit
+test-unit: ## Run what needs seconds and no root.
+	$(GO) test -short $(TESTFLAGS) ./...
+
+.PHONY: lint
+lint: ## Check style, imports and likely mistakes.
+	$(TOOL) golangci-lint run ./...
+
+.PHONY: check-generated
+check-generated: generate ## Fail if generated files are not current.
+	@git diff --exit-code -- api config || { echo 'generated files were stale: commit the result of "make generate"'; exit 1; }
+
+##@ Build
+
+.PHONY: generate
+generate: ## Write generated code and manifests anew.
+	$(TOOL) controller-gen object applyconfiguration paths=./api/...
+	$(TOOL) controller-gen crd paths=./api/... output:crd:dir=config/crd/bases
+	$(TOOL) controller-gen rbac:roleName=manager-role webhook paths=./controllers/... paths=./webhooks/... paths=./internal/certs/... paths=./cmd/manager/...
+
+.PHONY: build
+build: ## Build the programs into bin/.
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/ ./cmd/...
+
+.PHONY: images
+images: ## Build the images with docker (make images IMG=... ENFORCER_IMG=...).
+	docker build --target manager -t $(IMG) .
+	docker build --target enforcer -t $(ENFORCER_IMG) .
+
+##@ Your own cluster
+
+# A kustomization beside the repository's own, so that setting an image changes no file of it.
+define overlay
+mkdir -p bin/deploy && cd bin/deploy && printf '%s\n' \
+  'resources: [../../config/default]' \
+  'images:' \
+  '- {name: apptier/manager, newName: "$(1)", newTag: "$(2)"}' \
+  '- {name: apptier/enforcer, newName: "$(3)", newTag: "$(4)"}' > kustomization.yaml
+endef
+tag = $(lastword $(subst :, ,$(1)))
+name = $(patsubst %:$(call tag,$(1)),%,$(1))
+
+.PHONY: deploy
+deploy: ## Install apptier with kubectl (make deploy IMG=... ENFORCER_IMG=...).
+	@$(call overlay,$(call name,$(IMG)),$(call tag,$(IMG)),$(call name,$(ENFORCER_IMG)),$(call tag,$(ENFORCER_IMG)))
+	$(TOOL) kustomize build bin/deploy | $(KUBECTL) apply --server-side -f -
+
+.PHONY: undeploy
+undeploy: ## Remove apptier with kubectl: AppTiers and their policies go with it.
+	$(TOOL) kustomize build config/default | $(KUBECTL) delete --ignore-not-found -f -
+
+.PHONY: prerequisites
+prerequisites:
+	@./test/prerequisites
