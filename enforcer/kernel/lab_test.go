@@ -50,17 +50,27 @@ func (h host) address(v6 bool) netip.Addr {
 	return h.v4
 }
 
+// The addresses are those that reachtest.Snapshot uses.
 const (
-	localPods  = 6
-	remotePods = 3
+	localPods  = 8
+	remotePods = 8
+	nodeName   = "node-0"
 )
 
 var (
-	gateway4 = netip.MustParseAddr("10.244.1.1")
-	gateway6 = netip.MustParseAddr("fd00:10:244:1::1")
-	uplink4  = netip.MustParseAddr("172.18.0.2")
-	uplink6  = netip.MustParseAddr("fd00:18::2")
+	gateway4 = netip.MustParseAddr("10.244.0.1")
+	gateway6 = netip.MustParseAddr("fd00:10:244::1")
+	uplink4  = netip.MustParseAddr("192.168.0.10")
+	uplink6  = netip.MustParseAddr("fd00:192::a")
+	other4   = netip.MustParseAddr("192.168.0.11")
+	other6   = netip.MustParseAddr("fd00:192::b")
 )
+
+// podAddresses returns the addresses of the i-th pod of the n-th node.
+func podAddresses(n, i int) (v4, v6 netip.Addr) {
+	return netip.AddrFrom4([4]byte{10, 244, byte(n), byte(2 + i)}),
+		netip.MustParseAddr(fmt.Sprintf("fd00:10:244:%x::%x", n, 2+i))
+}
 
 // requireKernel skips a test where it cannot run, and says why.
 func requireKernel(t testing.TB) {
@@ -132,7 +142,7 @@ func in(ns netns.NsHandle, f func() error) error {
 	return onThread(func() error { return errors.Join(netns.Set(ns), f()) })
 }
 
-func must(t testing.TB, err error) {
+func must(t tester, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
@@ -143,9 +153,8 @@ func (l *lab) addPod(t testing.TB, i int) {
 	t.Helper()
 	h := host{
 		name: fmt.Sprintf("local-%d", i), ns: newNamespace(t), kind: localPod,
-		v4: netip.AddrFrom4([4]byte{10, 244, 1, byte(10 + i)}),
-		v6: netip.MustParseAddr(fmt.Sprintf("fd00:10:244:1::%x", 0x10+i)),
 	}
+	h.v4, h.v6 = podAddresses(0, i)
 	inside := fmt.Sprintf("pod%d", i)
 	must(t, in(l.node, func() error { return veth("veth"+inside, inside, h.ns) }))
 	must(t, in(l.node, func() error {
@@ -168,16 +177,13 @@ func (l *lab) addPod(t testing.TB, i int) {
 func (l *lab) addOutside(t testing.TB) {
 	t.Helper()
 	others := []host{
-		{"other-node", l.outside, netip.MustParseAddr("172.18.0.3"), netip.MustParseAddr("fd00:18::3"), otherNode},
-		{"world-0", l.outside, netip.MustParseAddr("192.0.2.10"), netip.MustParseAddr("2001:db8::10"), world},
-		{"world-1", l.outside, netip.MustParseAddr("198.51.100.77"), netip.MustParseAddr("2001:db8:1::77"), world},
+		{"other-node", l.outside, other4, other6, otherNode},
+		{"world-7", l.outside, netip.MustParseAddr("203.0.113.7"), netip.MustParseAddr("2001:db8::7"), world},
+		{"world-8", l.outside, netip.MustParseAddr("203.0.113.8"), netip.MustParseAddr("2001:db8::8"), world},
 	}
 	for i := range remotePods {
-		others = append(others, host{
-			name: fmt.Sprintf("remote-%d", i), ns: l.outside, kind: remotePod,
-			v4: netip.AddrFrom4([4]byte{10, 244, 2, byte(10 + i)}),
-			v6: netip.MustParseAddr(fmt.Sprintf("fd00:10:244:2::%x", 0x10+i)),
-		})
+		v4, v6 := podAddresses(1, i)
+		others = append(others, host{fmt.Sprintf("remote-%d", i), l.outside, v4, v6, remotePod})
 	}
 	must(t, in(l.node, func() error { return veth("uplink", "uplink", l.outside) }))
 	must(t, in(l.node, func() error { return configure("uplink", uplink4, uplink6) }))

@@ -13,17 +13,15 @@ import (
 	"github.com/apptier/apptier/policy/reach"
 )
 
-const nodeName = "node-1"
-
 // load puts a snapshot's ruleset into the node's kernel.
-func (l *lab) load(t testing.TB, snapshot reach.Snapshot, generation uint16) nft.Table {
+func (l *lab) load(t tester, snapshot reach.Snapshot, generation uint16) nft.Table {
 	t.Helper()
 	table := compile.Compile(snapshot, nodeName).Table(generation)
 	l.apply(t, nft.Replace(table))
 	return table
 }
 
-func (l *lab) apply(t testing.TB, ops []nft.Op) {
+func (l *lab) apply(t tester, ops []nft.Op) {
 	t.Helper()
 	must(t, in(l.node, func() error {
 		kernel, err := nft.Open(compile.TableFamily, compile.TableName)
@@ -34,20 +32,28 @@ func (l *lab) apply(t testing.TB, ops []nft.Op) {
 	}))
 }
 
+// tester is what tests and rapid's checks have in common.
+type tester interface {
+	Helper()
+	Logf(format string, args ...any)
+	Errorf(format string, args ...any)
+	Fatal(args ...any)
+	Failed() bool
+}
+
 // check compares every cell with what the reference evaluator says.
-func (l *lab) check(t testing.TB, snapshot reach.Snapshot, ports []uint16) {
+func (l *lab) check(t tester, snapshot reach.Snapshot, ports []uint16) {
 	t.Helper()
 	evaluator := reach.New(snapshot)
 	var cells []cell
 	var allowed []bool
-	for _, c := range l.cells(ports) {
+	for _, c := range l.cells(snapshot, ports) {
 		if want := expected(evaluator, snapshot, c); want != reach.Unknown {
 			cells = append(cells, c)
 			allowed = append(allowed, want == reach.Allow)
 		}
 	}
 	passed := l.probe(t, cells, 150*time.Millisecond)
-	t.Logf("%d cells", len(cells))
 	var doubtful []int
 	for i := range cells {
 		if passed[i] != allowed[i] {
@@ -61,16 +67,25 @@ func (l *lab) check(t testing.TB, snapshot reach.Snapshot, ports []uint16) {
 		}
 	}
 	if t.Failed() {
-		t.Log(compile.Compile(snapshot, nodeName).Table(1))
+		t.Logf("%s", compile.Compile(snapshot, nodeName).Table(1))
 	}
 }
 
-// cells are all connections that pass the node.
-func (l *lab) cells(ports []uint16) []cell {
+// cells are all connections of the snapshot's pods that pass the node.
+func (l *lab) cells(snapshot reach.Snapshot, ports []uint16) []cell {
+	used := map[string]bool{}
+	for _, p := range snapshot.Pods {
+		for _, ip := range p.Status.PodIPs {
+			used[ip.IP] = true
+		}
+	}
+	idle := func(h host) bool {
+		return (h.kind == localPod || h.kind == remotePod) && !used[h.v4.String()] && !used[h.v6.String()]
+	}
 	var cells []cell
 	for _, from := range l.hosts {
 		for _, to := range l.hosts {
-			if from.ns == to.ns || from.kind != localPod && to.kind != localPod {
+			if idle(from) || idle(to) || from.ns == to.ns || from.kind != localPod && to.kind != localPod {
 				continue
 			}
 			for _, port := range ports {
@@ -107,7 +122,7 @@ func flow(snapshot reach.Snapshot, c cell) reach.Flow {
 func pod(h host, namespace string, labels map[string]string) *corev1.Pod {
 	p := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: h.name, Labels: labels},
-		Spec:       corev1.PodSpec{NodeName: "node-2"},
+		Spec:       corev1.PodSpec{NodeName: "node-1"},
 		Status: corev1.PodStatus{
 			Phase: corev1.PodRunning, PodIP: h.v4.String(),
 			PodIPs: []corev1.PodIP{{IP: h.v4.String()}, {IP: h.v6.String()}},
@@ -125,7 +140,7 @@ func namespace(name string, labels map[string]string) *corev1.Namespace {
 
 // nodes are the two nodes of the lab.
 func (l *lab) nodes() []*corev1.Node {
-	make := func(name string, addresses ...string) *corev1.Node {
+	newNode := func(name string, addresses ...string) *corev1.Node {
 		n := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name}}
 		for _, a := range addresses {
 			n.Status.Addresses = append(n.Status.Addresses, corev1.NodeAddress{Type: corev1.NodeInternalIP, Address: a})
@@ -133,8 +148,8 @@ func (l *lab) nodes() []*corev1.Node {
 		return n
 	}
 	return []*corev1.Node{
-		make(nodeName, uplink4.String(), uplink6.String()),
-		make("node-2", "172.18.0.3", "fd00:18::3"),
+		newNode(nodeName, uplink4.String(), uplink6.String()),
+		newNode("node-1", other4.String(), other6.String()),
 	}
 }
 
@@ -148,4 +163,3 @@ func (l *lab) host(t testing.TB, name string) host {
 	t.Fatalf("no host %s", name)
 	return host{}
 }
-

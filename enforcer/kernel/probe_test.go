@@ -61,7 +61,7 @@ func echo(t testing.TB, at netip.AddrPort) error {
 }
 
 // probe tries all cells at once, and returns which of them got an answer in time.
-func (l *lab) probe(t testing.TB, cells []cell, patience time.Duration) []bool {
+func (l *lab) probe(t tester, cells []cell, patience time.Duration) []bool {
 	t.Helper()
 	fds := make([]int, len(cells))
 	var spaces []netns.NsHandle
@@ -136,7 +136,7 @@ func sockaddr(a netip.Addr, port uint16) unix.Sockaddr {
 }
 
 // wait polls until every cell is answered or patience runs out.
-func wait(t testing.TB, cells []cell, fds []int, patience time.Duration) []bool {
+func wait(t tester, cells []cell, fds []int, patience time.Duration) []bool {
 	t.Helper()
 	passed := make([]bool, len(cells))
 	deadline := time.Now().Add(patience)

@@ -1,0 +1,70 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/apptier/apptier/enforcer/agent"
+	"github.com/apptier/apptier/enforcer/compile"
+)
+
+func dumpCommand() *cobra.Command {
+	var flags clusterFlags
+	var output string
+	cmd := &cobra.Command{
+		Use:   "dump",
+		Short: "Print what this node is to enforce: groups of pods, selectors and who they select",
+		Long: `Print what this node is to enforce, from the API server's objects of this moment.
+What it does enforce, the kernel tells: nft list table inet apptier`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			client, err := flags.client()
+			if err != nil {
+				return err
+			}
+			snapshot, err := agent.List(cmd.Context(), client)
+			if err != nil {
+				return err
+			}
+			ruleset := compile.Compile(snapshot, flags.node)
+			return printDump(cmd.OutOrStdout(), ruleset, output)
+		},
+	}
+	flags.add(cmd)
+	cmd.Flags().StringVarP(&output, "output", "o", "text", "text, json, or nft for the ruleset itself")
+	return cmd
+}
+
+func printDump(w io.Writer, ruleset compile.Ruleset, output string) error {
+	switch output {
+	case "json":
+		encoder := json.NewEncoder(w)
+		encoder.SetIndent("", "  ")
+		return encoder.Encode(ruleset.Dump())
+	case "nft":
+		_, err := fmt.Fprint(w, ruleset.Table(1))
+		return err
+	case "text":
+		printText(w, ruleset.Dump())
+		return nil
+	default:
+		return fmt.Errorf("unknown output %q: use text, json or nft", output)
+	}
+}
+
+func printText(w io.Writer, dump compile.Dump) {
+	for _, g := range dump.Groups {
+		fmt.Fprintf(w, "%s group %s\n  policies: %s\n  pods:     %s\n",
+			g.Direction, g.Chain, strings.Join(g.Policies, ", "), strings.Join(g.Pods, ", "))
+	}
+	for _, s := range dump.Sets {
+		fmt.Fprintf(w, "set %s (%s)\n  members:  %s\n", s.Name, s.Meaning, strings.Join(s.Members, ", "))
+	}
+	for _, p := range dump.Problems {
+		fmt.Fprintf(w, "problem: %s\n", p)
+	}
+}

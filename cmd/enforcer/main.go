@@ -1,0 +1,66 @@
+// Command enforcer filters a node's packets by the cluster's NetworkPolicies.
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/go-logr/logr"
+	"github.com/spf13/cobra"
+	"k8s.io/klog/v2"
+
+	"github.com/apptier/apptier/internal/version"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := command().ExecuteContext(ctx)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "enforcer:", err)
+		os.Exit(1)
+	}
+}
+
+func command() *cobra.Command {
+	run := runCommand()
+	root := &cobra.Command{
+		Use:   "enforcer",
+		Short: "Filter this node's packets by the cluster's NetworkPolicies, with nftables",
+		Long: `Filter this node's packets by the cluster's NetworkPolicies, with nftables.
+
+The rules live in the kernel's table "inet apptier", which explains itself:
+  nft list table inet apptier
+They stay when the enforcer stops or loses the API server; "enforcer cleanup" removes them.`,
+		Args:          cobra.NoArgs,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		RunE:          run.RunE,
+	}
+	root.Flags().AddFlagSet(run.Flags())
+	root.AddCommand(run, cleanupCommand(), dumpCommand(), versionCommand())
+	return root
+}
+
+func versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "Print the version",
+		Args:  cobra.NoArgs,
+		Run: func(cmd *cobra.Command, _ []string) {
+			fmt.Fprintln(cmd.OutOrStdout(), version.String())
+		},
+	}
+}
+
+// newLogger writes to stderr; higher verbosity shows more.
+func newLogger(verbosity int) logr.Logger {
+	handler := slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.Level(-verbosity)})
+	log := logr.FromSlogHandler(handler)
+	klog.SetLogger(log) // client-go's
+	return log
+}

@@ -1,0 +1,109 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/go-logr/logr"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"golang.org/x/sync/errgroup"
+	"k8s.io/client-go/kubernetes"
+
+	"github.com/apptier/apptier/enforcer/nft"
+)
+
+// Options is what an agent needs.
+type Options struct {
+	// Node is the name of the node that the agent runs on, as the API server knows it.
+	Node   string
+	Client kubernetes.Interface
+	Kernel nft.Kernel
+	// MetricsAddress and HealthAddress are "host:port"; empty or "0" turns the server off.
+	MetricsAddress string
+	HealthAddress  string
+	Log            logr.Logger
+}
+
+// Run enforces until the context ends, and leaves the rules in place then. It fails only before
+// it has begun: everything later is retried.
+func Run(ctx context.Context, o Options) error {
+	if o.Node == "" {
+		return errors.New("the name of this node is missing: set --node-name or the environment variable NODE_NAME")
+	}
+	metrics := NewMetrics()
+	syncer := &Syncer{Node: o.Node, Kernel: o.Kernel, Metrics: metrics, Log: o.Log}
+	l := newLoop(syncer, o.Log)
+	w, err := newWatcher(o.Client, l.changed)
+	if err != nil {
+		return err
+	}
+	syncer.Snapshot = w.snapshot
+
+	group, ctx := errgroup.WithContext(ctx)
+	metricsHandler := promhttp.HandlerFor(metrics.registry, promhttp.HandlerOpts{})
+	for _, server := range []struct {
+		flag, address string
+		handler       http.Handler
+	}{
+		{"metrics-bind-address", o.MetricsAddress, metricsHandler},
+		{"health-probe-bind-address", o.HealthAddress, health(l)},
+	} {
+		if err := serve(ctx, group, server.flag, server.address, server.handler); err != nil {
+			return err
+		}
+	}
+	group.Go(func() error {
+		// Nothing is known before everything was listed once: a sync on half of the objects
+		// would open or close the wrong things.
+		if w.start(ctx) != nil {
+			return nil // asked to stop
+		}
+		l.run(ctx)
+		return nil
+	})
+	return group.Wait()
+}
+
+// serve listens at once, so that a busy port is an error at start.
+func serve(ctx context.Context, group *errgroup.Group, flag, address string, handler http.Handler) error {
+	if address == "" || address == "0" {
+		return nil
+	}
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+	if err != nil {
+		return fmt.Errorf("cannot listen on %s: %w; choose another address with --%s, or 0 for none", address, err, flag)
+	}
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second}
+	group.Go(func() error {
+		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			return err
+		}
+		return nil
+	})
+	context.AfterFunc(ctx, func() { _ = server.Close() })
+	return nil
+}
+
+// health answers the kubelet: alive unless the loop hangs, ready once the rules are in the kernel.
+func health(l *loop) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+		answer(w, !l.stuck(), "the sync loop hangs")
+	})
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		answer(w, l.synced.Load(), "the first sync has not succeeded yet")
+	})
+	return mux
+}
+
+func answer(w http.ResponseWriter, ok bool, otherwise string) {
+	if !ok {
+		http.Error(w, otherwise, http.StatusServiceUnavailable)
+		return
+	}
+	_, _ = fmt.Fprintln(w, "ok")
+}

@@ -1,0 +1,73 @@
+package agent
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"github.com/apptier/apptier/enforcer/compile"
+	"github.com/apptier/apptier/enforcer/nft"
+)
+
+// Metrics is what the agent tells about itself.
+type Metrics struct {
+	registry    *prometheus.Registry
+	duration    prometheus.Histogram
+	failures    prometheus.Counter
+	repairs     prometheus.Counter
+	lastSuccess prometheus.Gauge
+	pods        prometheus.Gauge
+	groups      prometheus.Gauge
+	sets        prometheus.Gauge
+	elements    prometheus.Gauge
+	problems    prometheus.Gauge
+}
+
+// NewMetrics returns metrics on a registry of their own.
+func NewMetrics() *Metrics {
+	m := &Metrics{
+		registry: prometheus.NewRegistry(),
+		duration: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name:    "apptier_enforcer_sync_duration_seconds",
+			Help:    "How long it took to compile the node's rules and to commit them.",
+			Buckets: prometheus.ExponentialBuckets(0.001, 2, 15),
+		}),
+		failures:    counter("sync_failures_total", "Syncs that failed; the last good rules stayed."),
+		repairs:     counter("table_repairs_total", "Times that the table in the kernel was found changed by others."),
+		lastSuccess: gauge("last_success_timestamp_seconds", "When the kernel last held what the cluster's objects say."),
+		pods:        gauge("pods", "Pods of this node with an address of their own."),
+		groups:      gauge("groups", "Groups of pods that share a chain of rules."),
+		sets:        gauge("sets", "Sets and maps in the table."),
+		elements:    gauge("elements", "Elements of all sets and maps."),
+		problems:    gauge("policy_problems", "Parts of policies that cannot be read, and so allow nothing."),
+	}
+	m.registry.MustRegister(m.duration, m.failures, m.repairs, m.lastSuccess, m.pods, m.groups, m.sets, m.elements,
+		m.problems, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return m
+}
+
+func counter(name, help string) prometheus.Counter {
+	return prometheus.NewCounter(prometheus.CounterOpts{Name: "apptier_enforcer_" + name, Help: help})
+}
+
+func gauge(name, help string) prometheus.Gauge {
+	return prometheus.NewGauge(prometheus.GaugeOpts{Name: "apptier_enforcer_" + name, Help: help})
+}
+
+func (m *Metrics) synced(took time.Duration, err error) {
+	m.duration.Observe(took.Seconds())
+	if err != nil {
+		m.failures.Inc()
+		return
+	}
+	m.lastSuccess.SetToCurrentTime()
+}
+
+func (m *Metrics) describe(ruleset compile.Ruleset, table nft.Table) {
+	m.pods.Set(float64(ruleset.Pods))
+	m.groups.Set(float64(len(ruleset.Groups)))
+	m.sets.Set(float64(len(table.Sets)))
+	m.elements.Set(float64(table.Elements()))
+	m.problems.Set(float64(len(ruleset.Problems)))
+}

@@ -1,0 +1,150 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"reflect"
+	"time"
+
+	"github.com/go-logr/logr"
+
+	"github.com/apptier/apptier/enforcer/compile"
+	"github.com/apptier/apptier/enforcer/nft"
+	"github.com/apptier/apptier/policy/reach"
+)
+
+// transactionTimeout bounds one run of nft. A transaction of 10,000 elements takes well below a
+// second.
+const transactionTimeout = time.Minute
+
+// Syncer makes the kernel equal to what the cluster's objects say. It is not safe for concurrent
+// use: the loop calls it.
+type Syncer struct {
+	Node     string
+	Kernel   nft.Kernel
+	Snapshot func() reach.Snapshot
+	Metrics  *Metrics
+	Log      logr.Logger
+
+	// applied is what the kernel holds; nil when that is not known, so that the next sync
+	// replaces the whole table.
+	applied    *nft.Table
+	generation uint16
+	problems   []compile.Problem
+}
+
+// Sync brings the kernel up to date. After an error the kernel still holds the last good rules,
+// and the next Sync starts from scratch.
+func (s *Syncer) Sync(ctx context.Context) error {
+	started := time.Now()
+	err := s.sync(ctx)
+	s.Metrics.synced(time.Since(started), err)
+	return err
+}
+
+func (s *Syncer) sync(ctx context.Context) error {
+	ruleset := compile.Compile(s.Snapshot(), s.Node)
+	s.logProblems(ruleset.Problems)
+	ops, table, err := s.plan(ctx, ruleset)
+	if err != nil {
+		return err
+	}
+	if len(ops) > 0 {
+		if err := s.apply(ctx, ops); err != nil {
+			s.applied = nil
+			return fmt.Errorf("nftables transaction of %d steps: %w", len(ops), err)
+		}
+		s.applied = &table
+		s.Log.V(1).Info("Rules updated", "steps", len(ops), "generation", s.generation)
+	}
+	s.Metrics.describe(ruleset, *s.applied)
+	return nil
+}
+
+// plan returns the steps to the wanted table, which are none if it is there already. Any change
+// at all gets a new generation, so that live connections are judged again.
+func (s *Syncer) plan(ctx context.Context, ruleset compile.Ruleset) ([]nft.Op, nft.Table, error) {
+	if s.applied == nil {
+		if err := s.adopt(ctx); err != nil {
+			return nil, nft.Table{}, err
+		}
+		table := ruleset.Table(s.generation)
+		return nft.Replace(table), table, nil
+	}
+	if len(nft.Diff(*s.applied, ruleset.Table(s.generation))) == 0 {
+		return nil, *s.applied, nil
+	}
+	s.generation = compile.NextGeneration(s.generation)
+	table := ruleset.Table(s.generation)
+	return nft.Diff(*s.applied, table), table, nil
+}
+
+// adopt chooses the generation of a table that is written from scratch: one that no live
+// connection carries. That is the one after the table's that is in the kernel now; if there is
+// none, connections may still bear the stamp of one that was removed, and only chance helps.
+func (s *Syncer) adopt(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, transactionTimeout)
+	defer cancel()
+	marker, found, err := nft.Marker(ctx, s.Kernel, compile.StampChain)
+	if err != nil {
+		return err
+	}
+	left, ok := compile.ParseGeneration(marker)
+	switch {
+	case found && ok:
+		s.generation = compile.NextGeneration(left)
+	case s.generation == 0:
+		s.generation = uint16(1 + rand.IntN(compile.MaxGeneration)) //nolint:gosec // not a secret
+	default:
+		s.generation = compile.NextGeneration(s.generation)
+	}
+	return nil
+}
+
+// apply runs the transaction to its end even when the agent is asked to stop meanwhile.
+func (s *Syncer) apply(ctx context.Context, ops []nft.Op) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), transactionTimeout)
+	defer cancel()
+	return nft.Apply(ctx, s.Kernel, ops)
+}
+
+// Verify looks whether the table in the kernel is still the one that was written last, and has the
+// next Sync replace it if not: somebody may flush the ruleset. It costs one listing of one rule.
+func (s *Syncer) Verify(ctx context.Context) (ok bool, err error) {
+	if s.applied == nil {
+		return true, nil // a sync failed, and is going to be repeated
+	}
+	ctx, cancel := context.WithTimeout(ctx, transactionTimeout)
+	defer cancel()
+	marker, found, err := nft.Marker(ctx, s.Kernel, compile.StampChain)
+	if err != nil {
+		return false, err
+	}
+	if generation, ok := compile.ParseGeneration(marker); found && ok && generation == s.generation {
+		return true, nil
+	}
+	s.applied = nil
+	s.Metrics.repairs.Inc()
+	s.Log.Info("The table in the kernel is not the one that was written; writing it again", "found", marker)
+	return false, nil
+}
+
+// logProblems reports what cannot be read of policies, once for as long as it stays the same.
+func (s *Syncer) logProblems(problems []compile.Problem) {
+	if reflect.DeepEqual(texts(problems), texts(s.problems)) {
+		return
+	}
+	s.problems = problems
+	for _, p := range problems {
+		s.Log.Error(p.Err, "A part of a policy cannot be read, so it allows nothing", "policy", p.Policy, "field", p.Path)
+	}
+}
+
+func texts(problems []compile.Problem) []string {
+	out := make([]string, 0, len(problems))
+	for _, p := range problems {
+		out = append(out, p.Error())
+	}
+	return out
+}
