@@ -49,12 +49,12 @@ type AppTierSpec struct {
 
 	// Isolation says which pods are isolated. Unset: the pods of the tiers.
 	// +optional
-	// +kubebuilder:default={}
+	// +kubebuilder:default={scope: "Tiers", sameNamespace: "Deny"}
 	Isolation Isolation `json:"isolation,omitzero"`
 
 	// DNS says how isolated pods resolve names. Unset: through the cluster's DNS.
 	// +optional
-	// +kubebuilder:default={}
+	// +kubebuilder:default={mode: "ClusterDNS", nodeLocal: "Auto"}
 	DNS DNS `json:"dns,omitzero"`
 
 	// EveryTier holds rules for every tier: scrapers, load-balancer probes, a proxy. They add to

@@ -7,7 +7,7 @@ import (
 // Peer is the other end of a connection. Exactly one field must be set: an unset or unknown peer
 // stands for nobody.
 //
-// +kubebuilder:validation:XValidation:rule="[has(self.tier), has(self.appTier), has(self.pods), has(self.namespaces), has(self.networks), has(self.internet), has(self.everyone), has(self.nodes), has(self.kubeAPIServer), has(self.service)].filter(set, set).size() == 1",message="must have exactly one of tier, appTier, pods, namespaces, networks, internet, everyone, nodes, kubeAPIServer, service; write one list item for each"
+// +kubebuilder:validation:XValidation:rule="(has(self.tier) ? 1 : 0) + (has(self.appTier) ? 1 : 0) + (has(self.pods) ? 1 : 0) + (has(self.namespaces) ? 1 : 0) + (has(self.networks) ? 1 : 0) + (has(self.internet) ? 1 : 0) + (has(self.everyone) ? 1 : 0) + (has(self.nodes) ? 1 : 0) + (has(self.kubeAPIServer) ? 1 : 0) + (has(self.service) ? 1 : 0) == 1",message="must have exactly one of tier, appTier, pods, namespaces, networks, internet, everyone, nodes, kubeAPIServer, service; write one list item for each"
 type Peer struct {
 	// Tier is the name of a tier of this AppTier. Only in ingress: the sender's egress follows.
 	// +optional

@@ -135,12 +135,13 @@ type EgressRule struct {
 // RulePort is a port, or a range of ports, that a rule allows.
 //
 // +kubebuilder:validation:XValidation:rule="!has(self.endPort) || (type(self.port) == int && self.endPort >= self.port)",message="endPort needs a port that is a number, and must not be lower than it"
+// +kubebuilder:validation:XValidation:rule="type(self.port) != int || (self.port >= 1 && self.port <= 65535)",message="port must be a number from 1 to 65535, or the name of a port"
 type RulePort struct {
 	// Port is a number from 1 to 65535, or, in ingress rules of a tier, the name of a port that
 	// the tier declares.
 	// +required
 	// +kubebuilder:validation:XIntOrString
-	// +kubebuilder:validation:XValidation:rule="type(self) == int ? self >= 1 && self <= 65535 : self.size() >= 1 && self.size() <= 15",message="must be a number from 1 to 65535, or the name of a port"
+	// +kubebuilder:validation:MaxLength=15
 	Port intstr.IntOrString `json:"port"`
 	// EndPort makes it a range, from port to endPort, both included.
 	// +optional

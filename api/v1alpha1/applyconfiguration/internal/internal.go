@@ -59,14 +59,18 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: dns
       type:
         namedType: com.github.apptier.apptier.api.v1alpha1.DNS
-      default: {}
+      default:
+        mode: ClusterDNS
+        nodeLocal: Auto
     - name: everyTier
       type:
         namedType: com.github.apptier.apptier.api.v1alpha1.EveryTier
     - name: isolation
       type:
         namedType: com.github.apptier.apptier.api.v1alpha1.Isolation
-      default: {}
+      default:
+        sameNamespace: Deny
+        scope: Tiers
     - name: mesh
       type:
         namedType: com.github.apptier.apptier.api.v1alpha1.Mesh
