@@ -64,7 +64,7 @@ func (c *Cluster) startMachines(ctx context.Context) error {
 		return fmt.Errorf("prepare the control plane: %w", err)
 	}
 	for i, name := range c.Nodes() {
-		if err := prepareNode(c.machineDir(name), i+1, c.state.Shape, c.state.Name, ca); err != nil {
+		if err := prepareNode(c.machineDir(name), i+1, c.state.Shape, ca); err != nil {
 			return fmt.Errorf("prepare %s: %w", name, err)
 		}
 		if err := makeCgroups(c.state.Name, name); err != nil {
@@ -99,7 +99,10 @@ func (c *Cluster) boot(ctx context.Context, say func(string, ...any)) error {
 		if err := c.launch(ctx, controlPlane, schedulerSpec()); err != nil {
 			return err
 		}
-		return c.applyDNS(ctx)
+		if err := c.applyDNS(ctx); err != nil {
+			return err
+		}
+		return c.addServiceAccount(ctx)
 	})
 	for i, name := range c.Nodes() {
 		group.Go(func() error {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -100,7 +101,7 @@ func (b builder) buildParts(ctx context.Context, dir string) error {
 	for _, p := range parts {
 		out := filepath.Join(dir, p.name)
 		if err := b.report.step(p.name, func() error {
-			if ready := readyMade(p.name); ready != "" {
+			if ready := readyMade(ctx, p.name, b.source.version); ready != "" {
 				return copyFile(ready, out)
 			}
 			return b.goBuild(ctx, b.source.module(p.module), p.cgo, b.source.buildArgs(p, out))
@@ -142,16 +143,18 @@ func checkSeccomp(ctx context.Context) error {
 	return nil
 }
 
-// readyMade is a program that envtest's own tooling has already put on this machine.
-func readyMade(name string) string {
+// readyMade is a program that envtest's own tooling has already put on this machine, if it is of the
+// version that is wanted.
+func readyMade(ctx context.Context, name, version string) string {
 	dir := os.Getenv("KUBEBUILDER_ASSETS")
-	if dir == "" || (name != "etcd" && name != "kube-apiserver") {
+	if dir == "" || (name != Etcd && name != APIServer) || !exists(filepath.Join(dir, name)) {
 		return ""
 	}
-	if path := filepath.Join(dir, name); exists(path) {
-		return path
+	out, err := exec.CommandContext(ctx, filepath.Join(dir, APIServer), "--version").Output()
+	if err != nil || strings.TrimSpace(string(out)) != "Kubernetes "+version {
+		return ""
 	}
-	return ""
+	return filepath.Join(dir, name)
 }
 
 func copyFile(from, to string) error {

@@ -13,7 +13,8 @@ import (
 
 const cgroupMount = "/sys/fs/cgroup"
 
-// cgroupRoot is the cgroup above all pods of a node.
+// cgroupRoot is the cgroup above all pods of a node. The node's init mounts it where the node's programs
+// look for the root, because with the kubelet's own setting for this containerd still starts at the root.
 func cgroupRoot(cluster, node string) string { return "/apptier-" + cluster + "/" + node }
 
 // hierarchies are the folders at which control groups are mounted: one with version 2, and one for each
@@ -36,16 +37,50 @@ func hierarchies() ([]string, error) {
 	return found, nil
 }
 
-// makeCgroups makes the cgroup of a node's pods, because the kubelet wants it to be there.
+// makeCgroups makes the cgroup that a node takes for the root of all. Containers inherit from it what a
+// new cgroup does not have by itself.
 func makeCgroups(cluster, node string) error {
 	mounts, err := hierarchies()
 	if err != nil {
 		return err
 	}
 	for _, mount := range mounts {
-		dir := filepath.Join(mount, cgroupRoot(cluster, node))
-		if err := os.MkdirAll(dir, 0o755); err != nil {
-			return fmt.Errorf("make the control group of %s: %w", node, err)
+		dir := mount
+		for _, part := range strings.Split(strings.Trim(cgroupRoot(cluster, node), "/"), "/") {
+			if err := makeCgroup(dir, filepath.Join(dir, part)); err != nil {
+				return fmt.Errorf("make the control group of %s: %w", node, err)
+			}
+			dir = filepath.Join(dir, part)
+		}
+	}
+	return nil
+}
+
+func makeCgroup(parent, dir string) error {
+	// Version 2 gives a cgroup only the controllers that its parent hands down.
+	if controllers, err := os.ReadFile(filepath.Join(parent, "cgroup.controllers")); err == nil {
+		for _, controller := range strings.Fields(string(controllers)) {
+			// One at a time and if possible: some cannot be handed down everywhere.
+			_ = os.WriteFile(filepath.Join(parent, "cgroup.subtree_control"), []byte("+"+controller), 0)
+		}
+	}
+	if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
+		return err
+	}
+	// Version 1 lets no process into a cpuset that is empty, as new ones are.
+	for _, file := range []string{"cpuset.cpus", "cpuset.mems"} {
+		if exists(filepath.Join(parent, "cgroup.controllers")) {
+			break
+		}
+		value, err := os.ReadFile(filepath.Join(parent, file))
+		if errors.Is(err, os.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(dir, file), value, 0); err != nil {
+			return err
 		}
 	}
 	return nil

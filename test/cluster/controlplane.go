@@ -28,6 +28,8 @@ const (
 const (
 	etcdAddress = "127.0.0.1:2379"
 	apiPort     = 6443
+	// aggregatorUser is who may speak for others to the API server.
+	aggregatorUser = "front-proxy-client"
 )
 
 // serverURL is the API server as the nodes and pods reach it.
@@ -45,6 +47,10 @@ func prepareControlPlane(dir string, ca *authority) error {
 	if err != nil {
 		return err
 	}
+	aggregator, err := ca.client(aggregatorUser)
+	if err != nil {
+		return err
+	}
 	private, public, err := newSigningKey()
 	if err != nil {
 		return err
@@ -52,6 +58,7 @@ func prepareControlPlane(dir string, ca *authority) error {
 	if err := writeFiles(dir, map[string][]byte{
 		"ca.crt": ca.pem, "api.crt": api.cert, "api.key": api.key, "sa.key": private, "sa.pub": public,
 		"kubelet-client.crt": kubelets.cert, "kubelet-client.key": kubelets.key,
+		"aggregator.crt": aggregator.cert, "aggregator.key": aggregator.key,
 	}); err != nil {
 		return err
 	}
@@ -100,6 +107,14 @@ func apiServerSpec() control.Spec {
 		"--kubelet-client-certificate="+inState+"/kubelet-client.crt",
 		"--kubelet-client-key="+inState+"/kubelet-client.key",
 		"--kubelet-preferred-address-types=InternalIP", // or exec would look nodes up in DNS
+		// Aggregated API servers, and whoever delegates authentication, look for these.
+		"--requestheader-client-ca-file="+inState+"/ca.crt",
+		"--requestheader-allowed-names="+aggregatorUser,
+		"--requestheader-username-headers=X-Remote-User",
+		"--requestheader-group-headers=X-Remote-Group",
+		"--requestheader-extra-headers-prefix=X-Remote-Extra-",
+		"--proxy-client-cert-file="+inState+"/aggregator.crt",
+		"--proxy-client-key-file="+inState+"/aggregator.key",
 		"--authorization-mode=Node,RBAC",
 		"--enable-admission-plugins=NodeRestriction",
 		"--allow-privileged",
@@ -112,7 +127,8 @@ func controllerManagerSpec() control.Spec {
 		"--service-account-private-key-file="+inState+"/sa.key",
 		"--root-ca-file="+inState+"/ca.crt",
 		"--use-service-account-credentials=true",
-		"--allocate-node-cidrs=false", // the routes are laid by node number, see addresses
+		"--flex-volume-plugin-dir=/var/lib/flex-volume-plugins", // it would be made in /usr
+		"--allocate-node-cidrs=false",                           // the routes are laid by node number, see addresses
 		"--leader-elect=false",
 	)...)
 }

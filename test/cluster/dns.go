@@ -27,6 +27,12 @@ func (c *Cluster) applyDNS(ctx context.Context) error {
 	return nil
 }
 
+// addServiceAccount adds the account that pods of the default namespace get. The controller would do it
+// a few seconds later, and until then every pod is refused.
+func (c *Cluster) addServiceAccount(ctx context.Context) error {
+	return c.Apply(ctx, []byte("{apiVersion: v1, kind: ServiceAccount, metadata: {name: default, namespace: default}}"))
+}
+
 // Apply applies YAML documents in their order, as "kubectl apply --server-side --force-conflicts" does.
 func (c *Cluster) Apply(ctx context.Context, manifests []byte) error {
 	config, err := c.RESTConfig()

@@ -37,6 +37,9 @@ func (c *Cluster) startInit(ctx context.Context, machine string, forward *os.Fil
 	cmd := exec.Command(filepath.Join(c.state.Init, "node"), "init", dir, c.state.Bin, machine)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin"}
+	if machine != controlPlane {
+		cmd.Env = append(cmd.Env, "NODE_CGROUP="+cgroupRoot(c.state.Name, machine))
+	}
 	if forward != nil {
 		cmd.ExtraFiles, cmd.Env = []*os.File{forward}, append(cmd.Env, "NODE_FORWARD=1")
 	}

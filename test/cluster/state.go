@@ -117,6 +117,17 @@ func (p process) kill(timeout time.Duration) error {
 		case n == 0:
 			return fmt.Errorf("process %d does not end within %s", p.PID, timeout)
 		}
+		p.awaitBurial()
 		return nil
+	}
+}
+
+// awaitBurial waits until a dead process's parent has taken note, so that it is no longer listed. That
+// may be the machine's own init, which is left its own time if it has none to spare.
+func (p process) awaitBurial() {
+	for deadline := time.Now().Add(2 * time.Second); time.Now().Before(deadline); time.Sleep(pollInterval) {
+		if !exists(fmt.Sprintf("/proc/%d", p.PID)) {
+			return
+		}
 	}
 }

@@ -22,17 +22,15 @@ var nodeFiles = template.Must(template.ParseFS(files, "files/*.tmpl"))
 type nodeValues struct {
 	Name, PodCIDR, ClusterDNS string
 	State, Bin                string
-	CgroupRoot                string
 	Snapshotter, PauseImage   string
 	Bridge                    bool
 }
 
 // prepareNode writes the files of a node that runs pods.
-func prepareNode(dir string, i int, s Shape, cluster string, ca *authority) error {
+func prepareNode(dir string, i int, s Shape, ca *authority) error {
 	values := nodeValues{
 		Name: node(i), PodCIDR: ipv4.nodePods(i).String(), ClusterDNS: ipv4.dnsService().String(),
 		State: inState, Bin: inBin,
-		CgroupRoot:  cgroupRoot(cluster, node(i)),
 		Snapshotter: snapshotter(dir), PauseImage: pauseImage,
 		Bridge: s.CNI == CNIBridge,
 	}

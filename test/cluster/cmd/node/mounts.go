@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -50,6 +51,7 @@ func setUpMounts(state, bin string) error {
 		func() error { return bind(stateMount+"/lib", "/var/lib") },
 		func() error { return bind(stateMount+"/log", "/var/log") },
 		func() error { return unix.Mount("proc", "/proc", "proc", 0, "") },
+		func() error { return narrowCgroups(os.Getenv("NODE_CGROUP")) },
 		maskSysctls,
 		// Volumes that pods mount with propagation need shared mounts, as systemd makes them on a real node.
 		func() error { return unix.Mount("", "/", "", unix.MS_REC|unix.MS_SHARED, "") },
@@ -73,6 +75,47 @@ func bindFD(fd int, target string) error {
 func bind(source, target string) error {
 	if err := unix.Mount(source, target, "", unix.MS_BIND, ""); err != nil {
 		return fmt.Errorf("bind %s to %s: %w", source, target, err)
+	}
+	return nil
+}
+
+// narrowCgroups makes one cgroup look like the root of each hierarchy, so that all cgroups that the node's
+// programs make are below it.
+func narrowCgroups(cgroup string) error {
+	if cgroup == "" {
+		return nil
+	}
+	mounts, err := os.ReadFile("/proc/self/mounts")
+	if err != nil {
+		return err
+	}
+	for line := range strings.Lines(string(mounts)) {
+		fields := strings.Fields(line)
+		if len(fields) < 3 || (fields[2] != "cgroup" && fields[2] != "cgroup2") {
+			continue
+		}
+		if err := narrow(fields[1], filepath.Join(fields[1], cgroup)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// narrow replaces a mount by a part of itself. The whole must go, since runc looks at the first mount of
+// a hierarchy that it finds, be it covered or not.
+func narrow(mount, part string) error {
+	const aside = "/run/apptier/cgroup"
+	if err := os.MkdirAll(aside, 0o755); err != nil {
+		return err
+	}
+	if err := bind(part, aside); err != nil {
+		return err
+	}
+	if err := unix.Unmount(mount, unix.MNT_DETACH); err != nil {
+		return fmt.Errorf("unmount %s: %w", mount, err)
+	}
+	if err := unix.Mount(aside, mount, "", unix.MS_MOVE, ""); err != nil {
+		return fmt.Errorf("move %s to %s: %w", aside, mount, err)
 	}
 	return nil
 }
