@@ -9,8 +9,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-
-	"golang.org/x/sys/unix"
 )
 
 // programs is where the built programs are.
@@ -185,23 +183,4 @@ func cacheDir(name string) (string, error) {
 func exists(path string) bool {
 	_, err := os.Stat(path)
 	return err == nil
-}
-
-// lock takes a lock file, waiting for whoever holds it. The kernel releases it when a process dies.
-func lock(ctx context.Context, path string) (unlock func(), err error) {
-	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("open the lock: %w", err)
-	}
-	taken := func() (bool, error) {
-		err := unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-		if errors.Is(err, unix.EWOULDBLOCK) {
-			return false, nil
-		}
-		return err == nil, err
-	}
-	if err := poll(ctx, taken); err != nil {
-		return nil, errors.Join(fmt.Errorf("take the lock %s: %w", path, err), file.Close())
-	}
-	return func() { _ = file.Close() }, nil
 }

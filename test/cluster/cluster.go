@@ -56,7 +56,7 @@ func Up(ctx context.Context, o Options) (*Cluster, error) {
 	c.state.Version, _, _ = strings.Cut(c.state.Version, "-")
 	if err := c.create(ctx, o); err != nil {
 		if !o.Keep {
-			err = errors.Join(err, remove(context.WithoutCancel(ctx), o.Name, dir))
+			err = errors.Join(err, remove(o.Name, dir), os.Remove(lockFile(dir)))
 		}
 		return nil, fmt.Errorf("bring up the cluster %s: %w", o.Name, err)
 	}
@@ -69,21 +69,25 @@ func claim(ctx context.Context, name string) (dir string, unlock func(), err err
 	if err != nil {
 		return "", nil, err
 	}
-	unlock, err = lock(ctx, filepath.Join(clusters, name+".lock"))
-	return filepath.Join(clusters, name), unlock, err
+	dir = filepath.Join(clusters, name)
+	unlock, err = lock(ctx, lockFile(dir))
+	return dir, unlock, err
 }
+
+// lockFile is beside the folder, because the folder comes and goes under the lock.
+func lockFile(dir string) string { return dir + ".lock" }
 
 // revive looks for the cluster that is asked for. What is left of one that cannot be used is removed.
 func revive(ctx context.Context, dir string, o Options) (*Cluster, error) {
 	c, err := open(dir)
 	if errors.Is(err, ErrNotFound) {
-		return nil, remove(ctx, o.Name, dir)
+		return nil, remove(o.Name, dir)
 	}
 	if err != nil {
 		return nil, err
 	}
 	if !c.alive() {
-		return nil, remove(ctx, o.Name, dir)
+		return nil, remove(o.Name, dir)
 	}
 	if c.state.Shape != o.Shape {
 		return nil, fmt.Errorf("the cluster %s is up with another shape (%+v, not %+v): take it down first", o.Name, c.state.Shape, o.Shape)

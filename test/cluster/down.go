@@ -31,12 +31,15 @@ func Down(ctx context.Context, name string) error {
 		return err
 	}
 	defer unlock()
-	return remove(ctx, name, dir)
+	if err := remove(name, dir); err != nil {
+		return err
+	}
+	return os.Remove(lockFile(dir))
 }
 
 // remove ends the machines, which ends their processes and mounts, then takes away the rest. The folder
 // goes last, and only when all else is gone, so that it can be tried again.
-func remove(_ context.Context, name, dir string) error {
+func remove(name, dir string) error {
 	victims, err := processesOf(name, dir)
 	if err != nil {
 		return err

@@ -26,17 +26,20 @@ func poll(ctx context.Context, ask func() (bool, error)) error {
 
 // pollUntil is poll for a question that may fail for a while: what it last said explains a timeout.
 func pollUntil(ctx context.Context, timeout time.Duration, what string, ask func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+	limited, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	var last error
-	err := poll(ctx, func() (bool, error) {
-		err := ask(ctx)
+	err := poll(limited, func() (bool, error) {
+		err := ask(limited)
 		// When time is up the answer is only that, and what was said before it is the better explanation.
-		if err != nil && ctx.Err() == nil {
+		if err != nil && limited.Err() == nil {
 			last = err
 		}
 		return err == nil, nil
 	})
+	if ctx.Err() != nil && err != nil {
+		return fmt.Errorf("%s: %w", what, context.Cause(ctx))
+	}
 	if err != nil {
 		return fmt.Errorf("%s: not within %s: %w (%w)", what, timeout, last, err)
 	}

@@ -26,18 +26,32 @@ func main() {
 	}
 }
 
-// report says what went wrong, and gives the exit status of a program that was run for the user.
+// report says what went wrong, and gives the exit status.
 func report(err error) int {
-	var inPod utilexec.CodeExitError
-	if errors.As(err, &inPod) {
-		return inPod.Code
-	}
-	var onNode *exec.ExitError
-	if errors.As(err, &onNode) && onNode.Exited() {
-		return onNode.ExitCode()
+	var failed exitStatus
+	if errors.As(err, &failed) {
+		return int(failed) // the program that was run for the user has said why
 	}
 	fmt.Fprintln(os.Stderr, "Error:", err)
 	return 1
+}
+
+// exitStatus is how a program ended that was run for the user, in a pod or on a node.
+type exitStatus int
+
+func (e exitStatus) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
+
+// status turns such a program's failure into its exit status, and leaves other errors as they are.
+func status(err error) error {
+	var inPod utilexec.CodeExitError
+	if errors.As(err, &inPod) {
+		return exitStatus(inPod.Code)
+	}
+	var here *exec.ExitError
+	if errors.As(err, &here) && here.Exited() {
+		return exitStatus(here.ExitCode())
+	}
+	return err
 }
 
 // app is what all commands share.

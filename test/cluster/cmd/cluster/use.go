@@ -100,7 +100,7 @@ func (a *app) probe() *cobra.Command {
 func (a *app) exec() *cobra.Command {
 	var container string
 	cmd := &cobra.Command{
-		Use:   "exec NAMESPACE/POD -- PROGRAM...",
+		Use:   "exec NAMESPACE/POD PROGRAM...",
 		Short: "Run a program in a pod",
 		Args:  cobra.MinimumNArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -111,16 +111,17 @@ func (a *app) exec() *cobra.Command {
 			stdout, stderr, err := c.Exec(cmd.Context(), podName(args[0]), container, args[1:]...)
 			fmt.Fprint(cmd.OutOrStdout(), stdout)
 			fmt.Fprint(cmd.ErrOrStderr(), stderr)
-			return err
+			return status(err)
 		},
 	}
+	cmd.Flags().SetInterspersed(false) // what follows the pod is the program's
 	cmd.Flags().StringVarP(&container, "container", "c", "", "the container; the pod's only one when empty")
 	return cmd
 }
 
 func (a *app) shell() *cobra.Command {
-	return &cobra.Command{
-		Use:   "node NODE -- PROGRAM...",
+	cmd := &cobra.Command{
+		Use:   "node NODE PROGRAM...",
 		Short: "Run a program of this machine on a node, such as nft list tables",
 		Args:  cobra.MinimumNArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -130,16 +131,17 @@ func (a *app) shell() *cobra.Command {
 			}
 			program := c.Command(cmd.Context(), args[0], args[1:]...)
 			program.Stdin, program.Stdout, program.Stderr = os.Stdin, os.Stdout, os.Stderr
-			return program.Run()
+			return status(program.Run())
 		},
 	}
+	cmd.Flags().SetInterspersed(false) // what follows the node is the program's
+	return cmd
 }
 
 func (a *app) kubectl() *cobra.Command {
-	return &cobra.Command{
-		Use:                "kubectl ...",
-		Short:              "Run the cluster's own kubectl against it (--name goes before kubectl)",
-		DisableFlagParsing: true,
+	cmd := &cobra.Command{
+		Use:   "kubectl COMMAND...",
+		Short: "Run the cluster's own kubectl against it",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := a.open()
 			if err != nil {
@@ -152,9 +154,11 @@ func (a *app) kubectl() *cobra.Command {
 			kubectl := exec.CommandContext(cmd.Context(), filepath.Join(bin, "kubectl"), args...)
 			kubectl.Env = append(os.Environ(), "KUBECONFIG="+c.Kubeconfig())
 			kubectl.Stdin, kubectl.Stdout, kubectl.Stderr = os.Stdin, os.Stdout, os.Stderr
-			return kubectl.Run()
+			return status(kubectl.Run())
 		},
 	}
+	cmd.Flags().SetInterspersed(false) // what follows the first word is kubectl's
+	return cmd
 }
 
 // podName reads NAMESPACE/POD; without a namespace it is the default one.
