@@ -146,7 +146,7 @@ func forwardRules() []nft.Rule {
 		{Expr: "icmpv6 type 133-136 accept", Comment: "neighbour discovery"},
 		// An error belongs to the connection it is about: "fragmentation needed" and the like.
 		{Expr: "meta l4proto icmp ct state related accept", Comment: "errors about allowed connections"},
-		{Expr: "meta l4proto ipv6-icmp ct state related accept", Comment: "errors about allowed connections"},
+		{Expr: "meta l4proto icmpv6 ct state related accept", Comment: "errors about allowed connections"},
 		{Expr: "ct state invalid,untracked jump " + untrackedChain},
 		{Expr: "jump " + judgeChain},
 		{Expr: "drop", Comment: "nothing allowed it"},

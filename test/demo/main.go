@@ -1,0 +1,69 @@
+// Command demo shows apptier at work on the embedded cluster, with real packets, and checks every
+// one of them against the prediction. It needs root; "make demo-down" removes every trace.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/go-logr/logr"
+	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
+
+	"github.com/apptier/apptier/test/cluster"
+)
+
+// name is the name of the demo's cluster.
+const name = "demo"
+
+var errDiffers = errors.New("what was measured differs from what was predicted")
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	ctrllog.SetLogger(logr.Discard()) // the story is told here, and errors come back
+	started := time.Now()
+	if err := run(ctx); err != nil {
+		fmt.Fprintf(os.Stderr, "\ndemo: %v\n", err)
+		fmt.Fprintln(os.Stderr, "The cluster, if it is up, is left for a look; make demo-down removes it.")
+		stop()
+		os.Exit(1) //nolint:gocritic // stop was called
+	}
+	fmt.Printf("\nDone in %s.\n", time.Since(started).Round(time.Second))
+}
+
+func run(ctx context.Context) error {
+	if err := cluster.Down(ctx, name); err != nil && !errors.Is(err, cluster.ErrNotFound) {
+		return err
+	}
+	story := story{started: time.Now()}
+	for _, chapter := range []func(context.Context) error{
+		story.build, story.boot, story.install, story.deploy, story.before, story.apply, story.after, story.reject,
+	} {
+		if err := chapter(ctx); err != nil {
+			return err
+		}
+	}
+	fmt.Print(strings.ReplaceAll(next, "KUBECONFIG_PATH", story.cluster.Kubeconfig()))
+	return nil
+}
+
+const next = `
+The cluster stays up. To try next:
+
+  export KUBECONFIG=KUBECONFIG_PATH
+  go run ./test/cluster/cmd/cluster --name demo kubectl get pods -A   # if you have no kubectl
+
+  kubectl get apptiers -A
+  kubectl get networkpolicy -n shop
+  kubectl delete networkpolicy -n shop shop.tier.database  # it is back within a second
+  kubectl edit apptier -n shop shop
+  go run ./test/cluster/cmd/cluster exec --name demo elsewhere/visitor -- /agnhost connect --timeout=1s IP:PORT
+
+  make demo-down                                           # removes every trace
+`

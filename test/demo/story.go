@@ -1,0 +1,153 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	networkingv1 "k8s.io/api/networking/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/yaml"
+
+	"github.com/apptier/apptier/api/v1alpha1"
+	"github.com/apptier/apptier/test/cluster"
+	"github.com/apptier/apptier/test/scenario"
+)
+
+// story is the demo, a chapter a method.
+type story struct {
+	started time.Time
+	images  []string
+	cluster *cluster.Cluster
+	client  client.Client
+}
+
+// tell starts a chapter.
+func (s *story) tell(format string, args ...any) {
+	fmt.Printf("\n\033[1m[%3ds] %s\033[0m\n", int(time.Since(s.started).Seconds()), fmt.Sprintf(format, args...))
+}
+
+func (s *story) build(ctx context.Context) (err error) {
+	s.tell("Building what the cluster and apptier are made of (kept for next time)")
+	if err := cluster.Build(ctx, os.Stdout); err != nil {
+		return err
+	}
+	s.images, err = scenario.Images(ctx)
+	return err
+}
+
+func (s *story) boot(ctx context.Context) (err error) {
+	s.tell("Booting a Kubernetes of two nodes, each a network namespace")
+	s.cluster, err = cluster.Up(ctx, cluster.Options{Name: name, Progress: os.Stdout})
+	if err != nil {
+		return err
+	}
+	s.client, err = scenario.Client(s.cluster)
+	return err
+}
+
+func (s *story) install(ctx context.Context) error {
+	s.tell("Installing apptier: config/default, as make deploy does")
+	return scenario.Install(ctx, s.cluster, s.images)
+}
+
+func (s *story) deploy(ctx context.Context) error {
+	s.tell("Starting a shop of three tiers on both nodes, and a visitor in another namespace")
+	return scenario.DeployShop(ctx, s.cluster)
+}
+
+func (s *story) before(ctx context.Context) error {
+	s.tell("Before any policy, everyone reaches everyone")
+	return s.measure(ctx)
+}
+
+func (s *story) apply(ctx context.Context) error {
+	s.tell("Applying config/samples/shop.yaml")
+	sample, err := scenario.Kustomize("config", "samples")
+	if err != nil {
+		return err
+	}
+	if err := s.cluster.Apply(ctx, sample); err != nil {
+		return err
+	}
+	if err := scenario.WaitAppTier(ctx, s.client, scenario.Shop); err != nil {
+		return err
+	}
+	var policies networkingv1.NetworkPolicyList
+	if err := s.client.List(ctx, &policies, client.InNamespace(scenario.Shop.Namespace)); err != nil {
+		return fmt.Errorf("listing the generated NetworkPolicies: %w", err)
+	}
+	fmt.Println("NetworkPolicies generated from it:")
+	for _, policy := range policies.Items {
+		fmt.Println("  " + policy.Name)
+	}
+	return nil
+}
+
+func (s *story) after(ctx context.Context) error {
+	s.tell("After: frontend to api, api to database, everyone to frontend, DNS for all; nothing else")
+	if err := s.settle(ctx); err != nil {
+		return err
+	}
+	return s.measure(ctx)
+}
+
+// settle waits until the nodes filter by the new policies: one connection that must be refused is.
+func (s *story) settle(ctx context.Context) error {
+	return wait.PollUntilContextTimeout(ctx, 50*time.Millisecond, 10*time.Second, true, func(ctx context.Context) (bool, error) {
+		return scenario.Isolated(ctx, s.cluster)
+	})
+}
+
+// measure prints the measured matrix and compares it with the prediction, cell by cell.
+func (s *story) measure(ctx context.Context) error {
+	predicted, err := scenario.Predict(ctx, s.client)
+	if err != nil {
+		return err
+	}
+	measured, err := scenario.Measure(ctx, s.cluster)
+	if err != nil {
+		return err
+	}
+	fmt.Println(measured)
+	if cells := measured.Differences(predicted); len(cells) > 0 {
+		return fmt.Errorf("%w: %s", errDiffers, strings.Join(cells, "; "))
+	}
+	fmt.Printf("Every cell is as policy/reach predicts (%d connections tried from inside the pods).\n",
+		len(measured.Sources)*len(measured.Destinations))
+	return nil
+}
+
+// mistake names a tier that is not there.
+const mistake = `
+metadata: {name: typo, namespace: shop}
+spec:
+  tiers:
+  - name: frontend
+    podSelector: {matchLabels: {tier: frontend}}
+  - name: api
+    podSelector: {matchLabels: {tier: api}}
+    ports: [{port: 8080}]
+    ingress:
+    - from: [{tier: fronted}]
+      ports: [{port: http}]
+`
+
+func (s *story) reject(ctx context.Context) error {
+	s.tell("An AppTier with two mistakes is refused, with the fix in the message")
+	app := &v1alpha1.AppTier{TypeMeta: metav1.TypeMeta{APIVersion: v1alpha1.GroupVersion.String(), Kind: "AppTier"}}
+	if err := yaml.UnmarshalStrict([]byte(mistake), app); err != nil {
+		return fmt.Errorf("reading the mistake: %w", err)
+	}
+	fmt.Println(strings.TrimSpace(mistake) + "\n")
+	err := s.client.Create(ctx, app)
+	if err == nil {
+		return fmt.Errorf("%w: the API server took an AppTier that must be refused", errDiffers)
+	}
+	fmt.Println("Error from server:", err)
+	return nil
+}

@@ -1,0 +1,174 @@
+// Package scenario installs apptier and an example application on the embedded cluster, measures
+// who can talk to whom there, and predicts the same with policy/reach. The demo and the end-to-end
+// tests tell their stories with it.
+package scenario
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"runtime"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
+	k8sruntime "k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/wait"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/kustomize/api/krusty"
+	"sigs.k8s.io/kustomize/kyaml/filesys"
+
+	"github.com/apptier/apptier/api/v1alpha1"
+	"github.com/apptier/apptier/test/cluster"
+)
+
+// Namespace is where config/default installs apptier.
+const Namespace = "apptier-system"
+
+// pollEvery is how often a condition of the cluster is looked at.
+const pollEvery = 100 * time.Millisecond
+
+// Images builds the project's images as tars.
+func Images(ctx context.Context) ([]string, error) {
+	images := []cluster.GoImage{cluster.ManagerImage(), cluster.EnforcerImage()}
+	tars := make([]string, len(images))
+	group, ctx := errgroup.WithContext(ctx)
+	for i, image := range images {
+		group.Go(func() (err error) {
+			tars[i], err = image.Write(ctx)
+			return err
+		})
+	}
+	return tars, group.Wait()
+}
+
+// Install loads the project's images and applies config/default, as "make deploy" does, then waits
+// until the manager and the enforcers are ready.
+func Install(ctx context.Context, c *cluster.Cluster, images []string) error {
+	if err := c.Load(ctx, images...); err != nil {
+		return err
+	}
+	manifests, err := Kustomize("config", "default")
+	if err != nil {
+		return err
+	}
+	if err := c.Apply(ctx, manifests); err != nil {
+		return err
+	}
+	api, err := Client(c)
+	if err != nil {
+		return err
+	}
+	return eventually(ctx, "apptier is ready", func(ctx context.Context) (string, error) { return installed(ctx, api) })
+}
+
+// installed says what is not ready yet, or "".
+func installed(ctx context.Context, api client.Client) (string, error) {
+	var manager appsv1.Deployment
+	if err := api.Get(ctx, client.ObjectKey{Namespace: Namespace, Name: "apptier-manager"}, &manager); err != nil {
+		return "", err
+	}
+	if manager.Status.ObservedGeneration != manager.Generation || manager.Status.AvailableReplicas != *manager.Spec.Replicas {
+		return "the manager is not available", nil
+	}
+	var enforcer appsv1.DaemonSet
+	if err := api.Get(ctx, client.ObjectKey{Namespace: Namespace, Name: "apptier-enforcer"}, &enforcer); err != nil {
+		return "", err
+	}
+	if s := enforcer.Status; s.ObservedGeneration != enforcer.Generation || s.DesiredNumberScheduled == 0 || s.NumberAvailable != s.DesiredNumberScheduled {
+		return fmt.Sprintf("%d of %d enforcers are available", s.NumberAvailable, s.DesiredNumberScheduled), nil
+	}
+	return "", nil
+}
+
+// Kustomize builds a kustomization of the repository.
+func Kustomize(path ...string) ([]byte, error) {
+	dir := Path(path...)
+	resources, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(filesys.MakeFsOnDisk(), dir)
+	if err != nil {
+		return nil, fmt.Errorf("building the kustomization %s: %w", filepath.Join(path...), err)
+	}
+	return resources.AsYaml()
+}
+
+// Path is a path in the repository.
+func Path(elements ...string) string {
+	_, here, _, _ := runtime.Caller(0)
+	return filepath.Join(append([]string{filepath.Dir(here), "..", ".."}, elements...)...)
+}
+
+// Client is a client of the cluster's API, for AppTiers too.
+func Client(c *cluster.Cluster) (client.Client, error) {
+	scheme := k8sruntime.NewScheme()
+	for _, add := range []func(*k8sruntime.Scheme) error{clientgoscheme.AddToScheme, v1alpha1.AddToScheme} {
+		if err := add(scheme); err != nil {
+			return nil, err
+		}
+	}
+	config, err := c.RESTConfig()
+	if err != nil {
+		return nil, err
+	}
+	config.QPS, config.Burst = -1, -1 // a test waits for nothing but the cluster
+	return client.New(config, client.Options{Scheme: scheme})
+}
+
+// eventually waits for up to two minutes until nothing is missing, and says what is if something
+// stays so.
+func eventually(ctx context.Context, what string, missing func(context.Context) (string, error)) error {
+	var last string
+	err := wait.PollUntilContextTimeout(ctx, pollEvery, 2*time.Minute, true, func(ctx context.Context) (bool, error) {
+		var err error
+		last, err = missing(ctx)
+		return err == nil && last == "", err
+	})
+	if err != nil && last != "" {
+		return fmt.Errorf("waiting until %s: %s: %w", what, last, err)
+	}
+	if err != nil {
+		return fmt.Errorf("waiting until %s: %w", what, err)
+	}
+	return nil
+}
+
+// podsReady says which pod of the namespaces is not ready, or "".
+func podsReady(ctx context.Context, api client.Client, namespaces ...string) (string, error) {
+	for _, namespace := range namespaces {
+		var pods corev1.PodList
+		if err := api.List(ctx, &pods, client.InNamespace(namespace)); err != nil {
+			return "", err
+		}
+		for _, pod := range pods.Items {
+			if !isReady(&pod) {
+				return "pod " + pod.Namespace + "/" + pod.Name + " is not ready", nil
+			}
+		}
+	}
+	return "", nil
+}
+
+func isReady(pod *corev1.Pod) bool {
+	for _, condition := range pod.Status.Conditions {
+		if condition.Type == corev1.PodReady {
+			return condition.Status == corev1.ConditionTrue
+		}
+	}
+	return false
+}
+
+// WaitAppTier waits until the policies of an AppTier's current spec are in the API server.
+func WaitAppTier(ctx context.Context, api client.Client, key client.ObjectKey) error {
+	return eventually(ctx, "AppTier "+key.String()+" is ready", func(ctx context.Context) (string, error) {
+		var app v1alpha1.AppTier
+		if err := api.Get(ctx, key, &app); err != nil {
+			return "", err
+		}
+		if app.Status.ObservedGeneration != app.Generation || !apimeta.IsStatusConditionTrue(app.Status.Conditions, v1alpha1.ConditionReady) {
+			return fmt.Sprintf("conditions %v", app.Status.Conditions), nil
+		}
+		return "", nil
+	})
+}
