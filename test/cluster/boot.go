@@ -120,15 +120,13 @@ func (c *Cluster) bootControlPlane(ctx context.Context) error {
 	if err := c.launch(ctx, controlPlane, etcdSpec()); err != nil {
 		return err
 	}
-	if err := c.await(ctx, controlPlane, Etcd, func(ctx context.Context) error {
-		return c.get(ctx, controlPlane, "http://"+etcdAddress+"/health")
-	}); err != nil {
+	if err := c.Await(ctx, controlPlane, Etcd); err != nil {
 		return err
 	}
 	if err := c.launch(ctx, controlPlane, apiServerSpec()); err != nil {
 		return err
 	}
-	return c.await(ctx, controlPlane, APIServer, c.ready)
+	return c.Await(ctx, controlPlane, APIServer)
 }
 
 // bootNode loads the small images before the kubelet starts, since no pod runs without them, and the
@@ -138,7 +136,7 @@ func (c *Cluster) bootNode(ctx context.Context, i int, serving <-chan struct{}) 
 	if err := c.launch(ctx, name, containerdSpec()); err != nil {
 		return err
 	}
-	if err := c.await(ctx, name, Containerd, func(context.Context) error { return c.reachable(name, containerdSocket) }); err != nil {
+	if err := c.Await(ctx, name, Containerd); err != nil {
 		return err
 	}
 	programs := programs{bin: c.state.Bin, init: c.state.Init}
@@ -164,28 +162,40 @@ func (c *Cluster) bootNode(ctx context.Context, i int, serving <-chan struct{}) 
 	return c.awaitNode(ctx, name)
 }
 
+// bootOrder is the order in which components need each other.
+var bootOrder = []string{Etcd, APIServer, ControllerManager, Scheduler, Containerd, Kubelet, KubeProxy}
+
 // restart starts what has stopped in a cluster whose machines run, and waits until it is whole.
 func (c *Cluster) restart(ctx context.Context) error {
 	for _, machine := range c.machines() {
-		processes, err := c.processes(ctx, machine)
-		if err != nil {
+		if err := c.restartMachine(ctx, machine); err != nil {
 			return err
 		}
-		for _, p := range processes {
-			if p.Running {
-				continue
-			}
-			if err := c.Start(ctx, machine, p.Name); err != nil {
-				return err
-			}
-		}
-	}
-	if err := c.await(ctx, controlPlane, APIServer, c.ready); err != nil {
-		return err
 	}
 	for _, name := range c.Nodes() {
 		if err := c.awaitNode(ctx, name); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+func (c *Cluster) restartMachine(ctx context.Context, machine string) error {
+	processes, err := c.processes(ctx, machine)
+	if err != nil {
+		return err
+	}
+	for _, component := range bootOrder {
+		for _, p := range processes {
+			if p.Name != component {
+				continue
+			}
+			if err := c.Start(ctx, machine, component); err != nil {
+				return err
+			}
+			if err := c.Await(ctx, machine, component); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

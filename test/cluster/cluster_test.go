@@ -137,6 +137,9 @@ func stopsAndStarts(ctx context.Context, t *testing.T, c *cluster.Cluster) {
 	if err := c.Start(ctx, "n1", cluster.KubeProxy); err != nil {
 		t.Fatal(err)
 	}
+	if err := c.Await(ctx, "n1", cluster.KubeProxy); err != nil {
+		t.Fatal(err)
+	}
 	if !running() {
 		t.Error("not running after start")
 	}

@@ -45,6 +45,7 @@
 //
 // # Limits
 //
+// Nothing restarts a component that ends by itself, so that tests see what they did; Up does when asked.
 // IPv4 only for now. Pods have no way out to the internet, and the nodes share the machine's kernel: what
 // belongs to the kernel as a whole, such as its modules, is not the nodes' own.
 package cluster

@@ -101,7 +101,8 @@ func (c *Cluster) launch(ctx context.Context, machine string, s control.Spec) er
 	return err
 }
 
-// Start starts a component that was stopped, as it was started before. It waits for nothing.
+// Start starts a component that was stopped, as it was started before; one that runs is left alone. It
+// waits for nothing, see Await.
 func (c *Cluster) Start(ctx context.Context, machine, component string) error {
 	return c.launch(ctx, machine, control.Spec{Name: component})
 }

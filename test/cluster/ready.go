@@ -16,6 +16,25 @@ import (
 
 const containerdSocket = "/run/containerd/containerd.sock"
 
+// Await waits until a component that was started answers. Those that have nothing to ask need only run.
+func (c *Cluster) Await(ctx context.Context, machine, component string) error {
+	return c.await(ctx, machine, component, func(ctx context.Context) error {
+		switch component {
+		case Etcd:
+			return c.get(ctx, machine, "http://"+etcdAddress+"/health")
+		case APIServer:
+			return c.ready(ctx)
+		case Containerd:
+			return c.reachable(machine, containerdSocket)
+		case Kubelet:
+			return c.get(ctx, machine, "http://127.0.0.1:10248/healthz")
+		case KubeProxy:
+			return c.get(ctx, machine, "http://127.0.0.1:10256/healthz")
+		}
+		return nil
+	})
+}
+
 // await waits until a component answers, and gives up at once when it has died.
 func (c *Cluster) await(ctx context.Context, machine, component string, ask func(context.Context) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)

@@ -165,14 +165,17 @@ func (a *app) stop() *cobra.Command {
 func (a *app) start() *cobra.Command {
 	return &cobra.Command{
 		Use:   "start NODE COMPONENT",
-		Short: "Start a component that was stopped",
+		Short: "Start a component that was stopped, and wait until it answers",
 		Args:  cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := a.open()
 			if err != nil {
 				return err
 			}
-			return c.Start(cmd.Context(), args[0], args[1])
+			if err := c.Start(cmd.Context(), args[0], args[1]); err != nil {
+				return err
+			}
+			return c.Await(cmd.Context(), args[0], args[1])
 		},
 	}
 }

@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/apptier/apptier/test/cluster/internal/control"
 )
 
@@ -169,7 +171,7 @@ func (s *supervisor) ended(pid int, status syscall.WaitStatus) {
 
 func describe(status syscall.WaitStatus) string {
 	if status.Signaled() {
-		return "killed by " + status.Signal().String()
+		return "killed by " + unix.SignalName(status.Signal())
 	}
 	return fmt.Sprintf("exited with status %d", status.ExitStatus())
 }
