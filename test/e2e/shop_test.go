@@ -1,0 +1,191 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/apptier/apptier/api/v1alpha1"
+	"github.com/apptier/apptier/test/scenario"
+)
+
+// settles is how long nodes have to follow a change on a busy machine.
+const settles = 20 * time.Second
+
+// expectPredicted waits until what is measured from inside the pods is what policy/reach predicts.
+func expectPredicted(ctx context.Context) {
+	GinkgoHelper()
+	Eventually(func(g Gomega) {
+		predicted, err := scenario.Predict(ctx, api)
+		g.Expect(err).NotTo(HaveOccurred())
+		measured, err := scenario.Measure(ctx, kube)
+		g.Expect(err).NotTo(HaveOccurred())
+		g.Expect(measured.Differences(predicted)).To(BeEmpty(), "measured:\n%s\npredicted:\n%s", measured, predicted)
+	}, settles, time.Second).Should(Succeed())
+}
+
+// expectIsolated says that the visitor cannot reach the database, now and for a while.
+func expectIsolated(ctx context.Context) {
+	GinkgoHelper()
+	Consistently(func() (bool, error) { return scenario.Isolated(ctx, kube) }, 3*time.Second, 500*time.Millisecond).Should(BeTrue())
+}
+
+func applyShop(ctx context.Context) {
+	GinkgoHelper()
+	sample, err := scenario.Kustomize("config", "samples")
+	Expect(err).NotTo(HaveOccurred())
+	Expect(kube.Apply(ctx, sample)).To(Succeed())
+	Expect(scenario.WaitAppTier(ctx, api, scenario.Shop)).To(Succeed())
+}
+
+func shopPolicies(ctx context.Context) map[string]networkingv1.NetworkPolicySpec {
+	GinkgoHelper()
+	var list networkingv1.NetworkPolicyList
+	Expect(api.List(ctx, &list, client.InNamespace(scenario.Shop.Namespace))).To(Succeed())
+	specs := map[string]networkingv1.NetworkPolicySpec{}
+	for _, policy := range list.Items {
+		specs[policy.Name] = policy.Spec
+	}
+	return specs
+}
+
+var _ = Describe("the shop", Ordered, func() {
+	It("is open before any policy", func(ctx context.Context) {
+		measured, err := scenario.Measure(ctx, kube)
+		Expect(err).NotTo(HaveOccurred())
+		for row := range measured.Open {
+			Expect(measured.Open[row]).NotTo(ContainElement(false), "%s", measured)
+		}
+		expectPredicted(ctx)
+	})
+
+	It("allows what the sample declares, and nothing else", func(ctx context.Context) {
+		applyShop(ctx)
+		Expect(shopPolicies(ctx)).To(And(HaveLen(3), HaveKey("shop.tier.frontend"), HaveKey("shop.tier.api"), HaveKey("shop.tier.database")))
+		expectPredicted(ctx)
+		expectIsolated(ctx)
+	})
+
+	It("gets a deleted policy back within a second", func(ctx context.Context) {
+		want := shopPolicies(ctx)["shop.tier.database"]
+		Expect(api.Delete(ctx, &networkingv1.NetworkPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: scenario.Shop.Namespace, Name: "shop.tier.database"}})).To(Succeed())
+		Eventually(func() networkingv1.NetworkPolicySpec { return shopPolicies(ctx)["shop.tier.database"] }, time.Second, 10*time.Millisecond).Should(Equal(want))
+		expectPredicted(ctx)
+	})
+
+	It("follows a pod that changes its tier", func(ctx context.Context) {
+		relabel := func(tier string) {
+			var pod corev1.Pod
+			Expect(api.Get(ctx, client.ObjectKey{Namespace: scenario.Shop.Namespace, Name: "admin"}, &pod)).To(Succeed())
+			pod.Labels["tier"] = tier
+			Expect(api.Update(ctx, &pod)).To(Succeed())
+		}
+		relabel("frontend")
+		expectPredicted(ctx)
+		relabel("admin")
+		expectPredicted(ctx)
+	})
+
+	It("stays filtered while the enforcer is gone", func(ctx context.Context) {
+		var enforcer appsv1.DaemonSet
+		key := client.ObjectKey{Namespace: scenario.Namespace, Name: "apptier-enforcer"}
+		Expect(api.Get(ctx, key, &enforcer)).To(Succeed())
+		nowhere := enforcer.DeepCopy()
+		nowhere.Spec.Template.Spec.NodeSelector = map[string]string{"no-such-label": "true"}
+		Expect(api.Patch(ctx, nowhere, client.MergeFrom(&enforcer))).To(Succeed())
+		Eventually(func() int32 {
+			Expect(api.Get(ctx, key, nowhere)).To(Succeed())
+			return nowhere.Status.CurrentNumberScheduled
+		}, settles, 100*time.Millisecond).Should(BeZero())
+		expectIsolated(ctx)
+
+		restored := nowhere.DeepCopy()
+		restored.Spec.Template.Spec.NodeSelector = nil
+		Expect(api.Patch(ctx, restored, client.MergeFrom(nowhere))).To(Succeed())
+		expectPredicted(ctx)
+	})
+
+	It("stays filtered while the API server is gone", func(ctx context.Context) {
+		for _, node := range kube.Nodes() {
+			out, err := kube.Command(ctx, node, "nft", "list", "chain", "inet", "apptier", "forward").CombinedOutput()
+			Expect(err).NotTo(HaveOccurred(), "%s", out)
+		}
+		rules := func() string {
+			out, err := kube.Command(ctx, "n1", "nft", "--stateless", "list", "table", "inet", "apptier").CombinedOutput()
+			Expect(err).NotTo(HaveOccurred(), "%s", out)
+			return string(out)
+		}
+		before := rules()
+		Expect(kube.Stop(ctx, "cp", "kube-apiserver")).To(Succeed())
+		DeferCleanup(func(ctx context.Context) { Expect(kube.Start(ctx, "cp", "kube-apiserver")).To(Succeed()) })
+		Consistently(rules, 3*time.Second, time.Second).Should(Equal(before))
+		Expect(kube.Start(ctx, "cp", "kube-apiserver")).To(Succeed())
+		Eventually(func() error { return api.List(ctx, &corev1.NodeList{}) }, settles, 100*time.Millisecond).Should(Succeed())
+		expectPredicted(ctx)
+	})
+})
+
+var _ = Describe("a rejected AppTier", func() {
+	It("says path, reason and fix, and leaves nothing behind", func(ctx context.Context) {
+		tier := "fronted"
+		app := &v1alpha1.AppTier{
+			ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "typo"},
+			Spec: v1alpha1.AppTierSpec{Tiers: []v1alpha1.Tier{
+				{Name: "frontend", PodSelector: metav1.LabelSelector{MatchLabels: map[string]string{"tier": "frontend"}}},
+				{
+					Name: "api", PodSelector: metav1.LabelSelector{MatchLabels: map[string]string{"tier": "api"}},
+					Ports:   []v1alpha1.TierPort{{Port: 80}},
+					Ingress: []v1alpha1.IngressRule{{From: []v1alpha1.Peer{{Tier: &tier}}}},
+				},
+			}},
+		}
+		Expect(api.Create(ctx, app)).To(MatchError(And(
+			ContainSubstring("spec.tiers[1].ingress[0].from[0].tier"), ContainSubstring(`there is no tier "fronted"`), ContainSubstring("did you mean frontend?"))))
+		Expect(apierrors.IsNotFound(api.Get(ctx, client.ObjectKeyFromObject(app), app))).To(BeTrue())
+	})
+
+	It("is still rejected after the webhook's certificate was replaced", func(ctx context.Context) {
+		key := client.ObjectKey{Namespace: scenario.Namespace, Name: "apptier-webhook-cert"}
+		var secret corev1.Secret
+		Expect(api.Get(ctx, key, &secret)).To(Succeed())
+		old := string(secret.Data["ca.crt"])
+		secret.Data = nil
+		Expect(api.Update(ctx, &secret)).To(Succeed())
+		Eventually(func() string {
+			Expect(api.Get(ctx, key, &secret)).To(Succeed())
+			return string(secret.Data["ca.crt"])
+		}, settles, 100*time.Millisecond).ShouldNot(Or(BeEmpty(), Equal(old)))
+		// The kubelet and the webhook server need a moment to follow; then the answer is the webhook's.
+		app := &v1alpha1.AppTier{
+			ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "mesh"},
+			Spec: v1alpha1.AppTierSpec{Mesh: &v1alpha1.Mesh{Provider: "Istio"}, Tiers: []v1alpha1.Tier{
+				{Name: "api", PodSelector: metav1.LabelSelector{MatchLabels: map[string]string{"tier": "api"}}},
+			}},
+		}
+		Eventually(func() string { return fmt.Sprint(api.Create(ctx, app.DeepCopy(), client.DryRunAll)) }, 90*time.Second, 500*time.Millisecond).
+			Should(ContainSubstring("mesh is not supported yet"))
+	})
+})
+
+var _ = Describe("a deleted AppTier", func() {
+	It("takes its policies with it, and nothing else", func(ctx context.Context) {
+		applyShop(ctx)
+		other := &networkingv1.NetworkPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: scenario.Shop.Namespace, Name: "other"},
+			Spec: networkingv1.NetworkPolicySpec{PodSelector: metav1.LabelSelector{MatchLabels: map[string]string{"app": "nobody"}}}}
+		Expect(api.Create(ctx, other)).To(Succeed())
+		Expect(api.Delete(ctx, &v1alpha1.AppTier{ObjectMeta: metav1.ObjectMeta{Namespace: scenario.Shop.Namespace, Name: scenario.Shop.Name}})).To(Succeed())
+		Eventually(func() map[string]networkingv1.NetworkPolicySpec { return shopPolicies(ctx) }, settles, 100*time.Millisecond).
+			Should(And(HaveLen(1), HaveKey("other")))
+		Expect(api.Delete(ctx, other)).To(Succeed())
+		expectPredicted(ctx)
+	})
+})
