@@ -49,7 +49,7 @@ func startWebhook(t *testing.T) (client.Client, *rest.Config) {
 	go func() { _ = mgr.Start(t.Context()) }()
 	address := net.JoinHostPort(installed.LocalServingHost, strconv.Itoa(installed.LocalServingPort))
 	g.Eventually(func() error {
-		connection, err := tls.Dial("tcp", address, &tls.Config{InsecureSkipVerify: true}) //nolint:gosec // asks only whether it answers
+		connection, err := tls.Dial("tcp", address, &tls.Config{InsecureSkipVerify: true})
 		if err == nil {
 			err = connection.Close()
 		}
@@ -100,7 +100,7 @@ func testAllAtOnce(t *testing.T, c client.Client) {
 		ContainSubstring("denied the request: AppTier shop is refused:"),
 		ContainSubstring("spec.mode: mode Audit is not supported yet (not-supported)\n    fix: use mode: Enforce"),
 		ContainSubstring("spec.mesh: "), ContainSubstring("spec.everyTier: "), ContainSubstring("from[3].service: "))))
-	status, ok := err.(errors.APIStatus) //nolint:errorlint // it is the outermost
+	status, ok := err.(errors.APIStatus)
 	g.Expect(ok).To(BeTrue())
 	g.Expect(len(status.Status().Details.Causes)).To(BeNumerically(">=", 8), "programs get each as a cause")
 }

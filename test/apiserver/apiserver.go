@@ -33,7 +33,7 @@ func Start(t *testing.T, options ...Option) (*rest.Config, *envtest.Environment)
 	if testing.Short() {
 		t.Skip("needs a real API server, which -short leaves out")
 	}
-	var progress io.Writer = io.Discard
+	progress := io.Discard
 	if testing.Verbose() {
 		progress = os.Stderr
 	}

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -95,14 +96,11 @@ func removeCgroups(cluster string) error {
 	}
 	for _, mount := range mounts {
 		top := filepath.Join(mount, filepath.Dir(cgroupRoot(cluster, "-")))
-		for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(pollInterval) {
-			err = removeTree(top)
-			if err == nil || time.Now().After(deadline) {
-				break
-			}
-		}
+		err := pollUntil(context.Background(), 5*time.Second, "remove the control groups", func(context.Context) error {
+			return removeTree(top)
+		})
 		if err != nil {
-			return fmt.Errorf("remove the control groups: %w", err)
+			return err
 		}
 	}
 	return nil

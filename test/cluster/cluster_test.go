@@ -209,7 +209,10 @@ func eventually(ctx context.Context, t *testing.T, try func() error) {
 		if time.Now().After(deadline) || ctx.Err() != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(200 * time.Millisecond)
+		select {
+		case <-ctx.Done():
+		case <-time.After(200 * time.Millisecond):
+		}
 	}
 }
 

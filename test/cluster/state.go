@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -125,9 +126,7 @@ func (p process) kill(timeout time.Duration) error {
 // awaitBurial waits until a dead process's parent has taken note, so that it is no longer listed. That
 // may be the machine's own init, which is left its own time if it has none to spare.
 func (p process) awaitBurial() {
-	for deadline := time.Now().Add(2 * time.Second); time.Now().Before(deadline); time.Sleep(pollInterval) {
-		if !exists(fmt.Sprintf("/proc/%d", p.PID)) {
-			return
-		}
-	}
+	limited, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	_ = poll(limited, func() (bool, error) { return !exists(fmt.Sprintf("/proc/%d", p.PID)), nil })
 }

@@ -27,8 +27,8 @@ type story struct {
 }
 
 // tell starts a chapter.
-func (s *story) tell(format string, args ...any) {
-	fmt.Printf("\n\033[1m[%3ds] %s\033[0m\n", int(time.Since(s.started).Seconds()), fmt.Sprintf(format, args...))
+func (s *story) tell(title string) {
+	fmt.Printf("\n\033[1m[%3ds] %s\033[0m\n", int(time.Since(s.started).Seconds()), title)
 }
 
 func (s *story) build(ctx context.Context) (err error) {

@@ -172,6 +172,7 @@ func (b bounds) status(t *rapid.T, pod *corev1.Pod, i, on int) {
 		return
 	case corev1.PodSucceeded, corev1.PodFailed:
 		addresses = podAddresses(rapid.IntRange(0, i).Draw(t, "last address"), on)
+	default: // it runs, and has the addresses of its number
 	}
 	switch {
 	case pod.Spec.HostNetwork:
