@@ -49,15 +49,16 @@ func Start(t *testing.T, options ...Option) (*rest.Config, *envtest.Environment)
 	for _, option := range options {
 		option(environment)
 	}
-	config, err := environment.Start()
-	if err != nil {
-		t.Fatalf("starting an API server: %v", err)
-	}
+	// Before the start, which may leave processes behind when it fails half-way.
 	t.Cleanup(func() {
 		if err := environment.Stop(); err != nil {
 			t.Errorf("stopping the API server: %v", err)
 		}
 	})
+	config, err := environment.Start()
+	if err != nil {
+		t.Fatalf("starting an API server: %v", err)
+	}
 	return config, environment
 }
 

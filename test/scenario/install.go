@@ -85,11 +85,13 @@ func installed(ctx context.Context, api client.Client) (string, error) {
 }
 
 // Kustomize builds a kustomization of the repository.
-func Kustomize(path ...string) ([]byte, error) {
-	dir := Path(path...)
+func Kustomize(path ...string) ([]byte, error) { return KustomizeDir(Path(path...)) }
+
+// KustomizeDir builds the kustomization in a folder.
+func KustomizeDir(dir string) ([]byte, error) {
 	resources, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(filesys.MakeFsOnDisk(), dir)
 	if err != nil {
-		return nil, fmt.Errorf("building the kustomization %s: %w", filepath.Join(path...), err)
+		return nil, fmt.Errorf("building the kustomization %s: %w", dir, err)
 	}
 	return resources.AsYaml()
 }
