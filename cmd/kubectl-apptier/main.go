@@ -1,0 +1,26 @@
+// Command kubectl-apptier is a kubectl plugin: with it on the PATH, kubectl apptier shows what
+// AppTiers mean.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+	_ "k8s.io/client-go/plugin/pkg/client/auth" // as kubectl: every way to log in
+
+	"github.com/apptier/apptier/internal/cli"
+)
+
+func main() { os.Exit(run()) }
+
+func run() int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	streams := genericiooptions.IOStreams{In: os.Stdin, Out: os.Stdout, ErrOut: os.Stderr}
+	err := cli.NewCommand(streams).ExecuteContext(ctx)
+	cli.Report(os.Stderr, err)
+	return cli.ExitCode(err)
+}

@@ -1,0 +1,31 @@
+// Package cli is the kubectl plugin: what the manager, the webhook and the enforcer would make of
+// manifests, answered without a cluster by the same packages.
+//
+// A command reads manifests (input.go, document.go, decode.go), asks package policy, and prints. It
+// holds no rule of its own about AppTiers or NetworkPolicies.
+package cli
+
+import (
+	"github.com/spf13/cobra"
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+)
+
+// NewCommand returns the root command. Its errors are not printed: see [Report] and [ExitCode].
+func NewCommand(streams genericiooptions.IOStreams) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "kubectl-apptier",
+		Short: "See what AppTiers mean, without a cluster",
+		Long: `See what AppTiers mean, without a cluster: render the NetworkPolicies they stand for,
+check them as the admission webhook does, and ask who may talk to whom.`,
+		Args:          cobra.NoArgs,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		// kubectl runs the plugin, and this is how people call it.
+		Annotations: map[string]string{cobra.CommandDisplayNameAnnotation: "kubectl apptier"},
+	}
+	root.SetIn(streams.In)
+	root.SetOut(streams.Out)
+	root.SetErr(streams.ErrOut)
+	root.AddCommand(newRender(streams), newLint(streams), newCan(streams), newVersion(streams))
+	return root
+}

@@ -1,0 +1,116 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/apptier/apptier/api/v1alpha1"
+	"github.com/apptier/apptier/policy/lint"
+)
+
+// appTier is an AppTier of the input.
+type appTier struct {
+	*v1alpha1.AppTier
+	source object
+}
+
+// readAppTiers returns the AppTiers of the input, in its order, at least one.
+func readAppTiers(stdin io.Reader, in *input, namespace string) ([]appTier, error) {
+	documents, err := in.read(stdin)
+	if err != nil {
+		return nil, err
+	}
+	d, err := newDecoder(namespace, v1alpha1.AddToScheme)
+	if err != nil {
+		return nil, err
+	}
+	if err := d.decode(documents); err != nil {
+		return nil, err
+	}
+	apps := appTiers(d.objects)
+	if len(apps) == 0 {
+		return nil, d.nothingFound()
+	}
+	return apps, nil
+}
+
+func appTiers(objects []object) []appTier {
+	var apps []appTier
+	for _, o := range objects {
+		if app, ok := o.Object.(*v1alpha1.AppTier); ok {
+			apps = append(apps, appTier{AppTier: app, source: o})
+		}
+	}
+	return apps
+}
+
+// finding is what a check found in an object of the input.
+type finding struct {
+	lint.Finding
+	source object
+}
+
+// check runs every check on every AppTier.
+func check(apps []appTier) []finding {
+	var findings []finding
+	for _, app := range apps {
+		for _, f := range lint.AppTier(app.AppTier) {
+			findings = append(findings, finding{Finding: f, source: app.source})
+		}
+	}
+	return findings
+}
+
+// count returns how many findings have a severity.
+func count(findings []finding, severity lint.Severity) int {
+	n := 0
+	for _, f := range findings {
+		if f.Severity == severity {
+			n++
+		}
+	}
+	return n
+}
+
+// writeFindings writes findings for people: where, what and why, and what to write instead.
+func writeFindings(out io.Writer, findings []finding) {
+	for _, f := range findings {
+		fmt.Fprintf(out, "%s: %s: %s: %s: %s (%s)\n", f.source.origin.atField(f.Path), severityWord(f.Severity), f.source.name, f.Path, f.Message, f.Check)
+		fmt.Fprintf(out, "    fix: %s\n", f.Fix)
+	}
+}
+
+func severityWord(severity lint.Severity) string {
+	if severity == lint.Reject {
+		return "error"
+	}
+	return "warning"
+}
+
+// writeFindingsJSON writes findings for programs. Without any, the list is empty and there.
+func writeFindingsJSON(out io.Writer, findings []finding) error {
+	type entry struct {
+		Check    lint.Check    `json:"check"`
+		Severity lint.Severity `json:"severity"`
+		Object   string        `json:"object"`
+		Path     string        `json:"path"`
+		Message  string        `json:"message"`
+		Fix      string        `json:"fix"`
+	}
+	entries := make([]entry, 0, len(findings))
+	for _, f := range findings {
+		entries = append(entries, entry{f.Check, f.Severity, f.source.name, f.Path, f.Message, f.Fix})
+	}
+	encoder := json.NewEncoder(out)
+	encoder.SetIndent("", "  ")
+	encoder.SetEscapeHTML(false)
+	return encoder.Encode(map[string]any{"findings": entries})
+}
+
+// addNamespaceFlag adds the flag for commands that need nothing else of kubectl's configuration.
+func addNamespaceFlag(cmd *cobra.Command, namespace *string) {
+	cmd.Flags().StringVarP(namespace, "namespace", "n", "default", "The namespace of objects that do not say theirs.")
+}
