@@ -140,7 +140,7 @@ func (c *compiler) peerMatches(p peers, end map[family]string, of []family) []ma
 			out = append(out, match{f, fmt.Sprintf("%s @%s", end[f], c.selectorSet(s, f))})
 		}
 		if spans := union(p.blocks[f]); len(spans) > 0 {
-			out = append(out, match{f, fmt.Sprintf("%s @%s", end[f], c.blockSet(f, spans, p.blockText))})
+			out = append(out, match{f, fmt.Sprintf("%s @%s", end[f], c.blockSet(f, spans, strings.Join(p.blockTexts[f], " or ")))})
 		}
 	}
 	return out

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -39,8 +40,8 @@ type peers struct {
 	any       bool
 	selectors []selector
 	blocks    map[family][]span
-	// blockText is the blocks as they were written.
-	blockText string
+	// blockTexts is the blocks as they were written.
+	blockTexts map[family][]string
 }
 
 func (p *policy) String() string { return p.namespace + "/" + p.name }
@@ -107,7 +108,7 @@ func (c *compiler) rule(
 ) rule {
 	r := rule{
 		path:  path,
-		peers: peers{any: len(from) == 0, blocks: map[family][]span{}},
+		peers: peers{any: len(from) == 0, blocks: map[family][]span{}, blockTexts: map[family][]string{}},
 		ports: ports{any: len(on) == 0},
 	}
 	for i, peer := range from {
@@ -143,7 +144,6 @@ func (p *peers) addBlock(block networkingv1.IPBlock) error {
 	if err != nil {
 		return fmt.Errorf("ipBlock.cidr: %w", err)
 	}
-	text := block.CIDR
 	var holes []span
 	for i, except := range block.Except {
 		hole, err := netip.ParsePrefix(except)
@@ -154,13 +154,13 @@ func (p *peers) addBlock(block networkingv1.IPBlock) error {
 		if hole.Addr().Is4() == cidr.Addr().Is4() {
 			holes = append(holes, spanOf(hole))
 		}
-		text += map[bool]string{true: " except ", false: ", "}[i == 0] + except
+	}
+	text := block.CIDR
+	if len(block.Except) > 0 {
+		text += " except " + strings.Join(block.Except, ", ")
 	}
 	f := familyOf(cidr.Addr())
 	p.blocks[f] = append(p.blocks[f], subtract(spanOf(cidr), holes)...)
-	if p.blockText != "" {
-		p.blockText += " or "
-	}
-	p.blockText += text
+	p.blockTexts[f] = append(p.blockTexts[f], text)
 	return nil
 }

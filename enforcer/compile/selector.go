@@ -9,6 +9,7 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/selection"
 
 	"github.com/apptier/apptier/enforcer/nft"
 )
@@ -60,6 +61,10 @@ func canonical(s labels.Selector) string {
 	requirements, _ := s.Requirements()
 	texts := make([]string, 0, len(requirements))
 	for _, r := range requirements {
+		if r.Operator() == selection.In && r.Values().Len() == 1 {
+			texts = append(texts, r.Key()+"="+r.Values().UnsortedList()[0])
+			continue
+		}
 		texts = append(texts, r.String())
 	}
 	slices.Sort(texts)

@@ -1,0 +1,169 @@
+package compile_test
+
+import (
+	"bufio"
+	"bytes"
+	"flag"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
+	"k8s.io/client-go/kubernetes/scheme"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+	"sigs.k8s.io/knftables"
+
+	"github.com/apptier/apptier/enforcer/compile"
+	"github.com/apptier/apptier/enforcer/nft"
+	"github.com/apptier/apptier/policy/reach"
+	"github.com/apptier/apptier/policy/reach/reachtest"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files in testdata")
+
+// Each testdata/name.yaml compiles, for the node "node-0", to testdata/name.nft.
+func TestGolden(t *testing.T) {
+	inputs, err := filepath.Glob("testdata/*.yaml")
+	if err != nil || len(inputs) == 0 {
+		t.Fatalf("no testdata: %v", err)
+	}
+	for _, input := range inputs {
+		t.Run(strings.TrimSuffix(filepath.Base(input), ".yaml"), func(t *testing.T) {
+			ruleset := compile.Compile(readSnapshot(t, input), "node-0")
+			var problems strings.Builder
+			for _, p := range ruleset.Problems {
+				problems.WriteString("# " + p.Error() + "\n")
+			}
+			golden(t, strings.TrimSuffix(input, ".yaml")+".nft", problems.String()+ruleset.Table(1).String())
+		})
+	}
+}
+
+func golden(t *testing.T, file, got string) {
+	t.Helper()
+	if *update {
+		if err := os.WriteFile(file, []byte(got), 0o644); err != nil { //nolint:gosec // a test's file
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("%s (-want +got), accept with -update:\n%s", file, diff)
+	}
+}
+
+func readSnapshot(t *testing.T, file string) reach.Snapshot {
+	t.Helper()
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var s reach.Snapshot
+	decoder := utilyaml.NewYAMLReader(bufio.NewReader(bytes.NewReader(data)))
+	for {
+		document, err := decoder.Read()
+		if err != nil {
+			return s
+		}
+		object, _, err := scheme.Codecs.UniversalDeserializer().Decode(document, nil, nil)
+		if err != nil {
+			t.Fatalf("%s: %v\n%s", file, err, document)
+		}
+		add(t, &s, object)
+	}
+}
+
+func add(t *testing.T, s *reach.Snapshot, object runtime.Object) {
+	t.Helper()
+	switch o := object.(type) {
+	case *corev1.Pod:
+		s.Pods = append(s.Pods, o)
+	case *corev1.Namespace:
+		s.Namespaces = append(s.Namespaces, o)
+	case *corev1.Node:
+		s.Nodes = append(s.Nodes, o)
+	case *networkingv1.NetworkPolicy:
+		s.Policies = append(s.Policies, o)
+	default:
+		t.Fatalf("unexpected %T", object)
+	}
+}
+
+// The state depends on the objects alone, not on the order in which they come.
+func TestOrderDoesNotMatter(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := reachtest.Snapshot().Draw(t, "snapshot")
+		shuffled := reach.Snapshot{
+			Namespaces: rapid.Permutation(s.Namespaces).Draw(t, "namespaces"),
+			Pods:       rapid.Permutation(s.Pods).Draw(t, "pods"),
+			Policies:   rapid.Permutation(s.Policies).Draw(t, "policies"),
+			Nodes:      rapid.Permutation(s.Nodes).Draw(t, "nodes"),
+		}
+		a, b := compile.Compile(s, "node-0").Table(1), compile.Compile(shuffled, "node-0").Table(1)
+		if diff := cmp.Diff(a, b); diff != "" {
+			t.Fatal(diff)
+		}
+	})
+}
+
+// What compiling needs of nftables: no set of its own in a rule (many of them cost the kernel
+// quadratic time), every name defined, and no reserved word for a chain.
+func TestRulesAreSound(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		table := compile.Compile(reachtest.Snapshot().Draw(t, "snapshot"), "node-0").Table(1)
+		for name, chain := range table.Chains {
+			if slices.Contains([]string{"fwd", "policy"}, name) {
+				t.Fatalf("chain %s is a keyword of nft", name)
+			}
+			for _, rule := range chain.Rules {
+				checkRule(t, table, name, rule)
+			}
+		}
+	})
+}
+
+func checkRule(t *rapid.T, table nft.Table, chain string, rule nft.Rule) {
+	if strings.ContainsAny(rule.Expr, "{}") {
+		t.Fatalf("chain %s: anonymous set in %q", chain, rule.Expr)
+	}
+	words := strings.Fields(rule.Expr)
+	for i, word := range words {
+		if name, ok := strings.CutPrefix(word, "@"); ok {
+			if _, defined := table.Sets[name]; !defined {
+				t.Fatalf("chain %s: no set %s", chain, name)
+			}
+		}
+		if word == "goto" || word == "jump" {
+			if _, defined := table.Chains[words[i+1]]; !defined {
+				t.Fatalf("chain %s: no chain %s", chain, words[i+1])
+			}
+		}
+	}
+}
+
+// A pod that comes or goes changes elements, never rules or definitions, as long as its group has
+// other members.
+func TestPodsTouchElementsOnly(t *testing.T) {
+	s := readSnapshot(t, "testdata/shop.yaml")
+	before := compile.Compile(s, "node-0").Table(1)
+	another := s.Pods[0].DeepCopy()
+	another.Name, another.Status.PodIP, another.Status.PodIPs = "another", "10.244.0.200", nil
+	s.Pods = append(s.Pods, another)
+	after := compile.Compile(s, "node-0").Table(1)
+	for _, op := range nft.Diff(before, after) {
+		if _, ok := op.Object.(*knftables.Element); !ok {
+			t.Errorf("%s %T %+v", op.Verb, op.Object, op.Object)
+		}
+	}
+}
+
