@@ -166,4 +166,3 @@ func TestPodsTouchElementsOnly(t *testing.T) {
 		}
 	}
 }
-
