@@ -6,9 +6,10 @@ ENFORCER_IMG ?= apptier/enforcer:dev
 
 GO ?= go
 TOOL := $(GO) tool -modfile=tools/go.mod
-CLUSTER := $(GO) run ./test/cluster/cmd/cluster
+# With the flags that images are built with, so that what both need is compiled once.
+RUN := CGO_ENABLED=0 $(GO) run -trimpath
+CLUSTER := $(RUN) ./test/cluster/cmd/cluster
 KUBECTL ?= kubectl
-# Where tests find etcd and kube-apiserver; built on first use.
 TESTFLAGS ?= -race -shuffle=on
 
 .DEFAULT_GOAL := help
@@ -23,7 +24,7 @@ help: ## Show this help.
 
 .PHONY: demo
 demo: prerequisites ## See the whole thing work, with real packets, on a cluster in network namespaces (root).
-	$(GO) run ./test/demo
+	$(RUN) ./test/demo
 
 .PHONY: demo-down
 demo-down: ## Remove every trace of the demo.

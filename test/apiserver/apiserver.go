@@ -6,7 +6,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"runtime"
 	"testing"
 
 	"k8s.io/client-go/rest"
@@ -15,8 +14,8 @@ import (
 	"github.com/apptier/apptier/test/cluster"
 )
 
-// Option changes the environment before it starts.
-type Option func(*envtest.Environment)
+// Option changes the environment before it starts; config is the repository's config folder.
+type Option func(e *envtest.Environment, config string)
 
 // WithWebhooks installs the webhook configurations of config/webhook, pointed at a webhook server
 // of the test's own: its port and certificate are then in Environment.WebhookInstallOptions.
@@ -41,13 +40,18 @@ func Start(t *testing.T, options ...Option) (*rest.Config, *envtest.Environment)
 	if err != nil {
 		t.Fatalf("finding an API server: %v", err)
 	}
+	repository, err := cluster.Repository(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	manifests := filepath.Join(repository, "config")
 	environment := &envtest.Environment{
 		BinaryAssetsDirectory: assets,
-		CRDDirectoryPaths:     []string{path("config", "crd", "bases")},
+		CRDDirectoryPaths:     []string{filepath.Join(manifests, "crd", "bases")},
 		ErrorIfCRDPathMissing: true,
 	}
 	for _, option := range options {
-		option(environment)
+		option(environment, manifests)
 	}
 	// Before the start, which may leave processes behind when it fails half-way.
 	t.Cleanup(func() {
@@ -60,10 +64,4 @@ func Start(t *testing.T, options ...Option) (*rest.Config, *envtest.Environment)
 		t.Fatalf("starting an API server: %v", err)
 	}
 	return config, environment
-}
-
-// path is a path in the repository.
-func path(elements ...string) string {
-	_, here, _, _ := runtime.Caller(0)
-	return filepath.Join(append([]string{filepath.Dir(here), "..", ".."}, elements...)...)
 }

@@ -57,6 +57,12 @@ type source struct {
 	version string // of Kubernetes, such as v1.37.1
 }
 
+// Repository is the folder of the project's source, which the current folder must be part of.
+func Repository(ctx context.Context) (string, error) {
+	src, err := findSource(ctx)
+	return src.dir, err
+}
+
 const projectModule = "github.com/apptier/apptier"
 
 func findSource(ctx context.Context) (source, error) {

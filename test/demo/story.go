@@ -67,7 +67,7 @@ func (s *story) before(ctx context.Context) error {
 
 func (s *story) apply(ctx context.Context) error {
 	s.tell("Applying config/samples/shop.yaml")
-	sample, err := scenario.Kustomize("config", "samples")
+	sample, err := scenario.Kustomize(ctx, "config", "samples")
 	if err != nil {
 		return err
 	}

@@ -41,7 +41,7 @@ func expectIsolated(ctx context.Context) {
 
 func applyShop(ctx context.Context) {
 	GinkgoHelper()
-	sample, err := scenario.Kustomize("config", "samples")
+	sample, err := scenario.Kustomize(ctx, "config", "samples")
 	Expect(err).NotTo(HaveOccurred())
 	Expect(kube.Apply(ctx, sample)).To(Succeed())
 	Expect(scenario.WaitAppTier(ctx, api, scenario.Shop)).To(Succeed())

@@ -7,7 +7,6 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
-	"runtime"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -51,7 +50,7 @@ func Install(ctx context.Context, c *cluster.Cluster, images []string) error {
 	if err := c.Load(ctx, images...); err != nil {
 		return err
 	}
-	manifests, err := Kustomize("config", "default")
+	manifests, err := Kustomize(ctx, "config", "default")
 	if err != nil {
 		return err
 	}
@@ -85,7 +84,13 @@ func installed(ctx context.Context, api client.Client) (string, error) {
 }
 
 // Kustomize builds a kustomization of the repository.
-func Kustomize(path ...string) ([]byte, error) { return KustomizeDir(Path(path...)) }
+func Kustomize(ctx context.Context, path ...string) ([]byte, error) {
+	repository, err := cluster.Repository(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return KustomizeDir(filepath.Join(append([]string{repository}, path...)...))
+}
 
 // KustomizeDir builds the kustomization in a folder.
 func KustomizeDir(dir string) ([]byte, error) {
@@ -94,12 +99,6 @@ func KustomizeDir(dir string) ([]byte, error) {
 		return nil, fmt.Errorf("building the kustomization %s: %w", dir, err)
 	}
 	return resources.AsYaml()
-}
-
-// Path is a path in the repository.
-func Path(elements ...string) string {
-	_, here, _, _ := runtime.Caller(0)
-	return filepath.Join(append([]string{filepath.Dir(here), "..", ".."}, elements...)...)
 }
 
 // Client is a client of the cluster's API, for AppTiers too.

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/apptier/apptier/test/cluster"
 	"github.com/apptier/apptier/test/scenario"
 )
 
@@ -22,7 +23,7 @@ func TestComponents(t *testing.T) {
 		},
 	} {
 		t.Run(component, func(t *testing.T) {
-			manifests := string(build(t, "components: ["+scenario.Path("config", "components", component)+"]"))
+			manifests := string(build(t, "components: ["+config(t, "components", component)+"]"))
 			for _, text := range check.has {
 				if !strings.Contains(manifests, text) {
 					t.Errorf("no %q in the manifests", text)
@@ -37,6 +38,16 @@ func TestComponents(t *testing.T) {
 	}
 }
 
+// config is a path in the repository's config folder.
+func config(t *testing.T, elements ...string) string {
+	t.Helper()
+	repository, err := cluster.Repository(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return filepath.Join(append([]string{repository, "config"}, elements...)...)
+}
+
 // build makes a kustomization on top of config/default.
 func build(t *testing.T, more string) []byte {
 	t.Helper()
@@ -48,7 +59,7 @@ func build(t *testing.T, more string) []byte {
 		}
 		return out
 	}
-	base := scenario.Path("config")
+	base := config(t)
 	text := "resources: [" + relative(filepath.Join(base, "default")) + "]\n" + strings.ReplaceAll(more, base, relative(base)) + "\n"
 	if err := os.WriteFile(filepath.Join(dir, "kustomization.yaml"), []byte(text), 0o600); err != nil {
 		t.Fatal(err)

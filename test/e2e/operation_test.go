@@ -1,0 +1,58 @@
+package e2e
+
+import (
+	"context"
+	"crypto/tls"
+	"io"
+	"net"
+	"net/http"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	coordinationv1 "k8s.io/api/coordination/v1"
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/apptier/apptier/test/scenario"
+)
+
+// get asks a server that a machine of the cluster can reach.
+func get(ctx context.Context, machine, url string) (int, string) {
+	GinkgoHelper()
+	transport := &http.Transport{
+		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+			return kube.Dial(ctx, machine, network, address)
+		},
+		TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, // the metrics' certificate is the manager's own
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	Expect(err).NotTo(HaveOccurred())
+	response, err := (&http.Client{Transport: transport}).Do(request)
+	Expect(err).NotTo(HaveOccurred())
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	Expect(err).NotTo(HaveOccurred())
+	return response.StatusCode, string(body)
+}
+
+var _ = Describe("what an operator looks at", func() {
+	It("has one leader among the managers", func(ctx context.Context) {
+		var lease coordinationv1.Lease
+		Expect(api.Get(ctx, client.ObjectKey{Namespace: scenario.Namespace, Name: "manager.policy.apptier.dev"}, &lease)).To(Succeed())
+		Expect(lease.Spec.HolderIdentity).To(HaveValue(ContainSubstring("apptier-manager")))
+	})
+
+	It("shows an enforcer's metrics on its node", func(ctx context.Context) {
+		status, body := get(ctx, "n1", "http://127.0.0.1:9808/metrics")
+		Expect(status).To(Equal(http.StatusOK))
+		Expect(body).To(And(ContainSubstring("apptier_enforcer_sync_duration_seconds_count"), ContainSubstring("apptier_enforcer_pods ")))
+	})
+
+	It("shows the manager's metrics to those alone who may see them", func(ctx context.Context) {
+		var pods corev1.PodList
+		Expect(api.List(ctx, &pods, client.InNamespace(scenario.Namespace), client.MatchingLabels{"app.kubernetes.io/component": "manager"})).To(Succeed())
+		Expect(pods.Items).To(HaveLen(1))
+		status, _ := get(ctx, pods.Items[0].Spec.NodeName, "https://"+net.JoinHostPort(pods.Items[0].Status.PodIP, "8443")+"/metrics")
+		Expect(status).To(Equal(http.StatusUnauthorized))
+	})
+})
