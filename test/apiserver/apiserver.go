@@ -20,8 +20,8 @@ type Option func(e *envtest.Environment, config string)
 // WithWebhooks installs the webhook configurations of config/webhook, pointed at a webhook server
 // of the test's own: its port and certificate are then in Environment.WebhookInstallOptions.
 func WithWebhooks() Option {
-	return func(e *envtest.Environment) {
-		e.WebhookInstallOptions.Paths = []string{path("config", "webhook", "manifests.yaml")}
+	return func(e *envtest.Environment, config string) {
+		e.WebhookInstallOptions.Paths = []string{filepath.Join(config, "webhook", "manifests.yaml")}
 	}
 }
 
