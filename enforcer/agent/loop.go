@@ -2,7 +2,6 @@ package agent
 
 import (
 	"context"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -39,8 +38,7 @@ type loop struct {
 	synced atomic.Bool // the first sync succeeded
 	alive  atomic.Int64
 
-	mu    sync.Mutex
-	pause time.Duration // guarded by mu: how long the next sync waits for changes to gather
+	notBefore time.Time // of the next sync; for the goroutine of run alone
 }
 
 // task is what the loop has to do; the queue holds each at most once.
@@ -56,16 +54,13 @@ func newLoop(w worker, log logr.Logger) *loop {
 		worker: w,
 		queue: workqueue.NewTypedRateLimitingQueue(
 			workqueue.NewTypedItemExponentialFailureRateLimiter[task](firstRetry, lastRetry)),
-		log:   log,
-		pause: coalesce,
+		log: log,
 	}
 }
 
 // changed asks for a sync soon. It never blocks.
 func (l *loop) changed() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.queue.AddAfter(syncTask, l.pause)
+	l.queue.AddAfter(syncTask, coalesce)
 }
 
 // run works until the context ends. The rules stay.
@@ -92,6 +87,10 @@ func (l *loop) run(ctx context.Context) {
 
 func (l *loop) sync(ctx context.Context) {
 	started := time.Now()
+	if early := l.notBefore.Sub(started); early > 0 {
+		l.queue.AddAfter(syncTask, early)
+		return
+	}
 	if err := l.worker.Sync(ctx); err != nil {
 		l.log.Error(err, "Sync failed; the last good rules stay", "failures", l.queue.NumRequeues(syncTask)+1)
 		l.queue.AddRateLimited(syncTask)
@@ -99,9 +98,7 @@ func (l *loop) sync(ctx context.Context) {
 	}
 	l.queue.Forget(syncTask)
 	l.synced.Store(true)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.pause = max(coalesce, share*time.Since(started))
+	l.notBefore = time.Now().Add(share * time.Since(started))
 }
 
 func (l *loop) verify(ctx context.Context) {

@@ -1,0 +1,149 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/go-logr/logr"
+)
+
+// script is a worker that fails as long as told, and notes when it was called.
+type script struct {
+	began    time.Time
+	failures int
+	foreign  atomic.Bool // the kernel's table is not ours
+	took     atomic.Int64
+	syncs    []time.Duration
+}
+
+func (s *script) Sync(context.Context) error {
+	s.syncs = append(s.syncs, time.Since(s.began))
+	time.Sleep(time.Duration(s.took.Load()))
+	if s.failures > 0 {
+		s.failures--
+		return errors.New("told to fail")
+	}
+	s.foreign.Store(false)
+	return nil
+}
+
+func (s *script) Verify(context.Context) (bool, error) { return !s.foreign.Load(), nil }
+
+// runLoop runs a loop for a while, in a bubble where time costs nothing.
+func runLoop(t *testing.T, s *script, during func(*loop)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		s.began = time.Now()
+		ctx, cancel := context.WithCancel(t.Context())
+		l := newLoop(s, logr.Discard())
+		done := make(chan struct{})
+		go func() { l.run(ctx); close(done) }()
+		synctest.Wait()
+		during(l)
+		cancel()
+		<-done
+	})
+}
+
+func TestManyChangesAreOneSync(t *testing.T) {
+	s := &script{}
+	runLoop(t, s, func(l *loop) {
+		for range 100 {
+			l.changed()
+		}
+		time.Sleep(time.Second)
+	})
+	if len(s.syncs) != 2 { // the first, and one for all changes
+		t.Errorf("%d syncs, want 2", len(s.syncs))
+	}
+}
+
+func TestAChangeIsSyncedSoon(t *testing.T) {
+	s := &script{}
+	runLoop(t, s, func(l *loop) {
+		time.Sleep(time.Second)
+		l.changed()
+		time.Sleep(time.Second)
+	})
+	if late := s.syncs[1] - time.Second; late > 2*coalesce {
+		t.Errorf("synced %v after the change", late)
+	}
+}
+
+// Under constant change, a sync that takes long leaves room for others.
+func TestSyncsKeepToTheirShareOfTime(t *testing.T) {
+	s := &script{}
+	s.took.Store(int64(100 * time.Millisecond))
+	runLoop(t, s, func(l *loop) {
+		for range 300 {
+			l.changed()
+			time.Sleep(10 * time.Millisecond)
+		}
+	})
+	if n := len(s.syncs); n < 8 || n > 12 {
+		t.Errorf("%d syncs in 3 s, want about 10", n)
+	}
+}
+
+func TestAFailureIsRepeatedEverLater(t *testing.T) {
+	s := &script{failures: 20}
+	runLoop(t, s, func(l *loop) {
+		time.Sleep(10 * time.Minute)
+		if !l.synced.Load() {
+			t.Error("not ready")
+		}
+	})
+	if len(s.syncs) != 21 {
+		t.Fatalf("%d syncs, want 20 failures and a success", len(s.syncs))
+	}
+	if first := s.syncs[1] - s.syncs[0]; first > 2*firstRetry {
+		t.Errorf("first retry after %v", first)
+	}
+	for i := 1; i < len(s.syncs); i++ {
+		if gap := s.syncs[i] - s.syncs[i-1]; gap > lastRetry+time.Second {
+			t.Errorf("retry %d after %v", i, gap)
+		}
+	}
+}
+
+func TestNotReadyBeforeTheFirstSuccess(t *testing.T) {
+	s := &script{failures: 1000}
+	runLoop(t, s, func(l *loop) {
+		time.Sleep(time.Minute)
+		if l.synced.Load() {
+			t.Error("ready although nothing was written")
+		}
+	})
+}
+
+func TestAForeignTableIsRepairedWithinSeconds(t *testing.T) {
+	s := &script{}
+	runLoop(t, s, func(*loop) {
+		time.Sleep(time.Second)
+		s.foreign.Store(true)
+		time.Sleep(verifyEvery + time.Second)
+		if s.foreign.Load() {
+			t.Error("not repaired")
+		}
+	})
+}
+
+func TestALoopThatHangsIsNotAlive(t *testing.T) {
+	s := &script{}
+	runLoop(t, s, func(l *loop) {
+		time.Sleep(time.Hour)
+		if l.stuck() {
+			t.Error("stuck although it has nothing to do")
+		}
+		s.took.Store(int64(time.Hour))
+		l.changed()
+		time.Sleep(30 * time.Minute)
+		if !l.stuck() {
+			t.Error("not stuck")
+		}
+	})
+}

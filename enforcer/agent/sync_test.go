@@ -1,0 +1,190 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/go-logr/logr"
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/knftables"
+
+	"github.com/apptier/apptier/enforcer/compile"
+	"github.com/apptier/apptier/enforcer/nft"
+	"github.com/apptier/apptier/policy/reach"
+)
+
+// faulty is a fake kernel that fails when told to, and counts transactions.
+type faulty struct {
+	*knftables.Fake
+	err  error
+	runs int
+}
+
+func (f *faulty) Run(ctx context.Context, tx *knftables.Transaction) error {
+	f.runs++
+	if f.err != nil {
+		return f.err
+	}
+	return f.Fake.Run(ctx, tx)
+}
+
+func newFaulty() *faulty {
+	return &faulty{Fake: knftables.NewFake(compile.TableFamily, compile.TableName)}
+}
+
+// cluster is what the syncer sees; tests change it.
+type cluster struct{ reach.Snapshot }
+
+func (c *cluster) snapshot() reach.Snapshot { return c.Snapshot }
+
+func newSyncer(kernel nft.Kernel) (*Syncer, *cluster) {
+	c := &cluster{reach.Snapshot{
+		Pods: []*corev1.Pod{{
+			ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "web"},
+			Spec:       corev1.PodSpec{NodeName: "node"},
+			Status:     corev1.PodStatus{Phase: corev1.PodRunning, PodIP: "10.0.0.1"},
+		}},
+		Policies: []*networkingv1.NetworkPolicy{{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "deny"}}},
+	}}
+	return &Syncer{Node: "node", Kernel: kernel, Snapshot: c.snapshot, Metrics: NewMetrics(), Log: logr.Discard()}, c
+}
+
+func mustSync(t *testing.T, s *Syncer) {
+	t.Helper()
+	if err := s.Sync(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestNothingNewIsNoTransaction(t *testing.T) {
+	kernel := newFaulty()
+	s, _ := newSyncer(kernel)
+	mustSync(t, s)
+	mustSync(t, s)
+	if kernel.runs != 1 {
+		t.Errorf("%d transactions, want 1", kernel.runs)
+	}
+}
+
+// A new generation has every live connection judged again.
+func TestEveryChangeIsANewGeneration(t *testing.T) {
+	kernel := newFaulty()
+	s, c := newSyncer(kernel)
+	mustSync(t, s)
+	before := marker(t, kernel)
+	c.Policies = nil
+	mustSync(t, s)
+	want := compile.NextGeneration(before)
+	if got := marker(t, kernel); got != want {
+		t.Errorf("generation %d, want %d", got, want)
+	}
+}
+
+// What a restarted agent writes must not bear the generation of what it finds.
+func TestARestartIsANewGeneration(t *testing.T) {
+	kernel := newFaulty()
+	first, _ := newSyncer(kernel)
+	mustSync(t, first)
+	before := marker(t, kernel)
+	second, _ := newSyncer(kernel)
+	mustSync(t, second)
+	if got, want := marker(t, kernel), compile.NextGeneration(before); got != want {
+		t.Errorf("generation %d, want %d", got, want)
+	}
+}
+
+func TestAFailureKeepsTheLastGoodRulesAndStartsFromScratch(t *testing.T) {
+	kernel := newFaulty()
+	s, c := newSyncer(kernel)
+	mustSync(t, s)
+	good := kernel.Dump()
+
+	c.Policies = nil
+	kernel.err = errors.New("no buffer space")
+	if err := s.Sync(t.Context()); !errors.Is(err, kernel.err) {
+		t.Fatalf("got %v, want %v", err, kernel.err)
+	}
+	if diff := cmp.Diff(good, kernel.Dump()); diff != "" {
+		t.Errorf("the rules changed: %s", diff)
+	}
+	if got := metric(t, s, "sync_failures_total"); got != 1 {
+		t.Errorf("%v failures counted, want 1", got)
+	}
+
+	kernel.err = nil
+	mustSync(t, s)
+	if tx := kernel.LastTransaction.String(); !strings.Contains(tx, "delete table") {
+		t.Errorf("not from scratch:\n%s", tx)
+	}
+	want := compile.Compile(c.Snapshot, "node").Table(s.generation)
+	if _, ok := kernel.Table.Chains["denied"]; !ok || len(kernel.Table.Chains) != len(want.Chains) {
+		t.Errorf("got:\n%s\nwant:\n%s", kernel.Dump(), want)
+	}
+}
+
+func TestATableThatSomebodyRemovedIsWrittenAgain(t *testing.T) {
+	kernel := newFaulty()
+	s, _ := newSyncer(kernel)
+	mustSync(t, s)
+	if ok, err := s.Verify(t.Context()); !ok || err != nil {
+		t.Fatalf("own table: %v, %v", ok, err)
+	}
+	if err := nft.RemoveTable(t.Context(), kernel.Fake); err != nil {
+		t.Fatal(err)
+	}
+	if ok, err := s.Verify(t.Context()); ok || err != nil {
+		t.Fatalf("missing table: %v, %v", ok, err)
+	}
+	mustSync(t, s)
+	if ok, err := s.Verify(t.Context()); !ok || err != nil {
+		t.Errorf("repaired table: %v, %v", ok, err)
+	}
+}
+
+// One policy that cannot be read in part must not stop the others.
+func TestAPolicyThatCannotBeReadIsCountedAndClosed(t *testing.T) {
+	kernel := newFaulty()
+	s, c := newSyncer(kernel)
+	c.Policies[0].Spec.Ingress = []networkingv1.NetworkPolicyIngressRule{{
+		From: []networkingv1.NetworkPolicyPeer{{IPBlock: &networkingv1.IPBlock{CIDR: "nonsense"}}},
+	}}
+	mustSync(t, s)
+	if got := metric(t, s, "policy_problems"); got != 1 {
+		t.Errorf("%v problems, want 1", got)
+	}
+	if kernel.Table.Maps["ingress4"].FindElement("10.0.0.1") == nil {
+		t.Error("the pod is not isolated")
+	}
+}
+
+func marker(t *testing.T, kernel nft.Kernel) uint16 {
+	t.Helper()
+	text, found, err := nft.Marker(t.Context(), kernel, compile.StampChain)
+	generation, ok := compile.ParseGeneration(text)
+	if !found || err != nil || !ok {
+		t.Fatalf("marker %q, %v, %v", text, found, err)
+	}
+	return generation
+}
+
+// metric reads a counter or a gauge as Prometheus would.
+func metric(t *testing.T, s *Syncer, name string) float64 {
+	t.Helper()
+	families, err := s.Metrics.registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() == "apptier_enforcer_"+name {
+			m := f.GetMetric()[0]
+			return m.GetCounter().GetValue() + m.GetGauge().GetValue()
+		}
+	}
+	t.Fatalf("no metric %s", name)
+	return 0
+}
