@@ -3,6 +3,7 @@ package cli
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -71,8 +72,11 @@ func (o *canOptions) run(ctx context.Context, streams genericiooptions.IOStreams
 	if !slices.Contains([]corev1.Protocol{corev1.ProtocolTCP, corev1.ProtocolUDP, corev1.ProtocolSCTP}, protocol) {
 		return fmt.Errorf("--protocol %q is not known: use TCP, UDP or SCTP", o.protocol)
 	}
+	if o.port == 0 {
+		return errors.New("--port is missing: give the destination's own port, not that of a Service")
+	}
 	if o.port < 1 || o.port > 65535 {
-		return fmt.Errorf("--port %d is not a port: give the destination's own, from 1 to 65535", o.port)
+		return fmt.Errorf("--port %d is not a port: use a number from 1 to 65535", o.port)
 	}
 	namespace, err := o.namespace()
 	if err != nil {

@@ -17,12 +17,13 @@ func NewCommand(streams genericiooptions.IOStreams) *cobra.Command {
 		Short: "See what AppTiers mean, without a cluster",
 		Long: `See what AppTiers mean, without a cluster: render the NetworkPolicies they stand for,
 check them as the admission webhook does, and ask who may talk to whom.`,
-		Args:          cobra.NoArgs,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		// kubectl runs the plugin, and this is how people call it.
 		Annotations: map[string]string{cobra.CommandDisplayNameAnnotation: "kubectl apptier"},
 	}
+	root.DisableSuggestions = true // they are spread over several lines; the help lists the commands
+	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetIn(streams.In)
 	root.SetOut(streams.Out)
 	root.SetErr(streams.ErrOut)

@@ -1,9 +1,12 @@
 package cli
 
 import (
+	"cmp"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -12,7 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	serializer "k8s.io/apimachinery/pkg/runtime/serializer/json"
-	"k8s.io/apimachinery/pkg/util/json"
+	utiljson "k8s.io/apimachinery/pkg/util/json"
 
 	"github.com/apptier/apptier/api/v1alpha1"
 )
@@ -25,20 +28,12 @@ type object struct {
 	name string
 }
 
-// rawObject is what has to be known about an object before its type is. An item stays undecoded.
+// rawObject is what has to be known about an object before its type is. Items stay undecoded: in
+// kinds that are no lists they may be anything.
 type rawObject struct {
-	APIVersion string    `json:"apiVersion"`
-	Kind       string    `json:"kind"`
-	Items      []rawItem `json:"items"`
-}
-
-// rawItem is JSON that is decoded later.
-type rawItem []byte
-
-// UnmarshalJSON keeps the text, which the decoder may reuse.
-func (r *rawItem) UnmarshalJSON(text []byte) error {
-	*r = slices.Clone(text)
-	return nil
+	APIVersion string          `json:"apiVersion"`
+	Kind       string          `json:"kind"`
+	Items      json.RawMessage `json:"items"`
 }
 
 // decoder turns documents into objects, and collects what is wrong with them.
@@ -54,14 +49,20 @@ type decoder struct {
 	seen     map[string]origin
 }
 
-func newDecoder(namespace string, addToScheme ...func(*runtime.Scheme) error) (*decoder, error) {
+// kinds are kinds of one API group and version.
+type kinds struct {
+	of    schema.GroupVersion
+	types []runtime.Object
+}
+
+// newDecoder returns a decoder for AppTiers and more kinds, each with its list.
+func newDecoder(namespace string, more ...kinds) *decoder {
 	d := &decoder{scheme: runtime.NewScheme(), namespace: namespace, ignored: map[string]int{}, seen: map[string]origin{}}
-	for _, add := range addToScheme {
-		if err := add(d.scheme); err != nil {
-			return nil, fmt.Errorf("registering kinds: %w", err)
-		}
+	d.scheme.AddKnownTypes(v1alpha1.GroupVersion, &v1alpha1.AppTier{}, &v1alpha1.AppTierList{})
+	for _, k := range more {
+		d.scheme.AddKnownTypes(k.of, k.types...)
 	}
-	return d, nil
+	return d
 }
 
 // decode decodes every document, and returns everything that is wrong with any of them.
@@ -82,8 +83,8 @@ func (d *decoder) decode(documents []document) error {
 // says it, as the API server's do.
 func (d *decoder) add(from origin, text []byte, implied schema.GroupVersionKind) {
 	var raw rawObject
-	if err := json.Unmarshal(text, &raw); err != nil {
-		d.problem(from.String(), "not a Kubernetes object: %v", err)
+	if err := utiljson.Unmarshal(text, &raw); err != nil {
+		d.problem(from.String(), "not a Kubernetes object: %s", explain(err))
 		return
 	}
 	if raw.Kind == "" && raw.APIVersion == "" {
@@ -94,14 +95,26 @@ func (d *decoder) add(from origin, text []byte, implied schema.GroupVersionKind)
 		return
 	}
 	gvk := schema.FromAPIVersionAndKind(raw.APIVersion, raw.Kind)
-	of, isList := strings.CutSuffix(gvk.Kind, "List")
-	if isList && len(raw.Items) > 0 && from.item == 0 {
-		for i, item := range raw.Items {
-			d.add(origin{document: from.document, item: i + 1}, item, itemKind(gvk, of))
-		}
+	if of, isList := strings.CutSuffix(gvk.Kind, "List"); isList && len(raw.Items) > 0 {
+		d.addItems(from, raw.Items, itemKind(gvk, of))
 		return
 	}
 	d.addObject(from, text, gvk)
+}
+
+func (d *decoder) addItems(from origin, text []byte, implied schema.GroupVersionKind) {
+	var items []json.RawMessage
+	if err := utiljson.Unmarshal(text, &items); err != nil {
+		d.problem(from.atField("items"), "items of a list: %s", explain(err))
+		return
+	}
+	if from.item > 0 {
+		d.problem(from.String(), "a list within a list: write its items into the outer one")
+		return
+	}
+	for i, item := range items {
+		d.add(origin{document: from.document, item: i + 1}, item, implied)
+	}
 }
 
 // itemKind is the kind of a list's items, unless they say otherwise. The kind List is of anything.
@@ -116,7 +129,7 @@ func itemKind(list schema.GroupVersionKind, of string) schema.GroupVersionKind {
 func (d *decoder) addObject(from origin, text []byte, gvk schema.GroupVersionKind) {
 	if !d.scheme.Recognizes(gvk) {
 		if gvk.Group == v1alpha1.GroupVersion.Group {
-			d.problem(from.atField("kind"), "there is no %s in %s: it has AppTier", gvk.Kind, v1alpha1.GroupVersion)
+			d.problem(from.atField("kind"), "%s of %s is not known here: write kind: AppTier and apiVersion: %s", gvk.Kind, gvk.GroupVersion(), v1alpha1.GroupVersion)
 			return
 		}
 		d.ignored[gvk.GroupKind().String()]++
@@ -125,7 +138,7 @@ func (d *decoder) addObject(from origin, text []byte, gvk schema.GroupVersionKin
 	options := serializer.SerializerOptions{Strict: isStrict(gvk)}
 	decoded, _, err := serializer.NewSerializerWithOptions(serializer.DefaultMetaFactory, d.scheme, d.scheme, options).Decode(text, &gvk, nil)
 	if err != nil {
-		d.strictProblems(from, gvk.Kind, err)
+		d.decodeProblems(from, gvk.Kind, err)
 		return
 	}
 	accessor, err := meta.Accessor(decoded)
@@ -164,22 +177,45 @@ func qualified(o metav1.Object) string {
 	return o.GetNamespace() + "/" + o.GetName()
 }
 
-// strictProblems reports each thing that strict decoding found, with its line if the library says
-// which field it is.
-func (d *decoder) strictProblems(from origin, kind string, err error) {
-	strict, ok := runtime.AsStrictDecodingError(err)
-	if !ok {
-		d.problem(from.String(), "%s cannot be read: %v", kind, err)
-		return
+// decodeProblems reports each thing that decoding found, with its line if the library says which
+// field it is.
+func (d *decoder) decodeProblems(from origin, kind string, err error) {
+	violations := []error{err}
+	if strict, ok := runtime.AsStrictDecodingError(err); ok {
+		violations = strict.Errors()
 	}
-	for _, violation := range strict.Errors() {
-		var field interface{ FieldPath() string }
+	for _, violation := range violations {
 		where := from.String()
-		if errors.As(violation, &field) {
+		var field interface{ FieldPath() string }
+		var wrongType *json.UnmarshalTypeError
+		switch {
+		case errors.As(violation, &field):
 			where = from.atField(field.FieldPath())
+		case errors.As(violation, &wrongType):
+			where = from.atField(wrongType.Field)
 		}
-		d.problem(where, "%s: %v", kind, violation)
+		d.problem(where, "%s: %s", kind, explain(violation))
 	}
+}
+
+// explain words an error of a decoder for people who have never seen the Go types.
+func explain(err error) string {
+	var wrongType *json.UnmarshalTypeError
+	if !errors.As(err, &wrongType) {
+		return strings.TrimPrefix(err.Error(), "json: ")
+	}
+	want := map[reflect.Kind]string{
+		reflect.Struct: "an object", reflect.Map: "an object", reflect.Slice: "a list", reflect.String: "a string", reflect.Bool: "true or false",
+		reflect.Int32: "a number", reflect.Int64: "a number",
+	}
+	text := fmt.Sprintf("%s where %s is wanted", wrongType.Value, cmp.Or(want[wrongType.Type.Kind()], wrongType.Type.String()))
+	if wrongType.Field != "" {
+		text = wrongType.Field + ": " + text
+	}
+	if wrongType.Value == "bool" && wrongType.Type.Kind() == reflect.String {
+		text += " (in YAML y, n, yes, no, on, off, true and false are true or false, unless they are in quotes)"
+	}
+	return text
 }
 
 func (d *decoder) problem(where, format string, args ...any) {

@@ -23,10 +23,7 @@ func readAppTiers(stdin io.Reader, in *input, namespace string) ([]appTier, erro
 	if err != nil {
 		return nil, err
 	}
-	d, err := newDecoder(namespace, v1alpha1.AddToScheme)
-	if err != nil {
-		return nil, err
-	}
+	d := newDecoder(namespace)
 	if err := d.decode(documents); err != nil {
 		return nil, err
 	}

@@ -31,7 +31,6 @@ func (in *input) addFlags(cmd *cobra.Command) {
 	flags.StringSliceVarP(&in.files, "filename", "f", nil, "A file or a directory with manifests, or - for standard input. May be repeated.")
 	flags.StringVarP(&in.kustomize, "kustomize", "k", "", "A directory with a kustomization.yaml, which is built first.")
 	flags.BoolVarP(&in.recursive, "recursive", "R", false, "Read the directories given with -f with all that are in them.")
-	cmd.MarkFlagsMutuallyExclusive("filename", "kustomize")
 }
 
 // given says whether there is any input to read.
@@ -39,7 +38,12 @@ func (in *input) given() bool { return len(in.files) > 0 || in.kustomize != "" }
 
 // read returns every document of the input. Its error names everything that cannot be read.
 func (in *input) read(stdin io.Reader) ([]document, error) {
-	if in.kustomize != "" {
+	switch {
+	case !in.given():
+		return nil, errors.New("no input: give manifests with -f FILE, -f DIRECTORY or -f -, or a kustomization with -k DIRECTORY")
+	case in.kustomize != "" && len(in.files) > 0:
+		return nil, errors.New("give manifests with -f or a kustomization with -k, not both")
+	case in.kustomize != "":
 		return build(in.kustomize)
 	}
 	var documents []document

@@ -36,7 +36,6 @@ when the input cannot be read.`,
 		RunE: func(*cobra.Command, []string) error { return o.run(streams) },
 	}
 	o.input.addFlags(cmd)
-	cmd.MarkFlagsOneRequired("filename", "kustomize")
 	addNamespaceFlag(cmd, &o.namespace)
 	cmd.Flags().StringVarP(&o.output, "output", "o", "text", "How to print: text or json.")
 	cmd.Flags().StringVar(&o.failOn, "fail-on", "reject", "The least severity that fails: reject or warn.")

@@ -85,7 +85,7 @@ func step(node *yaml.Node, path string) (next *yaml.Node, line int, rest string)
 	for i := 0; i+1 < len(node.Content); i += 2 {
 		key := node.Content[i].Value
 		after, fits := strings.CutPrefix(path, key)
-		fits = fits && (after == "" || after[0] == '.' || after[0] == '[')
+		fits = fits && key != "" && (after == "" || after[0] == '.' || after[0] == '[')
 		if indexed && key == index {
 			after, fits = afterIndex, true
 		}

@@ -53,7 +53,6 @@ reasons are on standard error), 2 when the input cannot be read.`,
 		RunE: func(*cobra.Command, []string) error { return o.run(streams) },
 	}
 	o.input.addFlags(cmd)
-	cmd.MarkFlagsOneRequired("filename", "kustomize")
 	addNamespaceFlag(cmd, &o.namespace)
 	cmd.Flags().StringVarP(&o.output, "output", "o", "yaml", "How to print: yaml, json or name.")
 	addClusterNetworksFlag(cmd, &o.clusterNetworks)

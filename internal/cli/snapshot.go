@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/client-go/kubernetes"
 
@@ -23,10 +24,7 @@ func inputSnapshot(stdin io.Reader, messages io.Writer, in *input, namespace str
 	if err != nil {
 		return reach.Snapshot{}, err
 	}
-	d, err := newDecoder(namespace, v1alpha1.AddToScheme, corev1.AddToScheme, networkingv1.AddToScheme)
-	if err != nil {
-		return reach.Snapshot{}, err
-	}
+	d := newDecoder(namespace, snapshotKinds()...)
 	if err := d.decode(documents); err != nil {
 		return reach.Snapshot{}, err
 	}
@@ -36,6 +34,16 @@ func inputSnapshot(stdin io.Reader, messages io.Writer, in *input, namespace str
 		return reach.Snapshot{}, fmt.Errorf("nothing can be said while an AppTier is invalid: %s", err.Error())
 	}
 	return snapshotOf(d.objects, generated)
+}
+
+// snapshotKinds are what a snapshot is made of, beside AppTiers.
+func snapshotKinds() []kinds {
+	return []kinds{
+		{corev1.SchemeGroupVersion, []runtime.Object{
+			&corev1.Namespace{}, &corev1.NamespaceList{}, &corev1.Pod{}, &corev1.PodList{}, &corev1.Node{}, &corev1.NodeList{},
+		}},
+		{networkingv1.SchemeGroupVersion, []runtime.Object{&networkingv1.NetworkPolicy{}, &networkingv1.NetworkPolicyList{}}},
+	}
 }
 
 // snapshotOf collects objects of the input and the policies that its AppTiers stand for.

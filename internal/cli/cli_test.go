@@ -1,0 +1,149 @@
+package cli_test
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+
+	"github.com/apptier/apptier/internal/cli"
+)
+
+var update = flag.Bool("update", false, "write golden files anew")
+
+// run is what a process of the plugin would print, and exit with.
+func run(t *testing.T, stdin string, args ...string) (stdout, stderr string, code int) {
+	t.Helper()
+	streams, in, out, errOut := genericiooptions.NewTestIOStreams()
+	in.WriteString(stdin)
+	command := cli.NewCommand(streams)
+	command.SetArgs(args)
+	err := command.ExecuteContext(t.Context())
+	cli.Report(errOut, err)
+	return out.String(), errOut.String(), cli.ExitCode(err)
+}
+
+// input names files of testdata/input as -f flags.
+func input(names ...string) string {
+	var flags []string
+	for _, name := range names {
+		flags = append(flags, "-f testdata/input/"+name)
+	}
+	return " " + strings.Join(flags, " ")
+}
+
+// What people see is in testdata/golden, in files named after the cases.
+func TestGolden(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		args string
+		code int
+	}{
+		{"render", "render" + input("shop.yaml"), 0},
+		{"render-json", "render -o json" + input("app.json"), 0},
+		{"render-name", "render -o name" + input("shop.yaml", "app.json"), 0},
+		{"render-default-namespace", "render" + input("no-namespace.yaml"), 0},
+		{"render-given-namespace", "render -n web --cluster-networks 203.0.113.0/24" + input("no-namespace.yaml"), 0},
+		{"render-kustomization", "render -k testdata/kustomization", 0},
+		{"render-list", "render" + input("list.yaml"), 0},
+		{"render-folder", "render -o name" + input("folder"), 0},
+		{"render-folder-recursive", "render -R -o name" + input("folder"), 0},
+		{"render-doubtful", "render -o name" + input("doubtful.yaml"), 0},
+		{"render-refused", "render" + input("refused.yaml"), 1},
+		{"render-no-input", "render", 2},
+		{"render-two-inputs", "render -k testdata/kustomization" + input("shop.yaml"), 2},
+		{"render-bad-output", "render -o xml" + input("shop.yaml"), 2},
+		{"render-bad-network", "render --cluster-networks 10" + input("shop.yaml"), 2},
+		{"unknown-fields", "render" + input("unknown-fields.yaml"), 2},
+		{"wrong-types", "render" + input("wrong-types.yaml"), 2},
+		{"not-yaml", "render" + input("not-yaml.yaml"), 2},
+		{"duplicate-keys", "render" + input("duplicate-keys.yaml"), 2},
+		{"duplicate-objects", "render" + input("duplicate-objects.yaml"), 2},
+		{"other-kinds", "render" + input("other-kinds.yaml"), 2},
+		{"empty", "render" + input("empty.yaml"), 2},
+		{"missing", "render" + input("missing.yaml", "not-yaml.yaml", "also-missing.yaml"), 2},
+		{"list-bad", "render" + input("list-bad.yaml"), 2},
+		{"lint-clean", "lint" + input("shop.yaml"), 0},
+		{"lint-refused", "lint" + input("refused.yaml"), 1},
+		{"lint-json", "lint -o json" + input("refused.yaml"), 1},
+		{"lint-json-clean", "lint -o json" + input("shop.yaml"), 0},
+		{"lint-doubtful", "lint" + input("doubtful.yaml"), 0},
+		{"lint-doubtful-fails", "lint --fail-on warn" + input("doubtful.yaml"), 1},
+		{"lint-kustomization", "lint -k testdata/kustomization-refused", 1},
+		{"lint-bad-fail-on", "lint --fail-on never" + input("shop.yaml"), 2},
+		{"lint-bad-output", "lint -o yaml" + input("shop.yaml"), 2},
+		{"can-allowed", "can shop/web shop/api --port 8080" + input("pods.yaml", "shop.yaml"), 0},
+		{"can-denied", "can -n shop web db --port 5432" + input("pods.yaml", "shop.yaml", "stale-policy.yaml"), 1},
+		{"can-other-port", "can shop/api 10.0.0.3 --port 5433 --protocol udp" + input("pods.yaml", "shop.yaml"), 1},
+		{"can-address", "can 198.51.100.7 shop/db --port 5432" + input("pods.yaml", "own-policy.yaml"), 0},
+		{"can-unknown", "can shop/web shop/missing --port 80" + input("pods.yaml", "shop.yaml"), 3},
+		{"can-own-node", "can 192.168.0.1 shop/web --port 1" + input("pods.yaml", "shop.yaml"), 0},
+		{"can-refused", "can shop/web shop/api --port 80" + input("pods.yaml", "refused.yaml"), 2},
+		{"can-taken-name", "can shop/web shop/api --port 80" + input("pods.yaml", "shop.yaml", "taken-name.yaml"), 2},
+		{"can-no-port", "can shop/web shop/api" + input("pods.yaml"), 2},
+		{"can-bad-port", "can shop/web shop/api --port 65536" + input("pods.yaml"), 2},
+		{"can-bad-protocol", "can shop/web shop/api --port 80 --protocol ICMP" + input("pods.yaml"), 2},
+		{"can-bad-end", "can shop/web/1 shop/api --port 80" + input("pods.yaml"), 2},
+		{"can-one-end", "can shop/web --port 80" + input("pods.yaml"), 2},
+		{"unknown-command", "rendr", 2},
+		{"unknown-flag", "render --file shop.yaml", 2},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			stdout, stderr, code := run(t, "", strings.Fields(test.args)...)
+			if code != test.code {
+				t.Errorf("exits with %d, want %d", code, test.code)
+			}
+			if code == 2 && stdout != "" {
+				t.Errorf("prints to standard output and fails:\n%s", stdout)
+			}
+			text := fmt.Sprintf("$ kubectl apptier %s\n%s--- standard error\n%s--- exit %d\n", test.args, stdout, stderr, code)
+			compare(t, filepath.Join("testdata", "golden", test.name+".txt"), text)
+		})
+	}
+}
+
+func compare(t *testing.T, file, got string) {
+	t.Helper()
+	if *update {
+		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatalf("%v (go test ./internal/cli -update writes it)", err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("differs from %s (-want +got):\n%s", file, diff)
+	}
+}
+
+// Scripts depend on exit codes, so people must be able to look them up.
+func TestHelpNamesEveryExitCode(t *testing.T) {
+	for _, command := range []string{"render", "lint", "can"} {
+		stdout, _, code := run(t, "", command, "--help")
+		if code != 0 || !strings.Contains(stdout, "Exits with 0") || !strings.Contains(stdout, "Examples:") {
+			t.Errorf("%s --help exits with %d and prints:\n%s", command, code, stdout)
+		}
+	}
+}
+
+// The library's message holds an absolute path, so it is in no golden file.
+func TestNoKustomization(t *testing.T) {
+	_, stderr, code := run(t, "", "render", "-k", "testdata/input")
+	if code != 2 || !strings.Contains(stderr, "unable to find one of 'kustomization.yaml'") {
+		t.Errorf("exits with %d: %s", code, stderr)
+	}
+}
+
+func TestVersion(t *testing.T) {
+	if stdout, _, code := run(t, "", "version"); code != 0 || strings.TrimSpace(stdout) == "" {
+		t.Errorf("exits with %d and prints %q", code, stdout)
+	}
+}
