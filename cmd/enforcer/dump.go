@@ -6,6 +6,7 @@ import (
 	"io"
 	"strings"
 
+	"github.com/go-logr/logr"
 	"github.com/spf13/cobra"
 
 	"github.com/apptier/apptier/enforcer/agent"
@@ -22,7 +23,7 @@ func dumpCommand() *cobra.Command {
 What it does enforce, the kernel tells: nft list table inet apptier`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			client, err := flags.client()
+			client, err := flags.client(logr.Discard())
 			if err != nil {
 				return err
 			}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/go-logr/logr"
 	"github.com/spf13/cobra"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
@@ -30,7 +31,7 @@ func (f *clusterFlags) add(cmd *cobra.Command) {
 		"file that says how to reach the API server; by default KUBECONFIG, or else the pod's service account")
 }
 
-func (f *clusterFlags) client() (kubernetes.Interface, error) {
+func (f *clusterFlags) client(log logr.Logger) (kubernetes.Interface, error) {
 	if f.node == "" {
 		return nil, errors.New("the name of this node is missing: set --node-name or the environment variable NODE_NAME")
 	}
@@ -42,6 +43,7 @@ func (f *clusterFlags) client() (kubernetes.Interface, error) {
 	// slow their start.
 	config.QPS, config.Burst = 50, 100
 	config.UserAgent = "apptier-enforcer/" + version.String()
+	agent.LogUnreachable(config, log)
 	return kubernetes.NewForConfig(config)
 }
 
@@ -70,7 +72,8 @@ func runCommand() *cobra.Command {
 		Short: "Enforce until stopped; the rules stay (the default)",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			client, err := flags.client()
+			log := newLogger(verbosity)
+			client, err := flags.client(log)
 			if err != nil {
 				return err
 			}
@@ -78,7 +81,6 @@ func runCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			log := newLogger(verbosity)
 			log.Info("Starting", "version", version.String(), "node", flags.node)
 			return agent.Run(cmd.Context(), agent.Options{
 				Node: flags.node, Client: client, Kernel: kernel,

@@ -37,7 +37,7 @@ func Run(ctx context.Context, o Options) error {
 	metrics := NewMetrics()
 	syncer := &Syncer{Node: o.Node, Kernel: o.Kernel, Metrics: metrics, Log: o.Log}
 	l := newLoop(syncer, o.Log)
-	w, err := newWatcher(o.Client, l.changed)
+	w, err := newWatcher(o.Client, l.changed, o.Log)
 	if err != nil {
 		return err
 	}

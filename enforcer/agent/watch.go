@@ -3,7 +3,10 @@ package agent
 import (
 	"context"
 	"fmt"
+	"time"
 
+	"github.com/go-logr/logr"
+	"golang.org/x/time/rate"
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/labels"
@@ -15,13 +18,21 @@ import (
 	"github.com/apptier/apptier/policy/reach"
 )
 
+// complainEvery is how often, at most, a failing API server is logged.
+const complainEvery = 10 * time.Second
+
 // watcher keeps the objects that decide about policies in memory.
 type watcher struct {
 	factory informers.SharedInformerFactory
 }
 
 // newWatcher calls changed after every change that matters; changed must not block.
-func newWatcher(client kubernetes.Interface, changed func()) (*watcher, error) {
+func newWatcher(client kubernetes.Interface, changed func(), log logr.Logger) (*watcher, error) {
+	// Without the API server every informer complains, again and again.
+	complain := rate.Sometimes{First: 1, Interval: complainEvery}
+	failed := func(_ context.Context, _ *cache.Reflector, err error) {
+		complain.Do(func() { log.Error(err, "Cannot watch the cluster; trying again, and the last good rules stay") })
+	}
 	// No resync: the store is the truth, and syncs do not depend on single events.
 	factory := informers.NewSharedInformerFactoryWithOptions(client, 0, informers.WithTransform(trim))
 	for _, informer := range []cache.SharedIndexInformer{
@@ -30,6 +41,9 @@ func newWatcher(client kubernetes.Interface, changed func()) (*watcher, error) {
 		factory.Core().V1().Nodes().Informer(),
 		factory.Networking().V1().NetworkPolicies().Informer(),
 	} {
+		if err := informer.SetWatchErrorHandlerWithContext(failed); err != nil {
+			return nil, fmt.Errorf("watching: %w", err)
+		}
 		_, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
 			AddFunc:    func(any) { changed() },
 			DeleteFunc: func(any) { changed() },

@@ -118,6 +118,11 @@ func newNamespace(t testing.TB) netns.NsHandle {
 				return err
 			}
 		}
+		// Without it a link-local address, which neighbour discovery needs, is usable after a
+		// second or two only.
+		if err := os.WriteFile("/proc/sys/net/ipv6/conf/default/accept_dad", []byte("0"), 0); err != nil {
+			return err
+		}
 		return setUp("lo")
 	})
 	if err != nil {

@@ -4,9 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"os/exec"
+	"strings"
 
+	"golang.org/x/sys/unix"
 	"sigs.k8s.io/knftables"
 )
 
@@ -27,11 +28,22 @@ func Open(family knftables.Family, table string) (Kernel, error) {
 	if err == nil {
 		return kernel, nil
 	}
-	if os.Geteuid() != 0 {
-		return nil, errors.New("nftables refuses this user: run as root with the capability NET_ADMIN")
+	if !canAdministerNetwork() {
+		return nil, errors.New("the kernel refuses nftables to this process: run it as root with the capability NET_ADMIN")
 	}
-	return nil, fmt.Errorf("nftables is not usable: the process needs the capability NET_ADMIN, "+
-		"and the kernel the module nf_tables: %w", err)
+	// What nft prints after the first line points into its input, which nobody has seen.
+	reason, _, _ := strings.Cut(err.Error(), "\n")
+	return nil, fmt.Errorf("the kernel does not support nftables: load its module nf_tables (%s)", reason)
+}
+
+// canAdministerNetwork tells whether the process has the capability NET_ADMIN; see capget(2).
+func canAdministerNetwork() bool {
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var data [2]unix.CapUserData
+	if err := unix.Capget(&header, &data[0]); err != nil {
+		return true // not known: let another explanation have its turn
+	}
+	return data[0].Effective&(1<<unix.CAP_NET_ADMIN) != 0
 }
 
 // Apply runs the steps as one transaction: all of them, or none.
