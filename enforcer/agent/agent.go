@@ -59,10 +59,9 @@ func Run(ctx context.Context, o Options) error {
 	group.Go(func() error {
 		// Nothing is known before everything was listed once: a sync on half of the objects
 		// would open or close the wrong things.
-		if w.start(ctx) != nil {
-			return nil // asked to stop
+		if w.start(ctx) {
+			l.run(ctx)
 		}
-		l.run(ctx)
 		return nil
 	})
 	return group.Wait()

@@ -22,7 +22,7 @@ type script struct {
 
 func (s *script) Sync(context.Context) error {
 	s.syncs = append(s.syncs, time.Since(s.began))
-	time.Sleep(time.Duration(s.took.Load()))
+	sleep(time.Duration(s.took.Load()))
 	if s.failures > 0 {
 		s.failures--
 		return errors.New("told to fail")
@@ -32,6 +32,9 @@ func (s *script) Sync(context.Context) error {
 }
 
 func (s *script) Verify(context.Context) (bool, error) { return !s.foreign.Load(), nil }
+
+// sleep lets time pass in a bubble, where it costs nothing.
+func sleep(d time.Duration) { <-time.After(d) }
 
 // runLoop runs a loop for a while, in a bubble where time costs nothing.
 func runLoop(t *testing.T, s *script, during func(*loop)) {
@@ -55,7 +58,7 @@ func TestManyChangesAreOneSync(t *testing.T) {
 		for range 100 {
 			l.changed()
 		}
-		time.Sleep(time.Second)
+		sleep(time.Second)
 	})
 	if len(s.syncs) != 2 { // the first, and one for all changes
 		t.Errorf("%d syncs, want 2", len(s.syncs))
@@ -65,9 +68,9 @@ func TestManyChangesAreOneSync(t *testing.T) {
 func TestAChangeIsSyncedSoon(t *testing.T) {
 	s := &script{}
 	runLoop(t, s, func(l *loop) {
-		time.Sleep(time.Second)
+		sleep(time.Second)
 		l.changed()
-		time.Sleep(time.Second)
+		sleep(time.Second)
 	})
 	if late := s.syncs[1] - time.Second; late > 2*coalesce {
 		t.Errorf("synced %v after the change", late)
@@ -81,7 +84,7 @@ func TestSyncsKeepToTheirShareOfTime(t *testing.T) {
 	runLoop(t, s, func(l *loop) {
 		for range 300 {
 			l.changed()
-			time.Sleep(10 * time.Millisecond)
+			sleep(10 * time.Millisecond)
 		}
 	})
 	if n := len(s.syncs); n < 8 || n > 12 {
@@ -92,7 +95,7 @@ func TestSyncsKeepToTheirShareOfTime(t *testing.T) {
 func TestAFailureIsRepeatedEverLater(t *testing.T) {
 	s := &script{failures: 20}
 	runLoop(t, s, func(l *loop) {
-		time.Sleep(10 * time.Minute)
+		sleep(10 * time.Minute)
 		if !l.synced.Load() {
 			t.Error("not ready")
 		}
@@ -113,7 +116,7 @@ func TestAFailureIsRepeatedEverLater(t *testing.T) {
 func TestNotReadyBeforeTheFirstSuccess(t *testing.T) {
 	s := &script{failures: 1000}
 	runLoop(t, s, func(l *loop) {
-		time.Sleep(time.Minute)
+		sleep(time.Minute)
 		if l.synced.Load() {
 			t.Error("ready although nothing was written")
 		}
@@ -123,9 +126,9 @@ func TestNotReadyBeforeTheFirstSuccess(t *testing.T) {
 func TestAForeignTableIsRepairedWithinSeconds(t *testing.T) {
 	s := &script{}
 	runLoop(t, s, func(*loop) {
-		time.Sleep(time.Second)
+		sleep(time.Second)
 		s.foreign.Store(true)
-		time.Sleep(verifyEvery + time.Second)
+		sleep(verifyEvery + time.Second)
 		if s.foreign.Load() {
 			t.Error("not repaired")
 		}
@@ -135,13 +138,13 @@ func TestAForeignTableIsRepairedWithinSeconds(t *testing.T) {
 func TestALoopThatHangsIsNotAlive(t *testing.T) {
 	s := &script{}
 	runLoop(t, s, func(l *loop) {
-		time.Sleep(time.Hour)
+		sleep(time.Hour)
 		if l.stuck() {
 			t.Error("stuck although it has nothing to do")
 		}
 		s.took.Store(int64(time.Hour))
 		l.changed()
-		time.Sleep(30 * time.Minute)
+		sleep(30 * time.Minute)
 		if !l.stuck() {
 			t.Error("not stuck")
 		}

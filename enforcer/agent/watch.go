@@ -60,15 +60,15 @@ func newWatcher(client kubernetes.Interface, changed func(), log logr.Logger) (*
 	return &watcher{factory}, nil
 }
 
-// start returns when everything has been listed once, or the context has ended.
-func (w *watcher) start(ctx context.Context) error {
+// start returns true when everything has been listed once, or false when the context has ended.
+func (w *watcher) start(ctx context.Context) bool {
 	w.factory.Start(ctx.Done())
-	for kind, synced := range w.factory.WaitForCacheSync(ctx.Done()) {
+	for _, synced := range w.factory.WaitForCacheSync(ctx.Done()) {
 		if !synced {
-			return fmt.Errorf("listing %s: %w", kind, context.Cause(ctx))
+			return false
 		}
 	}
-	return nil
+	return true
 }
 
 // snapshot returns what is known now. It must not be modified.

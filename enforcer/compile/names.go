@@ -4,9 +4,8 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"strings"
-	"unicode/utf8"
 
-	"sigs.k8s.io/knftables"
+	"github.com/apptier/apptier/enforcer/nft"
 )
 
 // hashedName returns prefix-readable-hash. The hash of content alone makes the name unique, so
@@ -48,8 +47,8 @@ func remark(text string) string {
 		}
 		return r
 	}, text)
-	if utf8.RuneCountInString(clean) > knftables.CommentLengthMax-1 {
-		clean = clean[:knftables.CommentLengthMax-4] + "..."
+	if len(clean) > nft.MaxComment-1 {
+		clean = clean[:nft.MaxComment-4] + "..."
 	}
 	return clean
 }

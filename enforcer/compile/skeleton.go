@@ -5,14 +5,12 @@ import (
 	"strconv"
 	"strings"
 
-	"sigs.k8s.io/knftables"
-
 	"github.com/apptier/apptier/enforcer/nft"
 )
 
 // The table is ours alone: nothing outside of it is ever read or changed.
 const (
-	TableFamily = knftables.InetFamily
+	TableFamily = nft.Inet
 	TableName   = "apptier"
 )
 
@@ -118,7 +116,7 @@ func skeleton() nft.Table {
 	t.Chains = map[string]nft.Chain{
 		forwardChain: {
 			Base: &nft.Base{
-				Hook: knftables.ForwardHook, Priority: knftables.FilterPriority, Policy: knftables.AcceptPolicy,
+				Hook: nft.ForwardHook, Priority: nft.FilterPriority, Policy: nft.AcceptPolicy,
 			},
 			Rules: forwardRules(),
 		},

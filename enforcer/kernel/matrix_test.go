@@ -2,7 +2,6 @@ package kernel
 
 import (
 	"context"
-	"testing"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -151,15 +150,4 @@ func (l *lab) nodes() []*corev1.Node {
 		newNode(nodeName, uplink4.String(), uplink6.String()),
 		newNode("node-1", other4.String(), other6.String()),
 	}
-}
-
-func (l *lab) host(t testing.TB, name string) host {
-	t.Helper()
-	for _, h := range l.hosts {
-		if h.name == name {
-			return h
-		}
-	}
-	t.Fatalf("no host %s", name)
-	return host{}
 }

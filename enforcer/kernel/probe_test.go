@@ -99,11 +99,8 @@ func start(c cell) (int, error) {
 	if c.v6 {
 		domain = unix.AF_INET6
 	}
-	switch c.protocol {
-	case corev1.ProtocolUDP:
+	if c.protocol == corev1.ProtocolUDP {
 		kind, proto = unix.SOCK_DGRAM, unix.IPPROTO_UDP
-	case corev1.ProtocolSCTP:
-		proto = unix.IPPROTO_SCTP
 	}
 	fd, err := unix.Socket(domain, kind|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, proto)
 	if err != nil {

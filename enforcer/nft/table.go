@@ -10,6 +10,16 @@ import (
 	"sigs.k8s.io/knftables"
 )
 
+// The words of nftables that rulesets need.
+const (
+	Inet           = knftables.InetFamily
+	ForwardHook    = knftables.ForwardHook
+	FilterPriority = knftables.FilterPriority
+	AcceptPolicy   = knftables.AcceptPolicy
+	// MaxComment is the length of the longest comment in bytes, its final zero included.
+	MaxComment = knftables.CommentLengthMax
+)
+
 // Table is one nftables table. Everything in it is keyed by name, so two tables that mean the
 // same compare equal, whatever order they were built in.
 type Table struct {
