@@ -158,7 +158,8 @@ func (s source) buildArgs(p part, out string) []string {
 		const pkg = "k8s.io/component-base/version."
 		ldflags += fmt.Sprintf(" -X %sgitVersion=%s -X %sgitMajor=%s -X %sgitMinor=%s", pkg, s.version, pkg, major, pkg, minor)
 	}
-	args := []string{"build", "-trimpath", "-buildvcs=false", "-ldflags", ldflags}
+	// The linker would strip what debuggers need, so the compiler need not make it.
+	args := []string{"build", "-trimpath", "-buildvcs=false", "-gcflags=all=-dwarf=false", "-ldflags", ldflags}
 	if p.tags != "" {
 		args = append(args, "-tags", p.tags)
 	}
