@@ -47,11 +47,3 @@ func DefaultEnvironment() Environment {
 		TargetPorts:  dnsPorts(),
 	}}
 }
-
-// dnsPorts are UDP and TCP 53: long answers and retries use TCP (RFC 7766).
-func dnsPorts() []Port {
-	return []Port{
-		{Protocol: corev1.ProtocolUDP, Start: 53},
-		{Protocol: corev1.ProtocolTCP, Start: 53},
-	}
-}

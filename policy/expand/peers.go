@@ -12,10 +12,6 @@ import (
 	"github.com/apptier/apptier/api/v1alpha1"
 )
 
-// nodeLocalDNS is the address that node-local-dns listens on unless told otherwise.
-// See https://kubernetes.io/docs/tasks/administer-cluster/nodelocaldns/.
-var nodeLocalDNS = netip.MustParseAddr("169.254.20.10")
-
 // notInternet are the ranges that are not globally reachable and matter to a pod, from the IANA
 // special-purpose address registries (RFC 6890), and multicast (RFC 5771, RFC 4291).
 var notInternet = prefixes(
@@ -164,26 +160,6 @@ func numericPort(protocol corev1.Protocol, start int32, end *int32) Port {
 		port.End = *end
 	}
 	return port
-}
-
-// addDNS allows what an isolated pod needs to resolve names.
-func addDNS(rules *ruleSet, dns v1alpha1.DNS, cluster ClusterDNS) {
-	if dns.Mode != v1alpha1.DNSClusterDNS && dns.Mode != "" {
-		return
-	}
-	if len(cluster.PodSelector) > 0 {
-		// Namespace AND pod, in one peer: as two list items they would be an OR.
-		rules.add(peerSet{of: []networkingv1.NetworkPolicyPeer{{
-			NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{corev1.LabelMetadataName: cluster.Namespace}},
-			PodSelector:       &metav1.LabelSelector{MatchLabels: cluster.PodSelector},
-		}}}, portSet{of: cluster.TargetPorts})
-	}
-	for _, address := range cluster.Addresses {
-		rules.add(peerSet{of: networks([]netip.Prefix{host(address)}, nil)}, portSet{of: cluster.ServicePorts})
-	}
-	if dns.NodeLocal != v1alpha1.NodeLocalNever {
-		rules.add(peerSet{of: networks([]netip.Prefix{host(nodeLocalDNS)}, nil)}, portSet{of: dnsPorts()})
-	}
 }
 
 func host(address netip.Addr) netip.Prefix { return netip.PrefixFrom(address, address.BitLen()) }

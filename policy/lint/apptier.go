@@ -3,7 +3,9 @@ package lint
 import (
 	"fmt"
 	"slices"
+	"strings"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
@@ -17,6 +19,7 @@ func AppTier(app *v1alpha1.AppTier) []Finding {
 	r := &report{}
 	checkName(r, field.NewPath("metadata", "name"), app.Name)
 	spec := field.NewPath("spec")
+	checkValues(r, spec, &app.Spec)
 	checkUnsupported(r, spec, &app.Spec)
 	checkIsolation(r, spec, &app.Spec)
 	checkDuplicates(r, spec.Child("tiers"), app.Spec.Tiers, func(t v1alpha1.Tier) string { return t.Name })
@@ -30,6 +33,34 @@ func checkName(r *report, path *field.Path, name string) {
 	for _, problem := range validation.IsDNS1123Label(name) {
 		r.reject(Invalid, path, "for example shop, or web-api", "%q is not a DNS label, and policies are named after it: %s", name, problem)
 	}
+}
+
+// checkValues refuses words that are not among those of a field: the schema does too, but expansion
+// must never see one, also where there is no API server.
+func checkValues(r *report, path *field.Path, spec *v1alpha1.AppTierSpec) {
+	oneOf(r, path.Child("mode"), spec.Mode, v1alpha1.Enforce, v1alpha1.Audit)
+	isolation, dns := path.Child("isolation"), path.Child("dns")
+	oneOf(r, isolation.Child("scope"), spec.Isolation.Scope, v1alpha1.ScopeTiers, v1alpha1.ScopeNamespace)
+	oneOf(r, isolation.Child("sameNamespace"), spec.Isolation.SameNamespace, v1alpha1.SameNamespaceDeny, v1alpha1.SameNamespaceAllow)
+	oneOf(r, dns.Child("mode"), spec.DNS.Mode, v1alpha1.DNSClusterDNS, v1alpha1.DNSCustom, v1alpha1.DNSNone)
+	oneOf(r, dns.Child("nodeLocal"), spec.DNS.NodeLocal, v1alpha1.NodeLocalAuto, v1alpha1.NodeLocalNever)
+}
+
+// oneOf refuses a value that is set and not among those allowed.
+func oneOf[T ~string](r *report, path *field.Path, value T, allowed ...T) {
+	if value == "" || slices.Contains(allowed, value) {
+		return
+	}
+	words := make([]string, len(allowed))
+	for i, word := range allowed {
+		words[i] = string(word)
+	}
+	r.reject(Invalid, path, "use "+strings.Join(words, ", ")+", or leave it out", "%q is not a value of this field", value)
+}
+
+// checkProtocol refuses a protocol that NetworkPolicy does not know.
+func checkProtocol(r *report, path *field.Path, protocol corev1.Protocol) {
+	oneOf(r, path.Child("protocol"), protocol, corev1.ProtocolTCP, corev1.ProtocolUDP, corev1.ProtocolSCTP)
 }
 
 // checkUnsupported refuses what this version does not implement: ignoring it would leave people
@@ -94,6 +125,10 @@ func checkTier(r *report, path *field.Path, spec *v1alpha1.AppTierSpec, tier *v1
 	checkDuplicates(r, path.Child("ports"), tier.Ports, func(p v1alpha1.TierPort) string { return p.Name })
 	for i, port := range tier.Ports {
 		checkRange(r, path.Child("ports").Index(i), port.Port, port.EndPort)
+		checkProtocol(r, path.Child("ports").Index(i), port.Protocol)
+	}
+	for i, direction := range tier.Isolate {
+		oneOf(r, path.Child("isolate").Index(i), direction, v1alpha1.Ingress, v1alpha1.Egress)
 	}
 	for i, rule := range tier.Ingress {
 		checkIngress(r, path.Child("ingress").Index(i), spec, tier, rule)

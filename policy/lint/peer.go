@@ -170,6 +170,7 @@ func checkRange(r *report, path *field.Path, port int32, end *int32) {
 
 // checkRulePort checks a rule's port; declared are the ports whose names it may use.
 func checkRulePort(r *report, path *field.Path, port v1alpha1.RulePort, declared []v1alpha1.TierPort) {
+	checkProtocol(r, path, port.Protocol)
 	if port.Port.Type == intstr.Int {
 		checkRange(r, path, port.Port.IntVal, port.EndPort)
 		return
