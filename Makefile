@@ -24,7 +24,8 @@ help: ## Show this help.
 
 .PHONY: demo
 demo: prerequisites ## See the whole thing work, with real packets, on a cluster in network namespaces (root).
-	$(RUN) ./test/demo
+	@echo 'Compiling the demo itself (a few minutes when nothing is cached yet)'
+	@$(RUN) ./test/demo
 
 .PHONY: demo-down
 demo-down: ## Remove every trace of the demo.

@@ -82,7 +82,7 @@ func ready(out outcome) metav1.Condition {
 		return condition(v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonApplyFailed, out.applyErr.Error())
 	}
 	return condition(v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonApplied,
-		fmt.Sprintf("%d NetworkPolicies are in place", len(out.policies)))
+		fmt.Sprintf("NetworkPolicies in place: %d", len(out.policies)))
 }
 
 // maxMessage is the longest message that the schema of metav1.Condition takes, in bytes.

@@ -43,12 +43,12 @@ func leaves(app *v1alpha1.AppTier, source, destination place, port expand.Port) 
 	switch {
 	case !isolated || sameNamespace(app, source, destination):
 		return true
-	case destination.name == "dns" && port.Start == 53 && app.Spec.DNS.Mode != v1alpha1.DNSNone:
+	case resolves(app, destination, port):
 		return true
 	case tier == nil || !slices.Contains(tier.Isolate, v1alpha1.Egress):
 		return false // held by the namespace alone: a tier's rules are for what the tier isolates
 	}
-	for _, rule := range tier.Egress {
+	for _, rule := range slices.Concat(tier.Egress, everyTier(app).Egress) {
 		if matchesAny(app, rule.To, destination) && (rule.AllPorts || covers(rule.Ports, nil, port)) {
 			return true
 		}
@@ -57,7 +57,7 @@ func leaves(app *v1alpha1.AppTier, source, destination place, port expand.Port) 
 	if receiver == nil {
 		return false
 	}
-	for _, rule := range receiver.Ingress {
+	for _, rule := range slices.Concat(receiver.Ingress, everyTier(app).Ingress) {
 		named := slices.ContainsFunc(rule.From, func(p v1alpha1.Peer) bool { return p.Tier != nil && *p.Tier == tier.Name })
 		if named && rulePortsAllow(receiver, rule, port) {
 			return true
@@ -66,13 +66,32 @@ func leaves(app *v1alpha1.AppTier, source, destination place, port expand.Port) 
 	return false
 }
 
+func everyTier(app *v1alpha1.AppTier) v1alpha1.EveryTier {
+	if app.Spec.EveryTier == nil {
+		return v1alpha1.EveryTier{}
+	}
+	return *app.Spec.EveryTier
+}
+
+// resolves says whether a flow to a DNS server is one that dns allows.
+func resolves(app *v1alpha1.AppTier, destination place, port expand.Port) bool {
+	switch dns := app.Spec.DNS; dns.Mode {
+	case v1alpha1.DNSClusterDNS:
+		return destination.name == "dns" && port.Start == 53
+	case v1alpha1.DNSCustom:
+		return matchesAny(app, dns.To, destination) && (covers(dns.Ports, nil, port) || len(dns.Ports) == 0 && port.Start == 53)
+	default:
+		return false
+	}
+}
+
 func sameNamespace(app *v1alpha1.AppTier, source, destination place) bool {
 	return app.Spec.Isolation.SameNamespace == v1alpha1.SameNamespaceAllow &&
 		source.namespace == app.Namespace && destination.namespace == app.Namespace
 }
 
 func accepts(app *v1alpha1.AppTier, tier *v1alpha1.Tier, source place, port expand.Port) bool {
-	return slices.Contains(tier.Isolate, v1alpha1.Ingress) && slices.ContainsFunc(tier.Ingress, func(rule v1alpha1.IngressRule) bool {
+	return slices.Contains(tier.Isolate, v1alpha1.Ingress) && slices.ContainsFunc(slices.Concat(tier.Ingress, everyTier(app).Ingress), func(rule v1alpha1.IngressRule) bool {
 		return matchesAny(app, rule.From, source) && rulePortsAllow(tier, rule, port)
 	})
 }

@@ -51,10 +51,21 @@ func DNSOfService(service *corev1.Service) ClusterDNS {
 func isDNS(port corev1.ServicePort) bool { return port.Port == 53 }
 
 // addDNS allows what an isolated pod needs to resolve names.
-func addDNS(rules *ruleSet, dns v1alpha1.DNS, cluster ClusterDNS) {
-	if dns.Mode != v1alpha1.DNSClusterDNS && dns.Mode != "" {
-		return
+func addDNS(rules *ruleSet, app *v1alpha1.AppTier, env Environment) {
+	switch dns := app.Spec.DNS; dns.Mode {
+	case v1alpha1.DNSClusterDNS, "":
+		addClusterDNS(rules, dns.NodeLocal, env.DNS)
+	case v1alpha1.DNSCustom:
+		ports := portSet{of: dnsPorts()}
+		if len(dns.Ports) > 0 {
+			ports = rulePorts(nil, dns.Ports, false)
+		}
+		rules.add(peers(app, dns.To, env), ports)
+	case v1alpha1.DNSNone:
 	}
+}
+
+func addClusterDNS(rules *ruleSet, nodeLocal v1alpha1.NodeLocalDNS, cluster ClusterDNS) {
 	if len(cluster.PodSelector) > 0 {
 		// Namespace AND pod, in one peer: as two list items they would be an OR.
 		rules.add(peerSet{of: []networkingv1.NetworkPolicyPeer{{
@@ -65,7 +76,7 @@ func addDNS(rules *ruleSet, dns v1alpha1.DNS, cluster ClusterDNS) {
 	for _, address := range cluster.Addresses {
 		rules.add(peerSet{of: networks([]netip.Prefix{host(address)}, nil)}, portSet{of: cluster.ServicePorts})
 	}
-	if dns.NodeLocal != v1alpha1.NodeLocalNever {
+	if nodeLocal != v1alpha1.NodeLocalNever {
 		rules.add(peerSet{of: networks([]netip.Prefix{host(nodeLocalDNS)}, nil)}, portSet{of: dnsPorts()})
 	}
 }

@@ -13,7 +13,11 @@ import (
 // drawAppTier draws a valid AppTier of namespace app, from so few names that they often meet.
 func drawAppTier(t *rapid.T) *v1alpha1.AppTier {
 	app := &v1alpha1.AppTier{ObjectMeta: metav1.ObjectMeta{Name: "x", Namespace: "app"}}
-	app.Spec.DNS.Mode = rapid.SampledFrom([]v1alpha1.DNSMode{v1alpha1.DNSClusterDNS, v1alpha1.DNSNone}).Draw(t, "dns")
+	app.Spec.DNS.Mode = rapid.SampledFrom([]v1alpha1.DNSMode{v1alpha1.DNSClusterDNS, v1alpha1.DNSCustom, v1alpha1.DNSNone}).Draw(t, "dns")
+	if app.Spec.DNS.Mode == v1alpha1.DNSCustom {
+		app.Spec.DNS.To = drawPeers(t, app, false)
+		app.Spec.DNS.Ports, _ = drawPorts(t, false)
+	}
 	app.Spec.Isolation.Scope = rapid.SampledFrom([]v1alpha1.IsolationScope{v1alpha1.ScopeTiers, v1alpha1.ScopeNamespace}).Draw(t, "scope")
 	if app.Spec.Isolation.Scope == v1alpha1.ScopeNamespace {
 		app.Spec.Isolation.SameNamespace = rapid.SampledFrom([]v1alpha1.SameNamespace{v1alpha1.SameNamespaceDeny, v1alpha1.SameNamespaceAllow}).Draw(t, "same")
@@ -27,6 +31,9 @@ func drawAppTier(t *rapid.T) *v1alpha1.AppTier {
 				{v1alpha1.Ingress, v1alpha1.Egress}, {v1alpha1.Ingress}, {v1alpha1.Egress},
 			}).Draw(t, "isolate"),
 		})
+	}
+	if rapid.Bool().Draw(t, "every tier") {
+		app.Spec.EveryTier = drawEveryTier(t, app)
 	}
 	for i := range app.Spec.Tiers {
 		tier := &app.Spec.Tiers[i]
@@ -46,6 +53,15 @@ func drawAppTier(t *rapid.T) *v1alpha1.AppTier {
 		app.Spec.Isolation.SameNamespace = v1alpha1.SameNamespaceDeny // a tier isolates ingress
 	}
 	return app
+}
+
+func drawEveryTier(t *rapid.T, app *v1alpha1.AppTier) *v1alpha1.EveryTier {
+	ingress, anyIngress := drawPorts(t, false)
+	egress, anyEgress := drawPorts(t, false)
+	return &v1alpha1.EveryTier{
+		Ingress: []v1alpha1.IngressRule{{From: drawPeers(t, app, true), Ports: ingress, AllPorts: anyIngress || len(ingress) == 0}},
+		Egress:  []v1alpha1.EgressRule{{To: drawPeers(t, app, false), Ports: egress, AllPorts: anyEgress || len(egress) == 0}},
+	}
 }
 
 func drawPorts(t *rapid.T, ingress bool) (ports []v1alpha1.RulePort, all bool) {

@@ -46,21 +46,37 @@ func tierPolicy(app *v1alpha1.AppTier, tier *v1alpha1.Tier, env Environment) *ne
 	policy.Spec.PodSelector = *tier.PodSelector.DeepCopy()
 	if isolates(tier, v1alpha1.Ingress) {
 		rules := newRuleSet()
-		for _, rule := range tier.Ingress {
+		for _, rule := range ingressRules(app, tier) {
 			rules.add(peers(app, rule.From, env), ingressPorts(tier, rule))
 		}
 		isolateIngress(policy, rules)
 	}
 	if isolates(tier, v1alpha1.Egress) {
 		rules := newRuleSet()
-		for _, rule := range tier.Egress {
+		for _, rule := range egressRules(app, tier) {
 			rules.add(peers(app, rule.To, env), rulePorts(nil, rule.Ports, rule.AllPorts))
 		}
 		addAcceptedBy(rules, app, tier)
-		addDNS(rules, app.Spec.DNS, env.DNS)
+		addDNS(rules, app, env)
 		isolateEgress(policy, rules)
 	}
 	return policy
+}
+
+// ingressRules are a tier's own rules and those of every tier.
+func ingressRules(app *v1alpha1.AppTier, tier *v1alpha1.Tier) []v1alpha1.IngressRule {
+	if app.Spec.EveryTier == nil {
+		return tier.Ingress
+	}
+	return slices.Concat(tier.Ingress, app.Spec.EveryTier.Ingress)
+}
+
+// egressRules are a tier's own rules and those of every tier.
+func egressRules(app *v1alpha1.AppTier, tier *v1alpha1.Tier) []v1alpha1.EgressRule {
+	if app.Spec.EveryTier == nil {
+		return tier.Egress
+	}
+	return slices.Concat(tier.Egress, app.Spec.EveryTier.Egress)
 }
 
 // addAcceptedBy adds the sender's half of every connection that the AppTier's tiers accept from
@@ -68,7 +84,7 @@ func tierPolicy(app *v1alpha1.AppTier, tier *v1alpha1.Tier, env Environment) *ne
 func addAcceptedBy(rules *ruleSet, app *v1alpha1.AppTier, sender *v1alpha1.Tier) {
 	for i := range app.Spec.Tiers {
 		receiver := &app.Spec.Tiers[i]
-		for _, rule := range receiver.Ingress {
+		for _, rule := range ingressRules(app, receiver) {
 			if slices.ContainsFunc(rule.From, func(p v1alpha1.Peer) bool { return isTier(p, sender.Name) }) {
 				rules.add(peerSet{of: []networkingv1.NetworkPolicyPeer{podsPeer(receiver.PodSelector)}}, ingressPorts(receiver, rule))
 			}
@@ -87,7 +103,7 @@ func namespacePolicy(app *v1alpha1.AppTier, env Environment) *networkingv1.Netwo
 		ingress.add(everyPodHere, portSet{all: true})
 		egress.add(everyPodHere, portSet{all: true})
 	}
-	addDNS(egress, app.Spec.DNS, env.DNS)
+	addDNS(egress, app, env)
 	isolateIngress(policy, ingress)
 	isolateEgress(policy, egress)
 	return policy

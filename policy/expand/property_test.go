@@ -88,7 +88,12 @@ func renderAll(t *rapid.T, app *v1alpha1.AppTier) string {
 
 func saysEveryone(app *v1alpha1.AppTier) bool {
 	everyone := func(p v1alpha1.Peer) bool { return p.Everyone != nil }
-	return slices.ContainsFunc(app.Spec.Tiers, func(tier v1alpha1.Tier) bool {
+	more := everyTier(app)
+	if slices.ContainsFunc(app.Spec.DNS.To, everyone) {
+		return true
+	}
+	tiers := append([]v1alpha1.Tier{{Ingress: more.Ingress, Egress: more.Egress}}, app.Spec.Tiers...)
+	return slices.ContainsFunc(tiers, func(tier v1alpha1.Tier) bool {
 		return slices.ContainsFunc(tier.Ingress, func(r v1alpha1.IngressRule) bool { return slices.ContainsFunc(r.From, everyone) }) ||
 			slices.ContainsFunc(tier.Egress, func(r v1alpha1.EgressRule) bool { return slices.ContainsFunc(r.To, everyone) })
 	})

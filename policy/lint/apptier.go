@@ -22,6 +22,8 @@ func AppTier(app *v1alpha1.AppTier) []Finding {
 	checkValues(r, spec, &app.Spec)
 	checkUnsupported(r, spec, &app.Spec)
 	checkIsolation(r, spec, &app.Spec)
+	checkDNS(r, spec.Child("dns"), &app.Spec)
+	checkEveryTier(r, spec.Child("everyTier"), &app.Spec)
 	checkDuplicates(r, spec.Child("tiers"), app.Spec.Tiers, func(t v1alpha1.Tier) string { return t.Name })
 	for i := range app.Spec.Tiers {
 		checkTier(r, spec.Child("tiers").Index(i), &app.Spec, &app.Spec.Tiers[i])
@@ -66,19 +68,11 @@ func checkProtocol(r *report, path *field.Path, protocol corev1.Protocol) {
 // checkUnsupported refuses what this version does not implement: ignoring it would leave people
 // believing in a rule that is not there.
 func checkUnsupported(r *report, path *field.Path, spec *v1alpha1.AppTierSpec) {
-	const later = "leave it out"
 	if spec.Mode == v1alpha1.Audit {
 		r.reject(NotSupported, path.Child("mode"), "use mode: Enforce, or leave it out", "mode Audit is not supported yet")
 	}
-	if spec.DNS.Mode == v1alpha1.DNSCustom {
-		r.reject(NotSupported, path.Child("dns", "mode"), "use mode: None, and write egress rules to your DNS servers",
-			"DNS mode Custom is not supported yet")
-	}
-	if spec.EveryTier != nil {
-		r.reject(NotSupported, path.Child("everyTier"), "write the rules in each tier", "everyTier is not supported yet")
-	}
 	if spec.Mesh != nil {
-		r.reject(NotSupported, path.Child("mesh"), later+", and write egress rules to the mesh's control plane", "mesh is not supported yet")
+		r.reject(NotSupported, path.Child("mesh"), "leave it out, and write egress rules to the mesh's control plane", "mesh is not supported yet")
 	}
 }
 
@@ -101,6 +95,33 @@ func checkIsolation(r *report, path *field.Path, spec *v1alpha1.AppTierSpec) {
 			r.reject(SameNamespaceConflict, same, fmt.Sprintf("set sameNamespace: Deny, or isolate: [Egress] in %s", path.Child("tiers").Index(i)),
 				"policies add up, so allowing the whole namespace would open tier %s to every pod of it", tier.Name)
 		}
+	}
+}
+
+// checkDNS checks the servers of mode Custom, which are a rule like any other.
+func checkDNS(r *report, path *field.Path, spec *v1alpha1.AppTierSpec) {
+	if spec.DNS.Mode != v1alpha1.DNSCustom {
+		if len(spec.DNS.To) > 0 || len(spec.DNS.Ports) > 0 {
+			r.reject(Invalid, path, "set mode: Custom, or leave to and ports out", "to and ports belong to mode Custom")
+		}
+		return
+	}
+	checkEgressPeers(r, path.Child("to"), spec, spec.DNS.To)
+	for i, port := range spec.DNS.Ports {
+		checkRulePort(r, path.Child("ports").Index(i), port, nil)
+	}
+}
+
+// checkEveryTier checks the rules that hold for every tier. No ports are declared for them.
+func checkEveryTier(r *report, path *field.Path, spec *v1alpha1.AppTierSpec) {
+	if spec.EveryTier == nil {
+		return
+	}
+	for i, rule := range spec.EveryTier.Ingress {
+		checkIngress(r, path.Child("ingress").Index(i), spec, declarer{"everyTier", nil}, rule)
+	}
+	for i, rule := range spec.EveryTier.Egress {
+		checkEgress(r, path.Child("egress").Index(i), spec, rule)
 	}
 }
 
@@ -131,7 +152,7 @@ func checkTier(r *report, path *field.Path, spec *v1alpha1.AppTierSpec, tier *v1
 		oneOf(r, path.Child("isolate").Index(i), direction, v1alpha1.Ingress, v1alpha1.Egress)
 	}
 	for i, rule := range tier.Ingress {
-		checkIngress(r, path.Child("ingress").Index(i), spec, tier, rule)
+		checkIngress(r, path.Child("ingress").Index(i), spec, declarer{"tier " + tier.Name, tier.Ports}, rule)
 	}
 	for i, rule := range tier.Egress {
 		checkEgress(r, path.Child("egress").Index(i), spec, rule)
@@ -142,7 +163,14 @@ func checkTier(r *report, path *field.Path, spec *v1alpha1.AppTierSpec, tier *v1
 	}
 }
 
-func checkIngress(r *report, path *field.Path, spec *v1alpha1.AppTierSpec, tier *v1alpha1.Tier, rule v1alpha1.IngressRule) {
+// declarer is where an ingress rule stands, and the ports that it may refer to there.
+type declarer struct {
+	name  string
+	ports []v1alpha1.TierPort
+}
+
+func checkIngress(r *report, path *field.Path, spec *v1alpha1.AppTierSpec, by declarer, rule v1alpha1.IngressRule) {
+	checkNotEmpty(r, path.Child("from"), rule.From)
 	for i, peer := range rule.From {
 		peerPath := path.Child("from").Index(i)
 		checkPeer(r, peerPath, peer)
@@ -150,34 +178,20 @@ func checkIngress(r *report, path *field.Path, spec *v1alpha1.AppTierSpec, tier 
 			checkTierExists(r, peerPath.Child("tier"), spec, *peer.Tier)
 		}
 	}
-	if len(rule.From) == 0 {
-		r.reject(Invalid, path.Child("from"), "name a peer, or say everyone: {}", "an empty list allows nobody here, but everybody in a NetworkPolicy; it is refused as unclear")
-	}
 	switch {
 	case rule.AllPorts && len(rule.Ports) > 0:
 		r.reject(Invalid, path.Child("allPorts"), "leave one of them out", "ports and allPorts contradict each other")
-	case !rule.AllPorts && len(rule.Ports) == 0 && len(tier.Ports) == 0:
-		r.reject(PortsMissing, path.Child("ports"), "declare the tier's ports, list ports here, or say allPorts: true",
-			"without ports the rule means those that the tier declares, and tier %s declares none", tier.Name)
+	case !rule.AllPorts && len(rule.Ports) == 0 && len(by.ports) == 0:
+		r.reject(PortsMissing, path.Child("ports"), "list ports here, say allPorts: true, or declare the tier's ports",
+			"without ports the rule means the declared ones, and %s declares none", by.name)
 	}
 	for i, port := range rule.Ports {
-		checkRulePort(r, path.Child("ports").Index(i), port, tier.Ports)
+		checkRulePort(r, path.Child("ports").Index(i), port, by.ports)
 	}
 }
 
 func checkEgress(r *report, path *field.Path, spec *v1alpha1.AppTierSpec, rule v1alpha1.EgressRule) {
-	for i, peer := range rule.To {
-		peerPath := path.Child("to").Index(i)
-		checkPeer(r, peerPath, peer)
-		if peer.Tier != nil {
-			r.reject(DeclaredAtReceiver, peerPath.Child("tier"), fmt.Sprintf("write it under ingress.from of tier %s", *peer.Tier),
-				"a connection between tiers is declared once, at its receiver; the sender's egress follows")
-			checkTierExists(r, peerPath.Child("tier"), spec, *peer.Tier)
-		}
-	}
-	if len(rule.To) == 0 {
-		r.reject(Invalid, path.Child("to"), "name a peer, or say everyone: {}", "an empty list allows nobody here, but everybody in a NetworkPolicy; it is refused as unclear")
-	}
+	checkEgressPeers(r, path.Child("to"), spec, rule.To)
 	switch {
 	case rule.AllPorts && len(rule.Ports) > 0:
 		r.reject(Invalid, path.Child("allPorts"), "leave one of them out", "ports and allPorts contradict each other")
@@ -186,5 +200,26 @@ func checkEgress(r *report, path *field.Path, spec *v1alpha1.AppTierSpec, rule v
 	}
 	for i, port := range rule.Ports {
 		checkRulePort(r, path.Child("ports").Index(i), port, nil)
+	}
+}
+
+func checkEgressPeers(r *report, path *field.Path, spec *v1alpha1.AppTierSpec, to []v1alpha1.Peer) {
+	checkNotEmpty(r, path, to)
+	for i, peer := range to {
+		checkPeer(r, path.Index(i), peer)
+		if peer.Tier != nil {
+			tier := path.Index(i).Child("tier")
+			r.reject(DeclaredAtReceiver, tier, "write it under ingress.from of tier "+*peer.Tier,
+				"a connection between tiers is declared once, at its receiver; the sender's egress follows")
+			checkTierExists(r, tier, spec, *peer.Tier)
+		}
+	}
+}
+
+// checkNotEmpty refuses an empty list of peers, which allows nobody here and everybody in a
+// NetworkPolicy.
+func checkNotEmpty(r *report, path *field.Path, peers []v1alpha1.Peer) {
+	if len(peers) == 0 {
+		r.reject(Invalid, path, "name a peer, or say everyone: {}", "it is unclear whether an empty list means nobody or everybody")
 	}
 }
