@@ -50,14 +50,15 @@ lint: ## Check style, imports and likely mistakes.
 
 .PHONY: check-generated
 check-generated: generate ## Fail if generated files are not current.
-	@git diff --exit-code -- api config || { echo 'generated files were stale: commit the result of "make generate"'; exit 1; }
+	@git diff --exit-code -- api config docs/reference || { echo 'generated files were stale: commit the result of "make generate"'; exit 1; }
 
 ##@ Build
 
 .PHONY: generate
-generate: ## Write generated code and manifests anew.
+generate: ## Write generated code, manifests and the API reference anew.
 	$(TOOL) controller-gen object applyconfiguration paths=./api/...
 	$(TOOL) controller-gen crd paths=./api/... output:crd:dir=config/crd/bases
+	$(TOOL) crd-ref-docs --log-level=ERROR --source-path=./api --config=docs/reference/config.yaml --renderer=markdown --output-path=docs/reference/api.md
 	$(TOOL) controller-gen rbac:roleName=manager-role webhook paths=./controllers/... paths=./webhooks/... paths=./internal/certs/... paths=./cmd/manager/...
 
 .PHONY: build

@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
@@ -133,6 +134,12 @@ func managerOptions(o options) ctrl.Options {
 		LeaderElection:          o.leaderElect,
 		LeaderElectionID:        "manager.policy.apptier.dev",
 		LeaderElectionNamespace: o.namespace,
+		// A manager that cannot renew its lease ends, and the webhook with it: with the usual ten
+		// seconds, every restart of the API server would leave AppTiers refused for a while. The
+		// price is that after a crash policies wait for up to a minute for the next leader.
+		LeaseDuration: ptr.To(60 * time.Second),
+		RenewDeadline: ptr.To(50 * time.Second),
+		RetryPeriod:   ptr.To(5 * time.Second),
 		// The process ends when the manager does, so the next replica need not wait for the lease.
 		LeaderElectionReleaseOnCancel: true,
 	}

@@ -59,6 +59,14 @@ func shopPolicies(ctx context.Context) map[string]networkingv1.NetworkPolicySpec
 	return specs
 }
 
+func managerRestarts(ctx context.Context) int32 {
+	GinkgoHelper()
+	var pods corev1.PodList
+	Expect(api.List(ctx, &pods, client.InNamespace(scenario.Namespace), client.MatchingLabels{"app.kubernetes.io/component": "manager"})).To(Succeed())
+	Expect(pods.Items).To(HaveLen(1))
+	return pods.Items[0].Status.ContainerStatuses[0].RestartCount
+}
+
 var _ = Describe("the shop", Ordered, func() {
 	It("is open before any policy", func(ctx context.Context) {
 		measured, err := scenario.Measure(ctx, kube)
@@ -121,7 +129,7 @@ var _ = Describe("the shop", Ordered, func() {
 			Expect(err).NotTo(HaveOccurred(), "%s", out)
 			return string(out)
 		}
-		before := rules()
+		before, restarts := rules(), managerRestarts(ctx)
 		Expect(kube.Stop(ctx, "cp", "kube-apiserver")).To(Succeed())
 		// Also what ended because the API server did.
 		restart := func(ctx context.Context) error {
@@ -129,9 +137,11 @@ var _ = Describe("the shop", Ordered, func() {
 			return err
 		}
 		DeferCleanup(func(ctx context.Context) { Expect(restart(ctx)).To(Succeed()) })
-		Consistently(rules, 3*time.Second, time.Second).Should(Equal(before))
+		Consistently(rules, 12*time.Second, 3*time.Second).Should(Equal(before))
 		Expect(restart(ctx)).To(Succeed())
 		expectPredicted(ctx)
+		applyShop(ctx) // the webhook is there all along
+		Expect(managerRestarts(ctx)).To(Equal(restarts))
 	})
 })
 
