@@ -150,7 +150,7 @@ func (s *supervisor) reap() {
 		case err == syscall.EINTR:
 			continue
 		case err != nil: // no children yet
-			time.Sleep(20 * time.Millisecond)
+			<-time.After(20 * time.Millisecond)
 			continue
 		}
 		s.ended(pid, status)
