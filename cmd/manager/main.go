@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"go.uber.org/zap/zapcore"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
@@ -53,7 +54,8 @@ func main() {
 	flag.StringVar(&o.namespace, "namespace", os.Getenv("POD_NAMESPACE"), "Namespace that the manager runs in.")
 	flag.StringVar(&o.dnsService, "dns-service", "kube-system/kube-dns", "The Service that the cluster's DNS is reached by, as namespace/name.")
 	flag.StringVar(&o.clusterNetworks, "cluster-networks", "", "Ranges of pods, services and nodes that are not private ones, separated by commas: they are not the internet.")
-	zapOptions := zap.Options{}
+	// Errors say what was being done; a stack says only where in the program.
+	zapOptions := zap.Options{StacktraceLevel: zapcore.DPanicLevel}
 	zapOptions.BindFlags(flag.CommandLine)
 	flag.Parse()
 	ctrl.SetLogger(zap.New(zap.UseFlagOptions(&zapOptions)))
