@@ -89,8 +89,11 @@ deploy: ## Install apptier with kubectl (make deploy IMG=... ENFORCER_IMG=...).
 	$(TOOL) kustomize build bin/deploy | $(KUBECTL) apply --server-side -f -
 
 .PHONY: undeploy
-undeploy: ## Remove apptier with kubectl: AppTiers and their policies go with it.
+undeploy: ## Remove apptier with kubectl: AppTiers and their policies first, then the rest.
+	@# Without its kind the garbage collector cannot look an owner up, and leaves what it owned.
+	-$(KUBECTL) delete apptiers --all --all-namespaces --cascade=foreground
 	$(TOOL) kustomize build config/default | $(KUBECTL) delete --ignore-not-found -f -
+	@echo 'Rules stay on the nodes until "enforcer cleanup" is run there.'
 
 .PHONY: prerequisites
 prerequisites:
