@@ -16,11 +16,12 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// How often the Secret is read: until the first certificate is there, and afterwards, when a
-// rotated one is due a month before the old one runs out.
+// How often the Secret is read: until the first certificate is there, and afterwards. Whenever the
+// authority is replaced, the API server trusts the new one at once, and requests fail until the
+// server follows.
 const (
 	firstEvery   = 500 * time.Millisecond
-	rotatedEvery = time.Minute
+	rotatedEvery = 5 * time.Second
 )
 
 // mirror copies the Secret's certificate into a folder. The kubelet would do so for a mounted
@@ -45,7 +46,7 @@ func (m *mirror) Start(ctx context.Context) error {
 		case err != nil:
 			log.Error(err, "copying the webhook's certificate")
 		case copied:
-			interval = rotatedEvery // it is there: from now on only rotation matters
+			interval = rotatedEvery // from now on only rotation matters
 		}
 		select {
 		case <-ctx.Done():

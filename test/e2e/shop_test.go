@@ -2,7 +2,10 @@ package e2e
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
+	"net"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -84,6 +87,22 @@ func managerRestarts(ctx context.Context) int32 {
 	Expect(api.List(ctx, &pods, client.InNamespace(scenario.Namespace), client.MatchingLabels{"app.kubernetes.io/component": "manager"})).To(Succeed())
 	Expect(pods.Items).To(HaveLen(1))
 	return pods.Items[0].Status.ContainerStatuses[0].RestartCount
+}
+
+// servedWith says whether the webhook's certificate is signed by an authority.
+func servedWith(ctx context.Context, authority []byte) error {
+	GinkgoHelper()
+	var pods corev1.PodList
+	Expect(api.List(ctx, &pods, client.InNamespace(scenario.Namespace), client.MatchingLabels{"app.kubernetes.io/component": "manager"})).To(Succeed())
+	Expect(pods.Items).To(HaveLen(1))
+	roots := x509.NewCertPool()
+	Expect(roots.AppendCertsFromPEM(authority)).To(BeTrue())
+	conn, err := kube.Dial(ctx, "cp", "tcp", net.JoinHostPort(pods.Items[0].Status.PodIP, "9443"))
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	return tls.Client(conn, &tls.Config{RootCAs: roots, ServerName: "apptier-webhook-service." + scenario.Namespace + ".svc"}).HandshakeContext(ctx)
 }
 
 var _ = Describe("the shop", Ordered, func() {
@@ -191,7 +210,9 @@ var _ = Describe("a rejected AppTier", func() {
 			Expect(api.Get(ctx, key, &secret)).To(Succeed())
 			return string(secret.Data["ca.crt"])
 		}, catchesUp, 100*time.Millisecond).ShouldNot(Or(BeEmpty(), Equal(old)))
-		// The kubelet and the webhook server need a moment to follow; then the answer is the webhook's.
+		// Until the server follows, requests that already trust the new authority alone are refused:
+		// that is not yet the state to judge.
+		Eventually(func() error { return servedWith(ctx, secret.Data["ca.crt"]) }, catchesUp, 500*time.Millisecond).Should(Succeed())
 		app := &v1alpha1.AppTier{
 			ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "mesh"},
 			Spec: v1alpha1.AppTierSpec{Mesh: &v1alpha1.Mesh{Provider: "Istio"}, Tiers: []v1alpha1.Tier{
