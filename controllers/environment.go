@@ -22,6 +22,6 @@ func (r *AppTierReconciler) environment(ctx context.Context) (expand.Environment
 	case err != nil:
 		return env, fmt.Errorf("reading the DNS Service %s: %w", r.DNSService, err)
 	}
-	env.DNS = expand.DNSOfService(&service)
+	env.DNS = expand.DNSOfService(&service, nil)
 	return env, nil
 }

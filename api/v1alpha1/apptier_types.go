@@ -201,14 +201,43 @@ type EveryTier struct {
 	Egress []EgressRule `json:"egress,omitempty"`
 }
 
-// Mesh says which service mesh the pods are part of.
+// Mesh says which service mesh the pods are part of. Policies are judged outside the pods, where
+// a mesh changes what is seen of a connection.
+//
+// +kubebuilder:validation:XValidation:rule="self.provider == 'Istio' || !has(self.dataPlane) || self.dataPlane == 'Sidecar'",message="only Istio has the data plane Ambient"
 type Mesh struct {
-	// Provider of the mesh.
+	// Provider of the mesh. Its control plane is reachable from every isolated pod, where it is by
+	// default: istiod in istio-system, or Linkerd's identity and destination in linkerd.
 	// +required
-	// +kubebuilder:validation:Enum=Istio;Linkerd
-	Provider string `json:"provider"`
-	// DataPlane of the mesh. Unset: Sidecar.
+	Provider MeshProvider `json:"provider"`
+	// DataPlane of the mesh. Unset: Sidecar. Between pods that may connect on some TCP port, the
+	// port of the mesh's tunnel is open too: 15008 with Ambient, 4143 (for opaque protocols) with
+	// Linkerd. A policy cannot see which port of the pod a connection through it is for: restrict
+	// that in the mesh.
 	// +optional
-	// +kubebuilder:validation:Enum=Sidecar;Ambient
-	DataPlane string `json:"dataPlane,omitempty"`
+	DataPlane DataPlane `json:"dataPlane,omitempty"`
 }
+
+// MeshProvider is a service mesh.
+// +kubebuilder:validation:Enum=Istio;Linkerd
+type MeshProvider string
+
+// Meshes.
+const (
+	// Istio, https://istio.io.
+	Istio MeshProvider = "Istio"
+	// Linkerd, https://linkerd.io.
+	Linkerd MeshProvider = "Linkerd"
+)
+
+// DataPlane says where a mesh's proxies are.
+// +kubebuilder:validation:Enum=Sidecar;Ambient
+type DataPlane string
+
+// Data planes.
+const (
+	// Sidecar: a proxy in each pod. The default.
+	Sidecar DataPlane = "Sidecar"
+	// Ambient: a proxy on each node; the kubelet's probes reach pods from 169.254.7.127.
+	Ambient DataPlane = "Ambient"
+)

@@ -36,6 +36,12 @@ const (
 	ReasonInvalid = "Invalid"
 	// ReasonResolved: every reference was resolved.
 	ReasonResolved = "Resolved"
+	// ReasonRefNotFound: something that is referred to does not exist.
+	ReasonRefNotFound = "RefNotFound"
+	// ReasonPeerNotAccepted: the other AppTier does not name this one in turn.
+	ReasonPeerNotAccepted = "PeerNotAccepted"
+	// ReasonUnsupportedRef: what is referred to exists, but cannot be a peer.
+	ReasonUnsupportedRef = "UnsupportedRef"
 	// ReasonApplied: every NetworkPolicy is as it should be.
 	ReasonApplied = "Applied"
 	// ReasonApplyFailed: a NetworkPolicy could not be written or removed; it is tried again.

@@ -14,7 +14,9 @@ type Peer struct {
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=63
 	Tier *string `json:"tier,omitempty"`
-	// AppTier is a tier of another AppTier, whose owner must agree by naming this one.
+	// AppTier is a tier of another AppTier. Both owners must agree: this side names that tier, and
+	// that side names this one, in the opposite direction and with a port in common. Until then the
+	// peer stands for nobody.
 	// +optional
 	AppTier *AppTierReference `json:"appTier,omitempty"`
 	// Pods are the pods that match, in the namespaces that match.
@@ -34,13 +36,16 @@ type Peer struct {
 	// Everyone is truly anyone, inside the cluster and outside.
 	// +optional
 	Everyone *EveryonePeer `json:"everyone,omitempty"`
-	// Nodes are the addresses of the cluster's nodes.
+	// Nodes are the internal and external addresses of the cluster's nodes. A network that hides a
+	// node's address behind another needs that one under networks.
 	// +optional
 	Nodes *NodesPeer `json:"nodes,omitempty"`
-	// KubeAPIServer are the addresses of the Kubernetes API server.
+	// KubeAPIServer are the endpoints of the Kubernetes API server and, in egress, the addresses of
+	// its Service. It brings its ports: an egress rule need not say any.
 	// +optional
 	KubeAPIServer *KubeAPIServerPeer `json:"kubeAPIServer,omitempty"`
-	// Service is the pods behind a Service, on its target ports.
+	// Service is the pods behind a Service, by its selector. It brings its target ports: an egress
+	// rule need not say any. A Service without a selector stands for nobody.
 	// +optional
 	Service *ServiceReference `json:"service,omitempty"`
 }

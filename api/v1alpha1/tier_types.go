@@ -113,7 +113,7 @@ type IngressRule struct {
 
 // EgressRule allows connections to every peer of to on every port of ports.
 //
-// +kubebuilder:validation:XValidation:rule="has(self.ports) != (has(self.allPorts) && self.allPorts)",message="say which ports, or allPorts: true"
+// +kubebuilder:validation:XValidation:rule="has(self.ports) ? !has(self.allPorts) || !self.allPorts : has(self.allPorts) && self.allPorts || self.to.all(p, has(p.appTier) || has(p.service) || has(p.kubeAPIServer))",message="say which ports, or allPorts: true; only the peers appTier, service and kubeAPIServer bring ports of their own"
 type EgressRule struct {
 	// To names what may be connected to: any of the peers.
 	// +required
@@ -121,7 +121,9 @@ type EgressRule struct {
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=32
 	To []Peer `json:"to"`
-	// Ports that may be connected to, as numbers.
+	// Ports that may be connected to, as numbers: those of the pods, not of a Service before them.
+	// Unset: those that each peer brings, which only appTier (what it accepts from this tier),
+	// service (its target ports) and kubeAPIServer do.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MinItems=1

@@ -1,13 +1,12 @@
 package expand
 
 import (
-	"cmp"
+	"fmt"
 	"net/netip"
 
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/apptier/apptier/api/v1alpha1"
 )
@@ -16,51 +15,25 @@ import (
 // See https://kubernetes.io/docs/tasks/administer-cluster/nodelocaldns/.
 var nodeLocalDNS = netip.MustParseAddr("169.254.20.10")
 
-// DNSOfService reads the Service that the cluster's DNS is reached by. What the Service does not say
-// is as in DefaultEnvironment. A target port that is a name is taken to have the Service's number.
-func DNSOfService(service *corev1.Service) ClusterDNS {
-	usual := DefaultEnvironment().DNS
-	dns := ClusterDNS{Namespace: service.Namespace, PodSelector: service.Spec.Selector}
-	for _, port := range service.Spec.Ports {
-		if !isDNS(port) {
-			continue
-		}
-		protocol := cmp.Or(port.Protocol, corev1.ProtocolTCP)
-		dns.ServicePorts = append(dns.ServicePorts, Port{Protocol: protocol, Start: port.Port})
-		target := port.Port
-		if port.TargetPort.Type == intstr.Int && port.TargetPort.IntVal != 0 {
-			target = port.TargetPort.IntVal
-		}
-		dns.TargetPorts = append(dns.TargetPorts, Port{Protocol: protocol, Start: target})
-	}
-	if len(dns.ServicePorts) == 0 {
-		dns.ServicePorts, dns.TargetPorts = usual.ServicePorts, usual.TargetPorts
-	}
-	if len(dns.PodSelector) == 0 {
-		dns.PodSelector = usual.PodSelector
-	}
-	for _, text := range service.Spec.ClusterIPs {
-		if address, err := netip.ParseAddr(text); err == nil { // "None" is no address
-			dns.Addresses = append(dns.Addresses, address)
-		}
-	}
-	return dns
-}
-
-// isDNS tells the ports for DNS from others that DNS Services have, such as one for metrics.
-func isDNS(port corev1.ServicePort) bool { return port.Port == 53 }
-
-// addDNS allows what an isolated pod needs to resolve names.
-func addDNS(rules *ruleSet, app *v1alpha1.AppTier, env Environment) {
-	switch dns := app.Spec.DNS; dns.Mode {
+// allowDNS allows what an isolated pod needs to resolve names.
+func (x *expansion) allowDNS(rules *ruleSet) {
+	switch dns := x.app.Spec.DNS; dns.Mode {
 	case v1alpha1.DNSClusterDNS, "":
-		addClusterDNS(rules, dns.NodeLocal, env.DNS)
+		addClusterDNS(rules, dns.NodeLocal, x.env.DNS)
 	case v1alpha1.DNSCustom:
-		ports := portSet{of: dnsPorts()}
-		if len(dns.Ports) > 0 {
-			ports = rulePorts(nil, dns.Ports, false)
+		at := &statement{portsLeftToPeer: len(dns.Ports) == 0}
+		for i, peer := range dns.To {
+			for _, end := range x.resolve(fmt.Sprintf("spec.dns.to[%d]", i), peer, v1alpha1.Egress, at) {
+				ports := portSet{of: dnsPorts()}
+				switch {
+				case len(dns.Ports) > 0:
+					ports = rulePorts(nil, dns.Ports, false)
+				case end.bringsPorts:
+					ports = end.ports
+				}
+				rules.add(end.peers, ports)
+			}
 		}
-		rules.add(peers(app, dns.To, env), ports)
 	case v1alpha1.DNSNone:
 	}
 }

@@ -4,6 +4,7 @@ package expand
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 
 	networkingv1 "k8s.io/api/networking/v1"
@@ -12,25 +13,36 @@ import (
 	"github.com/apptier/apptier/api/v1alpha1"
 )
 
-// NetworkPolicies returns the policies that an AppTier stands for, sorted so that, applied in
-// order, no declared connection is ever cut: those that hold for tiers first, then the one that
-// isolates the whole namespace.
+// Expansion is what an AppTier comes to.
+type Expansion struct {
+	// Policies are sorted so that, applied in order, no declared connection is ever cut: those that
+	// hold for tiers first, then the one that isolates the whole namespace.
+	Policies []*networkingv1.NetworkPolicy
+	// Unresolved are the references that stand for nobody for now, in the order of the spec.
+	Unresolved []Unresolved
+}
+
+// Expand returns the policies that an AppTier stands for.
 //
 // The AppTier must have passed lint.AppTier. What it says otherwise is left out, never widened:
 // a peer that is not understood stands for nobody. The result is the same, byte for byte, for the
 // same meaning: the order of lists in the AppTier does not matter.
-func NetworkPolicies(app *v1alpha1.AppTier, env Environment) []*networkingv1.NetworkPolicy {
+func Expand(app *v1alpha1.AppTier, env Environment) Expansion {
+	x := &expansion{app: app, env: env, mesh: meshOf(app.Spec.Mesh)}
 	var policies []*networkingv1.NetworkPolicy
-	tiers := slices.SortedFunc(slices.Values(app.Spec.Tiers), func(a, b v1alpha1.Tier) int {
-		return cmp.Compare(a.Name, b.Name)
-	})
-	for i := range tiers {
-		policies = append(policies, tierPolicy(app, &tiers[i], env))
+	for i := range app.Spec.Tiers {
+		policies = append(policies, x.tierPolicy(i))
 	}
+	slices.SortFunc(policies, func(a, b *networkingv1.NetworkPolicy) int { return cmp.Compare(a.Name, b.Name) })
 	if app.Spec.Isolation.Scope == v1alpha1.ScopeNamespace {
-		policies = append(policies, namespacePolicy(app, env))
+		policies = append(policies, x.namespacePolicy())
 	}
-	return policies
+	return Expansion{Policies: policies, Unresolved: x.unresolved}
+}
+
+// NetworkPolicies returns the policies of Expand.
+func NetworkPolicies(app *v1alpha1.AppTier, env Environment) []*networkingv1.NetworkPolicy {
+	return Expand(app, env).Policies
 }
 
 // TierPolicyName is the name of the NetworkPolicy of a tier. Both names are DNS labels, which
@@ -40,53 +52,103 @@ func TierPolicyName(app, tier string) string { return app + ".tier." + tier }
 // NamespacePolicyName is the name of the NetworkPolicy that isolates an AppTier's namespace.
 func NamespacePolicyName(app string) string { return app + ".namespace" }
 
-func tierPolicy(app *v1alpha1.AppTier, tier *v1alpha1.Tier, env Environment) *networkingv1.NetworkPolicy {
-	policy := newPolicy(app, TierPolicyName(app.Name, tier.Name))
+// expansion is one AppTier on its way to policies.
+type expansion struct {
+	app        *v1alpha1.AppTier
+	env        Environment
+	mesh       mesh
+	unresolved []Unresolved
+}
+
+func (x *expansion) tierPolicy(i int) *networkingv1.NetworkPolicy {
+	tier := &x.app.Spec.Tiers[i]
+	policy := newPolicy(x.app, TierPolicyName(x.app.Name, tier.Name))
 	policy.Labels[v1alpha1.LabelTier] = tier.Name
 	policy.Spec.PodSelector = *tier.PodSelector.DeepCopy()
+	// Rules of a direction that is not isolated are read too: what they refer to must be there.
+	ingress, egress := newRuleSet(), newRuleSet()
+	for _, rule := range ingressRules(x.app, i) {
+		x.allowIngress(ingress, tier, rule)
+	}
+	for _, rule := range egressRules(x.app, i) {
+		x.allowEgress(egress, tier, rule)
+	}
+	x.allowAcceptedBy(egress, tier)
+	x.allowEveryPod(ingress, egress)
 	if isolates(tier, v1alpha1.Ingress) {
-		rules := newRuleSet()
-		for _, rule := range ingressRules(app, tier) {
-			rules.add(peers(app, rule.From, env), ingressPorts(tier, rule))
-		}
-		isolateIngress(policy, rules)
+		isolateIngress(policy, ingress)
 	}
 	if isolates(tier, v1alpha1.Egress) {
-		rules := newRuleSet()
-		for _, rule := range egressRules(app, tier) {
-			rules.add(peers(app, rule.To, env), rulePorts(nil, rule.Ports, rule.AllPorts))
-		}
-		addAcceptedBy(rules, app, tier)
-		addDNS(rules, app, env)
-		isolateEgress(policy, rules)
+		isolateEgress(policy, egress)
 	}
 	return policy
 }
 
+// placed is a rule and where it stands.
+type placed[T any] struct {
+	path string
+	rule T
+}
+
 // ingressRules are a tier's own rules and those of every tier.
-func ingressRules(app *v1alpha1.AppTier, tier *v1alpha1.Tier) []v1alpha1.IngressRule {
+func ingressRules(app *v1alpha1.AppTier, tier int) []placed[v1alpha1.IngressRule] {
+	rules := place(fmt.Sprintf("spec.tiers[%d].ingress", tier), app.Spec.Tiers[tier].Ingress)
 	if app.Spec.EveryTier == nil {
-		return tier.Ingress
+		return rules
 	}
-	return slices.Concat(tier.Ingress, app.Spec.EveryTier.Ingress)
+	return append(rules, place("spec.everyTier.ingress", app.Spec.EveryTier.Ingress)...)
 }
 
 // egressRules are a tier's own rules and those of every tier.
-func egressRules(app *v1alpha1.AppTier, tier *v1alpha1.Tier) []v1alpha1.EgressRule {
+func egressRules(app *v1alpha1.AppTier, tier int) []placed[v1alpha1.EgressRule] {
+	rules := place(fmt.Sprintf("spec.tiers[%d].egress", tier), app.Spec.Tiers[tier].Egress)
 	if app.Spec.EveryTier == nil {
-		return tier.Egress
+		return rules
 	}
-	return slices.Concat(tier.Egress, app.Spec.EveryTier.Egress)
+	return append(rules, place("spec.everyTier.egress", app.Spec.EveryTier.Egress)...)
 }
 
-// addAcceptedBy adds the sender's half of every connection that the AppTier's tiers accept from
+func place[T any](path string, rules []T) []placed[T] {
+	var out []placed[T]
+	for i, rule := range rules {
+		out = append(out, placed[T]{fmt.Sprintf("%s[%d]", path, i), rule})
+	}
+	return out
+}
+
+func (x *expansion) allowIngress(rules *ruleSet, tier *v1alpha1.Tier, rule placed[v1alpha1.IngressRule]) {
+	ports := ingressPorts(tier, rule.rule)
+	for i, peer := range rule.rule.From {
+		at := &statement{tier: tier.Name, ports: ports}
+		for _, end := range x.resolve(fmt.Sprintf("%s.from[%d]", rule.path, i), peer, v1alpha1.Ingress, at) {
+			x.connect(rules, end, ports)
+		}
+	}
+}
+
+func (x *expansion) allowEgress(rules *ruleSet, tier *v1alpha1.Tier, rule placed[v1alpha1.EgressRule]) {
+	ports := rulePorts(nil, rule.rule.Ports, rule.rule.AllPorts)
+	said := len(rule.rule.Ports) > 0 || rule.rule.AllPorts
+	for i, peer := range rule.rule.To {
+		at := &statement{tier: tier.Name, ports: ports, portsLeftToPeer: !said}
+		for _, end := range x.resolve(fmt.Sprintf("%s.to[%d]", rule.path, i), peer, v1alpha1.Egress, at) {
+			if said {
+				x.connect(rules, end, ports)
+			} else {
+				x.connect(rules, end, end.ports)
+			}
+		}
+	}
+}
+
+// allowAcceptedBy allows the sender's half of every connection that the AppTier's tiers accept from
 // this one.
-func addAcceptedBy(rules *ruleSet, app *v1alpha1.AppTier, sender *v1alpha1.Tier) {
-	for i := range app.Spec.Tiers {
-		receiver := &app.Spec.Tiers[i]
-		for _, rule := range ingressRules(app, receiver) {
-			if slices.ContainsFunc(rule.From, func(p v1alpha1.Peer) bool { return isTier(p, sender.Name) }) {
-				rules.add(peerSet{of: []networkingv1.NetworkPolicyPeer{podsPeer(receiver.PodSelector)}}, ingressPorts(receiver, rule))
+func (x *expansion) allowAcceptedBy(rules *ruleSet, sender *v1alpha1.Tier) {
+	for i := range x.app.Spec.Tiers {
+		receiver := &x.app.Spec.Tiers[i]
+		for _, rule := range ingressRules(x.app, i) {
+			if slices.ContainsFunc(rule.rule.From, func(p v1alpha1.Peer) bool { return isTier(p, sender.Name) }) {
+				x.connect(rules, end{peers: onePeer(podsPeer(receiver.PodSelector)), pods: true}, ingressPorts(receiver, rule.rule))
 			}
 		}
 	}
@@ -94,16 +156,24 @@ func addAcceptedBy(rules *ruleSet, app *v1alpha1.AppTier, sender *v1alpha1.Tier)
 
 func isTier(peer v1alpha1.Peer, name string) bool { return peer.Tier != nil && *peer.Tier == name }
 
-// namespacePolicy isolates every pod of the namespace, in both directions.
-func namespacePolicy(app *v1alpha1.AppTier, env Environment) *networkingv1.NetworkPolicy {
-	policy := newPolicy(app, NamespacePolicyName(app.Name))
-	ingress, egress := newRuleSet(), newRuleSet()
-	if app.Spec.Isolation.SameNamespace == v1alpha1.SameNamespaceAllow {
-		everyPodHere := peerSet{of: []networkingv1.NetworkPolicyPeer{podsPeer(metav1.LabelSelector{})}}
+// allowEveryPod allows what holds for every isolated pod of the namespace, of a tier or not. A tier's
+// policy says it too, so that it never needs the namespace's: what a pod may do depends on one
+// policy alone, and changes with it at once.
+func (x *expansion) allowEveryPod(ingress, egress *ruleSet) {
+	if isolation := x.app.Spec.Isolation; isolation.Scope == v1alpha1.ScopeNamespace && isolation.SameNamespace == v1alpha1.SameNamespaceAllow {
+		everyPodHere := onePeer(podsPeer(metav1.LabelSelector{}))
 		ingress.add(everyPodHere, portSet{all: true})
 		egress.add(everyPodHere, portSet{all: true})
 	}
-	addDNS(egress, app, env)
+	x.allowDNS(egress)
+	x.allowMesh(ingress, egress)
+}
+
+// namespacePolicy isolates every pod of the namespace, in both directions.
+func (x *expansion) namespacePolicy() *networkingv1.NetworkPolicy {
+	policy := newPolicy(x.app, NamespacePolicyName(x.app.Name))
+	ingress, egress := newRuleSet(), newRuleSet()
+	x.allowEveryPod(ingress, egress)
 	isolateIngress(policy, ingress)
 	isolateEgress(policy, egress)
 	return policy

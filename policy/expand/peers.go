@@ -7,9 +7,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/intstr"
-
-	"github.com/apptier/apptier/api/v1alpha1"
 )
 
 // notInternet are the ranges that are not globally reachable and matter to a pod, from the IANA
@@ -39,36 +36,26 @@ func prefixes(texts ...string) []netip.Prefix {
 	return out
 }
 
-// peers returns what a rule's peers stand for. A peer that is not understood, or whose tier does
-// not exist, stands for nobody.
-func peers(app *v1alpha1.AppTier, list []v1alpha1.Peer, env Environment) peerSet {
-	var set peerSet
-	for _, peer := range list {
-		switch {
-		case peer.Everyone != nil:
-			set.everyone = true
-		case peer.Tier != nil:
-			i := slices.IndexFunc(app.Spec.Tiers, func(t v1alpha1.Tier) bool { return t.Name == *peer.Tier })
-			if i >= 0 {
-				set.of = append(set.of, podsPeer(app.Spec.Tiers[i].PodSelector))
-			}
-		case peer.Pods != nil:
-			pods := podsPeer(peer.Pods.PodSelector)
-			pods.NamespaceSelector = peer.Pods.NamespaceSelector.DeepCopy()
-			set.of = append(set.of, pods)
-		case peer.Namespaces != nil:
-			set.of = append(set.of, networkingv1.NetworkPolicyPeer{NamespaceSelector: peer.Namespaces.DeepCopy()})
-		case peer.Networks != nil:
-			set.of = append(set.of, networks(parse(peer.Networks.CIDRs), parse(peer.Networks.Except))...)
-		case peer.Internet != nil:
-			set.of = append(set.of, internet(env)...)
-		}
-	}
-	return set
-}
-
 func podsPeer(selector metav1.LabelSelector) networkingv1.NetworkPolicyPeer {
 	return networkingv1.NetworkPolicyPeer{PodSelector: selector.DeepCopy()}
+}
+
+// podsOf selects pods of one namespace, as seen from another or the same.
+func podsOf(namespace string, selector metav1.LabelSelector, from string) networkingv1.NetworkPolicyPeer {
+	peer := podsPeer(selector)
+	if namespace != from {
+		peer.NamespaceSelector = &metav1.LabelSelector{MatchLabels: map[string]string{corev1.LabelMetadataName: namespace}}
+	}
+	return peer
+}
+
+// hosts returns an ipBlock for each address.
+func hosts(addresses []netip.Addr) peerSet {
+	var ranges []netip.Prefix
+	for _, address := range addresses {
+		ranges = append(ranges, host(address))
+	}
+	return peerSet{of: networks(ranges, nil)}
 }
 
 // networks returns an ipBlock for each range, without what is excepted of it.
@@ -116,50 +103,6 @@ func parse(cidrs []string) []netip.Prefix {
 	}
 	slices.SortFunc(out, netip.Prefix.Compare)
 	return slices.Compact(out)
-}
-
-// ingressPorts are a rule's ports, or all that the tier declares.
-func ingressPorts(tier *v1alpha1.Tier, rule v1alpha1.IngressRule) portSet {
-	if len(rule.Ports) > 0 || rule.AllPorts {
-		return rulePorts(tier.Ports, rule.Ports, rule.AllPorts)
-	}
-	var set portSet
-	for _, port := range tier.Ports {
-		set.of = append(set.of, declaredPort(port))
-	}
-	return set
-}
-
-// rulePorts are a rule's ports; a name is looked up among those declared, and stands for no port
-// if it is not there.
-func rulePorts(declared []v1alpha1.TierPort, list []v1alpha1.RulePort, all bool) portSet {
-	set := portSet{all: all}
-	for _, port := range list {
-		if port.Port.Type == intstr.Int {
-			set.of = append(set.of, numericPort(port.Protocol, port.Port.IntVal, port.EndPort))
-			continue
-		}
-		i := slices.IndexFunc(declared, func(p v1alpha1.TierPort) bool { return p.Name == port.Port.StrVal })
-		if i >= 0 {
-			set.of = append(set.of, declaredPort(declared[i]))
-		}
-	}
-	return set
-}
-
-func declaredPort(port v1alpha1.TierPort) Port {
-	return numericPort(port.Protocol, port.Port, port.EndPort)
-}
-
-func numericPort(protocol corev1.Protocol, start int32, end *int32) Port {
-	if protocol == "" {
-		protocol = corev1.ProtocolTCP
-	}
-	port := Port{Protocol: protocol, Start: start}
-	if end != nil && *end != start {
-		port.End = *end
-	}
-	return port
 }
 
 func host(address netip.Addr) netip.Prefix { return netip.PrefixFrom(address, address.BitLen()) }

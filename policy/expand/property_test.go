@@ -4,6 +4,7 @@ import (
 	"slices"
 	"testing"
 
+	networkingv1 "k8s.io/api/networking/v1"
 	"pgregory.net/rapid"
 	"sigs.k8s.io/yaml"
 
@@ -55,6 +56,47 @@ func TestNoEmptyPeersUnlessEveryone(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A tier's policy says by itself all that its pods may do where it isolates them: the policy of the
+// namespace permits them nothing more. Rollouts rely on it.
+func TestPoliciesOfTiersAreComplete(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		app := drawAppTier(t)
+		policies := expand.NetworkPolicies(app, expand.DefaultEnvironment())
+		if app.Spec.Isolation.Scope != v1alpha1.ScopeNamespace {
+			return
+		}
+		namespace := policies[len(policies)-1].Spec
+		for _, policy := range policies[:len(policies)-1] {
+			for _, direction := range policy.Spec.PolicyTypes {
+				alone := reach.New(reach.Snapshot{Namespaces: world.Namespaces, Pods: world.Pods, Policies: []*networkingv1.NetworkPolicy{policy}})
+				both := policy.DeepCopy()
+				both.Spec.Ingress = append(both.Spec.Ingress, namespace.Ingress...)
+				both.Spec.Egress = append(both.Spec.Egress, namespace.Egress...)
+				together := reach.New(reach.Snapshot{Namespaces: world.Namespaces, Pods: world.Pods, Policies: []*networkingv1.NetworkPolicy{both}})
+				for _, flow := range everyFlow() {
+					if want, got := together.Allowed(flow), alone.Allowed(flow); want.Verdict != got.Verdict {
+						t.Fatalf("%s, %s, %v: %s by itself, %s with the policy of the namespace", policy.Name, direction, flow, got, want)
+					}
+				}
+			}
+		}
+	})
+}
+
+func everyFlow() []reach.Flow {
+	var flows []reach.Flow
+	for _, source := range everywhere {
+		for _, destination := range everywhere {
+			for _, port := range []expand.Port{{Protocol: "TCP", Start: 80}, {Protocol: "TCP", Start: 53}, {Protocol: "UDP", Start: 53}} {
+				if source != destination {
+					flows = append(flows, reach.Flow{Source: source.endpoint(), Destination: destination.endpoint(), Protocol: port.Protocol, Port: port.Start})
+				}
+			}
+		}
+	}
+	return flows
 }
 
 // The order of tiers, rules, peers and ports does not matter.

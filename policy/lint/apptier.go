@@ -21,6 +21,8 @@ func AppTier(app *v1alpha1.AppTier) []Finding {
 	spec := field.NewPath("spec")
 	checkValues(r, spec, &app.Spec)
 	checkUnsupported(r, spec, &app.Spec)
+	checkMesh(r, spec.Child("mesh"), app.Spec.Mesh)
+	checkSelf(r, app)
 	checkIsolation(r, spec, &app.Spec)
 	checkDNS(r, spec.Child("dns"), &app.Spec)
 	checkEveryTier(r, spec.Child("everyTier"), &app.Spec)
@@ -45,6 +47,10 @@ func checkValues(r *report, path *field.Path, spec *v1alpha1.AppTierSpec) {
 	oneOf(r, isolation.Child("scope"), spec.Isolation.Scope, v1alpha1.ScopeTiers, v1alpha1.ScopeNamespace)
 	oneOf(r, isolation.Child("sameNamespace"), spec.Isolation.SameNamespace, v1alpha1.SameNamespaceDeny, v1alpha1.SameNamespaceAllow)
 	oneOf(r, dns.Child("mode"), spec.DNS.Mode, v1alpha1.DNSClusterDNS, v1alpha1.DNSCustom, v1alpha1.DNSNone)
+	if spec.Mesh != nil {
+		oneOf(r, path.Child("mesh", "provider"), spec.Mesh.Provider, v1alpha1.Istio, v1alpha1.Linkerd)
+		oneOf(r, path.Child("mesh", "dataPlane"), spec.Mesh.DataPlane, v1alpha1.Sidecar, v1alpha1.Ambient)
+	}
 	oneOf(r, dns.Child("nodeLocal"), spec.DNS.NodeLocal, v1alpha1.NodeLocalAuto, v1alpha1.NodeLocalNever)
 }
 
@@ -70,9 +76,6 @@ func checkProtocol(r *report, path *field.Path, protocol corev1.Protocol) {
 func checkUnsupported(r *report, path *field.Path, spec *v1alpha1.AppTierSpec) {
 	if spec.Mode == v1alpha1.Audit {
 		r.reject(NotSupported, path.Child("mode"), "use mode: Enforce, or leave it out", "mode Audit is not supported yet")
-	}
-	if spec.Mesh != nil {
-		r.reject(NotSupported, path.Child("mesh"), "leave it out, and write egress rules to the mesh's control plane", "mesh is not supported yet")
 	}
 }
 
@@ -107,6 +110,11 @@ func checkDNS(r *report, path *field.Path, spec *v1alpha1.AppTierSpec) {
 		return
 	}
 	checkEgressPeers(r, path.Child("to"), spec, spec.DNS.To)
+	for i, peer := range spec.DNS.To {
+		if peer.AppTier != nil {
+			r.reject(Invalid, path.Child("to").Index(i).Child("appTier"), "name its pods with pods or service", "a tier of another AppTier agrees to tiers, not to DNS")
+		}
+	}
 	for i, port := range spec.DNS.Ports {
 		checkRulePort(r, path.Child("ports").Index(i), port, nil)
 	}
@@ -157,7 +165,11 @@ func checkTier(r *report, path *field.Path, spec *v1alpha1.AppTierSpec, tier *v1
 	for i, rule := range tier.Egress {
 		checkEgress(r, path.Child("egress").Index(i), spec, rule)
 	}
-	if len(tier.Isolate) > 0 && !slices.Contains(tier.Isolate, v1alpha1.Egress) && len(tier.Egress) > 0 {
+	// A rule for a tier of another AppTier is an agreement, whether or not this side is isolated.
+	dead := slices.ContainsFunc(tier.Egress, func(rule v1alpha1.EgressRule) bool {
+		return slices.ContainsFunc(rule.To, func(p v1alpha1.Peer) bool { return p.AppTier == nil })
+	})
+	if len(tier.Isolate) > 0 && !slices.Contains(tier.Isolate, v1alpha1.Egress) && dead {
 		r.warn(DeadRules, path.Child("egress"), "add Egress to isolate, or remove the rules",
 			"tier %s does not isolate egress, so these rules change nothing: everything is allowed", tier.Name)
 	}
@@ -195,8 +207,9 @@ func checkEgress(r *report, path *field.Path, spec *v1alpha1.AppTierSpec, rule v
 	switch {
 	case rule.AllPorts && len(rule.Ports) > 0:
 		r.reject(Invalid, path.Child("allPorts"), "leave one of them out", "ports and allPorts contradict each other")
-	case !rule.AllPorts && len(rule.Ports) == 0:
-		r.reject(PortsMissing, path.Child("ports"), "list ports, or say allPorts: true", "an egress rule must say its ports")
+	case !rule.AllPorts && len(rule.Ports) == 0 && slices.ContainsFunc(rule.To, bringsNoPorts):
+		r.reject(PortsMissing, path.Child("ports"), "list ports, or say allPorts: true",
+			"an egress rule must say its ports: only the peers appTier, service and kubeAPIServer bring their own")
 	}
 	for i, port := range rule.Ports {
 		checkRulePort(r, path.Child("ports").Index(i), port, nil)

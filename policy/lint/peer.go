@@ -52,17 +52,18 @@ func checkPeer(r *report, path *field.Path, peer v1alpha1.Peer) {
 		r.reject(Invalid, path, "write one list item for each; for pods of certain namespaces use pods with namespaceSelector and podSelector",
 			"one peer cannot be %s at once: it is unclear whether both or either is meant", strings.Join(kinds, " and "))
 	}
-	for _, kind := range kinds {
-		if slices.Contains([]string{"appTier", "nodes", "kubeAPIServer", "service"}, kind) {
-			r.reject(NotSupported, path.Child(kind), "use pods, namespaces or networks", "the peer %s is not supported yet", kind)
-		}
-	}
 	if peer.Pods != nil {
 		checkSelector(r, path.Child("pods", "podSelector"), &peer.Pods.PodSelector, "name the labels, or use the peer namespaces for every pod of a namespace")
 		checkSelectorSyntax(r, path.Child("pods", "namespaceSelector"), peer.Pods.NamespaceSelector)
 	}
 	if peer.Namespaces != nil {
 		checkSelector(r, path.Child("namespaces"), peer.Namespaces, "name one, for example matchLabels: {kubernetes.io/metadata.name: monitoring}")
+	}
+	if peer.AppTier != nil {
+		checkAppTierReference(r, path.Child("appTier"), peer.AppTier)
+	}
+	if peer.Service != nil {
+		checkServiceReference(r, path.Child("service"), peer.Service)
 	}
 	if peer.Networks != nil {
 		checkNetworks(r, path.Child("networks"), peer.Networks)

@@ -214,13 +214,13 @@ var _ = Describe("a rejected AppTier", func() {
 		// that is not yet the state to judge.
 		Eventually(func() error { return servedWith(ctx, secret.Data["ca.crt"]) }, catchesUp, 500*time.Millisecond).Should(Succeed())
 		app := &v1alpha1.AppTier{
-			ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "mesh"},
-			Spec: v1alpha1.AppTierSpec{Mesh: &v1alpha1.Mesh{Provider: "Istio"}, Tiers: []v1alpha1.Tier{
+			ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "audit"},
+			Spec: v1alpha1.AppTierSpec{Mode: v1alpha1.Audit, Tiers: []v1alpha1.Tier{
 				{Name: "api", PodSelector: metav1.LabelSelector{MatchLabels: map[string]string{"tier": "api"}}},
 			}},
 		}
 		Eventually(func() string { return fmt.Sprint(api.Create(ctx, app.DeepCopy(), client.DryRunAll)) }, catchesUp, 500*time.Millisecond).
-			Should(ContainSubstring("mesh is not supported yet"))
+			Should(ContainSubstring("mode Audit is not supported yet"))
 	})
 })
 

@@ -136,6 +136,8 @@ var schemaYAML = typed.YAMLObject(`types:
           elementRelationship: atomic
 - name: com.github.apptier.apptier.api.v1alpha1.DNSMode
   scalar: string
+- name: com.github.apptier.apptier.api.v1alpha1.DataPlane
+  scalar: string
 - name: com.github.apptier.apptier.api.v1alpha1.Direction
   scalar: string
 - name: com.github.apptier.apptier.api.v1alpha1.EgressRule
@@ -243,10 +245,12 @@ var schemaYAML = typed.YAMLObject(`types:
     fields:
     - name: dataPlane
       type:
-        scalar: string
+        namedType: com.github.apptier.apptier.api.v1alpha1.DataPlane
     - name: provider
       type:
-        scalar: string
+        namedType: com.github.apptier.apptier.api.v1alpha1.MeshProvider
+- name: com.github.apptier.apptier.api.v1alpha1.MeshProvider
+  scalar: string
 - name: com.github.apptier.apptier.api.v1alpha1.Mode
   scalar: string
 - name: com.github.apptier.apptier.api.v1alpha1.NetworksPeer

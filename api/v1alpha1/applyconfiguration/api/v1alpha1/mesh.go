@@ -2,15 +2,24 @@
 
 package v1alpha1
 
+import (
+	apiv1alpha1 "github.com/apptier/apptier/api/v1alpha1"
+)
+
 // MeshApplyConfiguration represents a declarative configuration of the Mesh type for use
 // with apply.
 //
-// Mesh says which service mesh the pods are part of.
+// Mesh says which service mesh the pods are part of. Policies are judged outside the pods, where
+// a mesh changes what is seen of a connection.
 type MeshApplyConfiguration struct {
-	// Provider of the mesh.
-	Provider *string `json:"provider,omitempty"`
-	// DataPlane of the mesh. Unset: Sidecar.
-	DataPlane *string `json:"dataPlane,omitempty"`
+	// Provider of the mesh. Its control plane is reachable from every isolated pod, where it is by
+	// default: istiod in istio-system, or Linkerd's identity and destination in linkerd.
+	Provider *apiv1alpha1.MeshProvider `json:"provider,omitempty"`
+	// DataPlane of the mesh. Unset: Sidecar. Between pods that may connect on some TCP port, the
+	// port of the mesh's tunnel is open too: 15008 with Ambient, 4143 (for opaque protocols) with
+	// Linkerd. A policy cannot see which port of the pod a connection through it is for: restrict
+	// that in the mesh.
+	DataPlane *apiv1alpha1.DataPlane `json:"dataPlane,omitempty"`
 }
 
 // MeshApplyConfiguration constructs a declarative configuration of the Mesh type for use with
@@ -22,7 +31,7 @@ func Mesh() *MeshApplyConfiguration {
 // WithProvider sets the Provider field in the declarative configuration to the given value
 // and returns the receiver, so that objects can be built by chaining "With" function invocations.
 // If called multiple times, the Provider field is set to the value of the last call.
-func (b *MeshApplyConfiguration) WithProvider(value string) *MeshApplyConfiguration {
+func (b *MeshApplyConfiguration) WithProvider(value apiv1alpha1.MeshProvider) *MeshApplyConfiguration {
 	b.Provider = &value
 	return b
 }
@@ -30,7 +39,7 @@ func (b *MeshApplyConfiguration) WithProvider(value string) *MeshApplyConfigurat
 // WithDataPlane sets the DataPlane field in the declarative configuration to the given value
 // and returns the receiver, so that objects can be built by chaining "With" function invocations.
 // If called multiple times, the DataPlane field is set to the value of the last call.
-func (b *MeshApplyConfiguration) WithDataPlane(value string) *MeshApplyConfiguration {
+func (b *MeshApplyConfiguration) WithDataPlane(value apiv1alpha1.DataPlane) *MeshApplyConfiguration {
 	b.DataPlane = &value
 	return b
 }

@@ -15,7 +15,9 @@ import (
 type PeerApplyConfiguration struct {
 	// Tier is the name of a tier of this AppTier. Only in ingress: the sender's egress follows.
 	Tier *string `json:"tier,omitempty"`
-	// AppTier is a tier of another AppTier, whose owner must agree by naming this one.
+	// AppTier is a tier of another AppTier. Both owners must agree: this side names that tier, and
+	// that side names this one, in the opposite direction and with a port in common. Until then the
+	// peer stands for nobody.
 	AppTier *AppTierReferenceApplyConfiguration `json:"appTier,omitempty"`
 	// Pods are the pods that match, in the namespaces that match.
 	Pods *PodsPeerApplyConfiguration `json:"pods,omitempty"`
@@ -28,11 +30,14 @@ type PeerApplyConfiguration struct {
 	Internet *apiv1alpha1.InternetPeer `json:"internet,omitempty"`
 	// Everyone is truly anyone, inside the cluster and outside.
 	Everyone *apiv1alpha1.EveryonePeer `json:"everyone,omitempty"`
-	// Nodes are the addresses of the cluster's nodes.
+	// Nodes are the internal and external addresses of the cluster's nodes. A network that hides a
+	// node's address behind another needs that one under networks.
 	Nodes *apiv1alpha1.NodesPeer `json:"nodes,omitempty"`
-	// KubeAPIServer are the addresses of the Kubernetes API server.
+	// KubeAPIServer are the endpoints of the Kubernetes API server and, in egress, the addresses of
+	// its Service. It brings its ports: an egress rule need not say any.
 	KubeAPIServer *apiv1alpha1.KubeAPIServerPeer `json:"kubeAPIServer,omitempty"`
-	// Service is the pods behind a Service, on its target ports.
+	// Service is the pods behind a Service, by its selector. It brings its target ports: an egress
+	// rule need not say any. A Service without a selector stands for nobody.
 	Service *ServiceReferenceApplyConfiguration `json:"service,omitempty"`
 }
 

@@ -1,0 +1,80 @@
+package expand
+
+import (
+	"net/netip"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/apptier/apptier/api/v1alpha1"
+)
+
+// mesh is what a service mesh adds to the connections of an application.
+type mesh struct {
+	// controlPlane is what every pod's proxy connects to.
+	controlPlane []controlPlane
+	// tunnel is the TCP port at which a pod's proxy takes connections for any other TCP port of the
+	// pod, or 0: a policy sees this port alone.
+	tunnel int32
+	// probers are the addresses that the node's probes seem to come from.
+	probers []netip.Addr
+}
+
+type controlPlane struct {
+	namespace string
+	pods      map[string]string
+	ports     []int32
+}
+
+// meshOf knows the meshes as they install themselves.
+func meshOf(spec *v1alpha1.Mesh) mesh {
+	switch {
+	case spec == nil:
+		return mesh{}
+	case spec.Provider == v1alpha1.Istio && spec.DataPlane == v1alpha1.Ambient:
+		return mesh{
+			// HBONE: https://istio.io/latest/docs/ambient/usage/networkpolicy/, which also gives the
+			// addresses of probes.
+			tunnel:  15008,
+			probers: []netip.Addr{netip.MustParseAddr("169.254.7.127"), netip.MustParseAddr("fd16:9254:7127:1337:ffff:ffff:ffff:ffff")},
+		}
+	case spec.Provider == v1alpha1.Istio:
+		return mesh{controlPlane: []controlPlane{
+			// https://istio.io/latest/docs/ops/deployment/application-requirements/#ports-used-by-istio
+			{"istio-system", map[string]string{"app": "istiod"}, []int32{15012}},
+		}}
+	case spec.Provider == v1alpha1.Linkerd:
+		const component = "linkerd.io/control-plane-component"
+		return mesh{
+			// https://linkerd.io/2-edge/reference/architecture/: identity, destination, policy.
+			controlPlane: []controlPlane{
+				{"linkerd", map[string]string{component: "identity"}, []int32{8080}},
+				{"linkerd", map[string]string{component: "destination"}, []int32{8086, 8090}},
+			},
+			// Opaque protocols, such as those of databases, go to the other proxy's inbound port:
+			// https://linkerd.io/2-edge/features/protocol-detection/.
+			tunnel: 4143,
+		}
+	}
+	return mesh{}
+}
+
+// allowMesh allows what a pod needs to be part of its mesh.
+func (x *expansion) allowMesh(ingress, egress *ruleSet) {
+	for _, plane := range x.mesh.controlPlane {
+		var ports portSet
+		for _, port := range plane.ports {
+			ports.of = append(ports.of, Port{Protocol: corev1.ProtocolTCP, Start: port})
+		}
+		egress.add(onePeer(podsOf(plane.namespace, metav1.LabelSelector{MatchLabels: plane.pods}, x.app.Namespace)), ports)
+	}
+	ingress.add(hosts(x.mesh.probers), portSet{all: true})
+}
+
+// connect allows a connection, and what a mesh makes of it between pods.
+func (x *expansion) connect(rules *ruleSet, with end, ports portSet) {
+	rules.add(with.peers, ports)
+	if x.mesh.tunnel != 0 && with.pods && ports.hasTCP() {
+		rules.add(with.peers, portSet{of: []Port{{Protocol: corev1.ProtocolTCP, Start: x.mesh.tunnel}}})
+	}
+}

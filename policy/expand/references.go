@@ -1,0 +1,56 @@
+package expand
+
+import (
+	"cmp"
+	"slices"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/apptier/apptier/api/v1alpha1"
+)
+
+// References are what an AppTier refers to: what has to be in its Environment.
+type References struct {
+	// AppTiers and Services are sorted, each once.
+	AppTiers, Services []types.NamespacedName
+	// Nodes, APIServer and ClusterDNS say whether the spec needs them.
+	Nodes, APIServer, ClusterDNS bool
+}
+
+// ReferencesOf collects what an AppTier refers to.
+func ReferencesOf(app *v1alpha1.AppTier) References {
+	var r References
+	visit := func(peers []v1alpha1.Peer) {
+		for _, peer := range peers {
+			switch {
+			case peer.AppTier != nil:
+				r.AppTiers = append(r.AppTiers, types.NamespacedName{Namespace: namespaceOf(peer.AppTier.Namespace, app), Name: peer.AppTier.Name})
+			case peer.Service != nil:
+				r.Services = append(r.Services, types.NamespacedName{Namespace: namespaceOf(peer.Service.Namespace, app), Name: peer.Service.Name})
+			case peer.Nodes != nil:
+				r.Nodes = true
+			case peer.KubeAPIServer != nil:
+				r.APIServer = true
+			}
+		}
+	}
+	for i := range app.Spec.Tiers {
+		for _, rule := range ingressRules(app, i) {
+			visit(rule.rule.From)
+		}
+		for _, rule := range egressRules(app, i) {
+			visit(rule.rule.To)
+		}
+	}
+	visit(app.Spec.DNS.To)
+	r.ClusterDNS = app.Spec.DNS.Mode == v1alpha1.DNSClusterDNS || app.Spec.DNS.Mode == ""
+	r.AppTiers, r.Services = sortedOnce(r.AppTiers), sortedOnce(r.Services)
+	return r
+}
+
+func sortedOnce(names []types.NamespacedName) []types.NamespacedName {
+	slices.SortFunc(names, func(a, b types.NamespacedName) int {
+		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
+	})
+	return slices.Compact(names)
+}

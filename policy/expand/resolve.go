@@ -1,0 +1,124 @@
+package expand
+
+import (
+	"slices"
+
+	networkingv1 "k8s.io/api/networking/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/apptier/apptier/api/v1alpha1"
+)
+
+// end is the other end of a connection: what a peer, or one part of it, stands for.
+type end struct {
+	peers peerSet
+	// pods says whether some of the peers are pods, which may be part of a mesh.
+	pods bool
+	// bringsPorts says whether the peer knows its ports, which hold in an egress rule without any.
+	bringsPorts bool
+	ports       portSet
+}
+
+// statement is the rule that a peer stands in, as far as the peer's own side cares.
+type statement struct {
+	// tier is the tier that the rule is for; of the servers of DNS, none.
+	tier  string
+	ports portSet
+	// portsLeftToPeer: the rule says no ports, so those of the peer hold.
+	portsLeftToPeer bool
+}
+
+func onePeer(peer networkingv1.NetworkPolicyPeer) peerSet {
+	return peerSet{of: []networkingv1.NetworkPolicyPeer{peer}}
+}
+
+// resolve returns what a peer stands for in a direction. A peer that is not understood stands for
+// nobody; so does one that refers to what is not there, or does not agree, which is noted.
+func (x *expansion) resolve(path string, peer v1alpha1.Peer, direction v1alpha1.Direction, at *statement) []end {
+	switch {
+	case peer.Everyone != nil:
+		return []end{{peers: peerSet{everyone: true}, pods: true}}
+	case peer.Tier != nil:
+		return x.resolveTier(*peer.Tier)
+	case peer.AppTier != nil:
+		return x.resolveAppTier(path+".appTier", *peer.AppTier, direction, at)
+	case peer.Pods != nil:
+		pods := podsPeer(peer.Pods.PodSelector)
+		pods.NamespaceSelector = peer.Pods.NamespaceSelector.DeepCopy()
+		return []end{{peers: onePeer(pods), pods: true}}
+	case peer.Namespaces != nil:
+		return []end{{peers: onePeer(networkingv1.NetworkPolicyPeer{NamespaceSelector: peer.Namespaces.DeepCopy()}), pods: true}}
+	case peer.Networks != nil:
+		return []end{{peers: peerSet{of: networks(parse(peer.Networks.CIDRs), parse(peer.Networks.Except))}}}
+	case peer.Internet != nil:
+		return []end{{peers: peerSet{of: internet(x.env)}}}
+	case peer.Nodes != nil:
+		return x.resolveNodes(path + ".nodes")
+	case peer.KubeAPIServer != nil:
+		return x.resolveAPIServer(path+".kubeAPIServer", direction)
+	case peer.Service != nil:
+		return x.resolveService(path+".service", *peer.Service, at)
+	}
+	return nil
+}
+
+func (x *expansion) resolveTier(name string) []end {
+	tier := tierOf(x.app, name)
+	if tier == nil {
+		return nil
+	}
+	return []end{{peers: onePeer(podsPeer(tier.PodSelector)), pods: true}}
+}
+
+func tierOf(app *v1alpha1.AppTier, name string) *v1alpha1.Tier {
+	i := slices.IndexFunc(app.Spec.Tiers, func(t v1alpha1.Tier) bool { return t.Name == name })
+	if i < 0 {
+		return nil
+	}
+	return &app.Spec.Tiers[i]
+}
+
+func (x *expansion) resolveNodes(path string) []end {
+	if len(x.env.Nodes) == 0 {
+		x.missing(path, "the addresses of the cluster's nodes are not known", "render against a cluster, or give Nodes with their addresses")
+		return nil
+	}
+	return []end{{peers: hosts(x.env.Nodes)}}
+}
+
+// resolveAPIServer: the API server never connects from its Service's address.
+func (x *expansion) resolveAPIServer(path string, direction v1alpha1.Direction) []end {
+	listeners := slices.Clone(x.env.APIServer.Endpoints)
+	if len(listeners) == 0 {
+		x.missing(path, "the endpoints of the Service default/kubernetes are not known",
+			"render against a cluster, or give its EndpointSlices")
+		return nil
+	}
+	if direction == v1alpha1.Egress && len(x.env.APIServer.Service.Addresses) > 0 {
+		listeners = append(listeners, x.env.APIServer.Service)
+	}
+	var ends []end
+	for _, listener := range listeners {
+		ends = append(ends, end{peers: hosts(listener.Addresses), bringsPorts: true, ports: portSet{of: listener.Ports}})
+	}
+	return ends
+}
+
+func (x *expansion) resolveService(path string, reference v1alpha1.ServiceReference, at *statement) []end {
+	key := x.key(reference.Namespace, reference.Name)
+	service, found := x.env.Services[key]
+	switch {
+	case !found:
+		x.missing(path, "there is no Service "+key.String(), "create it, or correct the reference")
+		return nil
+	case len(service.PodSelector) == 0:
+		x.note(path, v1alpha1.ReasonUnsupportedRef, "the Service "+key.String()+" has no selector, so it stands for no pods",
+			"name the addresses behind it with networks")
+		return nil
+	case at.portsLeftToPeer && len(service.UnresolvedPorts) > 0:
+		x.missing(path, "no pod behind the Service "+key.String()+" declares the port "+quoted(service.UnresolvedPorts),
+			"declare it in the pods' containers, or write the Service's targetPort as a number")
+	}
+	pods := podsOf(key.Namespace, metav1.LabelSelector{MatchLabels: service.PodSelector}, x.app.Namespace)
+	return []end{{peers: onePeer(pods), pods: true, bringsPorts: true, ports: portSet{of: service.TargetPorts}}}
+}
