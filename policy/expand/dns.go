@@ -1,7 +1,6 @@
 package expand
 
 import (
-	"fmt"
 	"net/netip"
 
 	corev1 "k8s.io/api/core/v1"
@@ -15,43 +14,50 @@ import (
 // See https://kubernetes.io/docs/tasks/administer-cluster/nodelocaldns/.
 var nodeLocalDNS = netip.MustParseAddr("169.254.20.10")
 
-// allowDNS allows what an isolated pod needs to resolve names.
-func (x *expansion) allowDNS(rules *ruleSet) {
+// dns is what an isolated pod needs to resolve names.
+func (x *expansion) dns() []allowance {
 	switch dns := x.app.Spec.DNS; dns.Mode {
 	case v1alpha1.DNSClusterDNS, "":
-		addClusterDNS(rules, dns.NodeLocal, x.env.DNS)
+		return clusterDNS(dns.NodeLocal, x.env.DNS)
 	case v1alpha1.DNSCustom:
-		at := &statement{portsLeftToPeer: len(dns.Ports) == 0}
-		for i, peer := range dns.To {
-			for _, end := range x.resolve(fmt.Sprintf("spec.dns.to[%d]", i), peer, v1alpha1.Egress, at) {
-				ports := portSet{of: dnsPorts()}
-				switch {
-				case len(dns.Ports) > 0:
-					ports = rulePorts(nil, dns.Ports, false)
-				case end.bringsPorts:
-					ports = end.ports
-				}
-				rules.add(end.peers, ports)
-			}
-		}
+		return x.customDNS(dns)
 	case v1alpha1.DNSNone:
 	}
+	return nil
 }
 
-func addClusterDNS(rules *ruleSet, nodeLocal v1alpha1.NodeLocalDNS, cluster ClusterDNS) {
+func (x *expansion) customDNS(dns v1alpha1.DNS) []allowance {
+	var allowed []allowance
+	says := statement{portsLeftToPeer: len(dns.Ports) == 0}
+	for i, peer := range dns.To {
+		for _, end := range x.resolve(place{list: "spec.dns", tier: -1, peers: "to", peer: i}, peer, v1alpha1.Egress, says) {
+			ports := portSet{of: dnsPorts()}
+			switch {
+			case len(dns.Ports) > 0:
+				ports = rulePorts(nil, dns.Ports, false)
+			case end.bringsPorts:
+				ports = end.ports
+			}
+			allowed = append(allowed, allowance{end.peers, ports})
+		}
+	}
+	return allowed
+}
+
+func clusterDNS(nodeLocal v1alpha1.NodeLocalDNS, cluster ClusterDNS) []allowance {
+	var allowed []allowance
 	if len(cluster.PodSelector) > 0 {
 		// Namespace AND pod, in one peer: as two list items they would be an OR.
-		rules.add(peerSet{of: []networkingv1.NetworkPolicyPeer{{
+		allowed = append(allowed, allowance{onePeer(networkingv1.NetworkPolicyPeer{
 			NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{corev1.LabelMetadataName: cluster.Namespace}},
 			PodSelector:       &metav1.LabelSelector{MatchLabels: cluster.PodSelector},
-		}}}, portSet{of: cluster.TargetPorts})
+		}), portSet{of: cluster.TargetPorts}})
 	}
-	for _, address := range cluster.Addresses {
-		rules.add(peerSet{of: networks([]netip.Prefix{host(address)}, nil)}, portSet{of: cluster.ServicePorts})
-	}
+	allowed = append(allowed, allowance{hosts(cluster.Addresses), portSet{of: cluster.ServicePorts}})
 	if nodeLocal != v1alpha1.NodeLocalNever {
-		rules.add(peerSet{of: networks([]netip.Prefix{host(nodeLocalDNS)}, nil)}, portSet{of: dnsPorts()})
+		allowed = append(allowed, allowance{hosts([]netip.Addr{nodeLocalDNS}), portSet{of: dnsPorts()}})
 	}
+	return allowed
 }
 
 // dnsPorts are UDP and TCP 53: long answers and retries use TCP (RFC 7766).

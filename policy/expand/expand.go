@@ -4,7 +4,6 @@ package expand
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 
 	networkingv1 "k8s.io/api/networking/v1"
@@ -18,7 +17,7 @@ type Expansion struct {
 	// Policies are sorted so that, applied in order, no declared connection is ever cut: those that
 	// hold for tiers first, then the one that isolates the whole namespace.
 	Policies []*networkingv1.NetworkPolicy
-	// Unresolved are the references that stand for nobody for now, in the order of the spec.
+	// Unresolved are the references that stand for nobody for now, each once.
 	Unresolved []Unresolved
 }
 
@@ -28,7 +27,7 @@ type Expansion struct {
 // a peer that is not understood stands for nobody. The result is the same, byte for byte, for the
 // same meaning: the order of lists in the AppTier does not matter.
 func Expand(app *v1alpha1.AppTier, env Environment) Expansion {
-	x := &expansion{app: app, env: env, mesh: meshOf(app.Spec.Mesh)}
+	x := newExpansion(app, env)
 	var policies []*networkingv1.NetworkPolicy
 	for i := range app.Spec.Tiers {
 		policies = append(policies, x.tierPolicy(i))
@@ -57,7 +56,29 @@ type expansion struct {
 	app        *v1alpha1.AppTier
 	env        Environment
 	mesh       mesh
+	tiers      map[string]keyedPeer
+	ingress    [][]placed[v1alpha1.IngressRule] // of each tier
+	internet   []keyedPeer
+	everyPod   common
 	unresolved []Unresolved
+}
+
+// common is what holds for every isolated pod of the namespace, of a tier or not.
+type common struct{ ingress, egress []allowance }
+
+type allowance struct {
+	peers peerSet
+	ports portSet
+}
+
+func newExpansion(app *v1alpha1.AppTier, env Environment) *expansion {
+	x := &expansion{app: app, env: env, mesh: meshOf(app.Spec.Mesh), tiers: map[string]keyedPeer{}}
+	for i, tier := range app.Spec.Tiers {
+		x.tiers[tier.Name] = keyed(podsPeer(tier.PodSelector))
+		x.ingress = append(x.ingress, ingressRules(app, i))
+	}
+	x.everyPod = x.forEveryPod()
+	return x
 }
 
 func (x *expansion) tierPolicy(i int) *networkingv1.NetworkPolicy {
@@ -67,14 +88,14 @@ func (x *expansion) tierPolicy(i int) *networkingv1.NetworkPolicy {
 	policy.Spec.PodSelector = *tier.PodSelector.DeepCopy()
 	// Rules of a direction that is not isolated are read too: what they refer to must be there.
 	ingress, egress := newRuleSet(), newRuleSet()
-	for _, rule := range ingressRules(x.app, i) {
+	for _, rule := range x.ingress[i] {
 		x.allowIngress(ingress, tier, rule)
 	}
 	for _, rule := range egressRules(x.app, i) {
 		x.allowEgress(egress, tier, rule)
 	}
 	x.allowAcceptedBy(egress, tier)
-	x.allowEveryPod(ingress, egress)
+	x.everyPod.allow(ingress, egress)
 	if isolates(tier, v1alpha1.Ingress) {
 		isolateIngress(policy, ingress)
 	}
@@ -84,43 +105,11 @@ func (x *expansion) tierPolicy(i int) *networkingv1.NetworkPolicy {
 	return policy
 }
 
-// placed is a rule and where it stands.
-type placed[T any] struct {
-	path string
-	rule T
-}
-
-// ingressRules are a tier's own rules and those of every tier.
-func ingressRules(app *v1alpha1.AppTier, tier int) []placed[v1alpha1.IngressRule] {
-	rules := place(fmt.Sprintf("spec.tiers[%d].ingress", tier), app.Spec.Tiers[tier].Ingress)
-	if app.Spec.EveryTier == nil {
-		return rules
-	}
-	return append(rules, place("spec.everyTier.ingress", app.Spec.EveryTier.Ingress)...)
-}
-
-// egressRules are a tier's own rules and those of every tier.
-func egressRules(app *v1alpha1.AppTier, tier int) []placed[v1alpha1.EgressRule] {
-	rules := place(fmt.Sprintf("spec.tiers[%d].egress", tier), app.Spec.Tiers[tier].Egress)
-	if app.Spec.EveryTier == nil {
-		return rules
-	}
-	return append(rules, place("spec.everyTier.egress", app.Spec.EveryTier.Egress)...)
-}
-
-func place[T any](path string, rules []T) []placed[T] {
-	var out []placed[T]
-	for i, rule := range rules {
-		out = append(out, placed[T]{fmt.Sprintf("%s[%d]", path, i), rule})
-	}
-	return out
-}
-
 func (x *expansion) allowIngress(rules *ruleSet, tier *v1alpha1.Tier, rule placed[v1alpha1.IngressRule]) {
 	ports := ingressPorts(tier, rule.rule)
 	for i, peer := range rule.rule.From {
-		at := &statement{tier: tier.Name, ports: ports}
-		for _, end := range x.resolve(fmt.Sprintf("%s.from[%d]", rule.path, i), peer, v1alpha1.Ingress, at) {
+		rule.at.peer = i
+		for _, end := range x.resolve(rule.at, peer, v1alpha1.Ingress, statement{tier: tier.Name, ports: ports}) {
 			x.connect(rules, end, ports)
 		}
 	}
@@ -130,8 +119,8 @@ func (x *expansion) allowEgress(rules *ruleSet, tier *v1alpha1.Tier, rule placed
 	ports := rulePorts(nil, rule.rule.Ports, rule.rule.AllPorts)
 	said := len(rule.rule.Ports) > 0 || rule.rule.AllPorts
 	for i, peer := range rule.rule.To {
-		at := &statement{tier: tier.Name, ports: ports, portsLeftToPeer: !said}
-		for _, end := range x.resolve(fmt.Sprintf("%s.to[%d]", rule.path, i), peer, v1alpha1.Egress, at) {
+		rule.at.peer = i
+		for _, end := range x.resolve(rule.at, peer, v1alpha1.Egress, statement{tier: tier.Name, ports: ports, portsLeftToPeer: !said}) {
 			if said {
 				x.connect(rules, end, ports)
 			} else {
@@ -146,9 +135,9 @@ func (x *expansion) allowEgress(rules *ruleSet, tier *v1alpha1.Tier, rule placed
 func (x *expansion) allowAcceptedBy(rules *ruleSet, sender *v1alpha1.Tier) {
 	for i := range x.app.Spec.Tiers {
 		receiver := &x.app.Spec.Tiers[i]
-		for _, rule := range ingressRules(x.app, i) {
+		for _, rule := range x.ingress[i] {
 			if slices.ContainsFunc(rule.rule.From, func(p v1alpha1.Peer) bool { return isTier(p, sender.Name) }) {
-				x.connect(rules, end{peers: onePeer(podsPeer(receiver.PodSelector)), pods: true}, ingressPorts(receiver, rule.rule))
+				x.connect(rules, end{peers: peerSet{of: []keyedPeer{x.tiers[receiver.Name]}}, pods: true}, ingressPorts(receiver, rule.rule))
 			}
 		}
 	}
@@ -156,24 +145,35 @@ func (x *expansion) allowAcceptedBy(rules *ruleSet, sender *v1alpha1.Tier) {
 
 func isTier(peer v1alpha1.Peer, name string) bool { return peer.Tier != nil && *peer.Tier == name }
 
-// allowEveryPod allows what holds for every isolated pod of the namespace, of a tier or not. A tier's
-// policy says it too, so that it never needs the namespace's: what a pod may do depends on one
-// policy alone, and changes with it at once.
-func (x *expansion) allowEveryPod(ingress, egress *ruleSet) {
+// forEveryPod says what holds for every isolated pod of the namespace. A tier's policy says it too, so
+// that it never needs the namespace's: what a pod may do depends on one policy alone, and changes
+// with it at once.
+func (x *expansion) forEveryPod() common {
+	c := common{egress: x.dns()}
 	if isolation := x.app.Spec.Isolation; isolation.Scope == v1alpha1.ScopeNamespace && isolation.SameNamespace == v1alpha1.SameNamespaceAllow {
-		everyPodHere := onePeer(podsPeer(metav1.LabelSelector{}))
-		ingress.add(everyPodHere, portSet{all: true})
-		egress.add(everyPodHere, portSet{all: true})
+		everyPodHere := allowance{onePeer(podsPeer(metav1.LabelSelector{})), portSet{all: true}}
+		c.ingress = append(c.ingress, everyPodHere)
+		c.egress = append(c.egress, everyPodHere)
 	}
-	x.allowDNS(egress)
-	x.allowMesh(ingress, egress)
+	c.egress = append(c.egress, x.controlPlane()...)
+	c.ingress = append(c.ingress, allowance{hosts(x.mesh.probers), portSet{all: true}})
+	return c
+}
+
+func (c common) allow(ingress, egress *ruleSet) {
+	for _, a := range c.ingress {
+		ingress.add(a.peers, a.ports)
+	}
+	for _, a := range c.egress {
+		egress.add(a.peers, a.ports)
+	}
 }
 
 // namespacePolicy isolates every pod of the namespace, in both directions.
 func (x *expansion) namespacePolicy() *networkingv1.NetworkPolicy {
 	policy := newPolicy(x.app, NamespacePolicyName(x.app.Name))
 	ingress, egress := newRuleSet(), newRuleSet()
-	x.allowEveryPod(ingress, egress)
+	x.everyPod.allow(ingress, egress)
 	isolateIngress(policy, ingress)
 	isolateEgress(policy, egress)
 	return policy

@@ -59,16 +59,18 @@ func meshOf(spec *v1alpha1.Mesh) mesh {
 	return mesh{}
 }
 
-// allowMesh allows what a pod needs to be part of its mesh.
-func (x *expansion) allowMesh(ingress, egress *ruleSet) {
+// controlPlane is what a pod's proxy needs to be part of its mesh.
+func (x *expansion) controlPlane() []allowance {
+	var allowed []allowance
 	for _, plane := range x.mesh.controlPlane {
 		var ports portSet
 		for _, port := range plane.ports {
 			ports.of = append(ports.of, Port{Protocol: corev1.ProtocolTCP, Start: port})
 		}
-		egress.add(onePeer(podsOf(plane.namespace, metav1.LabelSelector{MatchLabels: plane.pods}, x.app.Namespace)), ports)
+		pods := onePeer(podsOf(plane.namespace, metav1.LabelSelector{MatchLabels: plane.pods}, x.app.Namespace))
+		allowed = append(allowed, allowance{pods, ports})
 	}
-	ingress.add(hosts(x.mesh.probers), portSet{all: true})
+	return allowed
 }
 
 // connect allows a connection, and what a mesh makes of it between pods.

@@ -59,8 +59,8 @@ func hosts(addresses []netip.Addr) peerSet {
 }
 
 // networks returns an ipBlock for each range, without what is excepted of it.
-func networks(ranges, except []netip.Prefix) []networkingv1.NetworkPolicyPeer {
-	var out []networkingv1.NetworkPolicyPeer
+func networks(ranges, except []netip.Prefix) []keyedPeer {
+	var out []keyedPeer
 	for _, cidr := range ranges {
 		block := &networkingv1.IPBlock{CIDR: cidr.String()}
 		for _, e := range except {
@@ -68,13 +68,13 @@ func networks(ranges, except []netip.Prefix) []networkingv1.NetworkPolicyPeer {
 				block.Except = append(block.Except, e.String())
 			}
 		}
-		out = append(out, networkingv1.NetworkPolicyPeer{IPBlock: block})
+		out = append(out, keyed(networkingv1.NetworkPolicyPeer{IPBlock: block}))
 	}
 	return out
 }
 
 // internet returns every address of both families but those that are not the internet.
-func internet(env Environment) []networkingv1.NetworkPolicyPeer {
+func internet(env Environment) []keyedPeer {
 	return networks(prefixes("0.0.0.0/0", "::/0"), outermost(slices.Concat(notInternet, env.ClusterNetworks)))
 }
 

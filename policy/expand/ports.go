@@ -10,7 +10,7 @@ import (
 )
 
 // ingressPorts are a rule's ports, or all that the tier declares.
-func ingressPorts(tier *v1alpha1.Tier, rule v1alpha1.IngressRule) portSet {
+func ingressPorts(tier *v1alpha1.Tier, rule *v1alpha1.IngressRule) portSet {
 	if len(rule.Ports) > 0 || rule.AllPorts {
 		return rulePorts(tier.Ports, rule.Ports, rule.AllPorts)
 	}

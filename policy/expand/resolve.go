@@ -29,19 +29,19 @@ type statement struct {
 }
 
 func onePeer(peer networkingv1.NetworkPolicyPeer) peerSet {
-	return peerSet{of: []networkingv1.NetworkPolicyPeer{peer}}
+	return peerSet{of: []keyedPeer{keyed(peer)}}
 }
 
 // resolve returns what a peer stands for in a direction. A peer that is not understood stands for
 // nobody; so does one that refers to what is not there, or does not agree, which is noted.
-func (x *expansion) resolve(path string, peer v1alpha1.Peer, direction v1alpha1.Direction, at *statement) []end {
+func (x *expansion) resolve(at place, peer v1alpha1.Peer, direction v1alpha1.Direction, says statement) []end {
 	switch {
 	case peer.Everyone != nil:
 		return []end{{peers: peerSet{everyone: true}, pods: true}}
 	case peer.Tier != nil:
 		return x.resolveTier(*peer.Tier)
 	case peer.AppTier != nil:
-		return x.resolveAppTier(path+".appTier", *peer.AppTier, direction, at)
+		return x.resolveAppTier(at.child("appTier"), *peer.AppTier, direction, says)
 	case peer.Pods != nil:
 		pods := podsPeer(peer.Pods.PodSelector)
 		pods.NamespaceSelector = peer.Pods.NamespaceSelector.DeepCopy()
@@ -51,23 +51,26 @@ func (x *expansion) resolve(path string, peer v1alpha1.Peer, direction v1alpha1.
 	case peer.Networks != nil:
 		return []end{{peers: peerSet{of: networks(parse(peer.Networks.CIDRs), parse(peer.Networks.Except))}}}
 	case peer.Internet != nil:
-		return []end{{peers: peerSet{of: internet(x.env)}}}
+		if len(x.internet) == 0 { // it is long, and the same for every tier
+			x.internet = internet(x.env)
+		}
+		return []end{{peers: peerSet{of: x.internet}}}
 	case peer.Nodes != nil:
-		return x.resolveNodes(path + ".nodes")
+		return x.resolveNodes(at.child("nodes"))
 	case peer.KubeAPIServer != nil:
-		return x.resolveAPIServer(path+".kubeAPIServer", direction)
+		return x.resolveAPIServer(at.child("kubeAPIServer"), direction)
 	case peer.Service != nil:
-		return x.resolveService(path+".service", *peer.Service, at)
+		return x.resolveService(at.child("service"), *peer.Service, says)
 	}
 	return nil
 }
 
 func (x *expansion) resolveTier(name string) []end {
-	tier := tierOf(x.app, name)
-	if tier == nil {
+	tier, found := x.tiers[name]
+	if !found {
 		return nil
 	}
-	return []end{{peers: onePeer(podsPeer(tier.PodSelector)), pods: true}}
+	return []end{{peers: peerSet{of: []keyedPeer{tier}}, pods: true}}
 }
 
 func tierOf(app *v1alpha1.AppTier, name string) *v1alpha1.Tier {
@@ -78,19 +81,19 @@ func tierOf(app *v1alpha1.AppTier, name string) *v1alpha1.Tier {
 	return &app.Spec.Tiers[i]
 }
 
-func (x *expansion) resolveNodes(path string) []end {
+func (x *expansion) resolveNodes(at place) []end {
 	if len(x.env.Nodes) == 0 {
-		x.missing(path, "the addresses of the cluster's nodes are not known", "render against a cluster, or give Nodes with their addresses")
+		x.missing(at, "the addresses of the cluster's nodes are not known", "render against a cluster, or give Nodes with their addresses")
 		return nil
 	}
 	return []end{{peers: hosts(x.env.Nodes)}}
 }
 
 // resolveAPIServer: the API server never connects from its Service's address.
-func (x *expansion) resolveAPIServer(path string, direction v1alpha1.Direction) []end {
+func (x *expansion) resolveAPIServer(at place, direction v1alpha1.Direction) []end {
 	listeners := slices.Clone(x.env.APIServer.Endpoints)
 	if len(listeners) == 0 {
-		x.missing(path, "the endpoints of the Service default/kubernetes are not known",
+		x.missing(at, "the endpoints of the Service default/kubernetes are not known",
 			"render against a cluster, or give its EndpointSlices")
 		return nil
 	}
@@ -104,19 +107,19 @@ func (x *expansion) resolveAPIServer(path string, direction v1alpha1.Direction) 
 	return ends
 }
 
-func (x *expansion) resolveService(path string, reference v1alpha1.ServiceReference, at *statement) []end {
+func (x *expansion) resolveService(at place, reference v1alpha1.ServiceReference, says statement) []end {
 	key := x.key(reference.Namespace, reference.Name)
 	service, found := x.env.Services[key]
 	switch {
 	case !found:
-		x.missing(path, "there is no Service "+key.String(), "create it, or correct the reference")
+		x.missing(at, "there is no Service "+key.String(), "create it, or correct the reference")
 		return nil
 	case len(service.PodSelector) == 0:
-		x.note(path, v1alpha1.ReasonUnsupportedRef, "the Service "+key.String()+" has no selector, so it stands for no pods",
+		x.note(at, v1alpha1.ReasonUnsupportedRef, "the Service "+key.String()+" has no selector, so it stands for no pods",
 			"name the addresses behind it with networks")
 		return nil
-	case at.portsLeftToPeer && len(service.UnresolvedPorts) > 0:
-		x.missing(path, "no pod behind the Service "+key.String()+" declares the port "+quoted(service.UnresolvedPorts),
+	case says.portsLeftToPeer && len(service.UnresolvedPorts) > 0:
+		x.missing(at, "no pod behind the Service "+key.String()+" declares the port "+quoted(service.UnresolvedPorts),
 			"declare it in the pods' containers, or write the Service's targetPort as a number")
 	}
 	pods := podsOf(key.Namespace, metav1.LabelSelector{MatchLabels: service.PodSelector}, x.app.Namespace)

@@ -2,6 +2,7 @@ package expand
 
 import (
 	"cmp"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -17,8 +18,16 @@ import (
 // empty list of peers means everyone: nothing else may ever become one.
 type peerSet struct {
 	everyone bool
-	of       []networkingv1.NetworkPolicyPeer
+	of       []keyedPeer
 }
+
+// keyedPeer is a peer and its canonical text. Policies of one expansion share their peers.
+type keyedPeer struct {
+	key  string
+	peer networkingv1.NetworkPolicyPeer
+}
+
+func keyed(peer networkingv1.NetworkPolicyPeer) keyedPeer { return keyedPeer{canonical(peer), peer} }
 
 // portSet is a set of ports. All ports are said in words, because in a NetworkPolicy an empty
 // list of ports means all: nothing else may ever become one.
@@ -51,16 +60,16 @@ func (s *ruleSet) add(peers peerSet, ports portSet) {
 	if !peers.everyone && len(peers.of) == 0 || !ports.all && len(ports.of) == 0 {
 		return
 	}
-	policyPorts := ports.policyPorts()
-	key := canonical(policyPorts)
+	sorted := ports.sorted()
+	key := sorted.key()
 	rule, ok := s.byPorts[key]
 	if !ok {
-		rule = &mergedRule{ports: policyPorts, peers: map[string]networkingv1.NetworkPolicyPeer{}}
+		rule = &mergedRule{ports: sorted.policyPorts(), peers: map[string]networkingv1.NetworkPolicyPeer{}}
 		s.byPorts[key] = rule
 	}
 	rule.everyone = rule.everyone || peers.everyone
 	for _, peer := range peers.of {
-		rule.peers[canonical(peer)] = peer
+		rule.peers[peer.key] = peer.peer
 	}
 }
 
@@ -80,16 +89,35 @@ func (s *ruleSet) sorted() []policyRule {
 	return rules
 }
 
-func (s portSet) policyPorts() []networkingv1.NetworkPolicyPort {
-	if s.all {
-		return nil
-	}
+// sorted returns the set with each port once, in the order of numbers.
+func (s portSet) sorted() portSet {
 	ports := slices.Clone(s.of)
 	slices.SortFunc(ports, func(a, b Port) int {
 		return cmp.Or(cmp.Compare(a.Start, b.Start), cmp.Compare(a.End, b.End), cmp.Compare(a.Protocol, b.Protocol))
 	})
+	return portSet{all: s.all, of: slices.Compact(ports)}
+}
+
+// key sorts as the numbers of ports do; that of all ports comes first.
+func (s portSet) key() string {
+	if s.all {
+		return ""
+	}
+	var key []byte
+	for _, port := range s.of {
+		key = binary.BigEndian.AppendUint16(key, uint16(port.Start)) //nolint:gosec // up to 65535
+		key = binary.BigEndian.AppendUint16(key, uint16(port.End))   //nolint:gosec // up to 65535
+		key = append(key, port.Protocol...)
+	}
+	return string(key)
+}
+
+func (s portSet) policyPorts() []networkingv1.NetworkPolicyPort {
+	if s.all {
+		return nil
+	}
 	var out []networkingv1.NetworkPolicyPort
-	for _, port := range slices.Compact(ports) {
+	for _, port := range s.of {
 		out = append(out, port.policyPort())
 	}
 	return out

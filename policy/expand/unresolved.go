@@ -22,13 +22,13 @@ type Unresolved struct {
 // String is the reference on one line.
 func (u Unresolved) String() string { return fmt.Sprintf("%s: %s: %s", u.Path, u.Message, u.Fix) }
 
-func (x *expansion) missing(path, message, fix string) {
-	x.note(path, v1alpha1.ReasonRefNotFound, message, fix)
+func (x *expansion) missing(at place, message, fix string) {
+	x.note(at, v1alpha1.ReasonRefNotFound, message, fix)
 }
 
 // note notes each thing once: what holds for every tier is read with each.
-func (x *expansion) note(path, reason, message, fix string) {
-	entry := Unresolved{Path: path, Reason: reason, Message: message, Fix: fix}
+func (x *expansion) note(at place, reason, message, fix string) {
+	entry := Unresolved{Path: at.String(), Reason: reason, Message: message, Fix: fix}
 	if !slices.Contains(x.unresolved, entry) {
 		x.unresolved = append(x.unresolved, entry)
 	}
