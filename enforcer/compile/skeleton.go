@@ -140,8 +140,10 @@ func set(key, comment string) nft.Set {
 func forwardRules() []nft.Rule {
 	return []nft.Rule{
 		// Only a bridge forwards these; without them IPv6 finds no neighbour. Kernel:
-		// conntrack leaves neighbour discovery untracked (nf_conntrack_proto_icmpv6.c).
-		{Expr: "icmpv6 type 133-136 accept", Comment: "neighbour discovery"},
+		// conntrack leaves neighbour discovery untracked (nf_conntrack_proto_icmpv6.c). A router
+		// takes one off the hop limit before this hook (ip6_forward), so what has all 255 never
+		// leaves its link, and is no way out for an isolated pod (RFC 4861, section 7.1.1).
+		{Expr: "icmpv6 type 133-136 ip6 hoplimit 255 accept", Comment: "neighbour discovery"},
 		// An error belongs to the connection it is about: "fragmentation needed" and the like.
 		{Expr: "meta l4proto icmp ct state related accept", Comment: "errors about allowed connections"},
 		{Expr: "meta l4proto icmpv6 ct state related accept", Comment: "errors about allowed connections"},

@@ -15,15 +15,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lab is a node that routes between pods, each with a namespace and a veth pair as the CNI plugin
-// ptp makes them, and the outside: remote pods, another node, and the rest of the world, which
-// share one namespace. Its namespaces have no names, so nothing is left of them when the process
-// ends, however it ends.
+// lab is a node with its pods, and the outside: remote pods, another node, and the rest of the
+// world, which share one namespace. Its namespaces have no names, so nothing is left of them when
+// the process ends, however it ends.
 type lab struct {
 	node    netns.NsHandle
 	outside netns.NsHandle
 	hosts   []host
 }
+
+// wiring is how the node's pods are connected: as one of the CNI plugins does it.
+type wiring func(l *lab, t testing.TB, h host, i int)
 
 // host is one place that packets come from or go to.
 type host struct {
@@ -88,15 +90,32 @@ func requireKernel(t testing.TB) {
 	}
 }
 
-// newLab builds the lab and takes it down with the test.
+// newLab builds a lab whose node routes between its pods. It is taken down with the test.
 func newLab(t testing.TB) *lab {
+	t.Helper()
+	return build(t, routed)
+}
+
+// newBridgeLab builds a lab whose node has its pods on a bridge.
+func newBridgeLab(t testing.TB) *lab {
+	t.Helper()
+	if _, err := os.Stat("/proc/sys/net/bridge"); err != nil {
+		t.Skip("needs the kernel's br_netfilter, as do Kubernetes and its bridges")
+	}
+	return build(t, bridged)
+}
+
+func build(t testing.TB, wire wiring) *lab {
 	t.Helper()
 	requireKernel(t)
 	l := &lab{}
 	l.node = newNamespace(t)
 	l.outside = newNamespace(t)
 	for i := range localPods {
-		l.addPod(t, i)
+		h := host{name: fmt.Sprintf("local-%d", i), ns: newNamespace(t), kind: localPod}
+		h.v4, h.v6 = podAddresses(0, i)
+		wire(l, t, h, i)
+		l.hosts = append(l.hosts, h)
 	}
 	l.addOutside(t)
 	l.hosts = append(l.hosts, host{"node", l.node, uplink4, uplink6, theNode})
@@ -154,31 +173,6 @@ func must(t tester, err error) {
 	}
 }
 
-func (l *lab) addPod(t testing.TB, i int) {
-	t.Helper()
-	h := host{
-		name: fmt.Sprintf("local-%d", i), ns: newNamespace(t), kind: localPod,
-	}
-	h.v4, h.v6 = podAddresses(0, i)
-	inside := fmt.Sprintf("pod%d", i)
-	must(t, in(l.node, func() error { return veth("veth"+inside, inside, h.ns) }))
-	must(t, in(l.node, func() error {
-		return errors.Join(
-			configure("veth"+inside, gateway4, gateway6),
-			route("veth"+inside, host32(h.v4), netip.Addr{}),
-			route("veth"+inside, host32(h.v6), netip.Addr{}))
-	}))
-	must(t, in(h.ns, func() error {
-		return errors.Join(
-			configure(inside, h.v4, h.v6),
-			route(inside, host32(gateway4), netip.Addr{}),
-			route(inside, host32(gateway6), netip.Addr{}),
-			route(inside, netip.MustParsePrefix("0.0.0.0/0"), gateway4),
-			route(inside, netip.MustParsePrefix("::/0"), gateway6))
-	}))
-	l.hosts = append(l.hosts, h)
-}
-
 func (l *lab) addOutside(t testing.TB) {
 	t.Helper()
 	others := []host{
@@ -191,38 +185,27 @@ func (l *lab) addOutside(t testing.TB) {
 		others = append(others, host{fmt.Sprintf("remote-%d", i), l.outside, v4, v6, remotePod})
 	}
 	must(t, in(l.node, func() error { return veth("uplink", "uplink", l.outside) }))
-	must(t, in(l.node, func() error { return configure("uplink", uplink4, uplink6) }))
+	must(t, in(l.node, func() error { return configure("uplink", host32(uplink4), host32(uplink6)) }))
 	must(t, in(l.outside, func() error {
 		err := setUp("uplink")
 		for _, h := range others {
-			err = errors.Join(err, configure("uplink", h.v4, h.v6))
+			err = errors.Join(err, configure("uplink", host32(h.v4), host32(h.v6)))
 		}
 		return errors.Join(err,
 			route("uplink", host32(uplink4), netip.Addr{}),
 			route("uplink", host32(uplink6), netip.Addr{}),
-			route("uplink", netip.MustParsePrefix("0.0.0.0/0"), uplink4),
-			route("uplink", netip.MustParsePrefix("::/0"), uplink6))
+			route("uplink", anywhere4, uplink4),
+			route("uplink", anywhere6, uplink6))
 	}))
 	must(t, in(l.node, func() error {
 		gw4, gw6 := others[0].v4, others[0].v6
 		return errors.Join(
 			route("uplink", host32(gw4), netip.Addr{}),
 			route("uplink", host32(gw6), netip.Addr{}),
-			route("uplink", netip.MustParsePrefix("0.0.0.0/0"), gw4),
-			route("uplink", netip.MustParsePrefix("::/0"), gw6))
+			route("uplink", anywhere4, gw4),
+			route("uplink", anywhere6, gw6))
 	}))
 	l.hosts = append(l.hosts, others...)
-}
-
-func host32(a netip.Addr) netip.Prefix { return netip.PrefixFrom(a, a.BitLen()) }
-
-// veth makes a pair, one end here, the other in peerNS.
-func veth(name, peer string, peerNS netns.NsHandle) error {
-	attributes := netlink.NewLinkAttrs()
-	attributes.Name = name
-	return netlink.LinkAdd(&netlink.Veth{
-		LinkAttrs: attributes, PeerName: peer, PeerNamespace: netlink.NsFd(peerNS),
-	})
 }
 
 func setUp(name string) error {
@@ -234,14 +217,14 @@ func setUp(name string) error {
 }
 
 // configure sets a link up and gives it addresses that are usable at once.
-func configure(name string, addresses ...netip.Addr) error {
+func configure(name string, addresses ...netip.Prefix) error {
 	err := setUp(name)
 	link, lookup := netlink.LinkByName(name)
 	if lookup != nil {
 		return errors.Join(err, lookup)
 	}
 	for _, a := range addresses {
-		address := &netlink.Addr{IPNet: ipNet(host32(a)), Flags: unix.IFA_F_NODAD}
+		address := &netlink.Addr{IPNet: ipNet(a), Flags: unix.IFA_F_NODAD}
 		if e := netlink.AddrAdd(link, address); e != nil && !errors.Is(e, unix.EEXIST) {
 			err = errors.Join(err, fmt.Errorf("%s %s: %w", name, a, e))
 		}

@@ -2,6 +2,10 @@ package kernel
 
 import (
 	"context"
+	"fmt"
+	"os/exec"
+	"strings"
+	"testing"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -28,6 +32,27 @@ func (l *lab) apply(t tester, ops []nft.Op) {
 			return err
 		}
 		return nft.Apply(context.Background(), kernel, ops)
+	}))
+}
+
+// change applies the difference between what the kernel holds and a snapshot's ruleset.
+func (l *lab) change(t tester, before nft.Table, snapshot reach.Snapshot, generation uint16) nft.Table {
+	t.Helper()
+	after := compile.Compile(snapshot, nodeName).Table(generation)
+	l.apply(t, nft.Diff(before, after))
+	return after
+}
+
+// nft loads a script into the node.
+func (l *lab) nft(t *testing.T, script string) {
+	t.Helper()
+	must(t, in(l.node, func() error {
+		cmd := exec.CommandContext(context.Background(), "nft", "-f", "-")
+		cmd.Stdin = strings.NewReader(script)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("%w: %s", err, out)
+		}
+		return nil
 	}))
 }
 
@@ -87,9 +112,10 @@ func (l *lab) cells(snapshot reach.Snapshot, ports []uint16) []cell {
 			if idle(from) || idle(to) || from.ns == to.ns || from.kind != localPod && to.kind != localPod {
 				continue
 			}
-			for _, port := range ports {
-				for _, protocol := range []corev1.Protocol{corev1.ProtocolTCP, corev1.ProtocolUDP} {
-					for _, v6 := range []bool{false, true} {
+			for _, v6 := range []bool{false, true} {
+				cells = append(cells, cell{from, to, v6, protocolICMP, 0})
+				for _, port := range ports {
+					for _, protocol := range []corev1.Protocol{corev1.ProtocolTCP, corev1.ProtocolUDP, corev1.ProtocolSCTP} {
 						cells = append(cells, cell{from, to, v6, protocol, port})
 					}
 				}

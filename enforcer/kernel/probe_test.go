@@ -26,15 +26,22 @@ func (c cell) String() string {
 	return fmt.Sprintf("%s %s -> %s %s %d", c.from.name, c.from.address(c.v6), c.to.name, c.protocol, c.port)
 }
 
+// isRaw tells whether the cell's packets are made by hand.
+func (c cell) isRaw() bool { return c.protocol == corev1.ProtocolSCTP || c.protocol == protocolICMP }
+
 // listen starts an echo for UDP on these ports of all hosts. TCP needs no listener: a refusal from
-// the other end shows just as well that packets pass both ways.
+// the other end shows just as well that packets pass both ways; for SCTP, that is made by hand.
 func (l *lab) listen(t testing.TB, ports []uint16) {
 	t.Helper()
 	for _, h := range l.hosts {
-		for _, port := range ports {
-			for _, address := range []netip.Addr{h.v4, h.v6} {
-				must(t, in(h.ns, func() error { return echo(t, netip.AddrPortFrom(address, port)) }))
-			}
+		for _, address := range []netip.Addr{h.v4, h.v6} {
+			must(t, in(h.ns, func() error {
+				err := refuseSCTP(t, address)
+				for _, port := range ports {
+					err = errors.Join(err, echo(t, netip.AddrPortFrom(address, port)))
+				}
+				return err
+			}))
 		}
 	}
 }
@@ -76,7 +83,7 @@ func (l *lab) probe(t tester, cells []cell, patience time.Duration) []bool {
 				if c.from.ns != ns {
 					continue
 				}
-				fd, err := start(c)
+				fd, err := start(c, number(i))
 				if err != nil {
 					return fmt.Errorf("%s: %w", c, err)
 				}
@@ -93,8 +100,14 @@ func (l *lab) probe(t tester, cells []cell, patience time.Duration) []bool {
 	return wait(t, cells, fds, patience)
 }
 
+// number is the source port or the identifier of a raw cell, which tells it from others.
+func number(i int) uint16 { return uint16(20000 + i) }
+
 // start sends the first packet of a connection, without waiting for anything.
-func start(c cell) (int, error) {
+func start(c cell, number uint16) (int, error) {
+	if c.isRaw() {
+		return startRaw(c, number)
+	}
 	domain, kind, proto := unix.AF_INET, unix.SOCK_STREAM, unix.IPPROTO_TCP
 	if c.v6 {
 		domain = unix.AF_INET6
@@ -145,7 +158,7 @@ func wait(t tester, cells []cell, fds []int, patience time.Duration) []bool {
 				continue
 			}
 			events := int16(unix.POLLIN)
-			if cells[i].protocol != corev1.ProtocolUDP {
+			if cells[i].protocol == corev1.ProtocolTCP {
 				events = unix.POLLOUT
 			}
 			polls = append(polls, unix.PollFd{Fd: int32(fds[i]), Events: events})
@@ -159,8 +172,8 @@ func wait(t tester, cells []cell, fds []int, patience time.Duration) []bool {
 			t.Fatal(err)
 		}
 		for j, p := range polls {
-			if p.Revents != 0 {
-				passed[at[j]] = true
+			if i := at[j]; p.Revents != 0 {
+				passed[i] = !cells[i].isRaw() || answered(fds[i], cells[i], number(i))
 			}
 		}
 	}
