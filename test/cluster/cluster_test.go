@@ -3,6 +3,7 @@ package cluster_test
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -79,6 +80,7 @@ func TestCluster(t *testing.T) {
 			t.Error("a name that does not exist gave an answer, not an error")
 		}
 	})
+	t.Run("addresses outside and pods reach each other", func(t *testing.T) { reachesOutside(ctx, t, c, one) })
 	t.Run("a component stops and starts", func(t *testing.T) { stopsAndStarts(ctx, t, c) })
 	t.Run("nodes have namespaces of their own", func(t *testing.T) {
 		out, err := c.Command(ctx, "n2", "hostname").Output()
@@ -113,6 +115,37 @@ func nodesAreReady(ctx context.Context, t *testing.T, c *cluster.Cluster, client
 			if condition.Type == corev1.NodeReady && condition.Status != corev1.ConditionTrue {
 				t.Errorf("%s is not ready: %s", node.Name, condition.Message)
 			}
+		}
+	}
+}
+
+func reachesOutside(ctx context.Context, t *testing.T, c *cluster.Cluster, pod *corev1.Pod) {
+	outside, err := c.Outside(netip.MustParseAddr("203.0.113.10"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	serving, stop := context.WithCancel(ctx)
+	defer stop()
+	for _, protocol := range []corev1.Protocol{corev1.ProtocolTCP, corev1.ProtocolUDP} {
+		if err := outside.Serve(serving, 443, protocol); err != nil {
+			t.Fatal(err)
+		}
+		expect(ctx, t, c, pod, "203.0.113.10:443", protocol, true)
+		expect(ctx, t, c, pod, "203.0.113.10:444", protocol, false)
+	}
+	for target, want := range map[string]map[corev1.Protocol]bool{
+		pod.Status.PodIP + ":8080": {corev1.ProtocolTCP: true, corev1.ProtocolUDP: false},
+		pod.Status.PodIP + ":8081": {corev1.ProtocolTCP: false, corev1.ProtocolUDP: true},
+	} {
+		for protocol, want := range want {
+			if got, err := outside.Probe(ctx, target, protocol); err != nil || got != want {
+				t.Errorf("%s by %s from outside: %t, %v; want %t", target, protocol, got, err, want)
+			}
+		}
+	}
+	for _, address := range []string{"10.244.1.7", "2001:db8::10"} {
+		if _, err := c.Outside(netip.MustParseAddr(address)); err == nil {
+			t.Errorf("%s should not be possible outside", address)
 		}
 	}
 }

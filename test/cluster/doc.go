@@ -38,6 +38,8 @@
 //	tar, err := cluster.ManagerImage().Write(ctx)
 //	err = c.Load(ctx, tar)
 //	reachable, err := c.Probe(ctx, pod, "10.244.2.7:8080", corev1.ProtocolTCP)
+//	internet, err := c.Outside(netip.MustParseAddr("203.0.113.10"))
+//	reachable, err = internet.Probe(ctx, "10.244.2.7:8080", corev1.ProtocolTCP)
 //	err = c.Stop(ctx, "n1", cluster.Kubelet)
 //	err = c.Command(ctx, "n1", "nft", "list", "tables").Run()
 //
@@ -46,6 +48,7 @@
 // # Limits
 //
 // Nothing restarts a component that ends by itself, so that tests see what they did; Up does when asked.
-// IPv4 only for now. Pods have no way out to the internet, and the nodes share the machine's kernel: what
-// belongs to the kernel as a whole, such as its modules, is not the nodes' own.
+// IPv4 only for now. Pods have no way out to the internet, only to what Outside makes, and the nodes
+// share the machine's kernel: what belongs to the kernel as a whole, such as its modules, is not the
+// nodes' own.
 package cluster
