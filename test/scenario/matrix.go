@@ -69,16 +69,16 @@ func Measure(ctx context.Context, c *cluster.Cluster) (Matrix, error) {
 			})
 		}
 		group.Go(func() (err error) {
-			matrix.Open[row][len(destinations)], err = resolves(ctx, c, source.key())
+			matrix.Open[row][len(destinations)], err = Resolves(ctx, c, source.key())
 			return err
 		})
 	}
 	return matrix, group.Wait()
 }
 
-// resolves tries whether a pod can look up a name, which goes over UDP, and reach the server that
+// Resolves tries whether a pod can look up a name, which goes over UDP, and reach the server that
 // it names, the cluster's DNS, over TCP.
-func resolves(ctx context.Context, c *cluster.Cluster, pod types.NamespacedName) (bool, error) {
+func Resolves(ctx context.Context, c *cluster.Cluster, pod types.NamespacedName) (bool, error) {
 	_, stderr, err := c.Exec(ctx, pod, "agnhost", "/agnhost", "connect", "--timeout=2s", "kube-dns.kube-system.svc.cluster.local:53")
 	var exit utilexec.CodeExitError
 	switch {
