@@ -50,7 +50,7 @@ lint: ## Check style, imports and likely mistakes.
 
 .PHONY: check-generated
 check-generated: generate ## Fail if generated files are not current.
-	@git diff --exit-code -- api config docs/reference || { echo 'generated files were stale: commit the result of "make generate"'; exit 1; }
+	@test -z "$$(git status --porcelain -- api config docs)" || { git --no-pager diff --stat -- api config docs; echo 'generated files were stale: commit the result of "make generate"'; exit 1; }
 
 ##@ Build
 

@@ -11,96 +11,187 @@ import (
 	"github.com/apptier/apptier/policy/expand"
 )
 
-// declared is what an AppTier says about a flow, read from the AppTier alone: the tests' own
-// reading of the API documentation, which shares nothing with the expansion.
-func declared(app *v1alpha1.AppTier, source, destination place, port expand.Port) bool {
-	return leaves(app, source, destination, port) && enters(app, source, destination, port)
+// reading is what an AppTier says about flows, read from it and the other AppTier alone: the tests'
+// own reading of the API documentation, which shares nothing with the expansion.
+type reading struct{ app, other *v1alpha1.AppTier }
+
+func (r reading) declared(source, destination place, port expand.Port) bool {
+	return r.leaves(source, destination, port) && r.enters(source, destination, port)
 }
 
-func tierOf(app *v1alpha1.AppTier, p place) *v1alpha1.Tier {
-	if p.namespace != app.Namespace {
+func (r reading) tierOf(p place) *v1alpha1.Tier {
+	if p.namespace != r.app.Namespace {
 		return nil
 	}
-	for i := range app.Spec.Tiers {
-		if app.Spec.Tiers[i].PodSelector.MatchLabels["tier"] == p.label {
-			return &app.Spec.Tiers[i]
+	for i := range r.app.Spec.Tiers {
+		if r.app.Spec.Tiers[i].PodSelector.MatchLabels["tier"] == p.label {
+			return &r.app.Spec.Tiers[i]
 		}
 	}
 	return nil
 }
 
-func enters(app *v1alpha1.AppTier, source, destination place, port expand.Port) bool {
-	tier := tierOf(app, destination)
-	isolated := tier != nil && slices.Contains(tier.Isolate, v1alpha1.Ingress) ||
-		app.Spec.Isolation.Scope == v1alpha1.ScopeNamespace && destination.namespace == app.Namespace
-	return !isolated || sameNamespace(app, source, destination) || tier != nil && accepts(app, tier, source, port)
+func (r reading) isolated(p place, direction v1alpha1.Direction) bool {
+	tier := r.tierOf(p)
+	return tier != nil && slices.Contains(tier.Isolate, direction) ||
+		r.app.Spec.Isolation.Scope == v1alpha1.ScopeNamespace && p.namespace == r.app.Namespace
 }
 
-func leaves(app *v1alpha1.AppTier, source, destination place, port expand.Port) bool {
-	tier := tierOf(app, source)
-	isolated := tier != nil && slices.Contains(tier.Isolate, v1alpha1.Egress) ||
-		app.Spec.Isolation.Scope == v1alpha1.ScopeNamespace && source.namespace == app.Namespace
-	switch {
-	case !isolated || sameNamespace(app, source, destination):
+func (r reading) enters(source, destination place, port expand.Port) bool {
+	tier := r.tierOf(destination)
+	if !r.isolated(destination, v1alpha1.Ingress) || r.sameNamespace(source, destination) {
 		return true
-	case resolves(app, destination, port):
-		return true
-	case tier == nil || !slices.Contains(tier.Isolate, v1alpha1.Egress):
+	}
+	if tier == nil || !slices.Contains(tier.Isolate, v1alpha1.Ingress) {
 		return false // held by the namespace alone: a tier's rules are for what the tier isolates
 	}
-	for _, rule := range slices.Concat(tier.Egress, everyTier(app).Egress) {
-		if matchesAny(app, rule.To, destination) && (rule.AllPorts || covers(rule.Ports, nil, port)) {
-			return true
+	return slices.ContainsFunc(slices.Concat(tier.Ingress, r.everyTier().Ingress), func(rule v1alpha1.IngressRule) bool {
+		return slices.ContainsFunc(rule.From, func(peer v1alpha1.Peer) bool {
+			on := func(port expand.Port) bool { return onIngress(tier, rule, port) }
+			return r.matches(peer, source) && r.agreed(peer, tier, on, nil) && r.passes(peer, source, port, on)
+		})
+	})
+}
+
+func (r reading) leaves(source, destination place, port expand.Port) bool {
+	tier := r.tierOf(source)
+	switch {
+	case !r.isolated(source, v1alpha1.Egress) || r.sameNamespace(source, destination):
+		return true
+	case r.resolves(destination, port):
+		return true
+	case r.sidecar() && destination.name == "istiod" && port.Protocol == corev1.ProtocolTCP && port.Start == 15012:
+		return true
+	case tier == nil || !slices.Contains(tier.Isolate, v1alpha1.Egress):
+		return false
+	}
+	for _, rule := range slices.Concat(tier.Egress, r.everyTier().Egress) {
+		for _, peer := range rule.To {
+			on := func(port expand.Port) bool { return r.onEgress(tier, rule, peer, destination, port) }
+			if r.matches(peer, destination) && r.agreed(peer, tier, nil, on) && r.passes(peer, destination, port, on) {
+				return true
+			}
 		}
 	}
-	receiver := tierOf(app, destination)
+	receiver := r.tierOf(destination)
 	if receiver == nil {
 		return false
 	}
-	for _, rule := range slices.Concat(receiver.Ingress, everyTier(app).Ingress) {
+	return slices.ContainsFunc(slices.Concat(receiver.Ingress, r.everyTier().Ingress), func(rule v1alpha1.IngressRule) bool {
 		named := slices.ContainsFunc(rule.From, func(p v1alpha1.Peer) bool { return p.Tier != nil && *p.Tier == tier.Name })
-		if named && rulePortsAllow(receiver, rule, port) {
-			return true
-		}
-	}
-	return false
+		return named && r.passes(v1alpha1.Peer{Tier: &tier.Name}, destination, port, func(port expand.Port) bool { return onIngress(receiver, rule, port) })
+	})
 }
 
-func everyTier(app *v1alpha1.AppTier) v1alpha1.EveryTier {
-	if app.Spec.EveryTier == nil {
+// passes says whether a port is one of a rule's or, between pods of an ambient mesh, the tunnel of
+// one.
+func (r reading) passes(peer v1alpha1.Peer, with place, port expand.Port, on func(expand.Port) bool) bool {
+	pods := peer.Networks == nil && peer.Internet == nil && peer.Nodes == nil && peer.KubeAPIServer == nil
+	tunnelled := pods && r.app.Spec.Mesh != nil && r.app.Spec.Mesh.DataPlane == v1alpha1.Ambient && port.Start == 15008 && with.namespace != ""
+	return on(port) || tunnelled && slices.ContainsFunc(somePorts, func(p expand.Port) bool { return p.Protocol == corev1.ProtocolTCP && on(p) })
+}
+
+func (r reading) sidecar() bool {
+	return r.app.Spec.Mesh != nil && r.app.Spec.Mesh.DataPlane != v1alpha1.Ambient
+}
+
+func (r reading) everyTier() v1alpha1.EveryTier {
+	if r.app.Spec.EveryTier == nil {
 		return v1alpha1.EveryTier{}
 	}
-	return *app.Spec.EveryTier
+	return *r.app.Spec.EveryTier
 }
 
 // resolves says whether a flow to a DNS server is one that dns allows.
-func resolves(app *v1alpha1.AppTier, destination place, port expand.Port) bool {
-	switch dns := app.Spec.DNS; dns.Mode {
+func (r reading) resolves(destination place, port expand.Port) bool {
+	switch dns := r.app.Spec.DNS; dns.Mode {
 	case v1alpha1.DNSClusterDNS:
 		return destination.name == "dns" && port.Start == 53
 	case v1alpha1.DNSCustom:
-		return matchesAny(app, dns.To, destination) && (covers(dns.Ports, nil, port) || len(dns.Ports) == 0 && port.Start == 53)
+		return slices.ContainsFunc(dns.To, func(peer v1alpha1.Peer) bool {
+			usual := port.Start == 53
+			if brings(peer) {
+				usual = broughtBy(peer, destination, port)
+			}
+			return r.matches(peer, destination) && (covers(dns.Ports, nil, port) || len(dns.Ports) == 0 && usual)
+		})
 	default:
 		return false
 	}
 }
 
-func sameNamespace(app *v1alpha1.AppTier, source, destination place) bool {
-	return app.Spec.Isolation.SameNamespace == v1alpha1.SameNamespaceAllow &&
-		source.namespace == app.Namespace && destination.namespace == app.Namespace
+func (r reading) sameNamespace(source, destination place) bool {
+	return r.app.Spec.Isolation.SameNamespace == v1alpha1.SameNamespaceAllow &&
+		source.namespace == r.app.Namespace && destination.namespace == r.app.Namespace
 }
 
-func accepts(app *v1alpha1.AppTier, tier *v1alpha1.Tier, source place, port expand.Port) bool {
-	return slices.Contains(tier.Isolate, v1alpha1.Ingress) && slices.ContainsFunc(slices.Concat(tier.Ingress, everyTier(app).Ingress), func(rule v1alpha1.IngressRule) bool {
-		return matchesAny(app, rule.From, source) && rulePortsAllow(tier, rule, port)
+// somePorts stand for all ports: one of each side of every bound that is drawn.
+var somePorts = []expand.Port{
+	{Protocol: "TCP", Start: 53}, {Protocol: "UDP", Start: 53}, {Protocol: "TCP", Start: 80}, {Protocol: "UDP", Start: 80},
+	{Protocol: "TCP", Start: 443}, {Protocol: "TCP", Start: 15008}, {Protocol: "TCP", Start: 15012},
+}
+
+// agreed says whether the other AppTier agrees to a rule about it, on one of the rule's ports.
+func (r reading) agreed(peer v1alpha1.Peer, tier *v1alpha1.Tier, in, out func(expand.Port) bool) bool {
+	if peer.AppTier == nil {
+		return true
+	}
+	if peer.AppTier.Name != r.other.Name {
+		return false
+	}
+	names := func(p v1alpha1.Peer) bool { return p.AppTier.Tier == tier.Name }
+	if in == nil { // it must accept
+		return slices.ContainsFunc(somePorts, out)
+	}
+	return slices.ContainsFunc(r.other.Spec.Tiers[0].Egress, func(rule v1alpha1.EgressRule) bool {
+		leftToUs := len(rule.Ports) == 0 && !rule.AllPorts
+		return slices.ContainsFunc(rule.To, names) && slices.ContainsFunc(somePorts, func(p expand.Port) bool {
+			return in(p) && (leftToUs || rule.AllPorts || covers(rule.Ports, nil, p))
+		})
 	})
 }
 
-func rulePortsAllow(tier *v1alpha1.Tier, rule v1alpha1.IngressRule, port expand.Port) bool {
+func onIngress(tier *v1alpha1.Tier, rule v1alpha1.IngressRule, port expand.Port) bool {
 	if len(rule.Ports) == 0 && !rule.AllPorts {
 		return slices.ContainsFunc(tier.Ports, func(p v1alpha1.TierPort) bool { return p.Protocol == port.Protocol && p.Port == port.Start })
 	}
 	return rule.AllPorts || covers(rule.Ports, tier.Ports, port)
+}
+
+// onEgress says whether a rule lets a port through to a peer, which may bring its own.
+func (r reading) onEgress(tier *v1alpha1.Tier, rule v1alpha1.EgressRule, peer v1alpha1.Peer, destination place, port expand.Port) bool {
+	said := rule.AllPorts || covers(rule.Ports, nil, port)
+	if peer.AppTier == nil {
+		return said || len(rule.Ports) == 0 && brings(peer) && broughtBy(peer, destination, port)
+	}
+	// The receiver must accept this tier, on a port in common, or on any if they are left to it.
+	leftToPeer := len(rule.Ports) == 0 && !rule.AllPorts
+	receiver := &r.other.Spec.Tiers[0]
+	return slices.ContainsFunc(receiver.Ingress, func(theirs v1alpha1.IngressRule) bool {
+		if !slices.ContainsFunc(theirs.From, func(p v1alpha1.Peer) bool { return p.AppTier.Tier == tier.Name }) {
+			return false
+		}
+		if leftToPeer {
+			return onIngress(receiver, theirs, port)
+		}
+		return said && slices.ContainsFunc(somePorts, func(p expand.Port) bool {
+			return onIngress(receiver, theirs, p) && (rule.AllPorts || covers(rule.Ports, nil, p))
+		})
+	})
+}
+
+func brings(peer v1alpha1.Peer) bool {
+	return peer.AppTier != nil || peer.Service != nil || peer.KubeAPIServer != nil
+}
+
+func broughtBy(peer v1alpha1.Peer, destination place, port expand.Port) bool {
+	switch {
+	case peer.Service != nil:
+		return port.Protocol == corev1.ProtocolTCP && port.Start == 80 || port.Protocol == corev1.ProtocolUDP && port.Start == 53
+	case peer.KubeAPIServer != nil:
+		return port.Protocol == corev1.ProtocolTCP && port.Start == 443
+	}
+	return false
 }
 
 func covers(ports []v1alpha1.RulePort, names []v1alpha1.TierPort, port expand.Port) bool {
@@ -122,30 +213,36 @@ func covers(ports []v1alpha1.RulePort, names []v1alpha1.TierPort, port expand.Po
 	})
 }
 
-func matchesAny(app *v1alpha1.AppTier, list []v1alpha1.Peer, p place) bool {
-	return slices.ContainsFunc(list, func(peer v1alpha1.Peer) bool {
-		switch {
-		case peer.Everyone != nil:
-			return true
-		case peer.Internet != nil:
-			return p.name == "outside"
-		case peer.Tier != nil:
-			tier := tierOf(app, p)
-			return tier != nil && tier.Name == *peer.Tier
-		case peer.Pods != nil:
-			here := p.namespace == app.Namespace
-			if s := peer.Pods.NamespaceSelector; s != nil {
-				here = p.namespace != "" && (len(s.MatchLabels) == 0 || s.MatchLabels[corev1.LabelMetadataName] == p.namespace)
-			}
-			return here && peer.Pods.PodSelector.MatchLabels["tier"] == p.label
-		case peer.Namespaces != nil:
-			return peer.Namespaces.MatchLabels[corev1.LabelMetadataName] == p.namespace
-		case peer.Networks != nil:
-			in := func(cidrs []string) bool {
-				return slices.ContainsFunc(cidrs, func(c string) bool { return netip.MustParsePrefix(c).Contains(p.address) })
-			}
-			return in(peer.Networks.CIDRs) && !in(peer.Networks.Except)
+func (r reading) matches(peer v1alpha1.Peer, p place) bool {
+	switch {
+	case peer.Everyone != nil:
+		return true
+	case peer.Internet != nil:
+		return p.name == "outside"
+	case peer.Nodes != nil:
+		return p.name == "node"
+	case peer.KubeAPIServer != nil:
+		return p.name == "apiserver" || p.name == "kubernetes"
+	case peer.Service != nil:
+		return peer.Service.Name == "svc" && p.name == "foreign-a"
+	case peer.AppTier != nil:
+		return p.name == "foreign-a"
+	case peer.Tier != nil:
+		tier := r.tierOf(p)
+		return tier != nil && tier.Name == *peer.Tier
+	case peer.Pods != nil:
+		here := p.namespace == r.app.Namespace
+		if s := peer.Pods.NamespaceSelector; s != nil {
+			here = p.namespace != "" && (len(s.MatchLabels) == 0 || s.MatchLabels[corev1.LabelMetadataName] == p.namespace)
 		}
-		return false
-	})
+		return here && peer.Pods.PodSelector.MatchLabels["tier"] == p.label
+	case peer.Namespaces != nil:
+		return peer.Namespaces.MatchLabels[corev1.LabelMetadataName] == p.namespace
+	case peer.Networks != nil:
+		in := func(cidrs []string) bool {
+			return slices.ContainsFunc(cidrs, func(c string) bool { return netip.MustParsePrefix(c).Contains(p.address) })
+		}
+		return in(peer.Networks.CIDRs) && !in(peer.Networks.Except)
+	}
+	return false
 }

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/apptier/apptier/api/v1alpha1"
@@ -76,7 +77,12 @@ func (x *expansion) controlPlane() []allowance {
 // connect allows a connection, and what a mesh makes of it between pods.
 func (x *expansion) connect(rules *ruleSet, with end, ports portSet) {
 	rules.add(with.peers, ports)
-	if x.mesh.tunnel != 0 && with.pods && ports.hasTCP() {
-		rules.add(with.peers, portSet{of: []Port{{Protocol: corev1.ProtocolTCP, Start: x.mesh.tunnel}}})
+	if x.mesh.tunnel == 0 || !with.pods || !ports.hasTCP() {
+		return
 	}
+	pods := with.peers
+	if pods.everyone { // only pods are part of a mesh
+		pods = onePeer(networkingv1.NetworkPolicyPeer{NamespaceSelector: &metav1.LabelSelector{}})
+	}
+	rules.add(pods, portSet{of: []Port{{Protocol: corev1.ProtocolTCP, Start: x.mesh.tunnel}}})
 }

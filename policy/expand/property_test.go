@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"pgregory.net/rapid"
 	"sigs.k8s.io/yaml"
 
@@ -12,6 +13,7 @@ import (
 
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/policy/expand"
+	"github.com/apptier/apptier/policy/lint"
 	"github.com/apptier/apptier/policy/reach"
 )
 
@@ -19,31 +21,88 @@ import (
 // nothing more, nothing less.
 func TestEffectiveFlowsAreTheDeclaredOnes(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		app := drawAppTier(t)
-		policies := expand.NetworkPolicies(app, expand.DefaultEnvironment())
+		app, other := drawAppTier(t), drawOther(t)
+		policies := expand.NetworkPolicies(app, environment(other))
 		evaluator := reach.New(reach.Snapshot{Namespaces: world.Namespaces, Pods: world.Pods, Policies: policies})
-		for _, source := range everywhere {
-			for _, destination := range everywhere {
-				if source == destination {
-					continue // a pod always reaches itself
-				}
-				for _, port := range []expand.Port{{Protocol: "TCP", Start: 80}, {Protocol: "TCP", Start: 443}, {Protocol: "TCP", Start: 53}, {Protocol: "UDP", Start: 53}} {
-					want := declared(app, source, destination, port)
-					got := evaluator.Allowed(reach.Flow{Source: source.endpoint(), Destination: destination.endpoint(), Protocol: port.Protocol, Port: port.Start})
-					if want != (got.Verdict == reach.Allow) {
-						t.Fatalf("%s to %s, %s %d: declared %v, but %s", source.name, destination.name, port.Protocol, port.Start, want, got)
-					}
+		forEveryFlow(func(source, destination place, port expand.Port) {
+			if source.name == "kubernetes" { // nothing connects from the address of a Service
+				return
+			}
+			want := reading{app, other}.declared(source, destination, port)
+			got := evaluator.Allowed(flow(source, destination, port))
+			if want != (got.Verdict == reach.Allow) {
+				t.Fatalf("%s to %s, %s %d: declared %v, but %s", source.name, destination.name, port.Protocol, port.Start, want, got)
+			}
+		})
+	})
+}
+
+// Without one of its connections an AppTier allows nothing that it does not allow with it.
+func TestRemovingAConnectionNeverAddsAFlow(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		app, other := drawAppTier(t), drawOther(t)
+		less, lessOther := removeConnection(t, app, other)
+		before, after := evaluatorOf(app, other), evaluatorOf(less, lessOther)
+		forEveryFlow(func(source, destination place, port expand.Port) {
+			if flow := flow(source, destination, port); after.Allowed(flow).Verdict == reach.Allow && before.Allowed(flow).Verdict != reach.Allow {
+				t.Fatalf("%s to %s, %s %d: allowed only after a connection was removed", source.name, destination.name, port.Protocol, port.Start)
+			}
+		})
+	})
+}
+
+// A further AppTier, here or elsewhere, opens no flow that an AppTier does not declare, given the
+// agreement of both: with tiers of its own, and no conflict about the namespace.
+func TestAddingAnAppTierOpensNoFlowOfAnother(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		app, other := drawAppTier(t), drawOther(t)
+		further := drawFurther(t)
+		if len(lint.SameNamespaceAs(further, app)) > 0 {
+			return // refused
+		}
+		env := environment(other)
+		env.AppTiers[types.NamespacedName{Namespace: further.Namespace, Name: further.Name}] = further
+		policies := slices.Concat(expand.NetworkPolicies(app, env), expand.NetworkPolicies(further, env))
+		evaluator := reach.New(reach.Snapshot{Namespaces: world.Namespaces, Pods: world.Pods, Policies: policies})
+		forEveryFlow(func(source, destination place, port expand.Port) {
+			r := reading{app, other}
+			from, to := r.tierOf(source), r.tierOf(destination)
+			ofApp := from != nil && slices.Contains(from.Isolate, v1alpha1.Egress) && !r.leaves(source, destination, port) ||
+				to != nil && slices.Contains(to.Isolate, v1alpha1.Ingress) && !r.enters(source, destination, port)
+			if ofApp && source.name != "kubernetes" && evaluator.Allowed(flow(source, destination, port)).Verdict == reach.Allow {
+				t.Fatalf("%s to %s, %s %d: AppTier x does not declare it, and with AppTier z it is allowed", source.name, destination.name, port.Protocol, port.Start)
+			}
+		})
+	})
+}
+
+func evaluatorOf(app, other *v1alpha1.AppTier) *reach.Evaluator {
+	policies := expand.NetworkPolicies(app, environment(other))
+	return reach.New(reach.Snapshot{Namespaces: world.Namespaces, Pods: world.Pods, Policies: policies})
+}
+
+func flow(source, destination place, port expand.Port) reach.Flow {
+	return reach.Flow{Source: source.endpoint(), Destination: destination.endpoint(), Protocol: port.Protocol, Port: port.Start}
+}
+
+// forEveryFlow visits the flows between two different places: a pod always reaches itself.
+func forEveryFlow(visit func(source, destination place, port expand.Port)) {
+	for _, source := range everywhere {
+		for _, destination := range everywhere {
+			for _, port := range somePorts {
+				if source != destination {
+					visit(source, destination, port)
 				}
 			}
 		}
-	})
+	}
 }
 
 // No rendering has a list of peers that is empty, which means everyone, unless everyone is said.
 func TestNoEmptyPeersUnlessEveryone(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		app := drawAppTier(t)
-		for _, policy := range expand.NetworkPolicies(app, expand.DefaultEnvironment()) {
+		for _, policy := range expand.NetworkPolicies(app, environment(drawOther(t))) {
 			for _, rule := range policy.Spec.Ingress {
 				if len(rule.From) == 0 && !saysEveryone(app) {
 					t.Fatalf("%s: an ingress rule without peers", policy.Name)
@@ -63,7 +122,7 @@ func TestNoEmptyPeersUnlessEveryone(t *testing.T) {
 func TestPoliciesOfTiersAreComplete(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		app := drawAppTier(t)
-		policies := expand.NetworkPolicies(app, expand.DefaultEnvironment())
+		policies := expand.NetworkPolicies(app, environment(drawOther(t)))
 		if app.Spec.Isolation.Scope != v1alpha1.ScopeNamespace {
 			return
 		}
@@ -75,35 +134,23 @@ func TestPoliciesOfTiersAreComplete(t *testing.T) {
 				both.Spec.Ingress = append(both.Spec.Ingress, namespace.Ingress...)
 				both.Spec.Egress = append(both.Spec.Egress, namespace.Egress...)
 				together := reach.New(reach.Snapshot{Namespaces: world.Namespaces, Pods: world.Pods, Policies: []*networkingv1.NetworkPolicy{both}})
-				for _, flow := range everyFlow() {
+				forEveryFlow(func(source, destination place, port expand.Port) {
+					flow := flow(source, destination, port)
 					if want, got := together.Allowed(flow), alone.Allowed(flow); want.Verdict != got.Verdict {
 						t.Fatalf("%s, %s, %v: %s by itself, %s with the policy of the namespace", policy.Name, direction, flow, got, want)
 					}
-				}
+				})
 			}
 		}
 	})
-}
-
-func everyFlow() []reach.Flow {
-	var flows []reach.Flow
-	for _, source := range everywhere {
-		for _, destination := range everywhere {
-			for _, port := range []expand.Port{{Protocol: "TCP", Start: 80}, {Protocol: "TCP", Start: 53}, {Protocol: "UDP", Start: 53}} {
-				if source != destination {
-					flows = append(flows, reach.Flow{Source: source.endpoint(), Destination: destination.endpoint(), Protocol: port.Protocol, Port: port.Start})
-				}
-			}
-		}
-	}
-	return flows
 }
 
 // The order of tiers, rules, peers and ports does not matter.
 func TestOrderDoesNotMatter(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		app := drawAppTier(t)
-		want := renderAll(t, app)
+		env := environment(drawOther(t))
+		want := renderAll(t, app, env)
 		shuffled := app.DeepCopy()
 		shuffled.Spec.Tiers = rapid.Permutation(shuffled.Spec.Tiers).Draw(t, "tiers")
 		for i := range shuffled.Spec.Tiers {
@@ -114,14 +161,14 @@ func TestOrderDoesNotMatter(t *testing.T) {
 				tier.Ingress[j].From = rapid.Permutation(tier.Ingress[j].From).Draw(t, "from")
 			}
 		}
-		if diff := cmp.Diff(want, renderAll(t, shuffled)); diff != "" {
+		if diff := cmp.Diff(want, renderAll(t, shuffled, env)); diff != "" {
 			t.Fatalf("the order matters:\n%s", diff)
 		}
 	})
 }
 
-func renderAll(t *rapid.T, app *v1alpha1.AppTier) string {
-	text, err := yaml.Marshal(expand.NetworkPolicies(app, expand.DefaultEnvironment()))
+func renderAll(t *rapid.T, app *v1alpha1.AppTier, env expand.Environment) string {
+	text, err := yaml.Marshal(expand.NetworkPolicies(app, env))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -130,7 +177,7 @@ func renderAll(t *rapid.T, app *v1alpha1.AppTier) string {
 
 func saysEveryone(app *v1alpha1.AppTier) bool {
 	everyone := func(p v1alpha1.Peer) bool { return p.Everyone != nil }
-	more := everyTier(app)
+	more := reading{app: app}.everyTier()
 	if slices.ContainsFunc(app.Spec.DNS.To, everyone) {
 		return true
 	}

@@ -1,8 +1,10 @@
 package lint
 
 import (
+	"cmp"
 	"slices"
 
+	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
@@ -82,24 +84,48 @@ func checkSelf(r *report, app *v1alpha1.AppTier) {
 // allows for every pod would open what the other isolates, since policies add up.
 func SameNamespaceAs(app, other *v1alpha1.AppTier) []Finding {
 	r := &report{}
-	path := field.NewPath("spec", "isolation", "sameNamespace")
-	if opens(app) {
-		for _, name := range isolatedTiers(other, v1alpha1.Ingress) {
-			r.reject(SameNamespaceConflict, path, "set sameNamespace: Deny, or let AppTier "+other.Name+" isolate egress alone",
-				"policies add up, so allowing the whole namespace would open tier %s of AppTier %s to every pod of it", name, other.Name)
-		}
+	isolation := field.NewPath("spec", "isolation")
+	for _, shared := range sharedAllowances(app, other) {
+		r.reject(SameNamespaceConflict, isolation.Child("scope"), "set scope: Tiers, or "+shared.fix,
+			"policies add up, so %s for every pod of the namespace would open tier %s of AppTier %s", shared.what, shared.tier, other.Name)
 	}
-	if opens(other) {
-		for _, name := range isolatedTiers(app, v1alpha1.Ingress) {
-			r.reject(SameNamespaceConflict, field.NewPath("spec", "tiers"), "set isolate: [Egress], or sameNamespace: Deny in AppTier "+other.Name,
-				"AppTier %s allows the whole namespace, so tier %s would stay open to every pod of it", other.Name, name)
-		}
+	for _, shared := range sharedAllowances(other, app) {
+		r.reject(SameNamespaceConflict, field.NewPath("spec", "tiers"), "set scope: Tiers in AppTier "+other.Name+", or "+shared.fix,
+			"AppTier %s holds for every pod of the namespace, and its %s would open tier %s", other.Name, shared.what, shared.tier)
 	}
 	return r.findings
 }
 
-func opens(app *v1alpha1.AppTier) bool {
-	return app.Spec.Isolation.Scope == v1alpha1.ScopeNamespace && app.Spec.Isolation.SameNamespace == v1alpha1.SameNamespaceAllow
+// shared is what an AppTier allows every pod of its namespace, beyond what another allows a tier.
+type shared struct{ what, tier, fix string }
+
+func sharedAllowances(app, other *v1alpha1.AppTier) []shared {
+	if app.Spec.Isolation.Scope != v1alpha1.ScopeNamespace {
+		return nil
+	}
+	var out []shared
+	add := func(direction v1alpha1.Direction, what, fix string) {
+		for _, tier := range isolatedTiers(other, direction) {
+			out = append(out, shared{what, tier, fix})
+		}
+	}
+	if app.Spec.Isolation.SameNamespace == v1alpha1.SameNamespaceAllow {
+		add(v1alpha1.Ingress, "sameNamespace: Allow", "sameNamespace: Deny")
+		add(v1alpha1.Egress, "sameNamespace: Allow", "sameNamespace: Deny")
+	}
+	if dns := app.Spec.DNS; dns.Mode != v1alpha1.DNSNone && !equality.Semantic.DeepEqual(withDefaults(dns), withDefaults(other.Spec.DNS)) {
+		add(v1alpha1.Egress, "dns", "the same dns in both")
+	}
+	if mesh := app.Spec.Mesh; mesh != nil && !equality.Semantic.DeepEqual(mesh, other.Spec.Mesh) {
+		add(v1alpha1.Egress, "mesh", "the same mesh in both")
+	}
+	return out
+}
+
+func withDefaults(dns v1alpha1.DNS) v1alpha1.DNS {
+	dns.Mode = cmp.Or(dns.Mode, v1alpha1.DNSClusterDNS)
+	dns.NodeLocal = cmp.Or(dns.NodeLocal, v1alpha1.NodeLocalAuto)
+	return dns
 }
 
 func isolatedTiers(app *v1alpha1.AppTier, direction v1alpha1.Direction) []string {
