@@ -11,15 +11,19 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/policy/lint"
 )
 
-// AppTierValidator refuses AppTiers that lint rejects, with every reason at once, and passes
-// warnings on.
-type AppTierValidator struct{}
+// AppTierValidator refuses AppTiers that lint rejects, by themselves or beside others of their
+// namespace, with every reason at once, and passes warnings on.
+type AppTierValidator struct {
+	// Reader reads from a cache.
+	Reader client.Reader
+}
 
 var _ admission.Validator[*v1alpha1.AppTier] = AppTierValidator{}
 
@@ -34,8 +38,17 @@ func (v AppTierValidator) SetupWithManager(mgr ctrl.Manager) error {
 }
 
 // ValidateCreate judges a new AppTier.
-func (AppTierValidator) ValidateCreate(_ context.Context, app *v1alpha1.AppTier) (admission.Warnings, error) {
+func (v AppTierValidator) ValidateCreate(ctx context.Context, app *v1alpha1.AppTier) (admission.Warnings, error) {
 	findings := lint.AppTier(app)
+	var others v1alpha1.AppTierList
+	if err := v.Reader.List(ctx, &others, client.InNamespace(app.Namespace)); err != nil {
+		return nil, fmt.Errorf("listing the AppTiers of namespace %s: %w", app.Namespace, err)
+	}
+	for i := range others.Items {
+		if other := &others.Items[i]; other.Name != app.Name && other.DeletionTimestamp.IsZero() {
+			findings = append(findings, lint.SameNamespaceAs(app, other)...)
+		}
+	}
 	return warnings(findings), refusal(app, lint.WithSeverity(findings, lint.Reject))
 }
 

@@ -45,7 +45,7 @@ func startWebhook(t *testing.T) (client.Client, *rest.Config) {
 		}),
 	})
 	g.Expect(err).NotTo(HaveOccurred())
-	g.Expect(webhooks.AppTierValidator{}.SetupWithManager(mgr)).To(Succeed())
+	g.Expect(webhooks.AppTierValidator{Reader: mgr.GetClient()}.SetupWithManager(mgr)).To(Succeed())
 	go func() { _ = mgr.Start(t.Context()) }()
 	address := net.JoinHostPort(installed.LocalServingHost, strconv.Itoa(installed.LocalServingPort))
 	g.Eventually(func() error {
@@ -65,6 +65,7 @@ func TestWebhook(t *testing.T) {
 	t.Run("refuses the corpus of mistakes", func(t *testing.T) { testCorpus(t, c) })
 	t.Run("says everything at once, with path, reason and fix", func(t *testing.T) { testAllAtOnce(t, c) })
 	t.Run("judges updates of the spec, and nothing else", func(t *testing.T) { testUpdates(t, c) })
+	t.Run("refuses what would open another AppTier of the namespace", func(t *testing.T) { testConflict(t, c) })
 	t.Run("passes warnings on", func(t *testing.T) { testWarnings(t, config) })
 }
 
@@ -124,6 +125,21 @@ func testUpdates(t *testing.T, c client.Client) {
 	g.Expect(app.Spec.Tiers[0].Egress).To(BeEmpty())
 	app.Labels = map[string]string{"team": "billing"}
 	g.Expect(c.Update(ctx, app)).To(Succeed())
+}
+
+func testConflict(t *testing.T, c client.Client) {
+	g, ctx, app := NewWithT(t), t.Context(), valid()
+	app.Namespace, app.Name = "kube-public", "isolated"
+	g.Expect(c.Create(ctx, app)).To(Succeed())
+	perimeter := &v1alpha1.AppTier{
+		ObjectMeta: metav1.ObjectMeta{Namespace: app.Namespace, Name: "perimeter"},
+		Spec:       v1alpha1.AppTierSpec{Isolation: v1alpha1.Isolation{Scope: v1alpha1.ScopeNamespace, SameNamespace: v1alpha1.SameNamespaceAllow}},
+	}
+	g.Eventually(func() error { return c.Create(ctx, perimeter.DeepCopy(), client.DryRunAll) }, 10*time.Second, 50*time.Millisecond).
+		Should(MatchError(ContainSubstring("sameNamespace: Allow for every pod of the namespace would open tier api of AppTier isolated")))
+	perimeter.Namespace = "default"
+	perimeter.Spec.Isolation.SameNamespace = v1alpha1.SameNamespaceDeny
+	g.Expect(c.Create(ctx, perimeter, client.DryRunAll)).To(Succeed())
 }
 
 // recorder keeps the warnings that kubectl would print.

@@ -71,7 +71,7 @@ func (s *webhookStarter) Start(ctx context.Context) error {
 		return nil
 	case <-s.certificate:
 	}
-	if err := (webhooks.AppTierValidator{}).SetupWithManager(s.mgr); err != nil {
+	if err := (webhooks.AppTierValidator{Reader: s.mgr.GetClient()}).SetupWithManager(s.mgr); err != nil {
 		return err
 	}
 	s.registered.Store(true)
