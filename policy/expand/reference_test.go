@@ -215,3 +215,29 @@ func ports(list []networkingv1.NetworkPolicyPort) string {
 	}
 	return strings.Join(words, ",")
 }
+
+// In a cluster of IPv6 alone, addresses are whole ones of that family.
+func TestIPv6Only(t *testing.T) {
+	dns := &corev1.Service{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "kube-system", Name: "kube-dns"},
+		Spec: corev1.ServiceSpec{
+			ClusterIPs: []string{"fd00:10:96::a"}, Selector: map[string]string{"k8s-app": "kube-dns"},
+			Ports: []corev1.ServicePort{{Port: 53, Protocol: corev1.ProtocolUDP, TargetPort: intstr.FromInt32(5353)}},
+		},
+	}
+	env := expand.Environment{DNS: expand.DNSOfService(dns, nil), Nodes: []netip.Addr{addr("fd00::3")}}
+	app := parseAppTier(t, strings.NewReplacer("{to: [PEER]}", "{to: [{nodes: {}}], ports: [{port: 9100}]}", "dns: {mode: None}", "dns: {nodeLocal: Never}").Replace(caller))
+	var got []string
+	for _, rule := range expand.NetworkPolicies(app, env)[0].Spec.Egress {
+		for _, peer := range rule.To {
+			to := "pods"
+			if peer.IPBlock != nil {
+				to = peer.IPBlock.CIDR
+			}
+			got = append(got, to+":"+ports(rule.Ports))
+		}
+	}
+	if want := []string{"fd00:10:96::a/128:53", "pods:5353", "fd00::3/128:9100"}; !slices.Equal(got, want) {
+		t.Errorf("egress to %v, want %v", got, want)
+	}
+}
