@@ -32,6 +32,7 @@ type Syncer struct {
 	applied    *nft.Table
 	generation uint16
 	problems   []compile.Problem
+	ungated    bool // the lack of ranges was logged
 }
 
 // Sync brings the kernel up to date. After an error the kernel still holds the last good rules,
@@ -46,6 +47,7 @@ func (s *Syncer) Sync(ctx context.Context) error {
 func (s *Syncer) sync(ctx context.Context) error {
 	ruleset := compile.Compile(s.Snapshot(), s.Node)
 	s.logProblems(ruleset.Problems)
+	s.logRanges(ruleset.Ranges)
 	ops, table, err := s.plan(ctx, ruleset)
 	if err != nil {
 		return err
@@ -139,6 +141,14 @@ func (s *Syncer) logProblems(problems []compile.Problem) {
 	for _, p := range problems {
 		s.Log.Error(p.Err, "A part of a policy cannot be read, so it allows nothing", "policy", p.Policy, "field", p.Path)
 	}
+}
+
+// logRanges says once that nothing closes the addresses of pods that are not known yet.
+func (s *Syncer) logRanges(ranges []string) {
+	if len(ranges) == 0 && !s.ungated {
+		s.Log.Info("This node's object has no spec.podCIDRs: pods are open until their addresses are known", "node", s.Node)
+	}
+	s.ungated = len(ranges) == 0
 }
 
 func texts(problems []compile.Problem) []string {

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/go-logr/logr"
+	"github.com/go-logr/logr/funcr"
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
@@ -21,12 +22,16 @@ import (
 // faulty is a fake kernel that fails when told to, and counts transactions.
 type faulty struct {
 	*knftables.Fake
-	err  error
-	runs int
+	err     error
+	commits bool // a transaction that fails has taken nevertheless
+	runs    int
 }
 
 func (f *faulty) Run(ctx context.Context, tx *knftables.Transaction) error {
 	f.runs++
+	if f.err != nil && f.commits {
+		return errors.Join(f.err, f.Fake.Run(ctx, tx))
+	}
 	if f.err != nil {
 		return f.err
 	}
@@ -122,7 +127,7 @@ func TestAFailureKeepsTheLastGoodRulesAndStartsFromScratch(t *testing.T) {
 		t.Errorf("not from scratch:\n%s", tx)
 	}
 	want := compile.Compile(c.Snapshot, "node").Table(s.generation)
-	if _, ok := kernel.Table.Chains["denied"]; !ok || len(kernel.Table.Chains) != len(want.Chains) {
+	if _, ok := kernel.Table.Chains["judge"]; !ok || len(kernel.Table.Chains) != len(want.Chains) {
 		t.Errorf("got:\n%s\nwant:\n%s", kernel.Dump(), want)
 	}
 }
@@ -159,6 +164,25 @@ func TestAPolicyThatCannotBeReadIsCountedAndClosed(t *testing.T) {
 	}
 	if kernel.Table.Maps["ingress4"].FindElement("10.0.0.1") == nil {
 		t.Error("the pod is not isolated")
+	}
+}
+
+// It is said once, and again when the ranges are gone again.
+func TestANodeWithoutRangesIsLoggedOnce(t *testing.T) {
+	s, c := newSyncer(newFaulty())
+	lines := 0
+	s.Log = funcr.New(func(_, args string) { lines += strings.Count(args, "podCIDRs") }, funcr.Options{})
+	mustSync(t, s)
+	mustSync(t, s)
+	if lines != 1 {
+		t.Errorf("logged %d times, want once", lines)
+	}
+	c.Nodes = []*corev1.Node{{ObjectMeta: metav1.ObjectMeta{Name: "node"}, Spec: corev1.NodeSpec{PodCIDRs: []string{"10.0.0.0/24"}}}}
+	mustSync(t, s)
+	c.Nodes = nil
+	mustSync(t, s)
+	if lines != 2 {
+		t.Errorf("logged %d times, want twice", lines)
 	}
 }
 

@@ -17,6 +17,7 @@ func trim(object any) (any, error) {
 	case *corev1.Node:
 		node := &corev1.Node{ObjectMeta: trimMeta(o.ObjectMeta)}
 		node.Labels = nil
+		node.Spec.PodCIDR, node.Spec.PodCIDRs = o.Spec.PodCIDR, o.Spec.PodCIDRs
 		node.Status.Addresses = o.Status.Addresses
 		return node, nil
 	case *networkingv1.NetworkPolicy:

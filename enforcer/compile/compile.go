@@ -20,6 +20,9 @@ type Ruleset struct {
 	Problems []Problem
 	// Pods counts the pods of this node that have an address of their own.
 	Pods int
+	// Ranges are the addresses that this node gives to pods; those that no known pod has are
+	// closed. Empty when the node's object names none: then every address is open.
+	Ranges []string
 
 	table nft.Table
 }
@@ -66,6 +69,7 @@ func Compile(snapshot reach.Snapshot, node string) Ruleset {
 	}
 	c.policies = c.parseAll(snapshot)
 	c.nodeAddresses(snapshot.Nodes, node)
+	c.gate(snapshot.Nodes, node)
 	for _, direction := range []Direction{Egress, Ingress} {
 		for _, g := range c.group(direction) {
 			c.addGroup(g)
@@ -76,7 +80,7 @@ func Compile(snapshot reach.Snapshot, node string) Ruleset {
 	slices.SortFunc(c.groups, func(a, b Group) int {
 		return cmp.Or(cmp.Compare(a.Direction, b.Direction), cmp.Compare(a.Chain, b.Chain))
 	})
-	return Ruleset{Groups: c.groups, Problems: c.problems, Pods: len(c.pods.local), table: c.table}
+	return Ruleset{Groups: c.groups, Problems: c.problems, Pods: len(c.pods.local), Ranges: c.ranges, table: c.table}
 }
 
 // compiler is the state of one compilation.
@@ -86,6 +90,7 @@ type compiler struct {
 	policies map[string][]*policy // by namespace, sorted by name
 	problems []Problem
 	groups   []Group
+	ranges   []string
 }
 
 // nodeAddresses makes the node's own addresses always reachable from its pods, even those that

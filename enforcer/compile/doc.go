@@ -14,6 +14,7 @@
 //	forward   stamped with the present generation: accept
 //	          else jump judge, and what comes back is dropped
 //	judge     a pod to itself, or to its own node: accept
+//	          either end in range4/6 but not in known4/6: drop
 //	          initiator in egress4/6: goto the chain of its group
 //	          server in ingress4/6:   goto the chain of its group
 //	          else no policy is concerned: accept
@@ -24,6 +25,12 @@
 // chain returns to forward and is dropped. This holds even for a packet that is halfway through
 // while a new ruleset is committed: sets change at once, chains for the next packet only, so it may
 // enter a chain that is still empty for it.
+//
+// # The gate
+//
+// An address of this node's pod ranges (node.spec.podCIDRs) is closed until a pod is known to have
+// it: the pod may be under policies. Nothing is closed between the node and its pods, known or not,
+// for that is never forwarded. A node without ranges has no gate.
 //
 // # The stamp
 //

@@ -76,7 +76,7 @@ func (c *compiler) addGroup(g *group) {
 			}
 		}
 	}
-	rules = append(rules, goTo(deniedChain))
+	rules = append(rules, goTo(map[Direction]string{Egress: deniedEgress, Ingress: deniedIngress}[g.direction]))
 
 	names := policyNames(g.policies)
 	chain := nft.Chain{Comment: remark(string(g.direction) + " of pods under " + strings.Join(names, ", ")), Rules: rules}

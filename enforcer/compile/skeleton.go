@@ -29,10 +29,30 @@ const (
 	judgeChain     = "judge"
 	ingressChain   = "ingress"
 	admitChain     = "admit"
-	deniedChain    = "denied"
 	stampChain     = admitChain
 	untrackedChain = "untracked"
 )
+
+// Chains that end in a drop, each with a counter of its own name.
+const (
+	deniedEgress    = "denied-egress"
+	deniedIngress   = "denied-ingress"
+	deniedUntracked = "denied-untracked"
+	deniedUnknown   = "denied-unknown"
+)
+
+// denials says what each of them is for.
+var denials = map[string]string{
+	deniedEgress:    "no rule of the initiator's policies allows it",
+	deniedIngress:   "no rule of the server's policies allows it",
+	deniedUntracked: "an isolated pod, and no connection to judge it by",
+	deniedUnknown:   "an address of this node's pods that no known pod has yet",
+}
+
+// Denials returns the names of the counters of packets that were dropped, by why they were.
+func Denials() map[string]string {
+	return map[string]string{"egress": deniedEgress, "ingress": deniedIngress, "untracked": deniedUntracked, "unknown_pod": deniedUnknown}
+}
 
 type family int
 
@@ -53,6 +73,8 @@ var (
 	ingressMap = map[family]string{ipv4: "ingress4", ipv6: "ingress6"}
 	selfSet    = map[family]string{ipv4: "self4", ipv6: "self6"}
 	nodeSet    = map[family]string{ipv4: "node4", ipv6: "node6"}
+	rangeSet   = map[family]string{ipv4: "range4", ipv6: "range6"}
+	knownSet   = map[family]string{ipv4: "known4", ipv6: "known6"}
 )
 
 // serverPort needs the protocol matched before it in the same rule: it is nft's way to know that
@@ -102,12 +124,17 @@ func NextGeneration(g uint16) uint16 {
 // skeleton is the part of the table that is the same on every node, all its sets still empty.
 func skeleton() nft.Table {
 	t := nft.Table{
-		Family:  TableFamily,
-		Name:    TableName,
-		Comment: "NetworkPolicy, written by the apptier enforcer",
-		Sets:    map[string]nft.Set{},
+		Family:   TableFamily,
+		Name:     TableName,
+		Comment:  "NetworkPolicy, written by the apptier enforcer",
+		Sets:     map[string]nft.Set{},
+		Counters: map[string]nft.Counter{},
 	}
 	for _, f := range families {
+		ranges := set(addressType[f], "this node's pods, closed unless known")
+		ranges.Interval = true
+		t.Sets[rangeSet[f]] = ranges
+		t.Sets[knownSet[f]] = set(addressType[f], "pods in this node's ranges")
 		t.Sets[egressMap[f]] = dispatch(f, "pods of this node with isolated egress")
 		t.Sets[ingressMap[f]] = dispatch(f, "pods of this node with isolated ingress")
 		t.Sets[nodeSet[f]] = set(addressType[f], "this node")
@@ -123,8 +150,11 @@ func skeleton() nft.Table {
 		judgeChain:     {Comment: "by the connection's initiator and server, whichever way the packet goes", Rules: judgeRules()},
 		ingressChain:   {Comment: "egress is allowed, ingress remains", Rules: append(dispatchRules(server, ingressMap), goTo(admitChain))},
 		admitChain:     {Comment: "allowed both ways"},
-		deniedChain:    {Comment: "no rule of any policy allows it", Rules: []nft.Rule{{Expr: "counter drop"}}},
 		untrackedChain: {Comment: "not part of a known connection", Rules: untrackedRules()},
+	}
+	for name, why := range denials {
+		t.Chains[name] = nft.Chain{Comment: why, Rules: []nft.Rule{{Expr: "counter name " + name + " drop"}}}
+		t.Counters[name] = nft.Counter{Comment: why}
 	}
 	return t
 }
@@ -158,11 +188,17 @@ func judgeRules() []nft.Rule {
 	for _, f := range families {
 		rules = append(rules,
 			nft.Rule{Expr: fmt.Sprintf("%s . %s @%s goto %s", initiator[f], server[f], selfSet[f], admitChain)},
-			nft.Rule{Expr: fmt.Sprintf("%s @%s goto %s", server[f], nodeSet[f], admitChain)})
+			nft.Rule{Expr: fmt.Sprintf("%s @%s goto %s", server[f], nodeSet[f], admitChain)},
+			gateRule(f, initiator[f]), gateRule(f, server[f]))
 	}
 	rules = append(rules, dispatchRules(initiator, egressMap)...)
 	rules = append(rules, dispatchRules(server, ingressMap)...)
 	return append(rules, nft.Rule{Expr: "accept", Comment: "no policy is concerned"})
+}
+
+// gateRule closes an end of a connection as long as nobody knows which policies it is under.
+func gateRule(f family, end string) nft.Rule {
+	return nft.Rule{Expr: fmt.Sprintf("%s @%s %s != @%s goto %s", end, rangeSet[f], end, knownSet[f], deniedUnknown)}
 }
 
 func dispatchRules(key, maps map[family]string) []nft.Rule {
@@ -179,10 +215,11 @@ func untrackedRules() []nft.Rule {
 	header := map[family]string{ipv4: "ip", ipv6: "ip6"}
 	var rules []nft.Rule
 	for _, f := range families {
-		for _, end := range []string{"saddr", "daddr"} {
+		for _, end := range []string{header[f] + " saddr", header[f] + " daddr"} {
 			for _, m := range []string{egressMap[f], ingressMap[f]} {
-				rules = append(rules, nft.Rule{Expr: fmt.Sprintf("%s %s @%s goto %s", header[f], end, m, deniedChain)})
+				rules = append(rules, nft.Rule{Expr: fmt.Sprintf("%s @%s goto %s", end, m, deniedUntracked)})
 			}
+			rules = append(rules, gateRule(f, end))
 		}
 	}
 	return append(rules, nft.Rule{Expr: "accept", Comment: "no policy is concerned"})

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"testing"
 
 	"github.com/vishvananda/netlink"
@@ -51,6 +52,14 @@ func (h host) address(v6 bool) netip.Addr {
 	}
 	return h.v4
 }
+
+// host returns the host of a name.
+func (l *lab) host(name string) host {
+	return l.hosts[slices.IndexFunc(l.hosts, func(h host) bool { return h.name == name })]
+}
+
+// gateway is the node by the addresses that its pods know it by.
+func (l *lab) gateway() host { return host{"gateway", l.node, gateway4, gateway6, theNode} }
 
 // The addresses are those that reachtest.Snapshot uses.
 const (

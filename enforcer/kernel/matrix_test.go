@@ -95,16 +95,25 @@ func (l *lab) check(t tester, snapshot reach.Snapshot, ports []uint16) {
 	}
 }
 
-// cells are all connections of the snapshot's pods that pass the node.
+// cells are all connections that pass the node, of the snapshot's pods and of one local pod that
+// nobody knows yet.
 func (l *lab) cells(snapshot reach.Snapshot, ports []uint16) []cell {
 	used := map[string]bool{}
 	for _, p := range snapshot.Pods {
-		for _, ip := range p.Status.PodIPs {
+		for _, ip := range append(p.Status.PodIPs, corev1.PodIP{IP: p.Status.PodIP}) {
 			used[ip.IP] = true
 		}
 	}
+	unknown := 0
+	spare := map[string]bool{}
+	for _, h := range l.hosts {
+		if h.kind == localPod && !used[h.v4.String()] && !used[h.v6.String()] {
+			unknown++
+			spare[h.name] = unknown > 1
+		}
+	}
 	idle := func(h host) bool {
-		return (h.kind == localPod || h.kind == remotePod) && !used[h.v4.String()] && !used[h.v6.String()]
+		return spare[h.name] || h.kind == remotePod && !used[h.v4.String()] && !used[h.v6.String()]
 	}
 	var cells []cell
 	for _, from := range l.hosts {
@@ -125,9 +134,13 @@ func (l *lab) cells(snapshot reach.Snapshot, ports []uint16) []cell {
 	return cells
 }
 
-// expected is the verdict of this node alone: a remote pod's own policies are for its own node.
+// expected is the verdict of this node alone: a remote pod's own policies are for its own node. For
+// the evaluator an address that no pod has is one like any other; here it is closed.
 func expected(evaluator *reach.Evaluator, snapshot reach.Snapshot, c cell) reach.Verdict {
 	result := evaluator.Allowed(flow(snapshot, c))
+	if c.from.kind != theNode && c.to.kind != theNode && (isClosed(snapshot, c.from, c.v6) || isClosed(snapshot, c.to, c.v6)) {
+		return reach.Deny
+	}
 	switch {
 	case c.from.kind == localPod && c.to.kind == localPod:
 		return result.Verdict
@@ -136,6 +149,21 @@ func expected(evaluator *reach.Evaluator, snapshot reach.Snapshot, c cell) reach
 	default:
 		return result.Ingress.Verdict
 	}
+}
+
+// isClosed tells whether an address belongs to the node's ranges and to no pod.
+func isClosed(snapshot reach.Snapshot, h host, v6 bool) bool {
+	for _, p := range snapshot.Pods {
+		if p.Spec.HostNetwork || p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed {
+			continue
+		}
+		for _, ip := range append(p.Status.PodIPs, corev1.PodIP{IP: p.Status.PodIP}) {
+			if ip.IP == h.address(v6).String() {
+				return false
+			}
+		}
+	}
+	return range4.Contains(h.address(v6)) || range6.Contains(h.address(v6))
 }
 
 func flow(snapshot reach.Snapshot, c cell) reach.Flow {
@@ -165,15 +193,15 @@ func namespace(name string, labels map[string]string) *corev1.Namespace {
 
 // nodes are the two nodes of the lab.
 func (l *lab) nodes() []*corev1.Node {
-	newNode := func(name string, addresses ...string) *corev1.Node {
-		n := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name}}
+	newNode := func(name string, ranges []string, addresses ...string) *corev1.Node {
+		n := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: corev1.NodeSpec{PodCIDR: ranges[0], PodCIDRs: ranges}}
 		for _, a := range addresses {
 			n.Status.Addresses = append(n.Status.Addresses, corev1.NodeAddress{Type: corev1.NodeInternalIP, Address: a})
 		}
 		return n
 	}
 	return []*corev1.Node{
-		newNode(nodeName, uplink4.String(), uplink6.String()),
-		newNode("node-1", other4.String(), other6.String()),
+		newNode(nodeName, []string{range4.String(), range6.String()}, uplink4.String(), uplink6.String()),
+		newNode("node-1", []string{"10.244.1.0/24", "fd00:10:244:1::/64"}, other4.String(), other6.String()),
 	}
 }

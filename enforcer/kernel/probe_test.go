@@ -33,7 +33,7 @@ func (c cell) isRaw() bool { return c.protocol == corev1.ProtocolSCTP || c.proto
 // the other end shows just as well that packets pass both ways; for SCTP, that is made by hand.
 func (l *lab) listen(t testing.TB, ports []uint16) {
 	t.Helper()
-	for _, h := range l.hosts {
+	for _, h := range append(slices.Clone(l.hosts), l.gateway()) {
 		for _, address := range []netip.Addr{h.v4, h.v6} {
 			must(t, in(h.ns, func() error {
 				err := refuseSCTP(t, address)

@@ -133,8 +133,7 @@ func TestANodeAndItsPodsReachEachOther(t *testing.T) {
 		snapshot := l.shop()
 		snapshot.Policies = []*networkingv1.NetworkPolicy{parsePolicy(t, "p", `{podSelector: {}, policyTypes: [Ingress, Egress]}`)}
 		l.load(t, snapshot, 1)
-		node := host{name: "node", ns: l.node, v4: uplink4, v6: uplink6, kind: theNode}
-		gateway := host{name: "gateway", ns: l.node, v4: gateway4, v6: gateway6, kind: theNode}
+		node, gateway := l.host("node"), l.gateway()
 		cells := toService(node)
 		for _, end := range []host{node, gateway} {
 			for _, v6 := range []bool{false, true} {

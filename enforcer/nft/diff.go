@@ -26,7 +26,7 @@ type Op struct {
 // Diff returns the steps that turn old, as it is in the kernel, into wanted. It is empty when
 // they are equal. Both must be the same table by family and name.
 //
-// A set or chain keeps its type, hook and comment for life: nft cannot change them in place, so
+// A set, chain or counter keeps its type, hook and comment for life: nft cannot change them in place, so
 // if one of them did change, Diff falls back to Replace. Names built from content avoid that.
 //
 // The order of steps is what makes any difference fit one transaction: what is pointed to is
@@ -74,6 +74,11 @@ func inPlace(old, wanted Table) bool {
 			return false
 		}
 	}
+	for name, counter := range wanted.Counters {
+		if before, ok := old.Counters[name]; ok && before != counter {
+			return false
+		}
+	}
 	return true
 }
 
@@ -83,8 +88,13 @@ func (d *steps) add(o knftables.Object)    { d.ops = append(d.ops, Op{Add, o}) }
 func (d *steps) flush(o knftables.Object)  { d.ops = append(d.ops, Op{Flush, o}) }
 func (d *steps) delete(o knftables.Object) { d.ops = append(d.ops, Op{Delete, o}) }
 
-// define adds new chains, sets and maps, all still empty.
+// define adds new counters, chains, sets and maps, all still empty.
 func (d *steps) define(old, wanted Table) {
+	for _, name := range sorted(wanted.Counters) {
+		if _, ok := old.Counters[name]; !ok {
+			d.add(wanted.Counters[name].object(name))
+		}
+	}
 	for _, name := range sorted(wanted.Chains) {
 		if _, ok := old.Chains[name]; !ok {
 			d.add(wanted.Chains[name].object(name))
@@ -153,6 +163,15 @@ func (d *steps) remove(old, wanted Table) {
 	for _, name := range chains {
 		d.delete(&knftables.Chain{Name: name})
 	}
+	for _, name := range sorted(old.Counters) {
+		if _, ok := wanted.Counters[name]; !ok {
+			d.delete(&knftables.Counter{Name: name})
+		}
+	}
+}
+
+func (c Counter) object(name string) *knftables.Counter {
+	return &knftables.Counter{Name: name, Comment: comment(c.Comment)}
 }
 
 func (c Chain) object(name string) *knftables.Chain {

@@ -27,7 +27,11 @@ func tables() *rapid.Generator[nft.Table] {
 	return rapid.Custom(func(t *rapid.T) nft.Table {
 		table := nft.Table{
 			Family: family, Name: name, Chains: map[string]nft.Chain{}, Sets: map[string]nft.Set{},
-			Comment: rapid.SampledFrom([]string{"one", "one", "one", "another"}).Draw(t, "comment"),
+			Comment:  rapid.SampledFrom([]string{"one", "one", "one", "another"}).Draw(t, "comment"),
+			Counters: map[string]nft.Counter{},
+		}
+		for _, counter := range rapid.SliceOfDistinct(rapid.SampledFrom([]string{"n1", "n2"}), rapid.ID[string]).Draw(t, "counters") {
+			table.Counters[counter] = nft.Counter{Comment: rapid.SampledFrom([]string{"", "", "", "why"}).Draw(t, "counter comment")}
 		}
 		targets := rapid.SliceOfDistinct(rapid.SampledFrom([]string{"c1", "c2", "c3"}), rapid.ID[string]).Draw(t, "chains")
 		for _, chain := range targets {
@@ -166,7 +170,10 @@ func read(fake *knftables.Fake) nft.Table {
 	}
 	out := nft.Table{
 		Family: family, Name: name, Comment: text(fake.Table.Comment),
-		Chains: map[string]nft.Chain{}, Sets: map[string]nft.Set{},
+		Chains: map[string]nft.Chain{}, Sets: map[string]nft.Set{}, Counters: map[string]nft.Counter{},
+	}
+	for key, c := range fake.Table.Counters {
+		out.Counters[key] = nft.Counter{Comment: text(c.Comment)}
 	}
 	for key, c := range fake.Table.Chains {
 		chain := nft.Chain{Comment: text(c.Comment)}

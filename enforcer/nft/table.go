@@ -29,7 +29,12 @@ type Table struct {
 	Chains  map[string]Chain
 	// Sets holds both sets and maps: nftables keeps them in one name space.
 	Sets map[string]Set
+	// Counters are those with a name, which outlive the rules that count with them.
+	Counters map[string]Counter
 }
+
+// Counter is a named counter. What it has counted is not part of a table.
+type Counter struct{ Comment string }
 
 // Chain is a base chain (Base is set) or a regular one.
 type Chain struct {
@@ -90,6 +95,7 @@ func (t Table) Clone() Table {
 		set.Elements = maps.Clone(set.Elements)
 		out.Sets[name] = set
 	}
+	out.Counters = maps.Clone(t.Counters)
 	return out
 }
 

@@ -13,6 +13,9 @@ func (t Table) String() string {
 	if t.Comment != "" {
 		fmt.Fprintf(&b, "\tcomment %q\n", t.Comment)
 	}
+	for _, name := range sorted(t.Counters) {
+		t.Counters[name].write(&b, name)
+	}
 	for _, name := range sorted(t.Sets) {
 		t.Sets[name].write(&b, name)
 	}
@@ -21,6 +24,10 @@ func (t Table) String() string {
 	}
 	b.WriteString("}\n")
 	return b.String()
+}
+
+func (c Counter) write(b *strings.Builder, name string) {
+	fmt.Fprintf(b, "\n\tcounter %s {\n\t\tcomment %q\n\t}\n", name, c.Comment)
 }
 
 func (s Set) write(b *strings.Builder, name string) {
