@@ -44,6 +44,10 @@ test: prerequisites ## Run every test: unit, golden, property, kernel, API serve
 test-unit: ## Run what needs seconds and no root.
 	$(GO) test -short $(TESTFLAGS) ./...
 
+.PHONY: fuzz
+fuzz: prerequisites ## Look for packets and histories that go wrong, for TIME=5m (root).
+	@GO='$(GO)' TIME='$(TIME)' ./test/fuzz
+
 .PHONY: lint
 lint: ## Check style, imports and likely mistakes.
 	$(TOOL) golangci-lint run ./...

@@ -8,7 +8,6 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/apptier/apptier/enforcer/compile"
-	"github.com/apptier/apptier/enforcer/nft"
 	"github.com/apptier/apptier/policy/reach/reachtest"
 )
 
@@ -27,18 +26,16 @@ func TestKernelAgreesWithReachOnGeneratedSnapshots(t *testing.T) {
 	ports := []uint16{80, 53, 81, 8085}
 	l := newLab(t)
 	l.listen(t, ports)
-	var inKernel nft.Table
 	generation := uint16(0)
-	rapid.Check(t, func(t *rapid.T) {
-		snapshot := reachtest.Snapshot(reachtest.MaxNodes(2), reachtest.MaxPods(8)).Draw(t, "snapshot")
+	next := func() uint16 {
+		// Connections of the check before are still there, and bear its stamp.
 		generation = compile.NextGeneration(generation)
-		table := compile.Compile(snapshot, nodeName).Table(generation)
-		if len(inKernel.Chains) == 0 {
-			l.apply(t, nft.Replace(table))
-		} else {
-			l.apply(t, nft.Diff(inKernel, table))
-		}
-		inKernel = table
-		l.check(t, snapshot, ports)
+		return generation
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		generated := reachtest.Snapshot(reachtest.MaxNodes(2), reachtest.MaxPods(8))
+		before, after := generated.Draw(t, "before"), generated.Draw(t, "after")
+		l.change(t, l.load(t, before, next()), after, next())
+		l.check(t, after, ports)
 	})
 }

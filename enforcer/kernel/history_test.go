@@ -1,10 +1,20 @@
 package kernel
 
 import (
+	"context"
 	"testing"
 
+	"github.com/go-logr/logr"
+	"github.com/google/go-cmp/cmp"
+	"github.com/vishvananda/netns"
 	networkingv1 "k8s.io/api/networking/v1"
+	"pgregory.net/rapid"
+	"sigs.k8s.io/knftables"
 
+	"github.com/apptier/apptier/enforcer/agent"
+	"github.com/apptier/apptier/enforcer/agent/agenttest"
+	"github.com/apptier/apptier/enforcer/compile"
+	"github.com/apptier/apptier/enforcer/nft"
 	"github.com/apptier/apptier/policy/reach"
 )
 
@@ -15,18 +25,88 @@ func TestTheKernelForgetsThePath(t *testing.T) {
 	full.Policies = []*networkingv1.NetworkPolicy{
 		parsePolicy(t, "a", `{podSelector: {}, ingress: [{from: [{podSelector: {}}, {ipBlock: {cidr: 10.0.0.0/8, except: [10.1.0.0/16]}}], ports: [{port: web}, {port: 1}, {port: 3}]}]}`),
 	}
-	want := func(s reach.Snapshot) string { l.load(t, s, 7); return l.list(t) }
+	want := func(s reach.Snapshot) string { l.load(t, s, 7); return list(t, l.node) }
 	wantEmpty, wantFull := want(empty), want(full)
 
 	table := l.load(t, empty, 7)
 	for range 2 {
 		table = l.change(t, table, full, 7)
-		if got := l.list(t); got != wantFull {
+		if got := list(t, l.node); got != wantFull {
 			t.Fatalf("got:\n%s\nwant:\n%s", got, wantFull)
 		}
 		table = l.change(t, table, empty, 7)
-		if got := l.list(t); got != wantEmpty {
+		if got := list(t, l.node); got != wantEmpty {
 			t.Fatalf("got:\n%s\nwant:\n%s", got, wantEmpty)
 		}
 	}
+}
+
+// node is the kernel of one network namespace.
+type node struct {
+	nft.Kernel
+	ns netns.NsHandle
+	// refuse makes the kernel refuse transactions: they are committed whole, or not at all.
+	refuse bool
+}
+
+func openNode(t testing.TB) *node {
+	t.Helper()
+	n := &node{ns: newNamespace(t)}
+	must(t, in(n.ns, func() (err error) {
+		n.Kernel, err = nft.Open(compile.TableFamily, compile.TableName)
+		return err
+	}))
+	return n
+}
+
+// Run is nft.Kernel's. A transaction to be refused ends with a step that cannot be.
+func (n *node) Run(ctx context.Context, tx *knftables.Transaction) error {
+	if n.refuse {
+		tx.Add(&knftables.Rule{Chain: compile.StampChain, Rule: "jump nowhere"})
+	}
+	return in(n.ns, func() error { return n.Kernel.Run(ctx, tx) })
+}
+
+// ListRules is nft.Kernel's.
+func (n *node) ListRules(ctx context.Context, chain string) (rules []*knftables.Rule, err error) {
+	err = in(n.ns, func() error {
+		rules, err = n.Kernel.ListRules(ctx, chain)
+		return err
+	})
+	return rules, err
+}
+
+// The same holds for a whole agent, whatever failed and whoever was restarted; package agent tests
+// it too, on a kernel that is quicker and not real.
+func TestAHistoryEndsInTheKernelWhereAFreshStartDoes(t *testing.T) {
+	requireKernel(t)
+	kernel, fresh := openNode(t), openNode(t)
+	rapid.Check(t, func(t *rapid.T) {
+		must(t, nft.RemoveTable(context.Background(), kernel))
+		world := agenttest.NewWorld()
+		start := func() *agent.Syncer {
+			return &agent.Syncer{Node: agenttest.Node, Kernel: kernel, Snapshot: world.Snapshot, Metrics: agent.NewMetrics(), Log: logr.Discard()}
+		}
+		s := start()
+		sync := func(*rapid.T) { must(t, s.Sync(context.Background())) }
+		t.Repeat(map[string]func(*rapid.T){
+			"objects change": func(*rapid.T) { world.Change(t); world.Change(t) },
+			"sync":           sync,
+			"a transaction fails": func(*rapid.T) {
+				kernel.refuse = true
+				_ = s.Sync(context.Background())
+				kernel.refuse = false
+			},
+			"the agent is restarted": func(*rapid.T) { s = start() },
+		})
+		sync(t)
+		text, _, err := nft.Marker(context.Background(), kernel, compile.StampChain)
+		must(t, err)
+		generation, _ := compile.ParseGeneration(text)
+		table := compile.Compile(world.Snapshot(), agenttest.Node).Table(generation)
+		must(t, nft.Apply(context.Background(), fresh, nft.Replace(table)))
+		if diff := cmp.Diff(list(t, fresh.ns), list(t, kernel.ns)); diff != "" {
+			t.Fatalf("not what a fresh start writes (-want +got):\n%s", diff)
+		}
+	})
 }

@@ -6,15 +6,17 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/vishvananda/netns"
+
 	"github.com/apptier/apptier/enforcer/compile"
 )
 
 // list returns the table as nft prints it, without counters. Its objects and elements are sorted:
 // nft prints them in the order in which they were made.
-func (l *lab) list(t tester) string {
+func list(t tester, node netns.NsHandle) string {
 	t.Helper()
 	var out []byte
-	must(t, in(l.node, func() (err error) {
+	must(t, in(node, func() (err error) {
 		cmd := exec.CommandContext(context.Background(), "nft", "--stateless", "list", "table", string(compile.TableFamily), compile.TableName)
 		out, err = cmd.Output()
 		return err
