@@ -20,11 +20,11 @@ import (
 
 // canOptions are the flags of can.
 type canOptions struct {
-	input           input
-	cluster         *genericclioptions.ConfigFlags
-	port            int32
-	protocol        string
-	clusterNetworks []string
+	input    input
+	cluster  *genericclioptions.ConfigFlags
+	managed  clusterOptions
+	port     int32
+	protocol string
 }
 
 func newCan(streams genericiooptions.IOStreams) *cobra.Command {
@@ -38,7 +38,8 @@ the destination pod's own, not that of a Service.
 
 Without -f or -k, namespaces, pods, nodes and NetworkPolicies are read from the cluster. With them,
 the input is all there is: AppTiers in it stand for their NetworkPolicies, in place of any that
-were generated from them before.
+were generated from them before, and what they refer to (other AppTiers, Services and the workloads
+behind them, nodes, the API server) is looked for in the input as well.
 
 Exits with 0 when the connection is allowed, 1 when it is denied, 3 when that cannot be known (a pod
 is missing, for example), 2 when the question cannot be answered at all.`,
@@ -63,7 +64,7 @@ is missing, for example), 2 when the question cannot be answered at all.`,
 	o.cluster.AddFlags(cmd.Flags())
 	cmd.Flags().Int32Var(&o.port, "port", 0, "The destination's port, from 1 to 65535.")
 	cmd.Flags().StringVar(&o.protocol, "protocol", "TCP", "TCP, UDP or SCTP.")
-	addClusterNetworksFlag(cmd, &o.clusterNetworks)
+	o.managed.addFlags(cmd)
 	return cmd
 }
 
@@ -113,11 +114,11 @@ func (o *canOptions) snapshot(ctx context.Context, streams genericiooptions.IOSt
 	if !o.input.given() {
 		return liveSnapshot(ctx, o.cluster)
 	}
-	env, err := environment(o.clusterNetworks)
+	s, err := o.managed.settings()
 	if err != nil {
 		return reach.Snapshot{}, err
 	}
-	return inputSnapshot(streams.In, streams.ErrOut, &o.input, namespace, env)
+	return inputSnapshot(ctx, streams, &o.input, namespace, s)
 }
 
 // endpoint reads one end of a connection.

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -38,13 +39,14 @@ type rawObject struct {
 
 // decoder turns documents into objects, and collects what is wrong with them.
 type decoder struct {
-	// scheme holds the kinds that are wanted; others are counted and left alone.
+	// scheme holds the kinds that are wanted; the rest is left alone.
 	scheme *runtime.Scheme
 	// namespace is that of objects which do not say theirs.
 	namespace string
 
-	objects  []object
-	ignored  map[string]int
+	objects []object
+	// others counts the objects that are no AppTiers, by kind.
+	others   map[string]int
 	problems []error
 	seen     map[string]origin
 }
@@ -57,7 +59,7 @@ type kinds struct {
 
 // newDecoder returns a decoder for AppTiers and more kinds, each with its list.
 func newDecoder(namespace string, more ...kinds) *decoder {
-	d := &decoder{scheme: runtime.NewScheme(), namespace: namespace, ignored: map[string]int{}, seen: map[string]origin{}}
+	d := &decoder{scheme: runtime.NewScheme(), namespace: namespace, others: map[string]int{}, seen: map[string]origin{}}
 	d.scheme.AddKnownTypes(v1alpha1.GroupVersion, &v1alpha1.AppTier{}, &v1alpha1.AppTierList{})
 	for _, k := range more {
 		d.scheme.AddKnownTypes(k.of, k.types...)
@@ -127,12 +129,14 @@ func itemKind(list schema.GroupVersionKind, of string) schema.GroupVersionKind {
 
 // addObject keeps an object if its kind is wanted.
 func (d *decoder) addObject(from origin, text []byte, gvk schema.GroupVersionKind) {
+	isOurs := gvk.Group == v1alpha1.GroupVersion.Group
+	if !isOurs {
+		d.others[gvk.GroupKind().String()]++
+	}
 	if !d.scheme.Recognizes(gvk) {
-		if gvk.Group == v1alpha1.GroupVersion.Group {
+		if isOurs {
 			d.problem(from.atField("kind"), "%s of %s is not known here: write kind: AppTier and apiVersion: %s", gvk.Kind, gvk.GroupVersion(), v1alpha1.GroupVersion)
-			return
 		}
-		d.ignored[gvk.GroupKind().String()]++
 		return
 	}
 	options := serializer.SerializerOptions{Strict: isStrict(gvk)}
@@ -153,7 +157,7 @@ func (d *decoder) addObject(from origin, text []byte, gvk schema.GroupVersionKin
 
 // keep keeps an object that is the first of its name: of two, nobody can say which one is meant.
 func (d *decoder) keep(o object) {
-	if first, found := d.seen[o.name]; found {
+	if first, found := d.seen[o.name]; found && !mayRepeat(o.Object) {
 		d.problem(o.origin.atField("metadata.name"), "%s is also in %s: remove one of them", o.name, first)
 		return
 	}
@@ -163,7 +167,9 @@ func (d *decoder) keep(o object) {
 
 // isStrict says whether unknown fields of a kind are refused. Rules that are not understood must
 // not be skipped; what is only looked at, such as pods, may come from a newer cluster.
-func isStrict(gvk schema.GroupVersionKind) bool { return gvk.Group != "" }
+func isStrict(gvk schema.GroupVersionKind) bool {
+	return gvk.Group == v1alpha1.GroupVersion.Group || gvk.Group == networkingv1.GroupName
+}
 
 // isNamespaced says so of the kinds that commands ask for.
 func isNamespaced(gvk schema.GroupVersionKind) bool {
@@ -225,12 +231,12 @@ func (d *decoder) problem(where, format string, args ...any) {
 // nothingFound is the error of an input without any AppTier: the wrong file, most likely, and a
 // check that checks nothing must not pass.
 func (d *decoder) nothingFound() error {
-	if len(d.ignored) == 0 {
+	if len(d.others) == 0 {
 		return errors.New("the input holds no object: nothing to do")
 	}
 	var found []string
-	for _, kind := range slices.Sorted(maps.Keys(d.ignored)) {
-		found = append(found, fmt.Sprintf("%d %s", d.ignored[kind], kind))
+	for _, kind := range slices.Sorted(maps.Keys(d.others)) {
+		found = append(found, fmt.Sprintf("%d %s", d.others[kind], kind))
 	}
 	return fmt.Errorf("the input holds no AppTier of %s, only %s", v1alpha1.GroupVersion, strings.Join(found, ", "))
 }

@@ -12,7 +12,7 @@ import (
 type document struct {
 	// file is what people know the input by.
 	file string
-	// number counts the documents of the file from 1.
+	// number counts the documents of the file from 1; 0 when there is no file.
 	number int
 	// linesBefore is how many lines of the file precede the text.
 	linesBefore int

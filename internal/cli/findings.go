@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -17,21 +18,22 @@ type appTier struct {
 	source object
 }
 
-// readAppTiers returns the AppTiers of the input, in its order, at least one.
-func readAppTiers(stdin io.Reader, in *input, namespace string) ([]appTier, error) {
+// readAppTiers returns the AppTiers of the input, in its order, at least one, and its objects of
+// more kinds.
+func readAppTiers(stdin io.Reader, in *input, namespace string, more ...kinds) ([]appTier, []object, error) {
 	documents, err := in.read(stdin)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	d := newDecoder(namespace)
+	d := newDecoder(namespace, more...)
 	if err := d.decode(documents); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	apps := appTiers(d.objects)
 	if len(apps) == 0 {
-		return nil, d.nothingFound()
+		return nil, nil, d.nothingFound()
 	}
-	return apps, nil
+	return apps, d.objects, nil
 }
 
 func appTiers(objects []object) []appTier {
@@ -50,12 +52,20 @@ type finding struct {
 	source object
 }
 
-// check runs every check on every AppTier.
+// check runs every check on every AppTier, by itself and beside the others of its namespace.
 func check(apps []appTier) []finding {
 	var findings []finding
 	for _, app := range apps {
-		for _, f := range lint.AppTier(app.AppTier) {
-			findings = append(findings, finding{Finding: f, source: app.source})
+		found := lint.AppTier(app.AppTier)
+		for _, other := range apps {
+			if other.AppTier != app.AppTier && other.Namespace == app.Namespace {
+				found = append(found, lint.SameNamespaceAs(app.AppTier, other.AppTier)...)
+			}
+		}
+		for i, f := range found {
+			if !slices.Contains(found[:i], f) { // another AppTier may be in conflict for two reasons
+				findings = append(findings, finding{Finding: f, source: app.source})
+			}
 		}
 	}
 	return findings

@@ -3,6 +3,7 @@ package cli
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 )
 
@@ -21,7 +22,7 @@ func FuzzRead(f *testing.F) {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
-		d := newDecoder("default", snapshotKinds()...)
+		d := newDecoder("default", slices.Concat(snapshotKinds(), referenceKinds())...)
 		if err := d.decode(split("fuzz", text)); err != nil {
 			return
 		}

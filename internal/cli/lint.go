@@ -49,7 +49,7 @@ func (o *lintOptions) run(streams genericiooptions.IOStreams) error {
 	if o.failOn != "reject" && o.failOn != "warn" {
 		return fmt.Errorf("--fail-on %q is not known: use reject or warn", o.failOn)
 	}
-	apps, err := readAppTiers(streams.In, &o.input, o.namespace)
+	apps, _, err := readAppTiers(streams.In, &o.input, o.namespace)
 	if err != nil {
 		return err
 	}

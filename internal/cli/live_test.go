@@ -1,62 +1,146 @@
 package cli_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
-	networkingv1 "k8s.io/api/networking/v1"
+	"github.com/google/go-cmp/cmp"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/yaml"
 )
 
-// apiServer serves lists of the objects in a file, and of one more policy.
-func apiServer(t *testing.T, file, policyFile string) string {
+// apiServer serves the objects of files of testdata/input, each by its name and in lists, and returns
+// its address and the paths that are asked for.
+func apiServer(t *testing.T, files ...string) (address string, asked *[]string) {
 	t.Helper()
-	lists := map[string][]any{}
-	var list struct{ Items []map[string]any }
-	read(t, file, &list)
-	for _, item := range list.Items {
-		path := "/api/v1/" + strings.ToLower(item["kind"].(string)) + "s"
-		lists[path] = append(lists[path], item)
-	}
-	var policy networkingv1.NetworkPolicy
-	read(t, policyFile, &policy)
-	lists["/apis/networking.k8s.io/v1/networkpolicies"] = []any{policy}
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		items, found := lists[r.URL.Path]
-		if !found {
-			http.Error(w, "no such list", http.StatusNotFound)
-			return
+	objects := map[string][]unstructured.Unstructured{} // by the path of their lists in all namespaces
+	for _, file := range files {
+		for _, o := range objectsOf(t, file) {
+			objects[listPath(o.GroupVersionKind())] = append(objects[listPath(o.GroupVersionKind())], o)
 		}
-		w.Header().Set("Content-Type", "application/json")
-		if err := json.NewEncoder(w).Encode(map[string]any{"metadata": map[string]any{}, "items": items}); err != nil {
+	}
+	asked = &[]string{}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		*asked = append(*asked, r.URL.Path)
+		list, namespace, name := dissect(r.URL.Path)
+		selector, err := labels.Parse(r.URL.Query().Get("labelSelector"))
+		if err != nil {
 			t.Error(err)
 		}
+		items := []any{}
+		for _, o := range objects[list] {
+			switch {
+			case name != "" && o.GetNamespace() == namespace && o.GetName() == name:
+				answerJSON(t, w, http.StatusOK, o.Object)
+				return
+			case name == "" && (namespace == "" || o.GetNamespace() == namespace) && selector.Matches(labels.Set(o.GetLabels())):
+				items = append(items, o.Object)
+			}
+		}
+		if name != "" {
+			answerJSON(t, w, http.StatusNotFound, map[string]any{"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "NotFound", "code": http.StatusNotFound})
+			return
+		}
+		answerJSON(t, w, http.StatusOK, map[string]any{"kind": listKinds[path.Base(list)], "apiVersion": version(list), "metadata": map[string]any{}, "items": items})
 	}))
 	t.Cleanup(server.Close)
-	return server.URL
+	return server.URL, asked
 }
 
-func read(t *testing.T, file string, into any) {
+func answerJSON(t *testing.T, w http.ResponseWriter, code int, body any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(code)
+	if err := json.NewEncoder(w).Encode(body); err != nil {
+		t.Error(err)
+	}
+}
+
+// objectsOf are the objects of a file: its documents, or the items of those that are lists.
+func objectsOf(t *testing.T, file string) []unstructured.Unstructured {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join("testdata", "input", file))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := yaml.Unmarshal(text, into); err != nil {
-		t.Fatal(err)
+	var objects []unstructured.Unstructured
+	for document := range bytes.SplitSeq(text, []byte("\n---\n")) {
+		var o unstructured.Unstructured
+		if err := yaml.Unmarshal(document, &o.Object); err != nil {
+			t.Fatal(err)
+		}
+		if !o.IsList() {
+			objects = append(objects, o)
+			continue
+		}
+		list, err := o.ToList()
+		if err != nil {
+			t.Fatal(err)
+		}
+		objects = append(objects, list.Items...)
 	}
+	return objects
+}
+
+// listKinds are the kinds of lists, by resource.
+var listKinds = map[string]string{
+	"apptiers": "AppTierList", "endpointslices": "EndpointSliceList", "namespaces": "NamespaceList", "networkpolicies": "NetworkPolicyList",
+	"nodes": "NodeList", "pods": "PodList", "services": "ServiceList",
+}
+
+// version is the API version that the path of a list says.
+func version(list string) string {
+	return strings.TrimPrefix(strings.TrimPrefix(path.Dir(list), "/apis/"), "/api/")
+}
+
+func listPath(kind schema.GroupVersionKind) string {
+	prefix := "/apis/"
+	if kind.Group == "" {
+		prefix = "/api/"
+	}
+	resource := strings.ToLower(kind.Kind) + "s"
+	if kind.Kind == "NetworkPolicy" {
+		resource = "networkpolicies"
+	}
+	return prefix + kind.GroupVersion().String() + "/" + resource
+}
+
+// dissect takes a path such as /apis/apps/v1/namespaces/shop/deployments/web apart.
+func dissect(url string) (list, namespace, name string) {
+	parts := strings.Split(strings.Trim(url, "/"), "/")
+	base := 2
+	if parts[0] == "apis" {
+		base = 3
+	}
+	rest := parts[base:]
+	if rest[0] == "namespaces" && len(rest) > 2 {
+		namespace, rest = rest[1], rest[2:]
+	}
+	if len(rest) > 1 {
+		name = rest[1]
+	}
+	return "/" + strings.Join(parts[:base], "/") + "/" + rest[0], namespace, name
+}
+
+// withoutKubeconfig keeps a test away from any cluster that kubectl is configured for.
+func withoutKubeconfig(t *testing.T) {
+	t.Setenv("KUBECONFIG", filepath.Join(t.TempDir(), "none"))
+	t.Setenv("HOME", t.TempDir())
 }
 
 // Without input the cluster is asked, in the way that kubectl is configured to.
 func TestCanAsksTheCluster(t *testing.T) {
-	t.Setenv("KUBECONFIG", filepath.Join(t.TempDir(), "none"))
-	t.Setenv("HOME", t.TempDir())
-	server := apiServer(t, "pods.yaml", "own-policy.yaml")
+	withoutKubeconfig(t)
+	server, _ := apiServer(t, "pods.yaml", "own-policy.yaml")
 	for _, test := range []struct {
 		source string
 		code   int
@@ -74,10 +158,102 @@ func TestCanAsksTheCluster(t *testing.T) {
 }
 
 func TestCanWithoutACluster(t *testing.T) {
-	t.Setenv("KUBECONFIG", filepath.Join(t.TempDir(), "none"))
-	t.Setenv("HOME", t.TempDir())
+	withoutKubeconfig(t)
 	_, stderr, code := run(t, "", "can", "a", "b", "--port", "80", "--server", "http://127.0.0.1:1")
 	if code != 2 || !strings.Contains(stderr, "listing namespaces") {
 		t.Errorf("exits with %d, want 2:\n%s", code, stderr)
+	}
+}
+
+// Wherever the objects are, they mean the same: in files, in a cluster, or some here and some there.
+func TestRenderIsTheSameFromFilesAndFromACluster(t *testing.T) {
+	withoutKubeconfig(t)
+	want, stderr, code := run(t, "", strings.Fields("render"+input("references.yaml", "live.yaml"))...)
+	if code != 0 || stderr != "" {
+		t.Fatalf("exits with %d: %s", code, stderr)
+	}
+	for _, test := range []struct {
+		name    string
+		cluster []string
+		args    string
+	}{
+		{"all of it is live", []string{"references.yaml", "live.yaml"}, "-A"},
+		{"AppTiers in files", []string{"live.yaml"}, input("references.yaml")},
+		{"AppTiers in both", []string{"references.yaml", "live.yaml"}, input("references.yaml")},
+		{"everything in both", []string{"references.yaml", "live.yaml"}, input("references.yaml", "live.yaml")},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			server, _ := apiServer(t, test.cluster...)
+			got, stderr, code := run(t, "", strings.Fields("render --live --server "+server+" "+test.args)...)
+			if code != 0 || stderr != "" {
+				t.Fatalf("exits with %d: %s", code, stderr)
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("differs (-files +cluster):\n%s", diff)
+			}
+		})
+	}
+}
+
+// The namespace is kubectl's, and what is not there is told with the AppTier's name: it has no file.
+func TestRenderOfOneLiveNamespace(t *testing.T) {
+	withoutKubeconfig(t)
+	server, _ := apiServer(t, "references.yaml")
+	stdout, stderr, code := run(t, "", "render", "--live", "-o", "name", "-n", "frontend", "--server", server)
+	if code != 0 || stdout != "networkpolicy.networking.k8s.io/site.tier.web\n" {
+		t.Errorf("exits with %d and prints:\n%s", code, stdout)
+	}
+	want := "the cluster: warning: AppTier frontend/site: spec.tiers[0].egress[0].to[1].service: there is no Service cache/redis (RefNotFound)\n"
+	if !strings.Contains(stderr, want) {
+		t.Errorf("standard error lacks %q:\n%s", want, stderr)
+	}
+}
+
+func TestInvalidAppTiersOfTheClusterStandForNobody(t *testing.T) {
+	withoutKubeconfig(t)
+	server, _ := apiServer(t, "invalid-orders.yaml")
+	_, stderr, code := run(t, "", strings.Fields("render --live --server "+server+input("site.yaml"))...)
+	if want := "there is no valid AppTier backend/orders (RefNotFound)"; code != 0 || !strings.Contains(stderr, want) {
+		t.Errorf("exits with %d, want 0 and %q:\n%s", code, want, stderr)
+	}
+	_, stderr, code = run(t, "", "render", "--live", "-A", "--server", server)
+	if want := "the cluster: error: AppTier backend/orders: spec.tiers[0].podSelector"; code != 1 || !strings.Contains(stderr, want) {
+		t.Errorf("exits with %d, want 1 and %q:\n%s", code, want, stderr)
+	}
+}
+
+// A cluster may be large, and a reader's permissions small.
+func TestOnlyWhatIsReferredToIsRead(t *testing.T) {
+	withoutKubeconfig(t)
+	for _, test := range []struct {
+		name, file string
+		want       []string
+	}{
+		{"nothing but DNS", "shop.yaml", []string{"/api/v1/namespaces/kube-system/pods", "/api/v1/namespaces/kube-system/services/kube-dns"}},
+		{"a Service", "workloads.yaml", []string{"/api/v1/namespaces/app/pods", "/api/v1/namespaces/app/services/behind"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			server, asked := apiServer(t, "live.yaml")
+			if _, stderr, code := run(t, "", strings.Fields("render --live --server "+server+input(test.file))...); code != 0 {
+				t.Fatalf("exits with %d: %s", code, stderr)
+			}
+			slices.Sort(*asked)
+			if diff := cmp.Diff(test.want, *asked); diff != "" {
+				t.Errorf("asks for (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestRenderWithoutACluster(t *testing.T) {
+	withoutKubeconfig(t)
+	for args, want := range map[string]string{
+		"":                       "listing AppTiers: ",
+		input("references.yaml"): "reading Service cache/redis: ",
+	} {
+		_, stderr, code := run(t, "", strings.Fields("render --live --server http://127.0.0.1:1"+args)...)
+		if code != 2 || !strings.Contains(stderr, "error: "+want) {
+			t.Errorf("exits with %d, want 2 and %q:\n%s", code, want, stderr)
+		}
 	}
 }

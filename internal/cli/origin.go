@@ -25,6 +25,9 @@ func (o origin) at(line int) string {
 	if line > 0 {
 		fmt.Fprintf(&b, ":%d", line)
 	}
+	if o.document.number == 0 {
+		return b.String()
+	}
 	fmt.Fprintf(&b, " (document %d", o.document.number)
 	if o.item > 0 {
 		fmt.Fprintf(&b, ", item %d", o.item)

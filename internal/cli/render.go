@@ -2,18 +2,17 @@ package cli
 
 import (
 	"bytes"
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
-	"net/netip"
 
 	"github.com/spf13/cobra"
-	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
-	"k8s.io/cli-runtime/pkg/printers"
 
 	"github.com/apptier/apptier/policy/expand"
 	"github.com/apptier/apptier/policy/lint"
@@ -21,64 +20,71 @@ import (
 
 // renderOptions are the flags of render.
 type renderOptions struct {
-	input           input
-	namespace       string
-	output          string
-	clusterNetworks []string
+	input         input
+	cluster       *genericclioptions.ConfigFlags
+	managed       clusterOptions
+	output        string
+	live          bool
+	allNamespaces bool
 }
 
 func newRender(streams genericiooptions.IOStreams) *cobra.Command {
-	var o renderOptions
+	o := renderOptions{cluster: genericclioptions.NewConfigFlags(true)}
 	cmd := &cobra.Command{
-		Use:   "render (-f FILE|DIRECTORY|- | -k DIRECTORY)",
+		Use:   "render (-f FILE|DIRECTORY|- | -k DIRECTORY | --live)",
 		Short: "Print the NetworkPolicies that AppTiers stand for",
 		Long: `Print the NetworkPolicies that AppTiers stand for, as the manager applies them, in the order
-in which no declared connection is ever cut. Objects of other kinds are ignored.
+in which no declared connection is ever cut. Objects of kinds that AppTiers cannot refer to are
+ignored.
 
-The cluster's DNS is taken to be the usual one: the pods labelled k8s-app=kube-dns in kube-system,
-on port 53. The manager also allows the address of the DNS Service, which only the cluster knows,
-and makes the AppTier the owner of its policies.
+What AppTiers refer to is looked for in the input: other AppTiers, Services with the pods and
+workloads behind them, Nodes, the Service default/kubernetes with its EndpointSlices, and the
+Service of the cluster's DNS. What is not there is left out of the policies, and a warning says so;
+without a DNS Service, the usual one holds: pods labelled k8s-app=kube-dns in kube-system, port 53.
+
+With --live it is looked for in the cluster too, behind the input. Without input, --live prints what
+the manager makes of the cluster's own AppTiers; only their owner references are left out.
 
 Exits with 0 when all was printed, 1 when an AppTier is refused (nothing is printed then, and the
-reasons are on standard error), 2 when the input cannot be read.`,
+reasons are on standard error), 2 when the input or the cluster cannot be read.`,
 		Example: `  # What does this AppTier mean?
   kubectl apptier render -f shop.yaml
 
   # Use NetworkPolicies in a cluster where apptier is not installed.
   kubectl apptier render -k overlays/production | kubectl apply -f -
 
-  # See the policies' names alone.
-  kubectl apptier render -f manifests/ -R -o name`,
+  # What would it mean in this cluster, with its Services and nodes?
+  kubectl apptier render -f shop.yaml --live
+
+  # See the names alone of all that the manager applies.
+  kubectl apptier render --live -A -o name`,
 		Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error { return o.run(streams) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context(), streams) },
 	}
 	o.input.addFlags(cmd)
-	addNamespaceFlag(cmd, &o.namespace)
+	o.cluster.AddFlags(cmd.Flags())
+	o.managed.addFlags(cmd)
 	cmd.Flags().StringVarP(&o.output, "output", "o", "yaml", "How to print: yaml, json or name.")
-	addClusterNetworksFlag(cmd, &o.clusterNetworks)
+	// Not --cluster: everywhere in kubectl, that names a cluster of the kubeconfig file.
+	cmd.Flags().BoolVar(&o.live, "live", false, "Look for what AppTiers refer to in the cluster too; without input, render its AppTiers.")
+	cmd.Flags().BoolVarP(&o.allNamespaces, "all-namespaces", "A", false, "With --live and without input: the AppTiers of every namespace.")
 	return cmd
 }
 
-// addClusterNetworksFlag adds the manager's flag of this name, so that both can be told the same.
-func addClusterNetworksFlag(cmd *cobra.Command, networks *[]string) {
-	cmd.Flags().StringSliceVar(networks, "cluster-networks", nil,
-		"Ranges of pods, services and nodes that are not private ones, as the manager was told: they are not the internet.")
-}
-
-func (o *renderOptions) run(streams genericiooptions.IOStreams) error {
+func (o *renderOptions) run(ctx context.Context, streams genericiooptions.IOStreams) error {
 	write, err := policyWriter(o.output)
 	if err != nil {
 		return err
 	}
-	env, err := environment(o.clusterNetworks)
+	s, err := o.managed.settings()
 	if err != nil {
 		return err
 	}
-	apps, err := readAppTiers(streams.In, &o.input, o.namespace)
+	apps, from, err := o.read(ctx, streams.In)
 	if err != nil {
 		return err
 	}
-	policies, err := render(streams.ErrOut, apps, env)
+	policies, err := render(ctx, streams.ErrOut, apps, s, from)
 	if err != nil {
 		return err
 	}
@@ -90,66 +96,80 @@ func (o *renderOptions) run(streams genericiooptions.IOStreams) error {
 	return err
 }
 
-// environment is the usual one, with what the flag adds to it.
-func environment(clusterNetworks []string) (expand.Environment, error) {
-	env := expand.DefaultEnvironment()
-	for _, text := range clusterNetworks {
-		cidr, err := netip.ParsePrefix(text)
-		if err != nil {
-			return env, fmt.Errorf("--cluster-networks: %w", err)
-		}
-		env.ClusterNetworks = append(env.ClusterNetworks, cidr.Masked())
+// read returns the AppTiers that are to be rendered, and where what they refer to is looked for.
+func (o *renderOptions) read(ctx context.Context, stdin io.Reader) ([]appTier, world, error) {
+	switch {
+	case o.allNamespaces && (o.input.given() || !o.live):
+		return nil, nil, errors.New("-A is for the AppTiers of the cluster: give it with --live, and without -f and -k")
+	case !o.live:
+		// The input does not depend on whatever cluster kubectl happens to be configured for.
+		apps, objects, err := readAppTiers(stdin, &o.input, cmp.Or(*o.cluster.Namespace, metav1.NamespaceDefault), referenceKinds()...)
+		return apps, inputWorld(objects), err
 	}
-	return env, nil
+	namespace, _, err := o.cluster.ToRawKubeConfigLoader().Namespace()
+	if err != nil {
+		return nil, nil, fmt.Errorf("reading kubectl's configuration: %w (or leave --live out)", err)
+	}
+	if !o.input.given() {
+		return o.readCluster(ctx, namespace)
+	}
+	apps, objects, err := readAppTiers(stdin, &o.input, namespace, referenceKinds()...)
+	if err != nil {
+		return nil, nil, err
+	}
+	from, err := newLiveWorld(o.cluster, inputWorld(objects))
+	return apps, from, err
 }
 
-// render expands every AppTier, or none when one is refused: policies of some would be taken for
-// those of all. Findings go to messages.
-func render(messages io.Writer, apps []appTier, env expand.Environment) ([]*networkingv1.NetworkPolicy, error) {
-	findings := check(apps)
-	writeFindings(messages, findings)
-	if n := count(findings, lint.Reject); n > 0 {
+func (o *renderOptions) readCluster(ctx context.Context, namespace string) ([]appTier, world, error) {
+	from, err := newLiveWorld(o.cluster, nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	if o.allNamespaces {
+		namespace = metav1.NamespaceAll
+	}
+	apps, err := from.appTiers(ctx, namespace)
+	return apps, from, err
+}
+
+// expanded is what AppTiers come to.
+type expanded struct {
+	// policies are in the order of the AppTiers; there are none while one AppTier is refused, since
+	// policies of some would be taken for those of all.
+	policies []*networkingv1.NetworkPolicy
+	// findings are those of checks, and then references that stand for nobody.
+	findings []finding
+}
+
+// expandAll expands every AppTier within what it refers to.
+func expandAll(ctx context.Context, apps []appTier, s settings, from world) (expanded, error) {
+	out := expanded{findings: check(apps)}
+	if count(out.findings, lint.Reject) > 0 {
+		return out, nil
+	}
+	env, err := s.environment(ctx, apps, from)
+	if err != nil {
+		return out, err
+	}
+	for _, app := range apps {
+		expansion := expand.Expand(app.AppTier, env)
+		out.policies = append(out.policies, expansion.Policies...)
+		for _, u := range expansion.Unresolved {
+			out.findings = append(out.findings, finding{source: app.source, Finding: lint.Finding{
+				Check: lint.Check(u.Reason), Severity: lint.Warn, Path: u.Path, Message: u.Message, Fix: u.Fix,
+			}})
+		}
+	}
+	return out, nil
+}
+
+// render returns the policies of AppTiers. Findings go to messages.
+func render(ctx context.Context, messages io.Writer, apps []appTier, s settings, from world) ([]*networkingv1.NetworkPolicy, error) {
+	out, err := expandAll(ctx, apps, s, from)
+	writeFindings(messages, out.findings)
+	if n := count(out.findings, lint.Reject); n > 0 {
 		return nil, &AnswerError{Code: codeNegative, Answer: fmt.Sprintf("refused: %d errors", n)}
 	}
-	var policies []*networkingv1.NetworkPolicy
-	for _, app := range apps {
-		policies = append(policies, expand.NetworkPolicies(app.AppTier, env)...)
-	}
-	return policies, nil
-}
-
-// policyWriter returns what prints policies in a format.
-func policyWriter(format string) (func(io.Writer, []*networkingv1.NetworkPolicy) error, error) {
-	switch format {
-	case "yaml":
-		return each(&printers.YAMLPrinter{}), nil
-	case "name":
-		return each(&printers.NamePrinter{}), nil
-	case "json":
-		return writeList, nil
-	default:
-		return nil, fmt.Errorf("--output %q is not known: use yaml, json or name", format)
-	}
-}
-
-func each(printer printers.ResourcePrinter) func(io.Writer, []*networkingv1.NetworkPolicy) error {
-	return func(out io.Writer, policies []*networkingv1.NetworkPolicy) error {
-		var problems []error
-		for _, policy := range policies {
-			problems = append(problems, printer.PrintObj(policy, out))
-		}
-		return errors.Join(problems...)
-	}
-}
-
-// writeList writes one list, since JSON has no documents.
-func writeList(out io.Writer, policies []*networkingv1.NetworkPolicy) error {
-	list := &corev1.List{
-		TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "List"},
-		Items:    make([]runtime.RawExtension, 0, len(policies)),
-	}
-	for _, policy := range policies {
-		list.Items = append(list.Items, runtime.RawExtension{Object: policy})
-	}
-	return (&printers.JSONPrinter{}).PrintObj(list, out)
+	return out.policies, err
 }

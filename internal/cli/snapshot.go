@@ -2,8 +2,8 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"io"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -11,27 +11,31 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
+	"k8s.io/cli-runtime/pkg/genericiooptions"
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/apptier/apptier/api/v1alpha1"
-	"github.com/apptier/apptier/policy/expand"
 	"github.com/apptier/apptier/policy/reach"
 )
 
-// inputSnapshot takes the input for all there is. Findings about its AppTiers go to messages.
-func inputSnapshot(stdin io.Reader, messages io.Writer, in *input, namespace string, env expand.Environment) (reach.Snapshot, error) {
-	documents, err := in.read(stdin)
+// inputSnapshot takes the input for all there is. Findings about its AppTiers go to standard error.
+func inputSnapshot(ctx context.Context, streams genericiooptions.IOStreams, in *input, namespace string, s settings) (reach.Snapshot, error) {
+	documents, err := in.read(streams.In)
 	if err != nil {
 		return reach.Snapshot{}, err
 	}
-	d := newDecoder(namespace, snapshotKinds()...)
+	d := newDecoder(namespace, slices.Concat(snapshotKinds(), referenceKinds())...)
 	if err := d.decode(documents); err != nil {
 		return reach.Snapshot{}, err
 	}
-	generated, err := render(messages, appTiers(d.objects), env)
-	if err != nil {
+	generated, err := render(ctx, streams.ErrOut, appTiers(d.objects), s, inputWorld(d.objects))
+	var refused *AnswerError
+	if errors.As(err, &refused) {
 		// Not wrapped: that an AppTier is refused is no answer to whether a connection may pass.
 		return reach.Snapshot{}, fmt.Errorf("nothing can be said while an AppTier is invalid: %s", err.Error())
+	}
+	if err != nil {
+		return reach.Snapshot{}, err
 	}
 	return snapshotOf(d.objects, generated)
 }

@@ -1,0 +1,141 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/cli-runtime/pkg/genericclioptions"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/kubernetes"
+
+	"github.com/apptier/apptier/api/v1alpha1"
+)
+
+// liveWorld is what a cluster holds now, behind what the input would make of it: an object of the
+// input hides the live one of its name.
+type liveWorld struct {
+	input inputWorld
+	core  kubernetes.Interface
+	apps  dynamic.NamespaceableResourceInterface
+}
+
+func newLiveWorld(cluster *genericclioptions.ConfigFlags, input inputWorld) (*liveWorld, error) {
+	config, err := cluster.ToRESTConfig()
+	if err != nil {
+		return nil, fmt.Errorf("finding the cluster: %w (or leave --live out)", err)
+	}
+	core, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		return nil, fmt.Errorf("setting up the client: %w", err)
+	}
+	apps, err := dynamic.NewForConfig(config)
+	if err != nil {
+		return nil, fmt.Errorf("setting up the client: %w", err)
+	}
+	return &liveWorld{input: input, core: core, apps: apps.Resource(v1alpha1.GroupVersion.WithResource("apptiers"))}, nil
+}
+
+// appTiers returns the AppTiers of a namespace, or of all if it is empty.
+func (w *liveWorld) appTiers(ctx context.Context, namespace string) ([]appTier, error) {
+	list, err := w.apps.Namespace(namespace).List(ctx, metav1.ListOptions{})
+	if apierrors.IsNotFound(err) {
+		return nil, errors.New("the cluster knows no AppTiers: install apptier in it, or give AppTiers with -f or -k")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("listing AppTiers: %w", err)
+	}
+	var out []appTier
+	for i := range list.Items {
+		app, err := typed(&list.Items[i])
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, appTier{AppTier: app, source: object{
+			Object: app, origin: origin{document: document{file: "the cluster", built: true}}, name: "AppTier " + qualified(app),
+		}})
+	}
+	return out, nil
+}
+
+func typed(o *unstructured.Unstructured) (*v1alpha1.AppTier, error) {
+	var app v1alpha1.AppTier
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(o.Object, &app); err != nil {
+		return nil, fmt.Errorf("reading AppTier %s: %w", qualified(o), err)
+	}
+	return &app, nil
+}
+
+func (w *liveWorld) appTier(ctx context.Context, key types.NamespacedName) (*v1alpha1.AppTier, error) {
+	if app, err := w.input.appTier(ctx, key); app != nil || err != nil {
+		return app, err
+	}
+	live, err := w.apps.Namespace(key.Namespace).Get(ctx, key.Name, metav1.GetOptions{})
+	switch {
+	case apierrors.IsNotFound(err):
+		return nil, nil
+	case err != nil:
+		return nil, fmt.Errorf("reading AppTier %s: %w", key, err)
+	}
+	return typed(live)
+}
+
+func (w *liveWorld) service(ctx context.Context, key types.NamespacedName) (*corev1.Service, error) {
+	given, err := w.input.service(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	live, err := w.core.CoreV1().Services(key.Namespace).Get(ctx, key.Name, metav1.GetOptions{})
+	switch {
+	case apierrors.IsNotFound(err):
+		return given, nil
+	case err != nil:
+		return nil, fmt.Errorf("reading Service %s: %w", key, err)
+	case given == nil:
+		return live, nil
+	}
+	if len(given.Spec.ClusterIPs) == 0 { // they stay what they are when a manifest is applied
+		given = given.DeepCopy()
+		given.Spec.ClusterIPs = live.Spec.ClusterIPs
+	}
+	return given, nil
+}
+
+// podsBehind returns old and new pods: in a rollout, there are both.
+func (w *liveWorld) podsBehind(ctx context.Context, service *corev1.Service) ([]*corev1.Pod, error) {
+	given, err := w.input.podsBehind(ctx, service)
+	if err != nil {
+		return nil, err
+	}
+	selector := labels.SelectorFromSet(service.Spec.Selector).String()
+	live, err := w.core.CoreV1().Pods(service.Namespace).List(ctx, metav1.ListOptions{LabelSelector: selector})
+	if err != nil {
+		return nil, fmt.Errorf("listing the pods behind Service %s: %w", qualified(service), err)
+	}
+	return append(given, pointers(live.Items)...), nil
+}
+
+func (w *liveWorld) nodes(ctx context.Context) ([]*corev1.Node, error) {
+	live, err := w.core.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return nil, fmt.Errorf("listing nodes: %w", err)
+	}
+	return pointers(live.Items), nil
+}
+
+func (w *liveWorld) endpointSlices(ctx context.Context, service types.NamespacedName) ([]*discoveryv1.EndpointSlice, error) {
+	selector := labels.Set{discoveryv1.LabelServiceName: service.Name}.String()
+	live, err := w.core.DiscoveryV1().EndpointSlices(service.Namespace).List(ctx, metav1.ListOptions{LabelSelector: selector})
+	if err != nil {
+		return nil, fmt.Errorf("listing the EndpointSlices of Service %s: %w", service, err)
+	}
+	return pointers(live.Items), nil
+}
