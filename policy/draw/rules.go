@@ -1,0 +1,161 @@
+package draw
+
+import (
+	"fmt"
+	"slices"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/apptier/apptier/api/v1alpha1"
+)
+
+// rules draws the rules of a tier.
+type rules struct {
+	*drawing
+	app        *v1alpha1.AppTier
+	tier       *v1alpha1.Tier
+	box        *box
+	unresolved map[string]bool
+}
+
+// ingress draws who may connect to the i-th tier.
+func (r rules) ingress(i int) {
+	if !isolates(r.tier, v1alpha1.Ingress) {
+		r.graph.arrow(r.graph.box(anyone), r.box, anyPort)
+		return
+	}
+	draw := func(path string, list []v1alpha1.IngressRule) {
+		for j, rule := range list {
+			ports := ingressPorts(r.tier, rule)
+			if ports.empty() {
+				continue
+			}
+			for k, peer := range rule.From {
+				r.from(fmt.Sprintf("%s[%d].from[%d]", path, j, k), peer, ports)
+			}
+		}
+	}
+	draw(fmt.Sprintf("spec.tiers[%d].ingress", i), r.tier.Ingress)
+	if every := r.app.Spec.EveryTier; every != nil {
+		draw("spec.everyTier.ingress", every.Ingress)
+	}
+}
+
+func (r rules) from(path string, peer v1alpha1.Peer, ports portSet) {
+	switch {
+	case peer.AppTier != nil && r.isUnresolved(path):
+		r.graph.draw(r.other(*peer.AppTier), r.box, pending, ports)
+	case peer.AppTier != nil:
+		r.graph.arrow(r.other(*peer.AppTier), r.box, ports.common(r.sentBy(*peer.AppTier)))
+	case peer.Everyone != nil:
+		r.graph.arrow(r.graph.box(anyone), r.box, ports)
+	default:
+		if other := r.peer(peer); other != nil {
+			r.graph.arrow(other, r.box, ports)
+		}
+	}
+}
+
+// egress draws what the i-th tier may connect to, beside what accepts it.
+func (r rules) egress(i int) {
+	if !isolates(r.tier, v1alpha1.Egress) {
+		r.graph.arrow(r.box, r.graph.box(anywhere), anyPort)
+		return
+	}
+	draw := func(path string, list []v1alpha1.EgressRule) {
+		for j, rule := range list {
+			for k, peer := range rule.To {
+				r.to(fmt.Sprintf("%s[%d].to[%d]", path, j, k), peer, egressPorts(rule))
+			}
+		}
+	}
+	draw(fmt.Sprintf("spec.tiers[%d].egress", i), r.tier.Egress)
+	if every := r.app.Spec.EveryTier; every != nil {
+		draw("spec.everyTier.egress", every.Egress)
+	}
+	if mesh := r.app.Spec.Mesh; mesh != nil && mesh.DataPlane != v1alpha1.Ambient {
+		label := string(mesh.Provider) + "'s control plane"
+		r.graph.arrow(r.box, r.graph.box(box{key: label, label: label, shape: rounded}), portSet{theirs: true})
+	}
+	if dns := r.app.Spec.DNS; dns.Mode == v1alpha1.DNSCustom {
+		ports := dnsPorts()
+		if len(dns.Ports) > 0 {
+			ports = rulePorts(nil, dns.Ports, false)
+		}
+		for k, peer := range dns.To {
+			r.to(fmt.Sprintf("spec.dns.to[%d]", k), peer, ports)
+		}
+	}
+}
+
+func (r rules) to(path string, peer v1alpha1.Peer, ports portSet) {
+	switch {
+	case peer.AppTier != nil && r.isUnresolved(path):
+		r.graph.draw(r.box, r.other(*peer.AppTier), pending, ports)
+	case peer.AppTier != nil: // drawn with its receiver
+	case peer.Everyone != nil:
+		r.graph.arrow(r.box, r.graph.box(anywhere), ports)
+	default:
+		if other := r.peer(peer); other != nil {
+			r.graph.arrow(r.box, other, ports)
+		}
+	}
+}
+
+// isUnresolved says whether a reference stands for nobody. Its path may be that of the peer or of the
+// field within.
+func (r rules) isUnresolved(path string) bool {
+	return r.unresolved[path] || r.unresolved[path+".appTier"]
+}
+
+// other is the box of a tier of another AppTier, which may not be drawn itself.
+func (r rules) other(reference v1alpha1.AppTierReference) *box {
+	key := r.key(reference)
+	if app, tier := r.find(reference); tier != nil {
+		return r.drawing.tier(app, tier)
+	}
+	return r.graph.box(box{key: fmt.Sprintf("tier %s of %s", reference.Tier, key), namespace: key.Namespace, label: fmt.Sprintf("%s of %s", reference.Tier, key.Name), shape: rounded})
+}
+
+// find returns a tier of another AppTier that is drawn too, or nil.
+func (r rules) find(reference v1alpha1.AppTierReference) (*v1alpha1.AppTier, *v1alpha1.Tier) {
+	app := r.apps[r.key(reference)]
+	if app == nil {
+		return nil, nil
+	}
+	i := slices.IndexFunc(app.Spec.Tiers, func(t v1alpha1.Tier) bool { return t.Name == reference.Tier })
+	if i < 0 {
+		return app, nil
+	}
+	return app, &app.Spec.Tiers[i]
+}
+
+func (r rules) key(reference v1alpha1.AppTierReference) types.NamespacedName {
+	if reference.Namespace == "" {
+		reference.Namespace = r.app.Namespace
+	}
+	return types.NamespacedName{Namespace: reference.Namespace, Name: reference.Name}
+}
+
+// sentBy are the ports on which a tier of another AppTier wants to connect to this one.
+func (r rules) sentBy(reference v1alpha1.AppTierReference) portSet {
+	app, tier := r.find(reference)
+	if tier == nil {
+		return portSet{}
+	}
+	there := rules{drawing: r.drawing, app: app}
+	this := func(peer v1alpha1.Peer) bool {
+		return peer.AppTier != nil && peer.AppTier.Tier == r.tier.Name && there.key(*peer.AppTier) == nameOf(r.app)
+	}
+	list := tier.Egress
+	if every := app.Spec.EveryTier; every != nil {
+		list = slices.Concat(list, every.Egress)
+	}
+	var ports portSet
+	for _, rule := range list {
+		if slices.ContainsFunc(rule.To, this) {
+			ports = ports.and(egressPorts(rule))
+		}
+	}
+	return ports
+}
