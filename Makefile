@@ -59,11 +59,12 @@ check-generated: generate ## Fail if generated files are not current.
 ##@ Build
 
 .PHONY: generate
-generate: ## Write generated code, manifests and the API reference anew.
+generate: ## Write generated code, manifests and documentation anew.
 	$(TOOL) controller-gen object applyconfiguration paths=./api/...
 	$(TOOL) controller-gen crd paths=./api/... output:crd:dir=config/crd/bases
 	$(TOOL) crd-ref-docs --log-level=ERROR --source-path=./api --config=docs/reference/config.yaml --renderer=markdown --output-path=docs/reference/api.md
 	$(TOOL) controller-gen rbac:roleName=manager-role webhook paths=./controllers/... paths=./webhooks/... paths=./internal/certs/... paths=./cmd/manager/...
+	$(GO) run ./test/patterns/docs
 
 .PHONY: build
 build: ## Build the programs into bin/.
