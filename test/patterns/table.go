@@ -97,15 +97,15 @@ func parseTarget(text string) (Target, error) {
 		return Target{Name: DNS}, nil
 	}
 	name, port, _ := strings.Cut(text, ":")
-	port, protocol, ok := strings.Cut(port, "/")
-	if !ok {
-		protocol = string(corev1.ProtocolTCP)
+	protocol := corev1.ProtocolTCP
+	if before, isUDP := strings.CutSuffix(port, "/UDP"); isUDP {
+		port, protocol = before, corev1.ProtocolUDP
 	}
 	number, err := strconv.ParseUint(port, 10, 16)
 	if err != nil {
 		return Target{}, fmt.Errorf("the target %q: write name:port, or name:port/UDP", text)
 	}
-	return Target{Name: name, Port: int32(number), Protocol: corev1.Protocol(protocol)}, nil
+	return Target{Name: name, Port: int32(number), Protocol: protocol}, nil
 }
 
 // String is the target as it is written.
