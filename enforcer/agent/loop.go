@@ -11,7 +11,7 @@ import (
 
 const (
 	// coalesce is how long a change waits for others to join it.
-	coalesce = 20 * time.Millisecond
+	coalesce = 5 * time.Millisecond
 	// share keeps syncs to a part of the time under constant change: after a sync that took
 	// d, the next starts no sooner than share*d later.
 	share = 2

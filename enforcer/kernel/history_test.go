@@ -49,9 +49,9 @@ type node struct {
 	refuse bool
 }
 
-func openNode(t testing.TB) *node {
+func openNode(t testing.TB, ns netns.NsHandle) *node {
 	t.Helper()
-	n := &node{ns: newNamespace(t)}
+	n := &node{ns: ns}
 	must(t, in(n.ns, func() (err error) {
 		n.Kernel, err = nft.Open(compile.TableFamily, compile.TableName)
 		return err
@@ -80,7 +80,7 @@ func (n *node) ListRules(ctx context.Context, chain string) (rules []*knftables.
 // it too, on a kernel that is quicker and not real.
 func TestAHistoryEndsInTheKernelWhereAFreshStartDoes(t *testing.T) {
 	requireKernel(t)
-	kernel, fresh := openNode(t), openNode(t)
+	kernel, fresh := openNode(t, newNamespace(t)), openNode(t, newNamespace(t))
 	rapid.Check(t, func(t *rapid.T) {
 		must(t, nft.RemoveTable(context.Background(), kernel))
 		world := agenttest.NewWorld()

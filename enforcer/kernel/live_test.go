@@ -4,37 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/netip"
 	"testing"
 	"time"
 
 	networkingv1 "k8s.io/api/networking/v1"
 )
-
-// stream is an established TCP connection between two hosts.
-type stream struct{ client, server net.Conn }
-
-// dial connects from one host to another; the packets are real, so the rules must allow it.
-func (l *lab) dial(t *testing.T, from, to host, v6 bool, port uint16) stream {
-	t.Helper()
-	var s stream
-	var listener net.Listener
-	must(t, in(to.ns, func() (err error) {
-		listener, err = net.Listen("tcp", netip.AddrPortFrom(to.address(v6), port).String())
-		return err
-	}))
-	defer func() { _ = listener.Close() }()
-	must(t, in(from.ns, func() (err error) {
-		dialer := net.Dialer{Timeout: 5 * time.Second, LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(from.address(v6), 0))}
-		s.client, err = dialer.Dial("tcp", netip.AddrPortFrom(to.address(v6), port).String())
-		return err
-	}))
-	server, err := listener.Accept()
-	must(t, err)
-	s.server = server
-	t.Cleanup(func() { _, _ = s.client.Close(), s.server.Close() })
-	return s
-}
 
 // sends tells whether a byte written at one end arrives at the other in time.
 func sends(t *testing.T, from, to net.Conn, patience time.Duration) bool {
