@@ -1,0 +1,161 @@
+package space
+
+import (
+	"net/netip"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+)
+
+// Clause is what one peer of one rule of a policy allows.
+type Clause struct {
+	Policy *networkingv1.NetworkPolicy
+	// Rule is the position of the rule, and Peer that of the peer in it; -1 for everyone.
+	Rule, Peer int
+	// Box holds what the rule's numbered ports allow.
+	Box Box
+	// Named are the ports that have a name: a number only at a certain destination.
+	Named []NamedPort
+}
+
+// NamedPort is a port that the destination knows the number of.
+type NamedPort struct {
+	// Index is the position in the rule's ports.
+	Index    int
+	Name     string
+	Protocol corev1.Protocol
+}
+
+// Isolates says whether a policy is about a direction. Omitted types mean ingress, and egress when
+// there are egress rules (networking/v1 NetworkPolicySpec.PolicyTypes).
+func Isolates(policy *networkingv1.NetworkPolicy, direction networkingv1.PolicyType) bool {
+	if len(policy.Spec.PolicyTypes) > 0 {
+		return slices.Contains(policy.Spec.PolicyTypes, direction)
+	}
+	return direction == networkingv1.PolicyTypeIngress || len(policy.Spec.Egress) > 0
+}
+
+// Selected is every connection, in any direction, of the pods that a policy selects. It is empty if
+// the selector cannot be read.
+func Selected(policy *networkingv1.NetworkPolicy) Box {
+	box, err := Everything().WhereSelected(Subject, &policy.Spec.PodSelector)
+	if err != nil {
+		return Box{}
+	}
+	return box
+}
+
+// Clauses returns what a policy allows in a direction; nothing if it is not about the direction.
+// What cannot be read allows nothing.
+func Clauses(policy *networkingv1.NetworkPolicy, direction networkingv1.PolicyType) []Clause {
+	if !Isolates(policy, direction) {
+		return nil
+	}
+	var out []Clause
+	selected := Selected(policy)
+	for i, rule := range Rules(policy, direction) {
+		within := selected
+		ports, named := RulePorts(rule.Ports)
+		within.Ports = ports
+		if len(rule.Peers) == 0 {
+			out = append(out, Clause{policy, i, -1, within, named})
+		}
+		for j, peer := range rule.Peers {
+			if box, ok := within.wherePeer(policy.Namespace, peer); ok {
+				out = append(out, Clause{policy, i, j, box, named})
+			}
+		}
+	}
+	return out
+}
+
+// Rule is an ingress or an egress rule, which differ in name only.
+type Rule struct {
+	Peers []networkingv1.NetworkPolicyPeer
+	Ports []networkingv1.NetworkPolicyPort
+}
+
+// Rules returns the rules of a direction, also if the policy is not about it.
+func Rules(policy *networkingv1.NetworkPolicy, direction networkingv1.PolicyType) []Rule {
+	var out []Rule
+	if direction == networkingv1.PolicyTypeIngress {
+		for _, rule := range policy.Spec.Ingress {
+			out = append(out, Rule{rule.From, rule.Ports})
+		}
+		return out
+	}
+	for _, rule := range policy.Spec.Egress {
+		out = append(out, Rule{rule.To, rule.Ports})
+	}
+	return out
+}
+
+// wherePeer returns the part of the box whose other end is a peer of a policy in a namespace.
+func (b Box) wherePeer(namespace string, peer networkingv1.NetworkPolicyPeer) (Box, bool) {
+	if peer.IPBlock != nil {
+		addresses, ok := BlockAddresses(peer.IPBlock)
+		b.Addresses = b.Addresses.Intersect(addresses)
+		return b, ok && peer.PodSelector == nil && peer.NamespaceSelector == nil
+	}
+	var err error
+	switch {
+	case peer.NamespaceSelector != nil:
+		b, err = b.WhereSelected(Namespace, peer.NamespaceSelector)
+	case peer.PodSelector != nil:
+		b = b.WhereNamespace(namespace)
+	default:
+		return b, false
+	}
+	if err == nil && peer.PodSelector != nil {
+		b, err = b.WhereSelected(Peer, peer.PodSelector)
+	}
+	return b, err == nil
+}
+
+// BlockAddresses returns the addresses of a block. One that cannot be read has none: what cannot be
+// read in its exceptions might be any of them.
+func BlockAddresses(block *networkingv1.IPBlock) (Addresses, bool) {
+	cidr, err := netip.ParsePrefix(block.CIDR)
+	if err != nil || cidr.Addr().Is4In6() {
+		return Addresses{}, false
+	}
+	addresses := PrefixAddresses(cidr)
+	for _, text := range block.Except {
+		except, err := netip.ParsePrefix(text)
+		if err != nil {
+			return Addresses{}, false
+		}
+		addresses = addresses.Minus(PrefixAddresses(except))
+	}
+	return addresses, true
+}
+
+// RulePorts returns the ports of a rule that have numbers, and those that have names. An empty list
+// is every port.
+func RulePorts(list []networkingv1.NetworkPolicyPort) (Ports, []NamedPort) {
+	if len(list) == 0 {
+		return AllPorts(), nil
+	}
+	var ports Ports
+	var named []NamedPort
+	for i, port := range list {
+		protocol := corev1.ProtocolTCP
+		if port.Protocol != nil && *port.Protocol != "" {
+			protocol = *port.Protocol
+		}
+		switch {
+		case !slices.Contains(protocols[1:], protocol), port.Port == nil && port.EndPort != nil:
+		case port.Port == nil:
+			ports = ports.Union(PortRange(protocol, 1, 65535))
+		case port.Port.Type == intstr.Int && port.EndPort != nil:
+			ports = ports.Union(PortRange(protocol, port.Port.IntVal, *port.EndPort))
+		case port.Port.Type == intstr.Int:
+			ports = ports.Union(PortRange(protocol, port.Port.IntVal, port.Port.IntVal))
+		case port.EndPort == nil:
+			named = append(named, NamedPort{i, port.Port.StrVal, protocol})
+		}
+	}
+	return ports, named
+}

@@ -1,0 +1,110 @@
+package space
+
+import (
+	"fmt"
+	"slices"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// Values is a set of the values that one label may have. That an object lacks the label is one of
+// them: conditions such as NotIn hold for it too.
+type Values struct {
+	// names are the values in the set, or, if it is open, those that are not; sorted.
+	names  []string
+	open   bool
+	absent bool
+}
+
+// AnyValue is every value, and none.
+func AnyValue() Values { return Values{open: true, absent: true} }
+
+// OneOf is the given values.
+func OneOf(names ...string) Values {
+	names = slices.Clone(names)
+	slices.Sort(names)
+	return Values{names: slices.Compact(names)}
+}
+
+// NoneOf is every value but the given ones, and that the label is missing.
+func NoneOf(names ...string) Values {
+	v := OneOf(names...)
+	v.open, v.absent = true, true
+	return v
+}
+
+// Intersect returns the values that are in both sets.
+func (v Values) Intersect(w Values) Values {
+	out := Values{absent: v.absent && w.absent, open: v.open && w.open}
+	switch {
+	case v.open && w.open:
+		out.names = OneOf(slices.Concat(v.names, w.names)...).names
+	case v.open:
+		out.names = keep(w.names, func(name string) bool { return !slices.Contains(v.names, name) })
+	default:
+		out.names = keep(v.names, func(name string) bool { return slices.Contains(w.names, name) != w.open })
+	}
+	return out
+}
+
+// Minus returns the values that are not in w.
+func (v Values) Minus(w Values) Values {
+	return v.Intersect(Values{names: w.names, open: !w.open, absent: !w.absent})
+}
+
+func keep(names []string, wanted func(string) bool) []string {
+	return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return !wanted(name) })
+}
+
+// IsEmpty says whether no value is in the set.
+func (v Values) IsEmpty() bool { return !v.open && !v.absent && len(v.names) == 0 }
+
+// IsAny says whether every value is in the set.
+func (v Values) IsAny() bool { return v.open && v.absent && len(v.names) == 0 }
+
+// Match says whether labels have one of the values at a key.
+func (v Values) Match(set map[string]string, key string) bool {
+	value, present := set[key]
+	if !present {
+		return v.absent
+	}
+	return slices.Contains(v.names, value) != v.open
+}
+
+// Listed returns the values when they are few enough to list: none is open, none is missing.
+func (v Values) Listed() ([]string, bool) { return v.names, !v.open && !v.absent }
+
+// Example returns a value; a label that is missing counts as the simplest.
+func (v Values) Example() (name string, present bool) {
+	switch {
+	case v.absent:
+		return "", false
+	case !v.open:
+		return v.names[0], true
+	}
+	name = "other"
+	for i := 2; slices.Contains(v.names, name); i++ {
+		name = fmt.Sprintf("other-%d", i)
+	}
+	return name, true
+}
+
+// valuesOf returns what a requirement of a selector allows
+// (https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#label-selectors).
+func valuesOf(requirement metav1.LabelSelectorRequirement) (Values, error) {
+	switch requirement.Operator {
+	case metav1.LabelSelectorOpIn:
+		return OneOf(requirement.Values...), nil
+	case metav1.LabelSelectorOpNotIn:
+		return NoneOf(requirement.Values...), nil
+	case metav1.LabelSelectorOpExists:
+		return Values{open: true}, nil
+	case metav1.LabelSelectorOpDoesNotExist:
+		return Values{absent: true}, nil
+	default:
+		return Values{}, fmt.Errorf("%q is not an operator of selectors", requirement.Operator)
+	}
+}
+
+// Missing is that an object lacks the label.
+func Missing() Values { return Values{absent: true} }
