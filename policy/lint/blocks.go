@@ -1,0 +1,89 @@
+package lint
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+
+	"github.com/apptier/apptier/policy/space"
+)
+
+// Ranges that are not the internet, from the IANA special-purpose address registries (RFC 6890).
+var (
+	privateIPv4  = []string{"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"}
+	internalIPv4 = append([]string{"100.64.0.0/10", "169.254.0.0/16"}, privateIPv4...)
+	internalIPv6 = []string{"fc00::/7", "fe80::/10"}
+)
+
+// metadataAddress is where clouds serve credentials to whoever asks, over plain HTTP.
+var metadataAddress = netip.MustParseAddr("169.254.169.254")
+
+func checkBlocks(r *report, v *view) {
+	for _, direction := range []networkingv1.PolicyType{ingress, egress} {
+		if !space.Isolates(v.policy, direction) {
+			continue
+		}
+		for i, rule := range space.Rules(v.policy, direction) {
+			checkPrivateRanges(r, direction, i, rule.Peers)
+			if direction == egress {
+				checkMetadata(r, i, rule)
+			}
+		}
+	}
+}
+
+// checkPrivateRanges finds "the internet" written as everything but some of the ranges that are not.
+// Who leaves out a single range of the cluster, or none, may know what the cluster's are.
+func checkPrivateRanges(r *report, direction networkingv1.PolicyType, rule int, peers []networkingv1.NetworkPolicyPeer) {
+	meansInternet := slices.ContainsFunc(peers, func(p networkingv1.NetworkPolicyPeer) bool {
+		return p.IPBlock != nil && slices.ContainsFunc(p.IPBlock.Except, func(e string) bool { return slices.Contains(privateIPv4, e) || slices.Contains(internalIPv6, e) })
+	})
+	if !meansInternet {
+		return
+	}
+	for i, peer := range peers {
+		var want []string
+		switch {
+		case peer.IPBlock != nil && peer.IPBlock.CIDR == "0.0.0.0/0":
+			want = internalIPv4
+		case peer.IPBlock != nil && peer.IPBlock.CIDR == "::/0":
+			want = internalIPv6
+		}
+		allowed, _ := space.BlockAddresses(orNone(peer.IPBlock))
+		missing := slices.DeleteFunc(slices.Clone(want), func(text string) bool {
+			return allowed.Intersect(space.PrefixAddresses(netip.MustParsePrefix(text))).IsEmpty()
+		})
+		if len(missing) > 0 {
+			slices.Sort(missing)
+			r.warn(PrivateRangesIncomplete, peersPath(direction, rule).Index(i).Child("ipBlock", "except"), "add "+strings.Join(missing, ", "),
+				"this leaves out some ranges that are not the internet, but not %s: clusters use them for pods, services and nodes", strings.Join(missing, ", "))
+		}
+	}
+}
+
+func orNone(block *networkingv1.IPBlock) *networkingv1.IPBlock {
+	if block == nil {
+		return &networkingv1.IPBlock{}
+	}
+	return block
+}
+
+// checkMetadata finds wide blocks that the cloud's metadata service is in. A block for this address
+// alone is meant.
+func checkMetadata(r *report, rule int, of space.Rule) {
+	ports, _ := space.RulePorts(of.Ports)
+	if !ports.Contains(space.PortOf(corev1.ProtocolTCP, 80)) {
+		return
+	}
+	for i, peer := range of.Peers {
+		block := orNone(peer.IPBlock)
+		addresses, ok := space.BlockAddresses(block)
+		if ok && !strings.HasSuffix(block.CIDR, "/32") && addresses.Contains(metadataAddress) {
+			r.warn(MetadataAddress, peersPath(egress, rule).Index(i).Child("ipBlock"), "add 169.254.0.0/16 to except",
+				"%s holds %s, where clouds hand credentials of the node to whoever asks", block.CIDR, metadataAddress)
+		}
+	}
+}

@@ -1,0 +1,131 @@
+package lint
+
+import (
+	"net/netip"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/labels"
+
+	"github.com/apptier/apptier/policy/space"
+)
+
+// dnsFix is the rule that works in nearly every cluster.
+const dnsFix = "add an egress rule to namespaceSelector {kubernetes.io/metadata.name: kube-system} and podSelector {k8s-app: kube-dns} in one list item, on UDP 53 and TCP 53"
+
+// dnsServers are where a cluster's names are resolved. Without any, wherever port 53 leads may be.
+type dnsServers struct {
+	pods      []*corev1.Pod
+	addresses []netip.Addr
+}
+
+// checkDNSReached finds pods that may open connections, but cannot resolve names.
+func checkDNSReached(r *report, v *view) {
+	if !v.Known.Policies || len(v.policy.Spec.Egress) == 0 || !space.Isolates(v.policy, egress) {
+		return
+	}
+	servers := v.dnsServers()
+	subjects := v.subjects()
+	if len(subjects) == 0 {
+		v.checkDNSOf(r, servers, nil, v.perhapsUnion())
+	}
+	for _, pod := range subjects {
+		if pod.Spec.DNSPolicy != "" && pod.Spec.DNSPolicy != corev1.DNSClusterFirst {
+			continue // it asks others, which only it knows
+		}
+		clauses, _ := v.union(pod, egress)
+		if v.checkDNSOf(r, servers, pod, clauses) {
+			return // one example is enough
+		}
+	}
+}
+
+// perhapsUnion is what may be allowed to pods that the policy selects, at most: a policy counts that
+// could select one of them.
+func (v *view) perhapsUnion() []space.Clause {
+	clauses := v.clausesOf(v.policy, egress)
+	for _, other := range v.others() {
+		if !space.Selected(other).Intersect(space.Selected(v.policy)).IsEmpty() {
+			clauses = slices.Concat(clauses, v.clausesOf(other, egress))
+		}
+	}
+	return clauses
+}
+
+// checkDNSOf judges what a pod, or nil for any that is selected, is allowed altogether.
+func (v *view) checkDNSOf(r *report, servers dnsServers, pod *corev1.Pod, clauses []space.Clause) bool {
+	who := "the pods that it selects"
+	if pod != nil {
+		who = podWords(pod)
+	}
+	switch udp, tcp := v.reachesDNS(clauses, servers, corev1.ProtocolUDP), v.reachesDNS(clauses, servers, corev1.ProtocolTCP); {
+	case !udp && !tcp && needsNames(clauses):
+		why := "no policy that selects them allows port 53"
+		if v.reachesDNS(clauses, dnsServers{}, corev1.ProtocolUDP) {
+			why = "port 53 is allowed, but to no pod of the cluster's DNS"
+		}
+		r.warn(DNSMissing, rulesPath(egress), dnsFix, "%s may open connections but cannot resolve names: %s", who, why)
+	case udp && !tcp && v.reachesDNS(v.clausesOf(v.policy, egress), servers, corev1.ProtocolUDP):
+		r.warn(DNSUDPOnly, rulesPath(egress), "add protocol: TCP, port: 53 beside UDP",
+			"%s may ask DNS over UDP only: long answers, and retries, use TCP (RFC 7766)", who)
+	default:
+		return false
+	}
+	return true
+}
+
+// needsNames says whether anything is allowed that is commonly reached by name: who connects to
+// nothing, or to single addresses, needs none.
+func needsNames(clauses []space.Clause) bool {
+	return slices.ContainsFunc(clauses, func(clause space.Clause) bool {
+		peer := peerOf(egress, clause)
+		return peer == nil || peer.IPBlock == nil || !isSingle(peer.IPBlock)
+	})
+}
+
+func isSingle(block *networkingv1.IPBlock) bool {
+	cidr, err := netip.ParsePrefix(block.CIDR)
+	return err == nil && cidr.IsSingleIP()
+}
+
+// dnsServers returns the cluster's, as its Services say.
+func (v *view) dnsServers() dnsServers {
+	var servers dnsServers
+	for _, service := range v.Services {
+		isDNS := service.Labels["k8s-app"] == "kube-dns" || service.Namespace == "kube-system" && service.Name == "kube-dns"
+		if !isDNS || !v.Whole || !v.Known.Services || len(service.Spec.Selector) == 0 {
+			continue
+		}
+		selector := labels.SelectorFromSet(service.Spec.Selector)
+		servers.pods = append(servers.pods, where(v.pods[service.Namespace], func(pod *corev1.Pod) bool { return selector.Matches(labels.Set(pod.Labels)) })...)
+		for _, text := range service.Spec.ClusterIPs {
+			if address, err := netip.ParseAddr(text); err == nil {
+				servers.addresses = append(servers.addresses, address)
+			}
+		}
+	}
+	if len(servers.pods) == 0 || slices.ContainsFunc(servers.pods, func(pod *corev1.Pod) bool { return pod.Spec.HostNetwork }) {
+		return dnsServers{} // who answers is not known, or is a node
+	}
+	// Beside them: the usual address of the node-local cache.
+	servers.addresses = append(servers.addresses, netip.MustParseAddr("169.254.20.10"))
+	return servers
+}
+
+// reachesDNS says whether clauses allow DNS over a protocol, to the servers if they are known.
+// OpenShift's listen on 5353; a port with a name may be theirs as well.
+func (v *view) reachesDNS(clauses []space.Clause, servers dnsServers, protocol corev1.Protocol) bool {
+	return slices.ContainsFunc(clauses, func(clause space.Clause) bool {
+		named := slices.ContainsFunc(clause.Named, func(port space.NamedPort) bool { return port.Protocol == protocol })
+		on53 := clause.Box.Ports.Contains(space.PortOf(protocol, 53))
+		if !named && !on53 && !clause.Box.Ports.Contains(space.PortOf(protocol, 5353)) {
+			return false
+		}
+		return len(servers.pods) == 0 ||
+			slices.ContainsFunc(servers.pods, func(pod *corev1.Pod) bool { return v.isPeer(clause.Box, pod) }) ||
+			slices.ContainsFunc(servers.addresses, func(address netip.Addr) bool {
+				return on53 && clause.Box.Kinds&space.Others != 0 && clause.Box.Addresses.Contains(address)
+			})
+	})
+}

@@ -1,0 +1,80 @@
+package lint
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/labels"
+
+	"github.com/apptier/apptier/policy/space"
+)
+
+// healthCheckPortAnnotations name the port that a load balancer probes, as its controller documents.
+var healthCheckPortAnnotations = []string{
+	"service.beta.kubernetes.io/aws-load-balancer-healthcheck-port",
+	"service.beta.kubernetes.io/do-loadbalancer-healthcheck-port",
+	"service.beta.kubernetes.io/oci-load-balancer-health-check-port",
+}
+
+// checkHealthChecks finds pods behind a load balancer that nobody outside the pod network may reach
+// on the port that it forwards to, or probes: it takes them out of service though they answer. The
+// kubelet's own probes always pass.
+func checkHealthChecks(r *report, v *view) {
+	if !v.Known.Policies || !v.Known.Services || !space.Isolates(v.policy, ingress) {
+		return
+	}
+	for _, service := range v.Services {
+		if service.Spec.Type != corev1.ServiceTypeLoadBalancer || service.Namespace != v.policy.Namespace || len(service.Spec.Selector) == 0 {
+			continue
+		}
+		selector := labels.SelectorFromSet(service.Spec.Selector)
+		for _, pod := range v.subjects() {
+			if selector.Matches(labels.Set(pod.Labels)) && checkReachedByBalancer(r, v, service, pod) {
+				break // one example is enough
+			}
+		}
+	}
+}
+
+func checkReachedByBalancer(r *report, v *view, service *corev1.Service, pod *corev1.Pod) bool {
+	clauses, _ := v.union(pod, ingress)
+	var open space.Ports
+	for _, clause := range clauses {
+		if clause.Box.Kinds&space.Others != 0 {
+			open = open.Union(clause.Box.Ports).Union(resolve(clause.Named, pod))
+		}
+	}
+	var closed []string
+	for _, port := range balancedPorts(service, pod) {
+		if !open.Contains(port) {
+			closed = append(closed, portWords(port))
+		}
+	}
+	if len(closed) == 0 {
+		return false
+	}
+	r.warn(HealthCheckUnreachable, rulesPath(ingress), fmt.Sprintf("add an ingress rule with an ipBlock for the load balancer's ranges, on %s", listWords(closed)),
+		"no policy lets anyone from outside the pod network reach %s on %s, where the load balancer of Service %s sends traffic or probes", podWords(pod), listWords(closed), service.Name)
+	return true
+}
+
+// balancedPorts are the ports of a pod that a load balancer sends to, and the one it probes if that
+// is a port of the pod: it may also be one of the node.
+func balancedPorts(service *corev1.Service, pod *corev1.Pod) []space.Port {
+	var out []space.Port
+	for _, port := range service.Spec.Ports {
+		if target, found := targetOf(service, port, []*corev1.Pod{pod}); found {
+			out = append(out, target)
+		}
+	}
+	for _, annotation := range healthCheckPortAnnotations {
+		number, err := strconv.ParseInt(strings.TrimSpace(service.Annotations[annotation]), 10, 32)
+		if port := space.PortOf(corev1.ProtocolTCP, int32(number)); err == nil && listens(pod, port) && !slices.Contains(out, port) {
+			out = append(out, port)
+		}
+	}
+	return out
+}

@@ -1,0 +1,49 @@
+package lint
+
+import (
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/apptier/apptier/policy/space"
+)
+
+// checkOr finds two list items where one was meant: a namespace, and beside it pods that are in that
+// namespace and not in this one. As two items they mean either
+// (https://kubernetes.io/docs/concepts/services-networking/network-policies/#behavior-of-to-and-from-selectors).
+func checkOr(r *report, v *view, direction networkingv1.PolicyType, clause space.Clause, pods *networkingv1.NetworkPolicyPeer) bool {
+	if pods.NamespaceSelector != nil || isEmpty(pods.PodSelector) || len(v.peers(clause.Box)) > 0 {
+		return false
+	}
+	isDNS := direction == egress && v.policy.Namespace != metav1.NamespaceSystem &&
+		clause.Box.Ports.Contains(space.PortOf(corev1.ProtocolUDP, 53)) && pods.PodSelector.MatchLabels["k8s-app"] == "kube-dns"
+	for i, other := range space.Rules(v.policy, direction)[clause.Rule].Peers {
+		if other.PodSelector != nil || isEmpty(other.NamespaceSelector) {
+			continue
+		}
+		check, doubtful := PeerOr, v.knowsPods(v.policy.Namespace) && len(v.peers(both(other.NamespaceSelector, pods.PodSelector))) > 0
+		if isDNS {
+			check, doubtful = DNSPeerOr, true
+		}
+		if !doubtful {
+			continue
+		}
+		r.warn(check, clausePath(direction, clause), "write namespaceSelector and podSelector in one list item, with one dash",
+			"as two list items, %s and %s mean either one: %s, and %s", peersPath(direction, clause.Rule).Index(i), clausePath(direction, clause),
+			peerWords(v.policy.Namespace, &other), peerWords(v.policy.Namespace, pods))
+		return true
+	}
+	return false
+}
+
+// both are the connections with pods that match, in namespaces that match.
+func both(namespaces, pods *metav1.LabelSelector) space.Box {
+	box, err := space.Everything().WhereSelected(space.Namespace, namespaces)
+	if err == nil {
+		box, err = box.WhereSelected(space.Peer, pods)
+	}
+	if err != nil {
+		return space.Box{}
+	}
+	return box
+}

@@ -1,0 +1,142 @@
+package lint
+
+import (
+	"fmt"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/apptier/apptier/policy/space"
+)
+
+// checkPorts finds ports that no destination has.
+func checkPorts(r *report, v *view) {
+	for _, direction := range []networkingv1.PolicyType{ingress, egress} {
+		if !space.Isolates(v.policy, direction) {
+			continue
+		}
+		for i, rule := range space.Rules(v.policy, direction) {
+			destinations := v.destinations(direction, i)
+			if len(destinations) == 0 {
+				continue
+			}
+			for j, port := range rule.Ports {
+				path := rulesPath(direction).Index(i).Child("ports").Index(j).Child("port")
+				switch {
+				case port.Port == nil:
+				case port.Port.Type == intstr.String:
+					checkNamedPort(r, path, rule, j, destinations)
+				case port.EndPort == nil && v.Known.Services:
+					checkServicePort(r, v, path, rule, protocolOf(deref(port.Protocol)), port.Port.IntVal, destinations)
+				}
+			}
+		}
+	}
+}
+
+func deref(protocol *corev1.Protocol) corev1.Protocol {
+	if protocol == nil {
+		return ""
+	}
+	return *protocol
+}
+
+// destinations are the pods that connections of a rule go to, if they are all known: ports of
+// anything else are as they are.
+func (v *view) destinations(direction networkingv1.PolicyType, rule int) []*corev1.Pod {
+	if direction == ingress {
+		return v.subjects()
+	}
+	var out []*corev1.Pod
+	for _, clause := range v.clausesOf(v.policy, direction) {
+		if clause.Rule != rule {
+			continue
+		}
+		peer := peerOf(direction, clause)
+		if peer == nil || peer.IPBlock != nil {
+			return nil
+		}
+		if _, known := v.candidates(peer, clause.Box); !known {
+			return nil
+		}
+		out = append(out, onPodNetwork(v.peers(clause.Box))...)
+	}
+	return out
+}
+
+// checkNamedPort finds names that no destination declares.
+func checkNamedPort(r *report, path *field.Path, rule space.Rule, index int, destinations []*corev1.Pod) {
+	_, named := space.RulePorts(rule.Ports[index : index+1])
+	var names []string
+	for _, pod := range destinations {
+		if !resolve(named, pod).IsEmpty() {
+			return
+		}
+		for _, port := range declaredPorts(pod) {
+			if port.Name != "" {
+				names = append(names, port.Name)
+			}
+		}
+	}
+	name := rule.Ports[index].Port.StrVal
+	fix := "write the number that the pods listen on, or name a port of their containers"
+	if near := nearest(name, names); near != "" && near != name {
+		fix = "did you mean " + near + "?"
+	}
+	r.warn(NamedPortUnresolved, path, fix, "no container of the pods, such as %s, has a port named %s for %s, so this allows nothing",
+		podWords(destinations[0]), name, named[0].Protocol)
+}
+
+// checkServicePort finds the port of a Service where its pods listen on another: policies see the
+// pod's, since the destination is translated first.
+func checkServicePort(r *report, v *view, path *field.Path, rule space.Rule, protocol corev1.Protocol, number int32, destinations []*corev1.Pod) {
+	port := space.PortOf(protocol, number)
+	if slices.ContainsFunc(destinations, func(pod *corev1.Pod) bool { return listens(pod, port) }) {
+		return
+	}
+	for _, service := range v.Services {
+		for _, servicePort := range service.Spec.Ports {
+			if servicePort.Port != number || protocolOf(servicePort.Protocol) != protocol {
+				continue
+			}
+			target, found := targetOf(service, servicePort, destinations)
+			if allowed, _ := space.RulePorts(rule.Ports); !found || target == port || allowed.Contains(target) {
+				continue
+			}
+			r.warn(ServicePort, path, fmt.Sprintf("write port: %d", target.Number()),
+				"%d is the port of Service %s/%s; its pods listen on %d, which is what policies see", number, service.Namespace, service.Name, target.Number())
+			return
+		}
+	}
+}
+
+func listens(pod *corev1.Pod, port space.Port) bool {
+	return slices.ContainsFunc(declaredPorts(pod), func(declared corev1.ContainerPort) bool {
+		return space.PortOf(declared.Protocol, declared.ContainerPort) == port
+	})
+}
+
+// targetOf returns where a port of a Service leads among some pods.
+func targetOf(service *corev1.Service, port corev1.ServicePort, pods []*corev1.Pod) (space.Port, bool) {
+	for _, pod := range pods {
+		if pod.Namespace != service.Namespace || len(service.Spec.Selector) == 0 || !labels.SelectorFromSet(service.Spec.Selector).Matches(labels.Set(pod.Labels)) {
+			continue
+		}
+		if port.TargetPort.Type == intstr.String {
+			resolved := resolve([]space.NamedPort{{Name: port.TargetPort.StrVal, Protocol: protocolOf(port.Protocol)}}, pod)
+			for first := range resolved.Spans {
+				return first, true
+			}
+			continue
+		}
+		if port.TargetPort.IntVal == 0 {
+			return space.PortOf(port.Protocol, port.Port), true
+		}
+		return space.PortOf(port.Protocol, port.TargetPort.IntVal), true
+	}
+	return space.Port{}, false
+}

@@ -1,0 +1,118 @@
+package lint
+
+import (
+	"maps"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/apptier/apptier/policy/space"
+)
+
+// checkSubjects finds policies that protect nothing: with a typo, a selector matches nothing, and
+// says nothing about it.
+func checkSubjects(r *report, v *view) {
+	namespace, selector := v.policy.Namespace, &v.policy.Spec.PodSelector
+	if isEmpty(selector) || !v.knowsPods(namespace) {
+		return
+	}
+	path := specPath.Child("podSelector")
+	selected := v.selected(v.policy)
+	switch {
+	case len(selected) == 0:
+		r.warn(SelectsNothing, path, hint(selector, labelsOfPods(v.pods[namespace]), "pods"),
+			"no pod of namespace %s has %s, so the policy protects nothing", namespace, selectorWords(selector))
+	case len(onPodNetwork(selected)) == 0:
+		r.warn(HostNetwork, path, "restrict the node's traffic otherwise: a policy cannot",
+			"every pod that is selected, such as %s, is on its node's network, where policies do not apply", podWords(selected[0]))
+	}
+}
+
+// checkPeers finds peers that match nobody, or not whom they seem to.
+func checkPeers(r *report, v *view) {
+	for _, direction := range []networkingv1.PolicyType{ingress, egress} {
+		for _, clause := range v.clausesOf(v.policy, direction) {
+			peer := peerOf(direction, clause)
+			if peer == nil || peer.IPBlock != nil {
+				continue
+			}
+			path := clausePath(direction, clause)
+			if !checkNamespaceLabel(r, v, path, peer.NamespaceSelector) && !checkOr(r, v, direction, clause, peer) {
+				checkPeerMatches(r, v, path, peer, clause.Box)
+			}
+		}
+	}
+}
+
+// checkNamespaceLabel finds selectors for a label "name", which nothing sets by itself: namespaces
+// have kubernetes.io/metadata.name
+// (https://kubernetes.io/docs/reference/labels-annotations-taints/#kubernetes-io-metadata-name).
+func checkNamespaceLabel(r *report, v *view, path *field.Path, selector *metav1.LabelSelector) bool {
+	if selector == nil {
+		return false
+	}
+	name, found := selector.MatchLabels["name"]
+	for _, set := range v.namespaces {
+		if set["name"] == name {
+			return false // someone does set it
+		}
+	}
+	if found {
+		r.warn(NamespaceLabelName, path.Child("namespaceSelector", "matchLabels"), "write "+corev1.LabelMetadataName+": "+name,
+			"the label name is set by nobody unless someone does it by hand, so this matches no namespace")
+	}
+	return found
+}
+
+// checkPeerMatches finds peers that match no pod, or none that a selector can mean.
+func checkPeerMatches(r *report, v *view, path *field.Path, peer *networkingv1.NetworkPolicyPeer, box space.Box) {
+	if peer.NamespaceSelector != nil && v.Known.Namespaces {
+		matched := slices.ContainsFunc(v.namespaceNames(), func(name string) bool { return box.Match(space.Namespace, v.labelsOf(name)) })
+		near := hint(peer.NamespaceSelector, slices.Collect(maps.Values(v.namespaces)), "namespaces")
+		if !matched && (v.Whole || isNear(near)) {
+			r.warn(PeerSelectsNothing, path.Child("namespaceSelector"), near, "no namespace has %s, so this peer matches nobody", selectorWords(peer.NamespaceSelector))
+			return
+		}
+	}
+	candidates, known := v.candidates(peer, box)
+	matched := v.peers(box)
+	switch {
+	case !known || len(candidates) == 0:
+	case len(matched) == 0 && !isEmpty(peer.PodSelector):
+		r.warn(PeerSelectsNothing, path.Child("podSelector"), hint(peer.PodSelector, labelsOfPods(candidates), "pods"),
+			"no pod of %s has %s, so this peer matches nobody", placeWords(v.policy.Namespace, peer.NamespaceSelector), selectorWords(peer.PodSelector))
+	case len(matched) > 0 && len(onPodNetwork(matched)) == 0:
+		r.warn(HostNetwork, path, "use ipBlock with the addresses of the nodes",
+			"every pod that matches, such as %s, is on its node's network and has the node's address, which selectors do not match", podWords(matched[0]))
+	}
+}
+
+func placeWords(namespace string, selector *metav1.LabelSelector) string {
+	if selector == nil {
+		return "namespace " + namespace
+	}
+	return namespacesWords(selector)
+}
+
+// candidates are the pods of the namespaces that a peer is about; they are known if those of every
+// such namespace are.
+func (v *view) candidates(peer *networkingv1.NetworkPolicyPeer, box space.Box) (pods []*corev1.Pod, known bool) {
+	if peer.NamespaceSelector != nil && !v.Whole {
+		if _, named := box.Values(space.Label{Scope: space.Namespace, Key: corev1.LabelMetadataName}).Listed(); !named {
+			return nil, false
+		}
+	}
+	for _, namespace := range v.namespaceNames() {
+		if !box.Match(space.Namespace, v.labelsOf(namespace)) {
+			continue
+		}
+		if !v.Whole && !v.knowsPods(namespace) {
+			return nil, false
+		}
+		pods = append(pods, v.pods[namespace]...)
+	}
+	return pods, v.Known.Pods
+}

@@ -1,0 +1,58 @@
+package lint
+
+import (
+	"strings"
+
+	networkingv1 "k8s.io/api/networking/v1"
+
+	"github.com/apptier/apptier/policy/space"
+)
+
+// checkTypes finds rules that have no effect, and directions that are open or closed unawares.
+func checkTypes(r *report, v *view) {
+	spec := &v.policy.Spec
+	for _, direction := range []networkingv1.PolicyType{ingress, egress} {
+		if len(space.Rules(v.policy, direction)) > 0 && !space.Isolates(v.policy, direction) {
+			r.warn(DeadRules, rulesPath(direction), "add "+string(direction)+" to policyTypes, or remove the rules",
+				"policyTypes does not name %s, so these rules change nothing, and %s is not restricted", direction, word(direction))
+		}
+	}
+	if len(spec.PolicyTypes) > 0 {
+		return
+	}
+	switch {
+	case len(spec.Egress) > 0 && len(spec.Ingress) == 0:
+		r.warn(PolicyTypesOmitted, specPath.Child("policyTypes"), "write policyTypes: [Egress], or [Ingress, Egress] if every ingress is to be denied",
+			"without policyTypes a policy with egress rules is about ingress too, and without ingress rules that denies all of it")
+	case spec.Egress != nil && len(spec.Egress) == 0:
+		r.warn(PolicyTypesOmitted, specPath.Child("policyTypes"), "write policyTypes: [Ingress, Egress] to deny egress, or leave egress out",
+			"an empty list of egress rules without policyTypes denies nothing: egress stays open")
+	}
+}
+
+func word(direction networkingv1.PolicyType) string { return strings.ToLower(string(direction)) }
+
+// checkEveryone finds rules that allow everyone in a form that reads like no one. Three forms are
+// known to be meant: ports alone, as webhook servers have them; the only rule of a policy for every
+// pod; and the only egress rule, which leaves egress open beside isolated ingress.
+func checkEveryone(r *report, v *view) {
+	for _, direction := range []networkingv1.PolicyType{ingress, egress} {
+		rules := space.Rules(v.policy, direction)
+		for i, rule := range rules {
+			explicit := rule.Peers != nil && len(rule.Peers) == 0
+			bare := len(rule.Peers) == 0 && len(rule.Ports) == 0
+			meant := len(rules) == 1 && (direction == egress || isEmpty(&v.policy.Spec.PodSelector))
+			switch {
+			case bare && len(rules) > 1:
+				r.warn(RuleAllowsEveryone, rulesPath(direction).Index(i), "remove it, or remove the other rules",
+					"an empty rule allows everyone on every port, so the other %s rules change nothing", word(direction))
+			case bare && !meant:
+				r.warn(RuleAllowsEveryone, rulesPath(direction).Index(i), "name peers or ports; to deny everyone, write "+word(direction)+": []",
+					"an empty rule allows everyone on every port, inside the cluster and outside")
+			case explicit && !meant:
+				r.warn(RuleAllowsEveryone, peersPath(direction, i), "name peers, or leave the list out if everyone is meant",
+					"an empty list of peers allows everyone, inside the cluster and outside, though it reads like no one")
+			}
+		}
+	}
+}

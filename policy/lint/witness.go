@@ -1,0 +1,166 @@
+package lint
+
+import (
+	"net/netip"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+
+	"github.com/apptier/apptier/policy/space"
+)
+
+// named decides about ports that have names. They have numbers at certain pods only, so that such a
+// port is either seen to be opened at one, or its number cannot be foreseen.
+func (d *declared) named(clause space.Clause) *Widening {
+	if len(clause.Named) == 0 {
+		return nil
+	}
+	if d.direction == egress {
+		clause.Box.Kinds &= space.Pods // only pods know names
+	}
+	whichever := clause
+	for _, port := range clause.Named {
+		whichever.Box.Ports = whichever.Box.Ports.Union(space.PortRange(port.Protocol, 1, 65535))
+	}
+	if d.numbered(whichever, d.isolated(whichever.Box)) == nil {
+		return nil // whatever the numbers are, they are declared
+	}
+	destinations := onPodNetwork(where(d.pods[d.policy.Namespace], func(pod *corev1.Pod) bool { return clause.Box.Match(space.Subject, pod.Labels) }))
+	if d.direction == egress {
+		destinations = onPodNetwork(d.peers(clause.Box))
+	}
+	for _, pod := range destinations {
+		at := clause
+		at.Box.Ports = resolve(clause.Named, pod)
+		if addresses := addressesOf(pod); d.direction == egress && len(addresses) > 0 {
+			at.Box.Addresses = at.Box.Addresses.Intersect(space.SingleAddresses(addresses...))
+		}
+		if at.Box.IsEmpty() {
+			continue
+		}
+		if seen := d.numberedAt(at, pod); seen != nil {
+			return seen
+		}
+	}
+	return &Widening{Direction: d.direction, Clause: clause, Unknown: namesUnknown}
+}
+
+// numberedAt decides about one destination pod that exists.
+func (d *declared) numberedAt(clause space.Clause, pod *corev1.Pod) *Widening {
+	scope, places := space.Subject, d.places(clause.Box)
+	if d.direction == egress {
+		scope, places = space.Peer, []place{{exists: true, labels: d.labelsOf(pod.Namespace)}}
+		if d.namespaces[pod.Namespace] == nil {
+			return nil // its labels decide
+		}
+	}
+	only := *d
+	only.boxes = allAt(d.boxes, scope, pod.Labels)
+	boxes := allAt(d.isolated(clause.Box), scope, pod.Labels)
+	for _, place := range places {
+		left, _ := only.undeclared(place, boxes)
+		if len(left) == 0 {
+			continue
+		}
+		w := &Widening{Direction: d.direction, Clause: clause}
+		d.witness(w, place, left)
+		if scope == space.Peer {
+			w.Peer, w.PeerPod = pod.Labels, pod
+		} else {
+			w.Subject, w.SubjectPod, w.By = pod.Labels, pod, d.isolating(pod.Labels)
+		}
+		return w
+	}
+	return nil
+}
+
+// allAt returns the parts of boxes where the labels of a scope are given.
+func allAt(boxes []space.Box, scope space.Scope, set map[string]string) []space.Box {
+	var out []space.Box
+	for _, box := range boxes {
+		if here, ok := box.At(scope, set); ok {
+			out = append(out, here)
+		}
+	}
+	return out
+}
+
+// witness fills in an example from what is left: with pods that exist at both ends, if there are.
+func (d *declared) witness(w *Widening, at place, left []space.Box) {
+	best, score := left[0], -1
+	for _, box := range left {
+		if s := 2*min(1, len(d.subjectsIn(box))) + min(1, len(d.peersAt(at, box))); s > score {
+			best, score = box, s
+		}
+	}
+	w.Subject, w.Peer, w.Namespace = best.Example(space.Subject), best.Example(space.Peer), best.Example(space.Namespace)
+	if subjects := d.subjectsIn(best); len(subjects) > 0 {
+		w.SubjectPod, w.Subject = subjects[0], subjects[0].Labels
+	}
+	w.IsPod = best.Kinds == space.Pods
+	if at.exists {
+		w.Namespace = at.labels
+	}
+	addresses := best.Addresses
+	if private := addresses.Intersect(privateNetworks); w.IsPod && !private.IsEmpty() {
+		addresses = private
+	}
+	w.Address = exampleAddress(addresses)
+	if peers := d.peersAt(at, best); len(peers) > 0 {
+		w.PeerPod, w.Peer = peers[0], peers[0].Labels
+		if i := slices.IndexFunc(addressesOf(peers[0]), best.Addresses.Contains); i >= 0 {
+			w.Address = addressesOf(peers[0])[i]
+		}
+	}
+	w.Port = examplePort(best.Ports)
+	w.By = d.isolating(w.Subject)
+}
+
+// exampleAddress prefers one that people recognise (RFC 5737, RFC 3849).
+func exampleAddress(addresses space.Addresses) netip.Addr {
+	for _, text := range []string{"203.0.113.7", "10.0.0.7", "192.168.0.7", "172.16.0.7", "2001:db8::7", "fd00::7"} {
+		if address := netip.MustParseAddr(text); addresses.Contains(address) {
+			return address
+		}
+	}
+	return addresses.Example()
+}
+
+// examplePort prefers a port that has a number.
+func examplePort(ports space.Ports) space.Port {
+	var port space.Port
+	for first := range ports.Spans {
+		if port = first; port.Protocol() != "" {
+			break
+		}
+	}
+	return port
+}
+
+func (d *declared) subjectsIn(box space.Box) []*corev1.Pod {
+	return onPodNetwork(where(d.pods[d.policy.Namespace], func(pod *corev1.Pod) bool { return box.Match(space.Subject, pod.Labels) }))
+}
+
+// peersAt are pods of a namespace that exists which are peers in a box.
+func (d *declared) peersAt(at place, box space.Box) []*corev1.Pod {
+	if box.Kinds != space.Pods {
+		return nil
+	}
+	isPeer := func(pod *corev1.Pod) bool { return !pod.Spec.HostNetwork && d.isPeer(box, pod) }
+	if at.exists {
+		return where(d.pods[at.labels[corev1.LabelMetadataName]], isPeer)
+	}
+	var out []*corev1.Pod
+	for _, name := range d.namespaceNames() {
+		if !slices.Contains(at.other, name) {
+			out = append(out, where(d.pods[name], isPeer)...)
+		}
+	}
+	return out
+}
+
+// isolating are the policies of AppTiers that select a pod with these labels.
+func (d *declared) isolating(set map[string]string) []*networkingv1.NetworkPolicy {
+	return slices.DeleteFunc(slices.Clone(d.by), func(g *networkingv1.NetworkPolicy) bool { return !space.Selected(g).Match(space.Subject, set) })
+}

@@ -1,0 +1,82 @@
+package lint
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/apptier/apptier/policy/space"
+)
+
+// peerWords names a peer of a policy in a namespace for a sentence; nil is everyone.
+func peerWords(namespace string, peer *networkingv1.NetworkPolicyPeer) string {
+	switch {
+	case peer == nil:
+		return "anyone"
+	case peer.IPBlock != nil && len(peer.IPBlock.Except) > 0:
+		return fmt.Sprintf("addresses of %s but those excepted", peer.IPBlock.CIDR)
+	case peer.IPBlock != nil:
+		return "addresses of " + peer.IPBlock.CIDR
+	}
+	pods := "any pod"
+	if !isEmpty(peer.PodSelector) {
+		pods = "pods " + selectorWords(peer.PodSelector)
+	}
+	if peer.NamespaceSelector == nil {
+		return pods + " of namespace " + namespace
+	}
+	return pods + " of " + namespacesWords(peer.NamespaceSelector)
+}
+
+func namespacesWords(selector *metav1.LabelSelector) string {
+	if isEmpty(selector) {
+		return "any namespace"
+	}
+	if name := selector.MatchLabels[corev1.LabelMetadataName]; name != "" && len(selector.MatchLabels) == 1 && len(selector.MatchExpressions) == 0 {
+		return "namespace " + name
+	}
+	return "namespaces " + selectorWords(selector)
+}
+
+func isEmpty(selector *metav1.LabelSelector) bool {
+	return selector == nil || len(selector.MatchLabels) == 0 && len(selector.MatchExpressions) == 0
+}
+
+// selectorWords writes a selector as kubectl's flag -l takes it.
+func selectorWords(selector *metav1.LabelSelector) string {
+	return metav1.FormatLabelSelector(selector)
+}
+
+// labelWords writes labels as kubectl's flag -l takes them.
+func labelWords(set map[string]string) string {
+	var parts []string
+	for _, key := range slices.Sorted(maps.Keys(set)) {
+		parts = append(parts, key+"="+set[key])
+	}
+	return strings.Join(parts, ",")
+}
+
+func podWords(pod *corev1.Pod) string { return pod.Namespace + "/" + pod.Name }
+
+// portWords names a port, such as "TCP 80".
+func portWords(port space.Port) string {
+	if port.Protocol() == "" {
+		return "protocols without ports, such as ICMP"
+	}
+	return fmt.Sprintf("%s %d", port.Protocol(), port.Number())
+}
+
+// listWords joins words for a sentence.
+func listWords(words []string) string {
+	slices.Sort(words)
+	words = slices.Compact(words)
+	if len(words) < 2 {
+		return strings.Join(words, "")
+	}
+	return strings.Join(words[:len(words)-1], ", ") + " and " + words[len(words)-1]
+}
