@@ -1,0 +1,54 @@
+// Command checksdoc writes docs/checks.md from the catalogue of checks.
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/apptier/apptier/policy/lint"
+)
+
+const introduction = `# Checks
+
+What is looked for in AppTiers and in NetworkPolicies written by hand. A check is exact or silent: what it says is
+so, and where the cluster is not known well enough it says nothing. **Reject** refuses the object, **Warn** accepts
+it with a warning.
+
+Each example holds what is found fault with, the same put right, and, where that matters, the rest of the
+cluster. They are tests too: the first finds its check and no other, the second finds nothing.
+
+| check | | about | what it finds |
+| --- | --- | --- | --- |
+`
+
+func main() {
+	if len(os.Args) != 2 {
+		fmt.Fprintln(os.Stderr, "usage: checksdoc FILE")
+		os.Exit(2)
+	}
+	if err := os.WriteFile(os.Args[1], markdown(), 0o600); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+func markdown() []byte {
+	var out bytes.Buffer
+	out.WriteString(introduction)
+	entries := lint.Catalogue()
+	for _, e := range entries {
+		fmt.Fprintf(&out, "| [%s](#%s) | %s | %s | %s |\n", e.ID, e.ID, e.Severity, e.Of, e.Title)
+	}
+	for _, e := range entries {
+		example := e.Example()
+		fmt.Fprintf(&out, "\n## %s\n\n%s. %s\n\nWrong:\n\n%s\nRight:\n\n%s", e.ID, e.Title, e.Text, fence(example.Wrong), fence(example.Right))
+		if example.World != "" {
+			fmt.Fprintf(&out, "\nIn a cluster with:\n\n%s", fence(example.World))
+		}
+	}
+	return out.Bytes()
+}
+
+func fence(text string) string { return "```yaml\n" + strings.TrimRight(text, "\n") + "\n```\n" }

@@ -1,0 +1,120 @@
+package lint_test
+
+import (
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/yaml"
+
+	"github.com/apptier/apptier/api/v1alpha1"
+	"github.com/apptier/apptier/policy/expand"
+	"github.com/apptier/apptier/policy/lint"
+)
+
+// parse reads manifests of the kinds that checks know.
+func parse(t testing.TB, text string) []runtime.Object {
+	t.Helper()
+	kinds := map[string]func() runtime.Object{
+		"AppTier":       func() runtime.Object { return &v1alpha1.AppTier{} },
+		"NetworkPolicy": func() runtime.Object { return &networkingv1.NetworkPolicy{} },
+		"Namespace":     func() runtime.Object { return &corev1.Namespace{} },
+		"Pod":           func() runtime.Object { return &corev1.Pod{} },
+		"Service":       func() runtime.Object { return &corev1.Service{} },
+		"Deployment":    func() runtime.Object { return &appsv1.Deployment{} },
+		"StatefulSet":   func() runtime.Object { return &appsv1.StatefulSet{} },
+		"DaemonSet":     func() runtime.Object { return &appsv1.DaemonSet{} },
+		"CronJob":       func() runtime.Object { return &batchv1.CronJob{} },
+	}
+	var objects []runtime.Object
+	for _, document := range strings.Split("\n"+text, "\n---\n") {
+		var meta metav1.TypeMeta
+		if err := yaml.Unmarshal([]byte(document), &meta); err != nil {
+			t.Fatalf("%s\n%v", document, err)
+		}
+		if meta.Kind == "" {
+			continue
+		}
+		object := kinds[meta.Kind]()
+		if err := yaml.UnmarshalStrict([]byte(document), object); err != nil {
+			t.Fatalf("%s\n%v", document, err)
+		}
+		objects = append(objects, object)
+	}
+	return objects
+}
+
+// worldOf is what objects say, with what their AppTiers stand for.
+func worldOf(objects []runtime.Object) lint.World {
+	world := lint.WorldOf(objects)
+	for _, object := range objects {
+		if app, ok := object.(*v1alpha1.AppTier); ok {
+			world.Generated = append(world.Generated, expand.NetworkPolicies(app, expand.DefaultEnvironment())...)
+		}
+	}
+	return world
+}
+
+// judgeObject runs the checks on the first object of a text, in the world that the others make.
+func judgeObject(t testing.TB, text, rest string) []lint.Finding {
+	t.Helper()
+	objects := parse(t, text+"---\n"+rest)
+	switch o := objects[0].(type) {
+	case *v1alpha1.AppTier:
+		return lint.AppTier(o)
+	case *networkingv1.NetworkPolicy:
+		return lint.NetworkPolicy(o, worldOf(objects))
+	default:
+		t.Fatalf("the first object is a %T", o)
+		return nil
+	}
+}
+
+// Every check finds its own example, and nothing else in it; and nothing in what is put right.
+func TestExamples(t *testing.T) {
+	for _, entry := range lint.Catalogue() {
+		t.Run(string(entry.ID), func(t *testing.T) {
+			example := entry.Example()
+			if example.Wrong == "" || example.Right == "" {
+				t.Fatal("has no example")
+			}
+			found := judgeObject(t, example.Wrong, example.World)
+			if len(found) == 0 {
+				t.Error("is not found in its example")
+			}
+			for _, finding := range found {
+				t.Log(finding)
+				if finding.Check != entry.ID || finding.Severity != entry.Severity {
+					t.Errorf("finds %s %s in the example of %s %s", finding.Severity, finding.Check, entry.Severity, entry.ID)
+				}
+				if finding.Path == "" || finding.Message == "" || finding.Fix == "" {
+					t.Errorf("%+v lacks a path, a reason or a fix", finding)
+				}
+			}
+			for _, finding := range judgeObject(t, example.Right, example.World) {
+				t.Errorf("finds in what is put right: %s", finding)
+			}
+		})
+	}
+}
+
+func TestEveryCheckIsInTheCatalogueOnce(t *testing.T) {
+	var ids []lint.Check
+	for _, entry := range lint.Catalogue() {
+		if slices.Contains(ids, entry.ID) {
+			t.Errorf("%s is there twice", entry.ID)
+		}
+		ids = append(ids, entry.ID)
+	}
+	files, err := os.ReadDir("examples")
+	if err != nil || len(files) != len(ids) {
+		t.Errorf("%d examples for %d checks: %v", len(files), len(ids), err)
+	}
+}
