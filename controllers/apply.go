@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/types"
 	metav1ac "k8s.io/client-go/applyconfigurations/meta/v1"
 	networkingv1ac "k8s.io/client-go/applyconfigurations/networking/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -17,37 +18,71 @@ import (
 // fieldOwner owns every field that this package writes.
 const fieldOwner = client.FieldOwner(v1alpha1.ManagedBy)
 
+// version is one state of one object.
+type version struct {
+	uid             types.UID
+	resourceVersion string
+}
+
 // execute carries out a plan, and stops at the first failure: what follows in a plan may deny what
 // comes before it in the plan allows.
 func (r *AppTierReconciler) execute(ctx context.Context, app *v1alpha1.AppTier, todo plan) error {
 	log := ctrl.LoggerFrom(ctx)
-	for _, policy := range todo.apply {
-		config, err := applyConfiguration(app, policy)
-		if err != nil {
-			return err
+	written := map[string]version{}
+	for _, s := range todo {
+		if s.want != nil {
+			now, err := r.apply(ctx, app, s)
+			if err != nil {
+				return fmt.Errorf("applying NetworkPolicy %s: %w", s.name, err)
+			}
+			written[s.name] = now
+			log.Info("applied NetworkPolicy", "policy", s.name)
+			continue
 		}
-		// Forced: a field that someone else changed by hand is taken back.
-		if err := r.Client.Apply(ctx, config, fieldOwner, client.ForceOwnership); err != nil {
-			return fmt.Errorf("applying NetworkPolicy %s: %w", policy.Name, err)
+		seen, ok := written[s.name]
+		if !ok {
+			seen = version{s.have.UID, s.have.ResourceVersion}
 		}
-		log.Info("applied NetworkPolicy", "policy", policy.Name)
-	}
-	for _, policy := range todo.prune {
-		// The preconditions keep a policy that someone replaced in the meantime.
-		same := client.Preconditions{UID: &policy.UID, ResourceVersion: &policy.ResourceVersion}
-		if err := r.Client.Delete(ctx, policy, same); client.IgnoreNotFound(err) != nil {
-			return fmt.Errorf("deleting NetworkPolicy %s: %w", policy.Name, err)
+		if err := r.remove(ctx, app.Namespace, s.name, seen); err != nil {
+			return fmt.Errorf("deleting NetworkPolicy %s: %w", s.name, err)
 		}
-		log.Info("deleted NetworkPolicy", "policy", policy.Name)
+		log.Info("deleted NetworkPolicy", "policy", s.name)
 	}
 	return nil
+}
+
+// apply writes one policy, unless someone else has written it since the plan was made.
+func (r *AppTierReconciler) apply(ctx context.Context, app *v1alpha1.AppTier, s step) (version, error) {
+	config, err := applyConfiguration(app, s.want)
+	if err != nil {
+		return version{}, err
+	}
+	options := []client.ApplyOption{fieldOwner}
+	// Not forced onto what was not there: it would be someone else's.
+	if s.have != nil {
+		// Forced: a field that someone else changed by hand is taken back.
+		config.WithResourceVersion(s.have.ResourceVersion)
+		options = append(options, client.ForceOwnership)
+	}
+	if err := r.Client.Apply(ctx, config, options...); err != nil {
+		return version{}, err
+	}
+	return version{*config.UID, *config.ResourceVersion}, nil // the answer is read into config
+}
+
+// remove deletes one policy, unless someone else has written it since the plan was made.
+func (r *AppTierReconciler) remove(ctx context.Context, namespace, name string, seen version) error {
+	policy := &networkingv1.NetworkPolicy{}
+	policy.Namespace, policy.Name = namespace, name
+	same := client.Preconditions{UID: &seen.uid, ResourceVersion: &seen.resourceVersion}
+	return client.IgnoreNotFound(r.Client.Delete(ctx, policy, same))
 }
 
 // applyConfiguration says everything that is wanted of a policy, and nothing else.
 func applyConfiguration(app *v1alpha1.AppTier, policy *networkingv1.NetworkPolicy) (*networkingv1ac.NetworkPolicyApplyConfiguration, error) {
 	spec, err := specConfiguration(policy.Spec)
 	if err != nil {
-		return nil, fmt.Errorf("converting NetworkPolicy %s: %w", policy.Name, err)
+		return nil, fmt.Errorf("converting it: %w", err)
 	}
 	owner := metav1ac.OwnerReference().
 		WithAPIVersion(v1alpha1.GroupVersion.String()).

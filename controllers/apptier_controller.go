@@ -9,6 +9,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
@@ -24,8 +26,10 @@ import (
 
 // AppTierReconciler keeps the NetworkPolicies of AppTiers.
 type AppTierReconciler struct {
-	// Client reads from a cache and writes to the API server.
+	// Client reads from a cache and writes to the API server. SetupWithManager sets it, and Live.
 	Client client.Client
+	// Live reads from the API server.
+	Live client.Reader
 	// DNSService is the Service that the cluster's DNS is reached by.
 	DNSService types.NamespacedName
 	// ClusterNetworks are not part of the internet, beside the ranges that never are.
@@ -43,6 +47,10 @@ type AppTierReconciler struct {
 // SetupWithManager has the reconciler called when an AppTier, one of its policies, or the DNS
 // Service changes.
 func (r *AppTierReconciler) SetupWithManager(mgr ctrl.Manager) error {
+	r.Client, r.Live = mgr.GetClient(), mgr.GetAPIReader()
+	if err := indexPolicies(context.Background(), mgr); err != nil {
+		return fmt.Errorf("indexing NetworkPolicies: %w", err)
+	}
 	err := ctrl.NewControllerManagedBy(mgr).
 		For(&v1alpha1.AppTier{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Owns(&networkingv1.NetworkPolicy{}).
@@ -100,13 +108,27 @@ func (r *AppTierReconciler) applyPolicies(ctx context.Context, app *v1alpha1.App
 		return nil, err
 	}
 	desired := expand.NetworkPolicies(app, env)
-	var current networkingv1.NetworkPolicyList
-	if err := r.Client.List(ctx, &current, client.InNamespace(app.Namespace)); err != nil {
-		return nil, fmt.Errorf("listing NetworkPolicies: %w", err)
-	}
-	todo, err := newPlan(app, desired, current.Items)
+	current, err := r.cachedPolicies(ctx, app, desired)
 	if err != nil {
 		return desired, err
 	}
+	todo, err := newPlan(app, desired, current)
+	if err == nil && len(todo) == 0 && settled(app) {
+		return desired, nil
+	}
+	// The cache may lag behind what was written a moment ago, and a plan that misses a policy may
+	// remove another too early. So what is going to write looks first.
+	if current, err = r.livePolicies(ctx, app, current); err != nil {
+		return desired, err
+	}
+	if todo, err = newPlan(app, desired, current); err != nil {
+		return desired, err
+	}
 	return desired, r.execute(ctx, app, todo)
+}
+
+// settled says whether the status already tells that this generation is in place.
+func settled(app *v1alpha1.AppTier) bool {
+	ready := meta.FindStatusCondition(app.Status.Conditions, v1alpha1.ConditionReady)
+	return ready != nil && ready.Status == metav1.ConditionTrue && ready.ObservedGeneration == app.Generation
 }

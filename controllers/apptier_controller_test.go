@@ -16,8 +16,10 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	ctrlconfig "sigs.k8s.io/controller-runtime/pkg/config"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 	"sigs.k8s.io/yaml"
@@ -44,10 +46,13 @@ func startController(t *testing.T) cluster {
 	g.Expect(clientgoscheme.AddToScheme(scheme)).To(Succeed())
 	g.Expect(v1alpha1.AddToScheme(scheme)).To(Succeed())
 	ctrl.SetLogger(zap.New(zap.WriteTo(os.Stderr)))
-	mgr, err := ctrl.NewManager(config, ctrl.Options{Scheme: scheme, Metrics: metricsserver.Options{BindAddress: "0"}})
+	mgr, err := ctrl.NewManager(config, ctrl.Options{
+		Scheme:     scheme,
+		Metrics:    metricsserver.Options{BindAddress: "0"},
+		Controller: ctrlconfig.Controller{SkipNameValidation: ptr.To(true)}, // one manager a test
+	})
 	g.Expect(err).NotTo(HaveOccurred())
 	reconciler := &controllers.AppTierReconciler{
-		Client:     mgr.GetClient(),
 		DNSService: types.NamespacedName{Namespace: "kube-system", Name: "kube-dns"},
 		Now:        time.Now,
 	}
@@ -235,13 +240,13 @@ func testRefusedSpec(t *testing.T, c cluster) {
 	before := c.policies(ctx, app.Namespace)
 
 	// No webhook runs here, so the API server takes it.
-	app.Spec.Mesh = &v1alpha1.Mesh{Provider: "Istio"}
+	app.Spec.Isolation = v1alpha1.Isolation{Scope: v1alpha1.ScopeNamespace, SameNamespace: v1alpha1.SameNamespaceAllow}
 	app.Spec.Tiers = app.Spec.Tiers[:1]
 	c.Expect(c.Update(ctx, app)).To(Succeed())
 	c.becomes(ctx, app, metav1.ConditionFalse)
 	accepted := meta.FindStatusCondition(app.Status.Conditions, v1alpha1.ConditionAccepted)
 	c.Expect(accepted.Status).To(Equal(metav1.ConditionFalse))
-	c.Expect(accepted.Message).To(ContainSubstring("spec.mesh"))
+	c.Expect(accepted.Message).To(ContainSubstring("spec.isolation.sameNamespace"))
 	c.Expect(c.policies(ctx, app.Namespace)).To(Equal(before))
 }
 

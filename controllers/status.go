@@ -32,6 +32,33 @@ type outcome struct {
 
 // report writes the status, if it differs from what it was.
 func (r *AppTierReconciler) report(ctx context.Context, app *v1alpha1.AppTier, out outcome) error {
+	if equality.Semantic.DeepEqual(r.status(app, out), &app.Status) {
+		return nil
+	}
+	// The cache may lag behind the status that was written a moment ago: conditions that did not
+	// change must not seem to have changed again.
+	var now v1alpha1.AppTier
+	if err := r.Live.Get(ctx, client.ObjectKeyFromObject(app), &now); err != nil {
+		return client.IgnoreNotFound(err) // deleted in the meantime: nobody is left to tell
+	}
+	if now.UID != app.UID {
+		return nil // deleted and created anew, which is seen to next
+	}
+	now.Generation = app.Generation // what the outcome is about
+	status := r.status(&now, out)
+	if equality.Semantic.DeepEqual(status, &now.Status) {
+		return nil
+	}
+	config := applyconfiguration.AppTier(app.Name, app.Namespace).WithUID(app.UID).WithStatus(statusConfiguration(status))
+	err := r.Client.Status().Apply(ctx, config, fieldOwner, client.ForceOwnership)
+	if client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("writing the status: %w", err)
+	}
+	return nil
+}
+
+// status is what the status becomes with an outcome.
+func (r *AppTierReconciler) status(app *v1alpha1.AppTier, out outcome) *v1alpha1.AppTierStatus {
 	status := app.Status.DeepCopy()
 	status.ObservedGeneration = app.Generation
 	now := metav1.NewTime(r.Now())
@@ -44,15 +71,7 @@ func (r *AppTierReconciler) report(ctx context.Context, app *v1alpha1.AppTier, o
 		status.Policies = policyStatus(out.policies)
 		status.PolicyCount = int32(len(status.Policies))
 	}
-	if equality.Semantic.DeepEqual(status, &app.Status) {
-		return nil
-	}
-	config := applyconfiguration.AppTier(app.Name, app.Namespace).WithStatus(statusConfiguration(status))
-	err := r.Client.Status().Apply(ctx, config, fieldOwner, client.ForceOwnership)
-	if client.IgnoreNotFound(err) != nil { // deleted in the meantime: nobody is left to tell
-		return fmt.Errorf("writing the status: %w", err)
-	}
-	return nil
+	return status
 }
 
 func accepted(out outcome) metav1.Condition {

@@ -1,0 +1,327 @@
+package controllers
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/go-logr/logr"
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+	"sigs.k8s.io/yaml"
+
+	"github.com/apptier/apptier/api/v1alpha1"
+	"github.com/apptier/apptier/policy/expand"
+	"github.com/apptier/apptier/test/apiserver"
+)
+
+// Histories of an AppTier, each a list of specs. In the last step every request to the API server
+// fails in turn.
+var histories = map[string][]string{
+	"tiers exchange their pods": {shopInNamespace, `
+isolation: {scope: Namespace}
+tiers:
+- {name: web, podSelector: {matchLabels: {part: two}}, ports: [{port: 80}], ingress: [{from: [{everyone: {}}, {tier: db}]}]}
+- {name: db, podSelector: {matchLabels: {part: one}}, ports: [{port: 80}], ingress: [{from: [{tier: web}, {internet: {}}]}]}
+`},
+	"tiers are renamed": {shopInNamespace, `
+isolation: {scope: Namespace}
+tiers:
+- {name: frontend, podSelector: {matchLabels: {part: one}}, ports: [{port: 80}], ingress: [{from: [{everyone: {}}]}]}
+- {name: store, podSelector: {matchLabels: {part: two}}, ports: [{port: 80}], ingress: [{from: [{tier: frontend}]}]}
+`},
+	"isolation is turned off": {shopInNamespace, `
+tiers:
+- {name: db, podSelector: {matchLabels: {part: two}}, ports: [{port: 80}], isolate: [Ingress], ingress: [{from: [{pods: {podSelector: {matchLabels: {part: one}}}}]}]}
+`},
+	"isolation is turned on": {`
+tiers:
+- {name: db, podSelector: {matchLabels: {part: two}}, ports: [{port: 80}], isolate: [Ingress], ingress: [{from: [{everyone: {}}]}]}
+`, shopInNamespace},
+}
+
+const shopInNamespace = `
+isolation: {scope: Namespace}
+tiers:
+- {name: web, podSelector: {matchLabels: {part: one}}, ports: [{port: 80}], ingress: [{from: [{everyone: {}}]}]}
+- {name: db, podSelector: {matchLabels: {part: two}}, ports: [{port: 80}], ingress: [{from: [{tier: web}]}]}
+`
+
+// Wherever the API server fails, and however, a rollout on a real one never cuts what stays allowed,
+// reaches its end, leaves nothing behind, and touches nothing of anyone else's.
+func TestRolloutsSurviveEveryFault(t *testing.T) {
+	config, _ := apiserver.Start(t)
+	config.QPS = -1
+	scheme := runtime.NewScheme()
+	if err := errors.Join(clientgoscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
+		t.Fatal(err)
+	}
+	direct, err := client.NewWithWatch(config, client.Options{Scheme: scheme})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, specs := range histories {
+		for _, fault := range []fault{failsBefore, failsAfter, conflicts} {
+			t.Run(fmt.Sprintf("%s/%s", name, fault), func(t *testing.T) {
+				t.Parallel()
+				for at := 1; faultyHistory(t, direct, specs, fault, at); at++ {
+				}
+			})
+		}
+	}
+}
+
+// faultyHistory lives through a history in a namespace of its own, and says whether the request that
+// was to fail was made at all.
+func faultyHistory(t *testing.T, direct client.WithWatch, specs []string, kind fault, at int) bool {
+	ctx := ctrl.LoggerInto(t.Context(), logr.Discard())
+	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "rollout-"}}
+	must(t, direct.Create(ctx, namespace))
+	f := &faulty{t: t, direct: direct, kind: kind, namespace: namespace.Name, since: []halves{unprotected}}
+	foreign := f.createForeign(ctx)
+	app := &v1alpha1.AppTier{ObjectMeta: metav1.ObjectMeta{Namespace: namespace.Name, Name: "x"}}
+	for i, spec := range specs {
+		f.countdown = 0
+		if i == len(specs)-1 {
+			f.countdown = at
+		}
+		app.Spec = v1alpha1.AppTierSpec{}
+		must(t, yaml.UnmarshalStrict([]byte(spec), &app.Spec))
+		if i == 0 {
+			must(t, direct.Create(ctx, app))
+		} else {
+			must(t, direct.Update(ctx, app))
+		}
+		f.rollOut(ctx, app)
+	}
+	if diff := cmp.Diff(foreign, f.readForeign(ctx)); diff != "" {
+		t.Errorf("fault %d: policies of others changed (-before +after):\n%s", at, diff)
+	}
+	return f.countdown <= 0
+}
+
+// rollOut has an AppTier reconciled until that succeeds, and checks its end.
+func (f *faulty) rollOut(ctx context.Context, app *v1alpha1.AppTier) {
+	desired := expand.NetworkPolicies(app, expand.DefaultEnvironment())
+	f.since = append(f.since, allowedBy(inWorld(desired)))
+	faulty := f.client()
+	r := &AppTierReconciler{
+		Client: faulty, Live: faulty, Now: func() time.Time { return time.Unix(1_000_000_000, 0) },
+		DNSService: types.NamespacedName{Namespace: "kube-system", Name: "kube-dns"},
+	}
+	request := ctrl.Request{NamespacedName: client.ObjectKeyFromObject(app)}
+	_, err := r.Reconcile(ctx, request)
+	for again := 0; err != nil; again++ {
+		if !errors.Is(err, errInjected) && !apierrors.IsConflict(err) || again > 2 {
+			f.t.Fatalf("the fault is not told, or does not heal: %v", err)
+		}
+		_, err = r.Reconcile(ctx, request)
+	}
+	have := map[string]networkingv1.NetworkPolicySpec{}
+	for _, policy := range f.own(ctx) {
+		have[policy.Name] = policy.Spec
+	}
+	want := map[string]networkingv1.NetworkPolicySpec{}
+	for _, policy := range desired {
+		want[policy.Name] = policy.Spec
+	}
+	if diff := cmp.Diff(want, have); diff != "" {
+		f.t.Fatalf("the end is not what is wanted (-want +have):\n%s", diff)
+	}
+	must(f.t, f.direct.Get(ctx, request.NamespacedName, app))
+	if !meta.IsStatusConditionTrue(app.Status.Conditions, v1alpha1.ConditionReady) {
+		f.t.Fatalf("not ready in the end: %v", app.Status.Conditions)
+	}
+	f.since = []halves{allowedBy(inWorld(desired))}
+}
+
+// check holds what the API server has now against every spec since the last that was in place.
+func (f *faulty) check(ctx context.Context) {
+	own := f.own(ctx)
+	now := allowedBy(inWorld(own))
+	for i, flow := range everyFlow {
+		always := true
+		for _, spec := range f.since {
+			always = always && spec.egress[i] && spec.ingress[i]
+		}
+		if always && (!now.egress[i] || !now.ingress[i]) {
+			f.t.Errorf("%v is cut", flow)
+		}
+	}
+	for _, policy := range own {
+		// Whenever the AppTier is deleted, the garbage collector takes it.
+		owner := metav1.GetControllerOf(policy)
+		if len(policy.OwnerReferences) != 1 || owner == nil || owner.BlockOwnerDeletion == nil || !*owner.BlockOwnerDeletion {
+			f.t.Errorf("%s has the owners %v", policy.Name, policy.OwnerReferences)
+		}
+	}
+}
+
+// own are the policies of the namespace that are not of others.
+func (f *faulty) own(ctx context.Context) []*networkingv1.NetworkPolicy {
+	var list networkingv1.NetworkPolicyList
+	must(f.t, f.direct.List(ctx, &list, client.InNamespace(f.namespace)))
+	var own []*networkingv1.NetworkPolicy
+	for _, policy := range pointers(list.Items) {
+		if policy.Annotations["of"] != "someone else" {
+			own = append(own, policy)
+		}
+	}
+	return own
+}
+
+// createForeign makes policies that look like the AppTier's and are not.
+func (f *faulty) createForeign(ctx context.Context) []string {
+	labels := map[string]string{v1alpha1.LabelAppTier: "x", v1alpha1.LabelManagedBy: v1alpha1.ManagedBy, v1alpha1.LabelTier: "web"}
+	nobody := networkingv1.NetworkPolicySpec{PodSelector: metav1.LabelSelector{MatchLabels: map[string]string{"part": "nobody"}}}
+	for _, name := range []string{"x", "x.tier.gone", "x.tier.web.0123456789abcdef", "y.namespace", "y.tier.web"} {
+		policy := &networkingv1.NetworkPolicy{Spec: nobody}
+		policy.Namespace, policy.Name, policy.Labels = f.namespace, name, labels
+		policy.Annotations = map[string]string{"of": "someone else"}
+		must(f.t, f.direct.Create(ctx, policy))
+	}
+	return f.readForeign(ctx)
+}
+
+func (f *faulty) readForeign(ctx context.Context) []string {
+	var list networkingv1.NetworkPolicyList
+	must(f.t, f.direct.List(ctx, &list, client.InNamespace(f.namespace)))
+	var texts []string
+	for _, policy := range list.Items {
+		if policy.Annotations["of"] == "someone else" {
+			text, err := json.Marshal(policy)
+			must(f.t, err)
+			texts = append(texts, string(text))
+		}
+	}
+	return texts
+}
+
+// inWorld returns policies as if they were in the namespace of the world's pods.
+func inWorld(policies []*networkingv1.NetworkPolicy) []*networkingv1.NetworkPolicy {
+	var out []*networkingv1.NetworkPolicy
+	for _, policy := range policies {
+		moved := policy.DeepCopy()
+		moved.Namespace = "app"
+		out = append(out, moved)
+	}
+	return out
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// fault is a way in which a request fails.
+type fault string
+
+const (
+	failsBefore fault = "fails before it takes effect"
+	failsAfter  fault = "fails after it took effect"
+	conflicts   fault = "conflicts with someone else's write"
+)
+
+var errInjected = errors.New("injected by the test")
+
+// faulty is an API server whose request number countdown fails.
+type faulty struct {
+	t         *testing.T
+	direct    client.WithWatch
+	kind      fault
+	countdown int
+	namespace string
+	// since is what each spec allows, from the last that was in place to the present one.
+	since []halves
+}
+
+// request makes a request, or fails. Requests without the name of a policy change none: how they
+// fail makes no difference.
+func (f *faulty) request(name string, do func() error) error {
+	if name == "" && f.kind != failsBefore {
+		return do()
+	}
+	f.countdown--
+	switch {
+	case f.countdown != 0:
+		return do()
+	case f.kind == failsAfter:
+		return errors.Join(do(), errInjected)
+	case f.kind == conflicts:
+		return f.conflict(name, do)
+	default:
+		return errInjected
+	}
+}
+
+// conflict has someone label a policy just before it is written. A policy that is not there yet
+// cannot conflict, so that this is not a fault at all then.
+func (f *faulty) conflict(name string, do func() error) error {
+	policy := &networkingv1.NetworkPolicy{}
+	policy.Namespace, policy.Name = f.namespace, name
+	label := client.RawPatch(types.MergePatchType, []byte(`{"metadata": {"labels": {"someone": "else"}}}`))
+	return errors.Join(client.IgnoreNotFound(f.direct.Patch(context.Background(), policy, label)), do())
+}
+
+func (f *faulty) client() client.WithWatch {
+	return interceptor.NewClient(f.direct, interceptor.Funcs{
+		Get: func(ctx context.Context, c client.WithWatch, key client.ObjectKey, object client.Object, options ...client.GetOption) error {
+			return f.request("", func() error { return c.Get(ctx, key, object, options...) })
+		},
+		List: func(ctx context.Context, c client.WithWatch, list client.ObjectList, options ...client.ListOption) error {
+			return f.request("", func() error { return listIndexed(ctx, c, list, options) })
+		},
+		Apply: func(ctx context.Context, c client.WithWatch, config runtime.ApplyConfiguration, options ...client.ApplyOption) error {
+			named, ok := config.(interface{ GetName() *string })
+			if !ok {
+				return errors.New("a configuration without a name")
+			}
+			defer f.check(ctx)
+			return f.request(*named.GetName(), func() error { return c.Apply(ctx, config, options...) })
+		},
+		Delete: func(ctx context.Context, c client.WithWatch, object client.Object, options ...client.DeleteOption) error {
+			defer f.check(ctx)
+			return f.request(object.GetName(), func() error { return c.Delete(ctx, object, options...) })
+		},
+		SubResourceApply: func(ctx context.Context, c client.Client, name string, config runtime.ApplyConfiguration, options ...client.SubResourceApplyOption) error {
+			return f.request("", func() error { return c.SubResource(name).Apply(ctx, config, options...) })
+		},
+	})
+}
+
+// listIndexed lists by the index of the manager's cache, which the API server does not have.
+func listIndexed(ctx context.Context, c client.Client, list client.ObjectList, options []client.ListOption) error {
+	var all client.ListOptions
+	all.ApplyOptions(options)
+	policies, ok := list.(*networkingv1.NetworkPolicyList)
+	if !ok || all.FieldSelector == nil {
+		return c.List(ctx, list, options...)
+	}
+	name, _ := all.FieldSelector.RequiresExactMatch(ownerField)
+	if err := c.List(ctx, policies, client.InNamespace(all.Namespace)); err != nil {
+		return err
+	}
+	var owned []networkingv1.NetworkPolicy
+	for _, policy := range policies.Items {
+		if ownerName(&policy) == name {
+			owned = append(owned, policy)
+		}
+	}
+	policies.Items = owned
+	return nil
+}

@@ -1,0 +1,85 @@
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	networkingv1 "k8s.io/api/networking/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/apptier/apptier/api/v1alpha1"
+)
+
+// ownerField is the index of cached NetworkPolicies by the name of the AppTier they were generated
+// from.
+const ownerField = ".metadata.controller.apptier"
+
+func indexPolicies(ctx context.Context, mgr ctrl.Manager) error {
+	return mgr.GetFieldIndexer().IndexField(ctx, &networkingv1.NetworkPolicy{}, ownerField, func(object client.Object) []string {
+		policy, isPolicy := object.(*networkingv1.NetworkPolicy)
+		if !isPolicy || ownerName(policy) == "" {
+			return nil
+		}
+		return []string{ownerName(policy)}
+	})
+}
+
+// cachedPolicies returns, from the cache, the AppTier's policies and those of anyone else that have
+// a wanted name.
+func (r *AppTierReconciler) cachedPolicies(ctx context.Context, app *v1alpha1.AppTier, desired []*networkingv1.NetworkPolicy) ([]*networkingv1.NetworkPolicy, error) {
+	var own networkingv1.NetworkPolicyList
+	if err := r.Client.List(ctx, &own, client.InNamespace(app.Namespace), client.MatchingFields{ownerField: app.Name}); err != nil {
+		return nil, fmt.Errorf("listing the AppTier's NetworkPolicies: %w", err)
+	}
+	return r.withNames(ctx, r.Client, app.Namespace, pointers(own.Items), names(desired))
+}
+
+// livePolicies returns what cachedPolicies does, as the API server has it now.
+func (r *AppTierReconciler) livePolicies(ctx context.Context, app *v1alpha1.AppTier, cached []*networkingv1.NetworkPolicy) ([]*networkingv1.NetworkPolicy, error) {
+	var own networkingv1.NetworkPolicyList
+	if err := r.Live.List(ctx, &own, client.InNamespace(app.Namespace), client.MatchingLabels{v1alpha1.LabelAppTier: app.Name}); err != nil {
+		return nil, fmt.Errorf("listing the AppTier's NetworkPolicies: %w", err)
+	}
+	// Those that lack the label: of someone else, or robbed of it.
+	return r.withNames(ctx, r.Live, app.Namespace, pointers(own.Items), names(cached))
+}
+
+// withNames adds the policies of these names that exist and are not among the given ones.
+func (r *AppTierReconciler) withNames(ctx context.Context, from client.Reader, namespace string, policies []*networkingv1.NetworkPolicy, more []string) ([]*networkingv1.NetworkPolicy, error) {
+	have := names(policies)
+	for _, name := range more {
+		if slices.Contains(have, name) {
+			continue
+		}
+		policy := &networkingv1.NetworkPolicy{}
+		err := from.Get(ctx, types.NamespacedName{Namespace: namespace, Name: name}, policy)
+		if apierrors.IsNotFound(err) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("reading NetworkPolicy %s: %w", name, err)
+		}
+		policies = append(policies, policy)
+	}
+	return policies, nil
+}
+
+func names(policies []*networkingv1.NetworkPolicy) []string {
+	var out []string
+	for _, policy := range policies {
+		out = append(out, policy.Name)
+	}
+	return out
+}
+
+func pointers(items []networkingv1.NetworkPolicy) []*networkingv1.NetworkPolicy {
+	var out []*networkingv1.NetworkPolicy
+	for i := range items {
+		out = append(out, &items[i])
+	}
+	return out
+}
