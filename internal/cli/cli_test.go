@@ -50,6 +50,7 @@ func TestGolden(t *testing.T) {
 		{"render-default-namespace", "render" + input("no-namespace.yaml"), 0},
 		{"render-given-namespace", "render -n web --cluster-networks 203.0.113.0/24" + input("no-namespace.yaml"), 0},
 		{"render-kustomization", "render -k testdata/kustomization", 0},
+		{"render-kustomization-with-functions", "render -k ../../config/samples/kustomize-function", 2},
 		{"render-list", "render" + input("list.yaml"), 0},
 		{"render-folder", "render -o name" + input("folder"), 0},
 		{"render-folder-recursive", "render -R -o name" + input("folder"), 0},
@@ -140,7 +141,7 @@ func compare(t *testing.T, file, got string) {
 
 // Scripts depend on exit codes, so people must be able to look them up.
 func TestHelpNamesEveryExitCode(t *testing.T) {
-	for _, command := range []string{"render", "lint", "can"} {
+	for _, command := range []string{"render", "lint", "can", "fn"} {
 		stdout, _, code := run(t, "", command, "--help")
 		if code != 0 || !strings.Contains(stdout, "Exits with 0") || !strings.Contains(stdout, "Examples:") {
 			t.Errorf("%s --help exits with %d and prints:\n%s", command, code, stdout)

@@ -27,6 +27,6 @@ check them as the admission webhook does, and ask who may talk to whom.`,
 	root.SetIn(streams.In)
 	root.SetOut(streams.Out)
 	root.SetErr(streams.ErrOut)
-	root.AddCommand(newRender(streams), newLint(streams), newCan(streams), newVersion(streams))
+	root.AddCommand(newRender(streams), newLint(streams), newCan(streams), newFn(streams), newVersion(streams))
 	return root
 }

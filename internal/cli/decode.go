@@ -224,8 +224,13 @@ func explain(err error) string {
 	return text
 }
 
+// problem is something that is wrong with an object, and where.
+type problem struct{ where, what string }
+
+func (p *problem) Error() string { return p.where + ": " + p.what }
+
 func (d *decoder) problem(where, format string, args ...any) {
-	d.problems = append(d.problems, fmt.Errorf("%s: %s", where, fmt.Sprintf(format, args...)))
+	d.problems = append(d.problems, &problem{where, fmt.Sprintf(format, args...)})
 }
 
 // nothingFound is the error of an input without any AppTier: the wrong file, most likely, and a

@@ -85,8 +85,14 @@ func count(findings []finding, severity lint.Severity) int {
 // writeFindings writes findings for people: where, what and why, and what to write instead.
 func writeFindings(out io.Writer, findings []finding) {
 	for _, f := range findings {
-		fmt.Fprintf(out, "%s: %s: %s: %s: %s (%s)\n", f.source.origin.atField(f.Path), severityWord(f.Severity), f.source.name, f.Path, f.Message, f.Check)
-		fmt.Fprintf(out, "    fix: %s\n", f.Fix)
+		fmt.Fprintf(out, "%s: %s: %s: ", f.source.origin.atField(f.Path), severityWord(f.Severity), f.source.name)
+		if f.Path != "" {
+			fmt.Fprintf(out, "%s: ", f.Path)
+		}
+		fmt.Fprintf(out, "%s (%s)\n", f.Message, f.Check)
+		if f.Fix != "" {
+			fmt.Fprintf(out, "    fix: %s\n", f.Fix)
+		}
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 	"sigs.k8s.io/kustomize/api/krusty"
+	"sigs.k8s.io/kustomize/api/types"
 	"sigs.k8s.io/kustomize/kyaml/filesys"
 )
 
@@ -120,6 +121,9 @@ func isManifest(name string) bool {
 // as the kustomization names no remote resource.
 func build(directory string) ([]document, error) {
 	resources, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(filesys.MakeFsOnDisk(), directory)
+	if types.IsErrOnlyBuiltinPluginsAllowed(err) {
+		return nil, fmt.Errorf("building the kustomization %s: it calls functions, and no program is run here: have kustomize build it, and give the result with -f -", directory)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("building the kustomization: %w", err)
 	}

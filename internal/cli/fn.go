@@ -1,0 +1,111 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"unicode"
+
+	"github.com/spf13/cobra"
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+	"sigs.k8s.io/kustomize/kyaml/fn/framework"
+	"sigs.k8s.io/kustomize/kyaml/kio"
+	"sigs.k8s.io/kustomize/kyaml/yaml"
+)
+
+func newFn(streams genericiooptions.IOStreams) *cobra.Command {
+	return &cobra.Command{
+		Use:   "fn",
+		Short: "Add NetworkPolicies to a ResourceList, as a function of kustomize and kpt",
+		Long: `Add to a ResourceList on standard input the NetworkPolicies that its AppTiers stand for, as render
+prints them: a KRM function, for clusters in which apptier's manager does not run. Policies that were
+generated before are updated in place, those that are no longer wanted are removed, and everything
+else stays as it is. What AppTiers refer to is looked for in the list.
+
+The functionConfig may be a ConfigMap with data:
+  cluster-networks  ranges of pods, services and nodes that are not private ones, separated by commas
+  dns-service       the Service of the cluster's DNS, as namespace/name; kube-system/kube-dns if unset
+  keep-apptiers     "false" removes the AppTiers, which a cluster without apptier does not know
+
+Exits with 0 when all was added, 1 when something in the list is refused (the list is printed as it
+was then, with the reasons in its results and on standard error), 2 when there is no ResourceList,
+or its functionConfig is not understood.`,
+		Example: `  # In the transformers of a kustomization: config/samples/kustomize-function
+  kustomize build --enable-alpha-plugins --enable-exec overlays/production
+
+  # With kpt
+  kpt fn eval package/ --exec "kubectl-apptier fn" -- keep-apptiers=false
+
+  # By itself
+  kubectl apptier fn < resourcelist.yaml`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return runFn(cmd.Context(), streams) },
+	}
+}
+
+func runFn(ctx context.Context, streams genericiooptions.IOStreams) error {
+	var out bytes.Buffer // printed only if there was a ResourceList
+	list := &kio.ByteReadWriter{Reader: streams.In, Writer: &out, KeepReaderAnnotations: true}
+	err := framework.Execute(framework.ResourceListProcessorFunc(func(rl *framework.ResourceList) error {
+		if list.WrappingKind != kio.ResourceListKind {
+			return errors.New("standard input is no ResourceList: have kustomize or kpt run this, or give manifests to render with -f")
+		}
+		list.Results = nil // those of an earlier function are not this one's
+		config, err := readFnConfig(rl.FunctionConfig)
+		if err != nil {
+			return fmt.Errorf("functionConfig: %w", err)
+		}
+		f := function{config: config}
+		err = f.process(ctx, rl)
+		writeFindings(streams.ErrOut, f.findings) // kustomize shows no results
+		return err
+	}), list)
+	var answer *AnswerError
+	if err != nil && !errors.As(err, &answer) {
+		return err
+	}
+	if _, writeErr := out.WriteTo(streams.Out); writeErr != nil {
+		return fmt.Errorf("printing the ResourceList: %w", writeErr)
+	}
+	return err
+}
+
+// fnConfig is what a functionConfig says.
+type fnConfig struct {
+	settings
+	keepAppTiers bool
+}
+
+func readFnConfig(node *yaml.RNode) (fnConfig, error) {
+	config := fnConfig{keepAppTiers: true}
+	var managed clusterOptions
+	data := map[string]string{}
+	if !yaml.IsMissingOrNull(node) {
+		if kind := node.GetKind(); kind != "ConfigMap" {
+			return config, fmt.Errorf("kind %q is not known: use a ConfigMap", kind)
+		}
+		data = node.GetDataMap()
+	}
+	for _, key := range slices.Sorted(maps.Keys(data)) {
+		switch value := data[key]; key {
+		case "cluster-networks":
+			managed.networks = strings.FieldsFunc(value, func(r rune) bool { return r == ',' || unicode.IsSpace(r) })
+		case "dns-service":
+			managed.dnsService = value
+		case "keep-apptiers":
+			if value != "true" && value != "false" {
+				return config, fmt.Errorf("data.keep-apptiers is %q: write \"true\" or \"false\"", value)
+			}
+			config.keepAppTiers = value == "true"
+		default:
+			return config, fmt.Errorf("data.%s is not known: use cluster-networks, dns-service or keep-apptiers", key)
+		}
+	}
+	var err error
+	config.settings, err = managed.settings()
+	return config, err
+}

@@ -1,0 +1,136 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/kustomize/kyaml/fn/framework"
+	"sigs.k8s.io/kustomize/kyaml/kio/kioutil"
+	"sigs.k8s.io/kustomize/kyaml/yaml"
+
+	"github.com/apptier/apptier/api/v1alpha1"
+	"github.com/apptier/apptier/policy/lint"
+)
+
+// function is one run of the KRM function.
+type function struct {
+	config fnConfig
+	// items are those of the list as it came.
+	items    []*yaml.RNode
+	findings []finding
+}
+
+// process adds the policies of a list's AppTiers to it, or nothing when something is refused. The
+// results say why, and what else there is to say.
+func (f *function) process(ctx context.Context, rl *framework.ResourceList) error {
+	f.items = rl.Items
+	items, err := f.expand(ctx)
+	if err != nil {
+		return err
+	}
+	rl.Results = f.results()
+	if n := count(f.findings, lint.Reject); n > 0 {
+		return &AnswerError{Code: codeNegative, Answer: fmt.Sprintf("refused: %d errors", n)}
+	}
+	rl.Items = items
+	return nil
+}
+
+// expand returns the list's items with the policies; once something is refused, they mean nothing.
+func (f *function) expand(ctx context.Context) ([]*yaml.RNode, error) {
+	objects, err := f.decode()
+	if err != nil || count(f.findings, lint.Reject) > 0 {
+		return nil, err
+	}
+	apps := appTiers(objects)
+	out, err := expandAll(ctx, apps, f.config.settings, inputWorld(objects))
+	f.findings = append(f.findings, out.findings...)
+	if err != nil || count(f.findings, lint.Reject) > 0 {
+		return nil, err
+	}
+	items, err := f.merge(apps, out.policies)
+	if !f.config.keepAppTiers {
+		items = slices.DeleteFunc(items, func(item *yaml.RNode) bool { return gvkOf(item) == v1alpha1.GroupVersion.WithKind("AppTier") })
+	}
+	return items, err
+}
+
+// decode returns the objects of items that are AppTiers, or that those may refer to. What is wrong
+// with them becomes findings. An object that says no namespace has none: where it will be is for
+// whoever applies it to say.
+func (f *function) decode() ([]object, error) {
+	d := newDecoder("", referenceKinds()...)
+	for i, item := range f.items {
+		text, err := item.MarshalJSON()
+		if err != nil {
+			return nil, fmt.Errorf("reading item %d of the ResourceList: %w", i+1, err)
+		}
+		source, known := f.source(i), len(d.problems)
+		if gvk := gvkOf(item); gvk.Kind == "List" || gvk.Kind == "AppTierList" {
+			d.add(source.origin, text, schema.GroupVersionKind{}) // which refuses a list within a list
+		} else {
+			d.addObject(source.origin, text, gvk)
+		}
+		for _, err := range d.problems[known:] {
+			var p *problem
+			if errors.As(err, &p) {
+				f.refuse(source, p.what, "")
+			}
+		}
+	}
+	return d.objects, nil
+}
+
+// source is an item as findings name it. Its origin has no document, so only the item counts.
+func (f *function) source(i int) object {
+	file := fmt.Sprintf("item %d of the ResourceList", i+1)
+	if path, _, err := kioutil.GetFileAnnotations(f.items[i]); err == nil && path != "" {
+		file = path
+	}
+	name := strings.TrimPrefix(keyOf(f.items[i]).String(), "/")
+	return object{
+		origin: origin{document: document{file: file, built: true}, item: i + 1},
+		name:   strings.TrimSpace(f.items[i].GetKind() + " " + name),
+	}
+}
+
+func gvkOf(item *yaml.RNode) schema.GroupVersionKind {
+	return schema.FromAPIVersionAndKind(item.GetApiVersion(), item.GetKind())
+}
+
+func (f *function) refuse(source object, message, fix string) {
+	f.findings = append(f.findings, finding{source: source, Finding: lint.Finding{Check: lint.Invalid, Severity: lint.Reject, Message: message, Fix: fix}})
+}
+
+func (f *function) warn(source object, message, fix string) {
+	f.findings = append(f.findings, finding{source: source, Finding: lint.Finding{Check: lint.Invalid, Severity: lint.Warn, Message: message, Fix: fix}})
+}
+
+// results are the findings, in the words of the functions' specification.
+func (f *function) results() framework.Results {
+	var results framework.Results
+	for _, found := range f.findings {
+		result := &framework.Result{Message: found.Message, Severity: framework.Warning, Tags: map[string]string{"check": string(found.Check)}}
+		if found.Fix != "" {
+			result.Message += "; fix: " + found.Fix
+		}
+		if found.Severity == lint.Reject {
+			result.Severity = framework.Error
+		}
+		if found.Path != "" {
+			result.Field = &framework.Field{Path: found.Path}
+		}
+		item := f.items[found.source.origin.item-1]
+		result.ResourceRef = &yaml.ResourceIdentifier{
+			TypeMeta: yaml.TypeMeta{APIVersion: item.GetApiVersion(), Kind: item.GetKind()},
+			NameMeta: yaml.NameMeta{Name: item.GetName(), Namespace: item.GetNamespace()},
+		}
+		result.File = fileOf(item)
+		results = append(results, result)
+	}
+	return results
+}

@@ -1,0 +1,146 @@
+package cli
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+
+	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/kustomize/kyaml/fn/framework"
+	"sigs.k8s.io/kustomize/kyaml/kio/kioutil"
+	"sigs.k8s.io/kustomize/kyaml/yaml"
+	k8syaml "sigs.k8s.io/yaml"
+
+	"github.com/apptier/apptier/api/v1alpha1"
+	"github.com/apptier/apptier/policy/lint"
+)
+
+// merge returns the list's items with exactly the wanted policies among those that were generated
+// from its AppTiers. A policy that is there is updated where it stands, so that a second run changes
+// nothing and whoever keeps the list in files finds it where it was; new ones follow at the end.
+func (f *function) merge(apps []appTier, wanted []*networkingv1.NetworkPolicy) ([]*yaml.RNode, error) {
+	toAdd := map[types.NamespacedName]*networkingv1.NetworkPolicy{}
+	for _, policy := range wanted {
+		toAdd[types.NamespacedName{Namespace: policy.Namespace, Name: policy.Name}] = policy
+	}
+	if f.refuseTaken(toAdd); count(f.findings, lint.Reject) > 0 {
+		return nil, nil
+	}
+	var items []*yaml.RNode
+	for i, item := range f.items {
+		if !isNetworkPolicy(item) {
+			items = append(items, item)
+			continue
+		}
+		key := keyOf(item)
+		policy := toAdd[key]
+		delete(toAdd, key)
+		stays, err := f.mergeOne(i, policy, apps)
+		if err != nil {
+			return nil, fmt.Errorf("updating NetworkPolicy %s: %w", key, err)
+		}
+		if stays {
+			items = append(items, item)
+		}
+	}
+	for _, policy := range wanted {
+		key := types.NamespacedName{Namespace: policy.Namespace, Name: policy.Name}
+		if toAdd[key] == nil {
+			continue
+		}
+		item, err := policyNode(policy)
+		if err != nil {
+			return nil, fmt.Errorf("writing NetworkPolicy %s: %w", key, err)
+		}
+		items = append(items, item)
+	}
+	return items, nil
+}
+
+// refuseTaken refuses policies of other people that have a wanted name.
+func (f *function) refuseTaken(wanted map[types.NamespacedName]*networkingv1.NetworkPolicy) {
+	for i, item := range f.items {
+		if isNetworkPolicy(item) && wanted[keyOf(item)] != nil && !isGenerated(item) {
+			f.refuse(f.source(i), "it was not generated, but an AppTier of the list needs this name", "rename it")
+		}
+	}
+}
+
+func keyOf(item *yaml.RNode) types.NamespacedName {
+	return types.NamespacedName{Namespace: item.GetNamespace(), Name: item.GetName()}
+}
+
+func isGenerated(item *yaml.RNode) bool {
+	return item.GetLabels()[v1alpha1.LabelManagedBy] == v1alpha1.ManagedBy
+}
+
+// mergeOne brings a policy of the list in line with what is wanted under its name, which may be
+// nothing, and says whether it stays in the list.
+func (f *function) mergeOne(i int, wanted *networkingv1.NetworkPolicy, apps []appTier) (bool, error) {
+	item := f.items[i]
+	if wanted != nil {
+		return true, update(item, wanted)
+	}
+	if !isGenerated(item) {
+		return true, nil
+	}
+	from := item.GetLabels()[v1alpha1.LabelAppTier]
+	stale := slices.ContainsFunc(apps, func(app appTier) bool { return app.Name == from && app.Namespace == item.GetNamespace() })
+	if !stale {
+		f.warn(f.source(i), fmt.Sprintf("it was generated from AppTier %s, which is not in the list", from), "add the AppTier, or remove the policy")
+	}
+	return !stale, nil
+}
+
+// update replaces what is generated of a policy, as applying it would: other labels, annotations and
+// comments are someone else's.
+func update(item *yaml.RNode, wanted *networkingv1.NetworkPolicy) error {
+	node, err := policyNode(wanted)
+	if err != nil {
+		return err
+	}
+	labels := item.GetLabels()
+	for _, key := range slices.Sorted(maps.Keys(wanted.Labels)) {
+		if labels[key] == wanted.Labels[key] {
+			continue // setting it would move it
+		}
+		if err := item.PipeE(yaml.SetLabel(key, wanted.Labels[key])); err != nil {
+			return err
+		}
+	}
+	spec, err := node.Pipe(yaml.Get("spec"))
+	if err != nil {
+		return err
+	}
+	item.SetApiVersion(wanted.APIVersion)
+	return item.SetMapField(spec, "spec")
+}
+
+// policyNode writes a policy as render does.
+func policyNode(policy *networkingv1.NetworkPolicy) (*yaml.RNode, error) {
+	text, err := k8syaml.Marshal(policy)
+	if err != nil {
+		return nil, err
+	}
+	return yaml.Parse(string(text))
+}
+
+func isNetworkPolicy(item *yaml.RNode) bool {
+	gvk := gvkOf(item)
+	return gvk.Group == networkingv1.GroupName && gvk.Kind == "NetworkPolicy"
+}
+
+// fileOf is where an item was read from, if whoever read it said so.
+func fileOf(item *yaml.RNode) *framework.File {
+	path, text, err := kioutil.GetFileAnnotations(item)
+	if err != nil || path == "" {
+		return nil
+	}
+	index, err := strconv.Atoi(text)
+	if err != nil { // without one, it is the only one of its file
+		index = 0
+	}
+	return &framework.File{Path: path, Index: index}
+}
