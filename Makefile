@@ -63,7 +63,8 @@ generate: ## Write generated code, manifests and documentation anew.
 	$(TOOL) controller-gen object applyconfiguration paths=./api/...
 	$(TOOL) controller-gen crd paths=./api/... output:crd:dir=config/crd/bases
 	$(TOOL) crd-ref-docs --log-level=ERROR --source-path=./api --config=docs/reference/config.yaml --renderer=markdown --output-path=docs/reference/api.md
-	$(GO) run ./internal/checksdoc docs/checks.md
+	$(GO) run ./internal/checksdoc
+	$(GO) run ./internal/clidoc docs/reference/cli.md
 	$(TOOL) controller-gen rbac:roleName=manager-role webhook paths=./controllers/... paths=./webhooks/... paths=./internal/certs/... paths=./cmd/manager/...
 	$(GO) run ./test/patterns/docs
 

@@ -2,6 +2,7 @@ package lint
 
 import (
 	"embed"
+	"slices"
 	"strings"
 )
 
@@ -23,91 +24,90 @@ const (
 )
 
 // Catalogue returns every check there is, in the order in which people should read about them.
-func Catalogue() []Entry {
-	return []Entry{
-		{Widens, Reject, ofPolicies, "Opens what an AppTier closes",
-			`Policies only ever add, so a NetworkPolicy that selects pods of an AppTier can let in what the AppTier
-keeps out, and nothing that the AppTier says takes it back. This is decided for every pod, namespace and
-address that could exist, not only for those that do. Declare the connection in the AppTier. If it is meant to
+func Catalogue() []Entry { return slices.Clone(catalogue) }
+
+var catalogue = []Entry{
+	{Widens, Reject, ofPolicies, "Opens what an AppTier closes",
+		`Policies only ever add, so a NetworkPolicy that selects pods of an AppTier can let in what the AppTier
+keeps out, and nothing that the AppTier says takes it back. This is decided for every peer that could exist, not
+only for those that do, and for every pod that the policy selects and the AppTier isolates. Declare the connection in the AppTier. If it is meant to
 stay beside it, annotate the policy with ` + "`policy.apptier.dev/allow-widening: \"the reason\"`" + `, which makes it a warning.
-Where the labels of a namespace, the addresses of pods or the number behind a port's name decide and are not
-known, the check says so in a warning.`},
-		{Invalid, Reject, ofBoth, "Cannot be what it says",
-			`What the API server refuses, or would if it were asked: address ranges, ports, selectors and names that cannot
+Where labels, addresses or the number behind a port's name decide and are not known, it says so in a warning.`},
+	{Invalid, Reject, ofBoth, "Cannot be what it says",
+		`What the API server refuses, or would if it were asked: address ranges, ports, selectors and names that cannot
 be read. Of AppTiers also what contradicts itself.`},
-		{DNSMissing, Warn, ofPolicies, "Egress without DNS",
-			`A pod whose egress is isolated resolves no names unless some policy allows it to, and nearly everything is
+	{DNSMissing, Warn, ofPolicies, "Egress without DNS",
+		`A pod whose egress is isolated resolves no names unless some policy allows it to, and nearly everything is
 reached by name. All policies that select the pod are considered together. Pods that may connect to nothing, or
 to single addresses only, need no names.`},
-		{DNSUDPOnly, Warn, ofPolicies, "DNS over UDP only",
-			`Answers that are too long for one packet, and retries, use TCP (RFC 7766). Without it resolving fails for some
+	{DNSUDPOnly, Warn, ofPolicies, "DNS over UDP only",
+		`Answers that are too long for one packet, and retries, use TCP (RFC 7766). Without it resolving fails for some
 names and at some times, which is hard to find.`},
-		{DNSPeerOr, Warn, ofPolicies, "DNS servers written as two list items",
-			`Two list items mean either of them: every pod of kube-system, and pods labelled as DNS servers in this
+	{DNSPeerOr, Warn, ofPolicies, "DNS servers written as two list items",
+		`Two list items mean either of them: every pod of kube-system, and pods labelled as DNS servers in this
 namespace, which anyone here can create. Both conditions belong into one item.`},
-		{PeerOr, Warn, ofPolicies, "OR where AND is meant",
-			`Two list items mean either of them. This is reported when the pods that the second item selects exist in the
+	{PeerOr, Warn, ofPolicies, "OR where AND is meant",
+		`Two list items mean either of them. This is reported when the pods that the second item selects exist in the
 namespaces of the first and not in this one.`},
-		{HalfOpen, Warn, ofPolicies, "One end allows what the other denies",
-			`A connection needs the egress of its source and the ingress of its destination, on the same port and protocol.
+	{HalfOpen, Warn, ofPolicies, "One end allows what the other denies",
+		`A connection needs the egress of its source and the ingress of its destination, on the same port and protocol.
 This is reported when no pod that is selected can use what a rule allows, because policies at the other end
 deny it.`},
-		{SelectsNothing, Warn, ofPolicies, "Selects no pod",
-			`A selector that matches nothing protects nothing, and says nothing about it. Reported when the namespace has
+	{SelectsNothing, Warn, ofPolicies, "Selects no pod",
+		`A selector that matches nothing protects nothing, and says nothing about it. Reported when the namespace has
 pods, and none of them matches.`},
-		{PeerSelectsNothing, Warn, ofPolicies, "A peer that matches nobody",
-			`A rule for a peer that does not exist allows nothing. Reported when the namespaces that are meant have pods, and
+	{PeerSelectsNothing, Warn, ofPolicies, "A peer that matches nobody",
+		`A rule for a peer that does not exist allows nothing. Reported when the namespaces that are meant have pods, and
 none of them matches, or when there is no such namespace.`},
-		{NamespaceLabelName, Warn, ofPolicies, "A namespace selected by the label name",
-			`Nothing sets a label ` + "`name`" + ` on namespaces. The API server sets ` + "`kubernetes.io/metadata.name`" + ` on every one.`},
-		{RuleAllowsEveryone, Warn, ofPolicies, "A rule that reads like no one, and allows everyone",
-			`An empty list of peers means everyone. To deny everyone, write no rule at all. Rules with ports alone, the only
+	{NamespaceLabelName, Warn, ofPolicies, "A namespace selected by the label name",
+		`Nothing sets a label ` + "`name`" + ` on namespaces. The API server sets ` + "`kubernetes.io/metadata.name`" + ` on every one.`},
+	{RuleAllowsEveryone, Warn, ofPolicies, "A rule that reads like no one, and allows everyone",
+		`An empty list of peers means everyone. To deny everyone, write no rule at all. Rules with ports alone, the only
 rule of a policy for all pods, and the only egress rule are taken as meant.`},
-		{DeadRules, Warn, ofBoth, "Rules without effect",
-			`Rules of a direction that is not isolated change nothing: everything is allowed in that direction.`},
-		{PolicyTypesOmitted, Warn, ofPolicies, "policyTypes left out",
-			`Without policyTypes a policy is about ingress, and about egress too if it has egress rules. So egress rules
+	{DeadRules, Warn, ofBoth, "Rules without effect",
+		`Rules of a direction that is not isolated change nothing: everything is allowed in that direction.`},
+	{PolicyTypesOmitted, Warn, ofPolicies, "policyTypes left out",
+		`Without policyTypes a policy is about ingress, and about egress too if it has egress rules. So egress rules
 alone deny all ingress, and an empty list of them denies nothing.`},
-		{ServicePort, Warn, ofPolicies, "The port of a Service",
-			`Policies see the port that the pod listens on: the Service's port is translated before. Reported when a Service
+	{ServicePort, Warn, ofPolicies, "The port of a Service",
+		`Policies see the port that the pod listens on: the Service's port is translated before. Reported when a Service
 leads from this port to another one, and no pod that is meant declares this one.`},
-		{NamedPortUnresolved, Warn, ofPolicies, "A port name that no pod has",
-			`A port's name is looked up at the pod that a connection goes to. Where no container declares it, for this
+	{NamedPortUnresolved, Warn, ofPolicies, "A port name that no pod has",
+		`A port's name is looked up at the pod that a connection goes to. Where no container declares it, for this
 protocol, the rule allows nothing.`},
-		{HostNetwork, Warn, ofPolicies, "Pods on their node's network",
-			`A pod on its node's network is the node to every policy: nothing isolates it, and selectors do not match it.
+	{HostNetwork, Warn, ofPolicies, "Pods on their node's network",
+		`A pod on its node's network is the node to every policy: nothing isolates it, and selectors do not match it.
 Reported when all the pods that are selected, or that a peer matches, are such pods.`},
-		{PrivateRangesIncomplete, Warn, ofPolicies, "The internet, but for some private ranges",
-			`Clusters use 100.64.0.0/10 and IPv6's fc00::/7 as well as the well-known private ranges, and 169.254.0.0/16 is
+	{PrivateRangesIncomplete, Warn, ofPolicies, "The internet, but for some private ranges",
+		`Clusters use 100.64.0.0/10 and IPv6's fc00::/7 as well as the well-known private ranges, and 169.254.0.0/16 is
 the node and the cloud. Who means the internet should leave out all of them. A block of one family says nothing
 about the other.`},
-		{MetadataAddress, Warn, ofPolicies, "Egress to the cloud's metadata service",
-			`169.254.169.254 hands credentials of the node to whoever asks over HTTP. A wide block holds it too. A block of
+	{MetadataAddress, Warn, ofPolicies, "Egress to the cloud's metadata service",
+		`169.254.169.254 hands credentials of the node to whoever asks over HTTP. A wide block holds it too. A block of
 this address alone is taken as meant.`},
-		{HealthCheckUnreachable, Warn, ofPolicies, "A load balancer that does not reach its pods",
-			`A load balancer sends from outside the pod network, on the port that it forwards to and on the one that it
+	{HealthCheckUnreachable, Warn, ofPolicies, "A load balancer that does not reach its pods",
+		`A load balancer sends from outside the pod network, on the port that it forwards to and on the one that it
 probes. If no policy lets it in, it takes the pods out of service though they answer. The kubelet's own probes
 always pass.`},
-		{Redundant, Warn, ofPolicies, "Changes nothing",
-			`Other policies isolate all the pods that this one selects, and allow all that it allows. A policy without rules
+	{Redundant, Warn, ofPolicies, "Changes nothing",
+		`Other policies isolate all the pods that this one selects, and allow all that it allows. A policy without rules
 is never reported.`},
-		{EmptySelector, Reject, ofAppTiers, "An empty selector",
-			`An empty selector matches everything, which is rarely meant where a tier or a peer is to be named.`},
-		{DeclaredAtReceiver, Reject, ofAppTiers, "A connection declared at its sender",
-			`A connection between tiers is declared once, at its receiver. The sender's egress follows from it.`},
-		{PortsMissing, Reject, ofAppTiers, "A rule without ports",
-			`Without ports, an ingress rule means those that the tier declares. If there are none, it has to say
+	{EmptySelector, Reject, ofAppTiers, "An empty selector",
+		`An empty selector matches everything, which is rarely meant where a tier or a peer is to be named.`},
+	{DeclaredAtReceiver, Reject, ofAppTiers, "A connection declared at its sender",
+		`A connection between tiers is declared once, at its receiver. The sender's egress follows from it.`},
+	{PortsMissing, Reject, ofAppTiers, "A rule without ports",
+		`Without ports, an ingress rule means those that the tier declares. If there are none, it has to say
 ` + "`allPorts: true`" + `.`},
-		{UnknownReference, Reject, ofAppTiers, "A name that nothing has",
-			`The tier or port that is named is not declared.`},
-		{Duplicate, Reject, ofAppTiers, "Two things of one name",
-			`Tiers and ports are referred to by name, so there can be only one of each.`},
-		{SameNamespaceConflict, Reject, ofAppTiers, "A perimeter that opens a tier",
-			`Policies add up, so allowing the whole namespace would open a tier that is to be isolated from it.`},
-		{NotSupported, Reject, ofAppTiers, "Not supported yet",
-			`The field has a meaning that this version does not implement. Ignoring it would leave people believing in a
+	{UnknownReference, Reject, ofAppTiers, "A name that nothing has",
+		`The tier or port that is named is not declared.`},
+	{Duplicate, Reject, ofAppTiers, "Two things of one name",
+		`Tiers and ports are referred to by name, so there can be only one of each.`},
+	{SameNamespaceConflict, Reject, ofAppTiers, "A perimeter that opens a tier",
+		`Policies add up, so allowing the whole namespace would open a tier that is to be isolated from it.`},
+	{NotSupported, Reject, ofAppTiers, "Not supported yet",
+		`The field has a meaning that this version does not implement. Ignoring it would leave people believing in a
 rule that is not there.`},
-	}
 }
 
 // Example shows a check: an object that it finds fault with, the same put right, and the rest of

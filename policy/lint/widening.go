@@ -80,25 +80,21 @@ type declared struct {
 
 // widening returns what a clause opens beyond what is declared; nil for nothing.
 func (d *declared) widening(clause space.Clause) *Widening {
-	numbered := d.numbered(clause, d.isolated(clause.Box))
+	certain, possible := d.isolated(clause.Box)
+	w := d.opened(clause, certain)
+	if w == nil && d.opened(clause, possible) != nil {
+		return &Widening{Direction: d.direction, Clause: clause, Unknown: subjectsUnknown}
+	}
+	return w
+}
+
+// opened decides about the connections of some pods.
+func (d *declared) opened(clause space.Clause, of []space.Box) *Widening {
+	numbered := d.numbered(clause, of)
 	if numbered != nil && numbered.Unknown == "" {
 		return numbered
 	}
-	return cmp.Or(d.named(clause), numbered)
-}
-
-// isolated are the connections of a box whose pod a policy of an AppTier isolates. Of everyone, and
-// of addresses, it is enough to look at what is no pod: an AppTier allows a pod all that it allows
-// the pod's address.
-func (d *declared) isolated(box space.Box) []space.Box {
-	var out []space.Box
-	if box.Kinds&space.Others != 0 {
-		box.Kinds, box.Addresses = space.Others, box.Addresses.Minus(loopback)
-	}
-	for _, g := range d.by {
-		out = append(out, box.Intersect(space.Selected(g)))
-	}
-	return out
+	return cmp.Or(d.named(clause, of), numbered)
 }
 
 // numbered decides about ports that have numbers.
@@ -176,6 +172,7 @@ var privateNetworks = func() space.Addresses {
 }()
 
 const (
+	subjectsUnknown = "it selects other labels than the AppTiers do, and which pods have both is not known"
 	tooMuch         = "the selectors of the AppTiers combine in too many ways"
 	labelsUnknown   = "the AppTiers allow namespaces by labels, and those of this peer's namespace are not known"
 	networksUnknown = "the AppTiers allow ranges of addresses, and which of them pods have is not known"

@@ -12,18 +12,25 @@ import (
 
 // named decides about ports that have names. They have numbers at certain pods only, so that such a
 // port is either seen to be opened at one, or its number cannot be foreseen.
-func (d *declared) named(clause space.Clause) *Widening {
+func (d *declared) named(clause space.Clause, of []space.Box) *Widening {
 	if len(clause.Named) == 0 {
 		return nil
 	}
-	if d.direction == egress {
-		clause.Box.Kinds &= space.Pods // only pods know names
-	}
-	whichever := clause
+	var whichever space.Ports
 	for _, port := range clause.Named {
-		whichever.Box.Ports = whichever.Box.Ports.Union(space.PortRange(port.Protocol, 1, 65535))
+		whichever = whichever.Union(space.PortRange(port.Protocol, 1, 65535))
 	}
-	if d.numbered(whichever, d.isolated(whichever.Box)) == nil {
+	on := func(ports space.Ports) []space.Box {
+		boxes := slices.Clone(of)
+		for i := range boxes {
+			boxes[i].Ports = ports
+			if d.direction == egress { // only pods know names
+				boxes[i].Kinds = clause.Box.Kinds & space.Pods
+			}
+		}
+		return boxes
+	}
+	if d.numbered(clause, on(whichever)) == nil {
 		return nil // whatever the numbers are, they are declared
 	}
 	destinations := onPodNetwork(where(d.pods[d.policy.Namespace], func(pod *corev1.Pod) bool { return clause.Box.Match(space.Subject, pod.Labels) }))
@@ -31,15 +38,13 @@ func (d *declared) named(clause space.Clause) *Widening {
 		destinations = onPodNetwork(d.peers(clause.Box))
 	}
 	for _, pod := range destinations {
-		at := clause
-		at.Box.Ports = resolve(clause.Named, pod)
+		boxes := on(resolve(clause.Named, pod))
 		if addresses := addressesOf(pod); d.direction == egress && len(addresses) > 0 {
-			at.Box.Addresses = at.Box.Addresses.Intersect(space.SingleAddresses(addresses...))
+			for i := range boxes {
+				boxes[i].Addresses = boxes[i].Addresses.Intersect(space.SingleAddresses(addresses...))
+			}
 		}
-		if at.Box.IsEmpty() {
-			continue
-		}
-		if seen := d.numberedAt(at, pod); seen != nil {
+		if seen := d.numberedAt(clause, boxes, pod); seen != nil {
 			return seen
 		}
 	}
@@ -47,7 +52,7 @@ func (d *declared) named(clause space.Clause) *Widening {
 }
 
 // numberedAt decides about one destination pod that exists.
-func (d *declared) numberedAt(clause space.Clause, pod *corev1.Pod) *Widening {
+func (d *declared) numberedAt(clause space.Clause, of []space.Box, pod *corev1.Pod) *Widening {
 	scope, places := space.Subject, d.places(clause.Box)
 	if d.direction == egress {
 		scope, places = space.Peer, []place{{exists: true, labels: d.labelsOf(pod.Namespace)}}
@@ -57,7 +62,7 @@ func (d *declared) numberedAt(clause space.Clause, pod *corev1.Pod) *Widening {
 	}
 	only := *d
 	only.boxes = allAt(d.boxes, scope, pod.Labels)
-	boxes := allAt(d.isolated(clause.Box), scope, pod.Labels)
+	boxes := slices.DeleteFunc(allAt(of, scope, pod.Labels), space.Box.IsEmpty)
 	for _, place := range places {
 		left, _ := only.undeclared(place, boxes)
 		if len(left) == 0 {
@@ -113,7 +118,7 @@ func (d *declared) witness(w *Widening, at place, left []space.Box) {
 			w.Address = addressesOf(peers[0])[i]
 		}
 	}
-	w.Port = examplePort(best.Ports)
+	w.Port = d.examplePort(best.Ports, w.SubjectPod)
 	w.By = d.isolating(w.Subject)
 }
 
@@ -127,11 +132,29 @@ func exampleAddress(addresses space.Addresses) netip.Addr {
 	return addresses.Example()
 }
 
-// examplePort prefers a port that has a number.
-func examplePort(ports space.Ports) space.Port {
+// examplePort prefers a port that the pod listens on, or else one that the AppTiers speak of, so that
+// people see what is at stake when every port is opened.
+func (d *declared) examplePort(ports space.Ports, pod *corev1.Pod) space.Port {
 	var port space.Port
-	for first := range ports.Spans {
-		if port = first; port.Protocol() != "" {
+	if pod != nil && d.direction == ingress {
+		for _, declared := range declaredPorts(pod) {
+			if port = space.PortOf(declared.Protocol, declared.ContainerPort); ports.Contains(port) {
+				return port
+			}
+		}
+	}
+	for _, box := range d.boxes {
+		for port = range box.Ports.Intersect(ports).Spans {
+			if port.Number() > 1 {
+				return port
+			}
+		}
+	}
+	if port = space.PortOf(corev1.ProtocolTCP, 80); ports.Contains(port) {
+		return port
+	}
+	for port = range ports.Spans {
+		if port.Protocol() != "" {
 			break
 		}
 	}

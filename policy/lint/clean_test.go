@@ -1,0 +1,90 @@
+package lint_test
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	networkingv1 "k8s.io/api/networking/v1"
+
+	"github.com/apptier/apptier/policy/lint"
+)
+
+// set is a file of manifests that belong together.
+type set struct {
+	name, text string
+	policies   []*networkingv1.NetworkPolicy
+	world      lint.World
+}
+
+// cleanSets are policies as people write them, of testdata/clean.
+func cleanSets(t testing.TB) []set {
+	t.Helper()
+	files, err := filepath.Glob("testdata/clean/*.yaml")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no sets: %v", err)
+	}
+	var sets []set
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := set{name: strings.TrimSuffix(filepath.Base(file), ".yaml"), text: string(text)}
+		s.world = worldOf(parse(t, s.text))
+		s.policies = s.world.Policies
+		sets = append(sets, s)
+	}
+	return sets
+}
+
+// findings judges every policy of a set among the others.
+func (s set) findings() map[string][]lint.Finding {
+	out := map[string][]lint.Finding{}
+	for _, policy := range s.policies {
+		name := policy.Namespace + "/" + policy.Name
+		out[name] = lint.NetworkPolicy(policy, s.world)
+	}
+	return out
+}
+
+// wanted are the checks that comments "# warns: ID" announce.
+func (s set) wanted() []string {
+	var ids []string
+	for line := range strings.Lines(s.text) {
+		if id, ok := strings.CutPrefix(strings.TrimSpace(line), "# warns: "); ok {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+// Policies as people really write them pass: no rejection, and a warning only where it is announced,
+// because nobody can be sure that what is written is meant.
+func TestNoFalseAlarms(t *testing.T) {
+	policies, warnings := 0, 0
+	for _, s := range cleanSets(t) {
+		t.Run(s.name, func(t *testing.T) {
+			var ids []string
+			for name, findings := range s.findings() {
+				policies++
+				for _, finding := range findings {
+					ids = append(ids, string(finding.Check))
+					if finding.Severity == lint.Reject {
+						t.Errorf("%s is refused: %s", name, finding)
+					}
+					t.Logf("%s: %s", name, finding)
+				}
+			}
+			warnings += len(ids)
+			slices.Sort(ids)
+			if want := s.wanted(); !slices.Equal(ids, want) {
+				t.Errorf("warns %v, want %v", ids, want)
+			}
+		})
+	}
+	t.Logf("%d policies: 0 rejections, %d warnings", policies, warnings)
+}

@@ -1,0 +1,79 @@
+package lint
+
+import (
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/apptier/apptier/policy/space"
+)
+
+// isolated returns the connections of a box whose pod a policy of an AppTier isolates. Where one
+// selector includes the other, that is so for pods that do not exist yet, too. Where they ask for
+// different labels, a pod could always have both; so those that exist are certain, and as long as
+// none is known that the judged policy is for, any other is possible.
+func (d *declared) isolated(box space.Box) (certain, possible []space.Box) {
+	if box.Kinds&space.Others != 0 {
+		// Of everyone, and of addresses, it is enough to look at what is no pod: an AppTier allows
+		// a pod all that it allows the pod's address.
+		box.Kinds, box.Addresses = space.Others, box.Addresses.Minus(loopback)
+	}
+	selected, subjects := []space.Box{space.Selected(d.policy)}, d.subjects()
+	for _, g := range d.by {
+		both := box.Intersect(space.Selected(g))
+		theirs := []space.Box{space.Selected(g)}
+		if both.IsEmpty() {
+			continue
+		}
+		if isWithin(selected, theirs) || isWithin(theirs, selected) {
+			certain = append(certain, both)
+			continue
+		}
+		for _, pod := range d.unlike(both, subjects) {
+			certain = append(certain, d.exactly(both, pod))
+		}
+		if len(subjects) == 0 {
+			possible = append(possible, both)
+		}
+	}
+	return certain, possible
+}
+
+// unlike returns, of the pods that a box is about, one of each set of labels that selectors ask for.
+func (d *declared) unlike(box space.Box, pods []*corev1.Pod) []*corev1.Pod {
+	seen := map[string]bool{}
+	return where(pods, func(pod *corev1.Pod) bool {
+		asked := map[string]string{}
+		for _, key := range d.subjectKeys(box) {
+			if value, found := pod.Labels[key]; found {
+				asked[key] = value
+			}
+		}
+		first := !seen[labelWords(asked)]
+		seen[labelWords(asked)] = true
+		return first && box.Match(space.Subject, pod.Labels)
+	})
+}
+
+// subjectKeys are the labels of subjects that a box, or anything declared, asks for.
+func (d *declared) subjectKeys(box space.Box) []string {
+	keys := box.Labels(space.Subject)
+	for _, other := range d.boxes {
+		keys = append(keys, other.Labels(space.Subject)...)
+	}
+	slices.Sort(keys)
+	return slices.Compact(keys)
+}
+
+// exactly returns the part of a box that is about pods with the labels of one, as far as any
+// selector asks.
+func (d *declared) exactly(box space.Box, pod *corev1.Pod) space.Box {
+	for _, key := range d.subjectKeys(box) {
+		values := space.Missing()
+		if value, found := pod.Labels[key]; found {
+			values = space.OneOf(value)
+		}
+		box = box.Where(space.Label{Scope: space.Subject, Key: key}, values)
+	}
+	return box
+}
