@@ -142,7 +142,7 @@ func (d *decoder) addObject(from origin, text []byte, gvk schema.GroupVersionKin
 	options := serializer.SerializerOptions{Strict: isStrict(gvk)}
 	decoded, _, err := serializer.NewSerializerWithOptions(serializer.DefaultMetaFactory, d.scheme, d.scheme, options).Decode(text, &gvk, nil)
 	if err != nil {
-		d.decodeProblems(from, gvk.Kind, err)
+		d.decodeProblems(from, gvk, text, err)
 		return
 	}
 	accessor, err := meta.Accessor(decoded)
@@ -185,7 +185,8 @@ func qualified(o metav1.Object) string {
 
 // decodeProblems reports each thing that decoding found, with its line if the library says which
 // field it is.
-func (d *decoder) decodeProblems(from origin, kind string, err error) {
+func (d *decoder) decodeProblems(from origin, gvk schema.GroupVersionKind, text []byte, err error) {
+	who := nameIn(gvk.Kind, text)
 	violations := []error{err}
 	if strict, ok := runtime.AsStrictDecodingError(err); ok {
 		violations = strict.Errors()
@@ -200,8 +201,23 @@ func (d *decoder) decodeProblems(from origin, kind string, err error) {
 		case errors.As(violation, &wrongType):
 			where = from.atField(wrongType.Field)
 		}
-		d.problem(where, "%s: %s", kind, explain(violation))
+		what := explain(violation)
+		if field != nil {
+			what += nearestField(d.scheme.AllKnownTypes()[gvk], field.FieldPath())
+		}
+		d.problems = append(d.problems, &problem{where: where, who: who, what: what})
 	}
+}
+
+// nameIn is the name of an object that is not decoded.
+func nameIn(kind string, text []byte) string {
+	var partial struct {
+		Metadata struct{ Namespace, Name string } `json:"metadata"`
+	}
+	if err := json.Unmarshal(text, &partial); err != nil || partial.Metadata.Name == "" {
+		return kind
+	}
+	return kind + " " + qualified(&metav1.ObjectMeta{Namespace: partial.Metadata.Namespace, Name: partial.Metadata.Name})
 }
 
 // explain words an error of a decoder for people who have never seen the Go types.
@@ -224,13 +240,18 @@ func explain(err error) string {
 	return text
 }
 
-// problem is something that is wrong with an object, and where.
-type problem struct{ where, what string }
+// problem is something that is wrong in the input: where, with which object if there is one, and what.
+type problem struct{ where, who, what string }
 
-func (p *problem) Error() string { return p.where + ": " + p.what }
+func (p *problem) Error() string {
+	if p.who == "" {
+		return p.where + ": " + p.what
+	}
+	return p.where + ": " + p.who + ": " + p.what
+}
 
 func (d *decoder) problem(where, format string, args ...any) {
-	d.problems = append(d.problems, &problem{where, fmt.Sprintf(format, args...)})
+	d.problems = append(d.problems, &problem{where: where, what: fmt.Sprintf(format, args...)})
 }
 
 // nothingFound is the error of an input without any AppTier: the wrong file, most likely, and a
