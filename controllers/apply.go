@@ -29,6 +29,8 @@ type version struct {
 func (r *AppTierReconciler) execute(ctx context.Context, app *v1alpha1.AppTier, todo plan) error {
 	log := ctrl.LoggerFrom(ctx)
 	written := map[string]version{}
+	var applied, deleted []string
+	defer func() { r.announceWrites(app, applied, deleted) }()
 	for _, s := range todo {
 		if s.want != nil {
 			now, err := r.apply(ctx, app, s)
@@ -36,6 +38,7 @@ func (r *AppTierReconciler) execute(ctx context.Context, app *v1alpha1.AppTier, 
 				return fmt.Errorf("applying NetworkPolicy %s: %w", s.name, err)
 			}
 			written[s.name] = now
+			applied = append(applied, s.name)
 			log.Info("applied NetworkPolicy", "policy", s.name)
 			continue
 		}
@@ -46,6 +49,7 @@ func (r *AppTierReconciler) execute(ctx context.Context, app *v1alpha1.AppTier, 
 		if err := r.remove(ctx, app.Namespace, s.name, seen); err != nil {
 			return fmt.Errorf("deleting NetworkPolicy %s: %w", s.name, err)
 		}
+		deleted = append(deleted, s.name)
 		log.Info("deleted NetworkPolicy", "policy", s.name)
 	}
 	return nil

@@ -7,17 +7,14 @@ import (
 	"net/netip"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
-	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/policy/expand"
@@ -36,50 +33,35 @@ type AppTierReconciler struct {
 	ClusterNetworks []netip.Prefix
 	// Now is the time of condition changes.
 	Now func() time.Time
+	// Events tells people what changed. SetupWithManager sets it.
+	Events events.EventRecorder
 }
 
 // +kubebuilder:rbac:groups=policy.apptier.dev,resources=apptiers,verbs=get;list;watch
 // +kubebuilder:rbac:groups=policy.apptier.dev,resources=apptiers/status,verbs=get;patch
 // +kubebuilder:rbac:groups=policy.apptier.dev,resources=apptiers/finalizers,verbs=update
 // +kubebuilder:rbac:groups=networking.k8s.io,resources=networkpolicies,verbs=get;list;watch;create;patch;delete
-// +kubebuilder:rbac:groups=core,resources=services,verbs=get;list;watch
+// +kubebuilder:rbac:groups=core,resources=services;pods;nodes,verbs=get;list;watch
+// +kubebuilder:rbac:groups=discovery.k8s.io,resources=endpointslices,verbs=get;list;watch
+// +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 
-// SetupWithManager has the reconciler called when an AppTier, one of its policies, or the DNS
-// Service changes.
+// SetupWithManager has the reconciler called when an AppTier changes, one of its policies, or what
+// either depends on. The manager's cache should have CacheOptions.
 func (r *AppTierReconciler) SetupWithManager(mgr ctrl.Manager) error {
-	r.Client, r.Live = mgr.GetClient(), mgr.GetAPIReader()
+	r.Client, r.Live, r.Events = mgr.GetClient(), mgr.GetAPIReader(), mgr.GetEventRecorder(v1alpha1.ManagedBy)
 	if err := indexPolicies(context.Background(), mgr); err != nil {
 		return fmt.Errorf("indexing NetworkPolicies: %w", err)
 	}
-	err := ctrl.NewControllerManagedBy(mgr).
+	if err := indexReferences(context.Background(), mgr); err != nil {
+		return fmt.Errorf("indexing AppTiers: %w", err)
+	}
+	b := ctrl.NewControllerManagedBy(mgr).
 		For(&v1alpha1.AppTier{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
-		Owns(&networkingv1.NetworkPolicy{}).
-		Watches(&corev1.Service{}, handler.EnqueueRequestsFromMapFunc(r.everyAppTier), builder.WithPredicates(r.isDNSService())).
-		Complete(r)
-	if err != nil {
+		Owns(&networkingv1.NetworkPolicy{})
+	if err := r.watch(b).Complete(r); err != nil {
 		return fmt.Errorf("setting up the AppTier controller: %w", err)
 	}
 	return nil
-}
-
-func (r *AppTierReconciler) isDNSService() predicate.Predicate {
-	return predicate.NewPredicateFuncs(func(object client.Object) bool {
-		return client.ObjectKeyFromObject(object) == r.DNSService
-	})
-}
-
-// everyAppTier maps a change of something that all AppTiers depend on.
-func (r *AppTierReconciler) everyAppTier(ctx context.Context, _ client.Object) []reconcile.Request {
-	var apps v1alpha1.AppTierList
-	if err := r.Client.List(ctx, &apps); err != nil {
-		ctrl.LoggerFrom(ctx).Error(err, "listing AppTiers")
-		return nil
-	}
-	requests := make([]reconcile.Request, len(apps.Items))
-	for i := range apps.Items {
-		requests[i].NamespacedName = client.ObjectKeyFromObject(&apps.Items[i])
-	}
-	return requests
 }
 
 // Reconcile brings the policies of one AppTier in line with it: gather, decide, apply, report.
@@ -93,42 +75,63 @@ func (r *AppTierReconciler) Reconcile(ctx context.Context, request ctrl.Request)
 	if !app.DeletionTimestamp.IsZero() {
 		return ctrl.Result{}, nil
 	}
-	if rejected := lint.WithSeverity(lint.AppTier(&app), lint.Reject); len(rejected) > 0 {
+	rejected := lint.WithSeverity(lint.AppTier(&app), lint.Reject)
+	conflicts, err := r.conflicts(ctx, &app)
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	if rejected = append(rejected, conflicts...); len(rejected) > 0 {
 		// What was applied for an earlier, valid generation stays: half a change is none.
 		return ctrl.Result{}, r.report(ctx, &app, outcome{rejected: rejected})
 	}
-	desired, applyErr := r.applyPolicies(ctx, &app)
-	return ctrl.Result{}, errors.Join(applyErr, r.report(ctx, &app, outcome{policies: desired, applyErr: applyErr}))
+	out, err := r.converge(ctx, &app)
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	return ctrl.Result{}, errors.Join(out.applyErr, r.report(ctx, &app, out))
 }
 
-// applyPolicies writes the AppTier's policies and removes those it no longer wants.
-func (r *AppTierReconciler) applyPolicies(ctx context.Context, app *v1alpha1.AppTier) ([]*networkingv1.NetworkPolicy, error) {
-	env, err := r.environment(ctx)
+// converge writes the AppTier's policies and removes those it no longer wants. An error says that it
+// could not even be known what is wanted.
+func (r *AppTierReconciler) converge(ctx context.Context, app *v1alpha1.AppTier) (outcome, error) {
+	env, err := r.environment(ctx, app)
 	if err != nil {
-		return nil, err
+		return outcome{}, err
 	}
-	desired := expand.NetworkPolicies(app, env)
+	tiers, err := r.countPods(ctx, app)
+	if err != nil {
+		return outcome{}, err
+	}
+	expansion := expand.Expand(app, env)
+	out := outcome{policies: expansion.Policies, unresolved: expansion.Unresolved, tiers: tiers}
+	out.applyErr = r.applyPolicies(ctx, app, expansion.Policies)
+	return out, nil
+}
+
+// applyPolicies brings the policies in the API server in line with those that are desired.
+func (r *AppTierReconciler) applyPolicies(ctx context.Context, app *v1alpha1.AppTier, desired []*networkingv1.NetworkPolicy) error {
 	current, err := r.cachedPolicies(ctx, app, desired)
 	if err != nil {
-		return desired, err
+		return err
 	}
 	todo, err := newPlan(app, desired, current)
 	if err == nil && len(todo) == 0 && settled(app) {
-		return desired, nil
+		return nil
 	}
 	// The cache may lag behind what was written a moment ago, and a plan that misses a policy may
 	// remove another too early. So what is going to write looks first.
 	if current, err = r.livePolicies(ctx, app, current); err != nil {
-		return desired, err
+		return err
 	}
 	if todo, err = newPlan(app, desired, current); err != nil {
-		return desired, err
+		return err
 	}
-	return desired, r.execute(ctx, app, todo)
+	return r.execute(ctx, app, todo)
 }
 
-// settled says whether the status already tells that this generation is in place.
+// settled says whether the status already tells that the policies of this generation are in place.
 func settled(app *v1alpha1.AppTier) bool {
 	ready := meta.FindStatusCondition(app.Status.Conditions, v1alpha1.ConditionReady)
-	return ready != nil && ready.Status == metav1.ConditionTrue && ready.ObservedGeneration == app.Generation
+	return ready != nil && ready.ObservedGeneration == app.Generation &&
+		ready.Reason != v1alpha1.ReasonApplyFailed && ready.Reason != v1alpha1.ReasonInvalid
 }

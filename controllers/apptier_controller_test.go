@@ -48,6 +48,7 @@ func startController(t *testing.T) cluster {
 	ctrl.SetLogger(zap.New(zap.WriteTo(os.Stderr)))
 	mgr, err := ctrl.NewManager(config, ctrl.Options{
 		Scheme:     scheme,
+		Cache:      controllers.CacheOptions(),
 		Metrics:    metricsserver.Options{BindAddress: "0"},
 		Controller: ctrlconfig.Controller{SkipNameValidation: ptr.To(true)}, // one manager a test
 	})

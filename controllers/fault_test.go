@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -308,9 +309,15 @@ func (f *faulty) client() client.WithWatch {
 func listIndexed(ctx context.Context, c client.Client, list client.ObjectList, options []client.ListOption) error {
 	var all client.ListOptions
 	all.ApplyOptions(options)
-	policies, ok := list.(*networkingv1.NetworkPolicyList)
-	if !ok || all.FieldSelector == nil {
+	if all.FieldSelector == nil {
 		return c.List(ctx, list, options...)
+	}
+	if apps, ok := list.(*v1alpha1.AppTierList); ok {
+		return listDependents(ctx, c, apps, all)
+	}
+	policies, ok := list.(*networkingv1.NetworkPolicyList)
+	if !ok {
+		return fmt.Errorf("no index of %T", list)
 	}
 	name, _ := all.FieldSelector.RequiresExactMatch(ownerField)
 	if err := c.List(ctx, policies, client.InNamespace(all.Namespace)); err != nil {
@@ -323,5 +330,14 @@ func listIndexed(ctx context.Context, c client.Client, list client.ObjectList, o
 		}
 	}
 	policies.Items = owned
+	return nil
+}
+
+func listDependents(ctx context.Context, c client.Client, apps *v1alpha1.AppTierList, all client.ListOptions) error {
+	entry, _ := all.FieldSelector.RequiresExactMatch(referenceField)
+	if err := c.List(ctx, apps, client.InNamespace(all.Namespace)); err != nil {
+		return err
+	}
+	apps.Items = slices.DeleteFunc(apps.Items, func(app v1alpha1.AppTier) bool { return !slices.Contains(dependencies(&app), entry) })
 	return nil
 }

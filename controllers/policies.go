@@ -76,10 +76,10 @@ func names(policies []*networkingv1.NetworkPolicy) []string {
 	return out
 }
 
-func pointers(items []networkingv1.NetworkPolicy) []*networkingv1.NetworkPolicy {
-	var out []*networkingv1.NetworkPolicy
+func pointers[T any](items []T) []*T {
+	out := make([]*T, len(items))
 	for i := range items {
-		out = append(out, &items[i])
+		out[i] = &items[i]
 	}
 	return out
 }

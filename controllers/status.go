@@ -17,6 +17,7 @@ import (
 
 	"github.com/apptier/apptier/api/v1alpha1"
 	applyconfiguration "github.com/apptier/apptier/api/v1alpha1/applyconfiguration/api/v1alpha1"
+	"github.com/apptier/apptier/policy/expand"
 	"github.com/apptier/apptier/policy/lint"
 )
 
@@ -28,6 +29,10 @@ type outcome struct {
 	policies []*networkingv1.NetworkPolicy
 	// applyErr is why they are not all in the API server.
 	applyErr error
+	// unresolved are the references that are left out of the policies.
+	unresolved []expand.Unresolved
+	// tiers are the pods of each tier.
+	tiers []v1alpha1.TierStatus
 }
 
 // report writes the status, if it differs from what it was.
@@ -54,6 +59,7 @@ func (r *AppTierReconciler) report(ctx context.Context, app *v1alpha1.AppTier, o
 	if client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("writing the status: %w", err)
 	}
+	r.announce(app, now.Status.Conditions, status.Conditions)
 	return nil
 }
 
@@ -66,6 +72,9 @@ func (r *AppTierReconciler) status(app *v1alpha1.AppTier, out outcome) *v1alpha1
 		condition.ObservedGeneration = app.Generation
 		condition.LastTransitionTime = now
 		meta.SetStatusCondition(&status.Conditions, condition)
+	}
+	if len(out.rejected) == 0 {
+		status.Tiers = out.tiers
 	}
 	if len(out.rejected) == 0 && out.applyErr == nil {
 		status.Policies = policyStatus(out.policies)
@@ -89,6 +98,13 @@ func resolvedRefs(out outcome) metav1.Condition {
 	if len(out.rejected) > 0 {
 		return condition(v1alpha1.ConditionResolvedRefs, metav1.ConditionUnknown, v1alpha1.ReasonInvalid, "the spec was not accepted")
 	}
+	if len(out.unresolved) > 0 {
+		var lines []string
+		for _, reference := range out.unresolved {
+			lines = append(lines, reference.String())
+		}
+		return condition(v1alpha1.ConditionResolvedRefs, metav1.ConditionFalse, out.unresolved[0].Reason, strings.Join(lines, "\n"))
+	}
 	return condition(v1alpha1.ConditionResolvedRefs, metav1.ConditionTrue, v1alpha1.ReasonResolved, "every reference was resolved")
 }
 
@@ -98,7 +114,10 @@ func ready(out outcome) metav1.Condition {
 		return condition(v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonInvalid,
 			"the spec was not accepted; the policies of the last accepted spec, if any, stay in place")
 	case out.applyErr != nil:
-		return condition(v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonApplyFailed, out.applyErr.Error())
+		return condition(v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonApplyFailed, out.applyErr.Error()+"; it is tried again")
+	case len(out.unresolved) > 0:
+		return condition(v1alpha1.ConditionReady, metav1.ConditionFalse, out.unresolved[0].Reason,
+			fmt.Sprintf("NetworkPolicies in place: %d, without what the condition ResolvedRefs names: nothing is allowed for it until it is resolved", len(out.policies)))
 	}
 	return condition(v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonApplied,
 		fmt.Sprintf("NetworkPolicies in place: %d", len(out.policies)))
@@ -140,6 +159,9 @@ func statusConfiguration(status *v1alpha1.AppTierStatus) *applyconfiguration.App
 		config.WithConditions(metav1ac.Condition().
 			WithType(c.Type).WithStatus(c.Status).WithReason(c.Reason).WithMessage(c.Message).
 			WithObservedGeneration(c.ObservedGeneration).WithLastTransitionTime(c.LastTransitionTime))
+	}
+	for _, t := range status.Tiers {
+		config.WithTiers(applyconfiguration.TierStatus().WithName(t.Name).WithMatchedPods(t.MatchedPods))
 	}
 	for _, p := range status.Policies {
 		config.WithPolicies(applyconfiguration.PolicyStatus().WithName(p.Name).WithHash(p.Hash))

@@ -25,6 +25,24 @@ type AppTierStatus struct {
 	// +listMapKey=name
 	// +kubebuilder:validation:MaxItems=65
 	Policies []PolicyStatus `json:"policies,omitempty"`
+	// Tiers are the tiers of the spec and the pods that are in them now.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=64
+	Tiers []TierStatus `json:"tiers,omitempty"`
+}
+
+// TierStatus is what was found of a tier.
+type TierStatus struct {
+	// Name of the tier.
+	// +required
+	Name string `json:"name"`
+	// MatchedPods is the number of pods that the tier's podSelector matches now: those of the host's
+	// network and finished ones, which no policy acts on, are not counted. 0 may mean a mistake in
+	// the selector. It follows within seconds.
+	// +required
+	MatchedPods int32 `json:"matchedPods"`
 }
 
 // PolicyStatus is a generated NetworkPolicy.

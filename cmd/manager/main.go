@@ -125,6 +125,7 @@ func managerOptions(o options) ctrl.Options {
 	modernTLS := func(c *tls.Config) { c.MinVersion = tls.VersionTLS13 }
 	return ctrl.Options{
 		Scheme: scheme,
+		Cache:  controllers.CacheOptions(),
 		Metrics: metricsserver.Options{
 			BindAddress:    o.metricsAddress,
 			SecureServing:  true,

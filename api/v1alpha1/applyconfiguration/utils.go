@@ -52,6 +52,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.TierApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("TierPort"):
 		return &apiv1alpha1.TierPortApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("TierStatus"):
+		return &apiv1alpha1.TierStatusApplyConfiguration{}
 
 	}
 	return nil

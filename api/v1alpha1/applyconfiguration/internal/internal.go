@@ -111,6 +111,14 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: policyCount
       type:
         scalar: numeric
+    - name: tiers
+      type:
+        list:
+          elementType:
+            namedType: com.github.apptier.apptier.api.v1alpha1.TierStatus
+          elementRelationship: associative
+          keys:
+          - name
 - name: com.github.apptier.apptier.api.v1alpha1.DNS
   map:
     fields:
@@ -408,6 +416,15 @@ var schemaYAML = typed.YAMLObject(`types:
       type:
         namedType: io.k8s.api.core.v1.Protocol
       default: TCP
+- name: com.github.apptier.apptier.api.v1alpha1.TierStatus
+  map:
+    fields:
+    - name: matchedPods
+      type:
+        scalar: numeric
+    - name: name
+      type:
+        scalar: string
 - name: io.k8s.api.core.v1.Protocol
   scalar: string
 - name: io.k8s.apimachinery.pkg.apis.meta.v1.Condition

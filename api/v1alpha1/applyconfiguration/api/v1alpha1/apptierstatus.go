@@ -20,6 +20,8 @@ type AppTierStatusApplyConfiguration struct {
 	// Policies are the NetworkPolicies that were generated, by name: one a tier, and one for the
 	// namespace.
 	Policies []PolicyStatusApplyConfiguration `json:"policies,omitempty"`
+	// Tiers are the tiers of the spec and the pods that are in them now.
+	Tiers []TierStatusApplyConfiguration `json:"tiers,omitempty"`
 }
 
 // AppTierStatusApplyConfiguration constructs a declarative configuration of the AppTierStatus type for use with
@@ -66,6 +68,19 @@ func (b *AppTierStatusApplyConfiguration) WithPolicies(values ...*PolicyStatusAp
 			panic("nil value passed to WithPolicies")
 		}
 		b.Policies = append(b.Policies, *values[i])
+	}
+	return b
+}
+
+// WithTiers adds the given value to the Tiers field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the Tiers field.
+func (b *AppTierStatusApplyConfiguration) WithTiers(values ...*TierStatusApplyConfiguration) *AppTierStatusApplyConfiguration {
+	for i := range values {
+		if values[i] == nil {
+			panic("nil value passed to WithTiers")
+		}
+		b.Tiers = append(b.Tiers, *values[i])
 	}
 	return b
 }

@@ -1,0 +1,67 @@
+package controllers
+
+import (
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// CacheOptions keep in memory what this package reads, and not the rest of the cluster.
+func CacheOptions() cache.Options {
+	return cache.Options{
+		DefaultTransform: cache.TransformStripManagedFields(),
+		ByObject: map[client.Object]cache.ByObject{
+			&corev1.Pod{}:  {Transform: trimPod},
+			&corev1.Node{}: {Transform: trimNode},
+			&discoveryv1.EndpointSlice{}: {
+				Namespaces: map[string]cache.Config{apiServerService.Namespace: {}},
+				Label:      labels.SelectorFromSet(labels.Set{discoveryv1.LabelServiceName: apiServerService.Name}),
+			},
+		},
+	}
+}
+
+// trimPod keeps what decides which tier a pod is in, and what its ports are called.
+func trimPod(object any) (any, error) {
+	pod, ok := object.(*corev1.Pod)
+	if !ok {
+		return object, nil
+	}
+	trimmed := &corev1.Pod{
+		ObjectMeta: trimMeta(pod.ObjectMeta),
+		Spec:       corev1.PodSpec{HostNetwork: pod.Spec.HostNetwork},
+		Status:     corev1.PodStatus{Phase: pod.Status.Phase},
+	}
+	trimmed.Labels = pod.Labels
+	trimmed.Spec.InitContainers = trimContainers(pod.Spec.InitContainers)
+	trimmed.Spec.Containers = trimContainers(pod.Spec.Containers)
+	return trimmed, nil
+}
+
+func trimContainers(containers []corev1.Container) []corev1.Container {
+	var out []corev1.Container
+	for _, container := range containers {
+		if len(container.Ports) > 0 {
+			out = append(out, corev1.Container{Ports: container.Ports})
+		}
+	}
+	return out
+}
+
+func trimNode(object any) (any, error) {
+	node, ok := object.(*corev1.Node)
+	if !ok {
+		return object, nil
+	}
+	return &corev1.Node{ObjectMeta: trimMeta(node.ObjectMeta), Status: corev1.NodeStatus{Addresses: node.Status.Addresses}}, nil
+}
+
+func trimMeta(meta metav1.ObjectMeta) metav1.ObjectMeta {
+	return metav1.ObjectMeta{
+		Name: meta.Name, Namespace: meta.Namespace, UID: meta.UID, ResourceVersion: meta.ResourceVersion,
+		DeletionTimestamp: meta.DeletionTimestamp,
+	}
+}

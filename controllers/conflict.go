@@ -1,0 +1,43 @@
+package controllers
+
+import (
+	"context"
+	"fmt"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/apptier/apptier/api/v1alpha1"
+	"github.com/apptier/apptier/policy/lint"
+)
+
+// conflicts are those of an AppTier with older ones of its namespace. Admission refuses them; of two
+// that were created at once, the older stays.
+func (r *AppTierReconciler) conflicts(ctx context.Context, app *v1alpha1.AppTier) ([]lint.Finding, error) {
+	var others v1alpha1.AppTierList
+	options := []client.ListOption{client.InNamespace(app.Namespace)}
+	if !holdsForNamespace(app) { // then only those that do can be in its way
+		options = append(options, client.MatchingFields{referenceField: namespaceScoped})
+	}
+	if err := r.Client.List(ctx, &others, options...); err != nil {
+		return nil, fmt.Errorf("listing the AppTiers of the namespace: %w", err)
+	}
+	var findings []lint.Finding
+	for i := range others.Items {
+		if other := &others.Items[i]; other.DeletionTimestamp.IsZero() && older(other, app) {
+			findings = append(findings, lint.SameNamespaceAs(app, other)...)
+		}
+	}
+	return findings, nil
+}
+
+func holdsForNamespace(app *v1alpha1.AppTier) bool {
+	return app.Spec.Isolation.Scope == v1alpha1.ScopeNamespace
+}
+
+// older orders AppTiers of one namespace; timestamps are whole seconds.
+func older(a, b *v1alpha1.AppTier) bool {
+	if a.CreationTimestamp.Equal(&b.CreationTimestamp) {
+		return a.Name < b.Name
+	}
+	return a.CreationTimestamp.Before(&b.CreationTimestamp)
+}

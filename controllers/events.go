@@ -1,0 +1,58 @@
+package controllers
+
+import (
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/apptier/apptier/api/v1alpha1"
+)
+
+// maxNote is the longest note of an Event, in bytes (events.k8s.io/v1 Event.Note).
+const maxNote = 1024
+
+// Actions of Events: what the controller was doing.
+const (
+	actionCheck = "Check"
+	actionApply = "Apply"
+)
+
+// announce makes an Event of each condition that changed: what became worse is a warning.
+func (r *AppTierReconciler) announce(app *v1alpha1.AppTier, before, after []metav1.Condition) {
+	for _, now := range after {
+		was := meta.FindStatusCondition(before, now.Type)
+		if was != nil && was.Status == now.Status && was.Reason == now.Reason && was.Message == now.Message {
+			continue
+		}
+		switch {
+		case now.Status == metav1.ConditionFalse && now.Type != v1alpha1.ConditionReady:
+			r.event(app, corev1.EventTypeWarning, now.Reason, actionCheck, now.Message)
+		case now.Status == metav1.ConditionFalse && now.Reason == v1alpha1.ReasonApplyFailed:
+			r.event(app, corev1.EventTypeWarning, now.Reason, actionApply, now.Message)
+		case now.Status == metav1.ConditionTrue && now.Type == v1alpha1.ConditionReady:
+			r.event(app, corev1.EventTypeNormal, now.Reason, actionApply, now.Message)
+		}
+	}
+}
+
+// announceWrites tells which policies were written or removed.
+func (r *AppTierReconciler) announceWrites(app *v1alpha1.AppTier, applied, deleted []string) {
+	if len(applied) > 0 {
+		r.event(app, corev1.EventTypeNormal, "PoliciesApplied", actionApply, "applied NetworkPolicies: "+strings.Join(applied, ", "))
+	}
+	if len(deleted) > 0 {
+		r.event(app, corev1.EventTypeNormal, "PoliciesDeleted", actionApply, "deleted NetworkPolicies: "+strings.Join(deleted, ", "))
+	}
+}
+
+func (r *AppTierReconciler) event(app *v1alpha1.AppTier, kind, reason, action, note string) {
+	if r.Events == nil {
+		return
+	}
+	if len(note) > maxNote {
+		note = strings.ToValidUTF8(note[:maxNote-3], "") + "..."
+	}
+	r.Events.Eventf(app, nil, kind, reason, action, "%s", note)
+}
