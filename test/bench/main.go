@@ -1,0 +1,116 @@
+// Command bench measures the manager on a real API server, and prints a Markdown table. It asserts
+// nothing: how long things take depends on the machine, which the table names.
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/go-logr/logr"
+	"sigs.k8s.io/controller-runtime/pkg/envtest"
+	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
+
+	"github.com/apptier/apptier/test/cluster"
+)
+
+// size is how much there is to do.
+type size struct {
+	apps, tiers, namespaces int
+	// samples is how often one AppTier is changed among all.
+	samples int
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	ctrllog.SetLogger(logr.Discard())
+	var s size
+	flag.IntVar(&s.apps, "apps", 1000, "Number of AppTiers.")
+	flag.IntVar(&s.tiers, "tiers", 5, "Number of tiers of each, with a pod each.")
+	flag.IntVar(&s.namespaces, "namespaces", 100, "Number of namespaces that they are in.")
+	flag.IntVar(&s.samples, "samples", 101, "How often one AppTier is changed.")
+	flag.Parse()
+	if err := run(ctx, s); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		stop()
+		os.Exit(1) //nolint:gocritic // stop was called
+	}
+}
+
+func run(ctx context.Context, s size) (err error) {
+	dir, err := os.MkdirTemp("", "apptier-bench-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	server, err := startAPIServer(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, server.Stop()) }()
+	server.Config.QPS = -1 // the bench itself is not to wait
+	b, err := newBench(ctx, server.Config, server.KubeConfig, dir, s)
+	if err != nil {
+		return err
+	}
+	rows, err := b.measure(ctx)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("%s\n\n| what | measured |\n| --- | --- |\n", machine())
+	for _, row := range rows {
+		fmt.Printf("| %s | %s |\n", row.what, row.measured)
+	}
+	return nil
+}
+
+// startAPIServer starts an API server with the project's CRDs.
+func startAPIServer(ctx context.Context) (*envtest.Environment, error) {
+	assets, err := cluster.Assets(ctx, os.Stderr)
+	if err != nil {
+		return nil, err
+	}
+	repository, err := cluster.Repository(ctx)
+	if err != nil {
+		return nil, err
+	}
+	environment := &envtest.Environment{
+		BinaryAssetsDirectory: assets,
+		CRDDirectoryPaths:     []string{filepath.Join(repository, "config", "crd", "bases")},
+		ErrorIfCRDPathMissing: true,
+	}
+	if _, err := environment.Start(); err != nil {
+		return nil, errors.Join(err, environment.Stop())
+	}
+	return environment, nil
+}
+
+// machine names what the figures were measured on.
+func machine() string {
+	model := "unknown processor"
+	if text, err := os.ReadFile("/proc/cpuinfo"); err == nil {
+		for line := range strings.Lines(string(text)) {
+			if name, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "model name" {
+				model = strings.TrimSpace(value)
+				break
+			}
+		}
+	}
+	kernel, err := exec.Command("uname", "-r").Output()
+	if err != nil {
+		kernel = []byte("unknown")
+	}
+	return fmt.Sprintf("%s: %d CPUs (%s), Linux %s, %s", time.Now().Format(time.DateOnly), runtime.NumCPU(),
+		model, cmp.Or(strings.TrimSpace(string(kernel)), "unknown"), runtime.Version())
+}
