@@ -17,6 +17,7 @@ import (
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
+	ctrlconfig "sigs.k8s.io/controller-runtime/pkg/config"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 	"sigs.k8s.io/controller-runtime/pkg/metrics/filters"
@@ -75,6 +76,9 @@ func run(o options) error {
 	if err != nil {
 		return fmt.Errorf("finding the cluster: %w (set KUBECONFIG, or run in a pod)", err)
 	}
+	// No limit of the client's own, which is 20 requests a second: the API server's priority and
+	// fairness keeps one client from crowding out others.
+	config.QPS = -1
 	mgr, err := ctrl.NewManager(config, managerOptions(o))
 	if err != nil {
 		return fmt.Errorf("setting up the manager: %w", err)
@@ -132,8 +136,10 @@ func managerOptions(o options) ctrl.Options {
 			FilterProvider: filters.WithAuthenticationAndAuthorization,
 			TLSOpts:        []func(*tls.Config){modernTLS},
 		},
-		WebhookServer:           webhook.NewServer(webhook.Options{Port: o.webhookPort, CertDir: o.certDir, TLSOpts: []func(*tls.Config){modernTLS}}),
-		HealthProbeBindAddress:  o.probeAddress,
+		WebhookServer:          webhook.NewServer(webhook.Options{Port: o.webhookPort, CertDir: o.certDir, TLSOpts: []func(*tls.Config){modernTLS}}),
+		HealthProbeBindAddress: o.probeAddress,
+		// AppTiers wait for the API server, and do not depend on each other.
+		Controller:              ctrlconfig.Controller{MaxConcurrentReconciles: 8},
 		LeaderElection:          o.leaderElect,
 		LeaderElectionID:        "manager.policy.apptier.dev",
 		LeaderElectionNamespace: o.namespace,
