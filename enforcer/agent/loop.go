@@ -18,8 +18,10 @@ const (
 	// Failed syncs are repeated after firstRetry, then twice as long each time, up to lastRetry.
 	firstRetry = 100 * time.Millisecond
 	lastRetry  = 30 * time.Second
-	// verifyEvery is how often the kernel's table is looked at.
+	// verifyEvery is how often the kernel's table is looked at; verifyShare makes it rarer where
+	// that takes long: one part of this many of the time.
 	verifyEvery = 5 * time.Second
+	verifyShare = 100
 )
 
 // worker is what the loop drives; Syncer is one.
@@ -102,7 +104,8 @@ func (l *loop) sync(ctx context.Context) {
 }
 
 func (l *loop) verify(ctx context.Context) {
-	defer l.queue.AddAfter(verifyTask, verifyEvery)
+	started := time.Now()
+	defer func() { l.queue.AddAfter(verifyTask, max(verifyEvery, verifyShare*time.Since(started))) }()
 	if !l.synced.Load() {
 		return
 	}

@@ -31,8 +31,12 @@ type Syncer struct {
 	// replaces the whole table.
 	applied    *nft.Table
 	generation uint16
-	problems   []compile.Problem
-	ungated    bool // the lack of ranges was logged
+	// verified is the kernel's revision at which it was seen to hold applied.
+	verified uint32
+	auditor  nft.Auditor
+	problems []compile.Problem
+	ungated  bool // the lack of ranges was logged
+	begun    bool // the rules were written once
 }
 
 // Sync brings the kernel up to date. After an error the kernel still holds the last good rules,
@@ -57,7 +61,10 @@ func (s *Syncer) sync(ctx context.Context) error {
 			s.applied = nil
 			return fmt.Errorf("nftables transaction of %d steps: %w", len(ops), err)
 		}
-		s.applied = &table
+		if !s.begun {
+			s.Log.Info("The rules are in the kernel", "pods", ruleset.Pods, "groups", len(ruleset.Groups), "sets", len(table.Sets), "elements", table.Elements())
+		}
+		s.applied, s.begun = &table, true
 		s.Log.V(1).Info("Rules updated", "steps", len(ops), "generation", s.generation)
 	}
 	s.Metrics.describe(ruleset, *s.applied)
@@ -112,23 +119,31 @@ func (s *Syncer) apply(ctx context.Context, ops []nft.Op) error {
 }
 
 // Verify looks whether the table in the kernel is still the one that was written last, and has the
-// next Sync replace it if not: somebody may flush the ruleset. It costs one listing of one rule.
+// next Sync replace it if not: somebody may flush the ruleset, or edit it. It lists the table only
+// if anybody's transaction has changed anything since it did so last.
 func (s *Syncer) Verify(ctx context.Context) (ok bool, err error) {
 	if s.applied == nil {
 		return true, nil // a sync failed, and is going to be repeated
 	}
 	ctx, cancel := context.WithTimeout(ctx, transactionTimeout)
 	defer cancel()
-	marker, found, err := nft.Marker(ctx, s.Kernel, compile.StampChain)
+	revision, err := s.Kernel.Revision(ctx)
+	if err != nil || revision == s.verified {
+		return err == nil, err
+	}
+	contents, err := s.Kernel.Contents(ctx)
 	if err != nil {
 		return false, err
 	}
-	if generation, ok := compile.ParseGeneration(marker); found && ok && generation == s.generation {
+	difference := s.auditor.Compare(*s.applied, contents)
+	if difference == "" {
+		s.verified = revision
 		return true, nil
 	}
 	s.applied = nil
+	s.auditor.Forget()
 	s.Metrics.repairs.Inc()
-	s.Log.Info("The table in the kernel is not the one that was written; writing it again", "found", marker)
+	s.Log.Info("The table in the kernel is not the one that was written; writing it again", "difference", difference)
 	return false, nil
 }
 

@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"errors"
+	"hash/crc32"
 	"strings"
 	"testing"
 
@@ -36,6 +37,45 @@ func (f *faulty) Run(ctx context.Context, tx *knftables.Transaction) error {
 		return f.err
 	}
 	return f.Fake.Run(ctx, tx)
+}
+
+// Contents is nft.Kernel's; rules have the form that they were written in.
+func (f *faulty) Contents(context.Context) (nft.Contents, error) {
+	c := nft.Contents{Chains: map[string]nft.ChainContents{}, Sets: map[string]map[string]nft.Element{}, Counters: map[string]bool{}}
+	if f.Table == nil {
+		return c, nil
+	}
+	for name, chain := range f.Table.Chains {
+		var listed nft.ChainContents
+		if chain.Hook != nil {
+			listed.Base = (&nft.Base{Hook: *chain.Hook, Priority: *chain.Priority, Policy: *chain.Policy}).String()
+		}
+		for _, rule := range chain.Rules {
+			listed.Rules = append(listed.Rules, rule.Rule)
+		}
+		c.Chains[name] = listed
+	}
+	elements := func(name string, all []*knftables.Element) {
+		c.Sets[name] = map[string]nft.Element{}
+		for _, e := range all {
+			c.Sets[name][nft.Key(e.Key...)] = nft.Element{Value: strings.Join(e.Value, "")}
+		}
+	}
+	for name, s := range f.Table.Sets {
+		elements(name, s.Elements)
+	}
+	for name, m := range f.Table.Maps {
+		elements(name, m.Elements)
+	}
+	for name := range f.Table.Counters {
+		c.Counters[name] = true
+	}
+	return c, nil
+}
+
+// Revision is nft.Kernel's: what matters is that it changes.
+func (f *faulty) Revision(context.Context) (uint32, error) {
+	return crc32.ChecksumIEEE([]byte(f.Dump())), nil
 }
 
 func newFaulty() *faulty {

@@ -6,10 +6,8 @@ import (
 
 	"github.com/go-logr/logr"
 	"github.com/google/go-cmp/cmp"
-	"github.com/vishvananda/netns"
 	networkingv1 "k8s.io/api/networking/v1"
 	"pgregory.net/rapid"
-	"sigs.k8s.io/knftables"
 
 	"github.com/apptier/apptier/enforcer/agent"
 	"github.com/apptier/apptier/enforcer/agent/agenttest"
@@ -41,41 +39,6 @@ func TestTheKernelForgetsThePath(t *testing.T) {
 	}
 }
 
-// node is the kernel of one network namespace.
-type node struct {
-	nft.Kernel
-	ns netns.NsHandle
-	// refuse makes the kernel refuse transactions: they are committed whole, or not at all.
-	refuse bool
-}
-
-func openNode(t testing.TB, ns netns.NsHandle) *node {
-	t.Helper()
-	n := &node{ns: ns}
-	must(t, in(n.ns, func() (err error) {
-		n.Kernel, err = nft.Open(compile.TableFamily, compile.TableName)
-		return err
-	}))
-	return n
-}
-
-// Run is nft.Kernel's. A transaction to be refused ends with a step that cannot be.
-func (n *node) Run(ctx context.Context, tx *knftables.Transaction) error {
-	if n.refuse {
-		tx.Add(&knftables.Rule{Chain: compile.StampChain, Rule: "jump nowhere"})
-	}
-	return in(n.ns, func() error { return n.Kernel.Run(ctx, tx) })
-}
-
-// ListRules is nft.Kernel's.
-func (n *node) ListRules(ctx context.Context, chain string) (rules []*knftables.Rule, err error) {
-	err = in(n.ns, func() error {
-		rules, err = n.Kernel.ListRules(ctx, chain)
-		return err
-	})
-	return rules, err
-}
-
 // The same holds for a whole agent, whatever failed and whoever was restarted; package agent tests
 // it too, on a kernel that is quicker and not real.
 func TestAHistoryEndsInTheKernelWhereAFreshStartDoes(t *testing.T) {
@@ -100,6 +63,9 @@ func TestAHistoryEndsInTheKernelWhereAFreshStartDoes(t *testing.T) {
 			"the agent is restarted": func(*rapid.T) { s = start() },
 		})
 		sync(t)
+		if ok, err := s.Verify(context.Background()); !ok || err != nil {
+			t.Fatalf("what was written does not look so: %v, %v", ok, err)
+		}
 		text, _, err := nft.Marker(context.Background(), kernel, compile.StampChain)
 		must(t, err)
 		generation, _ := compile.ParseGeneration(text)

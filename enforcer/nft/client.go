@@ -11,11 +11,30 @@ import (
 	"sigs.k8s.io/knftables"
 )
 
-// Kernel is what this package needs of knftables; knftables.New and knftables.NewFake both give it.
-type Kernel interface {
+// Writer takes transactions.
+type Writer interface {
 	NewTransaction() *knftables.Transaction
 	Run(ctx context.Context, tx *knftables.Transaction) error
+}
+
+// Kernel is one table of a kernel, which need not exist.
+type Kernel interface {
+	Writer
+	// Check tells whether the kernel would take a transaction.
+	Check(ctx context.Context, tx *knftables.Transaction) error
 	ListRules(ctx context.Context, chain string) ([]*knftables.Rule, error)
+	ListCounters(ctx context.Context) ([]*knftables.Counter, error)
+	// Contents lists the whole table.
+	Contents(ctx context.Context) (Contents, error)
+	// Revision changes with every transaction of anybody, of whatever table.
+	Revision(ctx context.Context) (uint32, error)
+}
+
+// realKernel is that of this process's network namespace.
+type realKernel struct {
+	knftables.Interface
+	family knftables.Family
+	table  string
 }
 
 // Open connects to one table of the kernel, which need not exist yet. Its errors say what to do
@@ -26,7 +45,7 @@ func Open(family knftables.Family, table string) (Kernel, error) {
 	}
 	kernel, err := knftables.New(family, table)
 	if err == nil {
-		return kernel, nil
+		return realKernel{kernel, family, table}, nil
 	}
 	if !canAdministerNetwork() {
 		return nil, errors.New("the kernel refuses nftables to this process: run it as root with the capability NET_ADMIN")
@@ -47,14 +66,14 @@ func canAdministerNetwork() bool {
 }
 
 // Apply runs the steps as one transaction: all of them, or none.
-func Apply(ctx context.Context, kernel Kernel, ops []Op) error {
+func Apply(ctx context.Context, kernel Writer, ops []Op) error {
 	if len(ops) == 0 {
 		return nil
 	}
 	return kernel.Run(ctx, transaction(kernel, ops))
 }
 
-func transaction(kernel Kernel, ops []Op) *knftables.Transaction {
+func transaction(kernel Writer, ops []Op) *knftables.Transaction {
 	tx := kernel.NewTransaction()
 	for _, op := range ops {
 		switch op.Verb {
@@ -70,7 +89,7 @@ func transaction(kernel Kernel, ops []Op) *knftables.Transaction {
 }
 
 // RemoveTable removes the whole table and with it every rule; it succeeds when there is none.
-func RemoveTable(ctx context.Context, kernel Kernel) error {
+func RemoveTable(ctx context.Context, kernel Writer) error {
 	return Apply(ctx, kernel, []Op{
 		{Add, &knftables.Table{}},
 		{Delete, &knftables.Table{}},
@@ -91,4 +110,22 @@ func Marker(ctx context.Context, kernel Kernel, chain string) (text string, foun
 		return "", false, nil
 	}
 	return *rules[0].Comment, true, nil
+}
+
+// Counts returns how many packets each named counter has seen; it is empty without the table.
+func Counts(ctx context.Context, kernel Kernel) (map[string]uint64, error) {
+	counters, err := kernel.ListCounters(ctx)
+	if knftables.IsNotFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("listing counters: %w", err)
+	}
+	counts := map[string]uint64{}
+	for _, c := range counters {
+		if c.Packets != nil {
+			counts[c.Name] = *c.Packets
+		}
+	}
+	return counts, nil
 }

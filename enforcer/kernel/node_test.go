@@ -1,0 +1,68 @@
+package kernel
+
+import (
+	"context"
+	"testing"
+
+	"github.com/vishvananda/netns"
+	"sigs.k8s.io/knftables"
+
+	"github.com/apptier/apptier/enforcer/compile"
+	"github.com/apptier/apptier/enforcer/nft"
+)
+
+// node is the kernel of one network namespace.
+type node struct {
+	nft.Kernel
+	ns netns.NsHandle
+	// refuse makes the kernel refuse transactions: they are committed whole, or not at all.
+	refuse bool
+}
+
+func openNode(t testing.TB, ns netns.NsHandle) *node {
+	t.Helper()
+	n := &node{ns: ns}
+	must(t, in(n.ns, func() (err error) {
+		n.Kernel, err = nft.Open(compile.TableFamily, compile.TableName)
+		return err
+	}))
+	return n
+}
+
+// Run is nft.Kernel's. A transaction to be refused ends with a step that cannot be.
+func (n *node) Run(ctx context.Context, tx *knftables.Transaction) error {
+	if n.refuse {
+		tx.Add(&knftables.Rule{Chain: compile.StampChain, Rule: "jump nowhere"})
+	}
+	return in(n.ns, func() error { return n.Kernel.Run(ctx, tx) })
+}
+
+// inside calls a method of nft.Kernel in the node's namespace.
+func inside[T any](n *node, call func() (T, error)) (result T, err error) {
+	err = in(n.ns, func() error {
+		result, err = call()
+		return err
+	})
+	return result, err
+}
+
+// Check is nft.Kernel's, as are the others.
+func (n *node) Check(ctx context.Context, tx *knftables.Transaction) error {
+	return in(n.ns, func() error { return n.Kernel.Check(ctx, tx) })
+}
+
+func (n *node) ListRules(ctx context.Context, chain string) ([]*knftables.Rule, error) {
+	return inside(n, func() ([]*knftables.Rule, error) { return n.Kernel.ListRules(ctx, chain) })
+}
+
+func (n *node) ListCounters(ctx context.Context) ([]*knftables.Counter, error) {
+	return inside(n, func() ([]*knftables.Counter, error) { return n.Kernel.ListCounters(ctx) })
+}
+
+func (n *node) Contents(ctx context.Context) (nft.Contents, error) {
+	return inside(n, func() (nft.Contents, error) { return n.Kernel.Contents(ctx) })
+}
+
+func (n *node) Revision(ctx context.Context) (uint32, error) {
+	return inside(n, func() (uint32, error) { return n.Kernel.Revision(ctx) })
+}

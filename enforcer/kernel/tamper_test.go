@@ -1,0 +1,73 @@
+package kernel
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/go-logr/logr"
+	"github.com/google/go-cmp/cmp"
+	networkingv1 "k8s.io/api/networking/v1"
+
+	"github.com/apptier/apptier/enforcer/agent"
+	"github.com/apptier/apptier/policy/reach"
+)
+
+// What somebody else does to the table is noticed, and the table is written again. What is done to
+// other tables is not the enforcer's business.
+func TestWhatIsDoneToTheTableIsUndone(t *testing.T) {
+	l := newLab(t)
+	const elsewhere = "table ip other { set s { type ipv4_addr; elements = { 1.2.3.4 }; }; chain c { counter accept; }; }"
+	l.nft(t, elsewhere)
+	snapshot := l.shop()
+	snapshot.Policies = []*networkingv1.NetworkPolicy{parsePolicy(t, "p",
+		`{podSelector: {}, ingress: [{from: [{podSelector: {}}, {ipBlock: {cidr: 10.0.0.0/8, except: [10.1.0.0/16]}}, {ipBlock: {cidr: "2000::/3"}}], ports: [{port: web}, {port: 1}, {port: 3, endPort: 5}]}]}`)}
+	s := &agent.Syncer{
+		Node: nodeName, Kernel: openNode(t, l.node), Snapshot: func() reach.Snapshot { return snapshot },
+		Metrics: agent.NewMetrics(), Log: logr.Discard(),
+	}
+	must(t, s.Sync(t.Context()))
+	generation := regexp.MustCompile(`0x[0-9a-f]{8}|generation [0-9]+`)
+	want := generation.ReplaceAllString(list(t, l.node), "G")
+	chain := regexp.MustCompile(`chain (ingress-x-\S+)`).FindStringSubmatch(want)[1]
+	block := regexp.MustCompile(`set (block4-\S+)`).FindStringSubmatch(want)[1]
+	fill := strings.NewReplacer("GROUP", chain, "BLOCK", block)
+	for _, test := range []struct{ name, script string }{
+		{"the table is deleted", `delete table inet apptier`},
+		{"the ruleset is flushed", `flush ruleset; ` + elsewhere},
+		{"the table is switched off", `add table inet apptier { flags dormant; }`},
+		{"the base chain lets everything pass", `insert rule inet apptier forward accept`},
+		{"a chain is flushed", `flush chain inet apptier GROUP`},
+		{"a rule is added", `add rule inet apptier judge accept`},
+		{"a chain is added", `add chain inet apptier more`},
+		{"the base chain is deleted", `delete chain inet apptier forward`},
+		{"an element of a map is deleted", `delete element inet apptier ingress4 { 10.244.0.2 }`},
+		{"an element of a map is another", `delete element inet apptier ingress4 { 10.244.0.2 }; add element inet apptier ingress4 { 10.244.0.2 : accept }`},
+		{"an element of a set is added", `add element inet apptier known4 { 10.244.0.99 }`},
+		{"a range is deleted", `delete element inet apptier BLOCK { 10.0.0.0/16 }`},
+		{"a set is added", `add set inet apptier more { type ipv4_addr; }`},
+		{"a counter is added", `add counter inet apptier more`},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			for range 2 {
+				if ok, err := s.Verify(t.Context()); !ok || err != nil {
+					t.Fatalf("what was written does not look so: %v, %v", ok, err)
+				}
+			}
+			l.nft(t, fill.Replace(test.script))
+			if ok, err := s.Verify(t.Context()); ok || err != nil {
+				t.Fatalf("not noticed: %v, %v", ok, err)
+			}
+			must(t, s.Sync(t.Context()))
+			if diff := cmp.Diff(want, generation.ReplaceAllString(list(t, l.node), "G")); diff != "" {
+				t.Errorf("not undone (-want +got):\n%s", diff)
+			}
+		})
+	}
+	t.Run("another table changes", func(t *testing.T) {
+		l.nft(t, `add element ip other s { 5.6.7.8 }`)
+		if ok, err := s.Verify(t.Context()); !ok || err != nil {
+			t.Errorf("taken for a change of the table: %v, %v", ok, err)
+		}
+	})
+}
