@@ -35,6 +35,7 @@ func Run(ctx context.Context, o Options) error {
 		return errors.New("the name of this node is missing: set --node-name or the environment variable NODE_NAME")
 	}
 	metrics := NewMetrics()
+	metrics.countDenied(o.Kernel, o.Log)
 	syncer := &Syncer{Node: o.Node, Kernel: o.Kernel, Metrics: metrics, Log: o.Log}
 	l := newLoop(syncer, o.Log)
 	w, err := newWatcher(o.Client, l.changed, o.Log)

@@ -1,8 +1,10 @@
 package agent
 
 import (
+	"context"
 	"time"
 
+	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
@@ -23,6 +25,40 @@ type Metrics struct {
 	elements    prometheus.Gauge
 	problems    prometheus.Gauge
 }
+
+// denials tells how many packets were dropped, and asks the kernel whenever it is asked.
+type denials struct {
+	kernel nft.Kernel
+	log    logr.Logger
+	desc   *prometheus.Desc
+}
+
+// countDenied adds what the kernel counts to the metrics.
+func (m *Metrics) countDenied(kernel nft.Kernel, log logr.Logger) {
+	m.registry.MustRegister(&denials{kernel, log, prometheus.NewDesc("apptier_enforcer_denied_packets_total",
+		"Packets that were dropped: by the policies of the pod that connects (egress) or of the one that is connected to (ingress), "+
+			"of no known connection (untracked), or from or to a pod that is not known yet (unknown_pod).", []string{"reason"}, nil)})
+}
+
+// Describe is prometheus.Collector's.
+func (d *denials) Describe(to chan<- *prometheus.Desc) { to <- d.desc }
+
+// Collect is prometheus.Collector's.
+func (d *denials) Collect(to chan<- prometheus.Metric) {
+	ctx, cancel := context.WithTimeout(context.Background(), scrapeTimeout)
+	defer cancel()
+	counts, err := nft.Counts(ctx, d.kernel)
+	if err != nil {
+		d.log.Error(err, "Cannot read the counters of denied packets")
+		return
+	}
+	for reason, name := range compile.Denials() {
+		to <- prometheus.MustNewConstMetric(d.desc, prometheus.CounterValue, float64(counts[name]), reason)
+	}
+}
+
+// scrapeTimeout bounds how long a scrape waits for nft.
+const scrapeTimeout = 5 * time.Second
 
 // NewMetrics returns metrics on a registry of their own.
 func NewMetrics() *Metrics {
