@@ -44,7 +44,7 @@ func newLiveWorld(cluster *genericclioptions.ConfigFlags, input inputWorld) (*li
 	return &liveWorld{input: input, core: core, apps: apps.Resource(v1alpha1.GroupVersion.WithResource("apptiers"))}, nil
 }
 
-// appTiers returns the AppTiers of a namespace, or of all if it is empty.
+// appTiers returns the AppTiers of a namespace, or of all if it is empty, but those about to go.
 func (w *liveWorld) appTiers(ctx context.Context, namespace string) ([]appTier, error) {
 	list, err := w.apps.Namespace(namespace).List(ctx, metav1.ListOptions{})
 	if apierrors.IsNotFound(err) {
@@ -58,6 +58,9 @@ func (w *liveWorld) appTiers(ctx context.Context, namespace string) ([]appTier, 
 		app, err := typed(&list.Items[i])
 		if err != nil {
 			return nil, err
+		}
+		if !app.DeletionTimestamp.IsZero() { // its policies go with it
+			continue
 		}
 		out = append(out, appTier{AppTier: app, source: object{
 			Object: app, origin: origin{document: document{file: "the cluster", built: true}}, name: "AppTier " + qualified(app),
@@ -85,7 +88,11 @@ func (w *liveWorld) appTier(ctx context.Context, key types.NamespacedName) (*v1a
 	case err != nil:
 		return nil, fmt.Errorf("reading AppTier %s: %w", key, err)
 	}
-	return typed(live)
+	app, err := typed(live)
+	if err != nil || !app.DeletionTimestamp.IsZero() {
+		return nil, err
+	}
+	return app, nil
 }
 
 func (w *liveWorld) service(ctx context.Context, key types.NamespacedName) (*corev1.Service, error) {
