@@ -90,9 +90,19 @@ func (a spans[T]) contains(value T) bool {
 type Addresses struct{ of spans[netip.Addr] }
 
 // AllAddresses is every address of both families.
-func AllAddresses() Addresses {
-	return PrefixAddresses(netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("::/0"))
-}
+func AllAddresses() Addresses { return allAddresses }
+
+// Sets are never changed once they are made, so that these can be shared.
+var (
+	allAddresses = PrefixAddresses(netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("::/0"))
+	allPorts     = func() Ports {
+		all := Ports{union(span[Port]{})}
+		for _, protocol := range protocols[1:] {
+			all = all.Union(PortRange(protocol, 1, 65535))
+		}
+		return all
+	}()
+)
 
 // PrefixAddresses is every address of some ranges.
 func PrefixAddresses(prefixes ...netip.Prefix) Addresses {
@@ -179,13 +189,7 @@ func (p Port) Number() int32 { return int32(p.position & 0xffff) }
 type Ports struct{ of spans[Port] }
 
 // AllPorts is every port of every protocol, and protocols without ports.
-func AllPorts() Ports {
-	all := Ports{union(span[Port]{})}
-	for _, protocol := range protocols[1:] {
-		all = all.Union(PortRange(protocol, 1, 65535))
-	}
-	return all
-}
+func AllPorts() Ports { return allPorts }
 
 // PortRange is the ports of a protocol from first to last.
 func PortRange(protocol corev1.Protocol, first, last int32) Ports {

@@ -1,0 +1,146 @@
+package lint_test
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	"pgregory.net/rapid"
+	"sigs.k8s.io/yaml"
+
+	"github.com/apptier/apptier/policy/lint"
+	"github.com/apptier/apptier/policy/reach"
+	"github.com/apptier/apptier/policy/reach/reachtest"
+)
+
+func drawWorld(t *rapid.T, options ...reachtest.Option) (reach.Snapshot, lint.World) {
+	s := reachtest.Snapshot(options...).Draw(t, "world")
+	return s, lint.World{
+		Whole: true, Known: lint.Parts{Namespaces: true, Pods: true, Services: true, Policies: true},
+		Namespaces: s.Namespaces, Pods: s.Pods, Policies: s.Policies,
+	}
+}
+
+func has(findings []lint.Finding, check lint.Check) bool {
+	return slices.ContainsFunc(findings, func(f lint.Finding) bool { return f.Check == check })
+}
+
+// What is called redundant can be removed: no flow is judged otherwise without it.
+func TestWhatIsRedundantChangesNothing(t *testing.T) {
+	redundant := 0
+	rapid.Check(t, func(t *rapid.T) {
+		s, world := drawWorld(t)
+		for i, policy := range s.Policies {
+			if !has(lint.NetworkPolicy(policy, world), lint.Redundant) {
+				continue
+			}
+			redundant++
+			without := s
+			without.Policies = slices.Delete(slices.Clone(s.Policies), i, i+1)
+			for range 10 {
+				flow := reachtest.Packet(s).Draw(t, "flow")
+				if with, less := reach.Allowed(s, flow), reach.Allowed(without, flow); with.Verdict != less.Verdict {
+					t.Fatalf("%+v\nwith %s\nwithout %s", flow, with, less)
+				}
+			}
+		}
+	})
+	if redundant == 0 {
+		t.Error("nothing was ever redundant: the property holds for no reason")
+	}
+}
+
+// What is called half open does not come about: no flow that this peer of this rule allows passes the
+// policies of the other end.
+func TestWhatIsHalfOpenDoesNotComeAbout(t *testing.T) {
+	halfOpen := 0
+	rapid.Check(t, func(t *rapid.T) {
+		s, world := drawWorld(t, reachtest.OnlyRunning(), reachtest.OnlyPodNetwork())
+		for _, policy := range s.Policies {
+			for _, finding := range lint.NetworkPolicy(policy, world) {
+				if finding.Check != lint.HalfOpen {
+					continue
+				}
+				halfOpen++
+				alone := s
+				alone.Policies = []*networkingv1.NetworkPolicy{only(t, policy, finding.Path)}
+				for range 20 {
+					flow := reachtest.Packet(s).Draw(t, "flow")
+					by := reach.Allowed(alone, flow)
+					isBy := by.Egress.AllowedBy != nil || by.Ingress.AllowedBy != nil
+					if isBy && flow.Source.Pod != (types.NamespacedName{}) && flow.Destination.Pod != (types.NamespacedName{}) && flow.Source.Pod != flow.Destination.Pod && reach.Allowed(s, flow).Verdict == reach.Allow {
+						t.Fatalf("%s of %s: %+v passes by %s", finding, policy.Name, flow, by)
+					}
+				}
+			}
+		}
+	})
+	if halfOpen == 0 {
+		t.Error("nothing was ever half open: the property holds for no reason")
+	}
+}
+
+// only returns the policy with nothing in it but the peer, or the rule for everyone, at a path.
+func only(t *rapid.T, policy *networkingv1.NetworkPolicy, path string) *networkingv1.NetworkPolicy {
+	policy = policy.DeepCopy()
+	var rule, peer int
+	if n, _ := fmt.Sscanf(path, "spec.ingress[%d].from[%d]", &rule, &peer); n == 2 {
+		in := policy.Spec.Ingress[rule]
+		in.From = in.From[peer : peer+1]
+		policy.Spec.Ingress, policy.Spec.Egress = []networkingv1.NetworkPolicyIngressRule{in}, nil
+		policy.Spec.PolicyTypes = []networkingv1.PolicyType{networkingv1.PolicyTypeIngress}
+		return policy
+	}
+	if n, _ := fmt.Sscanf(path, "spec.egress[%d].to[%d]", &rule, &peer); n == 2 {
+		out := policy.Spec.Egress[rule]
+		out.To = out.To[peer : peer+1]
+		policy.Spec.Ingress, policy.Spec.Egress = nil, []networkingv1.NetworkPolicyEgressRule{out}
+		policy.Spec.PolicyTypes = []networkingv1.PolicyType{networkingv1.PolicyTypeEgress}
+		return policy
+	}
+	t.Fatalf("%s is no peer", path)
+	return nil
+}
+
+// The same objects in another order lead to the same findings.
+func TestTheOrderOfTheWorldDoesNotMatter(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s, world := drawWorld(t)
+		policy := rapid.SampledFrom(s.Policies).Draw(t, "policy")
+		other := world
+		other.Pods, other.Namespaces, other.Policies = slices.Clone(world.Pods), slices.Clone(world.Namespaces), slices.Clone(world.Policies)
+		slices.Reverse(other.Pods)
+		slices.Reverse(other.Namespaces)
+		slices.Reverse(other.Policies)
+		if a, b := lint.NetworkPolicy(policy, world), lint.NetworkPolicy(policy, other); !slices.Equal(a, b) {
+			t.Fatalf("%v\n%v", a, b)
+		}
+	})
+}
+
+// Whatever a policy says, judging it ends, and every finding is complete.
+func FuzzNetworkPolicy(f *testing.F) {
+	for _, entry := range lint.Catalogue() {
+		example := entry.Example()
+		f.Add([]byte(example.Wrong), []byte(example.Right))
+	}
+	f.Fuzz(func(t *testing.T, judged, other []byte) {
+		var policies [2]networkingv1.NetworkPolicy
+		for i, text := range [][]byte{judged, other} {
+			if yaml.Unmarshal(text, &policies[i]) != nil {
+				return
+			}
+		}
+		policies[1].Name += "-other"
+		world := lint.WorldOf([]runtime.Object{&policies[1]})
+		world.Generated = append(world.Generated, &policies[1])
+		for _, finding := range lint.NetworkPolicy(&policies[0], world) {
+			if finding.Path == "" || finding.Message == "" || finding.Fix == "" {
+				t.Errorf("%+v lacks a path, a reason or a fix", finding)
+			}
+		}
+	})
+}

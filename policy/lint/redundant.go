@@ -1,0 +1,69 @@
+package lint
+
+import (
+	"slices"
+
+	networkingv1 "k8s.io/api/networking/v1"
+
+	"github.com/apptier/apptier/policy/space"
+)
+
+// mostBoxes bounds what is looked at to decide a question about all pods that could exist.
+const mostBoxes = 2_000
+
+// checkRedundant finds policies that change nothing: every pod that could be selected is isolated
+// without them, and allowed what they allow. A policy without rules is spared: it says something
+// that stays true when the others go.
+func checkRedundant(r *report, v *view) {
+	if !v.Known.Policies || len(v.policy.Spec.Ingress)+len(v.policy.Spec.Egress) == 0 {
+		return
+	}
+	for _, direction := range []networkingv1.PolicyType{ingress, egress} {
+		if space.Isolates(v.policy, direction) && !v.isRedundant(direction) {
+			return
+		}
+	}
+	r.warn(Redundant, specPath, "remove it, if the other policies are to stay", "the other policies of namespace %s isolate the same pods, and allow all that this one allows", v.policy.Namespace)
+}
+
+func (v *view) isRedundant(direction networkingv1.PolicyType) bool {
+	var isolated, allowed []space.Box
+	var others []space.Clause
+	for _, other := range v.others() {
+		if space.Isolates(other, direction) {
+			isolated = append(isolated, space.Selected(other))
+		}
+		others = append(others, v.clausesOf(other, direction)...)
+	}
+	for _, other := range others {
+		allowed = append(allowed, other.Box)
+	}
+	if !isWithin([]space.Box{space.Selected(v.policy)}, isolated) {
+		return false
+	}
+	return !slices.ContainsFunc(v.clausesOf(v.policy, direction), func(clause space.Clause) bool {
+		return !isWithin([]space.Box{clause.Box}, allowed) || slices.ContainsFunc(clause.Named, func(port space.NamedPort) bool {
+			return !isNameAllowed(clause.Box, port, others)
+		})
+	})
+}
+
+// isNameAllowed says whether others allow a port by name as well, or whatever its number is.
+func isNameAllowed(box space.Box, port space.NamedPort, others []space.Clause) bool {
+	box.Ports = space.PortRange(port.Protocol, 1, 65535)
+	var allowed []space.Box
+	for _, other := range others {
+		isSame := func(p space.NamedPort) bool { return p.Name == port.Name && p.Protocol == port.Protocol }
+		if slices.ContainsFunc(other.Named, isSame) {
+			other.Box.Ports = box.Ports
+		}
+		allowed = append(allowed, other.Box)
+	}
+	return isWithin([]space.Box{box}, allowed)
+}
+
+// isWithin says whether boxes are certain to lie within others.
+func isWithin(boxes, others []space.Box) bool {
+	left, ok := space.Subtract(boxes, others, mostBoxes)
+	return ok && len(left) == 0
+}
