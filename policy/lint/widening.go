@@ -80,7 +80,9 @@ type declared struct {
 
 // widening returns what a clause opens beyond what is declared; nil for nothing.
 func (d *declared) widening(clause space.Clause) *Widening {
-	certain, possible := d.isolated(clause.Box)
+	whatever := clause.Box
+	whatever.Ports = space.AllPorts()
+	certain, possible := d.isolated(whatever)
 	w := d.opened(clause, certain)
 	if w == nil && d.opened(clause, possible) != nil {
 		return &Widening{Direction: d.direction, Clause: clause, Unknown: subjectsUnknown}
@@ -90,11 +92,20 @@ func (d *declared) widening(clause space.Clause) *Widening {
 
 // opened decides about the connections of some pods.
 func (d *declared) opened(clause space.Clause, of []space.Box) *Widening {
-	numbered := d.numbered(clause, of)
+	numbered := d.numbered(clause, onPorts(of, clause.Box.Ports))
 	if numbered != nil && numbered.Unknown == "" {
 		return numbered
 	}
 	return cmp.Or(d.named(clause, of), numbered)
+}
+
+// onPorts returns boxes with these ports alone.
+func onPorts(boxes []space.Box, ports space.Ports) []space.Box {
+	boxes = slices.Clone(boxes)
+	for i := range boxes {
+		boxes[i].Ports = ports
+	}
+	return boxes
 }
 
 // numbered decides about ports that have numbers.

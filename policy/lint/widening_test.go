@@ -28,8 +28,11 @@ type judged struct {
 func drawJudged(t *rapid.T) judged {
 	j := judged{Snapshot: reachtest.Snapshot().Draw(t, "world")}
 	j.policy = reachtest.Policy("judged").Draw(t, "judged")
-	if rapid.Bool().Draw(t, "no named ports") {
+	switch rapid.IntRange(0, 2).Draw(t, "named ports") {
+	case 0:
 		withoutNames(j.policy)
+	case 1:
+		onlyNames(j.policy)
 	}
 	for _, policy := range j.Policies {
 		withoutNames(policy) // AppTiers stand for policies without
@@ -58,6 +61,20 @@ func withoutNames(policy *networkingv1.NetworkPolicy) {
 	}
 	for i := range policy.Spec.Egress {
 		numbered(policy.Spec.Egress[i].Ports)
+	}
+}
+
+// onlyNames leaves one rule of each direction, with ports by name alone.
+func onlyNames(policy *networkingv1.NetworkPolicy) {
+	name := intstr.FromString("http")
+	ports := []networkingv1.NetworkPolicyPort{{Port: &name}}
+	if len(policy.Spec.Ingress) > 0 {
+		policy.Spec.Ingress = policy.Spec.Ingress[:1]
+		policy.Spec.Ingress[0].Ports = ports
+	}
+	if len(policy.Spec.Egress) > 0 {
+		policy.Spec.Egress = policy.Spec.Egress[:1]
+		policy.Spec.Egress[0].Ports = ports
 	}
 }
 
@@ -128,7 +145,7 @@ func TestEveryWitnessIsTrue(t *testing.T) {
 		}
 	})
 	t.Log(count)
-	if count["unknown"] > count["known"]/4 {
+	if count["unknown"] > count["known"] { // half of the worlds are, and a third of the ports have names
 		t.Errorf("too much is unknown: %v", count)
 	}
 }

@@ -20,17 +20,14 @@ func (d *declared) named(clause space.Clause, of []space.Box) *Widening {
 	for _, port := range clause.Named {
 		whichever = whichever.Union(space.PortRange(port.Protocol, 1, 65535))
 	}
-	on := func(ports space.Ports) []space.Box {
-		boxes := slices.Clone(of)
-		for i := range boxes {
-			boxes[i].Ports = ports
-			if d.direction == egress { // only pods know names
-				boxes[i].Kinds = clause.Box.Kinds & space.Pods
-			}
+	of = slices.Clone(of)
+	if d.direction == egress { // only pods know names
+		clause.Box.Kinds &= space.Pods
+		for i := range of {
+			of[i].Kinds = clause.Box.Kinds
 		}
-		return boxes
 	}
-	if d.numbered(clause, on(whichever)) == nil {
+	if d.numbered(clause, onPorts(of, whichever)) == nil {
 		return nil // whatever the numbers are, they are declared
 	}
 	destinations := onPodNetwork(where(d.pods[d.policy.Namespace], func(pod *corev1.Pod) bool { return clause.Box.Match(space.Subject, pod.Labels) }))
@@ -38,7 +35,7 @@ func (d *declared) named(clause space.Clause, of []space.Box) *Widening {
 		destinations = onPodNetwork(d.peers(clause.Box))
 	}
 	for _, pod := range destinations {
-		boxes := on(resolve(clause.Named, pod))
+		boxes := onPorts(of, resolve(clause.Named, pod))
 		if addresses := addressesOf(pod); d.direction == egress && len(addresses) > 0 {
 			for i := range boxes {
 				boxes[i].Addresses = boxes[i].Addresses.Intersect(space.SingleAddresses(addresses...))
