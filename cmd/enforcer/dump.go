@@ -6,7 +6,6 @@ import (
 	"io"
 	"strings"
 
-	"github.com/go-logr/logr"
 	"github.com/spf13/cobra"
 
 	"github.com/apptier/apptier/enforcer/agent"
@@ -23,7 +22,7 @@ func dumpCommand() *cobra.Command {
 What it does enforce, the kernel tells: nft list table inet apptier`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			client, err := flags.client(logr.Discard())
+			client, err := flags.client()
 			if err != nil {
 				return err
 			}
@@ -63,7 +62,10 @@ func printText(w io.Writer, dump compile.Dump) {
 			g.Direction, g.Chain, strings.Join(g.Policies, ", "), strings.Join(g.Pods, ", "))
 	}
 	for _, s := range dump.Sets {
-		fmt.Fprintf(w, "set %s (%s)\n  members:  %s\n", s.Name, s.Meaning, strings.Join(s.Members, ", "))
+		fmt.Fprintf(w, "set %s (%s)\n", s.Name, s.Meaning)
+		for _, m := range s.Members {
+			fmt.Fprintf(w, "  %s\n", m)
+		}
 	}
 	for _, p := range dump.Problems {
 		fmt.Fprintf(w, "problem: %s\n", p)

@@ -25,6 +25,7 @@ type Ruleset struct {
 	Ranges []string
 
 	table nft.Table
+	pods  []*pod // of the whole cluster, for Dump
 }
 
 // Group is the pods of this node whose traffic in one direction the same policies rule.
@@ -80,7 +81,7 @@ func Compile(snapshot reach.Snapshot, node string) Ruleset {
 	slices.SortFunc(c.groups, func(a, b Group) int {
 		return cmp.Or(cmp.Compare(a.Direction, b.Direction), cmp.Compare(a.Chain, b.Chain))
 	})
-	return Ruleset{Groups: c.groups, Problems: c.problems, Pods: len(c.pods.local), Ranges: c.ranges, table: c.table}
+	return Ruleset{Groups: c.groups, Problems: c.problems, Pods: len(c.pods.local), Ranges: c.ranges, table: c.table, pods: c.pods.all}
 }
 
 // compiler is the state of one compilation.

@@ -99,6 +99,26 @@ func add(t *testing.T, s *reach.Snapshot, object runtime.Object) {
 	}
 }
 
+// What people ask a node about: who is under which policies, whom a selector selects, by name.
+func TestADumpNamesPods(t *testing.T) {
+	dump := compile.Compile(readSnapshot(t, "testdata/shop.yaml"), "node-0").Dump()
+	group := slices.IndexFunc(dump.Groups, func(g compile.Group) bool {
+		return g.Direction == compile.Ingress && slices.Contains(g.Policies, "shop/web")
+	})
+	if group < 0 || !slices.Equal(dump.Groups[group].Pods, []string{"shop/web-0"}) {
+		t.Errorf("groups: %+v", dump.Groups)
+	}
+	set := slices.IndexFunc(dump.Sets, func(s compile.Set) bool { return s.Meaning == "namespace shop pods app=api" })
+	want := []compile.Member{{Value: "10.244.0.3", Pod: "shop/api-0"}, {Value: "10.244.1.3", Pod: "shop/api-1"}}
+	if set < 0 || !slices.Equal(dump.Sets[set].Members, want) {
+		t.Errorf("sets: %+v", dump.Sets)
+	}
+	named := slices.IndexFunc(dump.Sets, func(s compile.Set) bool { return s.Meaning == "port http/tcp of pods of this node" })
+	if named < 0 || dump.Sets[named].Members[0].String() != "10.244.0.2 . 8080 (shop/web-0)" {
+		t.Errorf("sets: %+v", dump.Sets)
+	}
+}
+
 // The state depends on the objects alone, not on the order in which they come.
 func TestOrderDoesNotMatter(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {

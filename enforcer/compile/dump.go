@@ -3,6 +3,9 @@ package compile
 import (
 	"maps"
 	"slices"
+	"strings"
+
+	"github.com/apptier/apptier/enforcer/nft"
 )
 
 // Dump is a ruleset for people and their tools.
@@ -17,18 +20,43 @@ type Set struct {
 	Name string `json:"name"`
 	// Meaning is the selector or the blocks that the set stands for.
 	Meaning string   `json:"meaning"`
-	Members []string `json:"members"`
+	Members []Member `json:"members"`
+}
+
+// Member is an element of a set: an address, a range, a port, or several of them.
+type Member struct {
+	Value string `json:"value"`
+	// Pod is "namespace/name" of the pod whose address it is, if it is one's.
+	Pod string `json:"pod,omitempty"`
+}
+
+// String returns the member as text, such as "10.244.0.2 (shop/web-0)".
+func (m Member) String() string {
+	if m.Pod == "" {
+		return m.Value
+	}
+	return m.Value + " (" + m.Pod + ")"
 }
 
 // Dump returns the groups, sets and problems, all sorted; no list is null in JSON.
 func (r Ruleset) Dump() Dump {
 	d := Dump{Groups: append([]Group{}, r.Groups...), Sets: []Set{}, Problems: []string{}}
+	owners := map[string]string{}
+	for _, p := range r.pods {
+		for _, address := range p.addresses {
+			owners[address.String()] = p.String()
+		}
+	}
 	for _, name := range slices.Sorted(maps.Keys(r.table.Sets)) {
 		set := r.table.Sets[name]
 		if set.Value != "" {
 			continue // the verdict maps say what the groups say
 		}
-		members := append([]string{}, slices.Sorted(maps.Keys(set.Elements))...)
+		members := []Member{}
+		for _, key := range slices.Sorted(maps.Keys(set.Elements)) {
+			address, _, _ := strings.Cut(key, nft.Key("", ""))
+			members = append(members, Member{Value: key, Pod: owners[address]})
+		}
 		d.Sets = append(d.Sets, Set{Name: name, Meaning: set.Comment, Members: members})
 	}
 	for _, p := range r.Problems {
