@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 
-	"github.com/go-logr/logr"
 	"github.com/spf13/cobra"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
@@ -31,7 +30,8 @@ func (f *clusterFlags) add(cmd *cobra.Command) {
 		"file that says how to reach the API server; by default KUBECONFIG, or else the pod's service account")
 }
 
-func (f *clusterFlags) client(log logr.Logger) (kubernetes.Interface, error) {
+// client connects to the API server; each wrap may change how.
+func (f *clusterFlags) client(wraps ...func(*rest.Config)) (kubernetes.Interface, error) {
 	if f.node == "" {
 		return nil, errors.New("the name of this node is missing: set --node-name or the environment variable NODE_NAME")
 	}
@@ -43,7 +43,9 @@ func (f *clusterFlags) client(log logr.Logger) (kubernetes.Interface, error) {
 	// slow their start.
 	config.QPS, config.Burst = 50, 100
 	config.UserAgent = "apptier-enforcer/" + version.String()
-	agent.LogUnreachable(config, log)
+	for _, wrap := range wraps {
+		wrap(config)
+	}
 	return kubernetes.NewForConfig(config)
 }
 
@@ -73,10 +75,15 @@ func runCommand() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			log := newLogger(verbosity)
-			client, err := flags.client(log)
+			client, err := flags.client(func(config *rest.Config) { agent.WaitForServer(config, log) })
 			if err != nil {
 				return err
 			}
+			lock, err := agent.Lock()
+			if err != nil {
+				return err
+			}
+			defer lock.Close()
 			kernel, err := nft.Open(compile.TableFamily, compile.TableName)
 			if err != nil {
 				return err
@@ -99,8 +106,15 @@ func cleanupCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "cleanup",
 		Short: "Remove all rules from this node; from then on nothing is enforced",
-		Args:  cobra.NoArgs,
+		Long: `Remove all rules from this node; from then on nothing is enforced.
+An enforcer that runs here would write them again, so none may.`,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			lock, err := agent.Lock()
+			if err != nil {
+				return err
+			}
+			defer lock.Close()
 			kernel, err := nft.Open(compile.TableFamily, compile.TableName)
 			if err != nil {
 				return err
