@@ -45,6 +45,7 @@ func Run(ctx context.Context, o Options) error {
 	syncer.Snapshot = w.snapshot
 
 	group, ctx := errgroup.WithContext(ctx)
+	syncer.Events = newEvents(ctx, o.Client, o.Log)
 	metricsHandler := promhttp.HandlerFor(metrics.registry, promhttp.HandlerOpts{})
 	for _, server := range []struct {
 		flag, address string

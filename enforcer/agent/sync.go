@@ -2,12 +2,13 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
-	"reflect"
 	"time"
 
 	"github.com/go-logr/logr"
+	"k8s.io/client-go/tools/events"
 
 	"github.com/apptier/apptier/enforcer/compile"
 	"github.com/apptier/apptier/enforcer/nft"
@@ -26,6 +27,8 @@ type Syncer struct {
 	Snapshot func() reach.Snapshot
 	Metrics  *Metrics
 	Log      logr.Logger
+	// Events tells the authors of policies what is wrong with them; may be nil.
+	Events events.EventRecorder
 
 	// applied is what the kernel holds; nil when that is not known, so that the next sync
 	// replaces the whole table.
@@ -34,7 +37,8 @@ type Syncer struct {
 	// verified is the kernel's revision at which it was seen to hold applied.
 	verified uint32
 	auditor  nft.Auditor
-	problems []compile.Problem
+	problems map[string]bool // those that were reported
+	refused  refused
 	ungated  bool // the lack of ranges was logged
 	begun    bool // the rules were written once
 }
@@ -49,8 +53,25 @@ func (s *Syncer) Sync(ctx context.Context) error {
 }
 
 func (s *Syncer) sync(ctx context.Context) error {
-	ruleset := compile.Compile(s.Snapshot(), s.Node)
-	s.logProblems(ruleset.Problems)
+	snapshot := s.Snapshot()
+	fromScratch := s.applied == nil
+	err := s.program(ctx, snapshot)
+	if err == nil || !fromScratch {
+		return err
+	}
+	// It failed from scratch too, so it would go on failing if one of the policies is the cause.
+	found, searched := s.findRefused(ctx, snapshot)
+	if searched != nil || len(found) == 0 {
+		return errors.Join(err, searched)
+	}
+	s.refused = found
+	return s.program(ctx, snapshot)
+}
+
+// program makes the kernel hold what the snapshot says, except for the policies that it refuses.
+func (s *Syncer) program(ctx context.Context, snapshot reach.Snapshot) error {
+	ruleset := compile.CompileExcept(snapshot, s.Node, s.refused.in(snapshot))
+	s.reportProblems(snapshot, ruleset.Problems)
 	s.logRanges(ruleset.Ranges)
 	ops, table, err := s.plan(ctx, ruleset)
 	if err != nil {
@@ -147,29 +168,10 @@ func (s *Syncer) Verify(ctx context.Context) (ok bool, err error) {
 	return false, nil
 }
 
-// logProblems reports what cannot be read of policies, once for as long as it stays the same.
-func (s *Syncer) logProblems(problems []compile.Problem) {
-	if reflect.DeepEqual(texts(problems), texts(s.problems)) {
-		return
-	}
-	s.problems = problems
-	for _, p := range problems {
-		s.Log.Error(p.Err, "A part of a policy cannot be read, so it allows nothing", "policy", p.Policy, "field", p.Path)
-	}
-}
-
 // logRanges says once that nothing closes the addresses of pods that are not known yet.
 func (s *Syncer) logRanges(ranges []string) {
 	if len(ranges) == 0 && !s.ungated {
 		s.Log.Info("This node's object has no spec.podCIDRs: pods are open until their addresses are known", "node", s.Node)
 	}
 	s.ungated = len(ranges) == 0
-}
-
-func texts(problems []compile.Problem) []string {
-	out := make([]string, 0, len(problems))
-	for _, p := range problems {
-		out = append(out, p.Error())
-	}
-	return out
 }

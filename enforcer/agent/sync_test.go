@@ -26,10 +26,22 @@ type faulty struct {
 	err     error
 	commits bool // a transaction that fails has taken nevertheless
 	runs    int
+	refuses string // what the kernel takes in no transaction
+}
+
+// Check is nft.Kernel's.
+func (f *faulty) Check(ctx context.Context, tx *knftables.Transaction) error {
+	if f.refuses != "" && strings.Contains(tx.String(), f.refuses) {
+		return errors.New("refused")
+	}
+	return f.Fake.Check(ctx, tx)
 }
 
 func (f *faulty) Run(ctx context.Context, tx *knftables.Transaction) error {
 	f.runs++
+	if err := f.Check(ctx, tx); err != nil {
+		return err
+	}
 	if f.err != nil && f.commits {
 		return errors.Join(f.err, f.Fake.Run(ctx, tx))
 	}

@@ -28,7 +28,7 @@ func (o *outage) RoundTrip(*http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody}, nil
 }
 
-var refused = &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
+var errDial = &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
 
 // through sends a request through the transport and returns how long it took.
 func through(t *testing.T, o *outage, request *http.Request) (time.Duration, error) {
@@ -56,7 +56,7 @@ func request(t *testing.T) *http.Request {
 func TestARequestWaitsForTheServer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const gone = 10 * time.Minute
-		took, err := through(t, &outage{until: time.Now().Add(gone), err: refused}, request(t))
+		took, err := through(t, &outage{until: time.Now().Add(gone), err: errDial}, request(t))
 		if err != nil || took > gone+lastDial {
 			t.Errorf("answered after %v, %v", took, err)
 		}

@@ -64,9 +64,16 @@ const (
 // Compile returns what the node of this name enforces. It never fails: a policy that cannot be
 // read in part is enforced without that part, which is reported in Problems.
 func Compile(snapshot reach.Snapshot, node string) Ruleset {
+	return CompileExcept(snapshot, node, nil)
+}
+
+// CompileExcept does the same without the rules of the named policies ("namespace/name"): they
+// isolate the pods that they select, and allow nothing. Each is reported with its error.
+func CompileExcept(snapshot reach.Snapshot, node string, closed map[string]error) Ruleset {
 	c := &compiler{
-		table: skeleton(),
-		pods:  index(snapshot, node),
+		closed: closed,
+		table:  skeleton(),
+		pods:   index(snapshot, node),
 	}
 	c.policies = c.parseAll(snapshot)
 	c.nodeAddresses(snapshot.Nodes, node)
@@ -92,6 +99,7 @@ type compiler struct {
 	problems []Problem
 	groups   []Group
 	ranges   []string
+	closed   map[string]error
 }
 
 // nodeAddresses makes the node's own addresses always reachable from its pods, even those that

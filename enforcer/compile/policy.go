@@ -78,6 +78,11 @@ func (c *compiler) parse(object *networkingv1.NetworkPolicy) *policy {
 		return p
 	}
 	in, out := side{isolates: ingress}, side{isolates: egress}
+	if err, ok := c.closed[p.String()]; ok {
+		c.report(p, "spec", err)
+		p.sides = map[Direction]side{Ingress: in, Egress: out}
+		return p
+	}
 	for i, r := range object.Spec.Ingress {
 		in.rules = append(in.rules, c.rule(p, fmt.Sprintf("ingress[%d]", i), "from", r.From, r.Ports))
 	}

@@ -73,6 +73,11 @@ func Apply(ctx context.Context, kernel Writer, ops []Op) error {
 	return kernel.Run(ctx, transaction(kernel, ops))
 }
 
+// Check tells whether the kernel would take the steps.
+func Check(ctx context.Context, kernel Kernel, ops []Op) error {
+	return kernel.Check(ctx, transaction(kernel, ops))
+}
+
 func transaction(kernel Writer, ops []Op) *knftables.Transaction {
 	tx := kernel.NewTransaction()
 	for _, op := range ops {
