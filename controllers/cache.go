@@ -7,6 +7,8 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/apptier/apptier/internal/environment"
 )
 
 // CacheOptions keep in memory what this package reads, and not the rest of the cluster.
@@ -17,8 +19,8 @@ func CacheOptions() cache.Options {
 			&corev1.Pod{}:  {Transform: trimPod},
 			&corev1.Node{}: {Transform: trimNode},
 			&discoveryv1.EndpointSlice{}: {
-				Namespaces: map[string]cache.Config{apiServerService.Namespace: {}},
-				Label:      labels.SelectorFromSet(labels.Set{discoveryv1.LabelServiceName: apiServerService.Name}),
+				Namespaces: map[string]cache.Config{environment.APIServer.Namespace: {}},
+				Label:      labels.SelectorFromSet(labels.Set{discoveryv1.LabelServiceName: environment.APIServer.Name}),
 			},
 		},
 	}

@@ -19,6 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/apptier/apptier/api/v1alpha1"
+	"github.com/apptier/apptier/internal/environment"
 	"github.com/apptier/apptier/policy/expand"
 )
 
@@ -120,7 +121,7 @@ func (r *AppTierReconciler) behindService(ctx context.Context, object client.Obj
 	switch key {
 	case r.DNSService:
 		entries = append(entries, clusterDNS)
-	case apiServerService:
+	case environment.APIServer:
 		entries = append(entries, apiServer)
 	}
 	return r.dependents(entries...)(ctx, object)
@@ -141,7 +142,7 @@ func (r *AppTierReconciler) servesDNS(ctx context.Context, pod client.Object) bo
 		return false
 	}
 	service, err := get[corev1.Service](ctx, r.Client, r.DNSService)
-	return err == nil && service != nil && hasNamedTarget(service) &&
+	return err == nil && service != nil && environment.NamesPorts(service) &&
 		labels.SelectorFromSet(service.Spec.Selector).Matches(labels.Set(pod.GetLabels()))
 }
 
@@ -182,6 +183,6 @@ func addressesChanged() predicate.Predicate {
 
 func ofAPIServer() predicate.Predicate {
 	return predicate.NewPredicateFuncs(func(object client.Object) bool {
-		return object.GetNamespace() == apiServerService.Namespace && object.GetLabels()[discoveryv1.LabelServiceName] == apiServerService.Name
+		return object.GetNamespace() == environment.APIServer.Namespace && object.GetLabels()[discoveryv1.LabelServiceName] == environment.APIServer.Name
 	})
 }

@@ -28,7 +28,7 @@ type canOptions struct {
 }
 
 func newCan(streams genericiooptions.IOStreams) *cobra.Command {
-	o := canOptions{cluster: genericclioptions.NewConfigFlags(true)}
+	o := canOptions{cluster: clusterFlags()}
 	cmd := &cobra.Command{
 		Use:   "can SOURCE DESTINATION --port PORT",
 		Short: "Say whether a connection may pass, and which policy and rule says so",

@@ -15,6 +15,8 @@ import (
 	"sigs.k8s.io/kustomize/kyaml/fn/framework"
 	"sigs.k8s.io/kustomize/kyaml/kio"
 	"sigs.k8s.io/kustomize/kyaml/yaml"
+
+	"github.com/apptier/apptier/internal/environment"
 )
 
 func newFn(streams genericiooptions.IOStreams) *cobra.Command {
@@ -76,7 +78,7 @@ func runFn(ctx context.Context, streams genericiooptions.IOStreams) error {
 
 // fnConfig is what a functionConfig says.
 type fnConfig struct {
-	settings
+	environment.Settings
 	keepAppTiers bool
 }
 
@@ -106,6 +108,6 @@ func readFnConfig(node *yaml.RNode) (fnConfig, error) {
 		}
 	}
 	var err error
-	config.settings, err = managed.settings()
+	config.Settings, err = managed.settings()
 	return config, err
 }

@@ -47,7 +47,7 @@ func (f *function) expand(ctx context.Context) ([]*yaml.RNode, error) {
 		return nil, err
 	}
 	apps := appTiers(objects)
-	out, err := expandAll(ctx, apps, f.config.settings, inputWorld(objects))
+	out, err := expandAll(ctx, apps, f.config.Settings, inputWorld(objects))
 	f.findings = append(f.findings, out.findings...)
 	if err != nil || count(f.findings, lint.Reject) > 0 {
 		return nil, err

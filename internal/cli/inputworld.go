@@ -85,11 +85,11 @@ func find[T interface {
 	return found, nil
 }
 
-func (in inputWorld) appTier(_ context.Context, key types.NamespacedName) (*v1alpha1.AppTier, error) {
+func (in inputWorld) AppTier(_ context.Context, key types.NamespacedName) (*v1alpha1.AppTier, error) {
 	return find[*v1alpha1.AppTier](in, key)
 }
 
-func (in inputWorld) service(_ context.Context, key types.NamespacedName) (*corev1.Service, error) {
+func (in inputWorld) Service(_ context.Context, key types.NamespacedName) (*corev1.Service, error) {
 	service, err := find[*corev1.Service](in, key)
 	if service == nil || service.Spec.ClusterIP == "" || len(service.Spec.ClusterIPs) > 0 {
 		return service, err
@@ -100,7 +100,7 @@ func (in inputWorld) service(_ context.Context, key types.NamespacedName) (*core
 	return service, err
 }
 
-func (in inputWorld) podsBehind(_ context.Context, service *corev1.Service) ([]*corev1.Pod, error) {
+func (in inputWorld) PodsBehind(_ context.Context, service *corev1.Service) ([]*corev1.Pod, error) {
 	selector := labels.SelectorFromSet(service.Spec.Selector)
 	var pods []*corev1.Pod
 	for _, o := range in {
@@ -128,7 +128,7 @@ func podOf(o runtime.Object) *corev1.Pod {
 	}
 }
 
-func (in inputWorld) nodes(context.Context) ([]*corev1.Node, error) {
+func (in inputWorld) Nodes(context.Context) ([]*corev1.Node, error) {
 	var nodes []*corev1.Node
 	for _, o := range in {
 		if node, ok := o.Object.(*corev1.Node); ok {
@@ -138,7 +138,7 @@ func (in inputWorld) nodes(context.Context) ([]*corev1.Node, error) {
 	return nodes, nil
 }
 
-func (in inputWorld) endpointSlices(_ context.Context, service types.NamespacedName) ([]*discoveryv1.EndpointSlice, error) {
+func (in inputWorld) EndpointSlices(_ context.Context, service types.NamespacedName) ([]*discoveryv1.EndpointSlice, error) {
 	var found []*discoveryv1.EndpointSlice
 	for _, o := range in {
 		slice, ok := o.Object.(*discoveryv1.EndpointSlice)

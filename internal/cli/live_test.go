@@ -184,7 +184,7 @@ func TestRenderIsTheSameFromFilesAndFromACluster(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			server, _ := apiServer(t, test.cluster...)
-			got, stderr, code := run(t, "", strings.Fields("render --live --server "+server+" "+test.args)...)
+			got, stderr, code := run(t, "", strings.Fields("render --cluster --server "+server+" "+test.args)...)
 			if code != 0 || stderr != "" {
 				t.Fatalf("exits with %d: %s", code, stderr)
 			}
@@ -199,7 +199,7 @@ func TestRenderIsTheSameFromFilesAndFromACluster(t *testing.T) {
 func TestRenderOfOneLiveNamespace(t *testing.T) {
 	withoutKubeconfig(t)
 	server, _ := apiServer(t, "references.yaml")
-	stdout, stderr, code := run(t, "", "render", "--live", "-o", "name", "-n", "frontend", "--server", server)
+	stdout, stderr, code := run(t, "", "render", "--cluster", "-o", "name", "-n", "frontend", "--server", server)
 	if code != 0 || stdout != "networkpolicy.networking.k8s.io/site.tier.web\n" {
 		t.Errorf("exits with %d and prints:\n%s", code, stdout)
 	}
@@ -212,11 +212,11 @@ func TestRenderOfOneLiveNamespace(t *testing.T) {
 func TestInvalidAppTiersOfTheClusterStandForNobody(t *testing.T) {
 	withoutKubeconfig(t)
 	server, _ := apiServer(t, "invalid-orders.yaml")
-	_, stderr, code := run(t, "", strings.Fields("render --live --server "+server+input("site.yaml"))...)
+	_, stderr, code := run(t, "", strings.Fields("render --cluster --server "+server+input("site.yaml"))...)
 	if want := "there is no valid AppTier backend/orders (RefNotFound)"; code != 0 || !strings.Contains(stderr, want) {
 		t.Errorf("exits with %d, want 0 and %q:\n%s", code, want, stderr)
 	}
-	_, stderr, code = run(t, "", "render", "--live", "-A", "--server", server)
+	_, stderr, code = run(t, "", "render", "--cluster", "-A", "--server", server)
 	if want := "the cluster: error: AppTier backend/orders: spec.tiers[0].podSelector"; code != 1 || !strings.Contains(stderr, want) {
 		t.Errorf("exits with %d, want 1 and %q:\n%s", code, want, stderr)
 	}
@@ -234,7 +234,7 @@ func TestOnlyWhatIsReferredToIsRead(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			server, asked := apiServer(t, "live.yaml")
-			if _, stderr, code := run(t, "", strings.Fields("render --live --server "+server+input(test.file))...); code != 0 {
+			if _, stderr, code := run(t, "", strings.Fields("render --cluster --server "+server+input(test.file))...); code != 0 {
 				t.Fatalf("exits with %d: %s", code, stderr)
 			}
 			slices.Sort(*asked)
@@ -251,7 +251,7 @@ func TestRenderWithoutACluster(t *testing.T) {
 		"":                       "listing AppTiers: ",
 		input("references.yaml"): "reading Service cache/redis: ",
 	} {
-		_, stderr, code := run(t, "", strings.Fields("render --live --server http://127.0.0.1:1"+args)...)
+		_, stderr, code := run(t, "", strings.Fields("render --cluster --server http://127.0.0.1:1"+args)...)
 		if code != 2 || !strings.Contains(stderr, "error: "+want) {
 			t.Errorf("exits with %d, want 2 and %q:\n%s", code, want, stderr)
 		}

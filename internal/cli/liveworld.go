@@ -31,7 +31,7 @@ type liveWorld struct {
 func newLiveWorld(cluster *genericclioptions.ConfigFlags, input inputWorld) (*liveWorld, error) {
 	config, err := cluster.ToRESTConfig()
 	if err != nil {
-		return nil, fmt.Errorf("finding the cluster: %w (or leave --live out)", err)
+		return nil, fmt.Errorf("finding the cluster: %w (or leave --cluster out)", err)
 	}
 	core, err := kubernetes.NewForConfig(config)
 	if err != nil {
@@ -77,8 +77,8 @@ func typed(o *unstructured.Unstructured) (*v1alpha1.AppTier, error) {
 	return &app, nil
 }
 
-func (w *liveWorld) appTier(ctx context.Context, key types.NamespacedName) (*v1alpha1.AppTier, error) {
-	if app, err := w.input.appTier(ctx, key); app != nil || err != nil {
+func (w *liveWorld) AppTier(ctx context.Context, key types.NamespacedName) (*v1alpha1.AppTier, error) {
+	if app, err := w.input.AppTier(ctx, key); app != nil || err != nil {
 		return app, err
 	}
 	live, err := w.apps.Namespace(key.Namespace).Get(ctx, key.Name, metav1.GetOptions{})
@@ -95,8 +95,8 @@ func (w *liveWorld) appTier(ctx context.Context, key types.NamespacedName) (*v1a
 	return app, nil
 }
 
-func (w *liveWorld) service(ctx context.Context, key types.NamespacedName) (*corev1.Service, error) {
-	given, err := w.input.service(ctx, key)
+func (w *liveWorld) Service(ctx context.Context, key types.NamespacedName) (*corev1.Service, error) {
+	given, err := w.input.Service(ctx, key)
 	if err != nil {
 		return nil, err
 	}
@@ -117,8 +117,8 @@ func (w *liveWorld) service(ctx context.Context, key types.NamespacedName) (*cor
 }
 
 // podsBehind returns old and new pods: in a rollout, there are both.
-func (w *liveWorld) podsBehind(ctx context.Context, service *corev1.Service) ([]*corev1.Pod, error) {
-	given, err := w.input.podsBehind(ctx, service)
+func (w *liveWorld) PodsBehind(ctx context.Context, service *corev1.Service) ([]*corev1.Pod, error) {
+	given, err := w.input.PodsBehind(ctx, service)
 	if err != nil {
 		return nil, err
 	}
@@ -130,7 +130,7 @@ func (w *liveWorld) podsBehind(ctx context.Context, service *corev1.Service) ([]
 	return append(given, pointers(live.Items)...), nil
 }
 
-func (w *liveWorld) nodes(ctx context.Context) ([]*corev1.Node, error) {
+func (w *liveWorld) Nodes(ctx context.Context) ([]*corev1.Node, error) {
 	live, err := w.core.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
 	if err != nil {
 		return nil, fmt.Errorf("listing nodes: %w", err)
@@ -138,7 +138,7 @@ func (w *liveWorld) nodes(ctx context.Context) ([]*corev1.Node, error) {
 	return pointers(live.Items), nil
 }
 
-func (w *liveWorld) endpointSlices(ctx context.Context, service types.NamespacedName) ([]*discoveryv1.EndpointSlice, error) {
+func (w *liveWorld) EndpointSlices(ctx context.Context, service types.NamespacedName) ([]*discoveryv1.EndpointSlice, error) {
 	selector := labels.Set{discoveryv1.LabelServiceName: service.Name}.String()
 	live, err := w.core.DiscoveryV1().EndpointSlices(service.Namespace).List(ctx, metav1.ListOptions{LabelSelector: selector})
 	if err != nil {

@@ -25,12 +25,12 @@ import (
 	"github.com/apptier/apptier/controllers"
 )
 
-// What --live prints is what the manager applies in the same cluster, byte for byte, but for the owner.
+// What --cluster prints is what the manager applies in the same cluster, byte for byte, but for the owner.
 func TestRenderLiveIsWhatTheManagerWrites(t *testing.T) {
 	withoutKubeconfig(t)
 	files := []string{"references.yaml", "live.yaml"}
 	server, _ := apiServer(t, files...)
-	got, stderr, code := run(t, "", "render", "--live", "-A", "--server", server)
+	got, stderr, code := run(t, "", "render", "--cluster", "-A", "--server", server)
 	if code != 0 || stderr != "" {
 		t.Fatalf("exits with %d: %s", code, stderr)
 	}

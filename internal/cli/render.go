@@ -14,6 +14,7 @@ import (
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
+	"github.com/apptier/apptier/internal/environment"
 	"github.com/apptier/apptier/policy/expand"
 	"github.com/apptier/apptier/policy/lint"
 )
@@ -29,9 +30,9 @@ type renderOptions struct {
 }
 
 func newRender(streams genericiooptions.IOStreams) *cobra.Command {
-	o := renderOptions{cluster: genericclioptions.NewConfigFlags(true)}
+	o := renderOptions{cluster: clusterFlags()}
 	cmd := &cobra.Command{
-		Use:   "render (-f FILE|DIRECTORY|- | -k DIRECTORY | --live)",
+		Use:   "render (-f FILE|DIRECTORY|- | -k DIRECTORY | --cluster)",
 		Short: "Print the NetworkPolicies that AppTiers stand for",
 		Long: `Print the NetworkPolicies that AppTiers stand for, as the manager applies them, in the order
 in which no declared connection is ever cut. Objects of kinds that AppTiers cannot refer to are
@@ -42,7 +43,7 @@ workloads behind them, Nodes, the Service default/kubernetes with its EndpointSl
 Service of the cluster's DNS. What is not there is left out of the policies, and a warning says so;
 without a DNS Service, the usual one holds: pods labelled k8s-app=kube-dns in kube-system, port 53.
 
-With --live it is looked for in the cluster too, behind the input. Without input, --live prints what
+With --cluster it is looked for in the cluster too, behind the input. Without input, --cluster prints what
 the manager makes of the cluster's own AppTiers; only their owner references are left out.
 
 Exits with 0 when all was printed, 1 when an AppTier is refused (nothing is printed then, and the
@@ -54,10 +55,10 @@ reasons are on standard error), 2 when the input or the cluster cannot be read.`
   kubectl apptier render -k overlays/production | kubectl apply -f -
 
   # What would it mean in this cluster, with its Services and nodes?
-  kubectl apptier render -f shop.yaml --live
+  kubectl apptier render -f shop.yaml --cluster
 
   # See the names alone of all that the manager applies.
-  kubectl apptier render --live -A -o name`,
+  kubectl apptier render --cluster -A -o name`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context(), streams) },
 	}
@@ -66,8 +67,8 @@ reasons are on standard error), 2 when the input or the cluster cannot be read.`
 	o.managed.addFlags(cmd)
 	cmd.Flags().StringVarP(&o.output, "output", "o", "yaml", "How to print: yaml, json or name.")
 	// Not --cluster: everywhere in kubectl, that names a cluster of the kubeconfig file.
-	cmd.Flags().BoolVar(&o.live, "live", false, "Look for what AppTiers refer to in the cluster too; without input, render its AppTiers.")
-	cmd.Flags().BoolVarP(&o.allNamespaces, "all-namespaces", "A", false, "With --live and without input: the AppTiers of every namespace.")
+	cmd.Flags().BoolVar(&o.live, "cluster", false, "Look for what AppTiers refer to in the cluster too; without input, render its AppTiers.")
+	cmd.Flags().BoolVarP(&o.allNamespaces, "all-namespaces", "A", false, "With --cluster and without input: the AppTiers of every namespace.")
 	return cmd
 }
 
@@ -97,10 +98,10 @@ func (o *renderOptions) run(ctx context.Context, streams genericiooptions.IOStre
 }
 
 // read returns the AppTiers that are to be rendered, and where what they refer to is looked for.
-func (o *renderOptions) read(ctx context.Context, stdin io.Reader) ([]appTier, world, error) {
+func (o *renderOptions) read(ctx context.Context, stdin io.Reader) ([]appTier, environment.Source, error) {
 	switch {
 	case o.allNamespaces && (o.input.given() || !o.live):
-		return nil, nil, errors.New("-A is for the AppTiers of the cluster: give it with --live, and without -f and -k")
+		return nil, nil, errors.New("-A is for the AppTiers of the cluster: give it with --cluster, and without -f and -k")
 	case !o.live:
 		// The input does not depend on whatever cluster kubectl happens to be configured for.
 		apps, objects, err := readAppTiers(stdin, &o.input, cmp.Or(*o.cluster.Namespace, metav1.NamespaceDefault), referenceKinds()...)
@@ -108,7 +109,7 @@ func (o *renderOptions) read(ctx context.Context, stdin io.Reader) ([]appTier, w
 	}
 	namespace, _, err := o.cluster.ToRawKubeConfigLoader().Namespace()
 	if err != nil {
-		return nil, nil, fmt.Errorf("reading kubectl's configuration: %w (or leave --live out)", err)
+		return nil, nil, fmt.Errorf("reading kubectl's configuration: %w (or leave --cluster out)", err)
 	}
 	if !o.input.given() {
 		return o.readCluster(ctx, namespace)
@@ -121,7 +122,7 @@ func (o *renderOptions) read(ctx context.Context, stdin io.Reader) ([]appTier, w
 	return apps, from, err
 }
 
-func (o *renderOptions) readCluster(ctx context.Context, namespace string) ([]appTier, world, error) {
+func (o *renderOptions) readCluster(ctx context.Context, namespace string) ([]appTier, environment.Source, error) {
 	from, err := newLiveWorld(o.cluster, nil)
 	if err != nil {
 		return nil, nil, err
@@ -143,12 +144,12 @@ type expanded struct {
 }
 
 // expandAll expands every AppTier within what it refers to.
-func expandAll(ctx context.Context, apps []appTier, s settings, from world) (expanded, error) {
+func expandAll(ctx context.Context, apps []appTier, s environment.Settings, from environment.Source) (expanded, error) {
 	out := expanded{findings: check(apps)}
 	if count(out.findings, lint.Reject) > 0 {
 		return out, nil
 	}
-	env, err := s.environment(ctx, apps, from)
+	env, err := s.Of(ctx, references(apps), from)
 	if err != nil {
 		return out, err
 	}
@@ -165,7 +166,7 @@ func expandAll(ctx context.Context, apps []appTier, s settings, from world) (exp
 }
 
 // render returns the policies of AppTiers. Findings go to messages.
-func render(ctx context.Context, messages io.Writer, apps []appTier, s settings, from world) ([]*networkingv1.NetworkPolicy, error) {
+func render(ctx context.Context, messages io.Writer, apps []appTier, s environment.Settings, from environment.Source) ([]*networkingv1.NetworkPolicy, error) {
 	out, err := expandAll(ctx, apps, s, from)
 	writeFindings(messages, out.findings)
 	if n := count(out.findings, lint.Reject); n > 0 {

@@ -15,11 +15,12 @@ import (
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/apptier/apptier/api/v1alpha1"
+	"github.com/apptier/apptier/internal/environment"
 	"github.com/apptier/apptier/policy/reach"
 )
 
 // inputSnapshot takes the input for all there is. Findings about its AppTiers go to standard error.
-func inputSnapshot(ctx context.Context, streams genericiooptions.IOStreams, in *input, namespace string, s settings) (reach.Snapshot, error) {
+func inputSnapshot(ctx context.Context, streams genericiooptions.IOStreams, in *input, namespace string, s environment.Settings) (reach.Snapshot, error) {
 	documents, err := in.read(streams.In)
 	if err != nil {
 		return reach.Snapshot{}, err

@@ -62,7 +62,9 @@ func firstOf(long, short string) string {
 // every plugin, and their defaults are of the machine that this runs on.
 func flags(command *cobra.Command) (own *pflag.FlagSet, hasKubectls bool) {
 	kubectls := pflag.NewFlagSet("", pflag.ContinueOnError)
-	genericclioptions.NewConfigFlags(false).AddFlags(kubectls)
+	usual := genericclioptions.NewConfigFlags(false)
+	usual.ClusterName = nil // --cluster is a flag of our own
+	usual.AddFlags(kubectls)
 	own = pflag.NewFlagSet("", pflag.ContinueOnError)
 	own.SortFlags = true
 	command.LocalFlags().VisitAll(func(flag *pflag.Flag) {

@@ -104,20 +104,19 @@ func sharedAllowances(app, other *v1alpha1.AppTier) []shared {
 		return nil
 	}
 	var out []shared
-	add := func(direction v1alpha1.Direction, what, fix string) {
-		for _, tier := range isolatedTiers(other, direction) {
+	add := func(what, fix string, directions ...v1alpha1.Direction) {
+		for _, tier := range isolatedTiers(other, directions...) {
 			out = append(out, shared{what, tier, fix})
 		}
 	}
 	if app.Spec.Isolation.SameNamespace == v1alpha1.SameNamespaceAllow {
-		add(v1alpha1.Ingress, "sameNamespace: Allow", "sameNamespace: Deny")
-		add(v1alpha1.Egress, "sameNamespace: Allow", "sameNamespace: Deny")
+		add("sameNamespace: Allow", "sameNamespace: Deny", v1alpha1.Ingress, v1alpha1.Egress)
 	}
 	if dns := app.Spec.DNS; dns.Mode != v1alpha1.DNSNone && !equality.Semantic.DeepEqual(withDefaults(dns), withDefaults(other.Spec.DNS)) {
-		add(v1alpha1.Egress, "dns", "the same dns in both")
+		add("dns", "the same dns in both", v1alpha1.Egress)
 	}
 	if mesh := app.Spec.Mesh; mesh != nil && !equality.Semantic.DeepEqual(mesh, other.Spec.Mesh) {
-		add(v1alpha1.Egress, "mesh", "the same mesh in both")
+		add("mesh", "the same mesh in both", v1alpha1.Egress)
 	}
 	return out
 }
@@ -128,10 +127,12 @@ func withDefaults(dns v1alpha1.DNS) v1alpha1.DNS {
 	return dns
 }
 
-func isolatedTiers(app *v1alpha1.AppTier, direction v1alpha1.Direction) []string {
+// isolatedTiers are the tiers that isolate any of the directions.
+func isolatedTiers(app *v1alpha1.AppTier, directions ...v1alpha1.Direction) []string {
 	var names []string
 	for _, tier := range app.Spec.Tiers {
-		if len(tier.Isolate) == 0 || slices.Contains(tier.Isolate, direction) {
+		isolated := func(direction v1alpha1.Direction) bool { return slices.Contains(tier.Isolate, direction) }
+		if len(tier.Isolate) == 0 || slices.ContainsFunc(directions, isolated) {
 			names = append(names, tier.Name)
 		}
 	}

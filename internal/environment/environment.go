@@ -1,0 +1,116 @@
+// Package environment looks up what AppTiers refer to: in the manager's cache, in manifests, or in a
+// cluster, by the same rules.
+package environment
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/apptier/apptier/api/v1alpha1"
+	"github.com/apptier/apptier/policy/expand"
+	"github.com/apptier/apptier/policy/lint"
+)
+
+// APIServer is the Service that the API server keeps for itself.
+var APIServer = types.NamespacedName{Namespace: metav1.NamespaceDefault, Name: "kubernetes"}
+
+// Source is where things are looked up. An object that does not exist is nil.
+type Source interface {
+	AppTier(ctx context.Context, key types.NamespacedName) (*v1alpha1.AppTier, error)
+	Service(ctx context.Context, key types.NamespacedName) (*corev1.Service, error)
+	// PodsBehind returns the pods that a Service selects, and those yet to be made that it will.
+	PodsBehind(ctx context.Context, service *corev1.Service) ([]*corev1.Pod, error)
+	Nodes(ctx context.Context) ([]*corev1.Node, error)
+	EndpointSlices(ctx context.Context, service types.NamespacedName) ([]*discoveryv1.EndpointSlice, error)
+}
+
+// Settings are what no object of a cluster says.
+type Settings struct {
+	// DNSService is the Service that the cluster's DNS is reached by.
+	DNSService types.NamespacedName
+	// ClusterNetworks are not part of the internet, beside the ranges that never are.
+	ClusterNetworks []netip.Prefix
+}
+
+// Of looks up what is wanted, and nothing else. Its error names everything that could not be read.
+func (s Settings) Of(ctx context.Context, wanted expand.References, from Source) (expand.Environment, error) {
+	env := expand.DefaultEnvironment()
+	env.ClusterNetworks = s.ClusterNetworks
+	env.AppTiers = map[types.NamespacedName]*v1alpha1.AppTier{}
+	env.Services = map[types.NamespacedName]expand.Service{}
+	var problems []error
+	if wanted.ClusterDNS {
+		problems = append(problems, lookUpDNS(ctx, &env, s.DNSService, from))
+	}
+	if wanted.Nodes {
+		nodes, err := from.Nodes(ctx)
+		env.Nodes = expand.NodeAddresses(nodes)
+		problems = append(problems, err)
+	}
+	if wanted.APIServer {
+		problems = append(problems, lookUpAPIServer(ctx, &env, from))
+	}
+	for _, key := range wanted.AppTiers {
+		problems = append(problems, lookUpAppTier(ctx, &env, key, from))
+	}
+	for _, key := range wanted.Services {
+		problems = append(problems, lookUpService(ctx, &env, key, from))
+	}
+	return env, errors.Join(problems...)
+}
+
+// lookUpDNS leaves the defaults where there is no such Service.
+func lookUpDNS(ctx context.Context, env *expand.Environment, key types.NamespacedName, from Source) error {
+	service, pods, err := serviceAndPods(ctx, key, from)
+	if service != nil && err == nil {
+		env.DNS = expand.DNSOfService(service, pods)
+	}
+	return err
+}
+
+func lookUpAPIServer(ctx context.Context, env *expand.Environment, from Source) error {
+	service, err := from.Service(ctx, APIServer)
+	endpoints, endpointsErr := from.EndpointSlices(ctx, APIServer)
+	env.APIServer = expand.APIServerOf(service, endpoints)
+	return errors.Join(err, endpointsErr)
+}
+
+// lookUpAppTier leaves out what is not valid, or about to go: it stands for nobody.
+func lookUpAppTier(ctx context.Context, env *expand.Environment, key types.NamespacedName, from Source) error {
+	app, err := from.AppTier(ctx, key)
+	if err == nil && app != nil && app.DeletionTimestamp.IsZero() && len(lint.WithSeverity(lint.AppTier(app), lint.Reject)) == 0 {
+		env.AppTiers[key] = app
+	}
+	return err
+}
+
+func lookUpService(ctx context.Context, env *expand.Environment, key types.NamespacedName, from Source) error {
+	service, pods, err := serviceAndPods(ctx, key, from)
+	if err == nil && service != nil {
+		env.Services[key] = expand.ServiceOf(service, pods)
+	}
+	return err
+}
+
+// serviceAndPods looks for a Service and, if it needs them to say its ports, the pods behind it.
+func serviceAndPods(ctx context.Context, key types.NamespacedName, from Source) (*corev1.Service, []*corev1.Pod, error) {
+	service, err := from.Service(ctx, key)
+	if err != nil || service == nil || !NamesPorts(service) {
+		return service, nil, err
+	}
+	pods, err := from.PodsBehind(ctx, service)
+	return service, pods, err
+}
+
+// NamesPorts says whether the pods behind a Service decide the numbers of its target ports.
+func NamesPorts(service *corev1.Service) bool {
+	return len(service.Spec.Selector) > 0 && slices.ContainsFunc(service.Spec.Ports, func(p corev1.ServicePort) bool { return p.TargetPort.Type == intstr.String })
+}
