@@ -6,7 +6,6 @@ import (
 	"fmt"
 
 	networkingv1 "k8s.io/api/networking/v1"
-	"k8s.io/apimachinery/pkg/types"
 	metav1ac "k8s.io/client-go/applyconfigurations/meta/v1"
 	networkingv1ac "k8s.io/client-go/applyconfigurations/networking/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -18,37 +17,37 @@ import (
 // fieldOwner owns every field that this package writes.
 const fieldOwner = client.FieldOwner(v1alpha1.ManagedBy)
 
-// version is one state of one object.
-type version struct {
-	uid             types.UID
-	resourceVersion string
-}
-
 // execute carries out a plan, and stops at the first failure: what follows in a plan may deny what
 // comes before it in the plan allows.
 func (r *AppTierReconciler) execute(ctx context.Context, app *v1alpha1.AppTier, todo plan) error {
 	log := ctrl.LoggerFrom(ctx)
-	written := map[string]version{}
+	key := client.ObjectKeyFromObject(app)
+	copies := map[string]version{}
 	var applied, deleted []string
 	defer func() { r.announceWrites(app, applied, deleted) }()
 	for _, s := range todo {
 		if s.want != nil {
 			now, err := r.apply(ctx, app, s)
 			if err != nil {
+				r.written.failed(key)
 				return fmt.Errorf("applying NetworkPolicy %s: %w", s.name, err)
 			}
-			written[s.name] = now
+			r.written.wrote(key, s.name, now)
+			copies[s.name] = now
 			applied = append(applied, s.name)
 			log.Info("applied NetworkPolicy", "policy", s.name)
 			continue
 		}
-		seen, ok := written[s.name]
+		last, ok := copies[s.name]
 		if !ok {
-			seen = version{s.have.UID, s.have.ResourceVersion}
+			last = version{uid: s.have.UID, resourceVersion: s.have.ResourceVersion}
 		}
-		if err := r.remove(ctx, app.Namespace, s.name, seen); err != nil {
+		if err := r.remove(ctx, app.Namespace, s.name, last); err != nil {
+			r.written.failed(key)
 			return fmt.Errorf("deleting NetworkPolicy %s: %w", s.name, err)
 		}
+		last.deleted = true
+		r.written.wrote(key, s.name, last)
 		deleted = append(deleted, s.name)
 		log.Info("deleted NetworkPolicy", "policy", s.name)
 	}
@@ -71,7 +70,7 @@ func (r *AppTierReconciler) apply(ctx context.Context, app *v1alpha1.AppTier, s 
 	if err := r.Client.Apply(ctx, config, options...); err != nil {
 		return version{}, err
 	}
-	return version{*config.UID, *config.ResourceVersion}, nil // the answer is read into config
+	return version{uid: *config.UID, resourceVersion: *config.ResourceVersion}, nil // the answer is read into config
 }
 
 // remove deletes one policy, unless someone else has written it since the plan was made.

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	networkingv1 "k8s.io/api/networking/v1"
-	"k8s.io/apimachinery/pkg/api/meta"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -17,7 +17,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 
 	"github.com/apptier/apptier/api/v1alpha1"
-	"github.com/apptier/apptier/internal/environment"
 	"github.com/apptier/apptier/policy/expand"
 	"github.com/apptier/apptier/policy/lint"
 )
@@ -36,6 +35,8 @@ type AppTierReconciler struct {
 	Now func() time.Time
 	// Events tells people what changed. SetupWithManager sets it.
 	Events events.EventRecorder
+
+	written written
 }
 
 // +kubebuilder:rbac:groups=policy.apptier.dev,resources=apptiers,verbs=get;list;watch
@@ -71,7 +72,11 @@ func (r *AppTierReconciler) SetupWithManager(mgr ctrl.Manager) error {
 func (r *AppTierReconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
 	var app v1alpha1.AppTier
 	if err := r.Client.Get(ctx, request.NamespacedName, &app); err != nil {
-		return ctrl.Result{}, client.IgnoreNotFound(err)
+		if apierrors.IsNotFound(err) {
+			r.written.forget(request.NamespacedName)
+			return ctrl.Result{}, nil
+		}
+		return ctrl.Result{}, err
 	}
 	if !app.DeletionTimestamp.IsZero() {
 		return ctrl.Result{}, nil
@@ -95,8 +100,7 @@ func (r *AppTierReconciler) Reconcile(ctx context.Context, request ctrl.Request)
 // converge writes the AppTier's policies and removes those it no longer wants. An error says that it
 // could not even be known what is wanted.
 func (r *AppTierReconciler) converge(ctx context.Context, app *v1alpha1.AppTier) (outcome, error) {
-	settings := environment.Settings{DNSService: r.DNSService, ClusterNetworks: r.ClusterNetworks}
-	env, err := settings.Of(ctx, expand.ReferencesOf(app), cached{r.Client})
+	env, err := r.environment(ctx, app)
 	if err != nil {
 		return outcome{}, err
 	}
@@ -112,28 +116,29 @@ func (r *AppTierReconciler) converge(ctx context.Context, app *v1alpha1.AppTier)
 
 // applyPolicies brings the policies in the API server in line with those that are desired.
 func (r *AppTierReconciler) applyPolicies(ctx context.Context, app *v1alpha1.AppTier, desired []*networkingv1.NetworkPolicy) error {
+	key := client.ObjectKeyFromObject(app)
 	current, err := r.cachedPolicies(ctx, app, desired)
 	if err != nil {
 		return err
 	}
-	todo, err := newPlan(app, desired, current)
-	if err == nil && len(todo) == 0 && settled(app) {
-		return nil
+	if r.written.shownBy(key, current) {
+		if err := r.bringAbout(ctx, app, desired, current); !apierrors.IsConflict(err) {
+			return err
+		}
+		// Someone else has written what the cache does not show yet.
 	}
-	// The cache may lag behind what was written a moment ago, and a plan that misses a policy may
-	// remove another too early. So what is going to write looks first.
 	if current, err = r.livePolicies(ctx, app, current); err != nil {
 		return err
 	}
-	if todo, err = newPlan(app, desired, current); err != nil {
+	r.written.read(key, current)
+	return r.bringAbout(ctx, app, desired, current)
+}
+
+// bringAbout plans and executes.
+func (r *AppTierReconciler) bringAbout(ctx context.Context, app *v1alpha1.AppTier, desired, current []*networkingv1.NetworkPolicy) error {
+	todo, err := newPlan(app, desired, current)
+	if err != nil {
 		return err
 	}
 	return r.execute(ctx, app, todo)
-}
-
-// settled says whether the status already tells that the policies of this generation are in place.
-func settled(app *v1alpha1.AppTier) bool {
-	ready := meta.FindStatusCondition(app.Status.Conditions, v1alpha1.ConditionReady)
-	return ready != nil && ready.ObservedGeneration == app.Generation &&
-		ready.Reason != v1alpha1.ReasonApplyFailed && ready.Reason != v1alpha1.ReasonInvalid
 }

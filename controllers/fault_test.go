@@ -21,7 +21,6 @@ import (
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 	"sigs.k8s.io/yaml"
 
 	"github.com/apptier/apptier/api/v1alpha1"
@@ -118,18 +117,13 @@ func faultyHistory(t *testing.T, direct client.WithWatch, specs []string, kind f
 func (f *faulty) rollOut(ctx context.Context, app *v1alpha1.AppTier) {
 	desired := expand.NetworkPolicies(app, expand.DefaultEnvironment())
 	f.since = append(f.since, allowedBy(inWorld(desired)))
-	faulty := f.client()
-	r := &AppTierReconciler{
-		Client: faulty, Live: faulty, Now: func() time.Time { return time.Unix(1_000_000_000, 0) },
-		DNSService: types.NamespacedName{Namespace: "kube-system", Name: "kube-dns"},
-	}
 	request := ctrl.Request{NamespacedName: client.ObjectKeyFromObject(app)}
-	_, err := r.Reconcile(ctx, request)
+	err := f.reconcile(ctx, request)
 	for again := 0; err != nil; again++ {
 		if !errors.Is(err, errInjected) && !apierrors.IsConflict(err) || again > 2 {
 			f.t.Fatalf("the fault is not told, or does not heal: %v", err)
 		}
-		_, err = r.Reconcile(ctx, request)
+		err = f.reconcile(ctx, request)
 	}
 	have := map[string]networkingv1.NetworkPolicySpec{}
 	for _, policy := range f.own(ctx) {
@@ -147,6 +141,26 @@ func (f *faulty) rollOut(ctx context.Context, app *v1alpha1.AppTier) {
 		f.t.Fatalf("not ready in the end: %v", app.Status.Conditions)
 	}
 	f.since = []halves{allowedBy(inWorld(desired))}
+}
+
+// reconcile has the AppTier reconciled with a cache that is always one pass behind: it does not show
+// yet what the last one wrote. A fault that came before the write was a crash of the whole process,
+// whose successor fills a cache of its own.
+func (f *faulty) reconcile(ctx context.Context, request ctrl.Request) error {
+	if f.process == nil {
+		f.cache = f.policies(ctx)
+		f.process = &AppTierReconciler{
+			Client: f.client(f.cached), Live: f.client(f.listed), Now: func() time.Time { return time.Unix(1_000_000_000, 0) },
+			DNSService: types.NamespacedName{Namespace: "kube-system", Name: "kube-dns"},
+		}
+	}
+	before := f.policies(ctx)
+	_, err := f.process.Reconcile(ctx, request)
+	f.cache = before
+	if err != nil && f.kind == failsBefore {
+		f.process = nil
+	}
+	return err
 }
 
 // check holds what the API server has now against every spec since the last that was in place.
@@ -171,17 +185,20 @@ func (f *faulty) check(ctx context.Context) {
 	}
 }
 
-// own are the policies of the namespace that are not of others.
-func (f *faulty) own(ctx context.Context) []*networkingv1.NetworkPolicy {
+// policies are those of the namespace.
+func (f *faulty) policies(ctx context.Context) []networkingv1.NetworkPolicy {
 	var list networkingv1.NetworkPolicyList
 	must(f.t, f.direct.List(ctx, &list, client.InNamespace(f.namespace)))
-	var own []*networkingv1.NetworkPolicy
-	for _, policy := range pointers(list.Items) {
-		if policy.Annotations["of"] != "someone else" {
-			own = append(own, policy)
-		}
-	}
-	return own
+	return list.Items
+}
+
+// own are the policies of the namespace that are not of others.
+func (f *faulty) own(ctx context.Context) []*networkingv1.NetworkPolicy {
+	return slices.DeleteFunc(pointers(f.policies(ctx)), func(policy *networkingv1.NetworkPolicy) bool { return isForeign(policy) })
+}
+
+func isForeign(policy *networkingv1.NetworkPolicy) bool {
+	return policy.Annotations["of"] == "someone else"
 }
 
 // createForeign makes policies that look like the AppTier's and are not.
@@ -198,11 +215,9 @@ func (f *faulty) createForeign(ctx context.Context) []string {
 }
 
 func (f *faulty) readForeign(ctx context.Context) []string {
-	var list networkingv1.NetworkPolicyList
-	must(f.t, f.direct.List(ctx, &list, client.InNamespace(f.namespace)))
 	var texts []string
-	for _, policy := range list.Items {
-		if policy.Annotations["of"] == "someone else" {
+	for _, policy := range f.policies(ctx) {
+		if isForeign(&policy) {
 			text, err := json.Marshal(policy)
 			must(f.t, err)
 			texts = append(texts, string(text))
@@ -227,117 +242,4 @@ func must(t *testing.T, err error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-}
-
-// fault is a way in which a request fails.
-type fault string
-
-const (
-	failsBefore fault = "fails before it takes effect"
-	failsAfter  fault = "fails after it took effect"
-	conflicts   fault = "conflicts with someone else's write"
-)
-
-var errInjected = errors.New("injected by the test")
-
-// faulty is an API server whose request number countdown fails.
-type faulty struct {
-	t         *testing.T
-	direct    client.WithWatch
-	kind      fault
-	countdown int
-	namespace string
-	// since is what each spec allows, from the last that was in place to the present one.
-	since []halves
-}
-
-// request makes a request, or fails. Requests without the name of a policy change none: how they
-// fail makes no difference.
-func (f *faulty) request(name string, do func() error) error {
-	if name == "" && f.kind != failsBefore {
-		return do()
-	}
-	f.countdown--
-	switch {
-	case f.countdown != 0:
-		return do()
-	case f.kind == failsAfter:
-		return errors.Join(do(), errInjected)
-	case f.kind == conflicts:
-		return f.conflict(name, do)
-	default:
-		return errInjected
-	}
-}
-
-// conflict has someone label a policy just before it is written. A policy that is not there yet
-// cannot conflict, so that this is not a fault at all then.
-func (f *faulty) conflict(name string, do func() error) error {
-	policy := &networkingv1.NetworkPolicy{}
-	policy.Namespace, policy.Name = f.namespace, name
-	label := client.RawPatch(types.MergePatchType, []byte(`{"metadata": {"labels": {"someone": "else"}}}`))
-	return errors.Join(client.IgnoreNotFound(f.direct.Patch(context.Background(), policy, label)), do())
-}
-
-func (f *faulty) client() client.WithWatch {
-	return interceptor.NewClient(f.direct, interceptor.Funcs{
-		Get: func(ctx context.Context, c client.WithWatch, key client.ObjectKey, object client.Object, options ...client.GetOption) error {
-			return f.request("", func() error { return c.Get(ctx, key, object, options...) })
-		},
-		List: func(ctx context.Context, c client.WithWatch, list client.ObjectList, options ...client.ListOption) error {
-			return f.request("", func() error { return listIndexed(ctx, c, list, options) })
-		},
-		Apply: func(ctx context.Context, c client.WithWatch, config runtime.ApplyConfiguration, options ...client.ApplyOption) error {
-			named, ok := config.(interface{ GetName() *string })
-			if !ok {
-				return errors.New("a configuration without a name")
-			}
-			defer f.check(ctx)
-			return f.request(*named.GetName(), func() error { return c.Apply(ctx, config, options...) })
-		},
-		Delete: func(ctx context.Context, c client.WithWatch, object client.Object, options ...client.DeleteOption) error {
-			defer f.check(ctx)
-			return f.request(object.GetName(), func() error { return c.Delete(ctx, object, options...) })
-		},
-		SubResourceApply: func(ctx context.Context, c client.Client, name string, config runtime.ApplyConfiguration, options ...client.SubResourceApplyOption) error {
-			return f.request("", func() error { return c.SubResource(name).Apply(ctx, config, options...) })
-		},
-	})
-}
-
-// listIndexed lists by the index of the manager's cache, which the API server does not have.
-func listIndexed(ctx context.Context, c client.Client, list client.ObjectList, options []client.ListOption) error {
-	var all client.ListOptions
-	all.ApplyOptions(options)
-	if all.FieldSelector == nil {
-		return c.List(ctx, list, options...)
-	}
-	if apps, ok := list.(*v1alpha1.AppTierList); ok {
-		return listDependents(ctx, c, apps, all)
-	}
-	policies, ok := list.(*networkingv1.NetworkPolicyList)
-	if !ok {
-		return fmt.Errorf("no index of %T", list)
-	}
-	name, _ := all.FieldSelector.RequiresExactMatch(ownerField)
-	if err := c.List(ctx, policies, client.InNamespace(all.Namespace)); err != nil {
-		return err
-	}
-	var owned []networkingv1.NetworkPolicy
-	for _, policy := range policies.Items {
-		if ownerName(&policy) == name {
-			owned = append(owned, policy)
-		}
-	}
-	policies.Items = owned
-	return nil
-}
-
-func listDependents(ctx context.Context, c client.Client, apps *v1alpha1.AppTierList, all client.ListOptions) error {
-	entry, _ := all.FieldSelector.RequiresExactMatch(referenceField)
-	if err := c.List(ctx, apps, client.InNamespace(all.Namespace)); err != nil {
-		return err
-	}
-	apps.Items = slices.DeleteFunc(apps.Items, func(app v1alpha1.AppTier) bool { return !slices.Contains(dependencies(&app), entry) })
-	return nil
 }

@@ -1,0 +1,110 @@
+package controllers
+
+import (
+	"sync"
+
+	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/resourceversion"
+)
+
+// version is one state of one object.
+type version struct {
+	uid             types.UID
+	resourceVersion string
+	// deleted: this state was its last.
+	deleted bool
+}
+
+// written is what this process wrote last of each AppTier's policies. The cache may lag behind it,
+// and a plan that misses a policy may remove another too early: such a plan needs a look at the API
+// server first. Entries go once the cache shows what they say.
+type written struct {
+	mutex sync.Mutex
+	of    map[types.NamespacedName]*pending
+}
+
+// pending is what the cache has yet to show of one AppTier's policies.
+type pending struct {
+	versions map[string]version
+	// unsure: a write failed, and may have taken effect all the same.
+	unsure bool
+}
+
+func (w *written) entry(app types.NamespacedName) *pending {
+	if w.of == nil {
+		w.of = map[types.NamespacedName]*pending{}
+	}
+	if w.of[app] == nil {
+		w.of[app] = &pending{versions: map[string]version{}}
+	}
+	return w.of[app]
+}
+
+// wrote notes the state that a write led to.
+func (w *written) wrote(app types.NamespacedName, name string, now version) {
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
+	w.entry(app).versions[name] = now
+}
+
+// failed notes that a write may have taken effect or not.
+func (w *written) failed(app types.NamespacedName) {
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
+	w.entry(app).unsure = true
+}
+
+// read replaces what is known of an AppTier's policies by what the API server has.
+func (w *written) read(app types.NamespacedName, policies []*networkingv1.NetworkPolicy) {
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
+	entry := w.entry(app)
+	entry.unsure = false
+	for name, last := range entry.versions {
+		last.deleted = true
+		entry.versions[name] = last
+	}
+	for _, policy := range policies {
+		entry.versions[policy.Name] = version{uid: policy.UID, resourceVersion: policy.ResourceVersion}
+	}
+}
+
+// forget drops what is known of an AppTier that is gone.
+func (w *written) forget(app types.NamespacedName) {
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
+	delete(w.of, app)
+}
+
+// shownBy says whether the cache shows everything that was written.
+func (w *written) shownBy(app types.NamespacedName, cached []*networkingv1.NetworkPolicy) bool {
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
+	entry := w.of[app]
+	if entry == nil {
+		return true
+	}
+	if entry.unsure {
+		return false
+	}
+	shown := map[string]*networkingv1.NetworkPolicy{}
+	for _, policy := range cached {
+		shown[policy.Name] = policy
+	}
+	for name, last := range entry.versions {
+		if !last.shownBy(shown[name]) {
+			return false
+		}
+	}
+	delete(w.of, app)
+	return true
+}
+
+func (v version) shownBy(policy *networkingv1.NetworkPolicy) bool {
+	if policy == nil || v.deleted {
+		return v.deleted && (policy == nil || policy.UID != v.uid)
+	}
+	order, err := resourceversion.CompareResourceVersion(policy.ResourceVersion, v.resourceVersion)
+	return err == nil && order >= 0
+}
