@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 
 	"github.com/apptier/apptier/api/v1alpha1"
+	"github.com/apptier/apptier/internal/environment"
 	"github.com/apptier/apptier/policy/expand"
 	"github.com/apptier/apptier/policy/lint"
 )
@@ -100,7 +101,8 @@ func (r *AppTierReconciler) Reconcile(ctx context.Context, request ctrl.Request)
 // converge writes the AppTier's policies and removes those it no longer wants. An error says that it
 // could not even be known what is wanted.
 func (r *AppTierReconciler) converge(ctx context.Context, app *v1alpha1.AppTier) (outcome, error) {
-	env, err := r.environment(ctx, app)
+	settings := environment.Settings{DNSService: r.DNSService, ClusterNetworks: r.ClusterNetworks}
+	env, err := settings.Of(ctx, expand.ReferencesOf(app), cached{r.Client})
 	if err != nil {
 		return outcome{}, err
 	}

@@ -27,10 +27,10 @@ func TestReferences(t *testing.T) {
 		"the name of a port that a pod comes to declare":  testNamedPortHistory,
 		"two owners who agree, and one who changes views": testAgreementHistory,
 		"nodes that come and change their addresses":      testNodeHistory,
-		"the API server":                                  testAPIServerPeer,
-		"pods that move between tiers":                    testMatchedPods,
-		"an AppTier that an older one forbids":            testConflict,
-		"Events, once each":                               testEvents,
+		"the API server":                       testAPIServerPeer,
+		"pods that move between tiers":         testMatchedPods,
+		"an AppTier that an older one forbids": testConflict,
+		"Events, once each":                    testEvents,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, cluster{Client: c.Client, WithT: NewWithT(t)}) })
 	}
