@@ -38,18 +38,21 @@ func (o origin) at(line int) string {
 
 // atField names the line that a field of the object is on, or the nearest around it that exists: a
 // finding may be about a field that is missing.
-func (o origin) atField(path string) string {
+func (o origin) atField(path string) string { return o.at(o.lineOf(path)) }
+
+// lineOf returns the line of the file that a field is on, or 0 if nobody wrote the text.
+func (o origin) lineOf(path string) int {
 	if o.document.built {
-		return o.String()
+		return 0
 	}
 	var root yaml.Node
 	if yaml.Unmarshal(o.document.text, &root) != nil || len(root.Content) == 0 {
-		return o.String()
+		return 0
 	}
 	if o.item > 0 {
 		path = fmt.Sprintf("items[%d].%s", o.item-1, path)
 	}
-	return o.at(o.document.linesBefore + lineOf(root.Content[0], path))
+	return o.document.linesBefore + lineOf(root.Content[0], path)
 }
 
 // lineOf follows a path such as spec.tiers[0].podSelector as far as the nodes go, and returns the

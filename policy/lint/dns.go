@@ -61,7 +61,7 @@ func (v *view) checkDNSOf(r *report, servers dnsServers, pod *corev1.Pod, clause
 	}
 	switch udp, tcp := v.reachesDNS(clauses, servers, corev1.ProtocolUDP), v.reachesDNS(clauses, servers, corev1.ProtocolTCP); {
 	case !udp && !tcp && needsNames(clauses):
-		why := "no policy that selects them allows port 53"
+		why := "all policies together do not allow port 53"
 		if v.reachesDNS(clauses, dnsServers{}, corev1.ProtocolUDP) {
 			why = "port 53 is allowed, but to no pod of the cluster's DNS"
 		}
