@@ -13,25 +13,27 @@ import (
 	"github.com/apptier/apptier/policy/reach"
 )
 
-// large is a cluster of 100 nodes with 50 pods each, in 100 namespaces with 5 policies each.
-func large() reach.Snapshot {
+const (
+	podsOfANode  = 50
+	appsOfASpace = 5
+)
+
+// cluster has this many pods, 50 on each node, in 100 namespaces with 5 policies each. Every policy
+// lets one app of all namespaces in, so that sets grow with the cluster.
+func cluster(pods int) reach.Snapshot {
 	var s reach.Snapshot
-	for i := range 5000 {
-		s.Pods = append(s.Pods, &corev1.Pod{
-			ObjectMeta: metav1.ObjectMeta{
-				Namespace: fmt.Sprintf("ns-%d", i%100), Name: fmt.Sprintf("pod-%d", i),
-				Labels: map[string]string{"app": fmt.Sprintf("app-%d", i/100%5)},
-			},
-			Spec:   corev1.PodSpec{NodeName: fmt.Sprintf("node-%d", i/50)},
-			Status: corev1.PodStatus{Phase: corev1.PodRunning, PodIP: fmt.Sprintf("10.%d.%d.%d", 100+i/50/250, i/50%250, i%50+2)},
+	for i := range pods {
+		s.Pods = append(s.Pods, member(i))
+	}
+	for i := range pods / podsOfANode {
+		s.Nodes = append(s.Nodes, &corev1.Node{
+			ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprintf("node-%d", i)},
+			Spec:       corev1.NodeSpec{PodCIDRs: []string{fmt.Sprintf("10.%d.%d.0/24", 100+i/250, i%250)}},
 		})
 	}
 	for i := range 500 {
-		app := func(n int) *metav1.LabelSelector {
-			return &metav1.LabelSelector{MatchLabels: map[string]string{"app": fmt.Sprintf("app-%d", n%5)}}
-		}
 		s.Policies = append(s.Policies, &networkingv1.NetworkPolicy{
-			ObjectMeta: metav1.ObjectMeta{Namespace: fmt.Sprintf("ns-%d", i/5), Name: fmt.Sprintf("policy-%d", i)},
+			ObjectMeta: metav1.ObjectMeta{Namespace: fmt.Sprintf("ns-%d", i/appsOfASpace), Name: fmt.Sprintf("policy-%d", i)},
 			Spec: networkingv1.NetworkPolicySpec{
 				PodSelector: *app(i),
 				Ingress: []networkingv1.NetworkPolicyIngressRule{{From: []networkingv1.NetworkPolicyPeer{
@@ -43,17 +45,59 @@ func large() reach.Snapshot {
 	return s
 }
 
-func BenchmarkCompile(b *testing.B) {
-	s := large()
-	for b.Loop() {
-		compile.Compile(s, "node-7")
+func app(n int) *metav1.LabelSelector {
+	return &metav1.LabelSelector{MatchLabels: map[string]string{"app": fmt.Sprintf("app-%d", n%appsOfASpace)}}
+}
+
+// member is the i-th pod of a cluster.
+func member(i int) *corev1.Pod {
+	node := i / podsOfANode
+	return &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: fmt.Sprintf("ns-%d", i%100), Name: fmt.Sprintf("pod-%d", i),
+			Labels: app(i / 100).MatchLabels,
+		},
+		Spec: corev1.PodSpec{NodeName: fmt.Sprintf("node-%d", node)},
+		Status: corev1.PodStatus{
+			Phase: corev1.PodRunning, PodIP: fmt.Sprintf("10.%d.%d.%d", 100+node/250, node%250, i%podsOfANode+2),
+		},
 	}
 }
 
-func BenchmarkDiffOfNothing(b *testing.B) {
-	ruleset := compile.Compile(large(), "node-7")
-	x, y := ruleset.Table(1), ruleset.Table(1)
-	for b.Loop() {
-		nft.Diff(x, y)
+var sizes = []int{1000, 20_000}
+
+func BenchmarkCompile(b *testing.B) {
+	for _, pods := range sizes {
+		b.Run(fmt.Sprintf("%d pods", pods), func(b *testing.B) {
+			s := cluster(pods)
+			for b.Loop() {
+				compile.Compile(s, "node-7")
+			}
+		})
+	}
+}
+
+// One pod that comes or goes elsewhere, from the objects to the steps of the transaction.
+func BenchmarkAPodElsewhere(b *testing.B) {
+	for _, pods := range sizes {
+		b.Run(fmt.Sprintf("%d pods", pods), func(b *testing.B) {
+			with := cluster(pods)
+			without := with
+			without.Pods = with.Pods[:pods-1]
+			tables := [2]nft.Table{}
+			i, steps := 0, 0
+			tables[0] = compile.Compile(without, "node-7").Table(1)
+			for b.Loop() {
+				now := with
+				if i++; i%2 == 0 {
+					now = without
+				}
+				tables[i%2] = compile.Compile(now, "node-7").Table(1)
+				steps = len(nft.Diff(tables[1-i%2], tables[i%2]))
+			}
+			if steps != 1 {
+				b.Fatalf("%d steps, want one element", steps)
+			}
+		})
 	}
 }

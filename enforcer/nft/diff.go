@@ -112,20 +112,29 @@ func (d *steps) define(old, wanted Table) {
 func (d *steps) elements(old, wanted Table) {
 	for _, name := range sorted(wanted.Sets) {
 		set, before := wanted.Sets[name], old.Sets[name]
-		for _, key := range sorted(before.Elements) {
-			if now, ok := set.Elements[key]; !ok || now != before.Elements[key] {
-				d.delete(set.element(name, key, Element{}))
-			}
+		for _, key := range missing(before.Elements, set.Elements) {
+			d.delete(set.element(name, key, Element{}))
 		}
 	}
 	for _, name := range sorted(wanted.Sets) {
 		set, before := wanted.Sets[name], old.Sets[name]
-		for _, key := range sorted(set.Elements) {
-			if was, ok := before.Elements[key]; !ok || was != set.Elements[key] {
-				d.add(set.element(name, key, set.Elements[key]))
-			}
+		for _, key := range missing(set.Elements, before.Elements) {
+			d.add(set.element(name, key, set.Elements[key]))
 		}
 	}
+}
+
+// missing returns the keys of what is in one set and not, or not so, in another; sorted. Few are,
+// of the many that large sets have.
+func missing(from, in map[string]Element) []string {
+	var keys []string
+	for key, element := range from {
+		if other, ok := in[key]; !ok || other != element {
+			keys = append(keys, key)
+		}
+	}
+	slices.Sort(keys)
+	return keys
 }
 
 // rules fills new chains and refills changed ones.

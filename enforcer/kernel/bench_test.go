@@ -1,0 +1,57 @@
+package kernel
+
+import (
+	"fmt"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/go-logr/logr"
+	"golang.org/x/sys/unix"
+	networkingv1 "k8s.io/api/networking/v1"
+
+	"github.com/apptier/apptier/enforcer/agent"
+	"github.com/apptier/apptier/policy/reach"
+)
+
+// BenchmarkAPodElsewhere is a whole sync, the kernel's part included, for one pod that comes or
+// goes on another node and that policies of this one select.
+func BenchmarkAPodElsewhere(b *testing.B) {
+	for _, remote := range []int{1000, 20_000} {
+		b.Run(fmt.Sprintf("%d pods", remote), func(b *testing.B) {
+			l := newLab(b)
+			snapshot := l.shop()
+			snapshot.Policies = []*networkingv1.NetworkPolicy{
+				parsePolicy(b, "p", `{podSelector: {}, ingress: [{from: [{namespaceSelector: {}}], ports: [{port: 80}]}]}`),
+			}
+			for i := range remote {
+				h := host{name: fmt.Sprintf("elsewhere-%d", i), kind: remotePod}
+				h.v4, h.v6 = netip.AddrFrom4([4]byte{10, 100 + byte(i>>16), byte(i >> 8), byte(i)}), netip.MustParseAddr(fmt.Sprintf("fd00:20::%x", i+1))
+				snapshot.Pods = append(snapshot.Pods, pod(h, "y", nil))
+			}
+			shown := snapshot
+			s := &agent.Syncer{
+				Node: nodeName, Kernel: openNode(b, l.node), Snapshot: func() reach.Snapshot { return shown },
+				Metrics: agent.NewMetrics(), Log: logr.Discard(),
+			}
+			must(b, s.Sync(b.Context()))
+			before := cpuTime(b)
+			for i := 0; b.Loop(); i++ {
+				shown.Pods = snapshot.Pods[:len(snapshot.Pods)-1+i%2]
+				must(b, s.Sync(b.Context()))
+			}
+			b.ReportMetric(float64((cpuTime(b)-before).Milliseconds())/float64(b.N), "cpu-ms/op")
+		})
+	}
+}
+
+// cpuTime is what this process and the programs that it ran have used, whatever else the machine does.
+func cpuTime(b *testing.B) time.Duration {
+	var total time.Duration
+	for _, who := range []int{unix.RUSAGE_SELF, unix.RUSAGE_CHILDREN} {
+		var usage unix.Rusage
+		must(b, unix.Getrusage(who, &usage))
+		total += time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+	}
+	return total
+}
