@@ -231,6 +231,10 @@ func testForeignPolicy(t *testing.T, c cluster) {
 	c.Expect(after).To(HaveLen(2), "nothing is half applied")
 	c.Expect(after["shop.tier.db"].ResourceVersion).To(Equal(mine.ResourceVersion))
 	c.Expect(after["other"].ResourceVersion).To(Equal(other.ResourceVersion))
+
+	c.Expect(c.Delete(ctx, mine)).To(Succeed())
+	c.becomes(ctx, app, metav1.ConditionTrue)
+	c.Expect(c.policies(ctx, app.Namespace)).To(And(HaveLen(3), HaveKey("shop.tier.db"), HaveKey("other")))
 }
 
 func testRefusedSpec(t *testing.T, c cluster) {

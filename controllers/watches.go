@@ -3,12 +3,15 @@ package controllers
 import (
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
@@ -75,6 +78,7 @@ func indexReferences(ctx context.Context, mgr ctrl.Manager) error {
 func (r *AppTierReconciler) watch(b *builder.Builder) *builder.Builder {
 	return b.
 		Watches(&v1alpha1.AppTier{}, handler.EnqueueRequestsFromMapFunc(r.besideAppTier), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		Watches(&networkingv1.NetworkPolicy{}, handler.EnqueueRequestsFromMapFunc(ofName), builder.WithPredicates(notGenerated())).
 		Watches(&corev1.Service{}, handler.EnqueueRequestsFromMapFunc(r.behindService)).
 		Watches(&corev1.Node{}, handler.EnqueueRequestsFromMapFunc(r.dependents(allNodes)), builder.WithPredicates(addressesChanged())).
 		Watches(&discoveryv1.EndpointSlice{}, handler.EnqueueRequestsFromMapFunc(r.dependents(apiServer)), builder.WithPredicates(ofAPIServer())).
@@ -113,6 +117,23 @@ func (r *AppTierReconciler) besideAppTier(ctx context.Context, object client.Obj
 		return append(requests, r.requests(ctx, inNamespace)...)
 	}
 	return append(requests, r.requests(ctx, inNamespace, client.MatchingFields{referenceField: namespaceScoped})...)
+}
+
+// ofName maps a policy that is not generated to the AppTier that its name would be of: it may be in
+// the way, or has just been.
+func ofName(_ context.Context, object client.Object) []reconcile.Request {
+	name, rest, _ := strings.Cut(object.GetName(), ".")
+	if rest != "namespace" && !strings.HasPrefix(rest, "tier.") {
+		return nil
+	}
+	return []reconcile.Request{{NamespacedName: types.NamespacedName{Namespace: object.GetNamespace(), Name: name}}}
+}
+
+func notGenerated() predicate.Predicate {
+	return predicate.NewPredicateFuncs(func(object client.Object) bool {
+		policy, ok := object.(*networkingv1.NetworkPolicy)
+		return ok && ownerName(policy) == ""
+	})
 }
 
 func (r *AppTierReconciler) behindService(ctx context.Context, object client.Object) []reconcile.Request {
