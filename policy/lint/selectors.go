@@ -54,17 +54,19 @@ func checkNamespaceLabel(r *report, v *view, path *field.Path, selector *metav1.
 	if selector == nil {
 		return false
 	}
-	name, found := selector.MatchLabels["name"]
 	for _, set := range v.namespaces {
-		if set["name"] == name {
+		if _, found := set["name"]; found {
 			return false // someone does set it
 		}
 	}
-	if found {
-		r.warn(NamespaceLabelName, path.Child("namespaceSelector", "matchLabels"), "write "+corev1.LabelMetadataName+": "+name,
-			"the label name is set by nobody unless someone does it by hand, so this matches no namespace")
+	for _, wanted := range wantedLabels(selector) {
+		if key, value := wanted[0], wanted[1]; key == "name" {
+			r.warn(NamespaceLabelName, path.Child("namespaceSelector"), "write "+corev1.LabelMetadataName+": "+value,
+				"the label name is set by nobody unless someone does it by hand, so this matches no namespace")
+			return true
+		}
 	}
-	return found
+	return false
 }
 
 // checkPeerMatches finds peers that match no pod, or none that a selector can mean.
