@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/url"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/apptier/apptier/policy/lint"
@@ -85,8 +86,12 @@ type (
 
 // writeSARIF writes findings for code scanners.
 func writeSARIF(out io.Writer, findings []finding) error {
-	run := sarifRun{Tool: sarifTool{sarifDriver{Name: "apptier"}}, Results: []sarifResult{}}
+	run := sarifRun{Tool: sarifTool{sarifDriver{Name: "apptier", Rules: []sarifRule{}}}, Results: []sarifResult{}}
 	for _, entry := range lint.Catalogue() {
+		isFound := func(f finding) bool { return f.Check == entry.ID }
+		if !slices.ContainsFunc(findings, isFound) {
+			continue
+		}
 		run.Tool.Driver.Rules = append(run.Tool.Driver.Rules, sarifRule{
 			ID: string(entry.ID), Short: sarifText{entry.Title}, Full: sarifText{strings.ReplaceAll(entry.Text, "\n", " ")},
 		})
