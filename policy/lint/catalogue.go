@@ -35,7 +35,8 @@ stay beside it, annotate the policy with ` + "`policy.apptier.dev/allow-widening
 Where labels, addresses or the number behind a port's name decide and are not known, it says so in a warning.`},
 	{Invalid, Reject, ofBoth, "Cannot be what it says",
 		`What the API server refuses, or would if it were asked: address ranges, ports, selectors and names that cannot
-be read. Of AppTiers also what contradicts itself.`},
+be read. Address ranges are held to the form that Kubernetes asks for since 1.36: no bits beyond the prefix, no
+leading zeros, no IPv4 written as IPv6. Of AppTiers also what contradicts itself.`},
 	{DNSMissing, Warn, ofPolicies, "Egress without DNS",
 		`A pod whose egress is isolated resolves no names unless some policy allows it to, and nearly everything is
 reached by name. All policies that select the pod are considered together. Pods that may connect to nothing, or

@@ -88,3 +88,27 @@ func TestNoFalseAlarms(t *testing.T) {
 	}
 	t.Logf("%d policies: 0 rejections, %d warnings", policies, warnings)
 }
+
+// What AppTiers stand for would pass as well if someone had written it by hand. One of them means to
+// do without DNS.
+func TestWhatAppTiersStandForIsClean(t *testing.T) {
+	files, err := filepath.Glob("../expand/testdata/*.golden.yaml")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no policies: %v", err)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := set{world: worldOf(parse(t, strings.ReplaceAll(string(text), "managed-by: apptier", "managed-by: hand")))}
+		s.policies = s.world.Policies
+		for name, findings := range s.findings() {
+			for _, finding := range findings {
+				if filepath.Base(file) != "deny-all.golden.yaml" || finding.Check != lint.DNSMissing {
+					t.Errorf("%s: %s: %s", filepath.Base(file), name, finding)
+				}
+			}
+		}
+	}
+}

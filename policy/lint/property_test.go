@@ -3,9 +3,12 @@ package lint_test
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
+	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"pgregory.net/rapid"
@@ -143,4 +146,36 @@ func FuzzNetworkPolicy(f *testing.F) {
 			}
 		}
 	})
+}
+
+// Whoever is said to be without DNS is: no policy lets the pod reach a server.
+func TestWhoIsSaidToLackDNSCannotReachIt(t *testing.T) {
+	missing := 0
+	rapid.Check(t, func(t *rapid.T) {
+		s, world := drawWorld(t, reachtest.OnlyRunning(), reachtest.OnlyPodNetwork(), reachtest.OnlyDualStack())
+		server := rapid.SampledFrom(s.Pods).Draw(t, "server")
+		server.Labels["k8s-app"] = "kube-dns"
+		service := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: server.Namespace, Name: "kube-dns", Labels: server.Labels}}
+		service.Spec.Selector = map[string]string{"k8s-app": "kube-dns"}
+		world.Services = append(world.Services, service)
+		for _, policy := range s.Policies {
+			for _, finding := range lint.NetworkPolicy(policy, world) {
+				who, _, named := strings.Cut(finding.Message, " may open connections")
+				namespace, name, isPod := strings.Cut(who, "/")
+				if finding.Check != lint.DNSMissing || !named || !isPod {
+					continue
+				}
+				missing++
+				flow := reach.Flow{Protocol: corev1.ProtocolUDP, Port: 53,
+					Source:      reach.Endpoint{Pod: types.NamespacedName{Namespace: namespace, Name: name}},
+					Destination: reach.Endpoint{Pod: types.NamespacedName{Namespace: server.Namespace, Name: server.Name}}}
+				if result := reach.Allowed(s, flow); flow.Source.Pod != flow.Destination.Pod && result.Egress.Verdict != reach.Deny {
+					t.Fatalf("%s\n%s", finding, result)
+				}
+			}
+		}
+	})
+	if missing == 0 {
+		t.Error("nobody ever lacked DNS: the property holds for no reason")
+	}
 }

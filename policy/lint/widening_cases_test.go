@@ -154,6 +154,28 @@ metadata: {name: sales}
 	}
 }
 
+// With scope Namespace every pod of the namespace is the AppTier's, whatever its labels.
+func TestWideningAPerimeter(t *testing.T) {
+	const perimeter = `
+apiVersion: policy.apptier.dev/v1alpha1
+kind: AppTier
+metadata: {name: perimeter, namespace: app}
+spec: {isolation: {scope: Namespace, sameNamespace: Allow}}
+`
+	for spec, want := range map[string]string{
+		"{podSelector: {matchLabels: {app: batch}}, ingress: [{from: [{podSelector: {}}]}]}":                                   "",
+		"{podSelector: {matchLabels: {app: batch}}, ingress: [{from: [{namespaceSelector: {}}], ports: [{port: 80}]}]}":        "any pod of any namespace reach a pod of namespace app on TCP 80; AppTier perimeter allows only any pod of namespace app",
+		"{podSelector: {matchLabels: {app: batch}}, policyTypes: [Egress], egress: [{to: [{ipBlock: {cidr: 192.0.2.0/24}}]}]}": "a pod of namespace app reach addresses of 192.0.2.0/24 (for example 192.0.2.1)",
+	} {
+		text := "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: judged, namespace: app}\nspec: " + spec + "\n"
+		objects := parse(t, text+"---"+perimeter)
+		findings := lint.WithSeverity(lint.NetworkPolicy(objects[0].(*networkingv1.NetworkPolicy), worldOf(objects)), lint.Reject)
+		if want == "" && len(findings) > 0 || want != "" && (len(findings) != 1 || !strings.Contains(findings[0].Message, want)) {
+			t.Errorf("%s\ngot:  %v\nwant: %s", spec, findings, want)
+		}
+	}
+}
+
 // Whoever means it says why, and is warned instead of refused.
 func TestWideningWithAReason(t *testing.T) {
 	example := findEntry(t, lint.Widens).Example()
