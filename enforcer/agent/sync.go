@@ -34,6 +34,7 @@ type Syncer struct {
 	// replaces the whole table.
 	applied    *nft.Table
 	generation uint16
+	memory     compile.Memory
 	// verified is the kernel's revision at which it was seen to hold applied.
 	verified uint32
 	auditor  nft.Auditor
@@ -70,7 +71,7 @@ func (s *Syncer) sync(ctx context.Context) error {
 
 // program makes the kernel hold what the snapshot says, except for the policies that it refuses.
 func (s *Syncer) program(ctx context.Context, snapshot reach.Snapshot) error {
-	ruleset := compile.CompileExcept(snapshot, s.Node, s.refused.in(snapshot))
+	ruleset := s.memory.Compile(snapshot, s.Node, s.refused.in(snapshot))
 	s.reportProblems(snapshot, ruleset.Problems)
 	s.logRanges(ruleset.Ranges)
 	ops, table, err := s.plan(ctx, ruleset)
@@ -102,12 +103,14 @@ func (s *Syncer) plan(ctx context.Context, ruleset compile.Ruleset) ([]nft.Op, n
 		table := ruleset.Table(s.generation)
 		return nft.Replace(table), table, nil
 	}
-	if len(nft.Diff(*s.applied, ruleset.Table(s.generation))) == 0 {
-		return nil, *s.applied, nil
+	next := compile.NextGeneration(s.generation)
+	table := ruleset.Table(next)
+	ops := nft.Diff(*s.applied, table)
+	if nft.Only(ops, compile.StampChains()...) {
+		return nil, *s.applied, nil // but for the generation, it is the same
 	}
-	s.generation = compile.NextGeneration(s.generation)
-	table := ruleset.Table(s.generation)
-	return nft.Diff(*s.applied, table), table, nil
+	s.generation = next
+	return ops, table, nil
 }
 
 // adopt chooses the generation of a table that is written from scratch: one that no live

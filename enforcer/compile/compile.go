@@ -70,10 +70,14 @@ func Compile(snapshot reach.Snapshot, node string) Ruleset {
 // CompileExcept does the same without the rules of the named policies ("namespace/name"): they
 // isolate the pods that they select, and allow nothing. Each is reported with its error.
 func CompileExcept(snapshot reach.Snapshot, node string, closed map[string]error) Ruleset {
+	return compile(snapshot, node, closed, &Memory{})
+}
+
+func compile(snapshot reach.Snapshot, node string, closed map[string]error, memory *Memory) Ruleset {
 	c := &compiler{
 		closed: closed,
 		table:  skeleton(),
-		pods:   index(snapshot, node),
+		pods:   index(snapshot, node, memory),
 	}
 	c.policies = c.parseAll(snapshot)
 	c.nodeAddresses(snapshot.Nodes, node)

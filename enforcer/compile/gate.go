@@ -36,8 +36,8 @@ func (c *compiler) gate(nodes []*corev1.Node, name string) {
 	}
 	for _, p := range c.pods.all {
 		for _, address := range p.addresses {
-			if within(prefixes, address) {
-				c.table.Sets[knownSet[familyOf(address)]].Elements[address.String()] = nft.Element{Comment: remark(p.String())}
+			if within(prefixes, address.Addr) {
+				c.table.Sets[knownSet[familyOf(address.Addr)]].Elements[address.String()] = nft.Element{Comment: remark(p.String())}
 			}
 		}
 	}

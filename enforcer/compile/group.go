@@ -3,7 +3,6 @@ package compile
 import (
 	"fmt"
 	"maps"
-	"net/netip"
 	"slices"
 	"strings"
 
@@ -53,7 +52,7 @@ func familiesOf(pods []*pod) []family {
 	var out []family
 	for _, f := range families {
 		has := func(p *pod) bool {
-			return slices.ContainsFunc(p.addresses, func(a netip.Addr) bool { return familyOf(a) == f })
+			return slices.ContainsFunc(p.addresses, func(a address) bool { return familyOf(a.Addr) == f })
 		}
 		if slices.ContainsFunc(pods, has) {
 			out = append(out, f)
@@ -94,12 +93,12 @@ func (c *compiler) dispatch(g *group, chain string) {
 	}
 	for _, p := range g.pods {
 		for _, address := range p.addresses {
-			f := familyOf(address)
+			f := familyOf(address.Addr)
 			c.table.Sets[target[f]].Elements[address.String()] = nft.Element{
 				Value: "goto " + chain, Comment: remark(p.String()),
 			}
 			for _, other := range p.addresses {
-				if familyOf(other) == f {
+				if familyOf(other.Addr) == f {
 					c.table.Sets[selfSet[f]].Elements[nft.Key(address.String(), other.String())] = nft.Element{}
 				}
 			}

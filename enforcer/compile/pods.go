@@ -16,12 +16,21 @@ import (
 type pod struct {
 	namespace, name string
 	labels          labels.Set
-	addresses       []netip.Addr
+	addresses       []address
 	hostAddresses   []netip.Addr
 	ports           []containerPort
 	created         int64
 	local           bool
 }
+
+// address remembers its text, which every set that it is in needs.
+type address struct {
+	netip.Addr
+	text string
+}
+
+// String is netip.Addr's.
+func (a address) String() string { return a.text }
 
 type containerPort struct {
 	name     string
@@ -41,7 +50,7 @@ type podIndex struct {
 	namespaces  map[string]labels.Set
 }
 
-func index(snapshot reach.Snapshot, node string) podIndex {
+func index(snapshot reach.Snapshot, node string, memory *Memory) podIndex {
 	x := podIndex{
 		all:         make([]*pod, 0, len(snapshot.Pods)),
 		byNamespace: map[string][]*pod{}, namespaces: map[string]labels.Set{},
@@ -49,11 +58,7 @@ func index(snapshot reach.Snapshot, node string) podIndex {
 	for _, namespace := range snapshot.Namespaces {
 		x.namespaces[namespace.Name] = namespaceLabels(namespace.Name, namespace.Labels)
 	}
-	for _, object := range snapshot.Pods {
-		if p := newPod(object, node); p != nil {
-			x.all = append(x.all, p)
-		}
-	}
+	x.all = memory.recall(x.all, snapshot.Pods, node)
 	x.settle()
 	for _, p := range x.all {
 		if _, ok := x.namespaces[p.namespace]; !ok {
@@ -78,19 +83,24 @@ func (x podIndex) settle() {
 	owner := make(map[netip.Addr]*pod, len(x.all))
 	contested := false
 	for _, p := range x.all {
-		for _, address := range p.addresses {
-			o := owner[address]
+		for _, a := range p.addresses {
+			o := owner[a.Addr]
 			contested = contested || o != nil
 			if o == nil || cmp.Or(cmp.Compare(o.created, p.created), byName(o, p)) < 0 {
-				owner[address] = p
+				owner[a.Addr] = p
 			}
 		}
 	}
 	if !contested {
 		return
 	}
-	for _, p := range x.all {
-		p.addresses = slices.DeleteFunc(p.addresses, func(a netip.Addr) bool { return owner[a] != p })
+	for i, p := range x.all {
+		lost := func(a address) bool { return owner[a.Addr] != p }
+		if slices.ContainsFunc(p.addresses, lost) {
+			without := *p // the original is remembered
+			without.addresses = slices.DeleteFunc(slices.Clone(p.addresses), lost)
+			x.all[i] = &without
+		}
 	}
 }
 
@@ -109,18 +119,20 @@ func newPod(object *corev1.Pod, node string) *pod {
 		namespace: object.Namespace,
 		name:      object.Name,
 		labels:    object.Labels,
-		addresses: parseAddresses(object.Status.PodIP),
 		created:   object.CreationTimestamp.Unix(),
 		local:     node != "" && object.Spec.NodeName == node,
 	}
+	addresses := parseAddresses(object.Status.PodIP)
 	for _, ip := range object.Status.PodIPs {
-		p.addresses = append(p.addresses, parseAddresses(ip.IP)...)
+		addresses = append(addresses, parseAddresses(ip.IP)...)
 	}
-	if len(p.addresses) == 0 {
+	if len(addresses) == 0 {
 		return nil
 	}
-	slices.SortFunc(p.addresses, netip.Addr.Compare)
-	p.addresses = slices.Compact(p.addresses)
+	slices.SortFunc(addresses, netip.Addr.Compare)
+	for _, ip := range slices.Compact(addresses) {
+		p.addresses = append(p.addresses, address{ip, ip.String()})
+	}
 	p.ports = containerPorts(object.Spec)
 	if p.local {
 		p.hostAddresses = parseAddresses(object.Status.HostIP)

@@ -180,7 +180,7 @@ func (c *compiler) namedPortSet(named namedPort, direction Direction, f family) 
 				continue
 			}
 			for _, address := range p.addresses {
-				if familyOf(address) == f {
+				if familyOf(address.Addr) == f {
 					s.Elements[nft.Key(address.String(), strconv.Itoa(int(port.number)))] = nft.Element{}
 				}
 			}

@@ -81,7 +81,7 @@ func (c *compiler) selectorSet(s selector, f family) string {
 		c.table.Sets[name] = set(addressType[f], remark(s.text))
 		c.eachSelected(s, func(p *pod) {
 			for _, address := range p.addresses {
-				if familyOf(address) == f {
+				if familyOf(address.Addr) == f {
 					c.table.Sets[name].Elements[address.String()] = nft.Element{}
 				}
 			}

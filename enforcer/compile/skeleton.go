@@ -103,6 +103,10 @@ func (r Ruleset) Table(generation uint16) nft.Table {
 // StampChain is the chain whose first rule's comment names the generation; see nft.Marker.
 const StampChain = stampChain
 
+// StampChains are the chains that differ between generations of one ruleset, and in nothing else
+// ever.
+func StampChains() []string { return []string{admitChain, forwardChain} }
+
 // ParseGeneration reads the comment of the first rule of StampChain.
 func ParseGeneration(marker string) (uint16, bool) {
 	number, ok := strings.CutPrefix(marker, generationText)
