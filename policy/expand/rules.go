@@ -105,8 +105,8 @@ func (s portSet) key() string {
 	}
 	var key []byte
 	for _, port := range s.of {
-		key = binary.BigEndian.AppendUint16(key, uint16(port.Start)) //nolint:gosec // up to 65535
-		key = binary.BigEndian.AppendUint16(key, uint16(port.End))   //nolint:gosec // up to 65535
+		key = binary.BigEndian.AppendUint16(key, uint16(port.Start))
+		key = binary.BigEndian.AppendUint16(key, uint16(port.End))
 		key = append(key, port.Protocol...)
 	}
 	return string(key)
