@@ -27,7 +27,7 @@ func (r *AppTierReconciler) execute(ctx context.Context, app *v1alpha1.AppTier, 
 	defer func() { r.announceWrites(app, applied, deleted) }()
 	for _, s := range todo {
 		if s.want != nil {
-			now, err := r.apply(ctx, app, s)
+			now, err := r.apply(ctx, s)
 			if err != nil {
 				r.written.failed(key)
 				return fmt.Errorf("applying NetworkPolicy %s: %w", s.name, err)
@@ -55,8 +55,8 @@ func (r *AppTierReconciler) execute(ctx context.Context, app *v1alpha1.AppTier, 
 }
 
 // apply writes one policy, unless someone else has written it since the plan was made.
-func (r *AppTierReconciler) apply(ctx context.Context, app *v1alpha1.AppTier, s step) (version, error) {
-	config, err := applyConfiguration(app, s.want)
+func (r *AppTierReconciler) apply(ctx context.Context, s step) (version, error) {
+	config, err := applyConfiguration(s.want)
 	if err != nil {
 		return version{}, err
 	}
@@ -82,22 +82,21 @@ func (r *AppTierReconciler) remove(ctx context.Context, namespace, name string, 
 }
 
 // applyConfiguration says everything that is wanted of a policy, and nothing else.
-func applyConfiguration(app *v1alpha1.AppTier, policy *networkingv1.NetworkPolicy) (*networkingv1ac.NetworkPolicyApplyConfiguration, error) {
+func applyConfiguration(policy *networkingv1.NetworkPolicy) (*networkingv1ac.NetworkPolicyApplyConfiguration, error) {
 	spec, err := specConfiguration(policy.Spec)
 	if err != nil {
 		return nil, fmt.Errorf("converting it: %w", err)
 	}
-	owner := metav1ac.OwnerReference().
-		WithAPIVersion(v1alpha1.GroupVersion.String()).
-		WithKind("AppTier").
-		WithName(app.Name).
-		WithUID(app.UID).
-		WithController(true).
-		WithBlockOwnerDeletion(true)
-	return networkingv1ac.NetworkPolicy(policy.Name, policy.Namespace).
+	config := networkingv1ac.NetworkPolicy(policy.Name, policy.Namespace).
 		WithLabels(policy.Labels).
-		WithOwnerReferences(owner).
-		WithSpec(spec), nil
+		WithSpec(spec)
+	for _, owner := range policy.OwnerReferences {
+		reference := metav1ac.OwnerReference().
+			WithAPIVersion(owner.APIVersion).WithKind(owner.Kind).WithName(owner.Name).WithUID(owner.UID)
+		reference.Controller, reference.BlockOwnerDeletion = owner.Controller, owner.BlockOwnerDeletion
+		config.WithOwnerReferences(reference)
+	}
+	return config, nil
 }
 
 // specConfiguration converts by way of JSON: an apply configuration has the fields of its type,

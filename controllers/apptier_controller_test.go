@@ -206,6 +206,14 @@ func testPrunes(t *testing.T, c cluster) {
 	c.Expect(c.Create(ctx, app)).To(Succeed())
 	c.becomes(ctx, app, metav1.ConditionTrue)
 	c.Expect(c.policies(ctx, app.Namespace)).To(And(HaveLen(3), HaveKey("shop.namespace")))
+	denial := c.policies(ctx, app.Namespace)["shop.namespace"]
+	c.Eventually(func() []types.UID {
+		var owners []types.UID
+		for _, owner := range c.policies(ctx, app.Namespace)["shop.tier.db"].OwnerReferences {
+			owners = append(owners, owner.UID)
+		}
+		return owners
+	}, soon, 20*time.Millisecond).Should(ConsistOf(app.UID, denial.UID), "the garbage collector leaves what allows until what denies is gone")
 
 	app.Spec.Isolation.Scope = v1alpha1.ScopeTiers
 	app.Spec.Tiers = app.Spec.Tiers[:1]

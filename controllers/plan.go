@@ -7,8 +7,6 @@ import (
 
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/apptier/apptier/api/v1alpha1"
 )
@@ -61,10 +59,13 @@ func newPlan(app *v1alpha1.AppTier, desired, current []*networkingv1.NetworkPoli
 		delete(leftover, want.Name)
 		if have != nil && generatedFrom(app, have) && !selectsTheSame(want, have) {
 			kept := copyOf(app, have)
+			kept.OwnerReferences = owners(app, kept.Name, existing)
 			copies = append(copies, step{name: kept.Name, want: kept, have: existing[kept.Name]})
 			leftover[kept.Name] = existing[kept.Name]
 		}
-		writes = append(writes, step{name: want.Name, want: want, have: have})
+		owned := *want // which is the caller's
+		owned.OwnerReferences = owners(app, want.Name, existing)
+		writes = append(writes, step{name: want.Name, want: &owned, have: have})
 	}
 	var todo plan
 	for _, s := range slices.Concat(copies, writes) {
@@ -72,7 +73,7 @@ func newPlan(app *v1alpha1.AppTier, desired, current []*networkingv1.NetworkPoli
 		case s.have == nil:
 		case !generatedFrom(app, s.have):
 			return nil, &NameTakenError{Namespace: s.have.Namespace, Name: s.have.Name}
-		case upToDate(app, s.want, s.have):
+		case upToDate(s.want, s.have):
 			continue
 		}
 		todo = append(todo, s)
@@ -103,32 +104,13 @@ func copyOf(app *v1alpha1.AppTier, policy *networkingv1.NetworkPolicy) *networki
 	return kept
 }
 
-// generatedFrom says whether a policy is a child of an AppTier of this name. The owner's UID is not
-// compared: an AppTier that was deleted and created again takes over what is left of the first.
-// Neither are labels, which anyone may have changed.
-func generatedFrom(app *v1alpha1.AppTier, policy *networkingv1.NetworkPolicy) bool {
-	return policy.Namespace == app.Namespace && ownerName(policy) == app.Name
-}
-
-// ownerName is the name of the AppTier that a policy was generated from; empty if none.
-func ownerName(policy *networkingv1.NetworkPolicy) string {
-	owner := metav1.GetControllerOf(policy)
-	if owner == nil || owner.Kind != "AppTier" {
-		return ""
-	}
-	if gv, err := schema.ParseGroupVersion(owner.APIVersion); err != nil || gv.Group != v1alpha1.GroupVersion.Group {
-		return ""
-	}
-	return owner.Name
-}
-
 // upToDate says whether a policy holds everything that is wanted of it. More labels are fine:
 // they are someone else's.
-func upToDate(app *v1alpha1.AppTier, want, have *networkingv1.NetworkPolicy) bool {
+func upToDate(want, have *networkingv1.NetworkPolicy) bool {
 	for key, value := range want.Labels {
 		if have.Labels[key] != value {
 			return false
 		}
 	}
-	return metav1.IsControlledBy(have, app) && equality.Semantic.DeepEqual(want.Spec, have.Spec)
+	return ownedAs(want, have) && equality.Semantic.DeepEqual(want.Spec, have.Spec)
 }

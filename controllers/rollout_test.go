@@ -1,6 +1,7 @@
 package controllers
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -9,8 +10,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/validation"
-	"k8s.io/utils/ptr"
 	"pgregory.net/rapid"
 
 	"github.com/apptier/apptier/api/v1alpha1"
@@ -57,17 +58,18 @@ type rollout struct {
 	policies map[string]*networkingv1.NetworkPolicy
 	// since is what each spec allows of those that left their traces in the policies.
 	since []halves
+	// objects were created so far.
+	objects int
 }
 
 func (r *rollout) clone() rollout {
-	return rollout{policies: maps.Clone(r.policies), since: slices.Clone(r.since)}
+	return rollout{policies: maps.Clone(r.policies), since: slices.Clone(r.since), objects: r.objects}
 }
 
 // finish rolls a spec out to its end.
 func (r *rollout) finish(t *rapid.T, app *v1alpha1.AppTier) {
-	if r.attempt(t, app, 1000) {
-		t.Fatal("a rollout without end")
-	}
+	r.attempt(t, app, 1000)
+	r.attempt(t, app, 1000) // once more, as the first has the AppTier reconciled again
 	want := map[string]networkingv1.NetworkPolicySpec{}
 	for _, policy := range expand.NetworkPolicies(app, expand.DefaultEnvironment()) {
 		want[policy.Name] = policy.Spec
@@ -83,6 +85,20 @@ func (r *rollout) finish(t *rapid.T, app *v1alpha1.AppTier) {
 		t.Fatalf("there is more to do after the end: %v", todo)
 	}
 	r.since = []halves{allowedBy(slices.Collect(maps.Values(r.policies)))}
+	r.checkOwners(t, app)
+}
+
+// checkOwners: when the AppTier is deleted, what denies the namespace goes first.
+func (r *rollout) checkOwners(t *rapid.T, app *v1alpha1.AppTier) {
+	denial := r.policies[expand.NamespacePolicyName(app.Name)]
+	for name, policy := range r.policies {
+		if !metav1.IsControlledBy(policy, app) {
+			t.Fatalf("%s is not the AppTier's: %v", name, policy.OwnerReferences)
+		}
+		if denial != nil && policy != denial && !slices.ContainsFunc(policy.OwnerReferences, func(o metav1.OwnerReference) bool { return o.UID == denial.UID }) {
+			t.Fatalf("%s may go before %s: %v", name, denial.Name, policy.OwnerReferences)
+		}
+	}
 }
 
 // attempt takes the first steps towards a spec, and says whether there are more.
@@ -129,10 +145,11 @@ func (r *rollout) take(t *rapid.T, s step) {
 		return
 	}
 	written := s.want.DeepCopy()
-	written.OwnerReferences = []metav1.OwnerReference{{
-		APIVersion: v1alpha1.GroupVersion.String(), Kind: "AppTier", Name: "x", UID: "1",
-		Controller: ptr.To(true), BlockOwnerDeletion: ptr.To(true),
-	}}
+	r.objects++
+	written.UID = types.UID(fmt.Sprint(r.objects))
+	if s.have != nil {
+		written.UID = s.have.UID
+	}
 	r.policies[s.name] = written
 }
 
