@@ -19,6 +19,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
@@ -64,16 +65,7 @@ tiers:
 // reaches its end, leaves nothing behind, and touches nothing of anyone else's.
 func TestRolloutsSurviveEveryFault(t *testing.T) {
 	config, _ := apiserver.Start(t)
-	config.QPS = -1
-	ctrl.SetLogger(logr.Discard())
-	scheme := runtime.NewScheme()
-	if err := errors.Join(clientgoscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
-		t.Fatal(err)
-	}
-	direct, err := client.NewWithWatch(config, client.Options{Scheme: scheme})
-	if err != nil {
-		t.Fatal(err)
-	}
+	direct := newClient(t, config)
 	for name, specs := range histories {
 		for _, fault := range []fault{failsBefore, failsAfter, conflicts} {
 			t.Run(fmt.Sprintf("%s/%s", name, fault), func(t *testing.T) {
@@ -241,6 +233,18 @@ func inWorld(policies []*networkingv1.NetworkPolicy) []*networkingv1.NetworkPoli
 		out = append(out, moved)
 	}
 	return out
+}
+
+// newClient reads from the API server and writes to it, as fast as that can.
+func newClient(t *testing.T, config *rest.Config) client.WithWatch {
+	t.Helper()
+	ctrl.SetLogger(logr.Discard())
+	config.QPS = -1
+	scheme := runtime.NewScheme()
+	must(t, errors.Join(clientgoscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)))
+	c, err := client.NewWithWatch(config, client.Options{Scheme: scheme})
+	must(t, err)
+	return c
 }
 
 func must(t *testing.T, err error) {
