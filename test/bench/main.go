@@ -54,6 +54,7 @@ func run(ctx context.Context, s size) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	machine := machine() // before there is any load of the bench's own
 	server, err := startAPIServer(ctx)
 	if err != nil {
 		return err
@@ -68,7 +69,7 @@ func run(ctx context.Context, s size) (err error) {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("%s\n\n| what | measured |\n| --- | --- |\n", machine())
+	fmt.Printf("%s\n\n| what | measured |\n| --- | --- |\n", machine)
 	for _, row := range rows {
 		fmt.Printf("| %s | %s |\n", row.what, row.measured)
 	}
@@ -111,6 +112,10 @@ func machine() string {
 	if err != nil {
 		kernel = []byte("unknown")
 	}
-	return fmt.Sprintf("%s: %d CPUs (%s), Linux %s, %s", time.Now().Format(time.DateOnly), runtime.NumCPU(),
-		model, cmp.Or(strings.TrimSpace(string(kernel)), "unknown"), runtime.Version())
+	load, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		load = []byte("unknown")
+	}
+	return fmt.Sprintf("%s: %d CPUs (%s), Linux %s, %s; load of others before: %.4s", time.Now().Format(time.DateOnly), runtime.NumCPU(),
+		model, cmp.Or(strings.TrimSpace(string(kernel)), "unknown"), runtime.Version(), load)
 }

@@ -48,7 +48,8 @@ func (b *bench) startManager(ctx context.Context) (*manager, error) {
 	}
 	m.command = exec.CommandContext(ctx, filepath.Join(b.dir, "manager"),
 		"--webhook=false", "--metrics-bind-address="+address, "--health-probe-bind-address=0")
-	m.command.Env = append(os.Environ(), "KUBECONFIG="+filepath.Join(b.dir, "kubeconfig"))
+	m.command.Env = append(os.Environ(), "KUBECONFIG="+filepath.Join(b.dir, "kubeconfig"),
+		"GOMEMLIMIT=220MiB") // as in config/manager
 	m.command.Stdout, m.command.Stderr = logFile, logFile
 	m.started = time.Now()
 	if err := m.command.Start(); err != nil {
