@@ -30,7 +30,7 @@ func (c *Cluster) create(ctx context.Context, o Options) error {
 	if err := c.state.write(c.dir); err != nil {
 		return err
 	}
-	if err := wire(c.state.Name, o.Nodes); err != nil {
+	if err := wire(c.state.Name, o.Shape); err != nil {
 		return err
 	}
 	if err := c.startMachines(ctx); err != nil {
@@ -60,7 +60,7 @@ func (c *Cluster) startMachines(ctx context.Context) error {
 		return err
 	}
 	defer file.Close()
-	if err := prepareControlPlane(c.machineDir(controlPlane), ca); err != nil {
+	if err := prepareControlPlane(c.machineDir(controlPlane), c.state.Shape.plan(), ca); err != nil {
 		return fmt.Errorf("prepare the control plane: %w", err)
 	}
 	for i, name := range c.Nodes() {
@@ -123,7 +123,7 @@ func (c *Cluster) bootControlPlane(ctx context.Context) error {
 	if err := c.Await(ctx, controlPlane, Etcd); err != nil {
 		return err
 	}
-	if err := c.launch(ctx, controlPlane, apiServerSpec()); err != nil {
+	if err := c.launch(ctx, controlPlane, apiServerSpec(c.state.Shape.plan())); err != nil {
 		return err
 	}
 	return c.Await(ctx, controlPlane, APIServer)
@@ -148,10 +148,10 @@ func (c *Cluster) bootNode(ctx context.Context, i int, serving <-chan struct{}) 
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-	if err := c.launch(ctx, name, kubeletSpec(i)); err != nil {
+	if err := c.launch(ctx, name, kubeletSpec(i, c.state.Shape.plan())); err != nil {
 		return err
 	}
-	if err := c.launch(ctx, name, kubeProxySpec(i, c.state.Shape.Proxy)); err != nil {
+	if err := c.launch(ctx, name, kubeProxySpec(i, c.state.Shape)); err != nil {
 		return err
 	}
 	for _, tar := range []string{programs.dnsTar(), programs.agnhostTar()} {

@@ -3,6 +3,7 @@ package cluster
 import (
 	"fmt"
 	"net"
+	"net/netip"
 	"path/filepath"
 
 	"github.com/apptier/apptier/test/cluster/internal/control"
@@ -33,13 +34,18 @@ const (
 )
 
 // serverURL is the API server as the nodes and pods reach it.
-func serverURL() string { return fmt.Sprintf("https://%s:%d", ipv4.controlPlane(), apiPort) }
+func (p plan) serverURL() string {
+	return "https://" + netip.AddrPortFrom(p[0].controlPlane(), apiPort).String()
+}
 
 // prepareControlPlane writes the files of the control plane's node.
-func prepareControlPlane(dir string, ca *authority) error {
+func prepareControlPlane(dir string, p plan, ca *authority) error {
+	own := []net.IP{net.IPv4(127, 0, 0, 1)}
+	for _, a := range p {
+		own = append(own, a.controlPlane().AsSlice(), a.apiService().AsSlice())
+	}
 	api, err := ca.server(APIServer, []string{"kubernetes", "kubernetes.default", "kubernetes.default.svc",
-		"kubernetes.default.svc.cluster.local", "localhost"},
-		net.IPv4(127, 0, 0, 1), ipv4.controlPlane().AsSlice(), ipv4.apiService().AsSlice())
+		"kubernetes.default.svc.cluster.local", "localhost"}, own...)
 	if err != nil {
 		return err
 	}
@@ -63,7 +69,7 @@ func prepareControlPlane(dir string, ca *authority) error {
 		return err
 	}
 	for _, user := range []string{ControllerManager, Scheduler} {
-		if err := ca.kubeconfig(filepath.Join(dir, user+".kubeconfig"), "cluster", serverURL(), "system:"+user); err != nil {
+		if err := ca.kubeconfig(filepath.Join(dir, user+".kubeconfig"), "cluster", p.serverURL(), "system:"+user); err != nil {
 			return err
 		}
 	}
@@ -92,12 +98,13 @@ func etcdSpec() control.Spec {
 	)
 }
 
-func apiServerSpec() control.Spec {
+func apiServerSpec(p plan) control.Spec {
 	return spec(APIServer,
 		"--etcd-servers=http://"+etcdAddress,
-		"--advertise-address="+ipv4.controlPlane().String(),
+		"--bind-address="+p[0].unspecified().String(),
+		"--advertise-address="+p[0].controlPlane().String(),
 		fmt.Sprintf("--secure-port=%d", apiPort),
-		"--service-cluster-ip-range="+ipv4.services.String(),
+		"--service-cluster-ip-range="+join(p, func(a addresses) netip.Prefix { return a.services }),
 		"--service-account-issuer=https://kubernetes.default.svc.cluster.local",
 		"--service-account-key-file="+inState+"/sa.pub",
 		"--service-account-signing-key-file="+inState+"/sa.key",

@@ -17,7 +17,10 @@ const fieldManager = "apptier-test-cluster"
 
 func (c *Cluster) applyDNS(ctx context.Context) error {
 	var manifests bytes.Buffer
-	values := struct{ ClusterDNS, Image string }{ipv4.dnsService().String(), dnsImage}
+	values := struct {
+		ClusterDNS []string
+		Image      string
+	}{c.state.Shape.plan().dnsServices(), dnsImage}
 	if err := nodeFiles.ExecuteTemplate(&manifests, "dns.yaml.tmpl", values); err != nil {
 		return err
 	}

@@ -19,6 +19,9 @@
 //	n2  10.200.0.12   pods 10.244.2.0/24
 //	services 10.96.0.0/16, DNS 10.96.0.10
 //
+// With IPv6, alone or as the second family, the same numbers are read as hexadecimal ones: the node n1 is
+// fd00:10:200::11, its pods are in fd00:10:244:1::/64, the services in fd00:10:96::/112.
+//
 // The first process of each machine is cmd/node. It mounts a /run, /var/lib and /var/log of the machine's
 // own, so that every program finds its usual paths, and starts and reaps the components on request over a
 // Unix socket. It is all that must be killed to remove the machine: with the first process of a process
@@ -48,7 +51,6 @@
 // # Limits
 //
 // Nothing restarts a component that ends by itself, so that tests see what they did; Up does when asked.
-// IPv4 only for now. Pods have no way out to the internet, only to what Outside makes, and the nodes
-// share the machine's kernel: what belongs to the kernel as a whole, such as its modules, is not the
-// nodes' own.
+// Pods have no way out to the internet, only to what Outside makes, and the nodes share the machine's
+// kernel: what belongs to the kernel as a whole, such as its modules, is not the nodes' own.
 package cluster

@@ -10,28 +10,37 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
+	"golang.org/x/sys/unix"
 )
 
 const bridge = "br0"
 
 // wire makes the cluster's network: a namespace for the fabric with a bridge in it, one for each machine
 // with a cable to the bridge, and the routes that a cloud's network would have.
-func wire(cluster string, nodes int) error {
+func wire(cluster string, s Shape) error {
 	if err := makeFabric(netnsName(cluster, fabric)); err != nil {
 		return fmt.Errorf("make the fabric: %w", err)
 	}
-	machines := map[string]netip.Addr{controlPlane: ipv4.controlPlane()}
-	for i := 1; i <= nodes; i++ {
-		machines[node(i)] = ipv4.node(i)
+	machines := map[string][]netip.Prefix{}
+	for _, a := range s.plan() {
+		own := func(machine string, address netip.Addr) {
+			machines[machine] = append(machines[machine], netip.PrefixFrom(address, a.machines.Bits()))
+		}
+		own(controlPlane, a.controlPlane())
+		for i := 1; i <= s.Nodes; i++ {
+			own(node(i), a.node(i))
+		}
 	}
-	for machine, address := range machines {
-		if err := plug(cluster, machine, address); err != nil {
+	for machine, addresses := range machines {
+		if err := plug(cluster, machine, addresses); err != nil {
 			return fmt.Errorf("connect %s: %w", machine, err)
 		}
 	}
 	for machine := range machines {
-		if err := route(cluster, machine, nodes); err != nil {
-			return fmt.Errorf("set the routes of %s: %w", machine, err)
+		for _, a := range s.plan() {
+			if err := a.route(cluster, machine, s.Nodes); err != nil {
+				return fmt.Errorf("set the routes of %s: %w", machine, err)
+			}
 		}
 	}
 	return nil
@@ -51,7 +60,7 @@ func makeFabric(name string) error {
 }
 
 // plug makes a machine's network namespace and the cable from it to the bridge.
-func plug(cluster, machine string, address netip.Addr) error {
+func plug(cluster, machine string, addresses []netip.Prefix) error {
 	name := netnsName(cluster, machine)
 	if err := createNetns(name); err != nil {
 		return err
@@ -75,8 +84,23 @@ func plug(cluster, machine string, address netip.Addr) error {
 		if err != nil {
 			return err
 		}
-		return netlink.AddrAdd(eth0, &netlink.Addr{IPNet: ipNet(netip.PrefixFrom(address, ipv4.machines.Bits()))})
+		for _, address := range addresses {
+			if err := netlink.AddrAdd(eth0, linkAddress(address)); err != nil {
+				return fmt.Errorf("add the address %s: %w", address, err)
+			}
+		}
+		return nil
 	})
+}
+
+// linkAddress is an address as netlink takes it. Nobody else has it, so there is no need to wait and see,
+// which takes the kernel a second with IPv6.
+func linkAddress(prefix netip.Prefix) *netlink.Addr {
+	address := &netlink.Addr{IPNet: ipNet(prefix)}
+	if prefix.Addr().Is6() {
+		address.Flags = unix.IFA_F_NODAD
+	}
+	return address
 }
 
 func addCable(name string, far netns.NsHandle) error {
@@ -110,20 +134,20 @@ func allowForwarding() error {
 // route lets every machine reach every node's pods. The API server needs it to call webhooks. What
 // nobody knows goes from the nodes to the control plane, where it ends; from the control plane it goes
 // to the first node, whose kube-proxy knows the services.
-func route(cluster, machine string, nodes int) error {
+func (a addresses) route(cluster, machine string, nodes int) error {
 	return inNetns(netnsName(cluster, machine), func() error {
-		gateway := ipv4.controlPlane()
+		gateway := a.controlPlane()
 		if machine == controlPlane {
-			gateway = ipv4.node(1)
+			gateway = a.node(1)
 		}
-		if err := addRoute(netip.PrefixFrom(netip.IPv4Unspecified(), 0), gateway); err != nil {
+		if err := addRoute(a.everywhere(), gateway); err != nil {
 			return err
 		}
 		for i := 1; i <= nodes; i++ {
 			if node(i) == machine {
 				continue
 			}
-			if err := addRoute(ipv4.nodePods(i), ipv4.node(i)); err != nil {
+			if err := addRoute(a.nodePods(i), a.node(i)); err != nil {
 				return err
 			}
 		}

@@ -29,11 +29,22 @@ const (
 	CNIBridge CNIKind = "bridge" // a bridge on each node
 )
 
+// IPFamily is what addresses a cluster has.
+type IPFamily string
+
+// The families. With both, IPv4 is the primary one: that of a Service which asks for nothing.
+const (
+	IPv4      IPFamily = "ipv4"
+	IPv6      IPFamily = "ipv6"
+	DualStack IPFamily = "dual"
+)
+
 // Shape is what cannot change while a cluster is up.
 type Shape struct {
-	Nodes int       `json:"nodes"`
-	Proxy ProxyMode `json:"proxy"`
-	CNI   CNIKind   `json:"cni"`
+	Nodes    int       `json:"nodes"`
+	Proxy    ProxyMode `json:"proxy"`
+	CNI      CNIKind   `json:"cni"`
+	IPFamily IPFamily  `json:"ipFamily"`
 }
 
 // Options say what Up makes. The zero value is good.
@@ -70,6 +81,9 @@ func (o *Options) complete() error {
 	if o.CNI == "" {
 		o.CNI = CNIPtp
 	}
+	if o.IPFamily == "" {
+		o.IPFamily = IPv4
+	}
 	if o.Progress == nil {
 		o.Progress = io.Discard
 	}
@@ -83,6 +97,9 @@ func (o *Options) complete() error {
 	}
 	if o.CNI != CNIPtp && o.CNI != CNIBridge {
 		errs = append(errs, fmt.Errorf("the CNI %q: use %s or %s", o.CNI, CNIPtp, CNIBridge))
+	}
+	if o.IPFamily != IPv4 && o.IPFamily != IPv6 && o.IPFamily != DualStack {
+		errs = append(errs, fmt.Errorf("the IP family %q: use %s, %s or %s", o.IPFamily, IPv4, IPv6, DualStack))
 	}
 	return errors.Join(errs...)
 }

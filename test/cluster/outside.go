@@ -26,25 +26,35 @@ type Outside struct {
 
 // Outside makes an address outside the cluster, or finds it.
 func (c *Cluster) Outside(address netip.Addr) (*Outside, error) {
-	if !address.Is4() {
-		return nil, fmt.Errorf("%s: the cluster's network has IPv4 only", address)
-	}
-	for _, own := range []netip.Prefix{ipv4.machines, ipv4.pods, ipv4.services} {
-		if own.Contains(address) {
-			return nil, fmt.Errorf("%s is one of the cluster's own addresses, of %s", address, own)
-		}
+	if err := c.state.Shape.plan().foreign(address); err != nil {
+		return nil, err
 	}
 	err := c.InNode(controlPlane, func() error {
 		lo, err := netlink.LinkByName("lo")
 		if err != nil {
 			return err
 		}
-		return netlink.AddrReplace(lo, &netlink.Addr{IPNet: ipNet(netip.PrefixFrom(address, address.BitLen()))})
+		return netlink.AddrReplace(lo, linkAddress(netip.PrefixFrom(address, address.BitLen())))
 	})
 	if err != nil {
 		return nil, fmt.Errorf("add %s outside the cluster: %w", address, err)
 	}
 	return &Outside{cluster: c, address: address}, nil
+}
+
+// foreign says why an address cannot be outside, or nothing.
+func (p plan) foreign(address netip.Addr) error {
+	for _, a := range p {
+		for _, own := range []netip.Prefix{a.machines, a.pods, a.services} {
+			if own.Contains(address) {
+				return fmt.Errorf("%s is one of the cluster's own addresses, of %s", address, own)
+			}
+		}
+	}
+	if !slices.ContainsFunc(p, func(a addresses) bool { return a.unspecified().Is4() == address.Is4() }) {
+		return fmt.Errorf("%s: the cluster has no addresses of this family", address)
+	}
+	return nil
 }
 
 // Serve answers on a port, until the context ends: TCP accepts connections, UDP sends back what comes.

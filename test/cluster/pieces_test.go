@@ -186,29 +186,16 @@ func TestStateSurvivesWriting(t *testing.T) {
 
 func TestOptions(t *testing.T) {
 	o := Options{}
-	if err := o.complete(); err != nil || o.Nodes != 2 || o.Proxy != ProxyNFTables || o.CNI != CNIPtp {
+	if err := o.complete(); err != nil || o.Nodes != 2 || o.Proxy != ProxyNFTables || o.CNI != CNIPtp || o.IPFamily != IPv4 {
 		t.Errorf("the zero options become %+v, %v", o, err)
 	}
 	for _, bad := range []Options{
 		{Name: "Upper"}, {Name: "-a"}, {Name: strings.Repeat("a", 25)}, {Name: "../up"},
 		{Shape: Shape{Nodes: -1}}, {Shape: Shape{Nodes: 1000}}, {Shape: Shape{Proxy: "ipvs"}}, {Shape: Shape{CNI: "vxlan"}},
+		{Shape: Shape{IPFamily: "ipx"}},
 	} {
 		if err := bad.complete(); err == nil {
 			t.Errorf("%+v is taken", bad)
-		}
-	}
-}
-
-func TestAddresses(t *testing.T) {
-	for want, got := range map[string]string{
-		"10.200.0.1":    ipv4.controlPlane().String(),
-		"10.200.0.12":   ipv4.node(2).String(),
-		"10.244.2.0/24": ipv4.nodePods(2).String(),
-		"10.96.0.1":     ipv4.apiService().String(),
-		"10.96.0.10":    ipv4.dnsService().String(),
-	} {
-		if got != want {
-			t.Errorf("%s, want %s", got, want)
 		}
 	}
 }

@@ -3,6 +3,7 @@ package cluster
 import (
 	"bytes"
 	"embed"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -20,19 +21,27 @@ var nodeFiles = template.Must(template.ParseFS(files, "files/*.tmpl"))
 
 // nodeValues is what the configuration of a node's components depends on.
 type nodeValues struct {
-	Name, PodCIDR, ClusterDNS string
-	State, Bin                string
-	Snapshotter, PauseImage   string
-	Bridge                    bool
+	Name, PodCIDR           string
+	ClusterDNS, Unspecified string
+	PodSubnets, Everywhere  []netip.Prefix
+	State, Bin              string
+	Snapshotter, PauseImage string
+	Bridge                  bool
 }
 
 // prepareNode writes the files of a node that runs pods.
 func prepareNode(dir string, i int, s Shape, ca *authority) error {
+	p := s.plan()
 	values := nodeValues{
-		Name: node(i), PodCIDR: ipv4.nodePods(i).String(), ClusterDNS: ipv4.dnsService().String(),
+		Name: node(i), PodCIDR: join(p, func(a addresses) netip.Prefix { return a.nodePods(i) }),
+		ClusterDNS: p[0].dnsService().String(), Unspecified: p[0].unspecified().String(),
 		State: inState, Bin: inBin,
 		Snapshotter: snapshotter(dir), PauseImage: pauseImage,
 		Bridge: s.CNI == CNIBridge,
+	}
+	for _, a := range p {
+		values.PodSubnets = append(values.PodSubnets, a.nodePods(i))
+		values.Everywhere = append(values.Everywhere, a.everywhere())
 	}
 	contents := map[string][]byte{"ca.crt": ca.pem}
 	for name, file := range map[string]string{
@@ -47,11 +56,11 @@ func prepareNode(dir string, i int, s Shape, ca *authority) error {
 	if err := writeFiles(dir, contents); err != nil {
 		return err
 	}
-	if err := ca.kubeconfig(filepath.Join(dir, Kubelet+".kubeconfig"), "cluster", serverURL(),
+	if err := ca.kubeconfig(filepath.Join(dir, Kubelet+".kubeconfig"), "cluster", p.serverURL(),
 		"system:node:"+node(i), "system:nodes"); err != nil {
 		return err
 	}
-	return ca.kubeconfig(filepath.Join(dir, KubeProxy+".kubeconfig"), "cluster", serverURL(), "system:"+KubeProxy)
+	return ca.kubeconfig(filepath.Join(dir, KubeProxy+".kubeconfig"), "cluster", p.serverURL(), "system:"+KubeProxy)
 }
 
 // snapshotter says how containers get their file systems: overlays, except on a file system that takes
@@ -72,21 +81,21 @@ func containerdSpec() control.Spec {
 	return spec(Containerd, "--config="+inState+"/containerd.toml")
 }
 
-func kubeletSpec(i int) control.Spec {
+func kubeletSpec(i int, p plan) control.Spec {
 	return spec(Kubelet,
 		"--config="+inState+"/kubelet.yaml",
 		"--kubeconfig="+inState+"/"+Kubelet+".kubeconfig",
 		"--hostname-override="+node(i),
-		"--node-ip="+ipv4.node(i).String(),
+		"--node-ip="+join(p, func(a addresses) netip.Addr { return a.node(i) }),
 	)
 }
 
-func kubeProxySpec(i int, mode ProxyMode) control.Spec {
+func kubeProxySpec(i int, s Shape) control.Spec {
 	return spec(KubeProxy,
 		"--kubeconfig="+inState+"/"+KubeProxy+".kubeconfig",
-		"--proxy-mode="+string(mode),
+		"--proxy-mode="+string(s.Proxy),
 		"--hostname-override="+node(i),
-		"--cluster-cidr="+ipv4.pods.String(),
+		"--cluster-cidr="+join(s.plan(), func(a addresses) netip.Prefix { return a.pods }),
 		// These settings exist in the machine's first network namespace only.
 		"--conntrack-max-per-core=0",
 		"--conntrack-tcp-timeout-established=0",

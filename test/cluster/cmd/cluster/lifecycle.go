@@ -52,6 +52,7 @@ func (a *app) up() *cobra.Command {
 	flags.IntVar(&o.Nodes, "nodes", 2, "how many nodes run pods")
 	flags.StringVar((*string)(&o.Proxy), "proxy-mode", string(cluster.ProxyNFTables), "kube-proxy's mode: nftables or iptables")
 	flags.StringVar((*string)(&o.CNI), "cni", string(cluster.CNIPtp), "how pods are connected: ptp or bridge")
+	flags.StringVar((*string)(&o.IPFamily), "ip-family", string(cluster.IPv4), "the cluster's addresses: ipv4, ipv6 or dual")
 	flags.BoolVar(&o.Keep, "keep", false, "leave a cluster that failed to come up as it is, for a look")
 	return cmd
 }
@@ -106,9 +107,9 @@ func (a *app) list() *cobra.Command {
 				rows = append(rows, row{c.Name(), c.Version(), c.Alive(), c.Shape(), c.Created(), c.Kubeconfig()})
 			}
 			return a.print(cmd.OutOrStdout(), rows, func(w io.Writer) {
-				fmt.Fprintln(w, "NAME\tKUBERNETES\tALIVE\tNODES\tPROXY\tCNI\tAGE")
+				fmt.Fprintln(w, "NAME\tKUBERNETES\tALIVE\tNODES\tPROXY\tCNI\tIP\tAGE")
 				for _, r := range rows {
-					fmt.Fprintf(w, "%s\t%s\t%t\t%d\t%s\t%s\t%s\n", r.Name, r.Version, r.Alive, r.Shape.Nodes, r.Shape.Proxy, r.Shape.CNI, age(r.Created))
+					fmt.Fprintf(w, "%s\t%s\t%t\t%d\t%s\t%s\t%s\t%s\n", r.Name, r.Version, r.Alive, r.Shape.Nodes, r.Shape.Proxy, r.Shape.CNI, r.Shape.IPFamily, age(r.Created))
 				}
 			})
 		},
