@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -36,7 +37,7 @@ func build(ctx context.Context, progress io.Writer) (programs, error) {
 	if err != nil {
 		return programs{}, err
 	}
-	key, err := src.key()
+	key, err := src.key(parts)
 	if err != nil {
 		return programs{}, err
 	}
@@ -58,7 +59,8 @@ func build(ctx context.Context, progress io.Writer) (programs, error) {
 	}
 	defer unlock()
 	b := builder{source: src, report: newReport(progress)}
-	if err := once(p.bin, func(dir string) error { return b.buildParts(ctx, dir) }); err != nil {
+	const what = "the programs of the cluster (once on this machine; about 10 minutes when Go's build cache is empty)"
+	if err := once(p.bin, func(dir string) error { return b.buildParts(ctx, dir, what, parts) }); err != nil {
 		return programs{}, err
 	}
 	if err := once(p.init, func(dir string) error { return b.buildInit(ctx, dir) }); err != nil {
@@ -90,11 +92,13 @@ type builder struct {
 	report *report
 }
 
-func (b builder) buildParts(ctx context.Context, dir string) error {
-	if err := checkSeccomp(ctx); err != nil {
-		return err
+func (b builder) buildParts(ctx context.Context, dir, what string, parts []part) error {
+	if slices.ContainsFunc(parts, func(p part) bool { return p.cgo }) {
+		if err := checkSeccomp(ctx); err != nil {
+			return err
+		}
 	}
-	b.report.start(len(parts))
+	b.report.start(what, len(parts))
 	defer b.report.stop()
 	for _, p := range parts {
 		out := filepath.Join(dir, p.name)

@@ -10,16 +10,18 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 )
 
-// part is one program of the cluster and how to build it.
+// part is one program and how to build it.
 type part struct {
 	name   string // the program's path in the cache
 	module string // the folder under components whose go.mod pins it
 	pkg    string
 	cgo    bool
 	tags   string
+	test   bool // the package's tests, as a program
 }
 
 const (
@@ -49,6 +51,12 @@ var parts = []part{
 	{name: "cni/host-local", module: "node", pkg: cniPlugins + "ipam/host-local"},
 	{name: "cni/portmap", module: "node", pkg: cniPlugins + "meta/portmap"},
 	{name: "coredns", module: "dns", pkg: "."},
+}
+
+// conformanceParts are what Kubernetes tests clusters with, and are built only to do so.
+var conformanceParts = []part{
+	{name: "ginkgo", module: "conformance", pkg: "github.com/onsi/ginkgo/v2/ginkgo"},
+	{name: "e2e.test", module: "conformance", pkg: "k8s.io/kubernetes/test/e2e", test: true},
 }
 
 // source is where the project's files are, and the version of what they pin.
@@ -96,14 +104,18 @@ func kubernetesVersion(mod string) (string, error) {
 	return match[1], nil
 }
 
-// key names the cache folder of the parts: whatever could change what is built changes the key.
-func (s source) key() (string, error) {
+// key names the cache folder of parts: whatever could change what is built changes the key.
+func (s source) key(parts []part) (string, error) {
 	hash := sha256.New()
 	fmt.Fprintln(hash, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	var modules []string
 	for _, p := range parts {
 		fmt.Fprintln(hash, p.name, p.module, s.buildArgs(p, "out"))
+		if !slices.Contains(modules, p.module) {
+			modules = append(modules, p.module)
+		}
 	}
-	for _, module := range []string{"kubernetes", "node", "dns"} {
+	for _, module := range modules {
 		if err := hashFiles(hash, s.module(module), ".go", ".mod", ".sum"); err != nil {
 			return "", err
 		}
@@ -151,7 +163,7 @@ func hashFiles(hash interface{ Write([]byte) (int, error) }, dir string, kinds .
 // buildArgs are the arguments to go that build a part.
 func (s source) buildArgs(p part, out string) []string {
 	ldflags := "-s -w"
-	if p.module == "kubernetes" {
+	if p.module == "kubernetes" || p.test {
 		// A Kubernetes built without a version says v0.0.0, and clients that check for skew refuse it.
 		major, rest, _ := strings.Cut(strings.TrimPrefix(s.version, "v"), ".")
 		minor, _, _ := strings.Cut(rest, ".")
@@ -159,7 +171,11 @@ func (s source) buildArgs(p part, out string) []string {
 		ldflags += fmt.Sprintf(" -X %sgitVersion=%s -X %sgitMajor=%s -X %sgitMinor=%s", pkg, s.version, pkg, major, pkg, minor)
 	}
 	// The linker would strip what debuggers need, so the compiler need not make it.
-	args := []string{"build", "-trimpath", "-buildvcs=false", "-gcflags=all=-dwarf=false", "-ldflags", ldflags}
+	args := []string{"build"}
+	if p.test {
+		args = []string{"test", "-c", "-vet=off"} // the mistakes of others take minutes to look for
+	}
+	args = append(args, "-trimpath", "-buildvcs=false", "-gcflags=all=-dwarf=false", "-ldflags", ldflags)
 	if p.tags != "" {
 		args = append(args, "-tags", p.tags)
 	}

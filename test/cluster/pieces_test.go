@@ -35,7 +35,7 @@ func TestKeyChangesWithSources(t *testing.T) {
 		write(t, filepath.Join(s.module(module), "go.mod"), "module "+module)
 	}
 	key := func() string {
-		k, err := s.key()
+		k, err := s.key(parts)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -63,6 +63,25 @@ func TestBuildArgsGiveKubernetesItsVersion(t *testing.T) {
 	for _, want := range []string{"gitVersion=v1.37.1", "gitMajor=1", "gitMinor=37", "-trimpath"} {
 		if !strings.Contains(args, want) {
 			t.Errorf("no %s in %s", want, args)
+		}
+	}
+}
+
+// The tests are those of the Kubernetes that they are run on, and say so.
+func TestConformanceFitsTheCluster(t *testing.T) {
+	src, err := findSource(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	version, err := kubernetesVersion(read(t, filepath.Join(src.module("conformance"), "go.mod")))
+	if err != nil || version != src.version {
+		t.Errorf("the tests are of %s, the cluster is %s: %v", version, src.version, err)
+	}
+	e2e := conformanceParts[1]
+	args := strings.Join(src.buildArgs(e2e, "out"), " ")
+	for _, want := range []string{"test -c ", "gitVersion=" + version, "-o out k8s.io/kubernetes/test/e2e"} {
+		if !strings.Contains(args, want) {
+			t.Errorf("no %q in %s", want, args)
 		}
 	}
 }

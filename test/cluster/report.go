@@ -41,9 +41,9 @@ func isTerminal(out io.Writer) bool {
 	return err == nil
 }
 
-func (r *report) start(total int) {
+func (r *report) start(what string, total int) {
 	r.total, r.began, r.quit = total, time.Now(), make(chan struct{})
-	fmt.Fprintf(r.out, "Building the programs of the cluster (once on this machine; about 10 minutes when Go's build cache is empty)\n")
+	fmt.Fprintf(r.out, "Building %s\n", what)
 	if r.terminal {
 		go r.refresh()
 	}
