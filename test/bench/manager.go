@@ -82,6 +82,25 @@ func (m *manager) mebibytes(figure string) (int, error) {
 	return 0, fmt.Errorf("the kernel tells no %s", figure)
 }
 
+// cpu is the processor time that the process has used; unlike time it depends little on what else the
+// machine does.
+func (m *manager) cpu() (time.Duration, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", m.command.Process.Pid))
+	if err != nil {
+		return 0, err
+	}
+	_, fields, _ := strings.Cut(string(text), ") ")
+	var ticks int
+	for _, field := range strings.Fields(fields)[11:13] { // utime and stime, see proc_pid_stat(5)
+		n, err := strconv.Atoi(field)
+		if err != nil {
+			return 0, err
+		}
+		ticks += n
+	}
+	return time.Duration(ticks) * time.Second / 100, nil
+}
+
 // metrics reads the manager's metrics.
 func (m *manager) metrics(ctx context.Context) (map[string]float64, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+m.address+"/metrics", nil)

@@ -115,6 +115,10 @@ func (b *bench) measure(ctx context.Context) ([]row, error) {
 	if err != nil {
 		return nil, errors.Join(err, first.stop())
 	}
+	cpu, err := first.cpu()
+	if err != nil {
+		return nil, errors.Join(err, first.stop())
+	}
 	changes, err := b.changes(ctx)
 	if err != nil {
 		return nil, errors.Join(err, first.stop())
@@ -144,6 +148,7 @@ func (b *bench) measure(ctx context.Context) ([]row, error) {
 	return []row{
 		{what + ", a cold manager to all Ready", round(cold)},
 		{"requests of the manager for that", settled.requests},
+		{"processor time of the manager for that", round(cpu)},
 		{"a second pass over them, by a restarted manager", again.took},
 		{"writes of the second pass", fmt.Sprint(after - before)},
 		{"requests of the second pass", again.requests},
