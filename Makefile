@@ -44,6 +44,10 @@ test: prerequisites ## Run every test: unit, golden, property, kernel, API serve
 test-unit: ## Run what needs seconds and no root.
 	$(GO) test -short $(TESTFLAGS) ./...
 
+.PHONY: conformance
+conformance: prerequisites ## Run Kubernetes' own NetworkPolicy tests against the enforcer (root; SHAPE='--ip-family ipv6' for others).
+	@$(RUN) ./test/conformance $(SHAPE)
+
 .PHONY: fuzz
 fuzz: prerequisites ## Look for packets and histories that go wrong, for TIME=5m (root).
 	@GO='$(GO)' TIME='$(TIME)' ./test/fuzz

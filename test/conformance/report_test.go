@@ -1,0 +1,101 @@
+package main
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// A report as ginkgo writes it becomes a table of the tests that were asked for, and a verdict.
+func TestReport(t *testing.T) {
+	content, err := os.ReadFile("testdata/report.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	specs, err := parseReport(content, "Netpol")
+	if err != nil {
+		t.Fatal(err)
+	}
+	explainSCTP(specs, sctpFeature)
+	out := tableOf(specs) + "\n" + summary(specs) + "\n"
+	if err := verdict(specs); err != nil {
+		out += err.Error() + "\n"
+	}
+	golden(t, "report.txt", out)
+}
+
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	file := filepath.Join("testdata", name)
+	if *update {
+		if err := os.WriteFile(file, []byte(got), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		t.Errorf("%s differs; got:\n%s", file, got)
+	}
+}
+
+func TestVerdict(t *testing.T) {
+	for _, c := range []struct {
+		specs []spec
+		want  string // part of the error; "" when there is none
+	}{
+		{nil, "no test ran"},
+		{[]spec{{name: "a", state: skipped}}, "no test ran"},
+		{[]spec{{name: "a", state: passed}, {name: "b", state: skipped}}, ""},
+		{[]spec{{name: "a", state: passed}, {name: "b", state: failed, reason: "because\nof this"}}, "b: because"},
+	} {
+		err := verdict(c.specs)
+		if (err == nil) != (c.want == "") || err != nil && err.Error() != c.want {
+			t.Errorf("%v: %v, want %q", c.specs, err, c.want)
+		}
+	}
+}
+
+func TestUnreadableReport(t *testing.T) {
+	if _, err := parseReport([]byte("[{"), "Netpol"); err == nil {
+		t.Error("half a report is taken")
+	}
+	if _, err := parseReport([]byte("[]"), "("); err == nil {
+		t.Error("a focus that is no regular expression is taken")
+	}
+}
+
+// What the tests that were not left out for SCTP's sake were skipped for, they say themselves.
+func TestExplainSCTP(t *testing.T) {
+	specs := []spec{
+		{name: "a [Feature:SCTPConnectivity]", state: skipped}, {name: "b", state: skipped, reason: "own"},
+		{name: "c [Feature:SCTPConnectivity]", state: passed},
+	}
+	explainSCTP(specs, "")
+	if specs[0].reason != "" {
+		t.Error("explained though nothing was left out")
+	}
+	explainSCTP(specs, sctpFeature)
+	if specs[0].reason == "" || specs[1].reason != "own" || specs[2].reason != "" {
+		t.Errorf("%v", specs)
+	}
+}
+
+func TestArguments(t *testing.T) {
+	args := suite{focus: "Netpol", procs: 3}.args("e2e.test", "kubeconfig", "dir", sctpFeature)
+	line := strings.Join(args, " ")
+	for _, want := range []string{"--procs=3 ", "--focus=Netpol ", "--skip=Feature:SCTPConnectivity e2e.test -- --kubeconfig=kubeconfig"} {
+		if !strings.Contains(line, want) {
+			t.Errorf("no %q in %s", want, line)
+		}
+	}
+	if line := strings.Join((suite{}).args("e2e.test", "kubeconfig", "dir", ""), " "); strings.Contains(line, "--skip") {
+		t.Errorf("something is skipped: %s", line)
+	}
+}
