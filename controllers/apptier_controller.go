@@ -102,7 +102,7 @@ func (r *AppTierReconciler) Reconcile(ctx context.Context, request ctrl.Request)
 // could not even be known what is wanted.
 func (r *AppTierReconciler) converge(ctx context.Context, app *v1alpha1.AppTier) (outcome, error) {
 	settings := environment.Settings{DNSService: r.DNSService, ClusterNetworks: r.ClusterNetworks}
-	env, err := settings.Of(ctx, expand.ReferencesOf(app), cached{r.Client})
+	env, err := settings.Of(ctx, expand.ReferencesOf(app), environment.Cached{Reader: r.Client})
 	if err != nil {
 		return outcome{}, err
 	}

@@ -162,7 +162,7 @@ func (r *AppTierReconciler) servesDNS(ctx context.Context, pod client.Object) bo
 	if pod.GetNamespace() != r.DNSService.Namespace {
 		return false
 	}
-	service, err := get[corev1.Service](ctx, r.Client, r.DNSService)
+	service, err := environment.Cached{Reader: r.Client}.Service(ctx, r.DNSService)
 	return err == nil && service != nil && environment.NamesPorts(service) &&
 		labels.SelectorFromSet(service.Spec.Selector).Matches(labels.Set(pod.GetLabels()))
 }

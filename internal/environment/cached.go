@@ -1,4 +1,4 @@
-package controllers
+package environment
 
 import (
 	"context"
@@ -10,26 +10,25 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/apptier/apptier/api/v1alpha1"
-	"github.com/apptier/apptier/internal/environment"
 )
 
-// cached looks things up in the manager's cache.
-type cached struct{ client.Reader }
+// Cached looks things up in the manager's cache.
+type Cached struct{ client.Reader }
 
-var _ environment.Source = cached{}
+var _ Source = Cached{}
 
 // AppTier returns an AppTier, or nil.
-func (c cached) AppTier(ctx context.Context, key types.NamespacedName) (*v1alpha1.AppTier, error) {
+func (c Cached) AppTier(ctx context.Context, key types.NamespacedName) (*v1alpha1.AppTier, error) {
 	return get[v1alpha1.AppTier](ctx, c, key)
 }
 
 // Service returns a Service, or nil.
-func (c cached) Service(ctx context.Context, key types.NamespacedName) (*corev1.Service, error) {
+func (c Cached) Service(ctx context.Context, key types.NamespacedName) (*corev1.Service, error) {
 	return get[corev1.Service](ctx, c, key)
 }
 
 // PodsBehind returns the pods that a Service selects.
-func (c cached) PodsBehind(ctx context.Context, service *corev1.Service) ([]*corev1.Pod, error) {
+func (c Cached) PodsBehind(ctx context.Context, service *corev1.Service) ([]*corev1.Pod, error) {
 	var pods corev1.PodList
 	if err := c.List(ctx, &pods, client.InNamespace(service.Namespace), client.MatchingLabels(service.Spec.Selector)); err != nil {
 		return nil, fmt.Errorf("listing the pods behind Service %s/%s: %w", service.Namespace, service.Name, err)
@@ -38,7 +37,7 @@ func (c cached) PodsBehind(ctx context.Context, service *corev1.Service) ([]*cor
 }
 
 // Nodes returns every node.
-func (c cached) Nodes(ctx context.Context) ([]*corev1.Node, error) {
+func (c Cached) Nodes(ctx context.Context) ([]*corev1.Node, error) {
 	var nodes corev1.NodeList
 	if err := c.List(ctx, &nodes); err != nil {
 		return nil, fmt.Errorf("listing nodes: %w", err)
@@ -47,7 +46,7 @@ func (c cached) Nodes(ctx context.Context) ([]*corev1.Node, error) {
 }
 
 // EndpointSlices returns those of a Service; the cache has only the API server's.
-func (c cached) EndpointSlices(ctx context.Context, service types.NamespacedName) ([]*discoveryv1.EndpointSlice, error) {
+func (c Cached) EndpointSlices(ctx context.Context, service types.NamespacedName) ([]*discoveryv1.EndpointSlice, error) {
 	var endpoints discoveryv1.EndpointSliceList
 	err := c.List(ctx, &endpoints, client.InNamespace(service.Namespace), client.MatchingLabels{discoveryv1.LabelServiceName: service.Name})
 	if err != nil {
@@ -69,4 +68,12 @@ func get[T any, P interface {
 		return nil, fmt.Errorf("reading %T %s: %w", object, key, err)
 	}
 	return object, nil
+}
+
+func pointers[T any](items []T) []*T {
+	out := make([]*T, len(items))
+	for i := range items {
+		out[i] = &items[i]
+	}
+	return out
 }
