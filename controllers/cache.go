@@ -11,7 +11,7 @@ import (
 	"github.com/apptier/apptier/internal/environment"
 )
 
-// CacheOptions keep in memory what this package reads, and not the rest of the cluster.
+// CacheOptions keep in memory what is read of the cluster, here and by the webhooks, and not the rest.
 func CacheOptions() cache.Options {
 	return cache.Options{
 		DefaultTransform: cache.TransformStripManagedFields(),
@@ -26,7 +26,8 @@ func CacheOptions() cache.Options {
 	}
 }
 
-// trimPod keeps what decides which tier a pod is in, and what its ports are called.
+// trimPod keeps what decides which policies a pod meets, what its ports are called, and whether it
+// resolves names in the cluster.
 func trimPod(object any) (any, error) {
 	pod, ok := object.(*corev1.Pod)
 	if !ok {
@@ -34,8 +35,8 @@ func trimPod(object any) (any, error) {
 	}
 	trimmed := &corev1.Pod{
 		ObjectMeta: trimMeta(pod.ObjectMeta),
-		Spec:       corev1.PodSpec{HostNetwork: pod.Spec.HostNetwork},
-		Status:     corev1.PodStatus{Phase: pod.Status.Phase},
+		Spec:       corev1.PodSpec{HostNetwork: pod.Spec.HostNetwork, DNSPolicy: pod.Spec.DNSPolicy},
+		Status:     corev1.PodStatus{Phase: pod.Status.Phase, PodIPs: pod.Status.PodIPs},
 	}
 	trimmed.Labels = pod.Labels
 	trimmed.Spec.InitContainers = trimContainers(pod.Spec.InitContainers)
@@ -47,7 +48,7 @@ func trimContainers(containers []corev1.Container) []corev1.Container {
 	var out []corev1.Container
 	for _, container := range containers {
 		if len(container.Ports) > 0 {
-			out = append(out, corev1.Container{Ports: container.Ports})
+			out = append(out, corev1.Container{Ports: container.Ports, RestartPolicy: container.RestartPolicy})
 		}
 	}
 	return out

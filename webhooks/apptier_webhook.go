@@ -4,25 +4,26 @@ package webhooks
 import (
 	"context"
 	"fmt"
-	"net/http"
-	"strings"
 
 	"k8s.io/apimachinery/pkg/api/equality"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	"github.com/apptier/apptier/api/v1alpha1"
+	"github.com/apptier/apptier/internal/environment"
+	"github.com/apptier/apptier/policy/expand"
 	"github.com/apptier/apptier/policy/lint"
 )
 
 // AppTierValidator refuses AppTiers that lint rejects, by themselves or beside others of their
-// namespace, with every reason at once, and passes warnings on.
+// namespace, with every reason at once, and passes warnings on. It also warns of references to what is
+// not there, which may well come later.
 type AppTierValidator struct {
 	// Reader reads from a cache.
 	Reader client.Reader
+	// Settings say what no object of the cluster does.
+	Settings environment.Settings
 }
 
 var _ admission.Validator[*v1alpha1.AppTier] = AppTierValidator{}
@@ -41,7 +42,7 @@ func (v AppTierValidator) SetupWithManager(mgr ctrl.Manager) error {
 func (v AppTierValidator) ValidateCreate(ctx context.Context, app *v1alpha1.AppTier) (admission.Warnings, error) {
 	findings := lint.AppTier(app)
 	var others v1alpha1.AppTierList
-	if err := v.Reader.List(ctx, &others, client.InNamespace(app.Namespace)); err != nil {
+	if err := v.Reader.List(ctx, &others, client.InNamespace(app.Namespace), client.UnsafeDisableDeepCopy); err != nil {
 		return nil, fmt.Errorf("listing the AppTiers of namespace %s: %w", app.Namespace, err)
 	}
 	for i := range others.Items {
@@ -49,7 +50,25 @@ func (v AppTierValidator) ValidateCreate(ctx context.Context, app *v1alpha1.AppT
 			findings = append(findings, lint.SameNamespaceAs(app, other)...)
 		}
 	}
-	return warnings(findings), refusal(app, lint.WithSeverity(findings, lint.Reject))
+	if err := refusal(v1alpha1.GroupVersion.WithKind("AppTier").GroupKind(), app.Name, findings); err != nil {
+		return warnings(findings), err
+	}
+	unresolved, err := v.unresolved(ctx, app)
+	return append(warnings(findings), unresolved...), err
+}
+
+// unresolved are the references of a valid AppTier that stand for nobody for now. They are no reason
+// to refuse it: what it refers to may be applied after it.
+func (v AppTierValidator) unresolved(ctx context.Context, app *v1alpha1.AppTier) (admission.Warnings, error) {
+	env, err := v.Settings.Of(ctx, expand.ReferencesOf(app), environment.Cached{Reader: v.Reader})
+	if err != nil {
+		return nil, fmt.Errorf("looking up what AppTier %s/%s refers to: %w", app.Namespace, app.Name, err)
+	}
+	var out admission.Warnings
+	for _, reference := range expand.Expand(app, env).Unresolved {
+		out = append(out, reference.String())
+	}
+	return out, nil
 }
 
 // ValidateUpdate judges a changed spec. An AppTier that is being deleted, or whose spec stays as it
@@ -64,33 +83,4 @@ func (v AppTierValidator) ValidateUpdate(ctx context.Context, old, app *v1alpha1
 // ValidateDelete lets everything pass; it is not registered for deletions.
 func (AppTierValidator) ValidateDelete(context.Context, *v1alpha1.AppTier) (admission.Warnings, error) {
 	return nil, nil
-}
-
-func warnings(findings []lint.Finding) admission.Warnings {
-	var out admission.Warnings
-	for _, finding := range lint.WithSeverity(findings, lint.Warn) {
-		out = append(out, finding.String())
-	}
-	return out
-}
-
-// refusal returns an error with all findings: for people in the message, for programs as causes.
-func refusal(app *v1alpha1.AppTier, rejected []lint.Finding) error {
-	if len(rejected) == 0 {
-		return nil
-	}
-	var message strings.Builder
-	fmt.Fprintf(&message, "AppTier %s is refused:", app.Name)
-	causes := make([]metav1.StatusCause, len(rejected))
-	for i, finding := range rejected {
-		fmt.Fprintf(&message, "\n  %s: %s (%s)\n    fix: %s", finding.Path, finding.Message, finding.Check, finding.Fix)
-		causes[i] = metav1.StatusCause{Type: metav1.CauseType(finding.Check), Field: finding.Path, Message: finding.Message + "; " + finding.Fix}
-	}
-	return &apierrors.StatusError{ErrStatus: metav1.Status{
-		Status:  metav1.StatusFailure,
-		Code:    http.StatusUnprocessableEntity,
-		Reason:  metav1.StatusReasonInvalid,
-		Message: message.String(),
-		Details: &metav1.StatusDetails{Group: v1alpha1.GroupVersion.Group, Kind: "AppTier", Name: app.Name, Causes: causes},
-	}}
 }

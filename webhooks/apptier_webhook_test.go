@@ -1,72 +1,33 @@
 package webhooks_test
 
 import (
-	"crypto/tls"
-	"net"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/rest"
-	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/log/zap"
-	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
-	"sigs.k8s.io/controller-runtime/pkg/webhook"
 	"sigs.k8s.io/yaml"
 
 	"github.com/apptier/apptier/api/v1alpha1"
-	"github.com/apptier/apptier/test/apiserver"
-	"github.com/apptier/apptier/webhooks"
 )
 
-// startWebhook starts a real API server that asks the webhook over TLS, and returns a client that
-// has unknown fields refused, as kubectl does.
-func startWebhook(t *testing.T) (client.Client, *rest.Config) {
-	g := NewWithT(t)
-	config, environment := apiserver.Start(t, apiserver.WithWebhooks())
-	scheme := runtime.NewScheme()
-	g.Expect(v1alpha1.AddToScheme(scheme)).To(Succeed())
-	ctrl.SetLogger(zap.New(zap.WriteTo(os.Stderr)))
-	installed := environment.WebhookInstallOptions
-	mgr, err := ctrl.NewManager(config, ctrl.Options{
-		Scheme:  scheme,
-		Metrics: metricsserver.Options{BindAddress: "0"},
-		WebhookServer: webhook.NewServer(webhook.Options{
-			Host: installed.LocalServingHost, Port: installed.LocalServingPort, CertDir: installed.LocalServingCertDir,
-		}),
-	})
-	g.Expect(err).NotTo(HaveOccurred())
-	g.Expect(webhooks.AppTierValidator{Reader: mgr.GetClient()}.SetupWithManager(mgr)).To(Succeed())
-	go func() { _ = mgr.Start(t.Context()) }()
-	address := net.JoinHostPort(installed.LocalServingHost, strconv.Itoa(installed.LocalServingPort))
-	g.Eventually(func() error {
-		connection, err := tls.Dial("tcp", address, &tls.Config{InsecureSkipVerify: true})
-		if err == nil {
-			err = connection.Close()
-		}
-		return err
-	}, 10*time.Second, 20*time.Millisecond).Should(Succeed())
-	c, err := client.New(config, client.Options{Scheme: scheme})
-	g.Expect(err).NotTo(HaveOccurred())
-	return client.WithFieldValidation(c, metav1.FieldValidationStrict), config
-}
-
-func TestWebhook(t *testing.T) {
-	c, config := startWebhook(t)
+func TestAppTierWebhook(t *testing.T) {
+	config := startWebhooks(t)
+	c := strictClient(t, config)
 	t.Run("refuses the corpus of mistakes", func(t *testing.T) { testCorpus(t, c) })
 	t.Run("says everything at once, with path, reason and fix", func(t *testing.T) { testAllAtOnce(t, c) })
 	t.Run("judges updates of the spec, and nothing else", func(t *testing.T) { testUpdates(t, c) })
 	t.Run("refuses what would open another AppTier of the namespace", func(t *testing.T) { testConflict(t, c) })
 	t.Run("passes warnings on", func(t *testing.T) { testWarnings(t, config) })
+	t.Run("warns of references to what is not there", func(t *testing.T) { testUnresolved(t, config) })
 }
 
 // testCorpus: what policy/lint refuses, the API server refuses, by its schema or by the webhook.
@@ -142,25 +103,32 @@ func testConflict(t *testing.T, c client.Client) {
 	g.Expect(c.Create(ctx, perimeter, client.DryRunAll)).To(Succeed())
 }
 
-// recorder keeps the warnings that kubectl would print.
-type recorder struct{ warnings []string }
-
-func (r *recorder) HandleWarningHeader(_ int, _, text string) { r.warnings = append(r.warnings, text) }
-
 func testWarnings(t *testing.T, config *rest.Config) {
 	g := NewWithT(t)
-	recorder := &recorder{}
-	config = rest.CopyConfig(config)
-	config.WarningHandler = recorder
-	scheme := runtime.NewScheme()
-	g.Expect(v1alpha1.AddToScheme(scheme)).To(Succeed())
-	c, err := client.New(config, client.Options{Scheme: scheme})
-	g.Expect(err).NotTo(HaveOccurred())
-
+	recorder, c := recordingClient(t, config)
 	app := valid()
 	app.Name = "warned"
 	app.Spec.Tiers[0].Isolate = []v1alpha1.Direction{v1alpha1.Ingress}
 	app.Spec.Tiers[0].Egress = []v1alpha1.EgressRule{{To: []v1alpha1.Peer{{Internet: &v1alpha1.InternetPeer{}}}, AllPorts: true}}
 	g.Expect(c.Create(t.Context(), app, client.DryRunAll)).To(Succeed(), "dry run works")
 	g.Expect(recorder.warnings).To(ConsistOf(ContainSubstring("spec.tiers[0].egress: tier api does not isolate egress")))
+}
+
+func testUnresolved(t *testing.T, config *rest.Config) {
+	g := NewWithT(t)
+	recorder, c := recordingClient(t, config)
+	app := valid()
+	app.Name = "early"
+	app.Spec.Tiers[0].Egress = []v1alpha1.EgressRule{{To: []v1alpha1.Peer{{Service: &v1alpha1.ServiceReference{Name: "redis"}}}}}
+	g.Expect(c.Create(t.Context(), app, client.DryRunAll)).To(Succeed(), "what it refers to may be applied after it")
+	g.Expect(recorder.warnings).To(ConsistOf(And(ContainSubstring("spec.tiers[0].egress[0].to[0].service: "), ContainSubstring("default/redis"))))
+
+	service := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "redis"},
+		Spec: corev1.ServiceSpec{Selector: map[string]string{"app": "redis"}, Ports: []corev1.ServicePort{{Port: 6379}}}}
+	g.Expect(c.Create(t.Context(), service)).To(Succeed())
+	g.Eventually(func() []string {
+		recorder.warnings = nil
+		g.Expect(c.Create(t.Context(), app.DeepCopy(), client.DryRunAll)).To(Succeed())
+		return recorder.warnings
+	}, 10*time.Second, 50*time.Millisecond).Should(BeEmpty())
 }

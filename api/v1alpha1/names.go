@@ -15,6 +15,16 @@ const (
 	ManagedBy = "apptier"
 )
 
+// Labels of namespaces.
+const (
+	// LabelCheck has the NetworkPolicies of a namespace judged at admission, if its value is Check,
+	// also while the namespace has no AppTier. The component config/components/strict lets nothing
+	// pass unjudged there.
+	LabelCheck = "policy.apptier.dev/check"
+	// Check is the value of LabelCheck that counts.
+	Check = "true"
+)
+
 // Condition types of an AppTier, all of them "positive": True is well.
 const (
 	// ConditionAccepted says whether the spec is valid. While it is False nothing that was

@@ -26,6 +26,7 @@ import (
 
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/controllers"
+	"github.com/apptier/apptier/internal/environment"
 	"github.com/apptier/apptier/internal/version"
 )
 
@@ -87,7 +88,8 @@ func run(o options) error {
 	if err := reconciler.SetupWithManager(mgr); err != nil {
 		return err
 	}
-	if err := addWebhook(mgr, o); err != nil {
+	settings := environment.Settings{DNSService: reconciler.DNSService, ClusterNetworks: reconciler.ClusterNetworks}
+	if err := addWebhook(mgr, o, settings); err != nil {
 		return err
 	}
 	if err := mgr.AddHealthzCheck("healthz", healthz.Ping); err != nil {

@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 
 	"github.com/apptier/apptier/internal/certs"
+	"github.com/apptier/apptier/internal/environment"
 	"github.com/apptier/apptier/webhooks"
 )
 
@@ -23,11 +24,11 @@ const (
 )
 
 // addWebhook serves the admission webhook, and makes the manager ready once it does.
-func addWebhook(mgr ctrl.Manager, o options) error {
+func addWebhook(mgr ctrl.Manager, o options, settings environment.Settings) error {
 	if !o.webhook {
 		return addReadiness(mgr, healthz.Ping)
 	}
-	server := &webhookStarter{mgr: mgr, certificate: closed()}
+	server := &webhookStarter{mgr: mgr, settings: settings, namespace: o.namespace, certificate: closed()}
 	if o.rotateCerts {
 		certificate, err := certs.Setup(mgr, certs.Options{
 			Secret:               types.NamespacedName{Namespace: o.namespace, Name: certSecret},
@@ -57,6 +58,8 @@ func addReadiness(mgr ctrl.Manager, check healthz.Checker) error {
 // start without one.
 type webhookStarter struct {
 	mgr         ctrl.Manager
+	settings    environment.Settings
+	namespace   string
 	certificate <-chan struct{}
 	registered  atomic.Bool
 }
@@ -71,7 +74,14 @@ func (s *webhookStarter) Start(ctx context.Context) error {
 		return nil
 	case <-s.certificate:
 	}
-	if err := (webhooks.AppTierValidator{Reader: s.mgr.GetClient()}).SetupWithManager(s.mgr); err != nil {
+	cluster, err := webhooks.ClusterOf(ctx, s.mgr.GetCache())
+	if err != nil {
+		return err
+	}
+	if err := (webhooks.AppTierValidator{Reader: s.mgr.GetClient(), Settings: s.settings}).SetupWithManager(s.mgr); err != nil {
+		return err
+	}
+	if err := (webhooks.NetworkPolicyValidator{Cluster: cluster, Namespace: s.namespace}).SetupWithManager(s.mgr); err != nil {
 		return err
 	}
 	s.registered.Store(true)

@@ -17,6 +17,9 @@ func TestComponents(t *testing.T) {
 			has:   []string{"name: apptier-manager\n"},
 			lacks: []string{"apptier-enforcer", "NET_ADMIN"},
 		},
+		"strict": {
+			has: []string{"failurePolicy: Ignore", "failurePolicy: Fail\n  matchConditions:"},
+		},
 		"cert-manager": {
 			has:   []string{"kind: Certificate", "cert-manager.io/inject-ca-from: apptier-system/apptier-webhook", "--rotate-certs=false", "secretName: apptier-webhook-cert"},
 			lacks: []string{"kind: Secret\n", "emptyDir"},

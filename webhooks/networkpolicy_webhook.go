@@ -1,0 +1,86 @@
+package webhooks
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
+
+	"github.com/apptier/apptier/api/v1alpha1"
+	"github.com/apptier/apptier/policy/lint"
+)
+
+// NetworkPolicyValidator refuses hand-written NetworkPolicies that lint rejects, with every reason at
+// once, and passes warnings on: in namespaces that have an AppTier, or ask for it by a label.
+type NetworkPolicyValidator struct {
+	// Cluster is what policies are judged against.
+	Cluster *Cluster
+	// Namespace is the manager's own, where nothing is judged.
+	Namespace string
+}
+
+var _ admission.Validator[*networkingv1.NetworkPolicy] = NetworkPolicyValidator{}
+
+// Two webhooks, so that a component of config can let one of them fail closed: that of the namespaces
+// with the label. The API server itself leaves out what need not be asked about. "system" and
+// "manager" stand for what config/default puts there.
+
+// +kubebuilder:webhook:path=/validate-networking-k8s-io-v1-networkpolicy,mutating=false,failurePolicy=ignore,sideEffects=None,groups=networking.k8s.io,resources=networkpolicies,verbs=create;update,versions=v1,name=networkpolicy.policy.apptier.dev,admissionReviewVersions=v1,timeoutSeconds=5,patch=`{"namespaceSelector":{"matchExpressions":[{"key":"kubernetes.io/metadata.name","operator":"NotIn","values":["kube-system","kube-public","kube-node-lease","system"]},{"key":"policy.apptier.dev/check","operator":"NotIn","values":["true"]}]},"matchConditions":[{"name":"not-by-the-manager","expression":"request.userInfo.username != 'system:serviceaccount:' + 'system' + ':' + 'manager'"},{"name":"to-stay","expression":"!has(object.metadata.deletionTimestamp)"},{"name":"changed","expression":"oldObject == null || object.spec != oldObject.spec || object.metadata.?annotations[?'policy.apptier.dev/allow-widening'].orValue('') != oldObject.metadata.?annotations[?'policy.apptier.dev/allow-widening'].orValue('')"}]}`
+// +kubebuilder:webhook:path=/validate-networking-k8s-io-v1-networkpolicy,mutating=false,failurePolicy=ignore,sideEffects=None,groups=networking.k8s.io,resources=networkpolicies,verbs=create;update,versions=v1,name=checked.networkpolicy.policy.apptier.dev,admissionReviewVersions=v1,timeoutSeconds=5,patch=`{"namespaceSelector":{"matchExpressions":[{"key":"kubernetes.io/metadata.name","operator":"NotIn","values":["kube-system","kube-public","kube-node-lease","system"]},{"key":"policy.apptier.dev/check","operator":"In","values":["true"]}]},"matchConditions":[{"name":"not-by-the-manager","expression":"request.userInfo.username != 'system:serviceaccount:' + 'system' + ':' + 'manager'"},{"name":"to-stay","expression":"!has(object.metadata.deletionTimestamp)"},{"name":"changed","expression":"oldObject == null || object.spec != oldObject.spec || object.metadata.?annotations[?'policy.apptier.dev/allow-widening'].orValue('') != oldObject.metadata.?annotations[?'policy.apptier.dev/allow-widening'].orValue('')"}]}`
+
+// SetupWithManager registers the webhook at the manager's webhook server.
+func (v NetworkPolicyValidator) SetupWithManager(mgr ctrl.Manager) error {
+	// A panic ends the connection, and with that the API server does as failurePolicy says. Recovered,
+	// it would be an answer that refuses the policy, also where this is to fail open.
+	err := ctrl.NewWebhookManagedBy(mgr, &networkingv1.NetworkPolicy{}).WithValidator(v).RecoverPanic(false).Complete()
+	if err != nil {
+		return fmt.Errorf("setting up the NetworkPolicy webhook: %w", err)
+	}
+	return nil
+}
+
+// ValidateCreate judges a new policy.
+func (v NetworkPolicyValidator) ValidateCreate(_ context.Context, policy *networkingv1.NetworkPolicy) (admission.Warnings, error) {
+	if !v.isChecked(policy.Namespace) {
+		return nil, nil
+	}
+	findings := lint.NetworkPolicy(policy, v.Cluster.world(policy))
+	return warnings(findings), refusal(networkingv1.SchemeGroupVersion.WithKind("NetworkPolicy").GroupKind(), policy.Name, findings)
+}
+
+// ValidateUpdate judges a change. A policy that is being deleted, or that says what it said before,
+// always passes: labels and finalizers must not depend on checks that came later.
+func (v NetworkPolicyValidator) ValidateUpdate(ctx context.Context, old, policy *networkingv1.NetworkPolicy) (admission.Warnings, error) {
+	isSame := equality.Semantic.DeepEqual(old.Spec, policy.Spec) && old.Annotations[lint.AllowWidening] == policy.Annotations[lint.AllowWidening]
+	if !policy.DeletionTimestamp.IsZero() || isSame {
+		return nil, nil
+	}
+	return v.ValidateCreate(ctx, policy)
+}
+
+// ValidateDelete lets everything pass; it is not registered for deletions.
+func (NetworkPolicyValidator) ValidateDelete(context.Context, *networkingv1.NetworkPolicy) (admission.Warnings, error) {
+	return nil, nil
+}
+
+// systemNamespaces are the cluster's own: what keeps it running must not wait for an opinion.
+var systemNamespaces = []string{metav1.NamespaceSystem, metav1.NamespacePublic, corev1.NamespaceNodeLease}
+
+// isChecked says whether policies of a namespace are judged.
+func (v NetworkPolicyValidator) isChecked(name string) bool {
+	if name == v.Namespace || slices.Contains(systemNamespaces, name) {
+		return false
+	}
+	namespace := v.Cluster.namespace(name)
+	if namespace != nil && !namespace.DeletionTimestamp.IsZero() {
+		return false
+	}
+	isAsked := namespace != nil && namespace.Labels[v1alpha1.LabelCheck] == v1alpha1.Check
+	return isAsked || v.Cluster.hasAppTier(name)
+}
