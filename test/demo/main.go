@@ -61,7 +61,7 @@ The cluster stays up. To try next:
 
   kubectl get apptiers -A
   kubectl get networkpolicy -n shop
-  kubectl delete networkpolicy -n shop shop.tier.database  # it is back within a second
+  kubectl delete networkpolicy -n shop shop.tier.database  # refused: it is the AppTier's
   kubectl edit apptier -n shop shop
   go run ./test/cluster/cmd/cluster exec --name demo elsewhere/visitor -- /agnhost connect --timeout=1s IP:PORT
 
