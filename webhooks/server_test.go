@@ -93,7 +93,7 @@ func startWebhooks(t *testing.T) *rest.Config {
 	mgr, err := ctrl.NewManager(config, ctrl.Options{
 		Scheme:  schemeOf(t),
 		Metrics: metricsserver.Options{BindAddress: "0"},
-		WebhookServer: webhook.NewServer(webhook.Options{
+		WebhookServer: webhooks.NewServer(webhook.Options{
 			Host: installed.LocalServingHost, Port: installed.LocalServingPort, CertDir: installed.LocalServingCertDir,
 		}),
 	})

@@ -28,6 +28,7 @@ import (
 	"github.com/apptier/apptier/controllers"
 	"github.com/apptier/apptier/internal/environment"
 	"github.com/apptier/apptier/internal/version"
+	"github.com/apptier/apptier/webhooks"
 )
 
 // options are the command's flags.
@@ -138,7 +139,7 @@ func managerOptions(o options) ctrl.Options {
 			FilterProvider: filters.WithAuthenticationAndAuthorization,
 			TLSOpts:        []func(*tls.Config){modernTLS},
 		},
-		WebhookServer:          webhook.NewServer(webhook.Options{Port: o.webhookPort, CertDir: o.certDir, TLSOpts: []func(*tls.Config){modernTLS}}),
+		WebhookServer:          webhooks.NewServer(webhook.Options{Port: o.webhookPort, CertDir: o.certDir, TLSOpts: []func(*tls.Config){modernTLS}}),
 		HealthProbeBindAddress: o.probeAddress,
 		// AppTiers wait for the API server, and do not depend on each other.
 		Controller:              ctrlconfig.Controller{MaxConcurrentReconciles: 8},
