@@ -77,6 +77,9 @@ func newPlan(app *v1alpha1.AppTier, desired, current []*networkingv1.NetworkPoli
 			continue
 		}
 		todo = append(todo, s)
+		if _, isCopy := leftover[s.name]; isCopy {
+			leftover[s.name] = nil // what goes in the end is what this step writes
+		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(leftover)) { // "<app>.namespace" sorts before "<app>.tier.*"
 		todo = append(todo, step{name: name, have: leftover[name]})
