@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/apptier/apptier/api/v1alpha1"
+	"github.com/apptier/apptier/policy/lint"
 )
 
 // referenceKinds are what AppTiers may refer to, directly or, as pods with named ports, through a
@@ -39,26 +40,7 @@ func mayRepeat(o runtime.Object) bool {
 	case *corev1.Service, *discoveryv1.EndpointSlice:
 		return true
 	}
-	return podTemplate(o) != nil
-}
-
-// podTemplate is what a workload makes its pods from.
-func podTemplate(o runtime.Object) *corev1.PodTemplateSpec {
-	switch o := o.(type) {
-	case *appsv1.Deployment:
-		return &o.Spec.Template
-	case *appsv1.StatefulSet:
-		return &o.Spec.Template
-	case *appsv1.DaemonSet:
-		return &o.Spec.Template
-	case *appsv1.ReplicaSet:
-		return &o.Spec.Template
-	case *batchv1.Job:
-		return &o.Spec.Template
-	case *batchv1.CronJob:
-		return &o.Spec.JobTemplate.Spec.Template
-	}
-	return nil
+	return lint.PodOf(o) != nil
 }
 
 // inputWorld is a world in which there is the input and nothing else.
@@ -117,15 +99,7 @@ func podOf(o runtime.Object) *corev1.Pod {
 	if pod, ok := o.(*corev1.Pod); ok {
 		return pod
 	}
-	template := podTemplate(o)
-	workload, isObject := o.(metav1.Object)
-	if template == nil || !isObject {
-		return nil
-	}
-	return &corev1.Pod{
-		ObjectMeta: metav1.ObjectMeta{Namespace: workload.GetNamespace(), Name: workload.GetName(), Labels: template.Labels},
-		Spec:       template.Spec,
-	}
+	return lint.PodOf(o)
 }
 
 func (in inputWorld) Nodes(context.Context) ([]*corev1.Node, error) {

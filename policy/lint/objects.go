@@ -32,7 +32,7 @@ func WorldOf(objects []runtime.Object) World {
 				w.Policies = append(w.Policies, o)
 			}
 		default:
-			if pod := podOf(object); pod != nil {
+			if pod := PodOf(object); pod != nil {
 				w.Pods = append(w.Pods, pod)
 			}
 		}
@@ -46,8 +46,8 @@ func IsGenerated(policy *networkingv1.NetworkPolicy) bool {
 	return policy.Labels[v1alpha1.LabelManagedBy] == v1alpha1.ManagedBy && policy.Labels[v1alpha1.LabelAppTier] != ""
 }
 
-// podOf returns the pod that a workload's template describes; nil for anything else.
-func podOf(object runtime.Object) *corev1.Pod {
+// PodOf returns the pod that a workload's template describes; nil for anything else, a pod too.
+func PodOf(object runtime.Object) *corev1.Pod {
 	switch o := object.(type) {
 	case *appsv1.Deployment:
 		return podOfTemplate(o.ObjectMeta, &o.Spec.Template)
