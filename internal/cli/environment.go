@@ -4,13 +4,12 @@ import (
 	"cmp"
 	"fmt"
 	"net/netip"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 
+	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/internal/environment"
 	"github.com/apptier/apptier/policy/expand"
 )
@@ -59,22 +58,11 @@ func (o *clusterOptions) settings() (environment.Settings, error) {
 	return s, nil
 }
 
-// references are those of every AppTier, each once.
+// references are those of every AppTier.
 func references(apps []appTier) expand.References {
-	var all expand.References
-	for _, app := range apps {
-		r := expand.ReferencesOf(app.AppTier)
-		all.AppTiers = append(all.AppTiers, r.AppTiers...)
-		all.Services = append(all.Services, r.Services...)
-		all.Nodes = all.Nodes || r.Nodes
-		all.APIServer = all.APIServer || r.APIServer
-		all.ClusterDNS = all.ClusterDNS || r.ClusterDNS
+	specs := make([]*v1alpha1.AppTier, len(apps))
+	for i, app := range apps {
+		specs[i] = app.AppTier
 	}
-	all.AppTiers, all.Services = once(all.AppTiers), once(all.Services)
-	return all
-}
-
-func once(keys []types.NamespacedName) []types.NamespacedName {
-	slices.SortFunc(keys, func(a, b types.NamespacedName) int { return cmp.Compare(a.String(), b.String()) })
-	return slices.Compact(keys)
+	return expand.ReferencesOf(specs...)
 }
