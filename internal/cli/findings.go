@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -62,10 +61,8 @@ func check(apps []appTier) []finding {
 				found = append(found, lint.SameNamespaceAs(app.AppTier, other.AppTier)...)
 			}
 		}
-		for i, f := range found {
-			if !slices.Contains(found[:i], f) { // another AppTier may be in conflict for two reasons
-				findings = append(findings, finding{Finding: f, source: app.source})
-			}
+		for _, f := range found {
+			findings = append(findings, finding{Finding: f, source: app.source})
 		}
 	}
 	return findings
