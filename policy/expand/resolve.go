@@ -2,6 +2,7 @@ package expand
 
 import (
 	"slices"
+	"strings"
 
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -119,7 +120,7 @@ func (x *expansion) resolveService(at place, reference v1alpha1.ServiceReference
 			"name the addresses behind it with networks")
 		return nil
 	case says.portsLeftToPeer && len(service.UnresolvedPorts) > 0:
-		x.missing(at, "no pod behind the Service "+key.String()+" declares the port "+quoted(service.UnresolvedPorts),
+		x.missing(at, "no pod behind the Service "+key.String()+" declares the port "+strings.Join(service.UnresolvedPorts, ", "),
 			"declare it in the pods' containers, or write the Service's targetPort as a number")
 	}
 	pods := podsOf(key.Namespace, metav1.LabelSelector{MatchLabels: service.PodSelector}, x.app.Namespace)

@@ -3,7 +3,6 @@ package expand
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/apptier/apptier/api/v1alpha1"
 )
@@ -33,5 +32,3 @@ func (x *expansion) note(at place, reason, message, fix string) {
 		x.unresolved = append(x.unresolved, entry)
 	}
 }
-
-func quoted(words []string) string { return strings.Join(words, ", ") }
