@@ -81,7 +81,7 @@ func (f *faulty) listed(ctx context.Context, into *networkingv1.NetworkPolicyLis
 // cached answers from the cache, which alone has an index of owners.
 func (f *faulty) cached(_ context.Context, into *networkingv1.NetworkPolicyList, options client.ListOptions) error {
 	for _, policy := range f.cache {
-		if options.FieldSelector == nil || options.FieldSelector.Matches(fields.Set{ownerField: ownerName(&policy)}) {
+		if options.FieldSelector == nil || options.FieldSelector.Matches(fields.Set{ownerField: v1alpha1.OwnerOf(&policy)}) {
 			into.Items = append(into.Items, *policy.DeepCopy())
 		}
 	}

@@ -6,7 +6,6 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/utils/ptr"
 
 	"github.com/apptier/apptier/api/v1alpha1"
@@ -42,17 +41,5 @@ func ownedAs(want, have *networkingv1.NetworkPolicy) bool {
 // compared: an AppTier that was deleted and created again takes over what is left of the first.
 // Neither are labels, which anyone may have changed.
 func generatedFrom(app *v1alpha1.AppTier, policy *networkingv1.NetworkPolicy) bool {
-	return policy.Namespace == app.Namespace && ownerName(policy) == app.Name
-}
-
-// ownerName is the name of the AppTier that a policy was generated from; empty if none.
-func ownerName(policy *networkingv1.NetworkPolicy) string {
-	owner := metav1.GetControllerOf(policy)
-	if owner == nil || owner.Kind != "AppTier" {
-		return ""
-	}
-	if gv, err := schema.ParseGroupVersion(owner.APIVersion); err != nil || gv.Group != v1alpha1.GroupVersion.Group {
-		return ""
-	}
-	return owner.Name
+	return policy.Namespace == app.Namespace && v1alpha1.OwnerOf(policy) == app.Name
 }

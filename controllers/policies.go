@@ -21,10 +21,10 @@ const ownerField = ".metadata.controller.apptier"
 func indexPolicies(ctx context.Context, mgr ctrl.Manager) error {
 	return mgr.GetFieldIndexer().IndexField(ctx, &networkingv1.NetworkPolicy{}, ownerField, func(object client.Object) []string {
 		policy, isPolicy := object.(*networkingv1.NetworkPolicy)
-		if !isPolicy || ownerName(policy) == "" {
+		if !isPolicy || v1alpha1.OwnerOf(policy) == "" {
 			return nil
 		}
-		return []string{ownerName(policy)}
+		return []string{v1alpha1.OwnerOf(policy)}
 	})
 }
 

@@ -132,7 +132,7 @@ func ofName(_ context.Context, object client.Object) []reconcile.Request {
 func notGenerated() predicate.Predicate {
 	return predicate.NewPredicateFuncs(func(object client.Object) bool {
 		policy, ok := object.(*networkingv1.NetworkPolicy)
-		return ok && ownerName(policy) == ""
+		return ok && v1alpha1.OwnerOf(policy) == ""
 	})
 }
 

@@ -11,7 +11,6 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	toolscache "k8s.io/client-go/tools/cache"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
@@ -179,10 +178,5 @@ func isNamed(port networkingv1.NetworkPolicyPort) bool {
 // isGenerated says whether a policy is an AppTier's. What only bears the labels of one may be an
 // orphan, or pretend.
 func isGenerated(policy *networkingv1.NetworkPolicy) bool {
-	owner := metav1.GetControllerOf(policy)
-	if owner == nil || owner.Kind != "AppTier" || !lint.IsGenerated(policy) {
-		return false
-	}
-	gv, err := schema.ParseGroupVersion(owner.APIVersion)
-	return err == nil && gv.Group == v1alpha1.GroupVersion.Group
+	return v1alpha1.OwnerOf(policy) != "" && lint.IsGenerated(policy)
 }
