@@ -21,23 +21,13 @@ func (r *AppTierReconciler) conflicts(ctx context.Context, app *v1alpha1.AppTier
 	if err := r.Client.List(ctx, &others, options...); err != nil {
 		return nil, fmt.Errorf("listing the AppTiers of the namespace: %w", err)
 	}
-	var findings []lint.Finding
+	list := make([]*v1alpha1.AppTier, len(others.Items))
 	for i := range others.Items {
-		if other := &others.Items[i]; other.DeletionTimestamp.IsZero() && older(other, app) {
-			findings = append(findings, lint.SameNamespaceAs(app, other)...)
-		}
+		list[i] = &others.Items[i]
 	}
-	return findings, nil
+	return lint.Conflicts(app, list), nil
 }
 
 func holdsForNamespace(app *v1alpha1.AppTier) bool {
 	return app.Spec.Isolation.Scope == v1alpha1.ScopeNamespace
-}
-
-// older orders AppTiers of one namespace; timestamps are whole seconds.
-func older(a, b *v1alpha1.AppTier) bool {
-	if a.CreationTimestamp.Equal(&b.CreationTimestamp) {
-		return a.Name < b.Name
-	}
-	return a.CreationTimestamp.Before(&b.CreationTimestamp)
 }

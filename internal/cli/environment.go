@@ -9,9 +9,7 @@ import (
 	"github.com/spf13/cobra"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 
-	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/internal/environment"
-	"github.com/apptier/apptier/policy/expand"
 )
 
 // usualDNS is the Service that clusters' DNS is reached by, unless someone named it otherwise.
@@ -56,13 +54,4 @@ func (o *clusterOptions) settings() (environment.Settings, error) {
 		s.ClusterNetworks = append(s.ClusterNetworks, cidr.Masked())
 	}
 	return s, nil
-}
-
-// references are those of every AppTier.
-func references(apps []appTier) expand.References {
-	specs := make([]*v1alpha1.AppTier, len(apps))
-	for i, app := range apps {
-		specs[i] = app.AppTier
-	}
-	return expand.ReferencesOf(specs...)
 }

@@ -51,21 +51,25 @@ type finding struct {
 	source object
 }
 
-// check runs every check on every AppTier, by itself and beside the others of its namespace.
+// check runs every check on every AppTier, by itself and beside the others of its namespace that came
+// before it.
 func check(apps []appTier) []finding {
+	specs := specsOf(apps)
 	var findings []finding
 	for _, app := range apps {
-		found := lint.AppTier(app.AppTier)
-		for _, other := range apps {
-			if other.AppTier != app.AppTier && other.Namespace == app.Namespace {
-				found = append(found, lint.SameNamespaceAs(app.AppTier, other.AppTier)...)
-			}
-		}
-		for _, f := range found {
+		for _, f := range append(lint.AppTier(app.AppTier), lint.Conflicts(app.AppTier, specs)...) {
 			findings = append(findings, finding{Finding: f, source: app.source})
 		}
 	}
 	return findings
+}
+
+func specsOf(apps []appTier) []*v1alpha1.AppTier {
+	specs := make([]*v1alpha1.AppTier, len(apps))
+	for i, app := range apps {
+		specs[i] = app.AppTier
+	}
+	return specs
 }
 
 // count returns how many findings have a severity.

@@ -33,8 +33,8 @@ func (f *function) process(ctx context.Context, rl *framework.ResourceList) erro
 		return err
 	}
 	rl.Results = f.results()
-	if n := count(f.findings, lint.Reject); n > 0 {
-		return &AnswerError{Code: codeNegative, Answer: fmt.Sprintf("refused: %d errors", n)}
+	if refused := refusal(f.findings); refused != nil {
+		return refused
 	}
 	rl.Items = items
 	return nil

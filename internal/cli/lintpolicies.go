@@ -28,13 +28,11 @@ func checkPolicies(ctx context.Context, objects []object, policies []object, man
 		return nil, err
 	}
 	world := lint.WorldOf(worldObjects(objects))
-	for _, app := range appTiers(objects) {
-		out, err := expandAll(ctx, []appTier{app}, s, inputWorld(objects))
-		if err != nil {
-			return nil, err
-		}
-		world.Generated = append(world.Generated, out.policies...)
+	out, err := expandAll(ctx, appTiers(objects), s, inputWorld(objects))
+	if err != nil {
+		return nil, err
 	}
+	world.Generated = append(world.Generated, out.policies...)
 	var findings []finding
 	for _, source := range policies {
 		for _, f := range lint.NetworkPolicy(source.Object.(*networkingv1.NetworkPolicy), world) {

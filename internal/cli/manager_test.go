@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -26,24 +27,41 @@ import (
 )
 
 // What --cluster prints is what the manager applies in the same cluster, byte for byte, but for the owner.
+// That holds for AppTiers that cannot be together as well.
 func TestRenderLiveIsWhatTheManagerWrites(t *testing.T) {
 	withoutKubeconfig(t)
-	files := []string{"references.yaml", "live.yaml"}
-	server, _ := apiServer(t, files...)
-	got, stderr, code := run(t, "", "render", "--cluster", "-A", "--server", server)
-	if code != 0 || stderr != "" {
-		t.Fatalf("exits with %d: %s", code, stderr)
-	}
-	var want bytes.Buffer
-	printer := &printers.YAMLPrinter{}
-	for _, policy := range written(t, files...) {
-		policy.OwnerReferences = nil
-		if err := printer.PrintObj(policy, &want); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if diff := cmp.Diff(want.String(), got); diff != "" {
-		t.Errorf("differs (-written +rendered):\n%s", diff)
+	for _, test := range []struct {
+		name    string
+		files   []string
+		code    int
+		refused []string
+	}{
+		{"valid", []string{"references.yaml", "live.yaml"}, 0, nil},
+		{"some are refused", []string{"references.yaml", "live.yaml", "live-conflict.yaml"}, 1, []string{"AppTier shop/invalid: spec.tiers[0].podSelector", "AppTier shop/perimeter: spec.isolation.scope: policies add up, so sameNamespace: Allow for every pod of the namespace would open tier database", "AppTier shop/perimeter: spec.isolation.scope: policies add up, so sameNamespace: Allow for every pod of the namespace would open tier everything"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			server, _ := apiServer(t, test.files...)
+			got, stderr, code := run(t, "", "render", "--cluster", "-A", "--server", server)
+			if code != test.code || strings.Count(stderr, ": error: ") != len(test.refused) {
+				t.Errorf("exits with %d, want %d and %d errors: %s", code, test.code, len(test.refused), stderr)
+			}
+			for _, want := range test.refused {
+				if !strings.Contains(stderr, "the cluster: error: "+want) {
+					t.Errorf("standard error does not say %q: %s", want, stderr)
+				}
+			}
+			var want bytes.Buffer
+			printer := &printers.YAMLPrinter{}
+			for _, policy := range written(t, test.files...) {
+				policy.OwnerReferences = nil
+				if err := printer.PrintObj(policy, &want); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if diff := cmp.Diff(want.String(), got); diff != "" {
+				t.Errorf("differs (-written +rendered):\n%s", diff)
+			}
+		})
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/spf13/cobra"
 	networkingv1 "k8s.io/api/networking/v1"
@@ -44,10 +45,12 @@ Service of the cluster's DNS. What is not there is left out of the policies, and
 without a DNS Service, the usual one holds: pods labelled k8s-app=kube-dns in kube-system, port 53.
 
 With --cluster it is looked for in the cluster too, behind the input. Without input, --cluster prints what
-the manager makes of the cluster's own AppTiers; only their owner references are left out.
+the manager makes of the cluster's own AppTiers; only their owner references are left out. Of two that
+cannot be together, the manager keeps the older.
 
-Exits with 0 when all was printed, 1 when an AppTier is refused (nothing is printed then, and the
-reasons are on standard error), 2 when the input or the cluster cannot be read.`,
+Exits with 0 when all was printed, 1 when an AppTier is refused, 2 when the input or the cluster cannot
+be read. The reasons of a refusal are on standard error, and nothing of the input is printed then; of
+the cluster's own AppTiers, the others are.`,
 		Example: `  # What does this AppTier mean?
   kubectl apptier render -f shop.yaml
 
@@ -85,16 +88,23 @@ func (o *renderOptions) run(ctx context.Context, streams genericiooptions.IOStre
 	if err != nil {
 		return err
 	}
-	policies, err := render(ctx, streams.ErrOut, apps, s, from)
+	out, err := expandAll(ctx, apps, s, from)
+	writeFindings(streams.ErrOut, out.findings)
 	if err != nil {
 		return err
 	}
+	refused := refusal(out.findings)
+	if refused != nil && o.input.given() {
+		return refused // policies of some would be taken for those of all
+	}
 	var text bytes.Buffer // printed as a whole or not at all
-	if err := write(&text, policies); err != nil {
+	if err := write(&text, out.policies); err != nil {
 		return fmt.Errorf("printing NetworkPolicies: %w", err)
 	}
-	_, err = text.WriteTo(streams.Out)
-	return err
+	if _, err := text.WriteTo(streams.Out); err != nil {
+		return fmt.Errorf("printing NetworkPolicies: %w", err)
+	}
+	return refused
 }
 
 // read returns the AppTiers that are to be rendered, and where what they refer to is looked for.
@@ -136,24 +146,23 @@ func (o *renderOptions) readCluster(ctx context.Context, namespace string) ([]ap
 
 // expanded is what AppTiers come to.
 type expanded struct {
-	// policies are in the order of the AppTiers; there are none while one AppTier is refused, since
-	// policies of some would be taken for those of all.
+	// policies are in the order of the AppTiers. Those that are refused have none.
 	policies []*networkingv1.NetworkPolicy
 	// findings are those of checks, and then references that stand for nobody.
 	findings []finding
 }
 
-// expandAll expands every AppTier within what it refers to.
+// expandAll expands every AppTier that is not refused, within what it refers to.
 func expandAll(ctx context.Context, apps []appTier, s environment.Settings, from environment.Source) (expanded, error) {
 	out := expanded{findings: check(apps)}
-	if count(out.findings, lint.Reject) > 0 {
-		return out, nil
-	}
-	env, err := s.Of(ctx, references(apps), from)
+	accepted := slices.DeleteFunc(slices.Clone(apps), func(app appTier) bool {
+		return slices.ContainsFunc(out.findings, func(f finding) bool { return f.source.Object == app.source.Object && f.Severity == lint.Reject })
+	})
+	env, err := s.Of(ctx, expand.ReferencesOf(specsOf(accepted)...), from)
 	if err != nil {
 		return out, err
 	}
-	for _, app := range apps {
+	for _, app := range accepted {
 		expansion := expand.Expand(app.AppTier, env)
 		out.policies = append(out.policies, expansion.Policies...)
 		for _, u := range expansion.Unresolved {
@@ -165,12 +174,10 @@ func expandAll(ctx context.Context, apps []appTier, s environment.Settings, from
 	return out, nil
 }
 
-// render returns the policies of AppTiers. Findings go to messages.
-func render(ctx context.Context, messages io.Writer, apps []appTier, s environment.Settings, from environment.Source) ([]*networkingv1.NetworkPolicy, error) {
-	out, err := expandAll(ctx, apps, s, from)
-	writeFindings(messages, out.findings)
-	if n := count(out.findings, lint.Reject); n > 0 {
-		return nil, &AnswerError{Code: codeNegative, Answer: fmt.Sprintf("refused: %d errors", n)}
+// refusal is the answer where something is refused, or nil.
+func refusal(findings []finding) error {
+	if n := count(findings, lint.Reject); n > 0 {
+		return &AnswerError{Code: codeNegative, Answer: fmt.Sprintf("refused: %d errors", n)}
 	}
-	return out.policies, err
+	return nil
 }

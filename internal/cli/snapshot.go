@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -29,16 +28,16 @@ func inputSnapshot(ctx context.Context, streams genericiooptions.IOStreams, in *
 	if err := d.decode(documents); err != nil {
 		return reach.Snapshot{}, err
 	}
-	generated, err := render(ctx, streams.ErrOut, appTiers(d.objects), s, inputWorld(d.objects))
-	var refused *AnswerError
-	if errors.As(err, &refused) {
+	out, err := expandAll(ctx, appTiers(d.objects), s, inputWorld(d.objects))
+	writeFindings(streams.ErrOut, out.findings)
+	if refused := refusal(out.findings); refused != nil {
 		// Not wrapped: that an AppTier is refused is no answer to whether a connection may pass.
-		return reach.Snapshot{}, fmt.Errorf("nothing can be said while an AppTier is invalid: %s", err.Error())
+		return reach.Snapshot{}, fmt.Errorf("nothing can be said while an AppTier is invalid: %s", refused.Error())
 	}
 	if err != nil {
 		return reach.Snapshot{}, err
 	}
-	return snapshotOf(d.objects, generated)
+	return snapshotOf(d.objects, out.policies)
 }
 
 // snapshotKinds are what a snapshot is made of, beside AppTiers.
