@@ -148,6 +148,9 @@ func (c *Cluster) bootNode(ctx context.Context, i int, serving <-chan struct{}) 
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
+	if err := c.register(ctx, i); err != nil {
+		return err
+	}
 	if err := c.launch(ctx, name, kubeletSpec(i, c.state.Shape.plan())); err != nil {
 		return err
 	}

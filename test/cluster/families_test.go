@@ -6,10 +6,13 @@ import (
 	"net/netip"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
 
 	"github.com/apptier/apptier/test/cluster"
 )
@@ -40,6 +43,7 @@ func TestFamilies(t *testing.T) {
 			one, two := startServer(ctx, t, clients, "n1"), startServer(ctx, t, clients, "n2")
 			one, two = awaitRunning(ctx, t, clients, one), awaitRunning(ctx, t, clients, two)
 			hasAddresses(t, one, c.pods)
+			hasRanges(ctx, t, clients, one.Spec.NodeName, c.pods)
 			for _, ip := range two.Status.PodIPs {
 				expect(ctx, t, up, one, net.JoinHostPort(ip.IP, "8080"), corev1.ProtocolTCP, true)
 				expect(ctx, t, up, one, net.JoinHostPort(ip.IP, "8081"), corev1.ProtocolUDP, true)
@@ -74,6 +78,18 @@ func hasAddresses(t *testing.T, pod *corev1.Pod, want []string) {
 		if !netip.MustParsePrefix(prefix).Contains(netip.MustParseAddr(pod.Status.PodIPs[i].IP)) {
 			t.Errorf("the pod's address %s is not of %s", pod.Status.PodIPs[i].IP, prefix)
 		}
+	}
+}
+
+// hasRanges says that the node's object tells what its pods' addresses are.
+func hasRanges(ctx context.Context, t *testing.T, clients kubernetes.Interface, node string, want []string) {
+	t.Helper()
+	object, err := clients.CoreV1().Nodes().Get(ctx, node, metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(object.Spec.PodCIDRs, want) || object.Spec.PodCIDR != want[0] {
+		t.Errorf("%s has podCIDR %q and podCIDRs %q, want %q", node, object.Spec.PodCIDR, object.Spec.PodCIDRs, want)
 	}
 }
 

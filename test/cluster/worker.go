@@ -21,7 +21,6 @@ var nodeFiles = template.Must(template.ParseFS(files, "files/*.tmpl"))
 
 // nodeValues is what the configuration of a node's components depends on.
 type nodeValues struct {
-	Name, PodCIDR           string
 	ClusterDNS, Unspecified string
 	PodSubnets, Everywhere  []netip.Prefix
 	State, Bin              string
@@ -33,7 +32,6 @@ type nodeValues struct {
 func prepareNode(dir string, i int, s Shape, ca *authority) error {
 	p := s.plan()
 	values := nodeValues{
-		Name: node(i), PodCIDR: join(p, func(a addresses) netip.Prefix { return a.nodePods(i) }),
 		ClusterDNS: p[0].dnsService().String(), Unspecified: p[0].unspecified().String(),
 		State: inState, Bin: inBin,
 		Snapshotter: snapshotter(dir), PauseImage: pauseImage,
