@@ -21,6 +21,8 @@ func WorldOf(objects []runtime.Object) World {
 		switch o := object.(type) {
 		case *corev1.Namespace:
 			w.Namespaces = append(w.Namespaces, o)
+		case *v1alpha1.AppTier:
+			w.AppTiers = append(w.AppTiers, o)
 		case *corev1.Pod:
 			w.Pods = append(w.Pods, o)
 		case *corev1.Service:
@@ -37,7 +39,8 @@ func WorldOf(objects []runtime.Object) World {
 			}
 		}
 	}
-	w.Known.Namespaces, w.Known.Pods, w.Known.Services = len(w.Namespaces) > 0, len(w.Pods) > 0, len(w.Services) > 0
+	w.Known.Namespaces, w.Known.AppTiers = len(w.Namespaces) > 0, len(w.AppTiers) > 0
+	w.Known.Pods, w.Known.Services = len(w.Pods) > 0, len(w.Services) > 0
 	return w
 }
 

@@ -10,10 +10,11 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/labels"
 
+	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/policy/space"
 )
 
-// World is what a NetworkPolicy is judged against: the cluster it is for, as far as it is known. A
+// World is what a NetworkPolicy or an AppTier is judged against: the cluster it is for, as far as it is known. A
 // check that needs what is not known stays silent.
 type World struct {
 	// Whole says that the lists are those of a whole cluster. Otherwise there may be more elsewhere:
@@ -23,6 +24,9 @@ type World struct {
 	Known Parts
 
 	Namespaces []*corev1.Namespace
+	// AppTiers that exist. The one that is judged may be among them, as it is or as it was; those about
+	// to go stand for nobody.
+	AppTiers []*v1alpha1.AppTier
 	// Pods may be those that the templates of workloads stand for.
 	Pods     []*corev1.Pod
 	Services []*corev1.Service
@@ -36,7 +40,7 @@ type World struct {
 }
 
 // Parts are the lists of a World.
-type Parts struct{ Namespaces, Pods, Services, Policies bool }
+type Parts struct{ Namespaces, AppTiers, Pods, Services, Policies bool }
 
 // wellKnownNamespaces exist in every cluster.
 var wellKnownNamespaces = []string{"default", "kube-node-lease", "kube-public", "kube-system"}
