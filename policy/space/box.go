@@ -2,7 +2,6 @@ package space
 
 import (
 	"cmp"
-	"maps"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -44,11 +43,27 @@ const (
 // Box is a set of connections of one direction: all those that meet every condition. Conditions on
 // labels of the peer and its namespace are met by pods alone.
 type Box struct {
-	// labels holds the conditions; there is none on a label that is not in it.
-	labels    map[Label]Values
+	// labels holds the conditions, one for a label, in its order; there is none on a label that is
+	// not in it. A list, since it is looked through far more often than anything is looked up.
+	labels    []condition
 	Kinds     Kinds
 	Addresses Addresses
 	Ports     Ports
+}
+
+// condition is what a label may be.
+type condition struct {
+	label  Label
+	values Values
+}
+
+func (l Label) compare(m Label) int {
+	return cmp.Or(cmp.Compare(l.Scope, m.Scope), cmp.Compare(l.Key, m.Key))
+}
+
+// find returns where the condition on a label is, or would be.
+func (b Box) find(label Label) (int, bool) {
+	return slices.BinarySearchFunc(b.labels, label, func(c condition, l Label) int { return c.label.compare(l) })
 }
 
 // Everything is every connection.
@@ -56,8 +71,8 @@ func Everything() Box { return Box{Kinds: Anyone, Addresses: AllAddresses(), Por
 
 // Values returns the condition on a label.
 func (b Box) Values(label Label) Values {
-	if v, ok := b.labels[label]; ok {
-		return v
+	if i, found := b.find(label); found {
+		return b.labels[i].values
 	}
 	return AnyValue()
 }
@@ -65,12 +80,11 @@ func (b Box) Values(label Label) Values {
 // Labels returns the labels of a scope that there are conditions on, sorted.
 func (b Box) Labels(scope Scope) []string {
 	var keys []string
-	for label := range b.labels {
-		if label.Scope == scope {
-			keys = append(keys, label.Key)
+	for _, c := range b.labels {
+		if c.label.Scope == scope {
+			keys = append(keys, c.label.Key)
 		}
 	}
-	slices.Sort(keys)
 	return keys
 }
 
@@ -82,11 +96,16 @@ func (b Box) Where(label Label, values Values) Box {
 	if label.Scope != Subject {
 		b.Kinds &= Pods
 	}
-	b.labels = maps.Clone(b.labels)
-	if b.labels == nil {
-		b.labels = map[Label]Values{}
+	i, found := b.find(label)
+	labels := make([]condition, 0, len(b.labels)+1)
+	labels = append(labels, b.labels[:i]...)
+	if found {
+		labels = append(labels, condition{label, b.labels[i].values.Intersect(values)})
+		i++
+	} else {
+		labels = append(labels, condition{label, values})
 	}
-	b.labels[label] = b.Values(label).Intersect(values)
+	b.labels = append(labels, b.labels[i:]...)
 	return b
 }
 
@@ -116,8 +135,7 @@ func (b Box) WhereNamespace(name string) Box {
 // Without returns the box with the conditions on labels of a scope lifted, as far as the keys are
 // told: it holds all that the box holds, and perhaps more.
 func (b Box) Without(scope Scope, lift func(key string) bool) Box {
-	b.labels = maps.Clone(b.labels)
-	maps.DeleteFunc(b.labels, func(label Label, _ Values) bool { return label.Scope == scope && lift(label.Key) })
+	b.labels = slices.DeleteFunc(slices.Clone(b.labels), func(c condition) bool { return c.label.Scope == scope && lift(c.label.Key) })
 	return b
 }
 
@@ -126,12 +144,46 @@ func (b Box) IsEmpty() bool {
 	if b.Kinds == 0 || b.Addresses.IsEmpty() || b.Ports.IsEmpty() {
 		return true
 	}
-	for _, values := range b.labels {
-		if values.IsEmpty() {
-			return true
+	return slices.ContainsFunc(b.labels, func(c condition) bool { return c.values.IsEmpty() })
+}
+
+// Overlaps says whether any connection is in both boxes: most boxes have nothing in common, which is
+// quicker to see than what they have is to make.
+func (b Box) Overlaps(c Box) bool {
+	if b.Kinds&c.Kinds == 0 || !b.Addresses.of.overlaps(c.Addresses.of) || !b.Ports.of.overlaps(c.Ports.of) {
+		return false
+	}
+	for i, j := 0, 0; i < len(b.labels) || j < len(c.labels); {
+		switch order := compareHeads(b.labels[i:], c.labels[j:]); {
+		case order < 0:
+			if b.labels[i].values.IsEmpty() {
+				return false
+			}
+			i++
+		case order > 0:
+			if c.labels[j].values.IsEmpty() {
+				return false
+			}
+			j++
+		default:
+			if !b.labels[i].values.overlaps(c.labels[j].values) {
+				return false
+			}
+			i, j = i+1, j+1
 		}
 	}
-	return false
+	return true
+}
+
+// compareHeads compares the labels of the first of two lists of conditions; the end comes last.
+func compareHeads(a, b []condition) int {
+	switch {
+	case len(a) == 0:
+		return 1
+	case len(b) == 0:
+		return -1
+	}
+	return a[0].label.compare(b[0].label)
 }
 
 // Intersect returns the connections that are in both boxes.
@@ -139,15 +191,15 @@ func (b Box) Intersect(c Box) Box {
 	b.Kinds &= c.Kinds
 	b.Addresses = b.Addresses.Intersect(c.Addresses)
 	b.Ports = b.Ports.Intersect(c.Ports)
-	for label, values := range c.labels {
-		b = b.Where(label, values)
+	for _, other := range c.labels {
+		b = b.Where(other.label, other.values)
 	}
 	return b
 }
 
 // Minus returns the connections that are not in c, as disjoint boxes.
 func (b Box) Minus(c Box) []Box {
-	if b.Intersect(c).IsEmpty() {
+	if !b.Overlaps(c) {
 		return []Box{b}
 	}
 	var out []Box
@@ -166,16 +218,10 @@ func (b Box) Minus(c Box) []Box {
 	outside, inside = b, b
 	outside.Addresses, inside.Addresses = b.Addresses.Minus(c.Addresses), b.Addresses.Intersect(c.Addresses)
 	split(outside, inside)
-	for _, label := range sortedLabels(c.labels) {
-		split(b.Where(label, AnyValue().Minus(c.labels[label])), b.Where(label, c.labels[label]))
+	for _, other := range c.labels {
+		split(b.Where(other.label, AnyValue().Minus(other.values)), b.Where(other.label, other.values))
 	}
 	return out
-}
-
-func sortedLabels(of map[Label]Values) []Label {
-	return slices.SortedFunc(maps.Keys(of), func(a, b Label) int {
-		return cmp.Or(cmp.Compare(a.Scope, b.Scope), cmp.Compare(a.Key, b.Key))
-	})
 }
 
 // Subtract returns the connections that are in one of the boxes and in none of the others. It gives
@@ -183,11 +229,14 @@ func sortedLabels(of map[Label]Values) []Label {
 func Subtract(boxes, others []Box, most int) (left []Box, ok bool) {
 	left = slices.DeleteFunc(slices.Clone(boxes), Box.IsEmpty)
 	for _, other := range others {
-		var next []Box
-		for _, box := range left {
-			next = append(next, box.Minus(other)...)
+		if slices.ContainsFunc(left, other.Overlaps) {
+			var next []Box
+			for _, box := range left {
+				next = append(next, box.Minus(other)...)
+			}
+			left = next
 		}
-		if left = next; len(left) > most {
+		if len(left) > most {
 			return nil, false
 		}
 	}
@@ -196,8 +245,8 @@ func Subtract(boxes, others []Box, most int) (left []Box, ok bool) {
 
 // Match says whether labels meet the conditions on those of a scope.
 func (b Box) Match(scope Scope, set map[string]string) bool {
-	for label, values := range b.labels {
-		if label.Scope == scope && !values.Match(set, label.Key) {
+	for i := range b.labels {
+		if c := &b.labels[i]; c.label.Scope == scope && !c.values.Match(set, c.label.Key) {
 			return false
 		}
 	}
@@ -207,12 +256,12 @@ func (b Box) Match(scope Scope, set map[string]string) bool {
 // Example returns labels that meet the conditions on those of a scope.
 func (b Box) Example(scope Scope) map[string]string {
 	set := map[string]string{}
-	for label, values := range b.labels {
-		if label.Scope != scope {
+	for _, c := range b.labels {
+		if c.label.Scope != scope {
 			continue
 		}
-		if name, present := values.Example(); present {
-			set[label.Key] = name
+		if name, present := c.values.Example(); present {
+			set[c.label.Key] = name
 		}
 	}
 	return set

@@ -59,6 +59,21 @@ func (a spans[T]) intersect(b spans[T]) spans[T] {
 	return out
 }
 
+// overlaps says whether any value is in both sets.
+func (a spans[T]) overlaps(b spans[T]) bool {
+	for i, j := 0, 0; i < len(a) && j < len(b); {
+		switch {
+		case a[i].last.Compare(b[j].first) < 0:
+			i++
+		case b[j].last.Compare(a[i].first) < 0:
+			j++
+		default:
+			return true
+		}
+	}
+	return false
+}
+
 func (a spans[T]) minus(b spans[T]) spans[T] {
 	var out spans[T]
 	for _, rest := range a {

@@ -122,6 +122,16 @@ func TestIntersectIsInBoth(t *testing.T) {
 	})
 }
 
+// Whether boxes have anything in common is decided without making what they have.
+func TestOverlapsSaysWhetherTheIntersectionIsEmpty(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		a, b := drawBox(t), drawBox(t)
+		if got, want := a.Overlaps(b), !a.Intersect(b).IsEmpty(); got != want {
+			t.Fatalf("%+v and %+v: %v, want %v", a, b, got, want)
+		}
+	})
+}
+
 // What is left is not empty, so there is an example, and the example is in it.
 func TestEveryBoxThatIsLeftHasAnExample(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {

@@ -37,14 +37,35 @@ func NoneOf(names ...string) Values {
 func (v Values) Intersect(w Values) Values {
 	out := Values{absent: v.absent && w.absent, open: v.open && w.open}
 	switch {
+	case v.open && w.open && len(v.names) == 0: // sets are never changed once they are made
+		out.names = w.names
+	case v.open && w.open && len(w.names) == 0:
+		out.names = v.names
 	case v.open && w.open:
 		out.names = OneOf(slices.Concat(v.names, w.names)...).names
 	case v.open:
-		out.names = keep(w.names, func(name string) bool { return !slices.Contains(v.names, name) })
+		out.names = keep(w.names, func(name string) bool { return !v.lists(name) })
 	default:
-		out.names = keep(v.names, func(name string) bool { return slices.Contains(w.names, name) != w.open })
+		out.names = keep(v.names, func(name string) bool { return w.lists(name) != w.open })
 	}
 	return out
+}
+
+// overlaps says whether any value is in both sets.
+func (v Values) overlaps(w Values) bool {
+	if v.absent && w.absent || v.open && w.open { // there are always more values than those that are not
+		return true
+	}
+	if v.open {
+		v, w = w, v
+	}
+	return slices.ContainsFunc(v.names, func(name string) bool { return w.lists(name) != w.open })
+}
+
+// lists says whether a value is one of the names.
+func (v Values) lists(name string) bool {
+	_, found := slices.BinarySearch(v.names, name)
+	return found
 }
 
 // Minus returns the values that are not in w.
@@ -68,7 +89,7 @@ func (v Values) Match(set map[string]string, key string) bool {
 	if !present {
 		return v.absent
 	}
-	return slices.Contains(v.names, value) != v.open
+	return v.lists(value) != v.open
 }
 
 // Listed returns the values when they are few enough to list: none is open, none is missing.
@@ -83,7 +104,7 @@ func (v Values) Example() (name string, present bool) {
 		return v.names[0], true
 	}
 	name = "other"
-	for i := 2; slices.Contains(v.names, name); i++ {
+	for i := 2; v.lists(name); i++ {
 		name = fmt.Sprintf("other-%d", i)
 	}
 	return name, true
