@@ -28,25 +28,48 @@ type Options struct {
 	Log            logr.Logger
 }
 
-// Run enforces until the context ends, and leaves the rules in place then. It fails only before
-// it has begun: everything later is retried.
-func Run(ctx context.Context, o Options) error {
+// Agent enforces on one node.
+type Agent struct {
+	options       Options
+	syncer        *Syncer
+	loop          *loop
+	watcher       *watcher
+	announcements *announcements
+}
+
+// New returns an agent that does nothing yet.
+func New(o Options) (*Agent, error) {
 	if o.Node == "" {
-		return errors.New("the name of this node is missing: set --node-name or the environment variable NODE_NAME")
+		return nil, errors.New("the name of this node is missing: set --node-name or the environment variable NODE_NAME")
 	}
-	metrics := NewMetrics()
-	metrics.countDenied(o.Kernel, o.Log)
-	syncer := &Syncer{Node: o.Node, Kernel: o.Kernel, Metrics: metrics, Log: o.Log}
-	l := newLoop(syncer, o.Log)
-	w, err := newWatcher(o.Client, l.changed, o.Log)
+	a := &Agent{options: o, announcements: newAnnouncements(o.Node, time.Now)}
+	a.syncer = &Syncer{Node: o.Node, Kernel: o.Kernel, Metrics: NewMetrics(), Log: o.Log}
+	a.syncer.Metrics.countDenied(o.Kernel, o.Log)
+	a.loop = newLoop(a.syncer, o.Log)
+	var err error
+	if a.watcher, err = newWatcher(o.Client, a.loop.changed, a.announcements, o.Log); err != nil {
+		return nil, err
+	}
+	a.syncer.Snapshot = a.watcher.snapshot
+	return a, nil
+}
+
+// Run is that of a new agent.
+func Run(ctx context.Context, o Options) error {
+	a, err := New(o)
 	if err != nil {
 		return err
 	}
-	syncer.Snapshot = w.snapshot
+	return a.Run(ctx)
+}
 
+// Run enforces until the context ends, and leaves the rules in place then. It fails only before
+// it has begun: everything later is retried.
+func (a *Agent) Run(ctx context.Context) error {
+	o, l := a.options, a.loop
 	group, ctx := errgroup.WithContext(ctx)
-	syncer.Events = newEvents(ctx, o.Client, o.Log)
-	metricsHandler := promhttp.HandlerFor(metrics.registry, promhttp.HandlerOpts{})
+	a.syncer.Events = newEvents(ctx, o.Client, o.Log)
+	metricsHandler := promhttp.HandlerFor(a.syncer.Metrics.registry, promhttp.HandlerOpts{})
 	for _, server := range []struct {
 		flag, address string
 		handler       http.Handler
@@ -61,7 +84,7 @@ func Run(ctx context.Context, o Options) error {
 	group.Go(func() error {
 		// Nothing is known before everything was listed once: a sync on half of the objects
 		// would open or close the wrong things.
-		if w.start(ctx) {
+		if a.watcher.start(ctx) {
 			l.run(ctx)
 		}
 		return nil

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -41,6 +42,9 @@ type loop struct {
 	alive  atomic.Int64
 
 	notBefore time.Time // of the next sync; for the goroutine of run alone
+
+	mu      sync.Mutex
+	waiting []chan struct{} // for a sync that is yet to begin to succeed
 }
 
 // task is what the loop has to do; the queue holds each at most once.
@@ -49,6 +53,7 @@ type task string
 const (
 	syncTask   task = "sync"
 	verifyTask task = "verify"
+	expiryTask task = "expiry" // a sync too: the queue knows only one time for each task
 )
 
 func newLoop(w worker, log logr.Logger) *loop {
@@ -65,6 +70,24 @@ func (l *loop) changed() {
 	l.queue.AddAfter(syncTask, coalesce)
 }
 
+// changedIn asks for a sync after a while.
+func (l *loop) changedIn(d time.Duration) { l.queue.AddAfter(expiryTask, d) }
+
+// await asks for a sync, and waits until it has succeeded or the context has ended.
+func (l *loop) await(ctx context.Context) error {
+	done := make(chan struct{})
+	l.mu.Lock()
+	l.waiting = append(l.waiting, done)
+	l.mu.Unlock()
+	l.changed()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
 // run works until the context ends. The rules stay.
 func (l *loop) run(ctx context.Context) {
 	stop := context.AfterFunc(ctx, l.queue.ShutDown)
@@ -77,7 +100,7 @@ func (l *loop) run(ctx context.Context) {
 			return
 		}
 		switch next {
-		case syncTask:
+		case syncTask, expiryTask:
 			l.sync(ctx)
 		case verifyTask:
 			l.verify(ctx)
@@ -93,13 +116,23 @@ func (l *loop) sync(ctx context.Context) {
 		l.queue.AddAfter(syncTask, early)
 		return
 	}
+	l.mu.Lock()
+	served := l.waiting
+	l.waiting = nil
+	l.mu.Unlock()
 	if err := l.worker.Sync(ctx); err != nil {
+		l.mu.Lock()
+		l.waiting = append(l.waiting, served...)
+		l.mu.Unlock()
 		l.log.Error(err, "Sync failed; the last good rules stay", "failures", l.queue.NumRequeues(syncTask)+1)
 		l.queue.AddRateLimited(syncTask)
 		return
 	}
 	l.queue.Forget(syncTask)
 	l.synced.Store(true)
+	for _, done := range served {
+		close(done)
+	}
 	l.notBefore = time.Now().Add(share * time.Since(started))
 }
 

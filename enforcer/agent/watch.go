@@ -7,10 +7,12 @@ import (
 
 	"github.com/go-logr/logr"
 	"golang.org/x/time/rate"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/cache"
@@ -23,11 +25,12 @@ const complainEvery = 10 * time.Second
 
 // watcher keeps the objects that decide about policies in memory.
 type watcher struct {
-	factory informers.SharedInformerFactory
+	factory       informers.SharedInformerFactory
+	announcements *announcements
 }
 
 // newWatcher calls changed after every change that matters; changed must not block.
-func newWatcher(client kubernetes.Interface, changed func(), log logr.Logger) (*watcher, error) {
+func newWatcher(client kubernetes.Interface, changed func(), announced *announcements, log logr.Logger) (*watcher, error) {
 	// Without the API server every informer complains, again and again.
 	complain := rate.Sometimes{First: 1, Interval: complainEvery}
 	failed := func(_ context.Context, _ *cache.Reflector, err error) {
@@ -45,8 +48,13 @@ func newWatcher(client kubernetes.Interface, changed func(), log logr.Logger) (*
 			return nil, fmt.Errorf("watching: %w", err)
 		}
 		_, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
-			AddFunc:    func(any) { changed() },
-			DeleteFunc: func(any) { changed() },
+			AddFunc: func(any) { changed() },
+			DeleteFunc: func(object any) {
+				if pod, ok := object.(*corev1.Pod); ok {
+					announced.forget(pod)
+				}
+				changed()
+			},
 			UpdateFunc: func(before, after any) {
 				if differ(before, after) {
 					changed()
@@ -57,7 +65,7 @@ func newWatcher(client kubernetes.Interface, changed func(), log logr.Logger) (*
 			return nil, fmt.Errorf("watching: %w", err)
 		}
 	}
-	return &watcher{factory}, nil
+	return &watcher{factory, announced}, nil
 }
 
 // start returns true when everything has been listed once, or false when the context has ended.
@@ -78,7 +86,17 @@ func (w *watcher) snapshot() reach.Snapshot {
 	namespaces, _ := w.factory.Core().V1().Namespaces().Lister().List(labels.Everything())
 	nodes, _ := w.factory.Core().V1().Nodes().Lister().List(labels.Everything())
 	policies, _ := w.factory.Networking().V1().NetworkPolicies().Lister().List(labels.Everything())
+	pods = w.announcements.mergeAll(pods)
 	return reach.Snapshot{Pods: pods, Namespaces: namespaces, Nodes: nodes, Policies: policies}
+}
+
+// pod returns what the API server shows under a name, or nil.
+func (w *watcher) pod(key types.NamespacedName) *corev1.Pod {
+	pod, err := w.factory.Core().V1().Pods().Lister().Pods(key.Namespace).Get(key.Name)
+	if err != nil {
+		return nil // it is not in memory
+	}
+	return pod
 }
 
 // differ tells whether more than the version of a trimmed object changed: a node reports its
