@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"golang.org/x/sync/errgroup"
 	"k8s.io/client-go/kubernetes"
@@ -25,7 +26,9 @@ type Options struct {
 	// MetricsAddress and HealthAddress are "host:port"; empty or "0" turns the server off.
 	MetricsAddress string
 	HealthAddress  string
-	Log            logr.Logger
+	// Collectors are served with the agent's own metrics.
+	Collectors []prometheus.Collector
+	Log        logr.Logger
 }
 
 // Agent enforces on one node.
@@ -45,6 +48,11 @@ func New(o Options) (*Agent, error) {
 	a := &Agent{options: o, announcements: newAnnouncements(o.Node, time.Now)}
 	a.syncer = &Syncer{Node: o.Node, Kernel: o.Kernel, Metrics: NewMetrics(), Log: o.Log}
 	a.syncer.Metrics.countDenied(o.Kernel, o.Log)
+	for _, c := range o.Collectors {
+		if err := a.syncer.Metrics.registry.Register(c); err != nil {
+			return nil, fmt.Errorf("adding metrics: %w", err)
+		}
+	}
 	a.loop = newLoop(a.syncer, o.Log)
 	var err error
 	if a.watcher, err = newWatcher(o.Client, a.loop.changed, a.announcements, o.Log); err != nil {
@@ -53,6 +61,9 @@ func New(o Options) (*Agent, error) {
 	a.syncer.Snapshot = a.watcher.snapshot
 	return a, nil
 }
+
+// Synced tells whether the rules were in the kernel once.
+func (a *Agent) Synced() bool { return a.loop.synced.Load() }
 
 // Run is that of a new agent.
 func Run(ctx context.Context, o Options) error {
