@@ -26,6 +26,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/apptier/apptier/api/v1alpha1"
+	"github.com/apptier/apptier/test/bench/process"
 	"github.com/apptier/apptier/test/cluster"
 )
 
@@ -115,7 +116,7 @@ func (b *bench) measure(ctx context.Context) ([]row, error) {
 	if err != nil {
 		return nil, errors.Join(err, first.stop())
 	}
-	cpu, err := first.cpu()
+	cpu, err := process.CPU(first.command.Process.Pid)
 	if err != nil {
 		return nil, errors.Join(err, first.stop())
 	}
@@ -126,7 +127,7 @@ func (b *bench) measure(ctx context.Context) ([]row, error) {
 	if _, err := b.untilIdle(ctx, first, 0); err != nil {
 		return nil, errors.Join(err, first.stop())
 	}
-	most, err := first.mebibytes("VmHWM")
+	most, err := process.Mebibytes(first.command.Process.Pid, "VmHWM")
 	if err := errors.Join(err, first.stop()); err != nil {
 		return nil, err
 	}
@@ -140,7 +141,7 @@ func (b *bench) measure(ctx context.Context) ([]row, error) {
 	}
 	again, err := b.untilIdle(ctx, second, 0)
 	after, writesErr := b.writes(ctx)
-	memory, memoryErr := second.mebibytes("VmRSS")
+	memory, memoryErr := process.Mebibytes(second.command.Process.Pid, "VmRSS")
 	if err := errors.Join(err, writesErr, memoryErr, second.stop()); err != nil {
 		return nil, err
 	}
@@ -154,8 +155,8 @@ func (b *bench) measure(ctx context.Context) ([]row, error) {
 		{"requests of the second pass", again.requests},
 		{fmt.Sprintf("one changed AppTier among them, until its NetworkPolicy is seen: median of %d", len(changes)), round(changes[len(changes)/2])},
 		{"the same, slowest of a hundred", round(changes[len(changes)*99/100])},
-		{"the manager's memory, most ever", fmt.Sprintf("%d MiB", most)},
-		{"the manager's memory after the second pass", fmt.Sprintf("%d MiB", memory)},
+		{"the manager's memory, most ever", fmt.Sprintf("%.0f MiB", most)},
+		{"the manager's memory after the second pass", fmt.Sprintf("%.0f MiB", memory)},
 	}, nil
 }
 
@@ -201,13 +202,13 @@ func (b *bench) untilIdle(ctx context.Context, m *manager, atLeast time.Duration
 		}
 		took = max(atLeast, time.Since(m.started))
 		const controller = `controller="apptier"`
-		if sum(metrics, "controller_runtime_reconcile_total", controller) < float64(b.size.apps) ||
-			sum(metrics, "workqueue_depth", controller)+sum(metrics, "controller_runtime_active_workers", controller) > 0 {
+		if metrics.Sum("controller_runtime_reconcile_total", controller) < float64(b.size.apps) ||
+			metrics.Sum("workqueue_depth", controller)+metrics.Sum("controller_runtime_active_workers", controller) > 0 {
 			return false, nil
 		}
 		done = work{
 			took:     round(took),
-			requests: fmt.Sprintf("%.0f", sum(metrics, "rest_client_requests_total")),
+			requests: fmt.Sprintf("%.0f", metrics.Sum("rest_client_requests_total")),
 		}
 		return true, nil
 	})
@@ -224,10 +225,10 @@ func (b *bench) writes(ctx context.Context) (total float64, err error) {
 	if err != nil {
 		return 0, fmt.Errorf("reading the API server's metrics: %w", err)
 	}
-	metrics, err := parse(bytes.NewReader(text))
+	metrics, err := process.ParseMetrics(bytes.NewReader(text))
 	for _, group := range []string{v1alpha1.GroupVersion.Group, networkingv1.GroupName, "events.k8s.io"} {
 		for _, verb := range []string{"POST", "PUT", "PATCH", "APPLY", "DELETE"} {
-			total += sum(metrics, "apiserver_request_total", `group="`+group+`"`, `verb="`+verb+`"`)
+			total += metrics.Sum("apiserver_request_total", `group="`+group+`"`, `verb="`+verb+`"`)
 		}
 	}
 	return total, err

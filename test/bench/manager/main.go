@@ -1,26 +1,22 @@
-// Command bench measures the manager on a real API server, and prints a Markdown table. It asserts
+// Command manager measures the manager on a real API server, and prints a Markdown table. It asserts
 // nothing: how long things take depends on the machine, which the table names.
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 	"os/signal"
 	"path/filepath"
-	"runtime"
-	"strings"
 	"syscall"
-	"time"
 
 	"github.com/go-logr/logr"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
 
+	"github.com/apptier/apptier/test/bench/process"
 	"github.com/apptier/apptier/test/cluster"
 )
 
@@ -54,7 +50,7 @@ func run(ctx context.Context, s size) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	machine := machine() // before there is any load of the bench's own
+	machine := process.Machine() // before there is any load of the bench's own
 	server, err := startAPIServer(ctx)
 	if err != nil {
 		return err
@@ -95,27 +91,4 @@ func startAPIServer(ctx context.Context) (*envtest.Environment, error) {
 		return nil, errors.Join(err, environment.Stop())
 	}
 	return environment, nil
-}
-
-// machine names what the figures were measured on.
-func machine() string {
-	model := "unknown processor"
-	if text, err := os.ReadFile("/proc/cpuinfo"); err == nil {
-		for line := range strings.Lines(string(text)) {
-			if name, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "model name" {
-				model = strings.TrimSpace(value)
-				break
-			}
-		}
-	}
-	kernel, err := exec.Command("uname", "-r").Output()
-	if err != nil {
-		kernel = []byte("unknown")
-	}
-	load, err := os.ReadFile("/proc/loadavg")
-	if err != nil {
-		load = []byte("unknown")
-	}
-	return fmt.Sprintf("%s: %d CPUs (%s), Linux %s, %s; load of others before: %.4s", time.Now().Format(time.DateOnly), runtime.NumCPU(),
-		model, cmp.Or(strings.TrimSpace(string(kernel)), "unknown"), runtime.Version(), load)
 }
