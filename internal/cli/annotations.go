@@ -18,13 +18,15 @@ func writeGitHub(out io.Writer, findings []finding) error {
 	message := strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A")
 	property := strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A", ":", "%3A", ",", "%2C")
 	for _, f := range findings {
-		line := ""
+		place := ""
+		if !f.source.isLive() { // a cluster is no file of the repository
+			place = "file=" + property.Replace(f.source.origin.document.file) + ","
+		}
 		if n := f.source.origin.lineOf(f.Path); n > 0 {
-			line = fmt.Sprintf(",line=%d", n)
+			place += fmt.Sprintf("line=%d,", n)
 		}
 		text := fmt.Sprintf("%s: %s: %s\nfix: %s", f.source.name, f.Path, f.Message, f.Fix)
-		_, err := fmt.Fprintf(out, "::%s file=%s%s,title=%s::%s\n", severityWord(f.Severity),
-			property.Replace(f.source.origin.document.file), line, property.Replace(string(f.Check)), message.Replace(text))
+		_, err := fmt.Fprintf(out, "::%s %stitle=%s::%s\n", severityWord(f.Severity), place, property.Replace(string(f.Check)), message.Replace(text))
 		if err != nil {
 			return err
 		}
@@ -66,7 +68,7 @@ type (
 		Locations []sarifLocation `json:"locations"`
 	}
 	sarifLocation struct {
-		Physical sarifPhysical  `json:"physicalLocation"`
+		Physical *sarifPhysical `json:"physicalLocation,omitempty"`
 		Logical  []sarifLogical `json:"logicalLocations"`
 	}
 	sarifPhysical struct {
@@ -97,17 +99,25 @@ func writeSARIF(out io.Writer, findings []finding) error {
 		})
 	}
 	for _, f := range findings {
-		place := sarifPhysical{Artifact: sarifArtifact{(&url.URL{Path: filepath.ToSlash(f.source.origin.document.file)}).String()}}
-		if line := f.source.origin.lineOf(f.Path); line > 0 {
-			place.Region = &sarifRegion{line}
-		}
 		run.Results = append(run.Results, sarifResult{
 			Rule: string(f.Check), Level: severityWord(f.Severity), Message: sarifText{f.Message + ". Fix: " + f.Fix},
-			Locations: []sarifLocation{{Physical: place, Logical: []sarifLogical{{f.source.name + ": " + f.Path}}}},
+			Locations: []sarifLocation{{Physical: sarifPlace(f), Logical: []sarifLogical{{f.source.name + ": " + f.Path}}}},
 		})
 	}
 	encoder := json.NewEncoder(out)
 	encoder.SetIndent("", "  ")
 	encoder.SetEscapeHTML(false)
 	return encoder.Encode(sarifLog{"https://json.schemastore.org/sarif-2.1.0.json", "2.1.0", []sarifRun{run}})
+}
+
+// sarifPlace is the file and line of a finding; nil for what a cluster holds.
+func sarifPlace(f finding) *sarifPhysical {
+	if f.source.isLive() {
+		return nil
+	}
+	place := &sarifPhysical{Artifact: sarifArtifact{(&url.URL{Path: filepath.ToSlash(f.source.origin.document.file)}).String()}}
+	if line := f.source.origin.lineOf(f.Path); line > 0 {
+		place.Region = &sarifRegion{line}
+	}
+	return place
 }

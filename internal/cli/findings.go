@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/spf13/cobra"
-
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/policy/lint"
 )
@@ -122,9 +120,4 @@ func writeFindingsJSON(out io.Writer, findings []finding) error {
 	encoder.SetIndent("", "  ")
 	encoder.SetEscapeHTML(false)
 	return encoder.Encode(map[string]any{"findings": entries})
-}
-
-// addNamespaceFlag adds the flag for commands that need nothing else of kubectl's configuration.
-func addNamespaceFlag(cmd *cobra.Command, namespace *string) {
-	cmd.Flags().StringVarP(namespace, "namespace", "n", "default", "The namespace of objects that do not say theirs.")
 }

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -9,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
 	"github.com/apptier/apptier/policy/lint"
@@ -16,11 +18,10 @@ import (
 
 // lintOptions are the flags of lint.
 type lintOptions struct {
-	input     input
-	managed   clusterOptions
-	namespace string
-	output    string
-	failOn    string
+	sceneOptions
+	allNamespaces bool
+	output        string
+	failOn        string
 }
 
 // findingWriters are the values of lint's flag --output.
@@ -34,31 +35,40 @@ var findingWriters = map[string]func(io.Writer, []finding) error{
 func newLint(streams genericiooptions.IOStreams) *cobra.Command {
 	var o lintOptions
 	cmd := &cobra.Command{
-		Use:   "lint (-f FILE|DIRECTORY|- | -k DIRECTORY)",
+		Use:   "lint (-f FILE|DIRECTORY|- | -k DIRECTORY | --cluster)",
 		Short: "Check AppTiers and NetworkPolicies",
 		Long: `Check AppTiers and NetworkPolicies: what would leak, break, or mean nothing, and what to write
 instead. docs/checks.md lists the checks, with examples.
 
-NetworkPolicies are judged in the world that the input makes: the policies of a pod together, beside
-AppTiers, and with the pods, workloads, Services and namespaces of the input. What is not in the
-input is not known, and checks that would need it stay silent. Objects of other kinds are ignored.
+Policies are judged in the world that the input makes: those of a pod together, beside AppTiers, and
+with the pods, workloads, Services and namespaces of the input. What is not in the input is not known,
+and checks that would need it stay silent. Objects of other kinds are ignored.
+
+With --cluster, the world is the cluster as applying the input would make it, so that everything is
+known. Without input, --cluster judges what the cluster holds: the AppTiers of the namespace, or with -A
+of all, and the NetworkPolicies that no AppTier stands for.
 
 Exits with 0 when there is nothing to report, 1 when there are findings at or above --fail-on, 2
-when the input cannot be read.`,
+when the input or the cluster cannot be read.`,
 		Example: `  # Before a commit
   kubectl apptier lint -f manifests/ -R
 
   # In CI, with warnings as errors
   kubectl apptier lint -k overlays/production --fail-on warn -o json
 
+  # Would this be right in this cluster, with its pods, Services and namespaces?
+  kubectl apptier lint -f manifests/ -R --cluster
+
+  # Is what this cluster holds right?
+  kubectl apptier lint --cluster -A
+
   # As annotations of a pull request on GitHub
   kubectl apptier lint -f manifests/ -R -o github`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context(), streams) },
 	}
-	o.input.addFlags(cmd)
-	o.managed.addFlags(cmd)
-	addNamespaceFlag(cmd, &o.namespace)
+	o.addFlags(cmd, "Judge what the cluster holds, or the input as it would be in the cluster.")
+	cmd.Flags().BoolVarP(&o.allNamespaces, "all-namespaces", "A", false, "With --cluster and without input: what is in every namespace.")
 	cmd.Flags().StringVarP(&o.output, "output", "o", "text", "How to print: text, json, sarif or github.")
 	cmd.Flags().StringVar(&o.failOn, "fail-on", "reject", "The least severity that fails: reject or warn.")
 	return cmd
@@ -89,21 +99,32 @@ func (o *lintOptions) run(ctx context.Context, streams genericiooptions.IOStream
 	return nil
 }
 
-// check reads the input and runs every check on its AppTiers, and then on its NetworkPolicies.
+// check runs every check on the AppTiers, and then on the NetworkPolicies, of the input or the cluster.
 func (o *lintOptions) check(ctx context.Context, stdin io.Reader) ([]finding, error) {
-	documents, err := o.input.read(stdin)
+	if o.allNamespaces && (o.input.given() || !o.live) {
+		return nil, errors.New("-A is for what is in the cluster: give it with --cluster, and without -f and -k")
+	}
+	settings, err := o.managed.settings()
 	if err != nil {
 		return nil, err
 	}
-	d := newDecoder(o.namespace, slices.Concat(snapshotKinds(), referenceKinds())...)
-	if err := d.decode(documents); err != nil {
+	namespace, err := o.namespace()
+	if err != nil {
 		return nil, err
 	}
-	apps, policies := appTiers(d.objects), handWritten(d.objects)
-	if len(apps)+len(policies) == 0 {
+	s, d, err := o.read(ctx, stdin, namespace, listNamespaces, listPods, listNodes, listServices, listPolicies, listAppTiers, listAPIServer)
+	if err != nil {
+		return nil, err
+	}
+	judged := s.input
+	switch {
+	case !o.input.given():
+		judged = slices.DeleteFunc(slices.Clone(s.live), func(live object) bool {
+			accessor, err := meta.Accessor(live.Object)
+			return err != nil || !o.allNamespaces && accessor.GetNamespace() != namespace
+		})
+	case len(appTiers(judged))+len(handWritten(judged)) == 0:
 		return nil, fmt.Errorf("%w: lint needs an AppTier or a NetworkPolicy", d.nothingFound())
 	}
-	findings := check(apps)
-	more, err := checkPolicies(ctx, d.objects, policies, &o.managed)
-	return append(findings, more...), err
+	return s.judge(ctx, judged, settings)
 }

@@ -14,8 +14,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
-	"k8s.io/client-go/dynamic"
-	"k8s.io/client-go/kubernetes"
 
 	"github.com/apptier/apptier/api/v1alpha1"
 )
@@ -24,49 +22,24 @@ import (
 // input hides the live one of its name.
 type liveWorld struct {
 	input inputWorld
-	core  kubernetes.Interface
-	apps  dynamic.NamespaceableResourceInterface
+	*clusterClient
 }
 
 func newLiveWorld(cluster *genericclioptions.ConfigFlags, input inputWorld) (*liveWorld, error) {
-	config, err := cluster.ToRESTConfig()
+	client, err := newClusterClient(cluster)
 	if err != nil {
-		return nil, fmt.Errorf("finding the cluster: %w (or leave --cluster out)", err)
+		return nil, err
 	}
-	core, err := kubernetes.NewForConfig(config)
-	if err != nil {
-		return nil, fmt.Errorf("setting up the client: %w", err)
-	}
-	apps, err := dynamic.NewForConfig(config)
-	if err != nil {
-		return nil, fmt.Errorf("setting up the client: %w", err)
-	}
-	return &liveWorld{input: input, core: core, apps: apps.Resource(v1alpha1.GroupVersion.WithResource("apptiers"))}, nil
+	return &liveWorld{input: input, clusterClient: client}, nil
 }
 
-// appTiers returns the AppTiers of a namespace, or of all if it is empty, but those about to go.
+// appTiers returns the AppTiers of a namespace, or of all if it is empty.
 func (w *liveWorld) appTiers(ctx context.Context, namespace string) ([]appTier, error) {
-	list, err := w.apps.Namespace(namespace).List(ctx, metav1.ListOptions{})
+	live, err := w.appTiersIn(ctx, namespace)
 	if apierrors.IsNotFound(err) {
 		return nil, errors.New("the cluster knows no AppTiers: install apptier in it, or give AppTiers with -f or -k")
 	}
-	if err != nil {
-		return nil, fmt.Errorf("listing AppTiers: %w", err)
-	}
-	var out []appTier
-	for i := range list.Items {
-		app, err := typed(&list.Items[i])
-		if err != nil {
-			return nil, err
-		}
-		if !app.DeletionTimestamp.IsZero() { // its policies go with it
-			continue
-		}
-		out = append(out, appTier{AppTier: app, source: object{
-			Object: app, origin: origin{document: document{file: "the cluster", built: true}}, name: "AppTier " + qualified(app),
-		}})
-	}
-	return out, nil
+	return appTiers(live), err
 }
 
 func typed(o *unstructured.Unstructured) (*v1alpha1.AppTier, error) {

@@ -146,29 +146,41 @@ func (o *renderOptions) readCluster(ctx context.Context, namespace string) ([]ap
 
 // expanded is what AppTiers come to.
 type expanded struct {
-	// policies are in the order of the AppTiers. Those that are refused have none.
-	policies []*networkingv1.NetworkPolicy
-	// findings are those of checks, and then references that stand for nobody.
-	findings []finding
+	// policies are in the order of the AppTiers that are accepted. Others have none.
+	policies   []*networkingv1.NetworkPolicy
+	accepted   []appTier
+	findings   []finding
+	unresolved []unresolved
 }
 
-// expandAll expands every AppTier that is not refused, within what it refers to.
+// expandAll expands every AppTier that is not refused, within what it refers to. References that stand
+// for nobody are among the findings.
 func expandAll(ctx context.Context, apps []appTier, s environment.Settings, from environment.Source) (expanded, error) {
-	out := expanded{findings: check(apps)}
-	accepted := slices.DeleteFunc(slices.Clone(apps), func(app appTier) bool {
-		return slices.ContainsFunc(out.findings, func(f finding) bool { return f.source.Object == app.source.Object && f.Severity == lint.Reject })
-	})
-	env, err := s.Of(ctx, expand.ReferencesOf(specsOf(accepted)...), from)
+	out, err := expandAccepted(ctx, apps, check(apps), s, from)
+	for _, u := range out.unresolved {
+		out.findings = append(out.findings, u.finding())
+	}
+	return out, err
+}
+
+// expandAccepted expands the AppTiers that no finding refuses.
+func expandAccepted(ctx context.Context, apps []appTier, findings []finding, s environment.Settings, from environment.Source) (expanded, error) {
+	out := expanded{findings: findings}
+	for _, app := range apps {
+		isRefused := func(f finding) bool { return f.source.Object == app.source.Object && f.Severity == lint.Reject }
+		if !slices.ContainsFunc(findings, isRefused) {
+			out.accepted = append(out.accepted, app)
+		}
+	}
+	env, err := s.Of(ctx, expand.ReferencesOf(specsOf(out.accepted)...), from)
 	if err != nil {
 		return out, err
 	}
-	for _, app := range accepted {
+	for _, app := range out.accepted {
 		expansion := expand.Expand(app.AppTier, env)
 		out.policies = append(out.policies, expansion.Policies...)
 		for _, u := range expansion.Unresolved {
-			out.findings = append(out.findings, finding{source: app.source, Finding: lint.Finding{
-				Check: lint.Check(u.Reason), Severity: lint.Warn, Path: u.Path, Message: u.Message, Fix: u.Fix,
-			}})
+			out.unresolved = append(out.unresolved, unresolved{u, app.source})
 		}
 	}
 	return out, nil

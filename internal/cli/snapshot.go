@@ -62,7 +62,7 @@ func snapshotOf(objects []object, generated []*networkingv1.NetworkPolicy) (reac
 		case *corev1.Node:
 			snapshot.Nodes = append(snapshot.Nodes, o)
 		case *networkingv1.NetworkPolicy:
-			if isReplaced(o, objects) {
+			if isReplaced(o, appTiers(objects)) {
 				continue
 			}
 			if isSame := sameName(o); slices.ContainsFunc(generated, isSame) {
@@ -78,13 +78,12 @@ func sameName(a *networkingv1.NetworkPolicy) func(*networkingv1.NetworkPolicy) b
 	return func(b *networkingv1.NetworkPolicy) bool { return a.Namespace == b.Namespace && a.Name == b.Name }
 }
 
-// isReplaced says whether a policy was generated from an AppTier that is in the input too, and so
-// would be updated or removed.
-func isReplaced(policy *networkingv1.NetworkPolicy, objects []object) bool {
+// isReplaced says whether a policy was generated from one of some AppTiers, and so would be updated or
+// removed.
+func isReplaced(policy *networkingv1.NetworkPolicy, apps []appTier) bool {
 	return policy.Labels[v1alpha1.LabelManagedBy] == v1alpha1.ManagedBy &&
-		slices.ContainsFunc(objects, func(o object) bool {
-			app, ok := o.Object.(*v1alpha1.AppTier)
-			return ok && app.Namespace == policy.Namespace && app.Name == policy.Labels[v1alpha1.LabelAppTier]
+		slices.ContainsFunc(apps, func(app appTier) bool {
+			return app.Namespace == policy.Namespace && app.Name == policy.Labels[v1alpha1.LabelAppTier]
 		})
 }
 

@@ -18,12 +18,12 @@ func (x *expansion) resolveAppTier(at place, reference v1alpha1.AppTierReference
 	key := x.key(reference.Namespace, reference.Name)
 	other, found := x.env.AppTiers[key]
 	if !found {
-		x.missing(at, fmt.Sprintf("there is no valid AppTier %s", key), "create it, or correct the reference")
+		x.missing(at, Missing{Kind: "AppTier", Key: key}, fmt.Sprintf("there is no valid AppTier %s", key), "create it, or correct the reference")
 		return nil
 	}
 	tier := tierOf(other, reference.Tier)
 	if tier == nil {
-		x.missing(at, fmt.Sprintf("AppTier %s has no tier %q", key, reference.Tier), "correct the reference, or ask its owner for the tier's name")
+		x.missing(at, Missing{Kind: "AppTier", Key: key, Tier: reference.Tier}, fmt.Sprintf("AppTier %s has no tier %q", key, reference.Tier), "correct the reference, or ask its owner for the tier's name")
 		return nil
 	}
 	ports, named := counterpart(other, tier, direction, x.app, says)

@@ -84,7 +84,7 @@ func tierOf(app *v1alpha1.AppTier, name string) *v1alpha1.Tier {
 
 func (x *expansion) resolveNodes(at place) []end {
 	if len(x.env.Nodes) == 0 {
-		x.missing(at, "the addresses of the cluster's nodes are not known", "render against a cluster, or give Nodes with their addresses")
+		x.missing(at, Missing{Kind: "Node"}, "the addresses of the cluster's nodes are not known", "render against a cluster, or give Nodes with their addresses")
 		return nil
 	}
 	return []end{{peers: hosts(x.env.Nodes)}}
@@ -94,7 +94,7 @@ func (x *expansion) resolveNodes(at place) []end {
 func (x *expansion) resolveAPIServer(at place, direction v1alpha1.Direction) []end {
 	listeners := slices.Clone(x.env.APIServer.Endpoints)
 	if len(listeners) == 0 {
-		x.missing(at, "the endpoints of the Service default/kubernetes are not known",
+		x.missing(at, Missing{Kind: "EndpointSlice"}, "the endpoints of the Service default/kubernetes are not known",
 			"render against a cluster, or give its EndpointSlices")
 		return nil
 	}
@@ -113,14 +113,15 @@ func (x *expansion) resolveService(at place, reference v1alpha1.ServiceReference
 	service, found := x.env.Services[key]
 	switch {
 	case !found:
-		x.missing(at, "there is no Service "+key.String(), "create it, or correct the reference")
+		x.missing(at, Missing{Kind: "Service", Key: key}, "there is no Service "+key.String(), "create it, or correct the reference")
 		return nil
 	case len(service.PodSelector) == 0:
 		x.note(at, v1alpha1.ReasonUnsupportedRef, "the Service "+key.String()+" has no selector, so it stands for no pods",
 			"name the addresses behind it with networks")
 		return nil
 	case says.portsLeftToPeer && len(service.UnresolvedPorts) > 0:
-		x.missing(at, "no pod behind the Service "+key.String()+" declares the port "+strings.Join(service.UnresolvedPorts, ", "),
+		names := strings.Join(service.UnresolvedPorts, ", ")
+		x.missing(at, Missing{Kind: "Service", Key: key, Ports: names}, "no pod behind the Service "+key.String()+" declares the port "+names,
 			"declare it in the pods' containers, or write the Service's targetPort as a number")
 	}
 	pods := podsOf(key.Namespace, metav1.LabelSelector{MatchLabels: service.PodSelector}, x.app.Namespace)

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 
+	"k8s.io/apimachinery/pkg/types"
+
 	"github.com/apptier/apptier/api/v1alpha1"
 )
 
@@ -16,18 +18,35 @@ type Unresolved struct {
 	Reason string
 	// Message names the object at fault; Fix says what to do, and who.
 	Message, Fix string
+	// Missing is what is not there. It is empty where something is there and does not agree, or
+	// cannot be used.
+	Missing Missing
+}
+
+// Missing is something that is referred to and is not there.
+type Missing struct {
+	// Kind is AppTier, Service, Node or EndpointSlice.
+	Kind string
+	// Key names the AppTier or Service. Of a Service that is there, pods with its ports are missing.
+	Key types.NamespacedName
+	// Tier is set if the AppTier is there, and has no such tier. Ports are those that no pod of the
+	// Service declares.
+	Tier, Ports string
 }
 
 // String is the reference on one line.
 func (u Unresolved) String() string { return fmt.Sprintf("%s: %s: %s", u.Path, u.Message, u.Fix) }
 
-func (x *expansion) missing(at place, message, fix string) {
-	x.note(at, v1alpha1.ReasonRefNotFound, message, fix)
+func (x *expansion) missing(at place, what Missing, message, fix string) {
+	x.add(Unresolved{Path: at.String(), Reason: v1alpha1.ReasonRefNotFound, Message: message, Fix: fix, Missing: what})
 }
 
-// note notes each thing once: what holds for every tier is read with each.
 func (x *expansion) note(at place, reason, message, fix string) {
-	entry := Unresolved{Path: at.String(), Reason: reason, Message: message, Fix: fix}
+	x.add(Unresolved{Path: at.String(), Reason: reason, Message: message, Fix: fix})
+}
+
+// add notes each thing once: what holds for every tier is read with each.
+func (x *expansion) add(entry Unresolved) {
 	if !slices.Contains(x.unresolved, entry) {
 		x.unresolved = append(x.unresolved, entry)
 	}

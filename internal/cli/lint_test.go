@@ -1,0 +1,38 @@
+package cli_test
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// A cluster is judged as manifests are, and manifests in a cluster as they would be there.
+func TestLintOfACluster(t *testing.T) {
+	withoutKubeconfig(t)
+	server, _ := apiServer(t, "lint-cluster.yaml")
+	empty, _ := apiServer(t)
+	for _, test := range []struct {
+		name, server, args string
+		code               int
+	}{
+		{"lint-cluster", server, "lint --cluster -A", 1},
+		{"lint-cluster-namespace", server, "lint --cluster -n edge", 0},
+		{"lint-cluster-json", server, "lint --cluster -n shop -o json", 1},
+		{"lint-cluster-sarif", server, "lint --cluster -n edge -o sarif", 0},
+		{"lint-cluster-github", server, "lint --cluster -n edge -o github --fail-on warn", 1},
+		{"lint-cluster-empty", empty, "lint --cluster -A -o json", 0},
+		{"lint-in-cluster", server, "lint --cluster" + input("lint-change.yaml"), 1},
+		{"lint-in-cluster-all-namespaces", server, "lint --cluster -A" + input("lint-change.yaml"), 2},
+		{"lint-cluster-unreachable", "http://127.0.0.1:1", "lint --cluster", 2},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			stdout, stderr, code := run(t, "", append(strings.Fields(test.args), "--server", test.server)...)
+			if code != test.code {
+				t.Errorf("exits with %d, want %d", code, test.code)
+			}
+			text := fmt.Sprintf("$ kubectl apptier %s\n%s--- standard error\n%s--- exit %d\n", test.args, stdout, stderr, code)
+			compare(t, filepath.Join("testdata", "golden", test.name+".txt"), text)
+		})
+	}
+}

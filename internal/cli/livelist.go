@@ -1,0 +1,137 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+
+	discoveryv1 "k8s.io/api/discovery/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/cli-runtime/pkg/genericclioptions"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/kubernetes"
+
+	"github.com/apptier/apptier/api/v1alpha1"
+	"github.com/apptier/apptier/internal/environment"
+)
+
+// liveName is what people know the cluster by, where others have a file.
+const liveName = "the cluster"
+
+func (o object) isLive() bool { return o.origin.document.file == liveName }
+
+// clusterClient reads a cluster.
+type clusterClient struct {
+	core kubernetes.Interface
+	apps dynamic.NamespaceableResourceInterface
+}
+
+func newClusterClient(cluster *genericclioptions.ConfigFlags) (*clusterClient, error) {
+	config, err := cluster.ToRESTConfig()
+	if err != nil {
+		return nil, fmt.Errorf("finding the cluster: %w (or give manifests with -f, and leave --cluster out)", err)
+	}
+	core, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		return nil, fmt.Errorf("setting up the client: %w", err)
+	}
+	apps, err := dynamic.NewForConfig(config)
+	if err != nil {
+		return nil, fmt.Errorf("setting up the client: %w", err)
+	}
+	return &clusterClient{core: core, apps: apps.Resource(v1alpha1.GroupVersion.WithResource("apptiers"))}, nil
+}
+
+// listing lists the objects of a cluster that are of some kind, in every namespace: peers may be in any.
+type listing func(context.Context, *clusterClient) ([]object, error)
+
+func listNamespaces(ctx context.Context, c *clusterClient) ([]object, error) {
+	list, err := c.core.CoreV1().Namespaces().List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return nil, fmt.Errorf("listing namespaces: %w", err)
+	}
+	return liveObjects("Namespace", pointers(list.Items)), nil
+}
+
+func listPods(ctx context.Context, c *clusterClient) ([]object, error) {
+	list, err := c.core.CoreV1().Pods(metav1.NamespaceAll).List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return nil, fmt.Errorf("listing pods: %w", err)
+	}
+	return liveObjects("Pod", pointers(list.Items)), nil
+}
+
+func listNodes(ctx context.Context, c *clusterClient) ([]object, error) {
+	list, err := c.core.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return nil, fmt.Errorf("listing nodes: %w", err)
+	}
+	return liveObjects("Node", pointers(list.Items)), nil
+}
+
+func listPolicies(ctx context.Context, c *clusterClient) ([]object, error) {
+	list, err := c.core.NetworkingV1().NetworkPolicies(metav1.NamespaceAll).List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return nil, fmt.Errorf("listing NetworkPolicies: %w", err)
+	}
+	return liveObjects("NetworkPolicy", pointers(list.Items)), nil
+}
+
+func listServices(ctx context.Context, c *clusterClient) ([]object, error) {
+	list, err := c.core.CoreV1().Services(metav1.NamespaceAll).List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return nil, fmt.Errorf("listing Services: %w", err)
+	}
+	return liveObjects("Service", pointers(list.Items)), nil
+}
+
+// listAPIServer lists the EndpointSlices of the API server, the only ones that matter here.
+func listAPIServer(ctx context.Context, c *clusterClient) ([]object, error) {
+	selector := labels.Set{discoveryv1.LabelServiceName: environment.APIServer.Name}.String()
+	list, err := c.core.DiscoveryV1().EndpointSlices(environment.APIServer.Namespace).List(ctx, metav1.ListOptions{LabelSelector: selector})
+	if err != nil {
+		return nil, fmt.Errorf("listing the EndpointSlices of the API server: %w", err)
+	}
+	return liveObjects("EndpointSlice", pointers(list.Items)), nil
+}
+
+// listAppTiers: a cluster that does not know the kind has none.
+func listAppTiers(ctx context.Context, c *clusterClient) ([]object, error) {
+	apps, err := c.appTiersIn(ctx, metav1.NamespaceAll)
+	if apierrors.IsNotFound(err) {
+		return nil, nil
+	}
+	return apps, err
+}
+
+// appTiersIn lists those of a namespace that are to stay; the policies of others go with them.
+func (c *clusterClient) appTiersIn(ctx context.Context, namespace string) ([]object, error) {
+	list, err := c.apps.Namespace(namespace).List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return nil, fmt.Errorf("listing AppTiers: %w", err)
+	}
+	var apps []*v1alpha1.AppTier
+	for i := range list.Items {
+		app, err := typed(&list.Items[i])
+		if err != nil {
+			return nil, err
+		}
+		if app.DeletionTimestamp.IsZero() {
+			apps = append(apps, app)
+		}
+	}
+	return liveObjects("AppTier", apps), nil
+}
+
+func liveObjects[T interface {
+	metav1.Object
+	runtime.Object
+}](kind string, items []T) []object {
+	out := make([]object, len(items))
+	for i, item := range items {
+		out[i] = object{Object: item, origin: origin{document: document{file: liveName, built: true}}, name: kind + " " + qualified(item)}
+	}
+	return out
+}
