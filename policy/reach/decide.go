@@ -12,10 +12,7 @@ func (e *Evaluator) decide(direction networkingv1.PolicyType, subject, other par
 	if subject.pod == nil {
 		return Decision{Verdict: Allow, Reason: fmt.Sprintf("%s is not on the pod network, where policies apply", subject.name)}
 	}
-	to := destination{protocol: orTCP(flow.Protocol), port: flow.Port, pod: other.pod}
-	if direction == networkingv1.PolicyTypeIngress {
-		to.pod = subject.pod
-	}
+	to := destinationOf(direction, subject, other, flow)
 
 	d, isolating := e.isolation(direction, subject.pod)
 	node := e.ownNode(subject.pod, other)
@@ -32,6 +29,15 @@ func (e *Evaluator) decide(direction networkingv1.PolicyType, subject, other par
 		return d.because(Unknown, fmt.Sprintf("whether %s is the node of %s is not known", other.name, subject.name))
 	}
 	return d
+}
+
+// destinationOf is where a flow goes, as seen from the subject of a direction's policies.
+func destinationOf(direction networkingv1.PolicyType, subject, other party, flow Flow) destination {
+	to := destination{protocol: orTCP(flow.Protocol), port: flow.Port, pod: other.pod}
+	if direction == networkingv1.PolicyTypeIngress {
+		to.pod = subject.pod
+	}
+	return to
 }
 
 // isolation starts a decision: which policies isolate the pod in this direction.
@@ -67,11 +73,24 @@ func (d Decision) byRules(
 		}
 	}
 	if maybe != nil {
-		return d.because(Unknown, fmt.Sprintf("%s of %s: %s allows %s or not, by an address that is not known yet",
-			directionWord(direction), subject.name, maybe, traffic))
+		return d.because(Unknown, fmt.Sprintf("%s of %s: %s allows %s or not, by %s",
+			directionWord(direction), subject.name, maybe, traffic, unknownOf(other)))
 	}
 	return d.because(Deny, fmt.Sprintf("%s of %s is isolated by %s and no rule allows %s",
 		directionWord(direction), subject.name, d.policyList(), traffic))
+}
+
+// unknownOf says what peers may ask of a party and the snapshot does not hold.
+func unknownOf(other party) string {
+	const address = "an address that is not known yet"
+	if other.pod == nil || other.namespaceKnown {
+		return address
+	}
+	text := fmt.Sprintf("labels of namespace %s that are not known", other.pod.Namespace)
+	if !other.address.IsValid() {
+		text += ", or " + address
+	}
+	return text
 }
 
 // because completes a decision.

@@ -60,6 +60,7 @@
 // The answer is [Unknown], never a guess, when the snapshot does not hold what decides: an endpoint
 // names a pod that is missing or has finished, or an address that is not the pod's; two pods claim
 // the address; the ends have no address family in common; a pod has no address yet and an ipBlock
-// decides; a pod is on no node yet and its peer is a node. An allowing rule prevails over an unknown
+// decides; a pod is on no node yet and its peer is a node; labels decide of a namespace that a snapshot
+// with [Snapshot.PartialNamespaces] lacks. An allowing rule prevails over an unknown
 // one, and a denied direction over the other direction's unknown.
 package reach

@@ -27,6 +27,8 @@ type Evaluator struct {
 	// hosts are the names of the nodes that have an address, perhaps more than once.
 	hosts      map[netip.Addr][]string
 	namespaces map[string]labels.Set
+	// partial says that other namespaces may have any labels.
+	partial bool
 	// policies are those of a namespace, sorted by name.
 	policies map[string][]*policy
 }
@@ -38,6 +40,7 @@ func New(snapshot Snapshot) *Evaluator {
 		owners:     map[netip.Addr][]types.NamespacedName{},
 		hosts:      map[netip.Addr][]string{},
 		namespaces: map[string]labels.Set{},
+		partial:    snapshot.PartialNamespaces,
 		policies:   map[string][]*policy{},
 	}
 	for _, namespace := range snapshot.Namespaces {
@@ -89,12 +92,13 @@ func compareNames(a, b types.NamespacedName) int {
 	return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
 }
 
-// namespaceLabels returns the labels of a namespace, which the snapshot may lack.
-func (e *Evaluator) namespaceLabels(name string) labels.Set {
+// namespaceLabels returns the labels of a namespace, which the snapshot may lack, and whether these are
+// all that it has.
+func (e *Evaluator) namespaceLabels(name string) (set labels.Set, known bool) {
 	if set, ok := e.namespaces[name]; ok {
-		return set
+		return set, true
 	}
-	return withAutomaticLabel(name, nil)
+	return withAutomaticLabel(name, nil), !e.partial
 }
 
 // withAutomaticLabel adds the label that the API server puts on every namespace.

@@ -87,7 +87,7 @@ func (p peer) matches(other party) Verdict {
 	case p.pods == nil || other.pod == nil:
 		return Deny
 	default:
-		return allowIf(p.selectsNamespace(other) && p.pods.Matches(labels.Set(other.pod.Labels)))
+		return p.selectsNamespace(other).and(allowIf(p.pods.Matches(labels.Set(other.pod.Labels))))
 	}
 }
 
@@ -96,11 +96,24 @@ func (p peer) contains(address netip.Addr) bool {
 	return p.block.Contains(address) && !excepted
 }
 
-func (p peer) selectsNamespace(other party) bool {
+// selectsNamespace is unknown when labels decide that the snapshot does not hold.
+func (p peer) selectsNamespace(other party) Verdict {
 	if p.namespaces == nil {
-		return p.namespace == other.pod.Namespace
+		return allowIf(p.namespace == other.pod.Namespace)
 	}
-	return p.namespaces.Matches(other.namespaceLabels)
+	if other.namespaceKnown {
+		return allowIf(p.namespaces.Matches(other.namespaceLabels))
+	}
+	requirements, selectable := p.namespaces.Requirements()
+	verdict := allowIf(selectable)
+	for _, requirement := range requirements {
+		if requirement.Key() == corev1.LabelMetadataName {
+			verdict = verdict.and(allowIf(requirement.Matches(other.namespaceLabels)))
+		} else {
+			verdict = verdict.and(Unknown)
+		}
+	}
+	return verdict
 }
 
 func allowIf(ok bool) Verdict {

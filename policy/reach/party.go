@@ -17,6 +17,8 @@ type party struct {
 	// pod is the pod that policies apply to and that selectors match; nil for anything else.
 	pod             *corev1.Pod
 	namespaceLabels labels.Set
+	// namespaceKnown is false if the pod's namespace may have more labels.
+	namespaceKnown bool
 	// hostPod is the pod when it is on its node's network.
 	hostPod *corev1.Pod
 	// addresses are those the flow may use here, the preferred one first.
@@ -68,7 +70,8 @@ func (e *Evaluator) namedParty(name types.NamespacedName, address netip.Addr) (p
 		p.hostPod = pod
 		return p, nil
 	}
-	p.pod, p.namespaceLabels = pod, e.namespaceLabels(pod.Namespace)
+	p.pod = pod
+	p.namespaceLabels, p.namespaceKnown = e.namespaceLabels(pod.Namespace)
 	return p, nil
 }
 

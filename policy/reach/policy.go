@@ -131,15 +131,25 @@ func (p *policy) allows(direction networkingv1.PolicyType, other party, to desti
 // allows says whether both the rule's peers and its ports match, and which of them, -1 standing for
 // an empty list, which matches everything.
 func (r rule) allows(other party, to destination) (v Verdict, peer, port int) {
-	port = -1
-	if len(r.ports) > 0 {
-		port = slices.IndexFunc(r.ports, func(m portMatcher) bool { return m.matches(to) })
-		if port < 0 {
-			return Deny, -1, -1
-		}
+	matches, port := r.matchesPort(to)
+	if !matches {
+		return Deny, -1, -1
 	}
+	v, peer = r.matchesPeer(other)
+	return v, peer, port
+}
+
+func (r rule) matchesPort(to destination) (matches bool, port int) {
+	if len(r.ports) == 0 {
+		return true, -1
+	}
+	port = slices.IndexFunc(r.ports, func(m portMatcher) bool { return m.matches(to) })
+	return port >= 0, port
+}
+
+func (r rule) matchesPeer(other party) (v Verdict, peer int) {
 	if len(r.peers) == 0 {
-		return Allow, -1, port
+		return Allow, -1
 	}
 	v, peer = Deny, -1
 	for i, candidate := range r.peers {
@@ -147,5 +157,5 @@ func (r rule) allows(other party, to destination) (v Verdict, peer, port int) {
 			v, peer = union, i
 		}
 	}
-	return v, peer, port
+	return v, peer
 }

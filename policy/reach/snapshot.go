@@ -12,8 +12,12 @@ import (
 // It is never modified by this package.
 type Snapshot struct {
 	Namespaces []*corev1.Namespace
-	Pods       []*corev1.Pod
-	Policies   []*networkingv1.NetworkPolicy
+	// PartialNamespaces says that a namespace which is not among Namespaces may have labels that are
+	// not known here. Otherwise it has none but its name.
+	PartialNamespaces bool
+
+	Pods     []*corev1.Pod
+	Policies []*networkingv1.NetworkPolicy
 	// Nodes are needed for their addresses alone: traffic between a pod and its own node is
 	// always allowed.
 	Nodes []*corev1.Node

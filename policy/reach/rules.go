@@ -1,0 +1,48 @@
+package reach
+
+import (
+	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// RuleVerdict is what one rule of a policy that isolates an end makes of a flow. It allows the flow if
+// both its peers and its ports match.
+type RuleVerdict struct {
+	Policy    types.NamespacedName
+	Direction networkingv1.PolicyType
+	// Index is the position of the rule in spec.ingress or spec.egress.
+	Index int
+	// Peers says whether the other end is one of the rule's peers.
+	Peers Verdict
+	// Ports says whether the flow's port is one of the rule's.
+	Ports bool
+}
+
+// Rules returns what every rule that could allow a flow makes of it, in the order of
+// [Decision.Policies]: for an end that is not isolated, none. There are none either for a flow that
+// nothing can be said about.
+func (e *Evaluator) Rules(flow Flow) (egress, ingress []RuleVerdict) {
+	source, destination, err := e.ends(flow)
+	if err != nil {
+		return nil, nil
+	}
+	return e.rules(networkingv1.PolicyTypeEgress, source, destination, flow),
+		e.rules(networkingv1.PolicyTypeIngress, destination, source, flow)
+}
+
+func (e *Evaluator) rules(direction networkingv1.PolicyType, subject, other party, flow Flow) []RuleVerdict {
+	if subject.pod == nil {
+		return nil
+	}
+	var verdicts []RuleVerdict
+	_, isolating := e.isolation(direction, subject.pod)
+	to := destinationOf(direction, subject, other, flow)
+	for _, p := range isolating {
+		for i, r := range p.side(direction).rules {
+			peers, _ := r.matchesPeer(other)
+			ports, _ := r.matchesPort(to)
+			verdicts = append(verdicts, RuleVerdict{Policy: p.name, Direction: direction, Index: i, Peers: peers, Ports: ports})
+		}
+	}
+	return verdicts
+}

@@ -1,0 +1,71 @@
+package reach_test
+
+import (
+	"slices"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	"pgregory.net/rapid"
+
+	"github.com/apptier/apptier/policy/reach"
+	"github.com/apptier/apptier/policy/reach/reachtest"
+)
+
+// Whatever the labels of a namespace are that a snapshot lacks: the answer without them is the same as
+// with them, or that it is not known.
+func TestLabelsThatAreNotKnownAreNotGuessed(t *testing.T) {
+	t.Parallel()
+	var unknown, known int
+	rapid.Check(t, func(t *rapid.T) {
+		s := reachtest.Snapshot(reachtest.OnlyRunning()).Draw(t, "snapshot")
+		flow := reachtest.Packet(s).Draw(t, "flow")
+		want := reach.Allowed(s, flow).Verdict
+		less := s
+		less.PartialNamespaces = true
+		less.Namespaces = slices.DeleteFunc(slices.Clone(s.Namespaces), func(*corev1.Namespace) bool { return rapid.Bool().Draw(t, "lost") })
+		switch got := reach.Allowed(less, flow).Verdict; got {
+		case reach.Unknown:
+			unknown++
+		case want:
+			known++
+		default:
+			t.Fatalf("%+v\nwith %d of %d namespaces: %s, with all: %s", flow, len(less.Namespaces), len(s.Namespaces), got, want)
+		}
+	})
+	if unknown == 0 || known == 0 {
+		t.Errorf("%d were unknown and %d known: that shows little", unknown, known)
+	}
+}
+
+// Of an isolated pod, the rules say the same as the decision that is made of them.
+func TestRulesMakeTheDecision(t *testing.T) {
+	t.Parallel()
+	var allowed, denied int
+	rapid.Check(t, func(t *rapid.T) {
+		s := reachtest.Snapshot().Draw(t, "snapshot")
+		flow := drawFlow(t, s)
+		evaluator := reach.New(s)
+		result := evaluator.Allowed(flow)
+		egress, ingress := evaluator.Rules(flow)
+		for _, half := range []struct {
+			decision reach.Decision
+			rules    []reach.RuleVerdict
+		}{{result.Egress, egress}, {result.Ingress, ingress}} {
+			i := slices.IndexFunc(half.rules, func(r reach.RuleVerdict) bool { return r.Ports && r.Peers == reach.Allow })
+			by := half.decision.AllowedBy
+			switch {
+			case by != nil && (i < 0 || half.rules[i].Policy != by.Policy || half.rules[i].Index != by.Index || half.rules[i].Direction != by.Direction):
+				t.Fatalf("%+v is allowed by %s, but the rules are %+v", flow, by, half.rules)
+			case half.decision.Verdict == reach.Deny && i >= 0:
+				t.Fatalf("%+v is denied, but allowed by %+v", flow, half.rules[i])
+			case by != nil:
+				allowed++
+			case half.decision.Verdict == reach.Deny && len(half.rules) > 0:
+				denied++
+			}
+		}
+	})
+	if allowed == 0 || denied == 0 {
+		t.Errorf("%d were allowed and %d denied by rules: that shows little", allowed, denied)
+	}
+}
