@@ -23,10 +23,10 @@ var metadataAddress = netip.MustParseAddr("169.254.169.254")
 
 func checkBlocks(r *report, v *view) {
 	for _, direction := range []networkingv1.PolicyType{ingress, egress} {
-		if !space.Isolates(v.policy, direction) {
+		if !v.policy.isolates(direction) {
 			continue
 		}
-		for i, rule := range space.Rules(v.policy, direction) {
+		for i, rule := range space.Rules(v.policy.NetworkPolicy, direction) {
 			checkPrivateRanges(r, direction, i, rule.Peers)
 			if direction == egress {
 				checkMetadata(r, i, rule)

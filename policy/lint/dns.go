@@ -6,7 +6,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
-	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/apptier/apptier/policy/space"
 )
@@ -16,13 +15,13 @@ const dnsFix = "add an egress rule to namespaceSelector {kubernetes.io/metadata.
 
 // dnsServers are where a cluster's names are resolved. Without any, wherever port 53 leads may be.
 type dnsServers struct {
-	pods      []*corev1.Pod
+	pods      []*knownPod
 	addresses []netip.Addr
 }
 
 // checkDNSReached finds pods that may open connections, but cannot resolve names.
 func checkDNSReached(r *report, v *view) {
-	if !v.Known.Policies || len(v.policy.Spec.Egress) == 0 || !space.Isolates(v.policy, egress) {
+	if !v.known.Policies || len(v.policy.Spec.Egress) == 0 || !v.policy.isolates(egress) {
 		return
 	}
 	servers := v.dnsServers()
@@ -30,9 +29,15 @@ func checkDNSReached(r *report, v *view) {
 	if len(subjects) == 0 {
 		v.checkDNSOf(r, servers, nil, v.perhapsUnion())
 	}
+	seen := map[memberOf]bool{}
 	for _, pod := range subjects {
 		if pod.Spec.DNSPolicy != "" && pod.Spec.DNSPolicy != corev1.DNSClusterFirst {
 			continue // it asks others, which only it knows
+		}
+		if as := v.membership(pod); seen[as] {
+			continue // the same policies were enough for another
+		} else {
+			seen[as] = true
 		}
 		clauses, _ := v.union(pod, egress)
 		if v.checkDNSOf(r, servers, pod, clauses) {
@@ -44,29 +49,24 @@ func checkDNSReached(r *report, v *view) {
 // perhapsUnion is what may be allowed to pods that the policy selects, at most: a policy counts that
 // could select one of them.
 func (v *view) perhapsUnion() []space.Clause {
-	clauses := v.clausesOf(v.policy, egress)
-	for _, other := range v.others() {
-		if !space.Selected(other).Intersect(space.Selected(v.policy)).IsEmpty() {
-			clauses = slices.Concat(clauses, v.clausesOf(other, egress))
-		}
-	}
-	return clauses
+	policies := where(v.others(), func(other *knownPolicy) bool { return other.selected.Overlaps(v.policy.selected) })
+	return clausesOf(slices.Insert(policies, 0, v.policy), egress)
 }
 
 // checkDNSOf judges what a pod, or nil for any that is selected, is allowed altogether.
-func (v *view) checkDNSOf(r *report, servers dnsServers, pod *corev1.Pod, clauses []space.Clause) bool {
+func (v *view) checkDNSOf(r *report, servers dnsServers, pod *knownPod, clauses []space.Clause) bool {
 	who := "the pods that it selects"
 	if pod != nil {
 		who = podWords(pod)
 	}
-	switch udp, tcp := v.reachesDNS(clauses, servers, corev1.ProtocolUDP), v.reachesDNS(clauses, servers, corev1.ProtocolTCP); {
+	switch udp, tcp := reachesDNS(clauses, servers, corev1.ProtocolUDP), reachesDNS(clauses, servers, corev1.ProtocolTCP); {
 	case !udp && !tcp && needsNames(clauses):
 		why := "all policies together do not allow port 53"
-		if v.reachesDNS(clauses, dnsServers{}, corev1.ProtocolUDP) {
+		if reachesDNS(clauses, dnsServers{}, corev1.ProtocolUDP) {
 			why = "port 53 is allowed, but to no pod of the cluster's DNS"
 		}
 		r.warn(DNSMissing, rulesPath(egress), dnsFix, "%s may open connections but cannot resolve names: %s", who, why)
-	case udp && !tcp && v.reachesDNS(v.clausesOf(v.policy, egress), servers, corev1.ProtocolUDP):
+	case udp && !tcp && reachesDNS(v.policy.egress, servers, corev1.ProtocolUDP):
 		r.warn(DNSUDPOnly, rulesPath(egress), "add protocol: TCP, port: 53 beside UDP",
 			"%s may ask DNS over UDP only: long answers, and retries, use TCP (RFC 7766)", who)
 	default:
@@ -89,23 +89,38 @@ func isSingle(block *networkingv1.IPBlock) bool {
 	return err == nil && cidr.IsSingleIP()
 }
 
+func isDNS(service *corev1.Service) bool {
+	return service.Labels["k8s-app"] == "kube-dns" || service.Namespace == "kube-system" && service.Name == "kube-dns"
+}
+
+// isBehind says whether a Service with a selector leads to a pod.
+func isBehind(service *corev1.Service, pod *knownPod) bool {
+	if service.Namespace != pod.Namespace {
+		return false
+	}
+	for key, value := range service.Spec.Selector {
+		if has, found := pod.Labels[key]; !found || has != value {
+			return false
+		}
+	}
+	return true
+}
+
 // dnsServers returns the cluster's, as its Services say.
 func (v *view) dnsServers() dnsServers {
 	var servers dnsServers
-	for _, service := range v.Services {
-		isDNS := service.Labels["k8s-app"] == "kube-dns" || service.Namespace == "kube-system" && service.Name == "kube-dns"
-		if !isDNS || !v.Whole || !v.Known.Services || len(service.Spec.Selector) == 0 {
+	for _, service := range v.dns {
+		if !v.whole || !v.known.Services || len(service.Spec.Selector) == 0 {
 			continue
 		}
-		selector := labels.SelectorFromSet(service.Spec.Selector)
-		servers.pods = append(servers.pods, where(v.pods[service.Namespace], func(pod *corev1.Pod) bool { return selector.Matches(labels.Set(pod.Labels)) })...)
+		servers.pods = append(servers.pods, where(v.at(service.Namespace).pods, func(pod *knownPod) bool { return isBehind(service, pod) })...)
 		for _, text := range service.Spec.ClusterIPs {
 			if address, err := netip.ParseAddr(text); err == nil {
 				servers.addresses = append(servers.addresses, address)
 			}
 		}
 	}
-	if len(servers.pods) == 0 || slices.ContainsFunc(servers.pods, func(pod *corev1.Pod) bool { return pod.Spec.HostNetwork }) {
+	if len(servers.pods) == 0 || slices.ContainsFunc(servers.pods, func(pod *knownPod) bool { return pod.Spec.HostNetwork }) {
 		return dnsServers{} // who answers is not known, or is a node
 	}
 	// Beside them: the usual address of the node-local cache.
@@ -115,7 +130,7 @@ func (v *view) dnsServers() dnsServers {
 
 // reachesDNS says whether clauses allow DNS over a protocol, to the servers if they are known.
 // OpenShift's listen on 5353; a port with a name may be theirs as well.
-func (v *view) reachesDNS(clauses []space.Clause, servers dnsServers, protocol corev1.Protocol) bool {
+func reachesDNS(clauses []space.Clause, servers dnsServers, protocol corev1.Protocol) bool {
 	return slices.ContainsFunc(clauses, func(clause space.Clause) bool {
 		named := slices.ContainsFunc(clause.Named, func(port space.NamedPort) bool { return port.Protocol == protocol })
 		on53 := clause.Box.Ports.Contains(space.PortOf(protocol, 53))
@@ -123,7 +138,7 @@ func (v *view) reachesDNS(clauses []space.Clause, servers dnsServers, protocol c
 			return false
 		}
 		return len(servers.pods) == 0 ||
-			slices.ContainsFunc(servers.pods, func(pod *corev1.Pod) bool { return v.isPeer(clause.Box, pod) }) ||
+			slices.ContainsFunc(servers.pods, func(pod *knownPod) bool { return isPeer(&clause.Box, pod) }) ||
 			slices.ContainsFunc(servers.addresses, func(address netip.Addr) bool {
 				return on53 && clause.Box.Kinds&space.Others != 0 && clause.Box.Addresses.Contains(address)
 			})

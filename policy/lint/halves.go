@@ -2,8 +2,8 @@ package lint
 
 import (
 	"fmt"
+	"slices"
 
-	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 
 	"github.com/apptier/apptier/policy/space"
@@ -19,12 +19,12 @@ const mostPairs = 50_000
 // that it allows: the connection does not come about. Peers that are only partly denied may be meant
 // so, when a rule is wider than what it is for.
 func checkHalves(r *report, v *view) {
-	if !v.Known.Policies {
+	if !v.known.Policies {
 		return
 	}
 	subjects := v.subjects()
 	for _, direction := range []networkingv1.PolicyType{ingress, egress} {
-		for _, clause := range v.clausesOf(v.policy, direction) {
+		for _, clause := range v.policy.clauses(direction) {
 			peer := peerOf(direction, clause)
 			if peer == nil || peer.IPBlock != nil {
 				continue
@@ -36,24 +36,22 @@ func checkHalves(r *report, v *view) {
 	}
 }
 
-func checkOtherHalf(r *report, v *view, direction networkingv1.PolicyType, clause space.Clause, subjects, peers []*corev1.Pod) {
+func checkOtherHalf(r *report, v *view, direction networkingv1.PolicyType, clause space.Clause, subjects, peers []*knownPod) {
 	if len(subjects)*len(peers) > mostPairs {
 		return
 	}
-	var subject, peer *corev1.Pod
-	for _, p := range peers {
-		clauses, isolated := v.union(p, opposite(direction))
-		for _, s := range subjects {
-			if s == p {
-				continue
-			}
-			want := clause.Box.Ports.Union(resolve(clause.Named, destination(direction, s, p)))
-			if want.IsEmpty() || !isolated || !want.Intersect(v.portsBetween(clauses, p, s, opposite(direction))).IsEmpty() {
-				return // it comes about for some, or it is another check's matter
-			}
-			subject, peer = s, p
+	passing := map[end][]*knownPod{}
+	for _, peer := range peers {
+		as := v.endOf(peer, direction)
+		if _, found := passing[as]; !found {
+			passing[as] = v.passing(direction, clause, subjects, peer)
+		}
+		// No pod's policies are asked about what it sends itself.
+		if slices.ContainsFunc(passing[as], func(subject *knownPod) bool { return subject != peer }) {
+			return // it comes about for some, or it is another check's matter
 		}
 	}
+	subject, peer := lastPair(subjects, peers)
 	if subject == nil {
 		return
 	}
@@ -66,6 +64,48 @@ func checkOtherHalf(r *report, v *view, direction networkingv1.PolicyType, claus
 		podWords(from), podWords(to), podWords(peer), word(opposite(direction)))
 }
 
+// end is what the policies of a peer depend on, beside the subject: where the peer is the
+// destination, on the numbers of its ports too.
+type end struct {
+	memberOf
+	ports string
+}
+
+func (v *view) endOf(peer *knownPod, direction networkingv1.PolicyType) end {
+	if direction == ingress {
+		return end{memberOf: v.membership(peer)}
+	}
+	return end{v.membership(peer), peer.named}
+}
+
+// passing returns the first two subjects that a clause and the policies of a peer both let through,
+// or that the clause says nothing about. Two are enough to find one that is not the peer itself.
+func (v *view) passing(direction networkingv1.PolicyType, clause space.Clause, subjects []*knownPod, peer *knownPod) []*knownPod {
+	var out []*knownPod
+	clauses, isolated := v.union(peer, opposite(direction))
+	for _, subject := range subjects {
+		want := clause.Box.Ports.Union(resolve(clause.Named, destination(direction, subject, peer)))
+		if want.IsEmpty() || !isolated || !want.Intersect(portsBetween(clauses, peer, subject, opposite(direction))).IsEmpty() {
+			if out = append(out, subject); len(out) == 2 {
+				break
+			}
+		}
+	}
+	return out
+}
+
+// lastPair returns the last subject and the last peer that are two pods; nil if there are none.
+func lastPair(subjects, peers []*knownPod) (subject, peer *knownPod) {
+	for _, peer := range slices.Backward(peers) {
+		for _, subject := range slices.Backward(subjects) {
+			if subject != peer {
+				return subject, peer
+			}
+		}
+	}
+	return nil, nil
+}
+
 func opposite(direction networkingv1.PolicyType) networkingv1.PolicyType {
 	if direction == ingress {
 		return egress
@@ -73,7 +113,7 @@ func opposite(direction networkingv1.PolicyType) networkingv1.PolicyType {
 	return ingress
 }
 
-func destination(direction networkingv1.PolicyType, subject, peer *corev1.Pod) *corev1.Pod {
+func destination(direction networkingv1.PolicyType, subject, peer *knownPod) *knownPod {
 	if direction == ingress {
 		return subject
 	}

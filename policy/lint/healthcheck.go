@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/apptier/apptier/policy/space"
 )
@@ -23,23 +22,22 @@ var healthCheckPortAnnotations = []string{
 // on the port that it forwards to, or probes: it takes them out of service though they answer. The
 // kubelet's own probes always pass.
 func checkHealthChecks(r *report, v *view) {
-	if !v.Known.Policies || !v.Known.Services || !space.Isolates(v.policy, ingress) {
+	if !v.known.Policies || !v.known.Services || !v.policy.isolates(ingress) {
 		return
 	}
-	for _, service := range v.Services {
-		if service.Spec.Type != corev1.ServiceTypeLoadBalancer || service.Namespace != v.policy.Namespace || len(service.Spec.Selector) == 0 {
+	for _, service := range v.here.services {
+		if service.Spec.Type != corev1.ServiceTypeLoadBalancer || len(service.Spec.Selector) == 0 {
 			continue
 		}
-		selector := labels.SelectorFromSet(service.Spec.Selector)
 		for _, pod := range v.subjects() {
-			if selector.Matches(labels.Set(pod.Labels)) && checkReachedByBalancer(r, v, service, pod) {
+			if isBehind(service, pod) && checkReachedByBalancer(r, v, service, pod) {
 				break // one example is enough
 			}
 		}
 	}
 }
 
-func checkReachedByBalancer(r *report, v *view, service *corev1.Service, pod *corev1.Pod) bool {
+func checkReachedByBalancer(r *report, v *view, service *corev1.Service, pod *knownPod) bool {
 	clauses, _ := v.union(pod, ingress)
 	var open space.Ports
 	for _, clause := range clauses {
@@ -63,10 +61,10 @@ func checkReachedByBalancer(r *report, v *view, service *corev1.Service, pod *co
 
 // balancedPorts are the ports of a pod that a load balancer sends to, and the one it probes if that
 // is a port of the pod: it may also be one of the node.
-func balancedPorts(service *corev1.Service, pod *corev1.Pod) []space.Port {
+func balancedPorts(service *corev1.Service, pod *knownPod) []space.Port {
 	var out []space.Port
 	for _, port := range service.Spec.Ports {
-		if target, found := targetOf(service, port, []*corev1.Pod{pod}); found {
+		if target, found := targetOf(service, port, []*knownPod{pod}); found {
 			out = append(out, target)
 		}
 	}

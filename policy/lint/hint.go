@@ -2,39 +2,42 @@ package lint
 
 import (
 	"fmt"
+	"iter"
+	"maps"
 	"slices"
 	"strings"
 
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 // hint says what may have been meant by a selector that matches none of the candidates: a value that
 // is a few letters away, or a key.
-func hint(selector *metav1.LabelSelector, candidates []map[string]string, what string) string {
-	values, keys := map[string][]string{}, map[string][]string{}
-	for _, set := range candidates {
-		for key, value := range set {
-			values[key] = append(values[key], value)
-			keys[value] = append(keys[value], key)
-		}
-	}
+func hint(selector *metav1.LabelSelector, candidates iter.Seq[label], what string) string {
 	for _, wanted := range wantedLabels(selector) {
 		key, value := wanted[0], wanted[1]
-		if slices.Contains(values[key], value) {
+		values, keys := map[string]bool{}, map[string]bool{}
+		for candidate := range candidates {
+			if candidate.key == key {
+				values[candidate.value] = true
+			}
+			if candidate.value == value {
+				keys[candidate.key] = true
+			}
+		}
+		if values[value] {
 			continue
 		}
-		if near := nearest(value, sorted(values[key])); near != "" {
+		if near := nearest(value, sorted(values)); near != "" {
 			return fmt.Sprintf("did you mean %s: %s? There are %s with it", key, near, what)
 		}
-		if near := nearest(key, sorted(keys[value])); near != "" {
+		if near := nearest(key, sorted(keys)); near != "" {
 			return fmt.Sprintf("did you mean %s: %s? There are %s with it", near, value, what)
 		}
 	}
 	return "correct the selector, or ignore this if the " + what + " are still to come"
 }
 
-func sorted(words []string) []string { return slices.Sorted(slices.Values(words)) }
+func sorted(words map[string]bool) []string { return slices.Sorted(maps.Keys(words)) }
 
 // isNear says whether a hint names a label.
 func isNear(hint string) bool { return strings.HasPrefix(hint, "did you mean") }
@@ -56,10 +59,29 @@ func wantedLabels(selector *metav1.LabelSelector) [][2]string {
 	return out
 }
 
-func labelsOfPods(pods []*corev1.Pod) []map[string]string {
-	out := make([]map[string]string, 0, len(pods))
-	for _, pod := range pods {
-		out = append(out, pod.Labels)
+// labelsOfPods are the labels that pods of namespaces have, some more than once.
+func labelsOfPods(of ...*contents) iter.Seq[label] {
+	return func(yield func(label) bool) {
+		for _, c := range of {
+			for l := range c.labelled {
+				if !yield(l) {
+					return
+				}
+			}
+		}
 	}
-	return out
+}
+
+// labelsOfNamespaces are those that namespaces have which are known to exist.
+func (v *view) labelsOfNamespaces(yield func(label) bool) {
+	for _, c := range v.namespaces {
+		if !c.exists {
+			continue
+		}
+		for key, value := range c.labels {
+			if !yield(label{key, value}) {
+				return
+			}
+		}
+	}
 }

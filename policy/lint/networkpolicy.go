@@ -7,16 +7,21 @@ import (
 	"github.com/apptier/apptier/policy/space"
 )
 
+// NetworkPolicy returns what [Index.NetworkPolicy] does in a world that is asked only once.
+func NetworkPolicy(policy *networkingv1.NetworkPolicy, world World) []Finding {
+	return NewIndex(world).NetworkPolicy(policy)
+}
+
 // NetworkPolicy returns everything that is wrong or doubtful about a hand-written NetworkPolicy in a
 // world. A check is exact, or it is silent: it never guesses. What the API server would refuse is
 // judged alone, since the rest has no meaning then.
-func NetworkPolicy(policy *networkingv1.NetworkPolicy, world World) []Finding {
+func (x *Index) NetworkPolicy(policy *networkingv1.NetworkPolicy) []Finding {
 	r := &report{}
 	checkValid(r, policy)
 	if len(r.findings) > 0 {
 		return r.findings
 	}
-	v := newView(policy, world)
+	v := newView(policy, x)
 	for _, check := range []func(*report, *view){
 		checkTypes, checkEveryone, checkBlocks,
 		checkSubjects, checkPeers, checkPorts,

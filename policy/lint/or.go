@@ -17,11 +17,11 @@ func checkOr(r *report, v *view, direction networkingv1.PolicyType, clause space
 	}
 	isDNS := direction == egress && v.policy.Namespace != metav1.NamespaceSystem &&
 		clause.Box.Ports.Contains(space.PortOf(corev1.ProtocolUDP, 53)) && pods.PodSelector.MatchLabels["k8s-app"] == "kube-dns"
-	for i, other := range space.Rules(v.policy, direction)[clause.Rule].Peers {
+	for i, other := range space.Rules(v.policy.NetworkPolicy, direction)[clause.Rule].Peers {
 		if other.PodSelector != nil || isEmpty(other.NamespaceSelector) {
 			continue
 		}
-		check, doubtful := PeerOr, v.knowsPods(v.policy.Namespace) && len(v.peers(both(other.NamespaceSelector, pods.PodSelector))) > 0
+		check, doubtful := PeerOr, v.knowsPods(v.here) && len(v.peers(both(other.NamespaceSelector, pods.PodSelector))) > 0
 		if isDNS {
 			check, doubtful = DNSPeerOr, true
 		}

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/agnivade/levenshtein"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -145,7 +146,11 @@ func checkTierExists(r *report, path *field.Path, spec *v1alpha1.AppTierSpec, na
 // enough to get there, and "" otherwise.
 func nearest(name string, candidates []string) string {
 	best, distance := "", len(name)/3+1
+	length := utf8.RuneCountInString(name)
 	for _, candidate := range candidates {
+		if apart := utf8.RuneCountInString(candidate) - length; max(apart, -apart) > distance {
+			continue // each letter more is an edit, and this is quicker to see
+		}
 		if d := levenshtein.ComputeDistance(name, candidate); d <= distance && (best == "" || d < distance) {
 			best, distance = candidate, d
 		}

@@ -2,11 +2,12 @@ package lint
 
 import (
 	"fmt"
+	"iter"
+	"maps"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
-	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
@@ -16,10 +17,10 @@ import (
 // checkPorts finds ports that no destination has.
 func checkPorts(r *report, v *view) {
 	for _, direction := range []networkingv1.PolicyType{ingress, egress} {
-		if !space.Isolates(v.policy, direction) {
+		if !v.policy.isolates(direction) {
 			continue
 		}
-		for i, rule := range space.Rules(v.policy, direction) {
+		for i, rule := range space.Rules(v.policy.NetworkPolicy, direction) {
 			destinations := v.destinations(direction, i)
 			if len(destinations) == 0 {
 				continue
@@ -30,7 +31,7 @@ func checkPorts(r *report, v *view) {
 				case port.Port == nil:
 				case port.Port.Type == intstr.String:
 					checkNamedPort(r, path, rule, j, destinations)
-				case port.EndPort == nil && v.Known.Services:
+				case port.EndPort == nil && v.known.Services:
 					checkServicePort(r, v, path, rule, protocolOf(deref(port.Protocol)), port.Port.IntVal, destinations)
 				}
 			}
@@ -47,12 +48,12 @@ func deref(protocol *corev1.Protocol) corev1.Protocol {
 
 // destinations are the pods that connections of a rule go to, if they are all known: ports of
 // anything else are as they are.
-func (v *view) destinations(direction networkingv1.PolicyType, rule int) []*corev1.Pod {
+func (v *view) destinations(direction networkingv1.PolicyType, rule int) []*knownPod {
 	if direction == ingress {
 		return v.subjects()
 	}
-	var out []*corev1.Pod
-	for _, clause := range v.clausesOf(v.policy, direction) {
+	var out []*knownPod
+	for _, clause := range v.policy.clauses(direction) {
 		if clause.Rule != rule {
 			continue
 		}
@@ -69,15 +70,17 @@ func (v *view) destinations(direction networkingv1.PolicyType, rule int) []*core
 }
 
 // checkNamedPort finds names that no destination declares.
-func checkNamedPort(r *report, path *field.Path, rule space.Rule, index int, destinations []*corev1.Pod) {
+func checkNamedPort(r *report, path *field.Path, rule space.Rule, index int, destinations []*knownPod) {
 	_, named := space.RulePorts(rule.Ports[index : index+1])
 	var names []string
+	seen := map[string]bool{}
 	for _, pod := range destinations {
 		if !resolve(named, pod).IsEmpty() {
 			return
 		}
-		for _, port := range declaredPorts(pod) {
-			if port.Name != "" {
+		for _, port := range pod.ports {
+			if port.Name != "" && !seen[port.Name] {
+				seen[port.Name] = true
 				names = append(names, port.Name)
 			}
 		}
@@ -93,18 +96,19 @@ func checkNamedPort(r *report, path *field.Path, rule space.Rule, index int, des
 
 // checkServicePort finds the port of a Service where its pods listen on another: policies see the
 // pod's, since the destination is translated first.
-func checkServicePort(r *report, v *view, path *field.Path, rule space.Rule, protocol corev1.Protocol, number int32, destinations []*corev1.Pod) {
+func checkServicePort(r *report, v *view, path *field.Path, rule space.Rule, protocol corev1.Protocol, number int32, destinations []*knownPod) {
 	port := space.PortOf(protocol, number)
-	if slices.ContainsFunc(destinations, func(pod *corev1.Pod) bool { return listens(pod, port) }) {
+	if slices.ContainsFunc(destinations, func(pod *knownPod) bool { return listens(pod, port) }) {
 		return
 	}
-	for _, service := range v.Services {
+	allowed, _ := space.RulePorts(rule.Ports)
+	for service, pods := range servicesOf(destinations) {
 		for _, servicePort := range service.Spec.Ports {
 			if servicePort.Port != number || protocolOf(servicePort.Protocol) != protocol {
 				continue
 			}
-			target, found := targetOf(service, servicePort, destinations)
-			if allowed, _ := space.RulePorts(rule.Ports); !found || target == port || allowed.Contains(target) {
+			target, found := targetOf(service, servicePort, pods)
+			if !found || target == port || allowed.Contains(target) {
 				continue
 			}
 			r.warn(ServicePort, path, fmt.Sprintf("write port: %d", target.Number()),
@@ -114,16 +118,34 @@ func checkServicePort(r *report, v *view, path *field.Path, rule space.Rule, pro
 	}
 }
 
-func listens(pod *corev1.Pod, port space.Port) bool {
-	return slices.ContainsFunc(declaredPorts(pod), func(declared corev1.ContainerPort) bool {
+// servicesOf calls yield with each Service of the namespaces of pods, and those of the pods that are
+// in its namespace.
+func servicesOf(pods []*knownPod) iter.Seq2[*corev1.Service, []*knownPod] {
+	in := map[*contents][]*knownPod{}
+	for _, pod := range pods {
+		in[pod.in] = append(in[pod.in], pod)
+	}
+	return func(yield func(*corev1.Service, []*knownPod) bool) {
+		for _, of := range slices.SortedFunc(maps.Keys(in), compareContents) {
+			for _, service := range of.services {
+				if !yield(service, in[of]) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func listens(pod *knownPod, port space.Port) bool {
+	return slices.ContainsFunc(pod.ports, func(declared corev1.ContainerPort) bool {
 		return space.PortOf(declared.Protocol, declared.ContainerPort) == port
 	})
 }
 
 // targetOf returns where a port of a Service leads among some pods.
-func targetOf(service *corev1.Service, port corev1.ServicePort, pods []*corev1.Pod) (space.Port, bool) {
+func targetOf(service *corev1.Service, port corev1.ServicePort, pods []*knownPod) (space.Port, bool) {
 	for _, pod := range pods {
-		if pod.Namespace != service.Namespace || len(service.Spec.Selector) == 0 || !labels.SelectorFromSet(service.Spec.Selector).Matches(labels.Set(pod.Labels)) {
+		if len(service.Spec.Selector) == 0 || !isBehind(service, pod) {
 			continue
 		}
 		if port.TargetPort.Type == intstr.String {

@@ -15,11 +15,11 @@ const mostBoxes = 2_000
 // without them, and allowed what they allow. A policy without rules is spared: it says something
 // that stays true when the others go.
 func checkRedundant(r *report, v *view) {
-	if !v.Known.Policies || len(v.policy.Spec.Ingress)+len(v.policy.Spec.Egress) == 0 {
+	if !v.known.Policies || len(v.policy.Spec.Ingress)+len(v.policy.Spec.Egress) == 0 {
 		return
 	}
 	for _, direction := range []networkingv1.PolicyType{ingress, egress} {
-		if space.Isolates(v.policy, direction) && !v.isRedundant(direction) {
+		if v.policy.isolates(direction) && !v.isRedundant(direction) {
 			return
 		}
 	}
@@ -30,18 +30,18 @@ func (v *view) isRedundant(direction networkingv1.PolicyType) bool {
 	var isolated, allowed []space.Box
 	var others []space.Clause
 	for _, other := range v.others() {
-		if space.Isolates(other, direction) {
-			isolated = append(isolated, space.Selected(other))
+		if other.isolates(direction) {
+			isolated = append(isolated, other.selected)
 		}
-		others = append(others, v.clausesOf(other, direction)...)
+		others = append(others, other.clauses(direction)...)
 	}
 	for _, other := range others {
 		allowed = append(allowed, other.Box)
 	}
-	if !isWithin([]space.Box{space.Selected(v.policy)}, isolated) {
+	if !isWithin([]space.Box{v.policy.selected}, isolated) {
 		return false
 	}
-	return !slices.ContainsFunc(v.clausesOf(v.policy, direction), func(clause space.Clause) bool {
+	return !slices.ContainsFunc(v.policy.clauses(direction), func(clause space.Clause) bool {
 		return !isWithin([]space.Box{clause.Box}, allowed) || slices.ContainsFunc(clause.Named, func(port space.NamedPort) bool {
 			return !isNameAllowed(clause.Box, port, others)
 		})

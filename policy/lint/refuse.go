@@ -8,6 +8,7 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 
 	"github.com/apptier/apptier/api/v1alpha1"
+	"github.com/apptier/apptier/policy/space"
 )
 
 // AllowWidening is the annotation of a NetworkPolicy that opens on purpose what an AppTier closes.
@@ -17,7 +18,7 @@ const AllowWidening = "policy.apptier.dev/allow-widening"
 // checkWidening refuses what opens an AppTier from outside: policies only ever add, so that nothing
 // the AppTier says could take it back.
 func checkWidening(r *report, v *view) {
-	for _, w := range Widenings(v.policy, v.World) {
+	for _, w := range v.widenings() {
 		path := clausePath(w.Direction, w.Clause)
 		if w.Unknown != "" {
 			r.warn(Widens, path, "write it so that it can be decided: namespaces by name, ports by number", "whether this opens what an AppTier closes is not known: %s", w.Unknown)
@@ -72,7 +73,7 @@ func (v *view) otherWords(w Widening) string {
 func (v *view) instead(w Widening) string {
 	var allowed []string
 	for _, g := range w.By {
-		for _, clause := range v.clausesOf(g, w.Direction) {
+		for _, clause := range space.Clauses(g, w.Direction) {
 			if clause.Box.Ports.Contains(w.Port) {
 				allowed = append(allowed, v.tierWords(peerOf(w.Direction, clause)))
 			}
@@ -91,9 +92,9 @@ func (v *view) instead(w Widening) string {
 // tierWords names a peer of a generated policy as the AppTier does, if it is a tier.
 func (v *view) tierWords(peer *networkingv1.NetworkPolicyPeer) string {
 	if peer != nil && peer.PodSelector != nil && peer.NamespaceSelector == nil {
-		for _, g := range v.Generated {
+		for _, g := range v.here.generated {
 			tier := g.Labels[v1alpha1.LabelTier]
-			if tier != "" && g.Namespace == v.policy.Namespace && selectorWords(&g.Spec.PodSelector) == selectorWords(peer.PodSelector) {
+			if tier != "" && selectorWords(&g.Spec.PodSelector) == selectorWords(peer.PodSelector) {
 				return "tier " + tier
 			}
 		}

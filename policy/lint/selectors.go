@@ -1,7 +1,6 @@
 package lint
 
 import (
-	"maps"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -16,14 +15,14 @@ import (
 // says nothing about it.
 func checkSubjects(r *report, v *view) {
 	namespace, selector := v.policy.Namespace, &v.policy.Spec.PodSelector
-	if isEmpty(selector) || !v.knowsPods(namespace) {
+	if isEmpty(selector) || !v.knowsPods(v.here) {
 		return
 	}
 	path := specPath.Child("podSelector")
-	selected := v.selected(v.policy)
+	selected := v.here.selected(v.policy)
 	switch {
 	case len(selected) == 0:
-		r.warn(SelectsNothing, path, hint(selector, labelsOfPods(v.pods[namespace]), "pods"),
+		r.warn(SelectsNothing, path, hint(selector, labelsOfPods(v.here), "pods"),
 			"no pod of namespace %s has %s, so the policy protects nothing", namespace, selectorWords(selector))
 	case len(onPodNetwork(selected)) == 0:
 		r.warn(HostNetwork, path, "restrict the node's traffic otherwise: a policy cannot",
@@ -34,7 +33,7 @@ func checkSubjects(r *report, v *view) {
 // checkPeers finds peers that match nobody, or not whom they seem to.
 func checkPeers(r *report, v *view) {
 	for _, direction := range []networkingv1.PolicyType{ingress, egress} {
-		for _, clause := range v.clausesOf(v.policy, direction) {
+		for _, clause := range v.policy.clauses(direction) {
 			peer := peerOf(direction, clause)
 			if peer == nil || peer.IPBlock != nil {
 				continue
@@ -51,13 +50,8 @@ func checkPeers(r *report, v *view) {
 // have kubernetes.io/metadata.name
 // (https://kubernetes.io/docs/reference/labels-annotations-taints/#kubernetes-io-metadata-name).
 func checkNamespaceLabel(r *report, v *view, path *field.Path, selector *metav1.LabelSelector) bool {
-	if selector == nil {
+	if selector == nil || v.named { // someone does set it
 		return false
-	}
-	for _, set := range v.namespaces {
-		if _, found := set["name"]; found {
-			return false // someone does set it
-		}
 	}
 	for _, wanted := range wantedLabels(selector) {
 		if key, value := wanted[0], wanted[1]; key == "name" {
@@ -71,10 +65,9 @@ func checkNamespaceLabel(r *report, v *view, path *field.Path, selector *metav1.
 
 // checkPeerMatches finds peers that match no pod, or none that a selector can mean.
 func checkPeerMatches(r *report, v *view, path *field.Path, peer *networkingv1.NetworkPolicyPeer, box space.Box) {
-	if peer.NamespaceSelector != nil && v.Known.Namespaces {
-		matched := slices.ContainsFunc(v.namespaceNames(), func(name string) bool { return box.Match(space.Namespace, v.labelsOf(name)) })
-		near := hint(peer.NamespaceSelector, slices.Collect(maps.Values(v.namespaces)), "namespaces")
-		if !matched && (v.Whole || isNear(near)) {
+	isMatch := func(c *contents) bool { return box.Match(space.Namespace, c.labels) }
+	if peer.NamespaceSelector != nil && v.known.Namespaces && !slices.ContainsFunc(v.namespaces, isMatch) {
+		if near := hint(peer.NamespaceSelector, v.labelsOfNamespaces, "namespaces"); v.whole || isNear(near) {
 			r.warn(PeerSelectsNothing, path.Child("namespaceSelector"), near, "no namespace has %s, so this peer matches nobody", selectorWords(peer.NamespaceSelector))
 			return
 		}
@@ -84,7 +77,7 @@ func checkPeerMatches(r *report, v *view, path *field.Path, peer *networkingv1.N
 	switch {
 	case !known || len(candidates) == 0:
 	case len(matched) == 0 && !isEmpty(peer.PodSelector):
-		r.warn(PeerSelectsNothing, path.Child("podSelector"), hint(peer.PodSelector, labelsOfPods(candidates), "pods"),
+		r.warn(PeerSelectsNothing, path.Child("podSelector"), hint(peer.PodSelector, labelsOfPods(candidates...), "pods"),
 			"no pod of %s has %s, so this peer matches nobody", placeWords(v.policy.Namespace, peer.NamespaceSelector), selectorWords(peer.PodSelector))
 	case len(matched) > 0 && len(onPodNetwork(matched)) == 0:
 		r.warn(HostNetwork, path, "use ipBlock with the addresses of the nodes",
@@ -99,22 +92,24 @@ func placeWords(namespace string, selector *metav1.LabelSelector) string {
 	return namespacesWords(selector)
 }
 
-// candidates are the pods of the namespaces that a peer is about; they are known if those of every
+// candidates are the namespaces with pods that a peer is about; the pods are known if those of every
 // such namespace are.
-func (v *view) candidates(peer *networkingv1.NetworkPolicyPeer, box space.Box) (pods []*corev1.Pod, known bool) {
-	if peer.NamespaceSelector != nil && !v.Whole {
+func (v *view) candidates(peer *networkingv1.NetworkPolicyPeer, box space.Box) (of []*contents, known bool) {
+	if peer.NamespaceSelector != nil && !v.whole {
 		if _, named := box.Values(space.Label{Scope: space.Namespace, Key: corev1.LabelMetadataName}).Listed(); !named {
 			return nil, false
 		}
 	}
-	for _, namespace := range v.namespaceNames() {
-		if !box.Match(space.Namespace, v.labelsOf(namespace)) {
+	for _, c := range v.namespaces {
+		if !box.Match(space.Namespace, c.labels) {
 			continue
 		}
-		if !v.Whole && !v.knowsPods(namespace) {
+		if !v.whole && !v.knowsPods(c) {
 			return nil, false
 		}
-		pods = append(pods, v.pods[namespace]...)
+		if len(c.pods) > 0 {
+			of = append(of, c)
+		}
 	}
-	return pods, v.Known.Pods
+	return of, v.known.Pods
 }

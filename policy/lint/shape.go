@@ -12,7 +12,7 @@ import (
 func checkTypes(r *report, v *view) {
 	spec := &v.policy.Spec
 	for _, direction := range []networkingv1.PolicyType{ingress, egress} {
-		if len(space.Rules(v.policy, direction)) > 0 && !space.Isolates(v.policy, direction) {
+		if len(space.Rules(v.policy.NetworkPolicy, direction)) > 0 && !v.policy.isolates(direction) {
 			r.warn(DeadRules, rulesPath(direction), "add "+string(direction)+" to policyTypes, or remove the rules",
 				"policyTypes does not name %s, so these rules change nothing, and %s is not restricted", direction, word(direction))
 		}
@@ -37,7 +37,7 @@ func word(direction networkingv1.PolicyType) string { return strings.ToLower(str
 // pod; and the only egress rule, which leaves egress open beside isolated ingress.
 func checkEveryone(r *report, v *view) {
 	for _, direction := range []networkingv1.PolicyType{ingress, egress} {
-		rules := space.Rules(v.policy, direction)
+		rules := space.Rules(v.policy.NetworkPolicy, direction)
 		for i, rule := range rules {
 			explicit := rule.Peers != nil && len(rule.Peers) == 0
 			bare := len(rule.Peers) == 0 && len(rule.Ports) == 0

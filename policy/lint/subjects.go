@@ -3,8 +3,6 @@ package lint
 import (
 	"slices"
 
-	corev1 "k8s.io/api/core/v1"
-
 	"github.com/apptier/apptier/policy/space"
 )
 
@@ -18,13 +16,12 @@ func (d *declared) isolated(box space.Box) (certain, possible []space.Box) {
 		// a pod all that it allows the pod's address.
 		box.Kinds, box.Addresses = space.Others, box.Addresses.Minus(loopback)
 	}
-	selected, subjects := []space.Box{space.Selected(d.policy)}, d.subjects()
+	selected, subjects := []space.Box{d.policy.selected}, d.subjects()
 	for _, g := range d.by {
-		both := box.Intersect(space.Selected(g))
-		theirs := []space.Box{space.Selected(g)}
-		if both.IsEmpty() {
+		if !box.Overlaps(g.selected) {
 			continue
 		}
+		both, theirs := box.Intersect(g.selected), []space.Box{g.selected}
 		if isWithin(selected, theirs) || isWithin(theirs, selected) {
 			certain = append(certain, both)
 			continue
@@ -40,11 +37,12 @@ func (d *declared) isolated(box space.Box) (certain, possible []space.Box) {
 }
 
 // unlike returns, of the pods that a box is about, one of each set of labels that selectors ask for.
-func (d *declared) unlike(box space.Box, pods []*corev1.Pod) []*corev1.Pod {
+func (d *declared) unlike(box space.Box, pods []*knownPod) []*knownPod {
+	keys := d.subjectKeys(box)
 	seen := map[string]bool{}
-	return where(pods, func(pod *corev1.Pod) bool {
+	return where(pods, func(pod *knownPod) bool {
 		asked := map[string]string{}
-		for _, key := range d.subjectKeys(box) {
+		for _, key := range keys {
 			if value, found := pod.Labels[key]; found {
 				asked[key] = value
 			}
@@ -57,17 +55,14 @@ func (d *declared) unlike(box space.Box, pods []*corev1.Pod) []*corev1.Pod {
 
 // subjectKeys are the labels of subjects that a box, or anything declared, asks for.
 func (d *declared) subjectKeys(box space.Box) []string {
-	keys := box.Labels(space.Subject)
-	for _, other := range d.boxes {
-		keys = append(keys, other.Labels(space.Subject)...)
-	}
+	keys := slices.Concat(box.Labels(space.Subject), d.keys)
 	slices.Sort(keys)
 	return slices.Compact(keys)
 }
 
 // exactly returns the part of a box that is about pods with the labels of one, as far as any
 // selector asks.
-func (d *declared) exactly(box space.Box, pod *corev1.Pod) space.Box {
+func (d *declared) exactly(box space.Box, pod *knownPod) space.Box {
 	for _, key := range d.subjectKeys(box) {
 		values := space.Missing()
 		if value, found := pod.Labels[key]; found {

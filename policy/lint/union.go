@@ -17,34 +17,55 @@ const (
 	egress  = networkingv1.PolicyTypeEgress
 )
 
-// union returns what the policies that select a pod allow it in a direction, and whether there is
-// any that isolates it: without one it may do anything.
-func (v *view) union(pod *corev1.Pod, direction networkingv1.PolicyType) (clauses []space.Clause, isolated bool) {
-	for _, policy := range v.policies[pod.Namespace] {
-		if !space.Isolates(policy, direction) || !selects(policy, pod) {
-			continue
-		}
-		isolated = true
-		clauses = append(clauses, v.clausesOf(policy, direction)...)
-	}
-	return clauses, isolated
+// memberOf is what decides which policies select a pod: those that are known to, and the judged one.
+type memberOf struct {
+	*class
+	judged bool
 }
 
-func selects(policy *networkingv1.NetworkPolicy, pod *corev1.Pod) bool {
-	box := space.Selected(policy)
-	return !box.IsEmpty() && box.Match(space.Subject, pod.Labels)
+func (v *view) membership(pod *knownPod) memberOf {
+	return memberOf{pod.class, pod.in == v.here && !v.policy.selected.IsEmpty() && v.policy.selected.Match(space.Subject, pod.Labels)}
+}
+
+// policiesOf are the policies that select pods, with the judged one in place of what it was.
+func (v *view) policiesOf(of memberOf) []*knownPolicy {
+	policies, found := v.selecting[of]
+	if !found {
+		policies = where(of.policies, func(other *knownPolicy) bool { return !isSame(other, v.policy) })
+		if of.judged {
+			policies = slices.Insert(policies, 0, v.policy)
+		}
+		v.selecting[of] = policies
+	}
+	return policies
+}
+
+// clausesOf returns what policies allow in a direction.
+func clausesOf(policies []*knownPolicy, direction networkingv1.PolicyType) []space.Clause {
+	var out []space.Clause
+	for _, policy := range policies {
+		out = append(out, policy.clauses(direction)...)
+	}
+	return out
+}
+
+// union returns what the policies that select a pod allow it in a direction, and whether there is
+// any that isolates it: without one it may do anything.
+func (v *view) union(pod *knownPod, direction networkingv1.PolicyType) (clauses []space.Clause, isolated bool) {
+	policies := v.policiesOf(v.membership(pod))
+	return clausesOf(policies, direction), slices.ContainsFunc(policies, func(p *knownPolicy) bool { return p.isolates(direction) })
 }
 
 // portsBetween returns the ports that clauses of one pod allow with another. Where an address that
 // is not known decides, the port is taken to be allowed: what is doubted must be certain.
-func (v *view) portsBetween(clauses []space.Clause, pod, peer *corev1.Pod, direction networkingv1.PolicyType) space.Ports {
+func portsBetween(clauses []space.Clause, pod, peer *knownPod, direction networkingv1.PolicyType) space.Ports {
 	var ports space.Ports
 	destination := pod
 	if direction == egress {
 		destination = peer
 	}
-	for _, clause := range clauses {
-		if v.isPeer(clause.Box, peer) {
+	for i := range clauses {
+		if clause := &clauses[i]; isPeer(&clause.Box, peer) {
 			ports = ports.Union(clause.Box.Ports).Union(resolve(clause.Named, destination))
 		}
 	}
@@ -52,7 +73,7 @@ func (v *view) portsBetween(clauses []space.Clause, pod, peer *corev1.Pod, direc
 }
 
 // isPeer says whether a pod may be the other end of connections in a box.
-func (v *view) isPeer(box space.Box, pod *corev1.Pod) bool {
+func isPeer(box *space.Box, pod *knownPod) bool {
 	kind := space.Pods
 	if pod.Spec.HostNetwork {
 		kind = space.Others
@@ -60,18 +81,17 @@ func (v *view) isPeer(box space.Box, pod *corev1.Pod) bool {
 	if box.Kinds&kind == 0 {
 		return false
 	}
-	if kind == space.Pods && (!box.Match(space.Peer, pod.Labels) || !box.Match(space.Namespace, v.labelsOf(pod.Namespace))) {
+	if kind == space.Pods && (!box.Match(space.Namespace, pod.in.labels) || !box.Match(space.Peer, pod.Labels)) {
 		return false
 	}
-	addresses := addressesOf(pod)
-	return len(addresses) == 0 || slices.ContainsFunc(addresses, box.Addresses.Contains)
+	return len(pod.addresses) == 0 || slices.ContainsFunc(pod.addresses, box.Addresses.Contains)
 }
 
 // resolve looks named ports up at a destination.
-func resolve(named []space.NamedPort, destination *corev1.Pod) space.Ports {
+func resolve(named []space.NamedPort, destination *knownPod) space.Ports {
 	var ports space.Ports
 	for _, port := range named {
-		for _, declared := range declaredPorts(destination) {
+		for _, declared := range destination.ports {
 			if declared.Name == port.Name && protocolOf(declared.Protocol) == port.Protocol {
 				ports = ports.Union(space.PortRange(port.Protocol, declared.ContainerPort, declared.ContainerPort))
 			}

@@ -43,25 +43,26 @@ type Widening struct {
 // the AppTiers of its namespace, all together, do not declare it. It is decided for every pod,
 // namespace and address that could exist, within what the world says about those that do.
 func Widenings(policy *networkingv1.NetworkPolicy, world World) []Widening {
-	if slices.ContainsFunc(world.Generated, func(g *networkingv1.NetworkPolicy) bool { return isSame(g, policy) }) {
+	return newView(policy, NewIndex(world)).widenings()
+}
+
+func (v *view) widenings() []Widening {
+	if slices.ContainsFunc(v.here.generated, func(g *knownPolicy) bool { return isSame(g, v.policy) }) {
 		return nil // an AppTier's own
 	}
-	v := newView(policy, world)
 	var out []Widening
 	for _, direction := range []networkingv1.PolicyType{ingress, egress} {
-		generated := slices.DeleteFunc(slices.Clone(world.Generated), func(g *networkingv1.NetworkPolicy) bool {
-			return g.Namespace != policy.Namespace || !space.Isolates(g, direction)
-		})
+		generated := where(v.here.generated, func(g *knownPolicy) bool { return g.isolates(direction) })
 		if len(generated) == 0 {
 			continue
 		}
-		d := &declared{view: v, direction: direction, by: generated}
-		for _, g := range generated {
-			for _, clause := range v.clausesOf(g, direction) {
-				d.boxes = append(d.boxes, clause.Box)
-			}
+		d := &declared{view: v, direction: direction, by: generated, kinds: map[*contents]string{}}
+		for _, clause := range clausesOf(generated, direction) {
+			d.boxes = append(d.boxes, clause.Box)
+			d.keys = append(d.keys, clause.Box.Labels(space.Subject)...)
 		}
-		for _, clause := range v.clausesOf(policy, direction) {
+		d.every = d.boxes
+		for _, clause := range v.policy.clauses(direction) {
 			if w := d.widening(clause); w != nil {
 				out = append(out, *w)
 			}
@@ -74,8 +75,14 @@ func Widenings(policy *networkingv1.NetworkPolicy, world World) []Widening {
 type declared struct {
 	*view
 	direction networkingv1.PolicyType
-	by        []*networkingv1.NetworkPolicy
+	by        []*knownPolicy
 	boxes     []space.Box
+	// every holds all boxes when boxes are only those about one pod, and keys the labels of subjects
+	// that any of them asks for.
+	every []space.Box
+	keys  []string
+	// kinds are the answers of kindOf.
+	kinds map[*contents]string
 }
 
 // widening returns what a clause opens beyond what is declared; nil for nothing.
@@ -111,8 +118,9 @@ func onPorts(boxes []space.Box, ports space.Ports) []space.Box {
 // numbered decides about ports that have numbers.
 func (d *declared) numbered(clause space.Clause, boxes []space.Box) *Widening {
 	w := &Widening{Direction: d.direction, Clause: clause}
+	remains := remainders{}
 	for _, place := range d.places(clause.Box) {
-		left, unknown := d.undeclared(place, boxes)
+		left, unknown := d.undeclared(place, boxes, remains)
 		if len(left) > 0 {
 			d.witness(w, place, left)
 			return w
@@ -127,47 +135,78 @@ func (d *declared) numbered(clause space.Clause, boxes []space.Box) *Widening {
 	return w
 }
 
-// place is a namespace that peers may be in. Its labels are those of one that exists, or any that a
-// selector may ask for.
-type place struct {
-	exists bool
-	labels map[string]string
-	// other holds, if it does not exist, those that do.
-	other []string
-}
+// elsewhere stands for any namespace that is not known to exist, whatever its labels are; and for
+// none, where the other end is no pod.
+var elsewhere *contents
 
-// places are all that matter to a box: those that exist, those of the same labels once, and any other.
-func (d *declared) places(box space.Box) []place {
+// places are the namespaces that matter to a box: those that exist, and any other.
+func (d *declared) places(box space.Box) []*contents {
 	if box.Kinds&space.Others != 0 {
-		return []place{{}}
+		return []*contents{elsewhere}
 	}
-	var out []place
-	var names []string
-	for _, name := range d.namespaceNames() {
-		if set, known := d.namespaces[name]; known {
-			names = append(names, name)
-			if box.Match(space.Namespace, set) {
-				out = append(out, place{exists: true, labels: set})
-			}
-		}
-	}
-	return append(out, place{other: names})
+	exist := where(d.namespaces, func(c *contents) bool { return c.exists && box.Match(space.Namespace, c.labels) })
+	return append(exist, elsewhere)
 }
 
-// at returns the parts of boxes that are about a place.
-func (p place) at(boxes []space.Box) []space.Box {
-	if p.exists {
-		return allAt(boxes, space.Namespace, p.labels)
+// within returns the parts of boxes that are about a place.
+func (d *declared) within(at *contents, boxes []space.Box) []space.Box {
+	if at != elsewhere {
+		return allAt(boxes, space.Namespace, at.labels)
 	}
 	name := space.Label{Scope: space.Namespace, Key: corev1.LabelMetadataName}
-	var out []space.Box
-	for _, box := range boxes {
+	boxes = slices.Clone(boxes)
+	for i, box := range boxes {
 		if box.Kinds == space.Pods { // in a namespace, which always has this label
-			box = box.Where(name, space.NoneOf(p.other...)).Where(name, space.AnyValue().Minus(space.Missing()))
+			boxes[i] = box.Where(name, d.elsewhere)
 		}
-		out = append(out, box)
 	}
-	return out
+	return boxes
+}
+
+// remainder is what is left of some boxes without those declared; not ok if that is too much to tell.
+type remainder struct {
+	left []space.Box
+	ok   bool
+}
+
+// remainders are those of the same boxes in namespaces that differ for what is declared.
+type remainders map[string]remainder
+
+// remainder returns what is left of boxes, and not declared, at a place. It is the same for all
+// namespaces of a kind.
+func (d *declared) remainder(at *contents, boxes []space.Box, known remainders) remainder {
+	kind := d.kindOf(at)
+	if r, found := known[kind]; found {
+		return r
+	}
+	boxes = d.within(at, boxes)
+	if len(boxes) > 0 && boxes[0].Kinds == space.Pods && len(d.podNetworks) > 0 {
+		for i := range boxes {
+			boxes[i].Addresses = boxes[i].Addresses.Intersect(space.PrefixAddresses(d.podNetworks...))
+		}
+	}
+	left, ok := space.Subtract(boxes, d.within(at, d.boxes), mostBoxes)
+	known[kind] = remainder{left, ok}
+	return known[kind]
+}
+
+// kindOf tells namespaces apart by what is declared about them.
+func (d *declared) kindOf(at *contents) string {
+	if at == elsewhere {
+		return "elsewhere"
+	}
+	kind, found := d.kinds[at]
+	if !found {
+		matches := make([]byte, len(d.every))
+		for i, box := range d.every {
+			if box.Match(space.Namespace, at.labels) {
+				matches[i] = 1
+			}
+		}
+		kind = string(matches)
+		d.kinds[at] = kind
+	}
+	return kind
 }
 
 // loopback never leaves a pod, and no policy is asked about it.
@@ -191,33 +230,28 @@ const (
 )
 
 // undeclared returns what is in the boxes and not declared, at a place; or why that is not known.
-func (d *declared) undeclared(at place, boxes []space.Box) (left []space.Box, unknown string) {
-	boxes, declared := at.at(boxes), at.at(d.boxes)
-	isPods := len(boxes) > 0 && boxes[0].Kinds == space.Pods
-	if isPods && len(d.PodNetworks) > 0 {
-		for i := range boxes {
-			boxes[i].Addresses = boxes[i].Addresses.Intersect(space.PrefixAddresses(d.PodNetworks...))
-		}
-	}
-	left, ok := space.Subtract(boxes, declared, mostBoxes)
+func (d *declared) undeclared(at *contents, boxes []space.Box, known remainders) (left []space.Box, unknown string) {
+	r := d.remainder(at, boxes, known)
+	left = r.left
 	switch {
-	case !ok:
+	case !r.ok:
 		return nil, tooMuch
-	case len(left) == 0 || !isPods:
+	case len(left) == 0 || left[0].Kinds != space.Pods:
 		return left, ""
 	}
 	// What the world leaves open, seen in favour of the policy: is it declared then?
-	if !at.exists && !d.knowsNamespaces() && isNamed(boxes) {
-		lifted := make([]space.Box, len(declared))
-		for i, box := range declared {
+	if at == elsewhere && !d.knowsNamespaces() && isNamed(boxes) {
+		lifted := d.within(at, d.boxes)
+		for i, box := range lifted {
 			lifted[i] = box.Without(space.Namespace, func(key string) bool { return key != corev1.LabelMetadataName })
 		}
+		var ok bool
 		if left, ok = space.Subtract(left, lifted, mostBoxes); !ok || len(left) == 0 {
 			return nil, labelsUnknown
 		}
 	}
-	if len(d.PodNetworks) == 0 {
-		left = slices.DeleteFunc(left, func(box space.Box) bool { return !hasPrivateNetworks(box) && !d.isSeen(at, box) })
+	if len(d.podNetworks) == 0 {
+		left = where(left, func(box space.Box) bool { return hasPrivateNetworks(box) || d.isSeen(at, box) })
 		if len(left) == 0 {
 			return nil, networksUnknown
 		}
@@ -236,6 +270,6 @@ func isNamed(boxes []space.Box) bool {
 func hasPrivateNetworks(box space.Box) bool { return privateNetworks.Minus(box.Addresses).IsEmpty() }
 
 // isSeen says whether a pod that exists, with an address that is known, is a peer in a box.
-func (d *declared) isSeen(at place, box space.Box) bool {
-	return slices.ContainsFunc(d.peersAt(at, box), func(pod *corev1.Pod) bool { return len(addressesOf(pod)) > 0 })
+func (d *declared) isSeen(at *contents, box space.Box) bool {
+	return slices.ContainsFunc(d.peersAt(at, box), func(pod *knownPod) bool { return len(pod.addresses) > 0 })
 }

@@ -30,15 +30,15 @@ func (d *declared) named(clause space.Clause, of []space.Box) *Widening {
 	if d.numbered(clause, onPorts(of, whichever)) == nil {
 		return nil // whatever the numbers are, they are declared
 	}
-	destinations := onPodNetwork(where(d.pods[d.policy.Namespace], func(pod *corev1.Pod) bool { return clause.Box.Match(space.Subject, pod.Labels) }))
+	destinations := onPodNetwork(d.here.matching(clause.Box, space.Subject))
 	if d.direction == egress {
 		destinations = onPodNetwork(d.peers(clause.Box))
 	}
 	for _, pod := range destinations {
 		boxes := onPorts(of, resolve(clause.Named, pod))
-		if addresses := addressesOf(pod); d.direction == egress && len(addresses) > 0 {
+		if d.direction == egress && len(pod.addresses) > 0 {
 			for i := range boxes {
-				boxes[i].Addresses = boxes[i].Addresses.Intersect(space.SingleAddresses(addresses...))
+				boxes[i].Addresses = boxes[i].Addresses.Intersect(space.SingleAddresses(pod.addresses...))
 			}
 		}
 		if seen := d.numberedAt(clause, boxes, pod); seen != nil {
@@ -49,28 +49,29 @@ func (d *declared) named(clause space.Clause, of []space.Box) *Widening {
 }
 
 // numberedAt decides about one destination pod that exists.
-func (d *declared) numberedAt(clause space.Clause, of []space.Box, pod *corev1.Pod) *Widening {
+func (d *declared) numberedAt(clause space.Clause, of []space.Box, pod *knownPod) *Widening {
 	scope, places := space.Subject, d.places(clause.Box)
 	if d.direction == egress {
-		scope, places = space.Peer, []place{{exists: true, labels: d.labelsOf(pod.Namespace)}}
-		if d.namespaces[pod.Namespace] == nil {
+		scope, places = space.Peer, []*contents{pod.in}
+		if !pod.in.exists {
 			return nil // its labels decide
 		}
 	}
 	only := *d
 	only.boxes = allAt(d.boxes, scope, pod.Labels)
 	boxes := slices.DeleteFunc(allAt(of, scope, pod.Labels), space.Box.IsEmpty)
+	remains := remainders{}
 	for _, place := range places {
-		left, _ := only.undeclared(place, boxes)
+		left, _ := only.undeclared(place, boxes, remains)
 		if len(left) == 0 {
 			continue
 		}
 		w := &Widening{Direction: d.direction, Clause: clause}
 		d.witness(w, place, left)
 		if scope == space.Peer {
-			w.Peer, w.PeerPod = pod.Labels, pod
+			w.Peer, w.PeerPod = pod.Labels, pod.Pod
 		} else {
-			w.Subject, w.SubjectPod, w.By = pod.Labels, pod, d.isolating(pod.Labels)
+			w.Subject, w.SubjectPod, w.By = pod.Labels, pod.Pod, d.isolating(pod.Labels)
 		}
 		return w
 	}
@@ -89,7 +90,7 @@ func allAt(boxes []space.Box, scope space.Scope, set map[string]string) []space.
 }
 
 // witness fills in an example from what is left: with pods that exist at both ends, if there are.
-func (d *declared) witness(w *Widening, at place, left []space.Box) {
+func (d *declared) witness(w *Widening, at *contents, left []space.Box) {
 	best, score := left[0], -1
 	for _, box := range left {
 		if s := 2*min(1, len(d.subjectsIn(box))) + min(1, len(d.peersAt(at, box))); s > score {
@@ -97,11 +98,12 @@ func (d *declared) witness(w *Widening, at place, left []space.Box) {
 		}
 	}
 	w.Subject, w.Peer, w.Namespace = best.Example(space.Subject), best.Example(space.Peer), best.Example(space.Namespace)
+	var subject *knownPod
 	if subjects := d.subjectsIn(best); len(subjects) > 0 {
-		w.SubjectPod, w.Subject = subjects[0], subjects[0].Labels
+		subject, w.SubjectPod, w.Subject = subjects[0], subjects[0].Pod, subjects[0].Labels
 	}
 	w.IsPod = best.Kinds == space.Pods
-	if at.exists {
+	if at != elsewhere {
 		w.Namespace = at.labels
 	}
 	addresses := best.Addresses
@@ -110,12 +112,12 @@ func (d *declared) witness(w *Widening, at place, left []space.Box) {
 	}
 	w.Address = exampleAddress(addresses)
 	if peers := d.peersAt(at, best); len(peers) > 0 {
-		w.PeerPod, w.Peer = peers[0], peers[0].Labels
-		if i := slices.IndexFunc(addressesOf(peers[0]), best.Addresses.Contains); i >= 0 {
-			w.Address = addressesOf(peers[0])[i]
+		w.PeerPod, w.Peer = peers[0].Pod, peers[0].Labels
+		if i := slices.IndexFunc(peers[0].addresses, best.Addresses.Contains); i >= 0 {
+			w.Address = peers[0].addresses[i]
 		}
 	}
-	w.Port = d.examplePort(best.Ports, w.SubjectPod)
+	w.Port = d.examplePort(best.Ports, subject)
 	w.By = d.isolating(w.Subject)
 }
 
@@ -131,10 +133,10 @@ func exampleAddress(addresses space.Addresses) netip.Addr {
 
 // examplePort prefers a port that the pod listens on, or else one that the AppTiers speak of, so that
 // people see what is at stake when every port is opened.
-func (d *declared) examplePort(ports space.Ports, pod *corev1.Pod) space.Port {
+func (d *declared) examplePort(ports space.Ports, pod *knownPod) space.Port {
 	var port space.Port
 	if pod != nil && d.direction == ingress {
-		for _, declared := range declaredPorts(pod) {
+		for _, declared := range pod.ports {
 			if port = space.PortOf(declared.Protocol, declared.ContainerPort); ports.Contains(port) {
 				return port
 			}
@@ -158,29 +160,33 @@ func (d *declared) examplePort(ports space.Ports, pod *corev1.Pod) space.Port {
 	return port
 }
 
-func (d *declared) subjectsIn(box space.Box) []*corev1.Pod {
-	return onPodNetwork(where(d.pods[d.policy.Namespace], func(pod *corev1.Pod) bool { return box.Match(space.Subject, pod.Labels) }))
+func (d *declared) subjectsIn(box space.Box) []*knownPod {
+	return onPodNetwork(d.here.matching(box, space.Subject))
 }
 
-// peersAt are pods of a namespace that exists which are peers in a box.
-func (d *declared) peersAt(at place, box space.Box) []*corev1.Pod {
+// peersAt are pods which are peers in a box, at a place.
+func (d *declared) peersAt(at *contents, box space.Box) []*knownPod {
 	if box.Kinds != space.Pods {
 		return nil
 	}
-	isPeer := func(pod *corev1.Pod) bool { return !pod.Spec.HostNetwork && d.isPeer(box, pod) }
-	if at.exists {
-		return where(d.pods[at.labels[corev1.LabelMetadataName]], isPeer)
+	in := d.strange
+	if at != elsewhere {
+		in = []*contents{at}
 	}
-	var out []*corev1.Pod
-	for _, name := range d.namespaceNames() {
-		if !slices.Contains(at.other, name) {
-			out = append(out, where(d.pods[name], isPeer)...)
-		}
+	var out []*knownPod
+	for _, c := range in {
+		out = append(out, where(c.matching(box, space.Peer), func(pod *knownPod) bool { return !pod.Spec.HostNetwork && isPeer(&box, pod) })...)
 	}
 	return out
 }
 
 // isolating are the policies of AppTiers that select a pod with these labels.
 func (d *declared) isolating(set map[string]string) []*networkingv1.NetworkPolicy {
-	return slices.DeleteFunc(slices.Clone(d.by), func(g *networkingv1.NetworkPolicy) bool { return !space.Selected(g).Match(space.Subject, set) })
+	var out []*networkingv1.NetworkPolicy
+	for _, g := range d.by {
+		if g.selected.Match(space.Subject, set) {
+			out = append(out, g.NetworkPolicy)
+		}
+	}
+	return out
 }

@@ -61,7 +61,7 @@ func labelWords(set map[string]string) string {
 	return strings.Join(parts, ",")
 }
 
-func podWords(pod *corev1.Pod) string { return pod.Namespace + "/" + pod.Name }
+func podWords(pod metav1.Object) string { return pod.GetNamespace() + "/" + pod.GetName() }
 
 // portWords names a port, such as "TCP 80".
 func portWords(port space.Port) string {

@@ -88,6 +88,17 @@ func (b Box) Labels(scope Scope) []string {
 	return keys
 }
 
+// Listing returns the label of a scope whose condition lists the fewest values, and these; false if
+// no condition lists any.
+func (b Box) Listing(scope Scope) (key string, values []string, found bool) {
+	for _, c := range b.labels {
+		if list, listed := c.values.Listed(); c.label.Scope == scope && listed && (!found || len(list) < len(values)) {
+			key, values, found = c.label.Key, list, true
+		}
+	}
+	return key, values, found
+}
+
 // Where returns the part of the box that meets one more condition.
 func (b Box) Where(label Label, values Values) Box {
 	if values.IsAny() {

@@ -1,0 +1,258 @@
+package lint
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+
+	"github.com/apptier/apptier/policy/space"
+)
+
+// Index is a World prepared for many NetworkPolicies to be judged in it, also at the same time: an
+// index never changes, nor may the objects that it was made from.
+type Index struct {
+	whole       bool
+	known       Parts
+	podNetworks []netip.Prefix
+
+	contents map[string]*contents
+	// sorted are the contents of all namespaces that are known to exist, by name.
+	sorted []*contents
+	// strange are those of sorted which are known only for what is in them.
+	strange []*contents
+	// elsewhere are the names of namespaces that do not exist.
+	elsewhere space.Values
+	// named says that some namespace has the label "name".
+	named bool
+	// dns are the Services of the cluster's DNS, in no order.
+	dns []*corev1.Service
+}
+
+// NewIndex prepares a world.
+func NewIndex(world World) *Index {
+	x := &Index{whole: world.Whole, known: world.Known, podNetworks: world.PodNetworks}
+	return x.With(byNamespace(world))
+}
+
+// byNamespace returns the lists of a world, parted.
+func byNamespace(world World) map[string]World {
+	parts := map[string]World{}
+	part := func(name string, add func(*World)) {
+		w := parts[name]
+		add(&w)
+		parts[name] = w
+	}
+	for _, o := range world.Namespaces {
+		part(o.Name, func(w *World) { w.Namespaces = append(w.Namespaces, o) })
+	}
+	for _, o := range world.Pods {
+		part(o.Namespace, func(w *World) { w.Pods = append(w.Pods, o) })
+	}
+	for _, o := range world.Services {
+		part(o.Namespace, func(w *World) { w.Services = append(w.Services, o) })
+	}
+	for _, o := range world.Policies {
+		part(o.Namespace, func(w *World) { w.Policies = append(w.Policies, o) })
+	}
+	for _, o := range world.Generated {
+		part(o.Namespace, func(w *World) { w.Generated = append(w.Generated, o) })
+	}
+	return parts
+}
+
+// With returns the index of a world where some namespaces hold these lists in place of what they
+// held. What else a World says stays as it was.
+func (x *Index) With(parts map[string]World) *Index {
+	next := *x
+	next.contents = maps.Clone(x.contents)
+	if next.contents == nil {
+		next.contents = map[string]*contents{}
+	}
+	for name, part := range parts {
+		if next.contents[name] = newContents(name, part); next.contents[name].isEmpty() {
+			delete(next.contents, name)
+		}
+	}
+	next.sorted, next.strange, next.named, next.dns = nil, nil, false, nil
+	var names []string
+	for _, c := range next.contents {
+		next.dns = append(next.dns, c.dns...)
+		switch {
+		case c.exists:
+			names = append(names, c.name)
+			_, hasName := c.labels["name"]
+			next.named = next.named || hasName
+		case len(c.pods) > 0:
+			next.strange = append(next.strange, c)
+		default:
+			continue
+		}
+		next.sorted = append(next.sorted, c)
+	}
+	for _, name := range wellKnownNamespaces {
+		if c := next.at(name); !c.exists && len(c.pods) == 0 {
+			next.sorted = append(next.sorted, c)
+		}
+	}
+	slices.SortFunc(next.sorted, compareContents)
+	slices.SortFunc(next.strange, compareContents)
+	next.elsewhere = space.NoneOf(names...).Minus(space.Missing())
+	return &next
+}
+
+// wellKnownNamespaces exist in every cluster.
+var wellKnownNamespaces = []string{"default", "kube-node-lease", "kube-public", "kube-system"}
+
+func compareContents(a, b *contents) int { return cmp.Compare(a.name, b.name) }
+
+// at returns what is in a namespace, which may be nothing.
+func (x *Index) at(name string) *contents {
+	if c, found := x.contents[name]; found {
+		return c
+	}
+	return newContents(name, World{})
+}
+
+// contents is what is in a namespace.
+type contents struct {
+	name string
+	// exists says that the namespace is known, and not only what is in it.
+	exists bool
+	// labels of the namespace; what is not known about it is not there.
+	labels map[string]string
+	// pods that are not finished, by name.
+	pods     []*knownPod
+	labelled map[label][]*knownPod
+	services []*corev1.Service
+	dns      []*corev1.Service
+	// policies are those of AppTiers, which generated holds alone, after all others.
+	policies, generated []*knownPolicy
+}
+
+// label is a label that a pod has.
+type label struct{ key, value string }
+
+// knownPod is a pod, with what is asked of it time and again.
+type knownPod struct {
+	*corev1.Pod
+	in        *contents
+	addresses []netip.Addr
+	ports     []corev1.ContainerPort
+	// named are the ports that have names, in a form to compare.
+	named string
+	class *class
+}
+
+// class is a set of policies, for the pods that exactly these select.
+type class struct{ policies []*knownPolicy }
+
+// knownPolicy is a policy, taken apart.
+type knownPolicy struct {
+	*networkingv1.NetworkPolicy
+	// selected is empty if the selector cannot be read.
+	selected        space.Box
+	ingress, egress []space.Clause
+}
+
+func knownPolicyOf(policy *networkingv1.NetworkPolicy) *knownPolicy {
+	return &knownPolicy{policy, space.Selected(policy), space.Clauses(policy, ingress), space.Clauses(policy, egress)}
+}
+
+func (p *knownPolicy) clauses(direction networkingv1.PolicyType) []space.Clause {
+	if direction == ingress {
+		return p.ingress
+	}
+	return p.egress
+}
+
+func (p *knownPolicy) isolates(direction networkingv1.PolicyType) bool {
+	return space.Isolates(p.NetworkPolicy, direction)
+}
+
+func newContents(name string, of World) *contents {
+	c := &contents{name: name, labels: map[string]string{}, labelled: map[label][]*knownPod{}, services: of.Services}
+	for _, namespace := range of.Namespaces {
+		c.exists, c.labels = true, maps.Clone(namespace.Labels)
+	}
+	if c.labels == nil {
+		c.labels = map[string]string{}
+	}
+	c.labels[corev1.LabelMetadataName] = name
+	c.dns = slices.DeleteFunc(slices.Clone(c.services), func(service *corev1.Service) bool { return !isDNS(service) })
+	for _, pod := range of.Pods {
+		if pod.Status.Phase != corev1.PodSucceeded && pod.Status.Phase != corev1.PodFailed {
+			c.pods = append(c.pods, &knownPod{Pod: pod, in: c, addresses: addressesOf(pod), ports: declaredPorts(pod)})
+		}
+	}
+	slices.SortStableFunc(c.pods, func(a, b *knownPod) int { return cmp.Compare(a.Name, b.Name) })
+	for _, pod := range c.pods {
+		for _, port := range pod.ports {
+			if port.Name != "" {
+				pod.named += fmt.Sprint(port.Name, " ", port.Protocol, " ", port.ContainerPort, " ")
+			}
+		}
+		for key, value := range pod.Labels {
+			c.labelled[label{key, value}] = append(c.labelled[label{key, value}], pod)
+		}
+	}
+	for _, policy := range of.Policies {
+		c.policies = append(c.policies, knownPolicyOf(policy))
+	}
+	for _, policy := range of.Generated {
+		c.generated = append(c.generated, knownPolicyOf(policy))
+	}
+	c.policies = append(c.policies, c.generated...)
+	c.classify()
+	return c
+}
+
+func (c *contents) isEmpty() bool {
+	return !c.exists && len(c.pods)+len(c.services)+len(c.policies) == 0
+}
+
+// classify tells every pod which policies select it.
+func (c *contents) classify() {
+	selecting := map[*knownPod][]byte{}
+	for i, policy := range c.policies {
+		for _, pod := range c.selected(policy) {
+			selecting[pod] = append(selecting[pod], byte(i>>16), byte(i>>8), byte(i))
+		}
+	}
+	classes := map[string]*class{}
+	for _, pod := range c.pods {
+		key := selecting[pod]
+		if classes[string(key)] == nil {
+			of := &class{}
+			for i := 0; i < len(key); i += 3 {
+				of.policies = append(of.policies, c.policies[int(key[i])<<16|int(key[i+1])<<8|int(key[i+2])])
+			}
+			classes[string(key)] = of
+		}
+		pod.class = classes[string(key)]
+	}
+}
+
+// selected are the pods that a policy selects.
+func (c *contents) selected(policy *knownPolicy) []*knownPod {
+	if policy.selected.IsEmpty() {
+		return nil
+	}
+	return c.matching(policy.selected, space.Subject)
+}
+
+// matching are the pods whose labels meet a box's conditions on those of a scope.
+func (c *contents) matching(box space.Box, scope space.Scope) []*knownPod {
+	if len(box.Labels(scope)) == 0 {
+		return c.pods
+	}
+	candidates := c.pods
+	if key, values, found := box.Listing(scope); found && len(values) == 1 {
+		candidates = c.labelled[label{key, values[0]}]
+	}
+	return where(candidates, func(pod *knownPod) bool { return box.Match(scope, pod.Labels) })
+}
