@@ -1,0 +1,280 @@
+package wire
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"sync"
+	"syscall"
+
+	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
+	"sigs.k8s.io/knftables"
+)
+
+// Conn writes transactions to one table of the family inet. It is safe for concurrent use.
+type Conn struct {
+	table string
+
+	lock     sync.Mutex
+	socket   *nl.NetlinkSocket
+	sequence uint32
+	sendable int // bytes that one message may have
+	received []byte
+}
+
+// Open connects to the table of this name, which need not exist, in the network namespace of the
+// calling thread; there the connection stays.
+func Open(table string) (*Conn, error) {
+	socket, err := nl.Subscribe(unix.NETLINK_NETFILTER)
+	if err != nil {
+		return nil, fmt.Errorf("netlink socket for nf_tables: %w", err)
+	}
+	c := &Conn{table: table, socket: socket, received: make([]byte, receiveSize)}
+	for _, o := range []struct{ level, option, value int }{
+		// What is wrong with a message, and where: else one message of many elements is blamed as
+		// a whole. Kernels before 4.12 do not know it.
+		{unix.SOL_NETLINK, unix.NETLINK_EXT_ACK, 1},
+		// An error comes without a copy of the message.
+		{unix.SOL_NETLINK, unix.NETLINK_CAP_ACK, 1},
+	} {
+		_ = unix.SetsockoptInt(socket.GetFd(), o.level, o.option, o.value)
+	}
+	size, err := unix.GetsockoptInt(socket.GetFd(), unix.SOL_SOCKET, unix.SO_SNDBUF)
+	if err != nil {
+		socket.Close()
+		return nil, fmt.Errorf("netlink socket for nf_tables: %w", err)
+	}
+	c.sendable = size - sendOverhead
+	return c, nil
+}
+
+const (
+	// sendOverhead is what netlink_sendmsg of the kernel's af_netlink.c takes off the buffer's size.
+	sendOverhead = 32
+	// receiveSize holds any single answer: an error, or the definition of a set.
+	receiveSize = 1 << 13
+)
+
+// Close ends the connection. The table stays.
+func (c *Conn) Close() error {
+	c.lock.Lock()
+	defer c.lock.Unlock()
+	c.socket.Close()
+	return nil
+}
+
+// Run makes the kernel take the steps, all of them or none. A StepError says which one it refused, an
+// UnsupportedError that nothing was sent. After any other error it is not known what the kernel did,
+// as when memory ran out for its answer.
+//
+// The kernel does the whole work while it takes the message, and has answered when send returns
+// (nfnetlink_rcv_batch), so nothing here waits, and the steps cannot be interrupted.
+//
+// Other programs' transactions do not matter: NFTA_BATCH_GENID, by which nft learns that what it has
+// read is outdated, is for those who read the table to change it. Here the definitions of sets are
+// all that is read, and a set that is another one meanwhile has other keys, which the kernel refuses.
+func (c *Conn) Run(steps []Step) error {
+	if len(steps) == 0 {
+		return nil
+	}
+	c.lock.Lock()
+	defer c.lock.Unlock()
+	sets, err := c.definitions(unknownSets(steps))
+	if err != nil {
+		return err
+	}
+	b, err := encode(c.table, c.sequence+1, sets, steps)
+	if err != nil {
+		return err
+	}
+	c.sequence = b.first + uint32(len(b.messages)) - 1
+	if err := c.reserve(len(b.buffer)); err != nil {
+		return &UnsupportedError{steps[0], err}
+	}
+	answers, err := c.exchange(b.buffer)
+	if err != nil {
+		return fmt.Errorf("nf_tables transaction: %w", err)
+	}
+	return b.verdictOf(answers, steps)
+}
+
+// reserve makes room for a message of this size: the kernel takes a transaction in one piece.
+func (c *Conn) reserve(size int) error {
+	if size <= c.sendable {
+		return nil
+	}
+	if err := unix.SetsockoptInt(c.socket.GetFd(), unix.SOL_SOCKET, unix.SO_SNDBUFFORCE, size); err != nil {
+		return fmt.Errorf("a message of %d bytes: %w", size, err)
+	}
+	c.sendable = size // the kernel doubles it
+	return nil
+}
+
+// verdictOf finds what the kernel says of the transaction: the first error, or that the last message
+// was done.
+func (b *batch) verdictOf(answers []answer, steps []Step) error {
+	done := false
+	for _, a := range answers {
+		if a.errno == 0 {
+			done = done || a.sequence == b.last()
+			continue
+		}
+		if i := b.blame(a.sequence, a.offset); i >= 0 {
+			return &StepError{steps[i], a.errno, a.text}
+		}
+		return fmt.Errorf("nf_tables transaction of %d steps: %w", len(steps), a.errno)
+	}
+	if !done {
+		return errNoAnswer
+	}
+	return nil
+}
+
+var errNoAnswer = errors.New("nf_tables transaction: the kernel does not say whether it took it")
+
+// exchange sends messages and returns the kernel's answers to them, in their order.
+func (c *Conn) exchange(messages []byte) ([]answer, error) {
+	if err := unix.Sendto(c.socket.GetFd(), messages, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
+		return nil, fmt.Errorf("sending %d bytes: %w", len(messages), err)
+	}
+	var answers []answer
+	for {
+		n, _, err := unix.Recvfrom(c.socket.GetFd(), c.received, unix.MSG_DONTWAIT)
+		switch {
+		case errors.Is(err, unix.EAGAIN):
+			return answers, nil
+		case errors.Is(err, unix.EINTR), errors.Is(err, unix.ENOBUFS):
+			// There were more errors than the socket holds. The first ones are still to be read.
+		case err != nil:
+			return nil, fmt.Errorf("receiving: %w", err)
+		default:
+			if answers, err = appendAnswers(answers, c.received[:n]); err != nil {
+				return nil, err
+			}
+		}
+	}
+}
+
+// unknownSets are those that the steps add elements to, or delete from, without having added them.
+func unknownSets(steps []Step) []string {
+	var unknown []string
+	known := map[string]bool{}
+	last := ""
+	for _, s := range steps {
+		switch o := s.Object.(type) {
+		case *knftables.Set:
+			known[o.Name] = true
+		case *knftables.Map:
+			known[o.Name] = true
+		case *knftables.Element:
+			if name := o.Set + o.Map; name != last && !known[name] {
+				unknown = append(unknown, name)
+				known[name] = true
+			}
+			last = o.Set + o.Map
+		}
+	}
+	return unknown
+}
+
+// definitions asks the kernel for sets. Those that it does not have, or that are not of a kind known
+// here, are left out: then an element of theirs is not supported.
+func (c *Conn) definitions(names []string) (map[string]definition, error) {
+	sets := map[string]definition{}
+	for _, name := range names {
+		c.sequence++
+		var request buffer
+		start := request.message(unix.NFNL_SUBSYS_NFTABLES<<8|unix.NFT_MSG_GETSET, unix.NLM_F_REQUEST, c.sequence, unix.NFPROTO_INET, 0)
+		request.text(unix.NFTA_SET_TABLE, c.table)
+		request.text(unix.NFTA_SET_NAME, name)
+		request.endMessage(start)
+		answers, err := c.exchange(request)
+		if err != nil {
+			return nil, fmt.Errorf("asking nf_tables for set %s: %w", name, err)
+		}
+		for _, a := range answers {
+			if d, ok := a.definition(); ok && a.sequence == c.sequence {
+				sets[name] = d
+			}
+		}
+	}
+	return sets, nil
+}
+
+// answer is one message of the kernel's.
+type answer struct {
+	sequence uint32
+	errno    syscall.Errno
+	offset   int    // of what is wrong, in the message with this sequence number
+	text     string // what is wrong
+	kind     uint16
+	body     []byte
+}
+
+// appendAnswers reads what was received at once.
+func appendAnswers(to []answer, received []byte) ([]answer, error) {
+	for len(received) >= unix.NLMSG_HDRLEN {
+		length := int(binary.NativeEndian.Uint32(received))
+		if length < unix.NLMSG_HDRLEN || length > len(received) {
+			return nil, fmt.Errorf("an answer of %d bytes says that it has %d", len(received), length)
+		}
+		a := answer{
+			kind:     binary.NativeEndian.Uint16(received[4:]),
+			sequence: binary.NativeEndian.Uint32(received[8:]),
+		}
+		body := received[unix.NLMSG_HDRLEN:length]
+		if a.kind == unix.NLMSG_ERROR {
+			a.readError(body, binary.NativeEndian.Uint16(received[6:]))
+		} else {
+			a.body = append(a.body, body...)
+		}
+		to = append(to, a)
+		received = received[min(padded(length), len(received)):]
+	}
+	return to, nil
+}
+
+// readError reads struct nlmsgerr, and what NETLINK_EXT_ACK adds to it.
+func (a *answer) readError(body []byte, flags uint16) {
+	const header = 4 + unix.NLMSG_HDRLEN // the error, and the header of the message that it is about
+	if len(body) < header {
+		return
+	}
+	a.errno = syscall.Errno(-int32(binary.NativeEndian.Uint32(body)))
+	rest := body[header:]
+	if flags&unix.NLM_F_CAPPED == 0 {
+		message := int(binary.NativeEndian.Uint32(body[4:])) // its copy follows
+		rest = body[min(4+padded(message), len(body)):]
+	}
+	if flags&unix.NLM_F_ACK_TLVS == 0 {
+		return
+	}
+	attributes, err := nl.ParseRouteAttrAsMap(rest)
+	if err != nil {
+		return // the error itself is known
+	}
+	if offset := attributes[unix.NLMSGERR_ATTR_OFFS].Value; len(offset) == 4 {
+		a.offset = int(binary.NativeEndian.Uint32(offset))
+	}
+	a.text = unix.ByteSliceToString(attributes[unix.NLMSGERR_ATTR_MSG].Value)
+}
+
+// definition reads a set.
+func (a answer) definition() (definition, bool) {
+	if a.kind != unix.NFNL_SUBSYS_NFTABLES<<8|unix.NFT_MSG_NEWSET || len(a.body) < nl.SizeofNfgenmsg {
+		return definition{}, false
+	}
+	attributes, err := nl.ParseRouteAttrAsMap(a.body[nl.SizeofNfgenmsg:])
+	if err != nil {
+		return definition{}, false
+	}
+	number := func(attribute uint16) uint32 {
+		if value := attributes[attribute].Value; len(value) == 4 {
+			return binary.BigEndian.Uint32(value)
+		}
+		return 0
+	}
+	d, err := unpackDefinition(number(unix.NFTA_SET_KEY_TYPE), number(unix.NFTA_SET_FLAGS), number(unix.NFTA_SET_DATA_TYPE))
+	return d, err == nil
+}

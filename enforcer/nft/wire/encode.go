@@ -1,0 +1,114 @@
+package wire
+
+import (
+	"encoding/binary"
+	"errors"
+	"slices"
+
+	"golang.org/x/sys/unix"
+	"sigs.k8s.io/knftables"
+)
+
+// batch is a transaction as the kernel reads it.
+type batch struct {
+	buffer
+	first uint32 // the first message's sequence number; the others follow
+	// messages and steps are where each message and the bytes of each step begin, ascending: the
+	// kernel blames a message and perhaps an offset in it.
+	messages, steps []int
+}
+
+// last returns the sequence number of the message that is acknowledged: the last one of a step.
+func (b *batch) last() uint32 { return b.first + uint32(len(b.messages)) - 2 }
+
+// blame returns the index of the step that an offset into a message belongs to, or -1 when the
+// message is not one of a step's.
+func (b *batch) blame(sequence uint32, offset int) int {
+	if sequence <= b.first || sequence > b.last() {
+		return -1
+	}
+	at := b.messages[sequence-b.first] + offset
+	i, exact := slices.BinarySearch(b.steps, at)
+	if exact {
+		return i
+	}
+	return i - 1
+}
+
+// encoder makes a batch.
+type encoder struct {
+	batch
+	table string
+	// sets are those that elements may be added to or deleted from.
+	sets    map[string]definition
+	setIDs  uint32
+	list    elementList
+	scratch []byte
+}
+
+// encode returns the steps as one transaction. Known are the sets of the kernel, as far as they
+// matter; it is changed. The error is an UnsupportedError.
+func encode(table string, first uint32, known map[string]definition, steps []Step) (*batch, error) {
+	e := &encoder{table: table, sets: known}
+	e.first = first
+	e.steps = make([]int, 0, len(steps))
+	e.mark(unix.NFNL_MSG_BATCH_BEGIN)
+	for _, s := range steps {
+		if err := e.step(s); err != nil {
+			return nil, &UnsupportedError{s, err}
+		}
+	}
+	e.list.end(e)
+	flags := e.buffer[e.messages[len(e.messages)-1]+6:] // of struct nlmsghdr
+	binary.NativeEndian.PutUint16(flags, binary.NativeEndian.Uint16(flags)|unix.NLM_F_ACK)
+	e.mark(unix.NFNL_MSG_BATCH_END)
+	return &e.batch, nil
+}
+
+// mark writes the begin or the end of the transaction.
+func (e *encoder) mark(kind uint16) {
+	start := e.begin(kind, 0, unix.AF_UNSPEC, unix.NFNL_SUBSYS_NFTABLES)
+	e.endMessage(start)
+}
+
+func (e *encoder) begin(kind, flags uint16, family byte, resource uint16) (start int) {
+	sequence := e.first + uint32(len(e.messages))
+	start = e.message(kind, unix.NLM_F_REQUEST|flags, sequence, family, resource)
+	e.messages = append(e.messages, start)
+	return start
+}
+
+// about begins a message about the table or something of it. The table's name is the same attribute
+// in all of them: NFTA_CHAIN_TABLE, NFTA_RULE_TABLE and so on have one value.
+func (e *encoder) about(kind, flags uint16) (start int) {
+	start = e.begin(unix.NFNL_SUBSYS_NFTABLES<<8|kind, flags, unix.NFPROTO_INET, 0)
+	e.text(unix.NFTA_TABLE_NAME, e.table)
+	return start
+}
+
+var errNotKnown = errors.New("not known to package wire")
+
+// step writes one step. Consecutive elements of one set share a message.
+func (e *encoder) step(s Step) error {
+	if o, ok := s.Object.(*knftables.Element); ok && s.Verb != Flush {
+		return e.element(s.Verb, o)
+	}
+	e.list.end(e)
+	e.steps = append(e.steps, len(e.buffer))
+	switch o := s.Object.(type) {
+	case *knftables.Table:
+		return e.tableStep(s.Verb, o)
+	case *knftables.Chain:
+		return e.chainStep(s.Verb, o)
+	case *knftables.Rule:
+		return e.ruleStep(s.Verb, o)
+	case *knftables.Set:
+		return e.setStep(s.Verb, o)
+	case *knftables.Map:
+		return e.mapStep(s.Verb, o)
+	case *knftables.Counter:
+		return e.counterStep(s.Verb, o)
+	default:
+		return errNotKnown
+	}
+}
