@@ -2,6 +2,8 @@ package kernel
 
 import (
 	"context"
+	"io"
+	"slices"
 	"testing"
 
 	"github.com/vishvananda/netns"
@@ -26,7 +28,16 @@ func openNode(t testing.TB, ns netns.NsHandle) *node {
 		n.Kernel, err = nft.Open(compile.TableFamily, compile.TableName)
 		return err
 	}))
+	t.Cleanup(func() { must(t, n.Kernel.(io.Closer).Close()) })
 	return n
+}
+
+// Apply is nft.Applier's. A transaction to be refused ends with a step that cannot be.
+func (n *node) Apply(ctx context.Context, ops []nft.Op) error {
+	if n.refuse {
+		ops = append(slices.Clone(ops), nft.Op{Verb: nft.Add, Object: &knftables.Rule{Chain: compile.StampChain, Rule: "jump nowhere"}})
+	}
+	return in(n.ns, func() error { return nft.Apply(ctx, n.Kernel, ops) })
 }
 
 // Run is nft.Kernel's. A transaction to be refused ends with a step that cannot be.
