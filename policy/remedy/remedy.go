@@ -1,0 +1,200 @@
+// Package remedy says what to add so that a flow which is denied becomes allowed: a rule of an AppTier
+// where one isolates the pod, and else a NetworkPolicy.
+//
+// What it says has been tried: it is added to a copy of the world, the policies are expanded again,
+// and package reach is asked. Nothing of it can be left out.
+package remedy
+
+import (
+	"slices"
+
+	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/apptier/apptier/api/v1alpha1"
+	"github.com/apptier/apptier/policy/expand"
+	"github.com/apptier/apptier/policy/lint"
+	"github.com/apptier/apptier/policy/reach"
+)
+
+// World is what decides about flows now.
+type World struct {
+	// Snapshot holds all policies, those that AppTiers stand for too.
+	Snapshot reach.Snapshot
+	// AppTiers are those whose rules may be added to: valid, and of the flow's ends at least.
+	AppTiers []*v1alpha1.AppTier
+	// Environment is what these AppTiers refer to.
+	Environment expand.Environment
+}
+
+// Addition is something to add.
+type Addition struct {
+	// AppTier and Path say which list an AppTier's Item is appended to, as in
+	// spec.tiers[0].ingress.
+	AppTier types.NamespacedName
+	Path    string
+	// Tier is the name of the tier whose list it is; empty for a new tier.
+	Tier string
+	// First says that the list is not there yet.
+	First bool
+	// Item is an IngressRule, an EgressRule or a Tier.
+	Item any
+	// Policy is a NetworkPolicy to create; then nothing else is set.
+	Policy *networkingv1.NetworkPolicy
+}
+
+// addTo appends the item to the list of its AppTier that it is for.
+func (a Addition) addTo(app *v1alpha1.AppTier) {
+	if item, isTier := a.Item.(v1alpha1.Tier); isTier {
+		app.Spec.Tiers = append(app.Spec.Tiers, item)
+	}
+	for i := range app.Spec.Tiers {
+		tier := &app.Spec.Tiers[i]
+		if tier.Name != a.Tier {
+			continue
+		}
+		switch item := a.Item.(type) {
+		case v1alpha1.IngressRule:
+			tier.Ingress = append(tier.Ingress, item)
+		case v1alpha1.EgressRule:
+			tier.Egress = append(tier.Egress, item)
+		}
+	}
+}
+
+// For returns what to add so that the flow is allowed; nothing if it is not denied, or if nothing that
+// could be added would allow it.
+func For(world World, flow reach.Flow) []Addition {
+	result := reach.Allowed(world.Snapshot, flow)
+	if result.Verdict != reach.Deny {
+		return nil
+	}
+	q := newQuestion(world, flow, result)
+	for _, candidates := range [][]Addition{q.declared(), q.undeclared()} {
+		if q.allows(candidates) {
+			return numbered(world, q.needed(candidates))
+		}
+	}
+	return nil
+}
+
+// question is a flow that is denied.
+type question struct {
+	World
+	flow                reach.Flow
+	result              reach.Result
+	source, destination end
+}
+
+// halves are the directions that deny the flow.
+func (q *question) halves() []half {
+	var out []half
+	if q.result.Egress.Verdict == reach.Deny {
+		out = append(out, half{networkingv1.PolicyTypeEgress, q.source, q.destination, q.result.Egress})
+	}
+	if q.result.Ingress.Verdict == reach.Deny {
+		out = append(out, half{networkingv1.PolicyTypeIngress, q.destination, q.source, q.result.Ingress})
+	}
+	return out
+}
+
+// half is one direction of a flow: the policies of subject decide about other.
+type half struct {
+	direction      networkingv1.PolicyType
+	subject, other end
+	decision       reach.Decision
+}
+
+// declared are rules of the AppTiers that isolate an end, and policies where none does.
+func (q *question) declared() []Addition {
+	var out []Addition
+	for _, h := range q.halves() {
+		for _, a := range q.declaredFor(h) {
+			i := slices.IndexFunc(out, a.isForSame)
+			switch {
+			case i < 0:
+				out = append(out, a)
+			case !a.isSame(out[i]): // a pod and its like: one new tier for both
+				out[i].Item = merged(out[i].Item.(v1alpha1.Tier), a.Item.(v1alpha1.Tier))
+			}
+		}
+	}
+	return out
+}
+
+// undeclared are policies beside the AppTiers, for what those cannot say.
+func (q *question) undeclared() []Addition {
+	var out []Addition
+	for _, h := range q.halves() {
+		out = append(out, q.policyFor(h))
+	}
+	return out
+}
+
+// needed leaves out what the flow is allowed without.
+func (q *question) needed(additions []Addition) []Addition {
+	for i := 0; i < len(additions); {
+		fewer := slices.Delete(slices.Clone(additions), i, i+1)
+		if q.allows(fewer) {
+			additions = fewer
+		} else {
+			i++
+		}
+	}
+	return additions
+}
+
+// allows tries additions.
+func (q *question) allows(additions []Addition) bool {
+	changed, valid := changedBy(q.AppTiers, additions)
+	if !valid {
+		return false
+	}
+	env := q.Environment
+	env.AppTiers = map[types.NamespacedName]*v1alpha1.AppTier{}
+	for key, app := range q.Environment.AppTiers {
+		env.AppTiers[key] = app
+	}
+	for _, app := range changed {
+		env.AppTiers[nameOf(app)] = app
+	}
+	snapshot := q.Snapshot
+	snapshot.Policies = slices.DeleteFunc(slices.Clone(q.Snapshot.Policies), func(policy *networkingv1.NetworkPolicy) bool {
+		return lint.IsGenerated(policy) && slices.ContainsFunc(changed, func(app *v1alpha1.AppTier) bool { return isOf(policy, app) })
+	})
+	for _, app := range changed {
+		snapshot.Policies = append(snapshot.Policies, expand.NetworkPolicies(app, env)...)
+	}
+	for _, a := range additions {
+		if a.Policy != nil {
+			snapshot.Policies = append(snapshot.Policies, a.Policy)
+		}
+	}
+	return reach.Allowed(snapshot, q.flow).Verdict == reach.Allow
+}
+
+// changedBy returns the AppTiers with what is added, and whether all of them are valid. AppTiers that
+// stay as they are may come to stand for more, when another agrees with them.
+func changedBy(apps []*v1alpha1.AppTier, additions []Addition) (changed []*v1alpha1.AppTier, valid bool) {
+	for _, app := range apps {
+		app = app.DeepCopy()
+		for _, a := range additions {
+			if a.Policy == nil && a.AppTier == nameOf(app) {
+				a.addTo(app)
+			}
+		}
+		if len(lint.WithSeverity(lint.AppTier(app), lint.Reject)) > 0 {
+			return nil, false
+		}
+		changed = append(changed, app)
+	}
+	return changed, true
+}
+
+func nameOf(app *v1alpha1.AppTier) types.NamespacedName {
+	return types.NamespacedName{Namespace: app.Namespace, Name: app.Name}
+}
+
+func isOf(policy *networkingv1.NetworkPolicy, app *v1alpha1.AppTier) bool {
+	return policy.Namespace == app.Namespace && policy.Labels[v1alpha1.LabelAppTier] == app.Name
+}
