@@ -61,7 +61,7 @@ check-generated: generate ## Fail if generated files are not current.
 	@test -z "$$(git status --porcelain -- api config docs)" || { git --no-pager diff --stat -- api config docs; echo 'generated files were stale: commit the result of "make generate"'; exit 1; }
 
 .PHONY: bench
-bench: bench-core bench-manager ## Measure the core, and the manager with 1,000 AppTiers on a real API server.
+bench: bench-core bench-manager bench-enforcer ## Measure the core, the manager and the enforcer, on real API servers (root).
 
 .PHONY: bench-core
 bench-core:
@@ -70,6 +70,10 @@ bench-core:
 .PHONY: bench-manager
 bench-manager:
 	$(RUN) ./test/bench/manager
+
+.PHONY: bench-enforcer
+bench-enforcer: ## Measure the enforcer alone, with real packets, for docs/benchmarks.md (root; ENFORCER_BENCH=-h for choices).
+	$(RUN) ./test/bench/enforcer $(ENFORCER_BENCH)
 
 ##@ Build
 

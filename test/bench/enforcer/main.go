@@ -1,0 +1,214 @@
+// Command enforcer measures the enforcer end to end, on real API servers and with real packets: how
+// soon a change of an object is in force, and what that costs. How long things take depends on the
+// machine, so none of it is asserted; but a packet that is judged wrongly makes it fail.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/go-logr/logr"
+	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
+
+	"github.com/apptier/apptier/test/cluster"
+)
+
+// sizes are those that can be chosen.
+var sizes = []size{
+	{Name: "a", Local: 100, Remote: 1000, Policies: 100},
+	{Name: "b", Local: 100, Remote: 5000, Policies: 1000},
+	{Name: "c", Local: 100, Remote: 20_000, Policies: 5000},
+}
+
+// options are the flags.
+type options struct {
+	scenarios      string
+	rounds, starts int
+	changes        int
+	churn, burst   time.Duration
+	trafficRounds  int
+	enforcer, docs string
+	data           string
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	ctrllog.SetLogger(logr.Discard())
+	o := options{}
+	flag.StringVar(&o.scenarios, "scenarios", "a,b,c", "Sizes of the cluster to measure, with commas: a has 100 policies, b 1,000, c 5,000.")
+	flag.IntVar(&o.rounds, "rounds", 21, "How often each event is measured in each cluster.")
+	flag.IntVar(&o.starts, "starts", 5, "How often the enforcer is started in each cluster.")
+	flag.IntVar(&o.changes, "changes", 1000, "Changes of policies in each cluster during which allowed connections must lose no packet.")
+	flag.DurationVar(&o.churn, "churn", time.Minute, "How long pods come and go in each cluster.")
+	flag.IntVar(&o.trafficRounds, "traffic-rounds", 11, "How often the speed of packets is measured under each set of rules.")
+	flag.DurationVar(&o.burst, "burst", 400*time.Millisecond, "How long each such measurement lasts.")
+	flag.StringVar(&o.enforcer, "enforcer", "", "Program to measure; by default the enforcer is built from the source.")
+	flag.StringVar(&o.docs, "docs", "", "Folder in which to write benchmarks.md and the charts anew; none by default.")
+	flag.StringVar(&o.data, "data", "", "File of results: written, or, if it exists, read in place of measuring.")
+	flag.Parse()
+	if err := run(ctx, o); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		stop()
+		os.Exit(1) //nolint:gocritic // stop was called
+	}
+}
+
+// run prepares outside, where there is a network, and measures inside.
+func run(ctx context.Context, o options) (err error) {
+	if workspace := os.Getenv(workspaceEnv); workspace != "" {
+		if err := settle(workspace); err != nil {
+			return err
+		}
+		return runInside(ctx, o, workspace)
+	}
+	workspace, err := os.MkdirTemp("", "apptier-bench-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(workspace)) }()
+	results, err := earlier(o.data)
+	if err != nil {
+		return err
+	}
+	if results == nil {
+		if err := prepare(ctx, o, workspace); err != nil {
+			return err
+		}
+		if err := isolate(ctx, workspace); err != nil {
+			return fmt.Errorf("measuring: %w", err)
+		}
+		if results, err = earlier(filepath.Join(workspace, resultsFile)); err != nil {
+			return err
+		}
+	}
+	return present(results, o)
+}
+
+const (
+	resultsFile  = "results.json"
+	programsFile = "programs.json"
+)
+
+// present prints results, and writes them where asked.
+func present(results *Results, o options) error {
+	if o.data != "" {
+		if err := writeJSON(o.data, results); err != nil {
+			return err
+		}
+	}
+	if o.docs != "" {
+		return document(o.docs, results)
+	}
+	_, err := fmt.Print(results.tables())
+	return err
+}
+
+// programs is what there is to run.
+type programs struct {
+	Assets   string // a folder with etcd and kube-apiserver
+	Enforcer string
+	Commit   string
+	// Kubernetes is the version of Assets.
+	Kubernetes string
+}
+
+func prepare(ctx context.Context, o options, workspace string) (err error) {
+	if os.Geteuid() != 0 {
+		return cluster.ErrNeedsRoot
+	}
+	p := programs{Enforcer: o.enforcer}
+	if p.Assets, err = cluster.Assets(ctx, os.Stderr); err != nil {
+		return err
+	}
+	repository, err := cluster.Repository(ctx)
+	if err != nil {
+		return err
+	}
+	if p.Enforcer == "" {
+		p.Enforcer = filepath.Join(workspace, "enforcer")
+		build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", p.Enforcer, "./cmd/enforcer")
+		build.Dir, build.Stderr = repository, os.Stderr
+		build.Env = append(os.Environ(), "CGO_ENABLED=0")
+		if err := build.Run(); err != nil {
+			return fmt.Errorf("building the enforcer: %w", err)
+		}
+	}
+	describe := exec.CommandContext(ctx, "git", "describe", "--always", "--dirty")
+	describe.Dir = repository
+	commit, err := describe.Output()
+	if err != nil {
+		commit = []byte("unknown")
+	}
+	p.Commit = strings.TrimSpace(string(commit))
+	version, err := exec.CommandContext(ctx, filepath.Join(p.Assets, cluster.APIServer), "--version").Output()
+	if err != nil {
+		return fmt.Errorf("asking the API server for its version: %w", err)
+	}
+	p.Kubernetes = strings.TrimPrefix(strings.TrimSpace(string(version)), "Kubernetes ")
+	return writeJSON(filepath.Join(workspace, programsFile), p)
+}
+
+func runInside(ctx context.Context, o options, workspace string) error {
+	text, err := os.ReadFile(filepath.Join(workspace, programsFile))
+	if err != nil {
+		return err
+	}
+	var p programs
+	if err := json.Unmarshal(text, &p); err != nil {
+		return err
+	}
+	results, err := measure(ctx, o, p)
+	if err != nil {
+		return err
+	}
+	return writeJSON(filepath.Join(workspace, resultsFile), results)
+}
+
+// chosen are the sizes that the flag names.
+func (o options) chosen() ([]size, error) {
+	var chosen []size
+	for name := range strings.SplitSeq(o.scenarios, ",") {
+		i := slices.IndexFunc(sizes, func(s size) bool { return s.Name == name })
+		if i < 0 {
+			return nil, fmt.Errorf("the scenario %q: use a, b or c, or several with commas", name)
+		}
+		chosen = append(chosen, sizes[i])
+	}
+	return chosen, nil
+}
+
+// earlier reads results, which are nil if there is no such file.
+func earlier(file string) (*Results, error) {
+	text, err := os.ReadFile(file)
+	if file == "" || errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	results := &Results{}
+	if err := json.Unmarshal(text, results); err != nil {
+		return nil, fmt.Errorf("reading %s: %w", file, err)
+	}
+	return results, nil
+}
+
+func writeJSON(file string, value any) error {
+	text, err := json.MarshalIndent(value, "", " ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(file, append(text, '\n'), 0o644)
+}

@@ -1,0 +1,109 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// scenario is one size of a cluster, as the enforcer of one of its nodes sees it.
+type scenario struct {
+	size
+	lab     *lab
+	plane   *controlPlane
+	agent   *agent
+	watcher *watcher
+	unwatch context.CancelFunc
+	result  *Cluster
+}
+
+// newScenario makes the n-th cluster; its agent does not run yet.
+func newScenario(ctx context.Context, programs programs, s size, n int, progress io.Writer) (c *scenario, err error) {
+	c = &scenario{size: s, result: &Cluster{Size: s, Events: map[string][]Event{}}}
+	if c.lab, err = newLab(n); err != nil {
+		return nil, err
+	}
+	if c.plane, err = startControlPlane(programs.Assets, n); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, c.plane.stop())
+		}
+	}()
+	if err := load(ctx, c.plane.client, s, progress); err != nil {
+		return nil, fmt.Errorf("loading the cluster %s: %w", s.Name, err)
+	}
+	watching, unwatch := context.WithCancel(ctx)
+	c.unwatch = unwatch
+	if c.watcher, err = newWatcher(watching, c.plane.client); err != nil {
+		return nil, err
+	}
+	c.agent = &agent{
+		program: programs.Enforcer, lab: c.lab, kubeconfig: c.plane.kubeconfig,
+		log: filepath.Join(os.TempDir(), s.Name+".log"),
+	}
+	return c, nil
+}
+
+// up starts the agent on a node without rules, and measures how soon these are in force: by what
+// the agent says, and by a packet that they forbid.
+func (c *scenario) up(ctx context.Context) error {
+	forbidden := c.lab.prober.connections(client, wired[client], wired[server])
+	defer forbidden.end()
+	if err := forbidden.settle(ctx, true); err != nil {
+		return fmt.Errorf("without rules: %w", err)
+	}
+	if err := c.agent.start(); err != nil {
+		return err
+	}
+	ready, err := c.agent.ready(ctx)
+	if err != nil {
+		return err
+	}
+	judged, _, err := forbidden.await(ctx, false)
+	if err != nil {
+		return errors.Join(fmt.Errorf("with the enforcer ready: %w", err), c.agent.complaint())
+	}
+	allowed := c.lab.prober.connections(client, wired[client], wired[bystander])
+	defer allowed.end()
+	if err := allowed.settle(ctx, true); err != nil {
+		return fmt.Errorf("what policies allow: %w", err)
+	}
+	u, err := c.agent.usage(ctx)
+	if err != nil {
+		return err
+	}
+	c.result.Starts = append(c.result.Starts, Start{
+		Ready: milliseconds(ready.Sub(c.agent.started)), Judged: milliseconds(judged.Sub(c.agent.started)),
+		CPU: milliseconds(u.cpu), Peak: u.peak,
+	})
+	return nil
+}
+
+// stop ends what the agent's rules do not need.
+func (c *scenario) stop() error {
+	c.unwatch()
+	return c.plane.stop()
+}
+
+// down stops the agent and removes its rules.
+func (c *scenario) down(ctx context.Context) error {
+	if err := c.halt(); err != nil {
+		return err
+	}
+	return c.agent.cleanUp(ctx)
+}
+
+// halt stops the agent; its rules stay.
+func (c *scenario) halt() error {
+	most, err := c.agent.stop()
+	c.result.PeakOfAny = max(c.result.PeakOfAny, most)
+	return err
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
