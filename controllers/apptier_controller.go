@@ -113,6 +113,9 @@ func (r *AppTierReconciler) converge(ctx context.Context, app *v1alpha1.AppTier)
 	expansion := expand.Expand(app, env)
 	out := outcome{policies: expansion.Policies, unresolved: expansion.Unresolved, tiers: tiers}
 	out.applyErr = r.applyPolicies(ctx, app, expansion.Policies)
+	if out.openings, err = r.openings(ctx, app, expansion.Policies); err != nil {
+		return outcome{}, errors.Join(out.applyErr, err)
+	}
 	return out, nil
 }
 

@@ -19,7 +19,8 @@ const (
 	actionApply = "Apply"
 )
 
-// announce makes an Event of each condition that changed: what became worse is a warning.
+// announce makes an Event of each condition that changed: what became worse is a warning. The example
+// of a conflict may be another with every new pod, which is no news.
 func (r *AppTierReconciler) announce(app *v1alpha1.AppTier, before, after []metav1.Condition) {
 	for _, now := range after {
 		was := meta.FindStatusCondition(before, now.Type)
@@ -27,6 +28,10 @@ func (r *AppTierReconciler) announce(app *v1alpha1.AppTier, before, after []meta
 			continue
 		}
 		switch {
+		case now.Type == v1alpha1.ConditionConflicted:
+			if now.Status == metav1.ConditionTrue && (was == nil || was.Status != now.Status) {
+				r.event(app, corev1.EventTypeWarning, now.Reason, actionCheck, now.Message)
+			}
 		case now.Status == metav1.ConditionFalse && now.Type != v1alpha1.ConditionReady:
 			r.event(app, corev1.EventTypeWarning, now.Reason, actionCheck, now.Message)
 		case now.Status == metav1.ConditionFalse && now.Reason == v1alpha1.ReasonApplyFailed:

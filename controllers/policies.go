@@ -1,6 +1,7 @@
 package controllers
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -15,16 +16,19 @@ import (
 )
 
 // ownerField is the index of cached NetworkPolicies by the name of the AppTier they were generated
-// from.
-const ownerField = ".metadata.controller.apptier"
+// from, or nobody, which is no AppTier's name.
+const (
+	ownerField = ".metadata.controller.apptier"
+	nobody     = "/"
+)
 
 func indexPolicies(ctx context.Context, mgr ctrl.Manager) error {
 	return mgr.GetFieldIndexer().IndexField(ctx, &networkingv1.NetworkPolicy{}, ownerField, func(object client.Object) []string {
 		policy, isPolicy := object.(*networkingv1.NetworkPolicy)
-		if !isPolicy || v1alpha1.OwnerOf(policy) == "" {
+		if !isPolicy {
 			return nil
 		}
-		return []string{v1alpha1.OwnerOf(policy)}
+		return []string{cmp.Or(v1alpha1.OwnerOf(policy), nobody)}
 	})
 }
 

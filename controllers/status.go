@@ -31,6 +31,8 @@ type outcome struct {
 	applyErr error
 	// unresolved are the references that are left out of the policies.
 	unresolved []expand.Unresolved
+	// openings are policies of others that open what the AppTier closes.
+	openings []lint.Opening
 	// tiers are the pods of each tier.
 	tiers []v1alpha1.TierStatus
 }
@@ -68,7 +70,7 @@ func (r *AppTierReconciler) status(app *v1alpha1.AppTier, out outcome) *v1alpha1
 	status := app.Status.DeepCopy()
 	status.ObservedGeneration = app.Generation
 	now := metav1.NewTime(r.Now())
-	for _, condition := range []metav1.Condition{accepted(out), resolvedRefs(out), ready(out)} {
+	for _, condition := range []metav1.Condition{accepted(out), resolvedRefs(out), conflicted(out), ready(out)} {
 		condition.ObservedGeneration = app.Generation
 		condition.LastTransitionTime = now
 		meta.SetStatusCondition(&status.Conditions, condition)
@@ -106,6 +108,31 @@ func resolvedRefs(out outcome) metav1.Condition {
 		return condition(v1alpha1.ConditionResolvedRefs, metav1.ConditionFalse, out.unresolved[0].Reason, strings.Join(lines, "\n"))
 	}
 	return condition(v1alpha1.ConditionResolvedRefs, metav1.ConditionTrue, v1alpha1.ReasonResolved, "every reference was resolved")
+}
+
+// mostOpenings bounds how many policies the condition Conflicted describes.
+const mostOpenings = 10
+
+func conflicted(out outcome) metav1.Condition {
+	switch {
+	case len(out.rejected) > 0:
+		return condition(v1alpha1.ConditionConflicted, metav1.ConditionUnknown, v1alpha1.ReasonInvalid, "the spec was not accepted")
+	case len(out.openings) == 0:
+		return condition(v1alpha1.ConditionConflicted, metav1.ConditionFalse, v1alpha1.ReasonNotWidened, "no NetworkPolicy of the namespace opens what this AppTier closes")
+	}
+	var lines []string
+	for i, opening := range out.openings {
+		if i == mostOpenings {
+			lines = append(lines, fmt.Sprintf("and %d more", len(out.openings)-i))
+			break
+		}
+		line := fmt.Sprintf("NetworkPolicy %s lets %s", opening.Policy.Name, opening.Example)
+		if opening.Reason != "" {
+			line += "; its reason: " + opening.Reason
+		}
+		lines = append(lines, line)
+	}
+	return condition(v1alpha1.ConditionConflicted, metav1.ConditionTrue, v1alpha1.ReasonWidened, strings.Join(lines, "\n"))
 }
 
 func ready(out outcome) metav1.Condition {

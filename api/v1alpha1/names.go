@@ -25,7 +25,7 @@ const (
 	Check = "true"
 )
 
-// Condition types of an AppTier, all of them "positive": True is well.
+// Condition types of an AppTier. True is well, but for Conflicted.
 const (
 	// ConditionAccepted says whether the spec is valid. While it is False nothing that was
 	// applied before is changed.
@@ -33,6 +33,11 @@ const (
 	// ConditionResolvedRefs says whether everything that the spec refers to exists and agrees.
 	// What does not is left out: it never widens a rule.
 	ConditionResolvedRefs = "ResolvedRefs"
+	// ConditionConflicted says whether a NetworkPolicy of the namespace, by hand, opens what the AppTier
+	// closes: for a reason that its annotation gives, or because it is older than the AppTier. Its message
+	// names the policy, and a connection. It is no part of Ready: the AppTier is in force as it was
+	// written, and an exception that someone has given a reason for must not fail a rollout.
+	ConditionConflicted = "Conflicted"
 	// ConditionReady says whether every NetworkPolicy of the AppTier is in the API server as the
 	// current generation asks for. kubectl wait and kstatus read it.
 	ConditionReady = "Ready"
@@ -52,6 +57,10 @@ const (
 	ReasonPeerNotAccepted = "PeerNotAccepted"
 	// ReasonUnsupportedRef: what is referred to exists, but cannot be a peer.
 	ReasonUnsupportedRef = "UnsupportedRef"
+	// ReasonWidened: a NetworkPolicy opens what the AppTier closes.
+	ReasonWidened = "Widened"
+	// ReasonNotWidened: no NetworkPolicy is known to.
+	ReasonNotWidened = "NotWidened"
 	// ReasonApplied: every NetworkPolicy is as it should be.
 	ReasonApplied = "Applied"
 	// ReasonApplyFailed: a NetworkPolicy could not be written or removed; it is tried again.

@@ -9,7 +9,7 @@ type AppTierStatus struct {
 	// ObservedGeneration is the generation of the spec that the rest of the status is about.
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
-	// Conditions: Accepted, ResolvedRefs and Ready.
+	// Conditions: Accepted, ResolvedRefs, Conflicted and Ready.
 	// +optional
 	// +listType=map
 	// +listMapKey=type

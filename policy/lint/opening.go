@@ -1,0 +1,64 @@
+package lint
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	networkingv1 "k8s.io/api/networking/v1"
+
+	"github.com/apptier/apptier/api/v1alpha1"
+	"github.com/apptier/apptier/policy/space"
+)
+
+// Opening is a policy that opens what an AppTier closes.
+type Opening struct {
+	Policy *networkingv1.NetworkPolicy
+	// Example is a connection that it lets through, and what the AppTier allows there.
+	Example string
+	// Reason is the one that its annotation AllowWidening gives; empty without.
+	Reason string
+}
+
+// Openings returns the hand-written policies of a world that open what an AppTier closes, by name, as
+// Widenings decides it: they were let pass for a reason, or are older than the AppTier. What another
+// AppTier of the namespace declares is no opening. Where the question is open, nothing is returned.
+func Openings(app *v1alpha1.AppTier, world World) []Opening {
+	policies := slices.Clone(world.Policies)
+	slices.SortFunc(policies, func(a, b *networkingv1.NetworkPolicy) int { return cmp.Compare(a.Name, b.Name) })
+	var out []Opening
+	index := NewIndex(world)
+	for _, policy := range policies {
+		if policy.Namespace != app.Namespace {
+			continue
+		}
+		v := newView(policy, index)
+		if w := v.widened(app.Name); w != nil {
+			out = append(out, Opening{policy, v.deed(*w) + "; " + v.instead(*w), strings.TrimSpace(policy.Annotations[AllowWidening])})
+		}
+	}
+	return out
+}
+
+// widened returns a connection that the policy opens to a pod which this AppTier isolates; nil for none.
+func (v *view) widened(app string) *Widening {
+	for _, direction := range []networkingv1.PolicyType{ingress, egress} {
+		generated := where(v.here.generated, func(g *knownPolicy) bool { return g.isolates(direction) })
+		d := &declared{view: v, direction: direction, kinds: map[*contents]string{}}
+		d.by = where(generated, func(g *knownPolicy) bool { return g.Labels[v1alpha1.LabelAppTier] == app })
+		for _, clause := range clausesOf(generated, direction) {
+			d.boxes = append(d.boxes, clause.Box)
+			d.keys = append(d.keys, clause.Box.Labels(space.Subject)...)
+		}
+		d.every = d.boxes
+		if len(d.by) == 0 {
+			continue
+		}
+		for _, clause := range v.policy.clauses(direction) {
+			if w := d.widening(clause); w != nil && w.Unknown == "" {
+				return w
+			}
+		}
+	}
+	return nil
+}
