@@ -33,11 +33,10 @@ type Options struct {
 
 // Agent enforces on one node.
 type Agent struct {
-	options       Options
-	syncer        *Syncer
-	loop          *loop
-	watcher       *watcher
-	announcements *announcements
+	options Options
+	syncer  *Syncer
+	loop    *loop
+	feed    *feed
 }
 
 // New returns an agent that does nothing yet.
@@ -45,7 +44,7 @@ func New(o Options) (*Agent, error) {
 	if o.Node == "" {
 		return nil, errors.New("the name of this node is missing: set --node-name or the environment variable NODE_NAME")
 	}
-	a := &Agent{options: o, announcements: newAnnouncements(o.Node, time.Now)}
+	a := &Agent{options: o}
 	a.syncer = &Syncer{Node: o.Node, Kernel: o.Kernel, Metrics: NewMetrics(), Log: o.Log}
 	a.syncer.Metrics.countDenied(o.Kernel, o.Log)
 	for _, c := range o.Collectors {
@@ -54,11 +53,9 @@ func New(o Options) (*Agent, error) {
 		}
 	}
 	a.loop = newLoop(a.syncer, o.Log)
-	var err error
-	if a.watcher, err = newWatcher(o.Client, a.loop.changed, a.announcements, o.Log); err != nil {
-		return nil, err
-	}
-	a.syncer.Snapshot = a.watcher.snapshot
+	a.feed = newFeed(o.Node, a.loop.changed, time.Now)
+	a.syncer.Feed = a.feed.apply
+	a.loop.expire = a.feed.expire
 	return a, nil
 }
 
@@ -95,7 +92,9 @@ func (a *Agent) Run(ctx context.Context) error {
 	group.Go(func() error {
 		// Nothing is known before everything was listed once: a sync on half of the objects
 		// would open or close the wrong things.
-		if a.watcher.start(ctx) {
+		w := newWatcher(o.Client, a.feed, o.Log)
+		defer w.running.Wait()
+		if w.start(ctx) {
 			l.run(ctx)
 		}
 		return nil

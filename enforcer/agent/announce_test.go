@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,6 +14,8 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes/fake"
+
+	"github.com/apptier/apptier/enforcer/compile"
 )
 
 var (
@@ -23,7 +26,7 @@ var (
 // shown is the pod of that name as the API server shows it.
 func shown(change func(*corev1.Pod)) *corev1.Pod {
 	p := &corev1.Pod{
-		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "web", UID: "b", Labels: map[string]string{"of": "the API server"}},
+		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "web", UID: "b", Labels: map[string]string{"of": "server"}},
 		Spec:       corev1.PodSpec{NodeName: "node"},
 		Status:     corev1.PodStatus{Phase: corev1.PodPending},
 	}
@@ -41,49 +44,75 @@ func TestWhatAnAnnouncedPodCountsAs(t *testing.T) {
 		ip, label    string
 		kept         bool
 	}{
-		{"not shown", nil, nil, soon, "10.0.0.2", "the plugin", true},
+		{"not shown", nil, nil, soon, "10.0.0.2", "plugin", true},
 		{"never shown", nil, nil, late, "", "", false},
-		{"shown without an address", nil, shown(func(*corev1.Pod) {}), soon, "10.0.0.2", "the API server", true},
-		{"shown without an address for long", nil, shown(func(*corev1.Pod) {}), 9 * late, "10.0.0.2", "the API server", true},
-		{"shown with an address", nil, shown(func(p *corev1.Pod) { p.Status.PodIP = "10.0.0.9" }), soon, "10.0.0.9", "the API server", false},
-		{"finished", nil, shown(func(p *corev1.Pod) { p.Status.Phase = corev1.PodFailed }), soon, "", "the API server", false},
-		{"replaced", nil, shown(as("10.0.0.8")), soon, "10.0.0.8", "the API server", false},
-		{"the one before is leaving", shown(as("")), shown(as("")), soon, "10.0.0.2", "the plugin", true},
-		{"the one before is there", shown(as("10.0.0.8")), shown(as("10.0.0.8")), soon, "10.0.0.8", "the API server", true},
-		{"the one before has gone", shown(as("10.0.0.8")), nil, soon, "10.0.0.2", "the plugin", true},
+		{"shown without an address", nil, shown(func(*corev1.Pod) {}), soon, "10.0.0.2", "server", true},
+		{"shown without an address for long", nil, shown(func(*corev1.Pod) {}), 9 * late, "10.0.0.2", "server", true},
+		{"shown with an address", nil, shown(func(p *corev1.Pod) { p.Status.PodIP = "10.0.0.9" }), soon, "10.0.0.9", "server", false},
+		{"finished", nil, shown(func(p *corev1.Pod) { p.Status.Phase = corev1.PodFailed }), soon, "", "server", false},
+		{"replaced", nil, shown(as("10.0.0.8")), soon, "10.0.0.8", "server", false},
+		{"the one before is leaving", shown(as("")), shown(as("")), soon, "10.0.0.2", "plugin", true},
+		{"the one before is there", shown(as("10.0.0.8")), shown(as("10.0.0.8")), soon, "10.0.0.8", "server", true},
+		{"the one before has gone", shown(as("10.0.0.8")), nil, soon, "10.0.0.2", "plugin", true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			now := time.Unix(1e9, 0)
-			s := newAnnouncements("node", func() time.Time { return now })
-			s.add(announced, map[string]string{"of": "the plugin"}, []netip.Addr{announcedIP}, test.before)
+			f := newFeed("node", func() {}, func() time.Time { return now })
+			show(f, test.before)
+			f.announce(announced, map[string]string{"of": "plugin"}, []netip.Addr{announcedIP})
+			show(f, test.then)
 			now = now.Add(test.after)
-			got := s.merge(announced.key(), test.then)
+			f.expire()
+			c := compile.New("node")
+			c.SetPolicy(selecting("plugin"))
+			c.SetPolicy(selecting("server"))
+			f.apply(c)
 			var ip, label string
-			if got != nil {
-				ip, label = got.Status.PodIP, got.Labels["of"]
-				if len(got.Status.PodIPs) > 0 {
-					ip = got.Status.PodIPs[0].IP
-				}
+			for key := range c.Journal().Table().Sets["ingress4"].Elements {
+				ip = key
 			}
-			if ip != test.ip || label != test.label {
+			for _, g := range c.Ruleset().Groups {
+				label = strings.TrimPrefix(g.Policies[0], "shop/")
+			}
+			if ip != test.ip || ip != "" && label != test.label {
 				t.Errorf("address %q, labels of %q; want %q, %q", ip, label, test.ip, test.label)
 			}
-			if _, kept := s.pods[announced.key()]; kept != test.kept {
+			if _, kept := f.announced[announced.key()]; kept != test.kept {
 				t.Errorf("kept: %v, want %v", kept, test.kept)
 			}
 		})
 	}
 }
 
+// show has a feed see a pod, or none.
+func show(f *feed, pod *corev1.Pod) {
+	var all []*corev1.Pod
+	if pod != nil {
+		all = append(all, pod)
+	}
+	_ = f.pods.Replace(objects(all), "")
+}
+
+// selecting is a policy, of this name, of the pods whose labels are somebody's.
+func selecting(of string) *networkingv1.NetworkPolicy {
+	return &networkingv1.NetworkPolicy{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: of},
+		Spec:       networkingv1.NetworkPolicySpec{PodSelector: metav1.LabelSelector{MatchLabels: map[string]string{"of": of}}},
+	}
+}
+
 func TestADeletedPodIsForgotten(t *testing.T) {
-	s := newAnnouncements("node", time.Now)
-	s.add(announced, nil, []netip.Addr{announcedIP}, nil)
-	s.forget(shown(func(p *corev1.Pod) { p.UID = "a" }))
-	if s.merge(announced.key(), nil) == nil {
+	f := newFeed("node", func() {}, time.Now)
+	other, same := shown(func(p *corev1.Pod) { p.UID = "a" }), shown(func(*corev1.Pod) {})
+	_ = f.pods.Add(other)
+	f.announce(announced, nil, []netip.Addr{announcedIP})
+	_ = f.pods.Delete(other)
+	if len(f.announced) == 0 {
 		t.Error("forgotten although another pod was deleted")
 	}
-	s.forget(shown(func(*corev1.Pod) {}))
-	if s.merge(announced.key(), nil) != nil {
+	_ = f.pods.Add(same)
+	_ = f.pods.Delete(same)
+	if len(f.announced) != 0 {
 		t.Error("not forgotten")
 	}
 }

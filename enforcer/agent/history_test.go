@@ -23,7 +23,7 @@ func TestAHistoryEndsWhereAFreshStartDoes(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		kernel, world := newFaulty(), agenttest.NewWorld()
 		start := func() *Syncer {
-			return &Syncer{Node: agenttest.Node, Kernel: kernel, Snapshot: world.Snapshot, Metrics: NewMetrics(), Log: logr.Discard()}
+			return &Syncer{Node: agenttest.Node, Kernel: kernel, Feed: agenttest.Source(world.Snapshot), Metrics: NewMetrics(), Log: logr.Discard()}
 		}
 		s := start()
 		sync := func() {

@@ -11,11 +11,6 @@ import (
 )
 
 const (
-	// coalesce is how long a change waits for others to join it.
-	coalesce = 5 * time.Millisecond
-	// share keeps syncs to a part of the time under constant change: after a sync that took
-	// d, the next starts no sooner than share*d later.
-	share = 2
 	// Failed syncs are repeated after firstRetry, then twice as long each time, up to lastRetry.
 	firstRetry = 100 * time.Millisecond
 	lastRetry  = 30 * time.Second
@@ -31,17 +26,22 @@ type worker interface {
 	Verify(ctx context.Context) (ok bool, err error)
 }
 
-// loop decides when to sync: soon after a change, later after a failure, and when the kernel's
-// table is no longer ours.
+// loop decides when to sync: at once after a change, later after a failure, and when the kernel's
+// table is no longer ours. Changes that come during a sync are the next one's, all together: so a
+// change waits for one sync at most besides its own, however many there are.
 type loop struct {
 	worker worker
-	queue  workqueue.TypedRateLimitingInterface[task]
+	queue  workqueue.TypedDelayingInterface[task]
+	// retry tells how long to wait after a failure.
+	retry workqueue.TypedRateLimiter[task]
+	// expire is called before the sync that expireIn has asked for.
+	expire func()
 	log    logr.Logger
 
 	synced atomic.Bool // the first sync succeeded
 	alive  atomic.Int64
 
-	notBefore time.Time // of the next sync; for the goroutine of run alone
+	notBefore time.Time // of the next sync, after a failure; for the goroutine of run alone
 
 	mu      sync.Mutex
 	waiting []chan struct{} // for a sync that is yet to begin to succeed
@@ -53,25 +53,24 @@ type task string
 const (
 	syncTask   task = "sync"
 	verifyTask task = "verify"
-	expiryTask task = "expiry" // a sync too: the queue knows only one time for each task
+	expiryTask task = "expiry"
 )
 
 func newLoop(w worker, log logr.Logger) *loop {
 	return &loop{
 		worker: w,
-		queue: workqueue.NewTypedRateLimitingQueue(
-			workqueue.NewTypedItemExponentialFailureRateLimiter[task](firstRetry, lastRetry)),
-		log: log,
+		queue:  workqueue.NewTypedDelayingQueue[task](),
+		retry:  workqueue.NewTypedItemExponentialFailureRateLimiter[task](firstRetry, lastRetry),
+		expire: func() {},
+		log:    log,
 	}
 }
 
-// changed asks for a sync soon. It never blocks.
-func (l *loop) changed() {
-	l.queue.AddAfter(syncTask, coalesce)
-}
+// changed asks for a sync. It never blocks.
+func (l *loop) changed() { l.queue.Add(syncTask) }
 
-// changedIn asks for a sync after a while.
-func (l *loop) changedIn(d time.Duration) { l.queue.AddAfter(expiryTask, d) }
+// expireIn asks for a sync after a while, if none was asked for sooner.
+func (l *loop) expireIn(d time.Duration) { l.queue.AddAfter(expiryTask, d) }
 
 // await asks for a sync, and waits until it has succeeded or the context has ended.
 func (l *loop) await(ctx context.Context) error {
@@ -100,7 +99,10 @@ func (l *loop) run(ctx context.Context) {
 			return
 		}
 		switch next {
-		case syncTask, expiryTask:
+		case syncTask:
+			l.sync(ctx)
+		case expiryTask:
+			l.expire()
 			l.sync(ctx)
 		case verifyTask:
 			l.verify(ctx)
@@ -111,29 +113,38 @@ func (l *loop) run(ctx context.Context) {
 }
 
 func (l *loop) sync(ctx context.Context) {
-	started := time.Now()
-	if early := l.notBefore.Sub(started); early > 0 {
+	if early := time.Until(l.notBefore); early > 0 {
 		l.queue.AddAfter(syncTask, early)
 		return
 	}
-	l.mu.Lock()
-	served := l.waiting
-	l.waiting = nil
-	l.mu.Unlock()
+	waiting := l.takeWaiting()
 	if err := l.worker.Sync(ctx); err != nil {
-		l.mu.Lock()
-		l.waiting = append(l.waiting, served...)
-		l.mu.Unlock()
-		l.log.Error(err, "Sync failed; the last good rules stay", "failures", l.queue.NumRequeues(syncTask)+1)
-		l.queue.AddRateLimited(syncTask)
+		l.log.Error(err, "Sync failed; the last good rules stay", "failures", l.retry.NumRequeues(syncTask)+1)
+		l.giveBack(waiting)
+		later := l.retry.When(syncTask)
+		l.notBefore = time.Now().Add(later)
+		l.queue.AddAfter(syncTask, later)
 		return
 	}
-	l.queue.Forget(syncTask)
+	l.retry.Forget(syncTask)
 	l.synced.Store(true)
-	for _, done := range served {
+	for _, done := range waiting {
 		close(done)
 	}
-	l.notBefore = time.Now().Add(share * time.Since(started))
+}
+
+func (l *loop) takeWaiting() []chan struct{} {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	waiting := l.waiting
+	l.waiting = nil
+	return waiting
+}
+
+func (l *loop) giveBack(waiting []chan struct{}) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.waiting = append(l.waiting, waiting...)
 }
 
 func (l *loop) verify(ctx context.Context) {

@@ -52,44 +52,69 @@ func runLoop(t *testing.T, s *script, during func(*loop)) {
 	})
 }
 
-func TestManyChangesAreOneSync(t *testing.T) {
-	s := &script{}
-	runLoop(t, s, func(l *loop) {
-		for range 100 {
-			l.changed()
-		}
-		sleep(time.Second)
-	})
-	if len(s.syncs) != 2 { // the first, and one for all changes
-		t.Errorf("%d syncs, want 2", len(s.syncs))
-	}
-}
-
-func TestAChangeIsSyncedSoon(t *testing.T) {
+func TestAChangeAfterAPauseIsSyncedAtOnce(t *testing.T) {
 	s := &script{}
 	runLoop(t, s, func(l *loop) {
 		sleep(time.Second)
 		l.changed()
 		sleep(time.Second)
 	})
-	if late := s.syncs[1] - time.Second; late > 2*coalesce {
-		t.Errorf("synced %v after the change", late)
+	if len(s.syncs) != 2 || s.syncs[1] != time.Second {
+		t.Errorf("synced at %v, want the second at 1s", s.syncs)
 	}
 }
 
-// Under constant change, a sync that takes long leaves room for others.
-func TestSyncsKeepToTheirShareOfTime(t *testing.T) {
+// However many changes come while a sync runs, they are all in the next one, which is at once.
+func TestChangesDuringASyncAreTheNextOne(t *testing.T) {
 	s := &script{}
-	s.took.Store(int64(100 * time.Millisecond))
 	runLoop(t, s, func(l *loop) {
-		for range 300 {
+		s.took.Store(int64(10 * time.Millisecond))
+		for range 1000 { // one every 100 µs, for 100 ms
 			l.changed()
-			sleep(10 * time.Millisecond)
+			sleep(100 * time.Microsecond)
+		}
+		sleep(time.Second)
+	})
+	if n := len(s.syncs); n < 10 || n > 12 {
+		t.Errorf("%d syncs in 100 ms of 10 ms each", n)
+	}
+	for i := 2; i < len(s.syncs); i++ {
+		if gap := s.syncs[i] - s.syncs[i-1]; gap != 10*time.Millisecond {
+			t.Errorf("sync %d came %v after the one before", i, gap)
+		}
+	}
+}
+
+// A kernel that refuses is left alone for a while, whatever changes.
+func TestChangesDoNotHurryARetry(t *testing.T) {
+	s := &script{failures: 1000}
+	runLoop(t, s, func(l *loop) {
+		for range 600 {
+			l.changed()
+			sleep(100 * time.Millisecond)
 		}
 	})
-	if n := len(s.syncs); n < 8 || n > 12 {
-		t.Errorf("%d syncs in 3 s, want about 10", n)
+	if n := len(s.syncs); n > 12 {
+		t.Errorf("%d syncs in a minute of failures", n)
 	}
+}
+
+func TestWhoeverWaitsHearsOfTheSyncThatBeganAfterwards(t *testing.T) {
+	s := &script{}
+	runLoop(t, s, func(l *loop) {
+		s.took.Store(int64(10 * time.Millisecond))
+		s.failures = 1
+		l.changed()
+		synctest.Wait() // one has begun
+		began := time.Now()
+		if err := l.await(context.Background()); err != nil {
+			t.Error(err)
+		}
+		// The one that fails, the pause, and the one that succeeds.
+		if took := time.Since(began); took != 10*time.Millisecond+firstRetry+10*time.Millisecond {
+			t.Errorf("waited %v", took)
+		}
+	})
 }
 
 func TestAFailureIsRepeatedEverLater(t *testing.T) {

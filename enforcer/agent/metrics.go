@@ -100,10 +100,10 @@ func (m *Metrics) synced(took time.Duration, err error) {
 	m.lastSuccess.SetToCurrentTime()
 }
 
-func (m *Metrics) describe(ruleset compile.Ruleset, table nft.Table) {
-	m.pods.Set(float64(ruleset.Pods))
-	m.groups.Set(float64(len(ruleset.Groups)))
+func (m *Metrics) describe(counts compile.Counts, table nft.Table, problems int) {
+	m.pods.Set(float64(counts.Pods))
+	m.groups.Set(float64(counts.Groups))
 	m.sets.Set(float64(len(table.Sets)))
 	m.elements.Set(float64(table.Elements()))
-	m.problems.Set(float64(len(ruleset.Problems)))
+	m.problems.Set(float64(problems))
 }

@@ -5,13 +5,11 @@ import (
 
 	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
-	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/tools/events"
 
 	"github.com/apptier/apptier/enforcer/compile"
-	"github.com/apptier/apptier/policy/reach"
 )
 
 // notEnforced is the reason of events about policies that are not enforced as they are written.
@@ -29,26 +27,17 @@ func newEvents(ctx context.Context, client kubernetes.Interface, log logr.Logger
 
 // reportProblems logs what is wrong with policies and says so in events, once for as long as it
 // stays the same.
-func (s *Syncer) reportProblems(snapshot reach.Snapshot, problems []compile.Problem) {
+func (s *Syncer) reportProblems(problems []compile.Problem) {
 	reported := map[string]bool{}
 	for _, p := range problems {
 		if reported[p.Error()] = true; s.problems[p.Error()] {
 			continue
 		}
 		s.Log.Error(p.Err, "A part of a policy cannot be enforced, so it allows nothing", "policy", p.Policy, "field", p.Path)
-		if policy := find(snapshot, p.Policy); policy != nil && s.Events != nil {
-			s.Events.Eventf(policy, nil, corev1.EventTypeWarning, notEnforced, "Enforce",
+		if s.Events != nil {
+			s.Events.Eventf(p.Object, nil, corev1.EventTypeWarning, notEnforced, "Enforce",
 				"Node %s cannot enforce %s, which therefore allows nothing: %v", s.Node, p.Path, p.Err)
 		}
 	}
 	s.problems = reported
-}
-
-func find(snapshot reach.Snapshot, name string) *networkingv1.NetworkPolicy {
-	for _, p := range snapshot.Policies {
-		if policyName(p) == name {
-			return p
-		}
-	}
-	return nil
 }

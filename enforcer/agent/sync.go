@@ -12,7 +12,6 @@ import (
 
 	"github.com/apptier/apptier/enforcer/compile"
 	"github.com/apptier/apptier/enforcer/nft"
-	"github.com/apptier/apptier/policy/reach"
 )
 
 // transactionTimeout bounds one run of nft. A transaction of 10,000 elements takes well below a
@@ -22,26 +21,26 @@ const transactionTimeout = time.Minute
 // Syncer makes the kernel equal to what the cluster's objects say. It is not safe for concurrent
 // use: the loop calls it.
 type Syncer struct {
-	Node     string
-	Kernel   nft.Kernel
-	Snapshot func() reach.Snapshot
-	Metrics  *Metrics
-	Log      logr.Logger
+	Node   string
+	Kernel nft.Kernel
+	// Feed tells what has changed since it was called last; at first, everything that there is.
+	Feed    func(*compile.Compiler)
+	Metrics *Metrics
+	Log     logr.Logger
 	// Events tells the authors of policies what is wrong with them; may be nil.
 	Events events.EventRecorder
 
-	// applied is what the kernel holds; nil when that is not known, so that the next sync
-	// replaces the whole table.
-	applied    *nft.Table
+	compiler *compile.Compiler
+	// inStep says that the kernel holds what the compiler's journal was committed with. When that is
+	// not known, the next sync replaces the whole table.
+	inStep     bool
 	generation uint16
-	memory     compile.Memory
-	// verified is the kernel's revision at which it was seen to hold applied.
+	// verified is the kernel's revision at which it was seen to hold that.
 	verified uint32
 	auditor  nft.Auditor
 	problems map[string]bool // those that were reported
-	refused  refused
-	ungated  bool // the lack of ranges was logged
-	begun    bool // the rules were written once
+	ungated  bool            // the lack of ranges was logged
+	begun    bool            // the rules were written once
 }
 
 // Sync brings the kernel up to date. After an error the kernel still holds the last good rules,
@@ -54,63 +53,66 @@ func (s *Syncer) Sync(ctx context.Context) error {
 }
 
 func (s *Syncer) sync(ctx context.Context) error {
-	snapshot := s.Snapshot()
-	fromScratch := s.applied == nil
-	err := s.program(ctx, snapshot)
+	if s.compiler == nil {
+		s.compiler = compile.New(s.Node)
+	}
+	s.Feed(s.compiler)
+	fromScratch := !s.inStep
+	err := s.program(ctx)
 	if err == nil || !fromScratch {
 		return err
 	}
 	// It failed from scratch too, so it would go on failing if one of the policies is the cause.
-	found, searched := s.findRefused(ctx, snapshot)
-	if searched != nil || len(found) == 0 {
+	closed, searched := s.closeRefused(ctx)
+	if searched != nil || closed == 0 {
 		return errors.Join(err, searched)
 	}
-	s.refused = found
-	return s.program(ctx, snapshot)
+	return s.program(ctx)
 }
 
-// program makes the kernel hold what the snapshot says, except for the policies that it refuses.
-func (s *Syncer) program(ctx context.Context, snapshot reach.Snapshot) error {
-	ruleset := s.memory.Compile(snapshot, s.Node, s.refused.in(snapshot))
-	s.reportProblems(snapshot, ruleset.Problems)
-	s.logRanges(ruleset.Ranges)
-	ops, table, err := s.plan(ctx, ruleset)
+// program makes the kernel hold what the compiler says.
+func (s *Syncer) program(ctx context.Context) error {
+	problems := s.compiler.Problems()
+	s.reportProblems(problems)
+	s.logRanges()
+	ops, err := s.plan(ctx)
 	if err != nil {
 		return err
 	}
-	if len(ops) > 0 {
-		if err := s.apply(ctx, ops); err != nil {
-			s.applied = nil
-			return fmt.Errorf("nftables transaction of %d steps: %w", len(ops), err)
-		}
-		if !s.begun {
-			s.Log.Info("The rules are in the kernel", "pods", ruleset.Pods, "groups", len(ruleset.Groups), "sets", len(table.Sets), "elements", table.Elements())
-		}
-		s.applied, s.begun = &table, true
-		s.Log.V(1).Info("Rules updated", "steps", len(ops), "generation", s.generation)
+	if err := s.apply(ctx, ops); err != nil {
+		s.inStep = false
+		return fmt.Errorf("nftables transaction of %d steps: %w", len(ops), err)
 	}
-	s.Metrics.describe(ruleset, *s.applied)
+	s.inStep = true
+	journal, counts := s.compiler.Journal(), s.compiler.Counts()
+	journal.Commit()
+	table := journal.Table()
+	s.Metrics.describe(counts, table, len(problems))
+	if !s.begun {
+		s.begun = true
+		s.Log.Info("The rules are in the kernel", "pods", counts.Pods, "groups", counts.Groups, "sets", len(table.Sets), "elements", table.Elements())
+	}
+	s.Log.V(1).Info("Synced", "steps", len(ops), "generation", s.generation)
 	return nil
 }
 
 // plan returns the steps to the wanted table, which are none if it is there already. Any change
 // at all gets a new generation, so that live connections are judged again.
-func (s *Syncer) plan(ctx context.Context, ruleset compile.Ruleset) ([]nft.Op, nft.Table, error) {
-	if s.applied == nil {
+func (s *Syncer) plan(ctx context.Context) ([]nft.Op, error) {
+	journal := s.compiler.Journal()
+	if !s.inStep {
 		if err := s.adopt(ctx); err != nil {
-			return nil, nft.Table{}, err
+			return nil, err
 		}
-		table := ruleset.Table(s.generation)
-		return nft.Replace(table), table, nil
+		s.compiler.Stamp(s.generation)
+		return nft.Replace(journal.Table()), nil
 	}
-	next := compile.NextGeneration(s.generation)
-	table := ruleset.Table(next)
-	ops := nft.Diff(*s.applied, table)
-	if nft.Only(ops, compile.StampChains()...) {
-		return nil, *s.applied, nil // but for the generation, it is the same
+	if len(journal.Steps()) == 0 {
+		return nil, nil
 	}
-	s.generation = next
-	return ops, table, nil
+	s.generation = compile.NextGeneration(s.generation)
+	s.compiler.Stamp(s.generation)
+	return journal.Steps(), nil
 }
 
 // adopt chooses the generation of a table that is written from scratch: one that no live
@@ -146,7 +148,7 @@ func (s *Syncer) apply(ctx context.Context, ops []nft.Op) error {
 // next Sync replace it if not: somebody may flush the ruleset, or edit it. It lists the table only
 // if anybody's transaction has changed anything since it did so last.
 func (s *Syncer) Verify(ctx context.Context) (ok bool, err error) {
-	if s.applied == nil {
+	if !s.inStep {
 		return true, nil // a sync failed, and is going to be repeated
 	}
 	ctx, cancel := context.WithTimeout(ctx, transactionTimeout)
@@ -159,12 +161,12 @@ func (s *Syncer) Verify(ctx context.Context) (ok bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	difference := s.auditor.Compare(*s.applied, contents)
+	difference := s.auditor.Compare(s.compiler.Journal().Table(), contents)
 	if difference == "" {
 		s.verified = revision
 		return true, nil
 	}
-	s.applied = nil
+	s.inStep = false
 	s.auditor.Forget()
 	s.Metrics.repairs.Inc()
 	s.Log.Info("The table in the kernel is not the one that was written; writing it again", "difference", difference)
@@ -172,9 +174,10 @@ func (s *Syncer) Verify(ctx context.Context) (ok bool, err error) {
 }
 
 // logRanges says once that nothing closes the addresses of pods that are not known yet.
-func (s *Syncer) logRanges(ranges []string) {
-	if len(ranges) == 0 && !s.ungated {
+func (s *Syncer) logRanges() {
+	ungated := !s.compiler.Gated()
+	if ungated && !s.ungated {
 		s.Log.Info("This node's object has no spec.podCIDRs: pods are open until their addresses are known", "node", s.Node)
 	}
-	s.ungated = len(ranges) == 0
+	s.ungated = ungated
 }

@@ -15,6 +15,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/knftables"
 
+	"github.com/apptier/apptier/enforcer/agent/agenttest"
 	"github.com/apptier/apptier/enforcer/compile"
 	"github.com/apptier/apptier/enforcer/nft"
 	"github.com/apptier/apptier/policy/reach"
@@ -108,7 +109,7 @@ func newSyncer(kernel nft.Kernel) (*Syncer, *cluster) {
 		}},
 		Policies: []*networkingv1.NetworkPolicy{{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "deny"}}},
 	}}
-	return &Syncer{Node: "node", Kernel: kernel, Snapshot: c.snapshot, Metrics: NewMetrics(), Log: logr.Discard()}, c
+	return &Syncer{Node: "node", Kernel: kernel, Feed: agenttest.Source(c.snapshot), Metrics: NewMetrics(), Log: logr.Discard()}, c
 }
 
 func mustSync(t *testing.T, s *Syncer) {

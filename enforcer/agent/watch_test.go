@@ -2,50 +2,67 @@ package agent
 
 import (
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"pgregory.net/rapid"
 
+	"github.com/apptier/apptier/enforcer/agent/agenttest"
 	"github.com/apptier/apptier/enforcer/compile"
 	"github.com/apptier/apptier/policy/reach"
 	"github.com/apptier/apptier/policy/reach/reachtest"
 )
 
-// What trim drops must not matter: the rules of trimmed objects are the same.
-func TestTrimmingChangesNoRule(t *testing.T) {
+// What is kept of objects must be all that matters: the rules are the same, whether objects come one
+// by one or all at once, and whatever was there before.
+func TestAFeedKeepsWhatMatters(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		s := reachtest.Snapshot().Draw(t, "snapshot")
-		trimmed := reach.Snapshot{
-			Pods: trimAll(s.Pods), Namespaces: trimAll(s.Namespaces),
-			Nodes: trimAll(s.Nodes), Policies: trimAll(s.Policies),
+		before, s := reachtest.Snapshot().Draw(t, "before"), reachtest.Snapshot().Draw(t, "snapshot")
+		f, c := newFeed(agenttest.Node, func() {}, time.Now), compile.New(agenttest.Node)
+		replace(f, before)
+		if rapid.Bool().Draw(t, "apply in between") {
+			f.apply(c)
 		}
-		want, got := compile.Compile(s, "node-0").Table(1), compile.Compile(trimmed, "node-0").Table(1)
-		if diff := cmp.Diff(want, got); diff != "" {
+		if rapid.Bool().Draw(t, "all at once") {
+			replace(f, s)
+		} else {
+			replace(f, reach.Snapshot{})
+			addAll(f.pods, s.Pods)
+			addAll(f.policies, s.Policies)
+			addAll(f.nodes, s.Nodes)
+			addAll(f.namespaces, s.Namespaces)
+		}
+		f.apply(c)
+		if diff := cmp.Diff(compile.Compile(s, agenttest.Node).Table(1), c.Ruleset().Table(1)); diff != "" {
 			t.Fatal(diff)
 		}
 	})
 }
 
-func trimAll[T any](objects []T) []T {
-	out := make([]T, 0, len(objects))
-	for _, o := range objects {
-		trimmed, _ := trim(o)
-		out = append(out, trimmed.(T))
+func replace(f *feed, s reach.Snapshot) {
+	_ = f.pods.Replace(objects(s.Pods), "")
+	_ = f.policies.Replace(objects(s.Policies), "")
+	_ = f.nodes.Replace(objects(s.Nodes), "")
+	_ = f.namespaces.Replace(objects(s.Namespaces), "")
+}
+
+func objects[T any](of []T) []any {
+	out := make([]any, 0, len(of))
+	for _, o := range of {
+		out = append(out, o)
 	}
 	return out
 }
 
-func TestWhichUpdatesMatter(t *testing.T) {
-	pod := func(change func(*corev1.Pod)) *corev1.Pod {
-		p := &corev1.Pod{
-			ObjectMeta: metav1.ObjectMeta{Name: "p", ResourceVersion: "1", Labels: map[string]string{"app": "web"}},
-			Status:     corev1.PodStatus{PodIP: "10.0.0.1"},
-		}
-		change(p)
-		return trimPod(p)
+func addAll[T comparable, O any](to *kind[T], of []O) {
+	for _, o := range of {
+		_ = to.Add(o)
 	}
+}
+
+func TestWhichUpdatesMatter(t *testing.T) {
 	for _, test := range []struct {
 		name   string
 		change func(*corev1.Pod)
@@ -59,9 +76,34 @@ func TestWhichUpdatesMatter(t *testing.T) {
 		{"the phase", func(p *corev1.Pod) { p.Status.Phase = corev1.PodSucceeded }, true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			if got := differ(pod(func(*corev1.Pod) {}), pod(test.change)); got != test.want {
-				t.Errorf("got %v, want %v", got, test.want)
+			changed := false
+			f := newFeed("node", func() { changed = true }, time.Now)
+			pod := &corev1.Pod{
+				ObjectMeta: metav1.ObjectMeta{Name: "p", ResourceVersion: "1", Labels: map[string]string{"app": "web"}},
+				Status:     corev1.PodStatus{PodIP: "10.0.0.1"},
+			}
+			_ = f.pods.Add(pod)
+			f.apply(compile.New("node"))
+			changed = false
+			after := pod.DeepCopy()
+			test.change(after)
+			_ = f.pods.Update(after)
+			if changed != test.want {
+				t.Errorf("got %v, want %v", changed, test.want)
 			}
 		})
+	}
+}
+
+func TestAHeartbeatOfANodeDoesNotMatter(t *testing.T) {
+	changes := 0
+	f := newFeed("node", func() { changes++ }, time.Now)
+	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "node", ResourceVersion: "1"}}
+	_ = f.nodes.Add(node)
+	later := node.DeepCopy()
+	later.ResourceVersion, later.Status.Conditions = "2", []corev1.NodeCondition{{Type: corev1.NodeReady}}
+	_ = f.nodes.Update(later)
+	if changes != 1 {
+		t.Errorf("%d changes, want 1", changes)
 	}
 }

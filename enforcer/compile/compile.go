@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"slices"
 
-	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 
 	"github.com/apptier/apptier/enforcer/nft"
 	"github.com/apptier/apptier/policy/reach"
@@ -24,8 +24,7 @@ type Ruleset struct {
 	// closed. Empty when the node's object names none: then every address is open.
 	Ranges []string
 
-	table nft.Table
-	pods  []*pod // of the whole cluster, for Dump
+	compiler *Compiler
 }
 
 // Group is the pods of this node whose traffic in one direction the same policies rule.
@@ -44,6 +43,8 @@ type Problem struct {
 	// Path is the field, such as "ingress[0].from[1]".
 	Path string
 	Err  error
+	// Object is the policy.
+	Object *networkingv1.NetworkPolicy
 }
 
 // Error returns the problem as one line.
@@ -61,67 +62,48 @@ const (
 	Egress  Direction = "egress"
 )
 
+var directions = []Direction{Egress, Ingress}
+
 // Compile returns what the node of this name enforces. It never fails: a policy that cannot be
 // read in part is enforced without that part, which is reported in Problems.
 func Compile(snapshot reach.Snapshot, node string) Ruleset {
-	return CompileExcept(snapshot, node, nil)
+	c := New(node)
+	for _, object := range snapshot.Nodes {
+		c.SetNode(object)
+	}
+	for _, object := range snapshot.Namespaces {
+		c.SetNamespace(object)
+	}
+	for _, object := range snapshot.Pods {
+		c.SetPod(object)
+	}
+	for _, object := range snapshot.Policies {
+		c.SetPolicy(object)
+	}
+	return c.Ruleset()
 }
 
-// CompileExcept does the same without the rules of the named policies ("namespace/name"): they
-// isolate the pods that they select, and allow nothing. Each is reported with its error.
-func CompileExcept(snapshot reach.Snapshot, node string, closed map[string]error) Ruleset {
-	return compile(snapshot, node, closed, &Memory{})
-}
-
-func compile(snapshot reach.Snapshot, node string, closed map[string]error, memory *Memory) Ruleset {
-	c := &compiler{
-		closed: closed,
-		table:  skeleton(),
-		pods:   index(snapshot, node, memory),
+// Ruleset returns what the node enforces now. It is good until the compiler's objects change.
+func (c *Compiler) Ruleset() Ruleset {
+	c.settle()
+	r := Ruleset{Problems: c.Problems(), Pods: len(c.locals), compiler: c}
+	for _, s := range c.ranges {
+		r.Ranges = append(r.Ranges, s.String())
 	}
-	c.policies = c.parseAll(snapshot)
-	c.nodeAddresses(snapshot.Nodes, node)
-	c.gate(snapshot.Nodes, node)
-	for _, direction := range []Direction{Egress, Ingress} {
-		for _, g := range c.group(direction) {
-			c.addGroup(g)
-		}
+	for _, g := range c.groups {
+		r.Groups = append(r.Groups, Group{Direction: g.direction, Chain: g.chain, Policies: policyNames(g.policies), Pods: podNames(g.pods)})
 	}
-
-	slices.SortFunc(c.problems, func(a, b Problem) int { return cmp.Compare(a.Error(), b.Error()) })
-	slices.SortFunc(c.groups, func(a, b Group) int {
+	slices.SortFunc(r.Groups, func(a, b Group) int {
 		return cmp.Or(cmp.Compare(a.Direction, b.Direction), cmp.Compare(a.Chain, b.Chain))
 	})
-	return Ruleset{Groups: c.groups, Problems: c.problems, Pods: len(c.pods.local), Ranges: c.ranges, table: c.table, pods: c.pods.all}
+	return r
 }
 
-// compiler is the state of one compilation.
-type compiler struct {
-	table    nft.Table
-	pods     podIndex
-	policies map[string][]*policy // by namespace, sorted by name
-	problems []Problem
-	groups   []Group
-	ranges   []string
-	closed   map[string]error
-}
-
-// nodeAddresses makes the node's own addresses always reachable from its pods, even those that
-// are not on one of its interfaces (a cloud's external address) and so would be forwarded to.
-func (c *compiler) nodeAddresses(nodes []*corev1.Node, name string) {
-	for _, node := range nodes {
-		if node.Name != name {
-			continue
-		}
-		for _, address := range node.Status.Addresses {
-			if ip, ok := parseAddress(address.Address); ok {
-				c.table.Sets[nodeSet[familyOf(ip)]].Elements[ip.String()] = nft.Element{}
-			}
-		}
+// Table returns the ruleset as a table of the given generation, 1 to MaxGeneration.
+func (r Ruleset) Table(generation uint16) nft.Table {
+	t := r.compiler.journal.Table().Clone()
+	for name, chain := range stamped(generation) {
+		t.Chains[name] = chain
 	}
-	for _, pod := range c.pods.local {
-		for _, ip := range pod.hostAddresses {
-			c.table.Sets[nodeSet[familyOf(ip)]].Elements[ip.String()] = nft.Element{}
-		}
-	}
+	return t
 }

@@ -42,13 +42,12 @@ func (m Member) String() string {
 func (r Ruleset) Dump() Dump {
 	d := Dump{Groups: append([]Group{}, r.Groups...), Sets: []Set{}, Problems: []string{}}
 	owners := map[string]string{}
-	for _, p := range r.pods {
-		for _, address := range p.addresses {
-			owners[address.String()] = p.String()
-		}
+	for address, p := range r.compiler.claims.owner {
+		owners[address.String()] = p.String()
 	}
-	for _, name := range slices.Sorted(maps.Keys(r.table.Sets)) {
-		set := r.table.Sets[name]
+	sets := r.compiler.journal.Table().Sets
+	for _, name := range slices.Sorted(maps.Keys(sets)) {
+		set := sets[name]
 		if set.Value != "" {
 			continue // the verdict maps say what the groups say
 		}

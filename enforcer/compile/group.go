@@ -1,7 +1,6 @@
 package compile
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -9,145 +8,168 @@ import (
 	"github.com/apptier/apptier/enforcer/nft"
 )
 
+// local is a pod of this node: the policies that isolate it, by name, and the groups that follow.
+type local struct {
+	under  map[Direction][]*policy
+	groups map[Direction]*group
+}
+
 // group is the pods of this node that the same policies isolate in one direction.
 type group struct {
+	key       string // direction and policies
 	direction Direction
 	policies  []*policy // sorted by name; all of one namespace
-	pods      []*pod    // sorted
-	families  []family  // those that the pods have addresses of
+	pods      map[*Pod]bool
+	chain     string
+
+	changed  bool     // its policies did, since its chain was written
+	families []family // those that the chain was written for
+	uses     []string // sets that the chain looks up
 }
 
-// group finds the groups of a direction, sorted.
-func (c *compiler) group(direction Direction) []*group {
-	byPolicies := map[string]*group{}
-	for _, p := range c.pods.local {
-		var isolating []*policy
-		key := p.namespace
-		for _, candidate := range c.policies[p.namespace] {
-			if candidate.sides[direction].isolates && candidate.pods.Matches(p.labels) {
-				isolating = append(isolating, candidate)
-				key += "/" + candidate.name
-			}
+var (
+	dispatchMap = map[Direction]map[family]string{Egress: egressMap, Ingress: ingressMap}
+	deniedChain = map[Direction]string{Egress: deniedEgress, Ingress: deniedIngress}
+)
+
+// regroup puts a pod into the groups of the policies that isolate it now.
+func (c *Compiler) regroup(p *Pod) {
+	own, l := c.claims.of(p), c.locals[p]
+	c.undispatch(p, own)
+	for _, direction := range directions {
+		was, is := l.groups[direction], c.groupUnder(direction, l.under[direction])
+		if was != nil && was != is {
+			delete(was.pods, p)
+			c.stale[was] = true
+			delete(l.groups, direction)
 		}
-		if len(isolating) == 0 {
-			continue
+		if is != nil {
+			is.pods[p] = true
+			l.groups[direction] = is
 		}
-		g := byPolicies[key]
-		if g == nil {
-			g = &group{direction: direction, policies: isolating}
-			byPolicies[key] = g
-		}
-		g.pods = append(g.pods, p)
 	}
-	groups := make([]*group, 0, len(byPolicies))
-	for _, key := range slices.Sorted(maps.Keys(byPolicies)) {
-		g := byPolicies[key]
-		g.families = familiesOf(g.pods)
-		groups = append(groups, g)
-	}
-	return groups
+	c.dispatch(p, own)
 }
 
-func familiesOf(pods []*pod) []family {
-	var out []family
-	for _, f := range families {
-		has := func(p *pod) bool {
-			return slices.ContainsFunc(p.addresses, func(a address) bool { return familyOf(a.Addr) == f })
-		}
-		if slices.ContainsFunc(pods, has) {
-			out = append(out, f)
-		}
-	}
-	return out
-}
-
-// addGroup adds the group's chain, and sends its pods' packets there.
-func (c *compiler) addGroup(g *group) {
-	var rules []nft.Rule
-	known := map[string]bool{}
-	for _, p := range g.policies {
-		for _, r := range p.sides[g.direction].rules {
-			for _, expr := range c.exprs(g, r) {
-				if !known[expr] {
-					known[expr] = true
-					rules = append(rules, nft.Rule{Expr: expr, Comment: remark(p.String() + " " + r.path)})
-				}
-			}
-		}
-	}
-	rules = append(rules, goTo(map[Direction]string{Egress: deniedEgress, Ingress: deniedIngress}[g.direction]))
-
-	names := policyNames(g.policies)
-	chain := nft.Chain{Comment: remark(string(g.direction) + " of pods under " + strings.Join(names, ", ")), Rules: rules}
-	name := hashedName(string(g.direction), names[0], fmt.Sprintf("%q %q", names, rules))
-	c.table.Chains[name] = chain
-	c.dispatch(g, name)
-	c.groups = append(c.groups, Group{Direction: g.direction, Chain: name, Policies: names, Pods: podNames(g.pods)})
-}
-
-// dispatch adds the group's addresses to the verdict maps, and to the sets of what always passes.
-func (c *compiler) dispatch(g *group, chain string) {
-	target := egressMap
-	if g.direction == Ingress {
-		target = ingressMap
-	}
-	for _, p := range g.pods {
-		for _, address := range p.addresses {
-			f := familyOf(address.Addr)
-			c.table.Sets[target[f]].Elements[address.String()] = nft.Element{
-				Value: "goto " + chain, Comment: remark(p.String()),
-			}
-			for _, other := range p.addresses {
-				if familyOf(other.Addr) == f {
-					c.table.Sets[selfSet[f]].Elements[nft.Key(address.String(), other.String())] = nft.Element{}
-				}
-			}
-		}
-	}
-}
-
-// exprs returns the nft rules of a policy's rule: its ports times its peers.
-func (c *compiler) exprs(g *group, r rule) []string {
-	end, next := server, ingressChain
-	if g.direction == Ingress {
-		end, next = initiator, admitChain
-	}
-	peers := c.peerMatches(r.peers, end, g.families)
-	if len(peers) == 0 {
+// groupUnder returns the group of pods under these policies, or nil if there are none.
+func (c *Compiler) groupUnder(direction Direction, policies []*policy) *group {
+	if len(policies) == 0 {
 		return nil
 	}
-	var out []string
-	for _, port := range c.portMatches(r.ports, g.direction, g.families) {
-		for _, peer := range peers {
-			if port.family != anyFamily && peer.family != anyFamily && port.family != peer.family {
-				continue
+	names := policyNames(policies)
+	key := string(direction) + " " + strings.Join(names, " ")
+	g := c.groups[key]
+	if g == nil {
+		g = &group{key: key, direction: direction, pods: map[*Pod]bool{}, chain: hashedName(string(direction), names[0], key)}
+		c.groups[key] = g
+	}
+	if !slices.Equal(g.policies, policies) { // it is new, or one of them was deleted and made again
+		for _, p := range g.policies {
+			delete(p.groups, g)
+		}
+		g.policies, g.changed = slices.Clone(policies), true
+		for _, p := range g.policies {
+			p.groups[g] = true
+		}
+	}
+	c.stale[g] = true
+	return g
+}
+
+// refresh writes the group's chain, if it is to be another one, and forgets a group without pods.
+func (c *Compiler) refresh(g *group) {
+	if len(g.pods) == 0 {
+		c.drop(g)
+		return
+	}
+	of := c.familiesOf(g)
+	if !g.changed && slices.Equal(of, g.families) {
+		return
+	}
+	g.changed, g.families = false, of
+	d := draft{group: g, mergeAbove: c.mergeAbove}
+	d.write()
+	for _, demand := range d.demands {
+		c.acquire(demand)
+	}
+	c.journal.SetChain(g.chain, nft.Chain{
+		Comment: remark(string(g.direction) + " of pods under " + strings.Join(policyNames(g.policies), ", ")),
+		Rules:   append(d.rules, goTo(deniedChain[g.direction])),
+	})
+	for _, name := range g.uses {
+		c.release(name)
+	}
+	g.uses = slices.Collect(maps.Keys(d.demands))
+}
+
+func (c *Compiler) drop(g *group) {
+	delete(c.groups, g.key)
+	for _, p := range g.policies {
+		delete(p.groups, g)
+	}
+	c.journal.DeleteChain(g.chain)
+	for _, name := range g.uses {
+		c.release(name)
+	}
+}
+
+// familiesOf returns those that the group's pods have addresses of.
+func (c *Compiler) familiesOf(g *group) []family {
+	var out []family
+	for _, f := range families {
+		for p := range g.pods {
+			if slices.ContainsFunc(c.claims.of(p), func(a address) bool { return a.family() == f }) {
+				out = append(out, f)
+				break
 			}
-			out = append(out, join(port.expr, peer.expr, "goto "+next))
 		}
 	}
 	return out
 }
 
-// peerMatches returns one match for each selector and family, and one for all blocks of a family.
-func (c *compiler) peerMatches(p peers, end map[family]string, of []family) []match {
-	if p.any {
-		return []match{{}}
+// dispatch sends the packets of an isolated pod to its groups' chains, and lets it talk to itself.
+func (c *Compiler) dispatch(p *Pod, own []address) {
+	l := c.locals[p]
+	if l == nil {
+		return
 	}
-	var out []match
-	for _, f := range of {
-		for _, s := range p.selectors {
-			out = append(out, match{f, fmt.Sprintf("%s @%s", end[f], c.selectorSet(s, f))})
-		}
-		if spans := union(p.blocks[f]); len(spans) > 0 {
-			out = append(out, match{f, fmt.Sprintf("%s @%s", end[f], c.blockSet(f, spans, strings.Join(p.blockTexts[f], " or ")))})
+	for direction, g := range l.groups {
+		c.stale[g] = true // it may have other families now
+		for _, a := range own {
+			c.journal.SetElement(dispatchMap[direction][a.family()], a.text, nft.Element{Value: "goto " + g.chain, Comment: remark(p.String())})
 		}
 	}
-	return out
+	if len(l.groups) > 0 {
+		eachPair(own, func(set, key string) { c.journal.SetElement(set, key, nft.Element{}) })
+	}
 }
 
-// join puts the parts of a rule together, of which some may be empty.
-func join(parts ...string) string {
-	return strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), " ")
+// undispatch undoes it.
+func (c *Compiler) undispatch(p *Pod, own []address) {
+	l := c.locals[p]
+	if l == nil {
+		return
+	}
+	for direction, g := range l.groups {
+		c.stale[g] = true
+		for _, a := range own {
+			c.journal.DeleteElement(dispatchMap[direction][a.family()], a.text)
+		}
+	}
+	if len(l.groups) > 0 {
+		eachPair(own, c.journal.DeleteElement)
+	}
+}
+
+// eachPair calls do for every two addresses of one family, and for each with itself.
+func eachPair(own []address, do func(set, key string)) {
+	for _, a := range own {
+		for _, b := range own {
+			if a.family() == b.family() {
+				do(selfSet[a.family()], nft.Key(a.text, b.text))
+			}
+		}
+	}
 }
 
 func policyNames(policies []*policy) []string {
@@ -158,10 +180,11 @@ func policyNames(policies []*policy) []string {
 	return names
 }
 
-func podNames(pods []*pod) []string {
+func podNames(pods map[*Pod]bool) []string {
 	names := make([]string, 0, len(pods))
-	for _, p := range pods {
+	for p := range pods {
 		names = append(names, p.String())
 	}
+	slices.Sort(names)
 	return names
 }

@@ -2,18 +2,18 @@ package compile
 
 import (
 	"cmp"
+	"maps"
 	"net/netip"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/labels"
-
-	"github.com/apptier/apptier/policy/reach"
+	"k8s.io/apimachinery/pkg/types"
 )
 
-// pod is what of a pod matters to policies. Only pods with an address of their own are here: not
-// those on their node's network, which are the node, and not those that have finished.
-type pod struct {
+// Pod is what of a pod matters to policies. Its addresses are its own: a pod on its node's network,
+// which is the node, has none, nor has one that has finished. It is never modified.
+type Pod struct {
 	namespace, name string
 	labels          labels.Set
 	addresses       []address
@@ -32,108 +32,175 @@ type address struct {
 // String is netip.Addr's.
 func (a address) String() string { return a.text }
 
+func (a address) family() family { return familyOf(a.Addr) }
+
+// containerPort is a number that the pod's name for it stands for.
 type containerPort struct {
-	name     string
-	protocol corev1.Protocol
-	number   int32
+	namedPort
+	number int32
 }
 
-func (p *pod) String() string { return p.namespace + "/" + p.name }
+func (p *Pod) String() string { return p.namespace + "/" + p.name }
 
-// podIndex holds all pods of the cluster. Those of this node are sorted by namespace and name; to
-// sort the others too would take a quarter of the time of a compilation, for nothing.
-type podIndex struct {
-	all   []*pod
-	local []*pod
-	// byNamespace is for selectors that name a single namespace, which most do.
-	byNamespace map[string][]*pod
-	namespaces  map[string]labels.Set
+// SetPod tells of a pod that came or changed. The object's labels must not be modified afterwards.
+func (c *Compiler) SetPod(object *corev1.Pod) { c.PutPod(NewPod(object, c.node)) }
+
+// PutPod does the same with what was read of the object before, for the compiler's node.
+func (c *Compiler) PutPod(p *Pod) {
+	key := types.NamespacedName{Namespace: p.namespace, Name: p.name}
+	if len(p.addresses) == 0 {
+		p = nil
+	}
+	c.replacePod(key, p)
 }
 
-func index(snapshot reach.Snapshot, node string, memory *Memory) podIndex {
-	x := podIndex{
-		all:         make([]*pod, 0, len(snapshot.Pods)),
-		byNamespace: map[string][]*pod{}, namespaces: map[string]labels.Set{},
+// DeletePod tells of a pod that is gone.
+func (c *Compiler) DeletePod(namespace, name string) {
+	c.replacePod(types.NamespacedName{Namespace: namespace, Name: name}, nil)
+}
+
+// replacePod takes one pod out of all sets, and another of its name into them. Either may be nil.
+func (c *Compiler) replacePod(key types.NamespacedName, p *Pod) {
+	old := c.pods[key]
+	if old.Equal(p) {
+		return
 	}
-	for _, namespace := range snapshot.Namespaces {
-		x.namespaces[namespace.Name] = namespaceLabels(namespace.Name, namespace.Labels)
+	rivals := map[*Pod]bool{}
+	if old != nil {
+		c.claims.rivals(rivals, old)
+		c.displace(old)
 	}
-	x.all = memory.recall(x.all, snapshot.Pods, node)
-	x.settle()
-	for _, p := range x.all {
-		if _, ok := x.namespaces[p.namespace]; !ok {
-			x.namespaces[p.namespace] = namespaceLabels(p.namespace, nil)
+	if p != nil {
+		c.claims.rivals(rivals, p)
+		delete(rivals, old)
+	}
+	for r := range rivals {
+		c.displace(r)
+	}
+	if old != nil {
+		c.claims.remove(old)
+		delete(c.pods, key)
+		c.leave(old)
+	}
+	if p != nil {
+		c.claims.add(p)
+		c.pods[key] = p
+		c.join(p)
+		c.place(p)
+	}
+	for r := range rivals {
+		c.place(r)
+	}
+	c.tidy(key.Namespace)
+}
+
+// join makes the pod one of its namespace, and of its node's if that is this one.
+func (c *Compiler) join(p *Pod) {
+	s := c.space(p.namespace)
+	s.pods[p] = true
+	if !p.local {
+		return
+	}
+	c.countNode(p.hostAddresses, 1)
+	c.locals[p] = &local{under: map[Direction][]*policy{}, groups: map[Direction]*group{}}
+	if s.locals[p] = true; len(s.locals) == 1 {
+		c.readAll(s)
+	}
+	for _, policy := range s.policies {
+		c.submit(p, policy)
+	}
+}
+
+// leave undoes it.
+func (c *Compiler) leave(p *Pod) {
+	s := c.spaces[p.namespace]
+	delete(s.pods, p)
+	if !p.local {
+		return
+	}
+	c.countNode(p.hostAddresses, -1)
+	for _, g := range c.locals[p].groups {
+		delete(g.pods, p)
+		c.stale[g] = true
+	}
+	delete(c.locals, p)
+	delete(c.moved, p)
+	if delete(s.locals, p); len(s.locals) == 0 {
+		c.unreadAll(s)
+	}
+}
+
+// place puts what the pod stands for into the sets that it belongs to.
+func (c *Compiler) place(p *Pod) {
+	own := c.claims.of(p)
+	for _, a := range own {
+		c.setKnown(p, a)
+	}
+	for selected := range c.spaces[p.namespace].selected {
+		if selected.pods.Matches(p.labels) {
+			selected.members[p] = true
+			selected.pour(c.journal, own)
 		}
-		x.byNamespace[p.namespace] = append(x.byNamespace[p.namespace], p)
-		if p.local {
-			x.local = append(x.local, p)
+	}
+	for _, port := range p.ports {
+		for _, u := range c.named[port.namedPort] {
+			u.addPort(c.journal, p, port.number, own)
 		}
 	}
-	slices.SortFunc(x.local, byName)
-	return x
+	c.dispatch(p, own)
 }
 
-func byName(a, b *pod) int {
+// displace undoes it.
+func (c *Compiler) displace(p *Pod) {
+	own := c.claims.of(p)
+	for _, a := range own {
+		c.journal.DeleteElement(knownSet[a.family()], a.text)
+	}
+	for selected := range c.spaces[p.namespace].selected {
+		if selected.members[p] {
+			delete(selected.members, p)
+			selected.drain(c.journal, own)
+		}
+	}
+	for _, port := range p.ports {
+		for _, u := range c.named[port.namedPort] {
+			u.removePort(c.journal, port.number, own)
+		}
+	}
+	c.undispatch(p, own)
+}
+
+func byName(a, b *Pod) int {
 	return cmp.Or(cmp.Compare(a.namespace, b.namespace), cmp.Compare(a.name, b.name))
 }
 
-// settle gives an address that several pods claim to the youngest of them, or the last by name:
-// addresses are reused as soon as a pod is gone, and the news of that may come late.
-func (x podIndex) settle() {
-	owner := make(map[netip.Addr]*pod, len(x.all))
-	contested := false
-	for _, p := range x.all {
-		for _, a := range p.addresses {
-			o := owner[a.Addr]
-			contested = contested || o != nil
-			if o == nil || cmp.Or(cmp.Compare(o.created, p.created), byName(o, p)) < 0 {
-				owner[a.Addr] = p
-			}
-		}
+// Equal tells whether two pods of one name differ in nothing; either may be nil.
+func (p *Pod) Equal(o *Pod) bool {
+	if p == nil || o == nil {
+		return p == o
 	}
-	if !contested {
-		return
-	}
-	for i, p := range x.all {
-		lost := func(a address) bool { return owner[a.Addr] != p }
-		if slices.ContainsFunc(p.addresses, lost) {
-			without := *p // the original is remembered
-			without.addresses = slices.DeleteFunc(slices.Clone(p.addresses), lost)
-			x.all[i] = &without
-		}
-	}
+	return p.created == o.created && p.local == o.local && maps.Equal(p.labels, o.labels) &&
+		slices.Equal(p.addresses, o.addresses) && slices.Equal(p.hostAddresses, o.hostAddresses) && slices.Equal(p.ports, o.ports)
 }
 
-// namespaceLabels adds the label that the API server puts on every namespace.
-func namespaceLabels(name string, set map[string]string) labels.Set {
-	return labels.Merge(set, labels.Set{corev1.LabelMetadataName: name})
-}
-
-// newPod returns nil for a pod without an address of its own.
-func newPod(object *corev1.Pod, node string) *pod {
-	finished := object.Status.Phase == corev1.PodSucceeded || object.Status.Phase == corev1.PodFailed
-	if object.Spec.HostNetwork || finished {
-		return nil
-	}
-	p := &pod{
+// NewPod reads a pod, for a compiler of the given node.
+func NewPod(object *corev1.Pod, node string) *Pod {
+	p := &Pod{
 		namespace: object.Namespace,
 		name:      object.Name,
 		labels:    object.Labels,
 		created:   object.CreationTimestamp.Unix(),
 		local:     node != "" && object.Spec.NodeName == node,
+		ports:     containerPorts(object.Spec),
 	}
-	addresses := parseAddresses(object.Status.PodIP)
-	for _, ip := range object.Status.PodIPs {
-		addresses = append(addresses, parseAddresses(ip.IP)...)
+	finished := object.Status.Phase == corev1.PodSucceeded || object.Status.Phase == corev1.PodFailed
+	if !object.Spec.HostNetwork && !finished {
+		addresses := parseAddresses(object.Status.PodIP)
+		for _, ip := range object.Status.PodIPs {
+			addresses = append(addresses, parseAddresses(ip.IP)...)
+		}
+		p.own(addresses)
 	}
-	if len(addresses) == 0 {
-		return nil
-	}
-	slices.SortFunc(addresses, netip.Addr.Compare)
-	for _, ip := range slices.Compact(addresses) {
-		p.addresses = append(p.addresses, address{ip, ip.String()})
-	}
-	p.ports = containerPorts(object.Spec)
 	if p.local {
 		p.hostAddresses = parseAddresses(object.Status.HostIP)
 		for _, ip := range object.Status.HostIPs {
@@ -143,6 +210,24 @@ func newPod(object *corev1.Pod, node string) *pod {
 	return p
 }
 
+// With returns the same pod with other addresses.
+func (p *Pod) With(addresses []netip.Addr) *Pod {
+	out := *p
+	out.addresses = nil
+	out.own(slices.Clone(addresses))
+	return &out
+}
+
+func (p *Pod) own(addresses []netip.Addr) {
+	slices.SortFunc(addresses, netip.Addr.Compare)
+	for _, ip := range slices.Compact(addresses) {
+		p.addresses = append(p.addresses, address{ip, ip.String()})
+	}
+}
+
+// Addressed tells whether the pod has addresses of its own.
+func (p *Pod) Addressed() bool { return len(p.addresses) > 0 }
+
 // containerPorts returns the named ports of the containers that run as long as the pod does:
 // among init containers those are the sidecars.
 func containerPorts(spec corev1.PodSpec) []containerPort {
@@ -150,7 +235,10 @@ func containerPorts(spec corev1.PodSpec) []containerPort {
 	collect := func(c corev1.Container) {
 		for _, port := range c.Ports {
 			if port.Name != "" {
-				ports = append(ports, containerPort{port.Name, cmp.Or(port.Protocol, corev1.ProtocolTCP), port.ContainerPort})
+				p := containerPort{namedPort{port.Name, cmp.Or(port.Protocol, corev1.ProtocolTCP)}, port.ContainerPort}
+				if !slices.Contains(ports, p) {
+					ports = append(ports, p)
+				}
 			}
 		}
 	}

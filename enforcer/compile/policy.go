@@ -11,15 +11,20 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
-
-	"github.com/apptier/apptier/policy/reach"
 )
 
-// policy is a NetworkPolicy of a namespace with pods on this node, parsed.
+// policy is a NetworkPolicy. It is read only while its namespace has pods on this node.
 type policy struct {
 	namespace, name string
-	pods            labels.Selector
-	sides           map[Direction]side
+	object          *networkingv1.NetworkPolicy
+	// refused is why its rules are left out; nil if they are not.
+	refused error
+
+	pods     labels.Selector
+	sides    map[Direction]side
+	problems []Problem
+	// groups are those of pods that it isolates.
+	groups map[*group]bool
 }
 
 // side is one direction of a policy.
@@ -32,70 +37,155 @@ type side struct {
 type rule struct {
 	path  string
 	peers peers
-	ports ports
+	ports []portMatch
 }
 
 // peers is a rule's from or to.
 type peers struct {
 	any       bool
-	selectors []selector
+	selectors []*selector
 	blocks    map[family][]span
 	// blockTexts is the blocks as they were written.
 	blockTexts map[family][]string
+	// blockSets are the sets of all blocks of a family.
+	blockSets map[family]*demand
 }
 
 func (p *policy) String() string { return p.namespace + "/" + p.name }
 
-// parseAll parses the policies of all namespaces that have pods here; the others do not matter.
-func (c *compiler) parseAll(snapshot reach.Snapshot) map[string][]*policy {
-	here := map[string]bool{}
-	for _, p := range c.pods.local {
-		here[p.namespace] = true
+// SetPolicy tells of a policy that came or changed. The object must not be modified afterwards. A
+// policy that was refused gets another chance.
+func (c *Compiler) SetPolicy(object *networkingv1.NetworkPolicy) {
+	s := c.space(object.Namespace)
+	p := s.policies[object.Name]
+	if p == nil {
+		p = &policy{namespace: object.Namespace, name: object.Name, groups: map[*group]bool{}}
+		s.policies[object.Name] = p
 	}
-	parsed := map[string][]*policy{}
-	for _, object := range snapshot.Policies {
-		if here[object.Namespace] {
-			parsed[object.Namespace] = append(parsed[object.Namespace], c.parse(object))
-		}
-	}
-	for _, policies := range parsed {
-		slices.SortFunc(policies, func(a, b *policy) int { return cmp.Compare(a.name, b.name) })
-	}
-	return parsed
+	p.object, p.refused = object, nil
+	c.reread(s, p)
 }
 
-// parse parses one policy, closed wherever it cannot be read.
-func (c *compiler) parse(object *networkingv1.NetworkPolicy) *policy {
-	p := &policy{namespace: object.Namespace, name: object.Name}
-	ingress, egress := isolates(object.Spec)
+// DeletePolicy tells of a policy that is gone.
+func (c *Compiler) DeletePolicy(namespace, name string) {
+	s := c.spaces[namespace]
+	if s == nil || s.policies[name] == nil {
+		return
+	}
+	p := s.policies[name]
+	delete(s.policies, name)
+	c.unread(p)
+	for pod := range s.locals {
+		c.submit(pod, p)
+	}
+	c.tidy(namespace)
+}
+
+// Refuse leaves the rules of a policy out: it isolates the pods that it selects, and allows nothing.
+// That is reported with the error, as long as the policy is not set again. Without an error the rules
+// count again.
+func (c *Compiler) Refuse(namespace, name string, err error) {
+	s := c.spaces[namespace]
+	if s == nil || s.policies[name] == nil || s.policies[name].refused == err { //nolint:errorlint // the very same
+		return
+	}
+	s.policies[name].refused = err
+	c.reread(s, s.policies[name])
+}
+
+// reread reads a policy of a namespace with pods on this node, and finds the pods that it isolates.
+func (c *Compiler) reread(s *space, p *policy) {
+	if len(s.locals) == 0 {
+		return
+	}
+	c.read(p)
+	for g := range p.groups {
+		g.changed, c.stale[g] = true, true
+	}
+	for pod := range s.locals {
+		c.submit(pod, p)
+	}
+}
+
+// readAll reads the policies of a namespace that has its first pod on this node.
+func (c *Compiler) readAll(s *space) {
+	for _, p := range s.policies {
+		c.read(p)
+	}
+}
+
+// unreadAll forgets what they say after the last.
+func (c *Compiler) unreadAll(s *space) {
+	for _, p := range s.policies {
+		c.unread(p)
+	}
+}
+
+func (c *Compiler) read(p *policy) {
+	p.parse()
+	if len(p.problems) > 0 {
+		c.troubled[p] = true
+	} else {
+		delete(c.troubled, p)
+	}
+}
+
+func (c *Compiler) unread(p *policy) {
+	p.pods, p.sides, p.problems = nil, nil, nil
+	delete(c.troubled, p)
+}
+
+// submit puts a pod of this node under the policy, or takes it out.
+func (c *Compiler) submit(pod *Pod, p *policy) {
+	l := c.locals[pod]
+	for _, direction := range directions {
+		under := l.under[direction]
+		at, was := slices.BinarySearchFunc(under, p, func(a, b *policy) int { return cmp.Compare(a.name, b.name) })
+		is := p.sides[direction].isolates && p.pods.Matches(pod.labels)
+		switch {
+		case is && !was:
+			l.under[direction] = slices.Insert(under, at, p)
+		case was && !is:
+			l.under[direction] = slices.Delete(under, at, at+1)
+		case was && under[at] != p:
+			under[at] = p
+		default:
+			continue
+		}
+		c.moved[pod] = true
+	}
+}
+
+// parse reads the policy's object, closed wherever it cannot be read.
+func (p *policy) parse() {
+	spec := &p.object.Spec
+	ingress, egress := isolates(*spec)
+	p.problems, p.sides = nil, map[Direction]side{Ingress: {isolates: ingress}, Egress: {isolates: egress}}
 	var err error
-	p.pods, err = metav1.LabelSelectorAsSelector(&object.Spec.PodSelector)
+	p.pods, err = metav1.LabelSelectorAsSelector(&spec.PodSelector)
 	if err != nil {
 		// It protects someone, nobody can say whom: so everyone, and its rules open nothing.
-		c.report(p, "podSelector", err)
+		p.report("podSelector", err)
 		p.pods = labels.Everything()
-		p.sides = map[Direction]side{Ingress: {isolates: ingress}, Egress: {isolates: egress}}
-		return p
+		return
+	}
+	if p.refused != nil {
+		p.report("spec", p.refused)
+		return
 	}
 	in, out := side{isolates: ingress}, side{isolates: egress}
-	if err, ok := c.closed[p.String()]; ok {
-		c.report(p, "spec", err)
-		p.sides = map[Direction]side{Ingress: in, Egress: out}
-		return p
+	for i, r := range spec.Ingress {
+		in.rules = append(in.rules, p.rule(Ingress, fmt.Sprintf("ingress[%d]", i), "from", r.From, r.Ports))
 	}
-	for i, r := range object.Spec.Ingress {
-		in.rules = append(in.rules, c.rule(p, fmt.Sprintf("ingress[%d]", i), "from", r.From, r.Ports))
-	}
-	for i, r := range object.Spec.Egress {
-		out.rules = append(out.rules, c.rule(p, fmt.Sprintf("egress[%d]", i), "to", r.To, r.Ports))
+	for i, r := range spec.Egress {
+		out.rules = append(out.rules, p.rule(Egress, fmt.Sprintf("egress[%d]", i), "to", r.To, r.Ports))
 	}
 	p.sides = map[Direction]side{Ingress: in, Egress: out}
-	return p
 }
 
-func (c *compiler) report(p *policy, path string, err error) {
+func (p *policy) report(path string, err error) {
 	if err != nil {
-		c.problems = append(c.problems, Problem{Policy: p.String(), Path: path, Err: err})
+		p.problems = append(p.problems, Problem{Policy: p.String(), Path: path, Err: err, Object: p.object})
 	}
 }
 
@@ -108,20 +198,28 @@ func isolates(spec networkingv1.NetworkPolicySpec) (ingress, egress bool) {
 		slices.Contains(spec.PolicyTypes, networkingv1.PolicyTypeEgress)
 }
 
-func (c *compiler) rule(
-	p *policy, path, field string, from []networkingv1.NetworkPolicyPeer, on []networkingv1.NetworkPolicyPort,
+func (p *policy) rule(
+	direction Direction, path, field string, from []networkingv1.NetworkPolicyPeer, on []networkingv1.NetworkPolicyPort,
 ) rule {
 	r := rule{
 		path:  path,
 		peers: peers{any: len(from) == 0, blocks: map[family][]span{}, blockTexts: map[family][]string{}},
-		ports: ports{any: len(on) == 0},
 	}
 	for i, peer := range from {
-		c.report(p, fmt.Sprintf("%s.%s[%d]", path, field, i), r.peers.add(p.namespace, peer))
+		p.report(fmt.Sprintf("%s.%s[%d]", path, field, i), r.peers.add(p.namespace, peer))
 	}
+	r.peers.blockSets = map[family]*demand{}
+	for f, spans := range r.peers.blocks {
+		r.peers.blocks[f] = union(spans)
+		if len(r.peers.blocks[f]) > 0 {
+			r.peers.blockSets[f] = blocks(f, r.peers.blocks[f], strings.Join(r.peers.blockTexts[f], " or "))
+		}
+	}
+	ports := ports{any: len(on) == 0}
 	for i, port := range on {
-		c.report(p, fmt.Sprintf("%s.ports[%d]", path, i), r.ports.add(port))
+		p.report(fmt.Sprintf("%s.ports[%d]", path, i), ports.add(port))
 	}
+	r.ports = ports.matches(direction)
 	return r
 }
 

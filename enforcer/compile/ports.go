@@ -110,82 +110,62 @@ func unionPorts(spans []portSpan) []portSpan {
 	return out
 }
 
-// match is a part of a rule, and the family that it is good for.
-type match struct {
+// portMatch is the part of a rule that is about ports, the family that it is good for, and the set
+// that it looks up, if any.
+type portMatch struct {
 	family family
 	expr   string
+	demand *demand
 }
 
-// portMatches returns one match for each protocol and for each named port and family.
-func (c *compiler) portMatches(p ports, direction Direction, of []family) []match {
+// matches returns one match for each protocol and for each named port and family.
+func (p ports) matches(direction Direction) []portMatch {
 	if p.any {
-		return []match{{}}
+		return []portMatch{{}}
 	}
-	var out []match
+	var out []portMatch
 	for _, protocol := range protocols {
 		spans := unionPorts(p.numbers[protocol])
 		l4 := "meta l4proto " + nftProtocol[protocol]
 		switch {
 		case len(spans) == 0:
 		case spans[0] == portSpan{1, maxPort}:
-			out = append(out, match{expr: l4})
+			out = append(out, portMatch{expr: l4})
 		case len(spans) == 1:
-			out = append(out, match{expr: fmt.Sprintf("%s %s %s", l4, serverPort, spans[0])})
+			out = append(out, portMatch{expr: fmt.Sprintf("%s %s %s", l4, serverPort, spans[0])})
 		default:
-			out = append(out, match{expr: fmt.Sprintf("%s %s @%s", l4, serverPort, c.portSet(spans))})
+			d := numbers(spans)
+			out = append(out, portMatch{expr: fmt.Sprintf("%s %s @%s", l4, serverPort, d.name), demand: d})
 		}
 	}
 	for _, named := range p.names {
-		for _, f := range of {
-			out = append(out, match{f, fmt.Sprintf("meta l4proto %s %s . %s @%s",
-				nftProtocol[named.protocol], server[f], serverPort, c.namedPortSet(named, direction, f))})
+		for _, f := range families {
+			d := named.demand(direction, f)
+			out = append(out, portMatch{f, fmt.Sprintf("meta l4proto %s %s . %s @%s",
+				nftProtocol[named.protocol], server[f], serverPort, d.name), d})
 		}
 	}
 	return out
 }
 
-func (c *compiler) portSet(spans []portSpan) string {
-	texts := make([]string, 0, len(spans))
+// numbers is the set that holds these ports.
+func numbers(spans []portSpan) *demand {
+	d := &demand{set: set("inet_service", "")}
+	d.set.Interval = true
 	for _, s := range spans {
-		texts = append(texts, s.String())
+		d.keys = append(d.keys, s.String())
 	}
-	name := hashedName("ports", strings.Join(texts, "_"), strings.Join(texts, ","))
-	if _, ok := c.table.Sets[name]; !ok {
-		s := set("inet_service", "")
-		s.Interval = true
-		for _, text := range texts {
-			s.Elements[text] = nft.Element{}
-		}
-		c.table.Sets[name] = s
-	}
-	return name
+	d.name = hashedName("ports", strings.Join(d.keys, "_"), strings.Join(d.keys, ","))
+	return d
 }
 
-// namedPortSet returns the name of the set of addresses and numbers that a named port stands for,
-// and makes sure that it exists. For ingress, only the pods of this node are needed.
-func (c *compiler) namedPortSet(named namedPort, direction Direction, f family) string {
-	candidates, where := c.pods.all, "any pod"
-	if direction == Ingress {
-		candidates, where = c.pods.local, "pods of this node"
-	}
-	text := fmt.Sprintf("port %s/%s of %s", named.name, nftProtocol[named.protocol], where)
-	name := hashedName(fmt.Sprintf("named%d", f), named.name+"-"+nftProtocol[named.protocol], text)
-	if _, ok := c.table.Sets[name]; ok {
-		return name
-	}
-	s := set(nft.Key(addressType[f], "inet_service"), remark(text))
-	for _, p := range candidates {
-		for _, port := range p.ports {
-			if port.name != named.name || port.protocol != named.protocol {
-				continue
-			}
-			for _, address := range p.addresses {
-				if familyOf(address.Addr) == f {
-					s.Elements[nft.Key(address.String(), strconv.Itoa(int(port.number)))] = nft.Element{}
-				}
-			}
-		}
-	}
-	c.table.Sets[name] = s
-	return name
+// demand is the set of addresses and numbers that a named port stands for. For ingress, only the pods
+// of this node are needed.
+func (n namedPort) demand(direction Direction, f family) *demand {
+	d := &demand{family: f, port: &n, local: direction == Ingress}
+	where := map[bool]string{true: "pods of this node", false: "any pod"}[d.local]
+	text := fmt.Sprintf("port %s/%s of %s", n.name, nftProtocol[n.protocol], where)
+	d.set = set(nft.Key(addressType[f], "inet_service"), remark(text))
+	d.name = hashedName(fmt.Sprintf("named%d", f), n.name+"-"+nftProtocol[n.protocol], text)
+	return d
 }

@@ -10,23 +10,29 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/selection"
-
-	"github.com/apptier/apptier/enforcer/nft"
 )
 
 // selector is a peer that selects pods. Peers that mean the same have the same text, and so share
 // their sets.
 type selector struct {
 	text string
-	// namespace is set when the peer means a single namespace by its name.
-	namespace  string
+	// names are those of the only namespaces that it can be about; nil if it names none.
+	names []string
+	// namespaces is nil when the peer means its policy's own namespace.
 	namespaces labels.Selector
 	pods       labels.Selector
+	// sets are those that hold the selected pods' addresses of a family.
+	sets map[family]*demand
+}
+
+// in tells whether the selector is about pods of a namespace.
+func (s *selector) in(n *space) bool {
+	return (s.names == nil || slices.Contains(s.names, n.name)) && (s.namespaces == nil || s.namespaces.Matches(n.labels))
 }
 
 // newSelector parses a peer of a policy in the given namespace.
-func newSelector(namespace string, peer networkingv1.NetworkPolicyPeer) (selector, error) {
-	s := selector{namespace: namespace, pods: labels.Everything()}
+func newSelector(namespace string, peer networkingv1.NetworkPolicyPeer) (*selector, error) {
+	s := &selector{names: []string{namespace}, pods: labels.Everything()}
 	var err error
 	if peer.PodSelector != nil {
 		if s.pods, err = metav1.LabelSelectorAsSelector(peer.PodSelector); err != nil {
@@ -34,17 +40,17 @@ func newSelector(namespace string, peer networkingv1.NetworkPolicyPeer) (selecto
 		}
 	}
 	if peer.NamespaceSelector == nil {
-		s.text = describe("namespace "+namespace, s.pods)
+		s.called(describe("namespace "+namespace, s.pods))
 		return s, nil
 	}
 	if s.namespaces, err = metav1.LabelSelectorAsSelector(peer.NamespaceSelector); err != nil {
 		return s, fmt.Errorf("namespaceSelector: %w", err)
 	}
-	s.namespace = ""
+	s.names = namesOf(s.namespaces)
 	if text := canonical(s.namespaces); text == "" {
-		s.text = describe("any namespace", s.pods)
+		s.called(describe("any namespace", s.pods))
 	} else {
-		s.text = describe("namespaces "+text, s.pods)
+		s.called(describe("namespaces "+text, s.pods))
 	}
 	return s, nil
 }
@@ -71,63 +77,38 @@ func canonical(s labels.Selector) string {
 	return strings.Join(slices.Compact(texts), ",")
 }
 
-// selectorSet returns the name of the set that holds the selected pods' addresses of one family, and makes
-// sure that it exists.
-func (c *compiler) selectorSet(s selector, f family) string {
+// namesOf returns the names of the only namespaces that a selector can select, or nil.
+func namesOf(s labels.Selector) []string {
+	requirements, _ := s.Requirements()
+	for _, r := range requirements {
+		if r.Key() == corev1.LabelMetadataName && (r.Operator() == selection.In || r.Operator() == selection.Equals) {
+			return r.Values().UnsortedList()
+		}
+	}
+	return nil
+}
+
+// called gives the selector its text, and the sets that are named after it.
+func (s *selector) called(text string) {
+	s.text, s.sets = text, map[family]*demand{}
 	readable := strings.NewReplacer("namespaces ", "", "namespace ", "", " pods ", ".", " all pods", "",
-		corev1.LabelMetadataName, "ns", "any namespace", "any").Replace(s.text)
-	name := hashedName(fmt.Sprintf("pods%d", f), readable, s.text)
-	if _, ok := c.table.Sets[name]; !ok {
-		c.table.Sets[name] = set(addressType[f], remark(s.text))
-		c.eachSelected(s, func(p *pod) {
-			for _, address := range p.addresses {
-				if familyOf(address.Addr) == f {
-					c.table.Sets[name].Elements[address.String()] = nft.Element{}
-				}
-			}
-		})
-	}
-	return name
-}
-
-func (c *compiler) eachSelected(s selector, do func(*pod)) {
-	candidates := c.pods.all
-	if s.namespaces == nil {
-		candidates = c.pods.byNamespace[s.namespace]
-	}
-	matches := map[string]bool{}
-	for _, p := range candidates {
-		if s.namespaces != nil {
-			ok, known := matches[p.namespace]
-			if !known {
-				ok = s.namespaces.Matches(c.pods.namespaces[p.namespace])
-				matches[p.namespace] = ok
-			}
-			if !ok {
-				continue
-			}
-		}
-		if s.pods.Matches(p.labels) {
-			do(p)
-		}
+		corev1.LabelMetadataName, "ns", "any namespace", "any").Replace(text)
+	for _, f := range families {
+		name := hashedName(fmt.Sprintf("pods%d", f), readable, text)
+		s.sets[f] = &demand{name: name, set: set(addressType[f], remark(text)), family: f, selectors: []*selector{s}}
 	}
 }
 
-// blockSet returns the name of the set that holds these ranges, and makes sure that it exists. Its
-// content is part of its name, so it never changes: interval sets are slow to.
-func (c *compiler) blockSet(f family, spans []span, text string) string {
+// blocks is the set that holds these ranges. They are part of its name, so it never changes: interval
+// sets are slow to.
+func blocks(f family, spans []span, text string) *demand {
+	d := &demand{family: f, set: set(addressType[f], remark(text))}
+	d.set.Interval = true
 	content := text
 	for _, s := range spans {
+		d.keys = append(d.keys, s.String())
 		content += " " + s.String()
 	}
-	name := hashedName(fmt.Sprintf("block%d", f), strings.ReplaceAll(text, ":", "."), content)
-	if _, ok := c.table.Sets[name]; !ok {
-		s := set(addressType[f], remark(text))
-		s.Interval = true
-		for _, span := range spans {
-			s.Elements[span.String()] = nft.Element{}
-		}
-		c.table.Sets[name] = s
-	}
-	return name
+	d.name = hashedName(fmt.Sprintf("block%d", f), strings.ReplaceAll(text, ":", "."), content)
+	return d
 }

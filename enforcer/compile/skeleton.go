@@ -81,23 +81,19 @@ var (
 // the number is a port.
 const serverPort = "ct reply proto-src"
 
-// Table returns the ruleset as a table of the given generation, 1 to MaxGeneration.
-func (r Ruleset) Table(generation uint16) nft.Table {
-	t := r.table.Clone()
+// stamped returns the chains that bear the generation.
+func stamped(generation uint16) map[string]nft.Chain {
 	mark := uint32(generation) << markShift
-	forward := t.Chains[forwardChain]
+	forward, admit := skeleton().Chains[forwardChain], skeleton().Chains[admitChain]
 	forward.Rules = append([]nft.Rule{{
 		Expr:    fmt.Sprintf("ct mark & 0x%08x == 0x%08x accept", uint32(MarkMask), mark),
 		Comment: "allowed by this very ruleset before",
 	}}, forward.Rules...)
-	t.Chains[forwardChain] = forward
-	admit := t.Chains[admitChain]
 	admit.Rules = []nft.Rule{{
 		Expr:    fmt.Sprintf("ct mark set ct mark & 0x%08x | 0x%08x accept", ^uint32(MarkMask), mark),
 		Comment: generationText + strconv.Itoa(int(generation)),
 	}}
-	t.Chains[admitChain] = admit
-	return t
+	return map[string]nft.Chain{forwardChain: forward, admitChain: admit}
 }
 
 // StampChain is the chain whose first rule's comment names the generation; see nft.Marker.
@@ -139,10 +135,14 @@ func skeleton() nft.Table {
 		ranges.Interval = true
 		t.Sets[rangeSet[f]] = ranges
 		t.Sets[knownSet[f]] = set(addressType[f], "pods in this node's ranges")
-		t.Sets[egressMap[f]] = dispatch(f, "pods of this node with isolated egress")
-		t.Sets[ingressMap[f]] = dispatch(f, "pods of this node with isolated ingress")
+		t.Sets[egressMap[f]] = verdicts(f, "pods of this node with isolated egress")
+		t.Sets[ingressMap[f]] = verdicts(f, "pods of this node with isolated ingress")
 		t.Sets[nodeSet[f]] = set(addressType[f], "this node")
 		t.Sets[selfSet[f]] = set(nft.Key(addressType[f], addressType[f]), "isolated pods to themselves")
+	}
+	for name, s := range t.Sets {
+		s.Elements = map[string]nft.Element{}
+		t.Sets[name] = s
 	}
 	t.Chains = map[string]nft.Chain{
 		forwardChain: {
@@ -163,12 +163,12 @@ func skeleton() nft.Table {
 	return t
 }
 
-func dispatch(f family, comment string) nft.Set {
-	return nft.Set{Key: addressType[f], Value: "verdict", Comment: comment, Elements: map[string]nft.Element{}}
+func verdicts(f family, comment string) nft.Set {
+	return nft.Set{Key: addressType[f], Value: "verdict", Comment: comment}
 }
 
 func set(key, comment string) nft.Set {
-	return nft.Set{Key: key, Comment: comment, Elements: map[string]nft.Element{}}
+	return nft.Set{Key: key, Comment: comment}
 }
 
 func forwardRules() []nft.Rule {

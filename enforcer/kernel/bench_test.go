@@ -11,6 +11,7 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 
 	"github.com/apptier/apptier/enforcer/agent"
+	"github.com/apptier/apptier/enforcer/agent/agenttest"
 	"github.com/apptier/apptier/policy/reach"
 )
 
@@ -31,7 +32,7 @@ func BenchmarkAPodElsewhere(b *testing.B) {
 			}
 			shown := snapshot
 			s := &agent.Syncer{
-				Node: nodeName, Kernel: openNode(b, l.node), Snapshot: func() reach.Snapshot { return shown },
+				Node: nodeName, Kernel: openNode(b, l.node), Feed: agenttest.Source(func() reach.Snapshot { return shown }),
 				Metrics: agent.NewMetrics(), Log: logr.Discard(),
 			}
 			must(b, s.Sync(b.Context()))

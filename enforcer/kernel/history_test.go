@@ -48,7 +48,7 @@ func TestAHistoryEndsInTheKernelWhereAFreshStartDoes(t *testing.T) {
 		must(t, nft.RemoveTable(context.Background(), kernel))
 		world := agenttest.NewWorld()
 		start := func() *agent.Syncer {
-			return &agent.Syncer{Node: agenttest.Node, Kernel: kernel, Snapshot: world.Snapshot, Metrics: agent.NewMetrics(), Log: logr.Discard()}
+			return &agent.Syncer{Node: agenttest.Node, Kernel: kernel, Feed: agenttest.Source(world.Snapshot), Metrics: agent.NewMetrics(), Log: logr.Discard()}
 		}
 		s := start()
 		sync := func(*rapid.T) { must(t, s.Sync(context.Background())) }

@@ -10,6 +10,7 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 
 	"github.com/apptier/apptier/enforcer/agent"
+	"github.com/apptier/apptier/enforcer/agent/agenttest"
 	"github.com/apptier/apptier/policy/reach"
 )
 
@@ -23,7 +24,7 @@ func TestWhatIsDoneToTheTableIsUndone(t *testing.T) {
 	snapshot.Policies = []*networkingv1.NetworkPolicy{parsePolicy(t, "p",
 		`{podSelector: {}, ingress: [{from: [{podSelector: {}}, {ipBlock: {cidr: 10.0.0.0/8, except: [10.1.0.0/16]}}, {ipBlock: {cidr: "2000::/3"}}], ports: [{port: web}, {port: 1}, {port: 3, endPort: 5}]}]}`)}
 	s := &agent.Syncer{
-		Node: nodeName, Kernel: openNode(t, l.node), Snapshot: func() reach.Snapshot { return snapshot },
+		Node: nodeName, Kernel: openNode(t, l.node), Feed: agenttest.Source(func() reach.Snapshot { return snapshot }),
 		Metrics: agent.NewMetrics(), Log: logr.Discard(),
 	}
 	must(t, s.Sync(t.Context()))

@@ -24,12 +24,26 @@ type World struct {
 	namespaces map[string]*corev1.Namespace
 	nodes      map[string]*corev1.Node
 	policies   map[string]*networkingv1.NetworkPolicy
+	watchers   []Watcher
 }
 
-// NewWorld returns an empty one.
-func NewWorld() *World {
+// Watcher hears of every change, as a compile.Compiler does.
+type Watcher interface {
+	SetPod(object *corev1.Pod)
+	DeletePod(namespace, name string)
+	SetNamespace(object *corev1.Namespace)
+	DeleteNamespace(name string)
+	SetNode(object *corev1.Node)
+	DeleteNode(name string)
+	SetPolicy(object *networkingv1.NetworkPolicy)
+	DeletePolicy(namespace, name string)
+}
+
+// NewWorld returns an empty one, whose changes watchers hear of.
+func NewWorld(watchers ...Watcher) *World {
 	return &World{
-		pods: map[string]*corev1.Pod{}, namespaces: map[string]*corev1.Namespace{},
+		watchers: watchers,
+		pods:     map[string]*corev1.Pod{}, namespaces: map[string]*corev1.Namespace{},
 		nodes: map[string]*corev1.Node{}, policies: map[string]*networkingv1.NetworkPolicy{},
 	}
 }
@@ -37,27 +51,78 @@ func NewWorld() *World {
 // Change adds, replaces or deletes one object of a kind.
 func (w *World) Change(t *rapid.T) {
 	from := reachtest.Snapshot(reachtest.MaxNodes(2)).Draw(t, "objects to take one of")
+	var came, gone any
 	switch rapid.IntRange(0, 6).Draw(t, "kind of object") {
 	case 0:
-		change(t, w.namespaces, from.Namespaces)
+		came, gone = change(t, w.namespaces, from.Namespaces)
 	case 1:
-		change(t, w.nodes, from.Nodes)
+		came, gone = change(t, w.nodes, from.Nodes)
 	case 2, 3, 4:
-		change(t, w.pods, from.Pods)
+		for _, p := range from.Pods {
+			p.CreationTimestamp = metav1.Unix(rapid.Int64Range(0, 2).Draw(t, "created"), 0)
+		}
+		came, gone = change(t, w.pods, from.Pods)
 	default:
-		change(t, w.policies, from.Policies)
+		came, gone = change(t, w.policies, from.Policies)
+	}
+	for _, to := range w.watchers {
+		tell(to, came, gone)
 	}
 }
 
-func change[T metav1.Object](t *rapid.T, have map[string]T, candidates []T) {
+// Tell tells a watcher of all objects.
+func (w *World) Tell(to Watcher) {
+	for _, o := range w.nodes {
+		to.SetNode(o)
+	}
+	for _, o := range w.namespaces {
+		to.SetNamespace(o)
+	}
+	for _, o := range w.pods {
+		to.SetPod(o)
+	}
+	for _, o := range w.policies {
+		to.SetPolicy(o)
+	}
+}
+
+// change returns the object that came, or the one that is gone.
+func change[T metav1.Object](t *rapid.T, have map[string]T, candidates []T) (came, gone any) {
 	names := slices.Sorted(maps.Keys(have))
 	if len(names) > 0 && rapid.IntRange(0, 2).Draw(t, "add, replace or delete") == 0 {
-		delete(have, rapid.SampledFrom(names).Draw(t, "which goes"))
-		return
+		name := rapid.SampledFrom(names).Draw(t, "which goes")
+		one := have[name]
+		delete(have, name)
+		return nil, one
 	}
 	if len(candidates) > 0 {
 		one := rapid.SampledFrom(candidates).Draw(t, "which comes")
 		have[one.GetNamespace()+"/"+one.GetName()] = one
+		return one, nil
+	}
+	return nil, nil
+}
+
+func tell(to Watcher, came, gone any) {
+	switch o := came.(type) {
+	case *corev1.Pod:
+		to.SetPod(o)
+	case *corev1.Namespace:
+		to.SetNamespace(o)
+	case *corev1.Node:
+		to.SetNode(o)
+	case *networkingv1.NetworkPolicy:
+		to.SetPolicy(o)
+	}
+	switch o := gone.(type) {
+	case *corev1.Pod:
+		to.DeletePod(o.Namespace, o.Name)
+	case *corev1.Namespace:
+		to.DeleteNamespace(o.Name)
+	case *corev1.Node:
+		to.DeleteNode(o.Name)
+	case *networkingv1.NetworkPolicy:
+		to.DeletePolicy(o.Namespace, o.Name)
 	}
 }
 

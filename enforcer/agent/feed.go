@@ -1,0 +1,236 @@
+package agent
+
+import (
+	"maps"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/cache"
+
+	"github.com/apptier/apptier/enforcer/compile"
+)
+
+// feed keeps what the API server shows, as far as policies look at it, and tells a compiler what of it
+// has changed. What changes several times before the compiler asks is told once.
+type feed struct {
+	node    string
+	now     func() time.Time
+	changed func() // is called after every change that matters; must not block
+
+	mu         sync.Mutex
+	pods       *kind[*shownPod]
+	namespaces *kind[*corev1.Namespace]
+	nodes      *kind[*corev1.Node]
+	policies   *kind[*networkingv1.NetworkPolicy]
+	announced  map[types.NamespacedName]announcement
+}
+
+// shownPod is a pod as the API server shows it.
+type shownPod struct {
+	*compile.Pod
+	key                            types.NamespacedName
+	uid                            types.UID
+	finished, leaving, hostNetwork bool
+}
+
+func newFeed(node string, changed func(), now func() time.Time) *feed {
+	f := &feed{node: node, now: now, changed: changed, announced: map[types.NamespacedName]announcement{}}
+	f.pods = newKind(f, f.readPod, keyOfPod, samePod)
+	f.pods.deleted = f.forget
+	f.namespaces = newKind(f, readNamespace, keyOf, sameObject)
+	f.nodes = newKind(f, readNode, keyOf, sameObject)
+	f.policies = newKind(f, readPolicy, keyOf, sameObject)
+	return f
+}
+
+// apply tells the compiler what has changed since the last time.
+func (f *feed) apply(to *compile.Compiler) {
+	f.mu.Lock()
+	nodes, namespaces, policies := f.nodes.take(), f.namespaces.take(), f.policies.take()
+	pods := f.pods.take()
+	merged := make(map[types.NamespacedName]*compile.Pod, len(pods))
+	for key, shown := range pods {
+		merged[key] = f.merge(key, shown)
+	}
+	f.mu.Unlock()
+
+	tell(nodes, to.SetNode, func(key types.NamespacedName) { to.DeleteNode(key.Name) })
+	tell(namespaces, to.SetNamespace, func(key types.NamespacedName) { to.DeleteNamespace(key.Name) })
+	tell(merged, to.PutPod, func(key types.NamespacedName) { to.DeletePod(key.Namespace, key.Name) })
+	tell(policies, to.SetPolicy, func(key types.NamespacedName) { to.DeletePolicy(key.Namespace, key.Name) })
+}
+
+// tell passes on what is there, and what is nil as gone.
+func tell[T comparable](changes map[types.NamespacedName]T, set func(T), gone func(types.NamespacedName)) {
+	var none T
+	for key, object := range changes {
+		if object == none {
+			gone(key)
+		} else {
+			set(object)
+		}
+	}
+}
+
+// kind is the objects of one kind, and which of them the compiler has not heard of as they are. It is
+// what a reflector writes to: cache.TransformingStore, whose objects are small before they are many.
+type kind[T comparable] struct {
+	feed *feed
+	read func(any) T
+	key  func(T) types.NamespacedName
+	// same tells whether two objects differ in nothing that matters.
+	same func(a, b T) bool
+	// deleted is told of objects that are gone.
+	deleted func(T)
+
+	objects map[types.NamespacedName]T
+	dirty   map[types.NamespacedName]bool
+	once    sync.Once
+	listed  chan struct{} // closed when all objects were listed once
+}
+
+func newKind[T comparable](f *feed, read func(any) T, key func(T) types.NamespacedName, same func(a, b T) bool) *kind[T] {
+	return &kind[T]{
+		feed: f, read: read, key: key, same: same, deleted: func(T) {},
+		objects: map[types.NamespacedName]T{}, dirty: map[types.NamespacedName]bool{}, listed: make(chan struct{}),
+	}
+}
+
+// Add is cache.ReflectorStore's.
+func (k *kind[T]) Add(object any) error {
+	read := k.read(object)
+	k.feed.mu.Lock()
+	matters := k.put(read)
+	k.feed.mu.Unlock()
+	if matters {
+		k.feed.changed()
+	}
+	return nil
+}
+
+// Update is cache.ReflectorStore's.
+func (k *kind[T]) Update(object any) error { return k.Add(object) }
+
+// Delete is cache.ReflectorStore's.
+func (k *kind[T]) Delete(object any) error {
+	key := k.key(k.read(object))
+	k.feed.mu.Lock()
+	k.drop(key)
+	k.feed.mu.Unlock()
+	k.feed.changed()
+	return nil
+}
+
+// Replace is cache.ReflectorStore's: these are all objects that there are.
+func (k *kind[T]) Replace(objects []any, _ string) error {
+	k.feed.mu.Lock()
+	gone := maps.Clone(k.objects)
+	for _, object := range objects {
+		read := k.read(object)
+		delete(gone, k.key(read))
+		k.put(read)
+	}
+	for key := range gone {
+		k.drop(key)
+	}
+	k.feed.mu.Unlock()
+	k.once.Do(func() { close(k.listed) })
+	k.feed.changed()
+	return nil
+}
+
+// Resync is cache.ReflectorStore's, and never asked for.
+func (k *kind[T]) Resync() error { return nil }
+
+// Transformer is cache.TransformingStore's.
+func (k *kind[T]) Transformer() cache.TransformFunc {
+	return func(object any) (any, error) { return k.read(object), nil }
+}
+
+func (k *kind[T]) put(object T) (matters bool) {
+	key := k.key(object)
+	old, known := k.objects[key]
+	k.objects[key] = object
+	if known && k.same(old, object) {
+		return false
+	}
+	k.dirty[key] = true
+	return true
+}
+
+func (k *kind[T]) drop(key types.NamespacedName) {
+	if old, known := k.objects[key]; known {
+		delete(k.objects, key)
+		k.dirty[key] = true
+		k.deleted(old)
+	}
+}
+
+// take returns what has changed, with nil for what is gone.
+func (k *kind[T]) take() map[types.NamespacedName]T {
+	out := make(map[types.NamespacedName]T, len(k.dirty))
+	for key := range k.dirty {
+		out[key] = k.objects[key]
+	}
+	clear(k.dirty)
+	return out
+}
+
+func (f *feed) readPod(object any) *shownPod {
+	o, ok := object.(*corev1.Pod)
+	if !ok {
+		return object.(*shownPod)
+	}
+	return &shownPod{
+		Pod: compile.NewPod(o, f.node), key: types.NamespacedName{Namespace: o.Namespace, Name: o.Name}, uid: o.UID,
+		finished: o.Status.Phase == corev1.PodSucceeded || o.Status.Phase == corev1.PodFailed,
+		leaving:  o.DeletionTimestamp != nil, hostNetwork: o.Spec.HostNetwork,
+	}
+}
+
+func keyOfPod(p *shownPod) types.NamespacedName { return p.key }
+
+func samePod(a, b *shownPod) bool {
+	return a.Equal(b.Pod) && a.uid == b.uid && a.finished == b.finished && a.leaving == b.leaving && a.hostNetwork == b.hostNetwork
+}
+
+func readNamespace(object any) *corev1.Namespace {
+	return &corev1.Namespace{ObjectMeta: trimMeta(object.(*corev1.Namespace).ObjectMeta)}
+}
+
+func readNode(object any) *corev1.Node {
+	o := object.(*corev1.Node)
+	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: o.Name}}
+	node.Spec.PodCIDR, node.Spec.PodCIDRs = o.Spec.PodCIDR, o.Spec.PodCIDRs
+	node.Status.Addresses = o.Status.Addresses
+	return node
+}
+
+func readPolicy(object any) *networkingv1.NetworkPolicy {
+	o := object.(*networkingv1.NetworkPolicy)
+	return &networkingv1.NetworkPolicy{ObjectMeta: trimMeta(o.ObjectMeta), Spec: o.Spec}
+}
+
+func trimMeta(m metav1.ObjectMeta) metav1.ObjectMeta {
+	return metav1.ObjectMeta{
+		Name: m.Name, Namespace: m.Namespace, UID: m.UID, ResourceVersion: m.ResourceVersion, Labels: m.Labels,
+	}
+}
+
+func keyOf[T metav1.Object](object T) types.NamespacedName {
+	return types.NamespacedName{Namespace: object.GetNamespace(), Name: object.GetName()}
+}
+
+// sameObject tells whether at most the version of an object changed: a node reports its health far
+// more often than anything that matters here.
+func sameObject[T metav1.Object](a, b T) bool {
+	version := b.GetResourceVersion()
+	b.SetResourceVersion(a.GetResourceVersion())
+	defer b.SetResourceVersion(version)
+	return equality.Semantic.DeepEqual(a, b)
+}

@@ -1,0 +1,174 @@
+package compile
+
+import (
+	"net/netip"
+	"slices"
+	"strconv"
+
+	"github.com/apptier/apptier/enforcer/nft"
+)
+
+// demand is a set that a rule looks up: its name, and what is to be in it.
+type demand struct {
+	name string
+	// set is its definition, without elements.
+	set    nft.Set
+	family family
+	// keys are its elements, if they are part of its name and so never change.
+	keys []string
+	// selectors tell the pods whose addresses are in it.
+	selectors []*selector
+	// port is what the addresses and numbers in it are called, by pods of this node alone or by any.
+	port  *namedPort
+	local bool
+}
+
+// use is a set that rules look up.
+type use struct {
+	demand
+	refs      int // chains that do
+	selectors map[string]*selected
+	// counts is how many of its selectors select an address, if it has several.
+	counts map[netip.Addr]int
+}
+
+// acquire makes sure that the set is there, and stays.
+func (c *Compiler) acquire(d *demand) {
+	u := c.uses[d.name]
+	if u == nil {
+		u = c.create(d)
+	}
+	u.refs++
+	for _, s := range d.selectors {
+		if u.selectors[s.text] == nil {
+			c.feed(u, s)
+		}
+	}
+	if len(u.selectors) > len(d.selectors) {
+		wanted := make(map[string]bool, len(d.selectors))
+		for _, s := range d.selectors {
+			wanted[s.text] = true
+		}
+		for text, from := range u.selectors {
+			if !wanted[text] {
+				c.unfeed(u, from)
+			}
+		}
+	}
+}
+
+func (c *Compiler) create(d *demand) *use {
+	u := &use{demand: *d, selectors: map[string]*selected{}}
+	u.demand.selectors = nil
+	if len(d.selectors) > 1 {
+		u.counts = map[netip.Addr]int{}
+	}
+	s := d.set
+	s.Elements = make(map[string]nft.Element, len(d.keys))
+	for _, key := range d.keys {
+		s.Elements[key] = nft.Element{}
+	}
+	c.uses[d.name] = u
+	c.journal.AddSet(d.name, s)
+	if d.port != nil {
+		c.named[*d.port] = append(c.named[*d.port], u)
+		c.eachNaming(u, func(p *Pod, number int32) { u.addPort(c.journal, p, number, c.claims.of(p)) })
+	}
+	return u
+}
+
+// eachNaming calls do for the pods that name the port.
+func (c *Compiler) eachNaming(u *use, do func(*Pod, int32)) {
+	look := func(p *Pod) {
+		for _, port := range p.ports {
+			if port.namedPort == *u.port {
+				do(p, port.number)
+			}
+		}
+	}
+	if u.local {
+		for p := range c.locals {
+			look(p)
+		}
+		return
+	}
+	for _, p := range c.pods {
+		look(p)
+	}
+}
+
+// release lets the set go when no chain looks it up any more.
+func (c *Compiler) release(name string) {
+	u := c.uses[name]
+	if u.refs--; u.refs > 0 {
+		return
+	}
+	delete(c.uses, name)
+	c.journal.DeleteSet(name)
+	for _, from := range u.selectors {
+		c.unfeed(u, from)
+	}
+	if u.port != nil {
+		left := without(c.named[*u.port], u)
+		if c.named[*u.port] = left; len(left) == 0 {
+			delete(c.named, *u.port)
+		}
+	}
+}
+
+// add adds addresses that one more selector selects.
+func (u *use) add(j *nft.Journal, addresses []address) {
+	for _, a := range addresses {
+		if a.family() != u.family {
+			continue
+		}
+		if u.counts != nil {
+			if u.counts[a.Addr]++; u.counts[a.Addr] > 1 {
+				continue
+			}
+		}
+		j.SetElement(u.name, a.text, nft.Element{})
+	}
+}
+
+// remove removes addresses unless another selector selects them too.
+func (u *use) remove(j *nft.Journal, addresses []address) {
+	for _, a := range addresses {
+		if a.family() != u.family {
+			continue
+		}
+		if u.counts != nil {
+			if u.counts[a.Addr]--; u.counts[a.Addr] > 0 {
+				continue
+			}
+			delete(u.counts, a.Addr)
+		}
+		j.DeleteElement(u.name, a.text)
+	}
+}
+
+// addPort adds what a pod's name for a port stands for.
+func (u *use) addPort(j *nft.Journal, p *Pod, number int32, addresses []address) {
+	if u.local && !p.local {
+		return
+	}
+	for _, a := range addresses {
+		if a.family() == u.family {
+			j.SetElement(u.name, portKey(a, number), nft.Element{})
+		}
+	}
+}
+
+func (u *use) removePort(j *nft.Journal, number int32, addresses []address) {
+	for _, a := range addresses {
+		if a.family() == u.family {
+			j.DeleteElement(u.name, portKey(a, number))
+		}
+	}
+}
+
+func portKey(a address, number int32) string { return nft.Key(a.text, strconv.Itoa(int(number))) }
+
+func without(uses []*use, one *use) []*use {
+	return slices.DeleteFunc(uses, func(u *use) bool { return u == one })
+}
