@@ -110,7 +110,7 @@ var dumps = []struct {
 	{"table", unix.NFT_MSG_GETTABLE, []uint16{4}},                                            // NFTA_TABLE_HANDLE
 	{"chain", unix.NFT_MSG_GETCHAIN, []uint16{unix.NFTA_CHAIN_HANDLE}},                       //
 	{"rule", unix.NFT_MSG_GETRULE, []uint16{unix.NFTA_RULE_HANDLE, unix.NFTA_RULE_POSITION}}, //
-	{"set", unix.NFT_MSG_GETSET, []uint16{16}},                                               // NFTA_SET_HANDLE
+	{"set", unix.NFT_MSG_GETSET, []uint16{16, 20}},                                           // NFTA_SET_HANDLE, and NFTA_SET_COUNT: see dumpElements
 	{"object", unix.NFT_MSG_GETOBJ, []uint16{6}},                                             // NFTA_OBJ_HANDLE
 }
 

@@ -1,9 +1,18 @@
 package kernel
 
 import (
+	"context"
+	"fmt"
+	"net/netip"
+	"os/exec"
+	"strconv"
+	"strings"
 	"testing"
 
+	"github.com/go-logr/logr"
+	"github.com/go-logr/logr/funcr"
 	"pgregory.net/rapid"
+	"sigs.k8s.io/knftables"
 
 	"github.com/apptier/apptier/enforcer/compile"
 	"github.com/apptier/apptier/enforcer/nft"
@@ -25,4 +34,189 @@ func TestTransactionsOverNetlinkAreThoseOfTheProgram(t *testing.T) {
 			table = next
 		}
 	})
+}
+
+// Compiled rulesets seldom have ranges at the edges, and never change many: others do.
+func TestRangesOverNetlinkAreThoseOfTheProgram(t *testing.T) {
+	w := newTwins(t)
+	rapid.Check(t, func(t *rapid.T) {
+		table := rangesTable(t, "first")
+		w.apply(t, nft.Replace(table))
+		w.compare(t)
+		for range 2 {
+			next := rangesTable(t, "next")
+			w.apply(t, nft.Diff(table, next))
+			w.compare(t)
+			table = next
+		}
+	})
+}
+
+// rangesTable has sets of ranges that may touch, and begin or end where addresses and ports do.
+func rangesTable(t *rapid.T, label string) nft.Table {
+	table := nft.Table{Family: compile.TableFamily, Name: compile.TableName, Chains: map[string]nft.Chain{}, Sets: map[string]nft.Set{}}
+	for name, s := range map[string]struct {
+		key  string
+		text func(int) string
+	}{
+		"ports": {"inet_service", func(n int) string { return strconv.Itoa(edge(n, 16)) }},
+		"v4": {"ipv4_addr", func(n int) string {
+			e := edge(n, 8)
+			return netip.AddrFrom4([4]byte{byte(e), byte(e), byte(e), byte(e)}).String()
+		}},
+		"v6": {"ipv6_addr", func(n int) string {
+			e := byte(edge(n, 8))
+			return netip.AddrFrom16([16]byte{e, e, e, e, e, e, e, e, e, e, e, e, e, e, e, e}).String()
+		}},
+	} {
+		elements := map[string]nft.Element{}
+		for first := 0; first < edges; first++ {
+			switch last := first + rapid.IntRange(-3, 3).Draw(t, label+" length in "+name); {
+			case last < first:
+			case last == first:
+				elements[s.text(first)] = nft.Element{Comment: rapid.SampledFrom([]string{"", "one"}).Draw(t, "comment")}
+			default:
+				last = min(last, edges-1)
+				elements[s.text(first)+"-"+s.text(last)] = nft.Element{Comment: rapid.SampledFrom([]string{"", "some"}).Draw(t, "comment")}
+				first = last
+			}
+		}
+		table.Sets[name] = nft.Set{Key: s.key, Interval: true, Comment: "ranges", Elements: elements}
+	}
+	return table
+}
+
+// edges is how many numbers edge knows: the lowest and the highest ones of so many bits.
+const edges = 10
+
+func edge(n, bits int) int {
+	if n < edges/2 {
+		return n
+	}
+	return 1<<bits - edges + n
+}
+
+// Every word that package wire knows and that compiled rulesets seldom or never have.
+func TestRareWordsOverNetlinkAreThoseOfTheProgram(t *testing.T) {
+	w := newTwins(t)
+	full := strings.Repeat("x", nft.MaxComment-1)
+	rule := func(expression string) nft.Rule { return nft.Rule{Expr: expression, Comment: full} }
+	table := nft.Table{
+		Family: compile.TableFamily, Name: compile.TableName, Comment: full,
+		Counters: map[string]nft.Counter{"plain": {}, "with": {Comment: full}},
+		Sets: map[string]nft.Set{
+			"verdicts": {Key: "ipv4_addr", Value: "verdict", Elements: map[string]nft.Element{
+				"10.0.0.1": {Value: "accept", Comment: full}, "10.0.0.2": {Value: "drop"},
+				"10.0.0.3": {Value: "jump other"}, "10.0.0.4": {Value: "goto other"},
+			}},
+			"pairs": {Key: "ipv6_addr . inet_service", Value: "verdict", Comment: full, Elements: map[string]nft.Element{
+				nft.Key("fd00::1", "80"): {Value: "goto other", Comment: "a pair"},
+			}},
+			"triples": {Key: "inet_service . ipv4_addr . ipv4_addr", Elements: map[string]nft.Element{nft.Key("1", "10.0.0.1", "10.0.0.2"): {}}},
+			"four":    {Key: "ipv4_addr . ipv4_addr"},
+			"v4":      {Key: "ipv4_addr"}, "v6": {Key: "ipv6_addr"},
+		},
+		Chains: map[string]nft.Chain{
+			"other": {Comment: full},
+			"base": {
+				Base:  &nft.Base{Hook: nft.ForwardHook, Priority: nft.FilterPriority, Policy: knftables.DropPolicy},
+				Rules: []nft.Rule{rule("counter name with ct state new,established,invalid jump other")},
+			},
+			"rules": {Rules: []nft.Rule{
+				rule("ct mark & 0x0000ff00 == 0x0000ab00 accept"), rule("ct mark set ct mark & 0xff00ffff | 0x00120000 drop"),
+				rule("meta l4proto udp ct original proto-src 1-1023 goto other"), rule("meta l4proto sctp ct reply proto-src 65535"),
+				rule("meta l4proto tcp ct reply ip6 saddr . ct reply proto-src vmap @pairs"),
+				rule("meta l4proto tcp ct original proto-src . ct original ip saddr . ct reply ip saddr != @triples drop"),
+				rule("ip saddr @v4 ip daddr != @v4 drop"), rule("ip saddr . ip daddr @four"), rule("icmpv6 type 128 accept"),
+				rule("ip6 saddr @v6 ip6 hoplimit 1 ip6 daddr @v6 drop"), rule("meta l4proto icmp"),
+				rule("ct original ip saddr @v4 ct reply ip saddr vmap @verdicts"),
+			}},
+		},
+	}
+	w.apply(t, nft.Replace(table))
+	w.compare(t)
+	w.apply(t, nft.Diff(table, nft.Table{Family: table.Family, Name: table.Name, Comment: table.Comment}))
+	w.compare(t)
+}
+
+// The first table of a large cluster is several megabytes, in one message.
+func TestALargeTransactionIsTakenWhole(t *testing.T) {
+	l := newLab(t)
+	snapshot := l.busy(t, 5000)
+	table := compile.Compile(snapshot, nodeName).Table(1)
+	conn := openWire(t, l.node)
+	must(t, conn.Run(wireSteps(nft.Replace(table))))
+	kernel := openNode(t, l.node)
+	contents, err := kernel.Contents(t.Context())
+	must(t, err)
+	if difference := (&nft.Auditor{}).Compare(table, contents); difference != "" {
+		t.Error(difference)
+	}
+	if n := table.Elements(); n < 20_000 {
+		t.Errorf("only %d elements", n)
+	}
+}
+
+// Other programs have transactions of their own at the same time, on their own tables.
+func TestOtherProgramsDoNotDisturb(t *testing.T) {
+	w := newTwins(t)
+	stop, stopped := make(chan struct{}), make(chan error, 1)
+	go func() {
+		stopped <- in(w.direct, func() error {
+			for {
+				select {
+				case <-stop:
+					return nil
+				default:
+				}
+				cmd := exec.CommandContext(t.Context(), "nft", "-f", "-")
+				cmd.Stdin = strings.NewReader("add table inet other\ndelete table inet other\nadd table inet other { set s { type ipv4_addr; elements = { 1.2.3.4 }; }; }\n")
+				if out, err := cmd.CombinedOutput(); err != nil {
+					return fmt.Errorf("%w: %s", err, out)
+				}
+			}
+		})
+	}()
+	table := compile.Compile(reachtest.Snapshot().Example(1), nodeName).Table(1)
+	must(t, w.conn.Run(wireSteps(nft.Replace(table))))
+	for i := range 2000 {
+		next := table.Clone()
+		next.Sets["node4"].Elements[netip.AddrFrom4([4]byte{10, 9, byte(i >> 8), byte(i)}).String()] = nft.Element{}
+		must(t, w.conn.Run(wireSteps(nft.Diff(table, next))))
+		table = next
+	}
+	close(stop)
+	must(t, <-stopped)
+	kernel := openNode(t, w.direct)
+	contents, err := kernel.Contents(t.Context())
+	must(t, err)
+	if difference := (&nft.Auditor{}).Compare(table, contents); difference != "" {
+		t.Error(difference)
+	}
+}
+
+// What package wire does not know, the nft program writes, all of it, and the log says so.
+func TestTheProgramWritesWhatIsNotKnown(t *testing.T) {
+	requireKernel(t)
+	var logged []string
+	ctx := logr.NewContext(context.Background(), funcr.New(func(_, args string) { logged = append(logged, args) }, funcr.Options{Verbosity: 1}))
+	n := openNode(t, newNamespace(t))
+	must(t, nft.Apply(ctx, n, []nft.Op{
+		{Verb: nft.Add, Object: &knftables.Table{}},
+		{Verb: nft.Add, Object: &knftables.Chain{Name: "c"}},
+		{Verb: nft.Add, Object: &knftables.Rule{Chain: "c", Rule: "drop"}},
+	}))
+	if len(logged) != 0 {
+		t.Errorf("logged %s", logged)
+	}
+	must(t, nft.Apply(ctx, n, []nft.Op{
+		{Verb: nft.Flush, Object: &knftables.Chain{Name: "c"}},
+		{Verb: nft.Add, Object: &knftables.Rule{Chain: "c", Rule: "tcp dport 80 accept"}},
+	}))
+	if len(logged) != 1 || !strings.Contains(logged[0], "tcp dport 80") {
+		t.Errorf("logged %s", logged)
+	}
+	if got, want := list(t, n.ns), "chain c {\n\t\ttcp dport 80 accept\n\t}"; !strings.Contains(got, want) {
+		t.Errorf("got:\n%s", got)
+	}
 }

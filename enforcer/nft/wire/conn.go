@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"syscall"
 
@@ -156,11 +157,18 @@ func (c *Conn) exchange(messages []byte) ([]answer, error) {
 	}
 }
 
-// unknownSets are those that the steps add elements to, or delete from, without having added them.
+// unknownSets are those that the steps add elements to, delete elements from or look something up in,
+// without having added them.
 func unknownSets(steps []Step) []string {
 	var unknown []string
-	known := map[string]bool{}
-	last := ""
+	known, last := map[string]bool{}, ""
+	use := func(name string) {
+		if name != last && !known[name] {
+			known[name] = true
+			unknown = append(unknown, name)
+		}
+		last = name
+	}
 	for _, s := range steps {
 		switch o := s.Object.(type) {
 		case *knftables.Set:
@@ -168,11 +176,13 @@ func unknownSets(steps []Step) []string {
 		case *knftables.Map:
 			known[o.Name] = true
 		case *knftables.Element:
-			if name := o.Set + o.Map; name != last && !known[name] {
-				unknown = append(unknown, name)
-				known[name] = true
+			use(o.Set + o.Map)
+		case *knftables.Rule:
+			for word := range strings.FieldsSeq(o.Rule) {
+				if name, ok := strings.CutPrefix(word, "@"); ok {
+					use(name)
+				}
 			}
-			last = o.Set + o.Map
 		}
 	}
 	return unknown

@@ -70,12 +70,14 @@ func TestWhatIsNotKnownIsNotEncoded(t *testing.T) {
 		"ct reply proto-src 80 accept", "meta l4proto icmp ct reply proto-src 80 accept", "meta l4proto tcp ct reply proto-src 90-80 accept",
 		"meta l4proto tcp ct reply proto-src 65536 accept", "meta l4proto gre accept", "ct state odd accept", "ct mark & 0xff == accept",
 		"ct mark set 1", "ct mark & 1 == 0x100000000", "ct original ip saddr != vmap @verdicts", "icmpv6 type 256 accept", "ip6 hoplimit -1 accept",
-		"meta l4proto tcp ct reply ip saddr . ct reply proto-src 80", "ct original ip saddr", "meta l4proto tcp icmpv6 type 1 accept", "tcp dport 80 accept",
+		"meta l4proto tcp ct reply ip saddr . ct reply proto-src 80", "ip saddr @v6 drop", "ct original ip6 saddr @v4 drop", "ip saddr vmap @v4",
+		"meta l4proto tcp meta l4proto udp drop", "ip saddr @v4 ct original ip saddr @v4 drop", "ct original ip saddr . ct original ip6 saddr @v4 drop", "ct original ip saddr", "meta l4proto tcp icmpv6 type 1 accept", "tcp dport 80 accept",
 	} {
 		tests["a rule with "+expression] = wire.Step{Verb: wire.Add, Object: rule(expression)}
 	}
 	sets := []wire.Step{
 		{Verb: wire.Add, Object: &knftables.Set{Name: "v4", Type: "ipv4_addr"}},
+		{Verb: wire.Add, Object: &knftables.Set{Name: "v6", Type: "ipv6_addr"}},
 		{Verb: wire.Add, Object: &knftables.Set{Name: "ranges", Type: "ipv4_addr", Flags: []knftables.SetFlag{knftables.IntervalFlag}}},
 		{Verb: wire.Add, Object: &knftables.Map{Name: "verdicts", Type: "ipv4_addr : verdict"}},
 	}

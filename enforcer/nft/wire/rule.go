@@ -1,7 +1,6 @@
 package wire
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -36,8 +35,10 @@ func (e *encoder) ruleStep(verb Verb, o *knftables.Rule) error {
 type rule struct {
 	*encoder
 	words   []string
-	network byte // the matched network protocol, NFPROTO_*
-	ports   bool // the matched transport protocol has ports
+	network byte // of the headers that are read, NFPROTO_*
+	tuple   byte // of the addresses of the connection that are read
+	// transported says that the transport protocol was matched, ports that it has ports.
+	transported, ports bool
 }
 
 // take takes the next words if they are these.
@@ -133,7 +134,10 @@ func (r *rule) transport() error {
 	if !ok {
 		return errSyntax
 	}
-	r.ports = name == "tcp" || name == "udp" || name == "sctp"
+	if r.transported {
+		return errSyntax
+	}
+	r.transported, r.ports = true, name == "tcp" || name == "udp" || name == "sctp"
 	r.meta(unix.NFT_META_L4PROTO)
 	r.compare(unix.NFT_CMP_EQ, number)
 	return nil
@@ -198,20 +202,31 @@ func (r *rule) setMark() error {
 // onlyOf makes sure that packets are of a network protocol, as nft does, where the packet's own
 // header is read.
 func (r *rule) onlyOf(protocol byte) error {
-	switch r.network {
-	case protocol:
-	case 0:
+	switch {
+	case r.tuple != 0, r.network != 0 && r.network != protocol:
+		return errMixed
+	case r.network == 0:
 		r.network = protocol
 		r.meta(unix.NFT_META_NFPROTO)
 		r.compare(unix.NFT_CMP_EQ, protocol)
-	default:
-		return errors.New("packets of both families")
 	}
 	return nil
 }
 
+var errMixed = errors.New("addresses of both families, or of both a packet and its connection")
+
+// connectionAddress loads an address of the connection, which is of that family, or the rule ends.
+func (r *rule) connectionAddress(protocol byte, key uint32, direction, register int) error {
+	if r.network != 0 || r.tuple != 0 && r.tuple != protocol {
+		return errMixed
+	}
+	r.tuple = protocol
+	r.connection(key, direction, register)
+	return nil
+}
+
 func (r *rule) icmpv6Type() error {
-	if r.network != 0 || r.ports {
+	if r.network != 0 || r.transported {
 		return errSyntax
 	}
 	first, last, err := span(r.next(), 8)
@@ -266,76 +281,4 @@ func (r *rule) within(first, last []byte) {
 	}
 	r.compare(unix.NFT_CMP_GTE, first...)
 	r.compare(unix.NFT_CMP_LTE, last...)
-}
-
-// keys reads one or several keys, joined by ".", and what they are compared with or looked up in.
-func (r *rule) keys() error {
-	register, count := 0, 0
-	var port bool
-	for more := true; more; more = r.take(".") {
-		length, isPort, err := r.key(register)
-		if err != nil {
-			return err
-		}
-		register, count, port = register+padded(length)/align, count+1, isPort
-	}
-	inverted, verdicts := r.take("!="), r.take("vmap")
-	word := r.next()
-	set, isSet := strings.CutPrefix(word, "@")
-	switch {
-	case isSet && (!inverted || !verdicts):
-		r.lookup(set, inverted, verdicts)
-		return nil
-	case port && count == 1 && !inverted && !verdicts:
-		return r.portNumber(word)
-	default:
-		return errSyntax
-	}
-}
-
-func (r *rule) portNumber(word string) error {
-	first, last, err := span(word, 16)
-	if err != nil {
-		return err
-	}
-	r.within(binary.BigEndian.AppendUint16(nil, uint16(first)), binary.BigEndian.AppendUint16(nil, uint16(last)))
-	return nil
-}
-
-// key loads one key into the register of this number, in words of four bytes.
-func (r *rule) key(register int) (length int, port bool, err error) {
-	for direction, word := range []string{"original", "reply"} { // IP_CT_DIR_*
-		switch {
-		case r.take("ct", word, "ip", "saddr"):
-			r.connection(unix.NFT_CT_SRC_IP, direction, register)
-			return ipv4Address.length(), false, nil
-		case r.take("ct", word, "ip6", "saddr"):
-			r.connection(unix.NFT_CT_SRC_IP6, direction, register)
-			return ipv6Address.length(), false, nil
-		case r.ports && r.take("ct", word, "proto-src"):
-			r.connection(unix.NFT_CT_PROTO_SRC, direction, register)
-			return service.length(), true, nil
-		}
-	}
-	for _, f := range headerFields {
-		if r.take(f.words...) {
-			err := r.onlyOf(f.network)
-			r.payload(unix.NFT_PAYLOAD_NETWORK_HEADER, f.offset, uint32(f.datatype.length()), register)
-			return f.datatype.length(), false, err
-		}
-	}
-	return 0, false, errSyntax
-}
-
-// headerFields are where struct iphdr and struct ipv6hdr have addresses.
-var headerFields = []struct {
-	words    []string
-	network  byte
-	offset   uint32
-	datatype datatype
-}{
-	{[]string{"ip", "saddr"}, unix.NFPROTO_IPV4, 12, ipv4Address},
-	{[]string{"ip", "daddr"}, unix.NFPROTO_IPV4, 16, ipv4Address},
-	{[]string{"ip6", "saddr"}, unix.NFPROTO_IPV6, 8, ipv6Address},
-	{[]string{"ip6", "daddr"}, unix.NFPROTO_IPV6, 24, ipv6Address},
 }

@@ -1,0 +1,83 @@
+package kernel
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+	"testing"
+	"time"
+
+	networkingv1 "k8s.io/api/networking/v1"
+
+	"github.com/apptier/apptier/enforcer/compile"
+	"github.com/apptier/apptier/enforcer/nft"
+	"github.com/apptier/apptier/policy/reach"
+)
+
+// BenchmarkTransaction is what the kernel needs to take a transaction, given by the nft program or
+// over netlink: there and back again, so twice in a run. Read the medians: the program's times vary.
+func BenchmarkTransaction(b *testing.B) {
+	for _, remote := range []int{1000, 5000, 20_000} {
+		l := newLab(b)
+		pods := l.busy(b, remote)
+		less := pods
+		less.Pods = less.Pods[:len(less.Pods)-1]
+		more := pods
+		more.Policies = append(slices.Clone(pods.Policies), parsePolicy(b, "one-more",
+			`{podSelector: {matchLabels: {app: b}}, ingress: [{from: [{podSelector: {}}, {ipBlock: {cidr: 10.0.0.0/8}}], ports: [{port: 443}]}]}`))
+		for _, way := range []string{"program", "netlink"} {
+			kernel := openNode(b, l.node)
+			var writer nft.Writer = kernel.Kernel // not the node: to enter its namespace takes time, too
+			if way == "program" {
+				writer = onlyProgram(kernel)
+			}
+			for _, step := range []struct {
+				name          string
+				before, after reach.Snapshot
+			}{{"one pod", less, pods}, {"one policy", pods, more}} {
+				b.Run(fmt.Sprintf("%s/%d pods/%s", step.name, remote, way), func(b *testing.B) {
+					before, after := compile.Compile(step.before, nodeName).Table(1), compile.Compile(step.after, nodeName).Table(2)
+					must(b, nft.Apply(b.Context(), kernel, nft.Replace(before)))
+					measure(b, writer, nft.Diff(before, after), nft.Diff(after, before))
+				})
+			}
+			b.Run(fmt.Sprintf("whole table/%d pods/%s", remote, way), func(b *testing.B) {
+				table := compile.Compile(pods, nodeName).Table(1)
+				b.ReportMetric(float64(table.Elements()), "elements")
+				measure(b, writer, nft.Replace(table))
+			})
+		}
+	}
+}
+
+// measure applies the transactions by turns and reports the median of their times.
+func measure(b *testing.B, kernel nft.Writer, transactions ...[]nft.Op) {
+	var times []time.Duration
+	for b.Loop() {
+		for _, ops := range transactions {
+			started := time.Now()
+			must(b, nft.Apply(context.Background(), kernel, ops))
+			times = append(times, time.Since(started))
+		}
+	}
+	slices.Sort(times)
+	b.ReportMetric(float64(times[len(times)/2].Microseconds())/1000, "median-ms")
+}
+
+// busy is a shop whose policies let many pods on other nodes in, of which it looks each up in two
+// sets for each family.
+func (l *lab) busy(t testing.TB, remote int) reach.Snapshot {
+	t.Helper()
+	s := l.shop()
+	s.Policies = []*networkingv1.NetworkPolicy{
+		parsePolicy(t, "anyone", `{podSelector: {}, ingress: [{from: [{namespaceSelector: {}}], ports: [{port: 80}]}]}`),
+		parsePolicy(t, "clients", `{podSelector: {matchLabels: {app: a}}, ingress: [{from: [{namespaceSelector: {}, podSelector: {matchLabels: {role: client}}}], ports: [{port: 81}]}]}`),
+	}
+	for i := range remote {
+		h := host{name: fmt.Sprintf("elsewhere-%d", i), kind: remotePod}
+		h.v4, h.v6 = netip.AddrFrom4([4]byte{10, 100 + byte(i>>16), byte(i >> 8), byte(i)}), netip.MustParseAddr(fmt.Sprintf("fd00:20::%x", i+1))
+		s.Pods = append(s.Pods, pod(h, "y", map[string]string{"role": "client"}))
+	}
+	return s
+}
