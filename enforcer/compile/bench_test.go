@@ -9,7 +9,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/apptier/apptier/enforcer/compile"
-	"github.com/apptier/apptier/enforcer/nft"
 	"github.com/apptier/apptier/policy/reach"
 )
 
@@ -64,39 +63,74 @@ func member(i int) *corev1.Pod {
 	}
 }
 
-var sizes = []int{1000, 20_000}
+var sizes = []int{1000, 5000, 20_000}
 
+// From nothing to the whole table.
 func BenchmarkCompile(b *testing.B) {
 	for _, pods := range sizes {
 		b.Run(fmt.Sprintf("%d pods", pods), func(b *testing.B) {
 			s := cluster(pods)
 			for b.Loop() {
-				compile.Compile(s, "node-7")
+				compile.Compile(s, "node-7").Table(1)
 			}
 		})
 	}
 }
 
-// One pod that comes or goes elsewhere, from the objects to the steps of the transaction.
+// One pod that comes or goes elsewhere, from the object to the steps of the transaction.
 func BenchmarkAPodElsewhere(b *testing.B) {
+	benchmarkChange(b, 1, func(c *compile.Compiler, s reach.Snapshot, i int) {
+		if last := s.Pods[len(s.Pods)-1]; i%2 == 0 {
+			c.DeletePod(last.Namespace, last.Name)
+		} else {
+			c.SetPod(last)
+		}
+	})
+}
+
+// One pod of this node that comes or goes.
+func BenchmarkAPodOfThisNode(b *testing.B) {
+	local := member(7 * podsOfANode)
+	benchmarkChange(b, 1, func(c *compile.Compiler, _ reach.Snapshot, i int) {
+		if i%2 == 0 {
+			c.DeletePod(local.Namespace, local.Name)
+		} else {
+			c.SetPod(local)
+		}
+	})
+}
+
+// One policy of a pod of this node whose rules change.
+func BenchmarkAPolicy(b *testing.B) {
+	policy := cluster(0).Policies[appsOfASpace*(7*podsOfANode%100)+7*podsOfANode/100%appsOfASpace]
+	open := policy.DeepCopy()
+	open.Spec.Ingress = append(open.Spec.Ingress, networkingv1.NetworkPolicyIngressRule{})
+	benchmarkChange(b, 1, func(c *compile.Compiler, _ reach.Snapshot, i int) {
+		c.SetPolicy([]*networkingv1.NetworkPolicy{open, policy}[i%2])
+	})
+}
+
+func benchmarkChange(b *testing.B, atLeast int, change func(*compile.Compiler, reach.Snapshot, int)) {
 	for _, pods := range sizes {
 		b.Run(fmt.Sprintf("%d pods", pods), func(b *testing.B) {
-			with := cluster(pods)
-			without := with
-			without.Pods = with.Pods[:pods-1]
-			tables := [2]nft.Table{}
-			i, steps := 0, 0
-			tables[0] = compile.Compile(without, "node-7").Table(1)
-			for b.Loop() {
-				now := with
-				if i++; i%2 == 0 {
-					now = without
-				}
-				tables[i%2] = compile.Compile(now, "node-7").Table(1)
-				steps = len(nft.Diff(tables[1-i%2], tables[i%2]))
+			s := cluster(pods)
+			c := compile.New("node-7")
+			for _, o := range s.Nodes {
+				c.SetNode(o)
 			}
-			if steps != 1 {
-				b.Fatalf("%d steps, want one element", steps)
+			for _, o := range s.Pods {
+				c.SetPod(o)
+			}
+			for _, o := range s.Policies {
+				c.SetPolicy(o)
+			}
+			c.Journal().Commit()
+			for i := 0; b.Loop(); i++ {
+				change(c, s, i)
+				if steps := len(c.Journal().Steps()); steps < atLeast {
+					b.Fatalf("%d steps, want at least %d", steps, atLeast)
+				}
+				c.Journal().Commit()
 			}
 		})
 	}
