@@ -4,14 +4,11 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"maps"
 	"slices"
+	"sync"
 
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/apimachinery/pkg/util/intstr"
 	toolscache "k8s.io/client-go/tools/cache"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -21,13 +18,19 @@ import (
 )
 
 // Cluster is what NetworkPolicies are judged against. It reads the objects of the manager's cache
-// where they are, and never changes one: with a client, every request would copy the cluster.
+// where they are, and never changes one: with a client, every request would copy the cluster. What
+// takes time to prepare is kept, and prepared anew for namespaces in which something changed.
 type Cluster struct {
 	appTiers   store[*v1alpha1.AppTier]
 	namespaces store[*corev1.Namespace]
 	pods       store[*corev1.Pod]
 	services   store[*corev1.Service]
 	policies   store[*networkingv1.NetworkPolicy]
+
+	// preparing is held while index is brought up to date.
+	preparing sync.Mutex
+	index     *lint.Index
+	changed   namespaceSet
 }
 
 // +kubebuilder:rbac:groups=core,resources=namespaces;pods;services,verbs=get;list;watch
@@ -38,6 +41,7 @@ type Cluster struct {
 // everything is there, so that nothing is judged against half a cluster.
 func ClusterOf(ctx context.Context, from cache.Cache) (*Cluster, error) {
 	c := &Cluster{}
+	var followed []toolscache.InformerSynced
 	for _, part := range []struct {
 		of   client.Object
 		into *toolscache.Indexer
@@ -57,8 +61,56 @@ func ClusterOf(ctx context.Context, from cache.Cache) (*Cluster, error) {
 			return nil, fmt.Errorf("the cache keeps %Ts as %T, which cannot be read in place", part.of, informer)
 		}
 		*part.into = shared.GetIndexer()
+		registration, err := informer.AddEventHandler(&c.changed)
+		if err != nil {
+			return nil, fmt.Errorf("following changes of %Ts: %w", part.of, err)
+		}
+		followed = append(followed, registration.HasSynced)
 	}
+	if !toolscache.WaitForCacheSync(ctx.Done(), followed...) {
+		return nil, fmt.Errorf("following changes of the cache: %w", context.Cause(ctx))
+	}
+	c.current() // so that no request waits for all of it
 	return c, nil
+}
+
+// namespaceSet collects the namespaces in which something changed.
+type namespaceSet struct {
+	mutex sync.Mutex
+	names map[string]bool
+}
+
+var _ toolscache.ResourceEventHandler = &namespaceSet{}
+
+// OnAdd takes note of an object.
+func (s *namespaceSet) OnAdd(object any, _ bool) { s.add(object) }
+
+// OnUpdate takes note of an object.
+func (s *namespaceSet) OnUpdate(_, object any) { s.add(object) }
+
+// OnDelete takes note of an object.
+func (s *namespaceSet) OnDelete(object any) { s.add(object) }
+
+func (s *namespaceSet) add(object any) {
+	key, err := toolscache.DeletionHandlingObjectToName(object)
+	if err != nil {
+		return // every object of a cache has a name
+	}
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	if s.names == nil {
+		s.names = map[string]bool{}
+	}
+	s.names[cmp.Or(key.Namespace, key.Name)] = true // a namespace is in none
+}
+
+// take empties the set, and returns what was in it.
+func (s *namespaceSet) take() map[string]bool {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	names := s.names
+	s.names = nil
+	return names
 }
 
 // store is the part of a cache with objects of one type, which must not be changed.
@@ -72,9 +124,6 @@ func (s store[T]) in(namespace string) []T {
 	}
 	return typed[T](objects)
 }
-
-// all returns every object, in no order.
-func (s store[T]) all() []T { return typed[T](s.List()) }
 
 func typed[T any](objects []any) []T {
 	out := make([]T, 0, len(objects))
@@ -101,78 +150,46 @@ func (c *Cluster) hasAppTier(namespace string) bool {
 	return slices.ContainsFunc(c.appTiers.in(namespace), func(app *v1alpha1.AppTier) bool { return app.DeletionTimestamp.IsZero() })
 }
 
-// world is the cluster as far as it can matter to a policy: of pods, Services and policies only
-// those of its own namespace, of those that its peers may be in, and of the cluster's DNS. Whatever
-// lint asks of a whole cluster, it asks about these; TestWorldIsEnough holds it to that.
-func (c *Cluster) world(policy *networkingv1.NetworkPolicy) lint.World {
-	w := lint.World{Whole: true, Known: lint.Parts{Namespaces: true, Pods: true, Services: true, Policies: true}, Namespaces: c.namespaces.all()}
-	wanted := map[string]bool{policy.Namespace: true, metav1.NamespaceSystem: true}
-	isPeer := peerNamespaces(policy)
-	for _, namespace := range w.Namespaces {
-		if isPeer(namespace) {
-			wanted[namespace.Name] = true
-		}
+// current is the cluster as policies are judged in it.
+func (c *Cluster) current() *lint.Index {
+	c.preparing.Lock()
+	defer c.preparing.Unlock()
+	if c.index == nil {
+		c.index = lint.NewIndex(lint.World{Whole: true, Known: lint.Parts{Namespaces: true, Pods: true, Services: true, Policies: true}})
 	}
-	for _, service := range c.services.all() {
-		if isDNS := service.Labels[dnsLabel] == dnsName; isDNS {
-			wanted[service.Namespace] = true
-		}
+	// Taken before anything is read: what changes from now on is seen here, or the next time.
+	changed := c.changed.take()
+	if len(changed) == 0 {
+		return c.index
 	}
-	for _, namespace := range slices.Sorted(maps.Keys(wanted)) {
-		w.Pods = append(w.Pods, c.pods.in(namespace)...)
-		w.Services = append(w.Services, sorted(c.services.in(namespace))...)
-		for _, other := range sorted(c.policies.in(namespace)) {
-			if isGenerated(other) {
-				w.Generated = append(w.Generated, other)
-			} else {
-				w.Policies = append(w.Policies, other)
-			}
+	parts := make(map[string]lint.World, len(changed))
+	for name := range changed {
+		parts[name] = c.in(name)
+	}
+	c.index = c.index.With(parts)
+	return c.index
+}
+
+// in is what there is in a namespace.
+func (c *Cluster) in(name string) lint.World {
+	w := lint.World{Pods: c.pods.in(name), Services: sorted(c.services.in(name))}
+	if namespace := c.namespace(name); namespace != nil {
+		w.Namespaces = append(w.Namespaces, namespace)
+	}
+	for _, policy := range sorted(c.policies.in(name)) {
+		if isGenerated(policy) {
+			w.Generated = append(w.Generated, policy)
+		} else {
+			w.Policies = append(w.Policies, policy)
 		}
 	}
 	return w
 }
 
-// Label of the Services of a cluster's DNS.
-const (
-	dnsLabel = "k8s-app"
-	dnsName  = "kube-dns"
-)
-
 // sorted makes findings the same every time: they name the first example.
 func sorted[T client.Object](objects []T) []T {
 	slices.SortFunc(objects, func(a, b T) int { return cmp.Compare(a.GetName(), b.GetName()) })
 	return objects
-}
-
-// peerNamespaces says which namespaces the peers of a policy may be in, beside its own, as far as it
-// matters: who is meant by an address, or by nothing, is not asked but for what they call a port.
-func peerNamespaces(policy *networkingv1.NetworkPolicy) func(*corev1.Namespace) bool {
-	var selectors []labels.Selector
-	add := func(peers []networkingv1.NetworkPolicyPeer) {
-		for _, peer := range peers {
-			// One that is not valid is refused without looking further. None selects nothing.
-			if selector, err := metav1.LabelSelectorAsSelector(peer.NamespaceSelector); err == nil {
-				selectors = append(selectors, selector)
-			}
-		}
-	}
-	for _, rule := range policy.Spec.Ingress {
-		add(rule.From)
-	}
-	for _, rule := range policy.Spec.Egress {
-		add(rule.To)
-		byAddress := len(rule.To) == 0 || slices.ContainsFunc(rule.To, func(peer networkingv1.NetworkPolicyPeer) bool { return peer.IPBlock != nil })
-		if byAddress && slices.ContainsFunc(rule.Ports, isNamed) {
-			selectors = append(selectors, labels.Everything())
-		}
-	}
-	return func(namespace *corev1.Namespace) bool {
-		return slices.ContainsFunc(selectors, func(s labels.Selector) bool { return s.Matches(labels.Set(namespace.Labels)) })
-	}
-}
-
-func isNamed(port networkingv1.NetworkPolicyPort) bool {
-	return port.Port != nil && port.Port.Type == intstr.String
 }
 
 // isGenerated says whether a policy is an AppTier's. What only bears the labels of one may be an

@@ -50,7 +50,7 @@ func (v NetworkPolicyValidator) ValidateCreate(_ context.Context, policy *networ
 	if !v.isChecked(policy.Namespace) {
 		return nil, nil
 	}
-	findings := lint.NetworkPolicy(policy, v.Cluster.world(policy))
+	findings := v.Cluster.current().NetworkPolicy(policy)
 	return warnings(findings), refusal(networkingv1.SchemeGroupVersion.WithKind("NetworkPolicy").GroupKind(), policy.Name, findings)
 }
 

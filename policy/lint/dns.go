@@ -39,8 +39,8 @@ func checkDNSReached(r *report, v *view) {
 		} else {
 			seen[as] = true
 		}
-		clauses, _ := v.union(pod, egress)
-		if v.checkDNSOf(r, servers, pod, clauses) {
+		policies, _ := v.union(pod, egress)
+		if v.checkDNSOf(r, servers, pod, clausesOf(policies, egress)) {
 			return // one example is enough
 		}
 	}

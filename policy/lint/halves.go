@@ -30,7 +30,7 @@ func checkHalves(r *report, v *view) {
 				continue
 			}
 			if _, known := v.candidates(peer, clause.Box); known {
-				checkOtherHalf(r, v, direction, clause, subjects, onPodNetwork(v.peers(clause.Box)))
+				checkOtherHalf(r, v, direction, clause, subjects, onPodNetwork(v.peersOf(direction, clause)))
 			}
 		}
 	}
@@ -82,10 +82,10 @@ func (v *view) endOf(peer *knownPod, direction networkingv1.PolicyType) end {
 // or that the clause says nothing about. Two are enough to find one that is not the peer itself.
 func (v *view) passing(direction networkingv1.PolicyType, clause space.Clause, subjects []*knownPod, peer *knownPod) []*knownPod {
 	var out []*knownPod
-	clauses, isolated := v.union(peer, opposite(direction))
+	policies, isolated := v.union(peer, opposite(direction))
 	for _, subject := range subjects {
 		want := clause.Box.Ports.Union(resolve(clause.Named, destination(direction, subject, peer)))
-		if want.IsEmpty() || !isolated || !want.Intersect(portsBetween(clauses, peer, subject, opposite(direction))).IsEmpty() {
+		if want.IsEmpty() || !isolated || !want.Intersect(portsBetween(policies, peer, subject, opposite(direction))).IsEmpty() {
 			if out = append(out, subject); len(out) == 2 {
 				break
 			}

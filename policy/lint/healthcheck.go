@@ -38,9 +38,9 @@ func checkHealthChecks(r *report, v *view) {
 }
 
 func checkReachedByBalancer(r *report, v *view, service *corev1.Service, pod *knownPod) bool {
-	clauses, _ := v.union(pod, ingress)
+	policies, _ := v.union(pod, ingress)
 	var open space.Ports
-	for _, clause := range clauses {
+	for _, clause := range clausesOf(policies, ingress) {
 		if clause.Box.Kinds&space.Others != 0 {
 			open = open.Union(clause.Box.Ports).Union(resolve(clause.Named, pod))
 		}

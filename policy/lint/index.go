@@ -2,10 +2,10 @@ package lint
 
 import (
 	"cmp"
-	"fmt"
 	"maps"
 	"net/netip"
 	"slices"
+	"strconv"
 
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
@@ -74,7 +74,7 @@ func (x *Index) With(parts map[string]World) *Index {
 		next.contents = map[string]*contents{}
 	}
 	for name, part := range parts {
-		if next.contents[name] = newContents(name, part); next.contents[name].isEmpty() {
+		if next.contents[name] = newContents(name, part, x.contents[name]); next.contents[name].isEmpty() {
 			delete(next.contents, name)
 		}
 	}
@@ -115,7 +115,7 @@ func (x *Index) at(name string) *contents {
 	if c, found := x.contents[name]; found {
 		return c
 	}
-	return newContents(name, World{})
+	return newContents(name, World{}, nil)
 }
 
 // contents is what is in a namespace.
@@ -174,7 +174,8 @@ func (p *knownPolicy) isolates(direction networkingv1.PolicyType) bool {
 	return space.Isolates(p.NetworkPolicy, direction)
 }
 
-func newContents(name string, of World) *contents {
+// newContents prepares what is in a namespace, and takes over what it can of what was there before.
+func newContents(name string, of World, before *contents) *contents {
 	c := &contents{name: name, labels: map[string]string{}, labelled: map[label][]*knownPod{}, services: of.Services}
 	for _, namespace := range of.Namespaces {
 		c.exists, c.labels = true, maps.Clone(namespace.Labels)
@@ -193,18 +194,30 @@ func newContents(name string, of World) *contents {
 	for _, pod := range c.pods {
 		for _, port := range pod.ports {
 			if port.Name != "" {
-				pod.named += fmt.Sprint(port.Name, " ", port.Protocol, " ", port.ContainerPort, " ")
+				pod.named += port.Name + " " + string(port.Protocol) + " " + strconv.Itoa(int(port.ContainerPort)) + " "
 			}
 		}
 		for key, value := range pod.Labels {
 			c.labelled[label{key, value}] = append(c.labelled[label{key, value}], pod)
 		}
 	}
+	known := map[*networkingv1.NetworkPolicy]*knownPolicy{}
+	if before != nil {
+		for _, policy := range before.policies {
+			known[policy.NetworkPolicy] = policy
+		}
+	}
+	again := func(policy *networkingv1.NetworkPolicy) *knownPolicy {
+		if p, found := known[policy]; found {
+			return p
+		}
+		return knownPolicyOf(policy)
+	}
 	for _, policy := range of.Policies {
-		c.policies = append(c.policies, knownPolicyOf(policy))
+		c.policies = append(c.policies, again(policy))
 	}
 	for _, policy := range of.Generated {
-		c.generated = append(c.generated, knownPolicyOf(policy))
+		c.generated = append(c.generated, again(policy))
 	}
 	c.policies = append(c.policies, c.generated...)
 	c.classify()
@@ -247,12 +260,12 @@ func (c *contents) selected(policy *knownPolicy) []*knownPod {
 
 // matching are the pods whose labels meet a box's conditions on those of a scope.
 func (c *contents) matching(box space.Box, scope space.Scope) []*knownPod {
-	if len(box.Labels(scope)) == 0 {
-		return c.pods
-	}
-	candidates := c.pods
+	conditions, candidates := box.Conditions(scope), c.pods
 	if key, values, found := box.Listing(scope); found && len(values) == 1 {
-		candidates = c.labelled[label{key, values[0]}]
+		conditions, candidates = conditions-1, c.labelled[label{key, values[0]}]
+	}
+	if conditions == 0 {
+		return candidates
 	}
 	return where(candidates, func(pod *knownPod) bool { return box.Match(scope, pod.Labels) })
 }

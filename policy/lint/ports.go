@@ -64,7 +64,7 @@ func (v *view) destinations(direction networkingv1.PolicyType, rule int) []*know
 		if _, known := v.candidates(peer, clause.Box); !known {
 			return nil
 		}
-		out = append(out, onPodNetwork(v.peers(clause.Box))...)
+		out = append(out, onPodNetwork(v.peersOf(direction, clause))...)
 	}
 	return out
 }

@@ -40,7 +40,7 @@ func checkPeers(r *report, v *view) {
 			}
 			path := clausePath(direction, clause)
 			if !checkNamespaceLabel(r, v, path, peer.NamespaceSelector) && !checkOr(r, v, direction, clause, peer) {
-				checkPeerMatches(r, v, path, peer, clause.Box)
+				checkPeerMatches(r, v, path, peer, clause.Box, v.peersOf(direction, clause))
 			}
 		}
 	}
@@ -64,7 +64,7 @@ func checkNamespaceLabel(r *report, v *view, path *field.Path, selector *metav1.
 }
 
 // checkPeerMatches finds peers that match no pod, or none that a selector can mean.
-func checkPeerMatches(r *report, v *view, path *field.Path, peer *networkingv1.NetworkPolicyPeer, box space.Box) {
+func checkPeerMatches(r *report, v *view, path *field.Path, peer *networkingv1.NetworkPolicyPeer, box space.Box, matched []*knownPod) {
 	isMatch := func(c *contents) bool { return box.Match(space.Namespace, c.labels) }
 	if peer.NamespaceSelector != nil && v.known.Namespaces && !slices.ContainsFunc(v.namespaces, isMatch) {
 		if near := hint(peer.NamespaceSelector, v.labelsOfNamespaces, "namespaces"); v.whole || isNear(near) {
@@ -73,7 +73,6 @@ func checkPeerMatches(r *report, v *view, path *field.Path, peer *networkingv1.N
 		}
 	}
 	candidates, known := v.candidates(peer, box)
-	matched := v.peers(box)
 	switch {
 	case !known || len(candidates) == 0:
 	case len(matched) == 0 && !isEmpty(peer.PodSelector):

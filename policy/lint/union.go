@@ -27,8 +27,12 @@ func (v *view) membership(pod *knownPod) memberOf {
 	return memberOf{pod.class, pod.in == v.here && !v.policy.selected.IsEmpty() && v.policy.selected.Match(space.Subject, pod.Labels)}
 }
 
-// policiesOf are the policies that select pods, with the judged one in place of what it was.
-func (v *view) policiesOf(of memberOf) []*knownPolicy {
+// policiesOf are the policies that select a pod, with the judged one in place of what it was.
+func (v *view) policiesOf(pod *knownPod) []*knownPolicy {
+	if pod.in != v.here {
+		return pod.class.policies
+	}
+	of := v.membership(pod)
 	policies, found := v.selecting[of]
 	if !found {
 		policies = where(of.policies, func(other *knownPolicy) bool { return !isSame(other, v.policy) })
@@ -49,24 +53,27 @@ func clausesOf(policies []*knownPolicy, direction networkingv1.PolicyType) []spa
 	return out
 }
 
-// union returns what the policies that select a pod allow it in a direction, and whether there is
-// any that isolates it: without one it may do anything.
-func (v *view) union(pod *knownPod, direction networkingv1.PolicyType) (clauses []space.Clause, isolated bool) {
-	policies := v.policiesOf(v.membership(pod))
-	return clausesOf(policies, direction), slices.ContainsFunc(policies, func(p *knownPolicy) bool { return p.isolates(direction) })
+// union returns the policies that select a pod, and whether there is any that isolates it in a
+// direction: without one it may do anything.
+func (v *view) union(pod *knownPod, direction networkingv1.PolicyType) (policies []*knownPolicy, isolated bool) {
+	policies = v.policiesOf(pod)
+	return policies, slices.ContainsFunc(policies, func(p *knownPolicy) bool { return p.isolates(direction) })
 }
 
-// portsBetween returns the ports that clauses of one pod allow with another. Where an address that
+// portsBetween returns the ports that policies of one pod allow with another. Where an address that
 // is not known decides, the port is taken to be allowed: what is doubted must be certain.
-func portsBetween(clauses []space.Clause, pod, peer *knownPod, direction networkingv1.PolicyType) space.Ports {
+func portsBetween(policies []*knownPolicy, pod, peer *knownPod, direction networkingv1.PolicyType) space.Ports {
 	var ports space.Ports
 	destination := pod
 	if direction == egress {
 		destination = peer
 	}
-	for i := range clauses {
-		if clause := &clauses[i]; isPeer(&clause.Box, peer) {
-			ports = ports.Union(clause.Box.Ports).Union(resolve(clause.Named, destination))
+	for _, policy := range policies {
+		clauses := policy.clauses(direction)
+		for i := range clauses {
+			if clause := &clauses[i]; isPeer(&clause.Box, peer) {
+				ports = ports.Union(clause.Box.Ports).Union(resolve(clause.Named, destination))
+			}
 		}
 	}
 	return ports

@@ -199,9 +199,7 @@ func (d *declared) kindOf(at *contents) string {
 	if !found {
 		matches := make([]byte, len(d.every))
 		for i, box := range d.every {
-			if box.Match(space.Namespace, at.labels) {
-				matches[i] = 1
-			}
+			matches[i] = bit(box.Match(space.Namespace, at.labels))
 		}
 		kind = string(matches)
 		d.kinds[at] = kind

@@ -32,9 +32,15 @@ func (d *declared) named(clause space.Clause, of []space.Box) *Widening {
 	}
 	destinations := onPodNetwork(d.here.matching(clause.Box, space.Subject))
 	if d.direction == egress {
-		destinations = onPodNetwork(d.peers(clause.Box))
+		destinations = onPodNetwork(d.peersOf(d.direction, clause))
 	}
+	tried, ranges := map[string]bool{}, d.ranges(of)
 	for _, pod := range destinations {
+		if like := d.likeness(of, ranges, pod); tried[like] {
+			continue // nothing was opened at another, nor is it here
+		} else {
+			tried[like] = true
+		}
 		boxes := onPorts(of, resolve(clause.Named, pod))
 		if d.direction == egress && len(pod.addresses) > 0 {
 			for i := range boxes {
@@ -46,6 +52,51 @@ func (d *declared) named(clause space.Clause, of []space.Box) *Widening {
 		}
 	}
 	return &Widening{Direction: d.direction, Clause: clause, Unknown: namesUnknown}
+}
+
+// likeness tells destinations apart by what decides whether anything is opened there: what their
+// ports are called, which conditions they and their namespaces meet, and their addresses.
+func (d *declared) likeness(of []space.Box, ranges []space.Addresses, pod *knownPod) string {
+	scope := space.Subject
+	if d.direction == egress {
+		scope = space.Peer
+	}
+	key := []byte(pod.named + "/")
+	for _, box := range slices.Concat(of, d.every) {
+		key = append(key, bit(box.Match(scope, pod.Labels)))
+	}
+	if d.direction == ingress {
+		return string(key)
+	}
+	key = append(key, bit(pod.in.exists))
+	key = append(key, d.kindOf(pod.in)...)
+	if len(pod.addresses) == 0 { // those of others in its namespace decide
+		return string(key) + pod.Namespace
+	}
+	for _, address := range pod.addresses {
+		for _, in := range ranges {
+			key = append(key, bit(in.Contains(address)))
+		}
+	}
+	return string(key)
+}
+
+func bit(is bool) byte {
+	if is {
+		return '1'
+	}
+	return '0'
+}
+
+// ranges are those that tell one address from another, among the boxes and what is declared.
+func (d *declared) ranges(of []space.Box) []space.Addresses {
+	out := []space.Addresses{space.PrefixAddresses(d.podNetworks...)}
+	for _, box := range slices.Concat(of, d.every) {
+		if !space.AllAddresses().Minus(box.Addresses).IsEmpty() {
+			out = append(out, box.Addresses)
+		}
+	}
+	return out
 }
 
 // numberedAt decides about one destination pod that exists.

@@ -47,10 +47,11 @@ type view struct {
 	here       *contents
 	namespaces []*contents
 	selecting  map[memberOf][]*knownPolicy
+	matched    map[string][]*knownPod
 }
 
 func newView(policy *networkingv1.NetworkPolicy, index *Index) *view {
-	v := &view{Index: index, policy: knownPolicyOf(policy), here: index.at(policy.Namespace), namespaces: index.sorted, selecting: map[memberOf][]*knownPolicy{}}
+	v := &view{Index: index, policy: knownPolicyOf(policy), here: index.at(policy.Namespace), namespaces: index.sorted, selecting: map[memberOf][]*knownPolicy{}, matched: map[string][]*knownPod{}}
 	if i, found := slices.BinarySearchFunc(v.namespaces, v.here, compareContents); !found {
 		v.namespaces = slices.Insert(slices.Clone(v.namespaces), i, v.here)
 	}
@@ -87,6 +88,17 @@ func (v *view) peers(box space.Box) []*knownPod {
 	return out
 }
 
+// peersOf are the peers of a clause of the judged policy.
+func (v *view) peersOf(direction networkingv1.PolicyType, clause space.Clause) []*knownPod {
+	path := clausePath(direction, clause).String()
+	peers, found := v.matched[path]
+	if !found {
+		peers = v.peers(clause.Box)
+		v.matched[path] = peers
+	}
+	return peers
+}
+
 func onPodNetwork(pods []*knownPod) []*knownPod {
 	return where(pods, func(pod *knownPod) bool { return !pod.Spec.HostNetwork })
 }
@@ -104,10 +116,16 @@ func where[T any](list []T, wanted func(T) bool) []T {
 // addressesOf returns the addresses of a pod; none if it has none yet.
 func addressesOf(pod *corev1.Pod) []netip.Addr {
 	var out []netip.Addr
-	for _, text := range append([]corev1.PodIP{{IP: pod.Status.PodIP}}, pod.Status.PodIPs...) {
-		if address, err := netip.ParseAddr(text.IP); err == nil {
+	add := func(text string) {
+		if address, err := netip.ParseAddr(text); err == nil {
 			out = append(out, address.Unmap())
 		}
+	}
+	if pod.Status.PodIP != "" {
+		add(pod.Status.PodIP)
+	}
+	for _, ip := range pod.Status.PodIPs {
+		add(ip.IP)
 	}
 	return out
 }

@@ -88,6 +88,17 @@ func (b Box) Labels(scope Scope) []string {
 	return keys
 }
 
+// Conditions returns how many labels of a scope there are conditions on.
+func (b Box) Conditions(scope Scope) int {
+	n := 0
+	for i := range b.labels {
+		if b.labels[i].label.Scope == scope {
+			n++
+		}
+	}
+	return n
+}
+
 // Listing returns the label of a scope whose condition lists the fewest values, and these; false if
 // no condition lists any.
 func (b Box) Listing(scope Scope) (key string, values []string, found bool) {
