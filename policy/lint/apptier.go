@@ -12,14 +12,16 @@ import (
 	"github.com/apptier/apptier/api/v1alpha1"
 )
 
-// AppTier returns everything that is wrong or doubtful about an AppTier by itself, in the order of
-// its fields. It stands on its own: it also finds what the schema refuses, for where there is no
-// API server to ask.
+// AppTier returns what an AppTier says that cannot be meant, or has no effect, in the order of its
+// fields: one that is not refused here has a meaning, which the controller brings about. It stands on
+// its own: it also finds what the schema refuses, for where there is no API server to ask. AppTierIn
+// finds more.
 func AppTier(app *v1alpha1.AppTier) []Finding {
 	r := &report{}
 	checkName(r, field.NewPath("metadata", "name"), app.Name)
 	spec := field.NewPath("spec")
 	checkValues(r, spec, &app.Spec)
+	checkLimits(r, spec, &app.Spec)
 	checkUnsupported(r, spec, &app.Spec)
 	checkMesh(r, spec.Child("mesh"), app.Spec.Mesh)
 	checkSelf(r, app)

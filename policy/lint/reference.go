@@ -54,29 +54,15 @@ func checkLabel(r *report, path *field.Path, name string) {
 
 // checkSelf refuses a reference to the AppTier that it stands in.
 func checkSelf(r *report, app *v1alpha1.AppTier) {
-	check := func(path *field.Path, peers []v1alpha1.Peer) {
-		for i, peer := range peers {
+	for _, rule := range rulesOf(&app.Spec) {
+		for i, peer := range rule.peers {
 			reference := peer.AppTier
 			if reference == nil || reference.Name != app.Name || reference.Namespace != "" && reference.Namespace != app.Namespace {
 				continue
 			}
-			r.reject(DeclaredAtReceiver, path.Index(i).Child("appTier"), "write tier: "+reference.Tier+" under ingress.from of the tier that receives",
+			r.reject(DeclaredAtReceiver, rule.peerPath(i).Child("appTier"), "write tier: "+reference.Tier+" under ingress.from of the tier that receives",
 				"this is the AppTier itself, where a connection is declared once")
 		}
-	}
-	rules := func(path *field.Path, ingress []v1alpha1.IngressRule, egress []v1alpha1.EgressRule) {
-		for i, rule := range ingress {
-			check(path.Child("ingress").Index(i).Child("from"), rule.From)
-		}
-		for i, rule := range egress {
-			check(path.Child("egress").Index(i).Child("to"), rule.To)
-		}
-	}
-	if every := app.Spec.EveryTier; every != nil {
-		rules(field.NewPath("spec", "everyTier"), every.Ingress, every.Egress)
-	}
-	for i, tier := range app.Spec.Tiers {
-		rules(field.NewPath("spec", "tiers").Index(i), tier.Ingress, tier.Egress)
 	}
 }
 

@@ -1,0 +1,88 @@
+package lint
+
+import (
+	"fmt"
+
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/apptier/apptier/api/v1alpha1"
+)
+
+// How long lists may be, as in the schema, which bounds what its own checks may cost.
+const (
+	mostTiers      = 64
+	mostOfTier     = 32 // rules of a direction, and ports
+	mostOfRule     = 32 // peers, and ports
+	mostEveryTier  = 16 // rules of a direction
+	mostDNS        = 16 // servers, and ports
+	mostOfNetworks = 1000
+)
+
+// checkLimits refuses the lists that the schema does: what is too long, what is there twice, and what is
+// written and empty where leaving it out means something else than nothing.
+func checkLimits(r *report, path *field.Path, spec *v1alpha1.AppTierSpec) {
+	checkLength(r, path.Child("dns", "to"), len(spec.DNS.To), mostDNS)
+	checkLength(r, path.Child("dns", "ports"), len(spec.DNS.Ports), mostDNS)
+	checkListsOfPeers(r, path.Child("dns", "to").Index, spec.DNS.To)
+	if every := spec.EveryTier; every != nil {
+		everyPath := path.Child("everyTier")
+		if every.Ingress == nil && every.Egress == nil {
+			r.reject(Invalid, everyPath, "declare ingress or egress, or leave it out", "it says nothing")
+		}
+		checkLength(r, everyPath.Child("ingress"), len(every.Ingress), mostEveryTier)
+		checkLength(r, everyPath.Child("egress"), len(every.Egress), mostEveryTier)
+	}
+	checkLength(r, path.Child("tiers"), len(spec.Tiers), mostTiers)
+	for i, tier := range spec.Tiers {
+		tierPath := path.Child("tiers").Index(i)
+		checkLength(r, tierPath.Child("ports"), len(tier.Ports), mostOfTier)
+		checkLength(r, tierPath.Child("ingress"), len(tier.Ingress), mostOfTier)
+		checkLength(r, tierPath.Child("egress"), len(tier.Egress), mostOfTier)
+		checkWritten(r, tierPath.Child("isolate"), tier.Isolate, "both directions")
+		checkOnce(r, tierPath.Child("isolate"), tier.Isolate)
+	}
+	for _, rule := range rulesOf(spec) {
+		checkLength(r, rule.peersPath(), len(rule.peers), mostOfRule)
+		checkLength(r, rule.path.Child("ports"), len(rule.ports), mostOfRule)
+		checkWritten(r, rule.path.Child("ports"), rule.ports, "the ports of the other end, or those that the tier declares")
+		checkListsOfPeers(r, rule.peerPath, rule.peers)
+	}
+}
+
+func checkListsOfPeers(r *report, at func(int) *field.Path, peers []v1alpha1.Peer) {
+	for i, peer := range peers {
+		if peer.Networks == nil {
+			continue
+		}
+		path := at(i).Child("networks")
+		checkLength(r, path.Child("cidrs"), len(peer.Networks.CIDRs), mostOfNetworks)
+		checkLength(r, path.Child("except"), len(peer.Networks.Except), mostOfNetworks)
+		checkOnce(r, path.Child("cidrs"), peer.Networks.CIDRs)
+		checkOnce(r, path.Child("except"), peer.Networks.Except)
+	}
+}
+
+func checkLength(r *report, path *field.Path, length, most int) {
+	if length > most {
+		r.reject(Invalid, path, fmt.Sprintf("leave at most %d, or write several of what holds the list", most), "%d items are more than the %d that there may be", length, most)
+	}
+}
+
+// checkWritten refuses a list that is there and empty: the API server does, since leaving it out means
+// something, and an empty list looks as if it meant nothing.
+func checkWritten[T any](r *report, path *field.Path, list []T, meaning string) {
+	if list != nil && len(list) == 0 {
+		r.reject(Invalid, path, "leave it out for "+meaning, "it is unclear what an empty list means")
+	}
+}
+
+func checkOnce[T comparable](r *report, path *field.Path, list []T) {
+	seen := map[T]int{}
+	for i, item := range list {
+		if first, found := seen[item]; found {
+			r.reject(Duplicate, path.Index(i), "remove one of them", "%v is in %s as well", item, path.Index(first))
+			continue
+		}
+		seen[item] = i
+	}
+}
