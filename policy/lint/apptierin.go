@@ -1,12 +1,35 @@
 package lint
 
 import (
+	"slices"
+
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
 	"github.com/apptier/apptier/api/v1alpha1"
 )
 
-// AppTierIn returns everything that is wrong or doubtful about an AppTier in a world: what AppTier
-// finds, and what shows only beside other objects. A check that needs what is not known stays silent.
-// What the world does not have yet is warned about, and no reason to refuse: it may be applied after.
-func AppTierIn(app *v1alpha1.AppTier, _ World) []Finding {
-	return AppTier(app)
+// AppTierIn returns everything that is wrong or doubtful about an AppTier in a world: what AppTier and
+// Conflicts find, and what shows only beside other objects. A check that needs what is not known stays
+// silent. What is not there yet is warned about, and no reason to refuse: it may be applied after.
+func AppTierIn(app *v1alpha1.AppTier, world World) []Finding {
+	byItself := AppTier(app)
+	r := &report{findings: slices.Concat(byItself, Conflicts(app, world.AppTiers))}
+	checkOverlap(r, app, world)
+	if len(WithSeverity(byItself, Reject)) > 0 {
+		return r.findings // the rest has no meaning
+	}
+	checkWorldEgress(r, &app.Spec)
+	checkNamesNeeded(r, field.NewPath("spec", "dns"), &app.Spec)
+	checkTierPods(r, app, world)
+	checkReferences(r, app, world)
+	checkAgreements(r, app, world)
+	checkAsPolicies(r, app, world)
+	return r.findings
+}
+
+// besides are the other AppTiers of an AppTier's namespace that are to stay.
+func besides(app *v1alpha1.AppTier, world World) []*v1alpha1.AppTier {
+	return slices.DeleteFunc(slices.Clone(world.AppTiers), func(other *v1alpha1.AppTier) bool {
+		return other.Namespace != app.Namespace || other.Name == app.Name || !other.DeletionTimestamp.IsZero()
+	})
 }

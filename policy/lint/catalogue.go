@@ -9,7 +9,8 @@ import (
 // Entry is what people can look up about a check.
 type Entry struct {
 	ID Check
-	// Severity of its findings; widening that is annotated, or not decided, is a warning.
+	// Severity of its findings. Some are warnings all the same: widening that is annotated, or not
+	// decided; tiers that overlap with another AppTier's; what an AppTier refers to outside of it.
 	Severity Severity
 	// Of says what it is about: NetworkPolicies, AppTiers or both.
 	Of string
@@ -44,23 +45,23 @@ to single addresses only, need no names.`},
 	{DNSUDPOnly, Warn, ofPolicies, "DNS over UDP only",
 		`Answers that are too long for one packet, and retries, use TCP (RFC 7766). Without it resolving fails for some
 names and at some times, which is hard to find.`},
-	{DNSPeerOr, Warn, ofPolicies, "DNS servers written as two list items",
+	{DNSPeerOr, Warn, ofBoth, "DNS servers written as two list items",
 		`Two list items mean either of them: every pod of kube-system, and pods labelled as DNS servers in this
 namespace, which anyone here can create. Both conditions belong into one item.`},
-	{PeerOr, Warn, ofPolicies, "OR where AND is meant",
+	{PeerOr, Warn, ofBoth, "OR where AND is meant",
 		`Two list items mean either of them. This is reported when the pods that the second item selects exist in the
 namespaces of the first and not in this one.`},
 	{HalfOpen, Warn, ofPolicies, "One end allows what the other denies",
 		`A connection needs the egress of its source and the ingress of its destination, on the same port and protocol.
 This is reported when no pod that is selected can use what a rule allows, because policies at the other end
 deny it.`},
-	{SelectsNothing, Warn, ofPolicies, "Selects no pod",
+	{SelectsNothing, Warn, ofBoth, "Selects no pod",
 		`A selector that matches nothing protects nothing, and says nothing about it. Reported when the namespace has
-pods, and none of them matches.`},
-	{PeerSelectsNothing, Warn, ofPolicies, "A peer that matches nobody",
+pods, and none of them matches. With an AppTier, of each tier.`},
+	{PeerSelectsNothing, Warn, ofBoth, "A peer that matches nobody",
 		`A rule for a peer that does not exist allows nothing. Reported when the namespaces that are meant have pods, and
-none of them matches, or when there is no such namespace.`},
-	{NamespaceLabelName, Warn, ofPolicies, "A namespace selected by the label name",
+none of them matches, when there is no such namespace, and of a Service that selects no pods.`},
+	{NamespaceLabelName, Warn, ofBoth, "A namespace selected by the label name",
 		`Nothing sets a label ` + "`name`" + ` on namespaces. The API server sets ` + "`kubernetes.io/metadata.name`" + ` on every one.`},
 	{RuleAllowsEveryone, Warn, ofPolicies, "A rule that reads like no one, and allows everyone",
 		`An empty list of peers means everyone. To deny everyone, write no rule at all. Rules with ports alone, the only
@@ -70,13 +71,13 @@ rule of a policy for all pods, and the only egress rule are taken as meant.`},
 	{PolicyTypesOmitted, Warn, ofPolicies, "policyTypes left out",
 		`Without policyTypes a policy is about ingress, and about egress too if it has egress rules. So egress rules
 alone deny all ingress, and an empty list of them denies nothing.`},
-	{ServicePort, Warn, ofPolicies, "The port of a Service",
+	{ServicePort, Warn, ofBoth, "The port of a Service",
 		`Policies see the port that the pod listens on: the Service's port is translated before. Reported when a Service
 leads from this port to another one, and no pod that is meant declares this one.`},
 	{NamedPortUnresolved, Warn, ofPolicies, "A port name that no pod has",
 		`A port's name is looked up at the pod that a connection goes to. Where no container declares it, for this
 protocol, the rule allows nothing.`},
-	{HostNetwork, Warn, ofPolicies, "Pods on their node's network",
+	{HostNetwork, Warn, ofBoth, "Pods on their node's network",
 		`A pod on its node's network is the node to every policy: nothing isolates it, and selectors do not match it.
 Reported when all the pods that are selected, or that a peer matches, are such pods.`},
 	{PrivateRangesIncomplete, Warn, ofPolicies, "The internet, but for some private ranges",
@@ -86,10 +87,11 @@ about the other.`},
 	{MetadataAddress, Warn, ofPolicies, "Egress to the cloud's metadata service",
 		`169.254.169.254 hands credentials of the node to whoever asks over HTTP. A wide block holds it too. A block of
 this address alone is taken as meant.`},
-	{HealthCheckUnreachable, Warn, ofPolicies, "A load balancer that does not reach its pods",
+	{HealthCheckUnreachable, Warn, ofBoth, "A load balancer that does not reach its pods",
 		`A load balancer sends from outside the pod network, on the port that it forwards to and on the one that it
 probes. If no policy lets it in, it takes the pods out of service though they answer. The kubelet's own probes
-always pass.`},
+always pass: a pod can always be reached from its own node. Services of type NodePort are not asked about: whether
+anyone uses the port is not to be seen.`},
 	{Redundant, Warn, ofPolicies, "Changes nothing",
 		`Other policies isolate all the pods that this one selects, and allow all that it allows. A policy without rules
 is never reported.`},
@@ -101,7 +103,24 @@ is never reported.`},
 		`Without ports, an ingress rule means those that the tier declares. If there are none, it has to say
 ` + "`allPorts: true`" + `.`},
 	{UnknownReference, Reject, ofAppTiers, "A name that nothing has",
-		`The tier or port that is named is not declared.`},
+		`The tier or port that is named is not declared. Of another AppTier, its tiers, and Services it is a warning:
+they may be applied later, and until then stand for nobody.`},
+	{TierOverlap, Reject, ofAppTiers, "A pod in two tiers",
+		`Policies add up, so a pod in two tiers may do what either may, and a rule for one of them is a rule for the
+other. Reported when one selector includes the other, or when there is a pod that has the labels of both. That some
+pod could have them is no reason: nothing keeps a pod from having the labels of any two tiers. Where the other tier
+is another AppTier's, it is a warning.`},
+	{PeerNotAccepted, Warn, ofAppTiers, "A connection that the other owner has not agreed to",
+		`Between two AppTiers both owners declare a connection: the receiver in its ingress, the sender in its egress,
+with a port in common. Until both do, it is denied.`},
+	{WorldEgress, Warn, ofAppTiers, "Isolated egress that is open to everyone",
+		`Everyone is every pod of the cluster too, every node, and the address where clouds hand out credentials of the
+node. What is outside the cluster is ` + "`internet`" + `. A tier that is to connect to whatever it likes says so with
+` + "`isolate: [Ingress]`" + `.`},
+	{DNSNoneWithEgress, Warn, ofAppTiers, "No DNS for what is reached by name",
+		`Other tiers, Services, pods and the internet are usually reached by name. With ` + "`dns.mode: None`" + ` nothing lets
+pods resolve one. Tiers that may connect to addresses, nodes or the API server alone need none, and a rule that allows
+port 53 is taken for DNS of one's own.`},
 	{Duplicate, Reject, ofAppTiers, "Two things of one name",
 		`Tiers and ports are referred to by name, so there can be only one of each.`},
 	{SameNamespaceConflict, Reject, ofAppTiers, "A perimeter that opens a tier",

@@ -70,7 +70,7 @@ func judgeObject(t testing.TB, text, rest string) []lint.Finding {
 	objects := parse(t, text+"---\n"+rest)
 	switch o := objects[0].(type) {
 	case *v1alpha1.AppTier:
-		return lint.AppTier(o)
+		return lint.AppTierIn(o, worldOf(objects))
 	case *networkingv1.NetworkPolicy:
 		return lint.NetworkPolicy(o, worldOf(objects))
 	default:

@@ -24,7 +24,7 @@ const (
 // Check is the stable ID of a check.
 type Check string
 
-// Checks of AppTiers.
+// Checks of AppTiers; some of those of NetworkPolicies are checks of both.
 const (
 	// NotSupported: the field has a meaning, which this version does not implement yet.
 	NotSupported Check = "not-supported"
@@ -44,6 +44,14 @@ const (
 	SameNamespaceConflict Check = "same-namespace-conflict"
 	// DeadRules: rules in a direction that is not isolated change nothing.
 	DeadRules Check = "dead-rules"
+	// TierOverlap: a pod is in two tiers.
+	TierOverlap Check = "tier-overlap"
+	// PeerNotAccepted: the other AppTier does not agree.
+	PeerNotAccepted Check = "peer-not-accepted"
+	// WorldEgress: egress that is isolated is open to everyone.
+	WorldEgress Check = "world-egress"
+	// DNSNoneWithEgress: no DNS, and connections to what is reached by name.
+	DNSNoneWithEgress Check = "dns-none-with-egress"
 )
 
 // Finding is what a check found at one place.

@@ -1,0 +1,167 @@
+package lint_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/apptier/apptier/api/v1alpha1"
+	"github.com/apptier/apptier/policy/lint"
+)
+
+// appMutation is a mistake that people make in AppTiers, and the check that finds it.
+type appMutation struct {
+	name  string
+	check lint.Check
+	make  func(*drawnApp)
+}
+
+var appMutations = []appMutation{
+	{"a tier's label is forgotten", lint.TierOverlap, func(d *drawnApp) { tier, _ := d.two(); delete(tier.PodSelector.MatchLabels, "tier") }},
+	{"a selector is copied", lint.TierOverlap, func(d *drawnApp) { tier, next := d.two(); next.PodSelector = tier.PodSelector }},
+	{"a pod has the labels of two tiers", lint.TierOverlap, func(d *drawnApp) {
+		tier, next := d.two()
+		next.PodSelector = *selector("role", "worker")
+		d.podOf(tier).Labels["role"] = "worker"
+	}},
+	{"another AppTier has the tier too", lint.TierOverlap, func(d *drawnApp) {
+		tier, _ := d.two()
+		d.beside(v1alpha1.AppTierSpec{Tiers: []v1alpha1.Tier{{Name: "mine", PodSelector: *tier.PodSelector.DeepCopy()}}})
+	}},
+	{"a typo in a tier's name", lint.UnknownReference, func(d *drawnApp) {
+		tier, next := d.two()
+		typo := d.typo(tier.Name)
+		next.Ingress[0].From[0].Tier = &typo
+	}},
+	{"a typo in a port's name", lint.UnknownReference, func(d *drawnApp) {
+		_, next := d.two()
+		next.Ingress[0].Ports = []v1alpha1.RulePort{{Port: intstr.FromString("htpp")}}
+	}},
+	{"a typo in an AppTier's name", lint.UnknownReference, func(d *drawnApp) { at := d.reference(); at.Name = d.typo(at.Name) }},
+	{"a typo in another AppTier's tier", lint.UnknownReference, func(d *drawnApp) { at := d.reference(); at.Tier = d.typo(at.Tier) }},
+	{"the AppTier's namespace is forgotten", lint.UnknownReference, func(d *drawnApp) { d.reference().Namespace = "" }},
+	{"a typo in a Service's name", lint.UnknownReference, func(d *drawnApp) { at := d.serviceReference(); at.Name = d.typo(at.Name) }},
+	{"the Service's namespace is forgotten", lint.UnknownReference, func(d *drawnApp) { d.serviceReference().Namespace = "" }},
+	{"the other owner has not agreed", lint.PeerNotAccepted, func(d *drawnApp) { d.partner.Spec.Tiers[0].Ingress = nil }},
+	{"the other owner agreed to another tier", lint.PeerNotAccepted, func(d *drawnApp) {
+		d.partner.Spec.Tiers[0].Ingress[0].From[0].AppTier.Tier = d.last().Name + "s"
+	}},
+	{"the other owner agreed on other ports", lint.PeerNotAccepted, func(d *drawnApp) { d.app.Spec.Tiers[1].Egress[0].Ports = numbered(7001) }},
+	{"egress to everyone", lint.WorldEgress, func(d *drawnApp) { tier, _ := d.two(); d.reaching(tier, everyone()) }},
+	{"egress to 0.0.0.0/0", lint.WorldEgress, func(d *drawnApp) { tier, _ := d.two(); d.reaching(tier, networks("0.0.0.0/0")) }},
+	{"egress to ::/0", lint.WorldEgress, func(d *drawnApp) { tier, _ := d.two(); d.reaching(tier, networks("198.51.100.0/24", "::/0")) }},
+	{"egress to two halves of everything", lint.WorldEgress, func(d *drawnApp) {
+		tier, _ := d.two()
+		d.reaching(tier, networks("0.0.0.0/1", "128.0.0.0/1"))
+	}},
+	{"no DNS", lint.DNSNoneWithEgress, func(d *drawnApp) { d.app.Spec.DNS.Mode = v1alpha1.DNSNone }},
+	{"a tier has its Service's port", lint.ServicePort, func(d *drawnApp) { _, next := d.two(); next.Ports[0].Port = 80 }},
+	{"a rule has the Service's port", lint.ServicePort, func(d *drawnApp) { _, next := d.two(); next.Ingress[0].Ports = numbered(80) }},
+	{"egress has the Service's port", lint.ServicePort, func(d *drawnApp) {
+		rules := d.last().Egress
+		rules[len(rules)-1].Ports = numbered(80)
+	}},
+	{"a typo in a tier's selector", lint.SelectsNothing, func(d *drawnApp) {
+		tier, _ := d.two()
+		tier.PodSelector.MatchLabels["tier"] = d.typo(tier.Name)
+	}},
+	{"a tier on its nodes' network", lint.HostNetwork, func(d *drawnApp) { tier, _ := d.two(); d.podOf(tier).Spec.HostNetwork = true }},
+	{"a peer on its node's network", lint.HostNetwork, func(d *drawnApp) {
+		d.world.Pods[d.IntN(2)].Spec.HostNetwork = true // prometheus, or admin
+	}},
+	{"a typo in a peer", lint.PeerSelectsNothing, func(d *drawnApp) {
+		d.last().Ingress[1].From[0].Pods.PodSelector = *selector("app", d.typo("admin"))
+	}},
+	{"a typo in a peer's namespace", lint.PeerSelectsNothing, func(d *drawnApp) {
+		d.app.Spec.EveryTier.Ingress[0].From[0].Pods.NamespaceSelector = selector("purpose", d.typo("monitoring"))
+	}},
+	{"a Service without pods", lint.PeerSelectsNothing, func(d *drawnApp) {
+		d.world.Services[len(d.world.Services)-1].Spec.Selector = map[string]string{"app": d.typo("books")}
+	}},
+	{"a Service without a selector", lint.PeerSelectsNothing, func(d *drawnApp) {
+		d.world.Services[len(d.world.Services)-1].Spec.Selector = nil
+	}},
+	{"namespaces by the label name", lint.NamespaceLabelName, func(d *drawnApp) {
+		d.last().Ingress = append(d.last().Ingress, v1alpha1.IngressRule{From: []v1alpha1.Peer{{Namespaces: selector("name", "monitoring")}}})
+	}},
+	{"a peer as two items", lint.PeerOr, func(d *drawnApp) {
+		d.app.Spec.EveryTier.Ingress[0].From = []v1alpha1.Peer{
+			{Namespaces: selector("purpose", "monitoring")}, {Pods: &v1alpha1.PodsPeer{PodSelector: *selector("app", "prometheus")}},
+		}
+	}},
+	{"the load balancer is forgotten", lint.HealthCheckUnreachable, func(d *drawnApp) {
+		d.app.Spec.Tiers[0].Ingress[0].From = []v1alpha1.Peer{{Pods: &v1alpha1.PodsPeer{PodSelector: *selector("app", "admin")}}}
+	}},
+	{"the health check's port is forgotten", lint.HealthCheckUnreachable, func(d *drawnApp) {
+		first := &d.app.Spec.Tiers[0]
+		i := d.IntN(2)
+		first.Ports = slices.Delete(first.Ports, i, i+1)
+	}},
+	{"a perimeter around isolated tiers", lint.SameNamespaceConflict, func(d *drawnApp) { d.app.Spec.Isolation = perimeter().Isolation }},
+	{"an AppTier beside a perimeter", lint.SameNamespaceConflict, func(d *drawnApp) { d.beside(perimeter()) }},
+	{"an empty selector", lint.EmptySelector, func(d *drawnApp) { tier, _ := d.two(); tier.PodSelector.MatchLabels = nil }},
+	{"declared at the sender", lint.DeclaredAtReceiver, func(d *drawnApp) { tier, next := d.two(); d.reaching(tier, v1alpha1.Peer{Tier: &next.Name}) }},
+	{"declared ports are forgotten", lint.PortsMissing, func(d *drawnApp) {
+		_, next := d.two()
+		next.Ports, next.Ingress[0].Ports = nil, nil
+	}},
+	{"egress without ports", lint.PortsMissing, func(d *drawnApp) { d.last().Egress[0].Ports = nil }},
+	{"two tiers of one name", lint.Duplicate, func(d *drawnApp) { tier, next := d.two(); next.Name = tier.Name }},
+	{"rules of a direction that is open", lint.DeadRules, func(d *drawnApp) { d.last().Isolate = []v1alpha1.Direction{v1alpha1.Ingress} }},
+	{"mode Audit", lint.NotSupported, func(d *drawnApp) { d.app.Spec.Mode = v1alpha1.Audit }},
+	{"a range written as an address", lint.Invalid, func(d *drawnApp) { d.last().Egress[0].To[0].Networks.CIDRs[0] = "203.0.113.7" }},
+	{"bits beyond the prefix", lint.Invalid, func(d *drawnApp) { d.last().Egress[0].To[0].Networks.CIDRs[0] = "203.0.113.7/24" }},
+	{"two kinds in one peer", lint.Invalid, func(d *drawnApp) { d.last().Egress[0].To[0].Internet = &v1alpha1.InternetPeer{} }},
+	{"a range of ports backwards", lint.Invalid, func(d *drawnApp) { tier, _ := d.two(); tier.Ports[0].EndPort = backwards() }},
+	{"a label that cannot be", lint.Invalid, func(d *drawnApp) { tier, _ := d.two(); tier.PodSelector.MatchLabels["tier"] = "not a label" }},
+	{"nobody to let in", lint.Invalid, func(d *drawnApp) { _, next := d.two(); next.Ingress[0].From = nil }},
+}
+
+// reference is the peer that is another AppTier's tier.
+func (d *drawnApp) reference() *v1alpha1.AppTierReference {
+	return d.app.Spec.Tiers[1].Egress[0].To[0].AppTier
+}
+
+// serviceReference is the peer that is a Service.
+func (d *drawnApp) serviceReference() *v1alpha1.ServiceReference {
+	rules := d.last().Egress
+	return rules[len(rules)-1].To[0].Service
+}
+
+// Mistakes injected at random places into clean AppTiers: they are clean without, and nearly every
+// mistake is found by the check that is meant to.
+func TestMutationsOfAppTiers(t *testing.T) {
+	const rounds = 10
+	for seed := range uint64(rounds) {
+		d := drawApp(seed)
+		for _, app := range d.world.AppTiers {
+			if findings := lint.AppTierIn(app, d.world); len(findings) > 0 {
+				t.Fatalf("AppTier %s of set %d is not clean: %v", app.Name, seed, findings)
+			}
+		}
+	}
+	var table strings.Builder
+	found, all := 0, 0
+	for _, m := range appMutations {
+		n := 0
+		for seed := range uint64(rounds) {
+			d := drawApp(seed)
+			m.make(d)
+			findings := lint.AppTierIn(d.app, d.world)
+			if slices.ContainsFunc(findings, func(f lint.Finding) bool { return f.Check == m.check }) {
+				n++
+			} else {
+				t.Logf("%s, set %d: missed: %v", m.name, seed, findings)
+			}
+		}
+		fmt.Fprintf(&table, "%-42s %-26s %3d of %d\n", m.name, m.check, n, rounds)
+		found, all = found+n, all+rounds
+	}
+	t.Logf("\n%s%d of %d found", table.String(), found, all)
+	if found*100 < all*95 {
+		t.Errorf("found %d of %d, want 95 %%", found, all)
+	}
+}

@@ -1,0 +1,197 @@
+package lint
+
+import (
+	"cmp"
+	"regexp"
+	"slices"
+	"strconv"
+
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/apptier/apptier/api/v1alpha1"
+	"github.com/apptier/apptier/policy/expand"
+)
+
+// asPolicy is a tier as the NetworkPolicy that a person would write for it: a rule for each rule, and
+// a peer for each peer. So what selectors match, and what Services and load balancers need, is asked
+// by the checks of NetworkPolicies, and asked once.
+type asPolicy struct {
+	app    *v1alpha1.AppTier
+	index  int
+	policy *networkingv1.NetworkPolicy
+	// ingress and egress are the rules of the tier, and then those of every tier.
+	ingress, egress []appRule
+}
+
+// checkAsPolicies finds peers that match nobody, or nobody whom policies can tell apart, ports of
+// Services, and load balancers that cannot reach their pods.
+func checkAsPolicies(r *report, app *v1alpha1.AppTier, world World) {
+	world.Generated = slices.DeleteFunc(slices.Clone(world.Generated), func(g *networkingv1.NetworkPolicy) bool {
+		return g.Namespace == app.Namespace && g.Labels[v1alpha1.LabelAppTier] == app.Name // as it was
+	})
+	index := NewIndex(world)
+	for i := range app.Spec.Tiers {
+		p := newAsPolicy(app, i, world)
+		for _, finding := range judgeAsPolicy(p.policy, index) {
+			if found, ok := p.translate(finding); ok && !slices.Contains(r.findings, found) {
+				r.findings = append(r.findings, found)
+			}
+		}
+	}
+}
+
+// judgeAsPolicy makes the checks that are about AppTiers too.
+func judgeAsPolicy(policy *networkingv1.NetworkPolicy, index *Index) []Finding {
+	r, v := &report{}, newView(policy, index)
+	for _, check := range []func(*report, *view){checkPeers, checkPorts, checkHealthChecks} {
+		check(r, v)
+	}
+	return r.findings
+}
+
+func newAsPolicy(app *v1alpha1.AppTier, index int, world World) asPolicy {
+	tier := &app.Spec.Tiers[index]
+	p := asPolicy{app: app, index: index, policy: &networkingv1.NetworkPolicy{
+		ObjectMeta: metav1.ObjectMeta{Namespace: app.Namespace, Name: expand.TierPolicyName(app.Name, tier.Name)},
+		Spec:       networkingv1.NetworkPolicySpec{PodSelector: tier.PodSelector},
+	}}
+	for _, direction := range []v1alpha1.Direction{v1alpha1.Ingress, v1alpha1.Egress} {
+		if isolates(tier, direction) {
+			p.policy.Spec.PolicyTypes = append(p.policy.Spec.PolicyTypes, networkingv1.PolicyType(direction))
+		}
+	}
+	rules := rulesOf(&app.Spec)
+	slices.SortStableFunc(rules, func(a, b appRule) int { return cmp.Compare(ofEveryTier(a), ofEveryTier(b)) })
+	for _, rule := range rules {
+		switch {
+		case !rule.isFor(tier):
+		case rule.direction == v1alpha1.Ingress:
+			p.ingress = append(p.ingress, rule)
+			p.policy.Spec.Ingress = append(p.policy.Spec.Ingress, networkingv1.NetworkPolicyIngressRule{From: p.peers(rule, world), Ports: ingressPorts(tier, rule)})
+		default:
+			p.egress = append(p.egress, rule)
+			p.policy.Spec.Egress = append(p.policy.Spec.Egress, networkingv1.NetworkPolicyEgressRule{To: p.peers(rule, world), Ports: policyPorts(rule.ports)})
+		}
+	}
+	return p
+}
+
+func ofEveryTier(rule appRule) int {
+	if rule.tier == nil {
+		return 1
+	}
+	return 0
+}
+
+// ingressPorts are the numbers of a rule's ports: without any, of those that the tier declares.
+func ingressPorts(tier *v1alpha1.Tier, rule appRule) []networkingv1.NetworkPolicyPort {
+	if len(rule.ports) == 0 && !rule.allPorts {
+		return policyPorts(tierPorts(tier))
+	}
+	ports := slices.Clone(rule.ports)
+	for i, port := range ports {
+		if j := slices.IndexFunc(tier.Ports, func(t v1alpha1.TierPort) bool { return t.Name != "" && t.Name == port.Port.StrVal }); j >= 0 {
+			ports[i] = tierPorts(tier)[j]
+		}
+	}
+	return policyPorts(ports)
+}
+
+// somewhere stands for whatever is no pod.
+var somewhere = networkingv1.NetworkPolicyPeer{IPBlock: &networkingv1.IPBlock{CIDR: "0.0.0.0/0"}}
+
+// peers are those of a rule, each in its place. What stands for no pods that are known is somewhere.
+func (p asPolicy) peers(rule appRule, world World) []networkingv1.NetworkPolicyPeer {
+	out := make([]networkingv1.NetworkPolicyPeer, len(rule.peers))
+	for i, peer := range rule.peers {
+		switch out[i] = somewhere; {
+		case peer.Pods != nil:
+			out[i] = networkingv1.NetworkPolicyPeer{NamespaceSelector: peer.Pods.NamespaceSelector, PodSelector: &peer.Pods.PodSelector}
+		case peer.Namespaces != nil:
+			out[i] = networkingv1.NetworkPolicyPeer{NamespaceSelector: peer.Namespaces}
+		case peer.Tier != nil:
+			j := slices.IndexFunc(p.app.Spec.Tiers, func(t v1alpha1.Tier) bool { return t.Name == *peer.Tier })
+			out[i] = networkingv1.NetworkPolicyPeer{PodSelector: &p.app.Spec.Tiers[j].PodSelector}
+		case peer.AppTier != nil:
+			out[i] = podsOf(cmp.Or(peer.AppTier.Namespace, p.app.Namespace), nil)
+		case peer.Service != nil:
+			namespace := cmp.Or(peer.Service.Namespace, p.app.Namespace)
+			j := slices.IndexFunc(world.Services, func(s *corev1.Service) bool { return s.Namespace == namespace && s.Name == peer.Service.Name })
+			if j >= 0 && len(world.Services[j].Spec.Selector) > 0 {
+				out[i] = podsOf(namespace, &metav1.LabelSelector{MatchLabels: world.Services[j].Spec.Selector})
+			}
+		}
+	}
+	return out
+}
+
+func podsOf(namespace string, pods *metav1.LabelSelector) networkingv1.NetworkPolicyPeer {
+	return networkingv1.NetworkPolicyPeer{NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{corev1.LabelMetadataName: namespace}}, PodSelector: pods}
+}
+
+// policyPath is a path in the policy: of a direction, a rule, a peer or a port, and of what is in it.
+var policyPath = regexp.MustCompile(`spec\.(ingress|egress)(?:\[(\d+)\](?:\.(?:from|to)\[(\d+)\](\.\w+)?|\.ports\[(\d+)\]\.port)?)?`)
+
+// translate says of the tier what was found of the policy; false if it is no business of the tier's.
+func (p asPolicy) translate(finding Finding) (Finding, bool) {
+	if fix, found := appTierFixes[finding.Check]; found {
+		finding.Fix = fix
+	}
+	path, ok := p.field(finding.Path)
+	finding.Path = path
+	finding.Message = policyPath.ReplaceAllStringFunc(finding.Message, func(text string) string { named, _ := p.field(text); return named })
+	return finding, ok
+}
+
+// appTierFixes are in the words of AppTiers.
+var appTierFixes = map[Check]string{
+	HostNetwork:            "use the peer nodes: {}",
+	HealthCheckUnreachable: "let the load balancer's ranges in with networks, or all that is outside with internet: {}, on these ports",
+	PeerOr:                 "write one item, pods: {namespaceSelector, podSelector}",
+	DNSPeerOr:              "write one item, pods: {namespaceSelector, podSelector}, or leave it out: DNS is allowed by default",
+}
+
+// field returns the path of an AppTier's field that stands for one of the policy.
+func (p asPolicy) field(text string) (string, bool) {
+	parts := policyPath.FindStringSubmatch(text)
+	if parts == nil {
+		return text, false
+	}
+	rules := p.ingress
+	if parts[1] == "egress" {
+		rules = p.egress
+	}
+	at := func(part string) int { i, _ := strconv.Atoi(part); return i } // only digits match
+	switch {
+	case parts[2] == "":
+		return tierPath(p.index).Child(parts[1]).String(), true
+	case parts[3] != "":
+		rule, i := rules[at(parts[2])], at(parts[3])
+		return peerField(rule.peerPath(i).String(), rule.peers[i], parts[4])
+	case parts[5] != "":
+		rule := rules[at(parts[2])]
+		of := rule.path
+		if len(rule.ports) == 0 {
+			of = tierPath(p.index)
+		}
+		// Where a rule is for every tier, some tier's pods may well listen elsewhere.
+		return of.Child("ports").Index(at(parts[5])).Child("port").String(), rule.tier != nil
+	}
+	return rules[at(parts[2])].path.String(), true
+}
+
+// peerField returns the path of a field of a peer; false for peers that are checked otherwise.
+func peerField(path string, peer v1alpha1.Peer, selector string) (string, bool) {
+	switch {
+	case peer.Pods != nil:
+		return path + ".pods" + selector, true
+	case peer.Namespaces != nil:
+		return path + ".namespaces", true
+	case peer.Service != nil:
+		return path + ".service", true
+	default:
+		return path, false
+	}
+}

@@ -1,0 +1,134 @@
+package lint
+
+import (
+	"cmp"
+	"fmt"
+	"iter"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/apptier/apptier/api/v1alpha1"
+	"github.com/apptier/apptier/policy/space"
+)
+
+// tierOf is a tier, and the pods that it is about.
+type tierOf struct {
+	app  *v1alpha1.AppTier
+	tier *v1alpha1.Tier
+	pods space.Box
+}
+
+// tiersOf are the tiers of an AppTier whose selectors can be read and say anything.
+func tiersOf(app *v1alpha1.AppTier) (tiers []tierOf, paths []*field.Path) {
+	for i := range app.Spec.Tiers {
+		tier := &app.Spec.Tiers[i]
+		box, err := space.Everything().WhereSelected(space.Subject, &tier.PodSelector)
+		if err == nil && !isEmpty(&tier.PodSelector) && !box.IsEmpty() {
+			tiers, paths = append(tiers, tierOf{app, tier, box}), append(paths, tierPath(i).Child("podSelector"))
+		}
+	}
+	return tiers, paths
+}
+
+// checkOverlap finds pods that are in two tiers, which may do what either may. Nothing keeps a pod
+// from having the labels of any two tiers; so this is about selectors of which one includes the other,
+// and about pods that exist. Inside an AppTier it is refused. Others' tiers are others' business.
+func checkOverlap(r *report, app *v1alpha1.AppTier, world World) {
+	tiers, paths := tiersOf(app)
+	var others []tierOf
+	for _, other := range besides(app, world) {
+		more, _ := tiersOf(other)
+		others = append(others, more...)
+	}
+	pods := slices.DeleteFunc(podsIn(app.Namespace, world), func(pod *corev1.Pod) bool { return pod.Spec.HostNetwork })
+	for i, tier := range tiers {
+		for _, first := range tiers[:i] {
+			if who := inBoth(first, tier, pods); who != "" {
+				r.reject(TierOverlap, paths[i], "let each tier select by a label that the pods of the other do not have",
+					"%s: a pod in two tiers may do what either may", who)
+			}
+		}
+		for _, other := range others {
+			if who := inBoth(other, tier, pods); who != "" {
+				r.warn(TierOverlap, paths[i], "let each select by a label that the pods of the other do not have, or declare the tier once",
+					"%s: a pod in two tiers may do what either may", who)
+			}
+		}
+	}
+}
+
+// inBoth says which pods are certain to be in two tiers, the first of which may be another AppTier's;
+// "" for none.
+func inBoth(first, second tierOf, pods []*corev1.Pod) string {
+	if first.pods.Intersect(second.pods).IsEmpty() {
+		return ""
+	}
+	firstName, secondName := "tier "+first.tier.Name, "tier "+second.tier.Name
+	if first.app != second.app {
+		firstName += " of AppTier " + first.app.Name
+	}
+	for _, pod := range pods {
+		if first.pods.Match(space.Subject, pod.Labels) && second.pods.Match(space.Subject, pod.Labels) {
+			return fmt.Sprintf("pod %s is in %s and in %s", podWords(pod), firstName, secondName)
+		}
+	}
+	firsts, seconds := []space.Box{first.pods}, []space.Box{second.pods}
+	switch {
+	case isWithin(seconds, firsts):
+		return fmt.Sprintf("every pod of %s is in %s as well", secondName, firstName)
+	case isWithin(firsts, seconds):
+		return fmt.Sprintf("every pod of %s is in %s as well", firstName, secondName)
+	default:
+		return ""
+	}
+}
+
+// checkTierPods finds tiers without pods, while the namespace has some, and those whose pods no policy
+// can isolate.
+func checkTierPods(r *report, app *v1alpha1.AppTier, world World) {
+	pods := podsIn(app.Namespace, world)
+	if !world.Known.Pods || len(pods) == 0 {
+		return
+	}
+	tiers, paths := tiersOf(app)
+	for i, tier := range tiers {
+		inTier := func(pod *corev1.Pod) bool { return tier.pods.Match(space.Subject, pod.Labels) }
+		first := slices.IndexFunc(pods, inTier)
+		switch {
+		case first < 0:
+			selector := &tier.tier.PodSelector
+			r.warn(SelectsNothing, paths[i], hint(selector, labelsAmong(pods), "pods"), "no pod of namespace %s has %s, so tier %s is empty", app.Namespace, selectorWords(selector), tier.tier.Name)
+		case !slices.ContainsFunc(pods, func(pod *corev1.Pod) bool { return inTier(pod) && !pod.Spec.HostNetwork }):
+			r.warn(HostNetwork, paths[i], "restrict the node's traffic otherwise: a policy cannot",
+				"every pod of tier %s, such as %s, is on its node's network, where policies do not apply", tier.tier.Name, podWords(pods[first]))
+		}
+	}
+}
+
+// labelsAmong are the labels of pods.
+func labelsAmong(pods []*corev1.Pod) iter.Seq[label] {
+	return func(yield func(label) bool) {
+		for _, pod := range pods {
+			for key, value := range pod.Labels {
+				if !yield(label{key, value}) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// podsIn are the pods of a namespace that are not finished, by name.
+func podsIn(namespace string, world World) []*corev1.Pod {
+	var out []*corev1.Pod
+	for _, pod := range world.Pods {
+		isOver := pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
+		if pod.Namespace == namespace && !isOver {
+			out = append(out, pod)
+		}
+	}
+	slices.SortFunc(out, func(a, b *corev1.Pod) int { return cmp.Compare(a.Name, b.Name) })
+	return out
+}
