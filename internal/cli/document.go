@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"fmt"
 	"strings"
+	"sync"
 
+	yamlv3 "sigs.k8s.io/kustomize/kyaml/yaml"
 	"sigs.k8s.io/yaml"
 )
 
@@ -19,6 +21,9 @@ type document struct {
 	text        []byte
 	// built is set when the text was made by a tool: its lines are not lines that anyone wrote.
 	built bool
+	// root returns what knows the lines of the text, nil if there is nothing. It is asked for every
+	// finding, and parses but once; of a built document, nobody may ask.
+	root func() *yamlv3.Node
 }
 
 // split returns the documents of a text. YAML allows "---" and "..." at the start of a line
@@ -30,6 +35,8 @@ func split(file string, text []byte) []document {
 	current := document{file: file, number: 1}
 	flush := func(nextLine int) {
 		if !isBlank(current.text) {
+			text := current.text
+			current.root = sync.OnceValue(func() *yamlv3.Node { return rootOf(text) })
 			documents = append(documents, current)
 			current.number++
 		}
@@ -50,6 +57,15 @@ func split(file string, text []byte) []document {
 	}
 	flush(line)
 	return documents
+}
+
+// rootOf parses a text.
+func rootOf(text []byte) *yamlv3.Node {
+	var root yamlv3.Node
+	if yamlv3.Unmarshal(text, &root) != nil || len(root.Content) == 0 {
+		return nil
+	}
+	return root.Content[0]
 }
 
 // isMarker says whether a line is a document marker, which may be followed by content or a comment.

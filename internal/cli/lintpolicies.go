@@ -23,9 +23,9 @@ func (s *scene) judge(ctx context.Context, judged []object, settings environment
 		return !slices.ContainsFunc(judged, func(o object) bool { return o.Object == f.source.Object })
 	})
 	slices.SortStableFunc(findings, func(a, b finding) int { return indexOf(judged, a) - indexOf(judged, b) })
-	world := s.world(meant)
+	index := lint.NewIndex(s.world(meant))
 	for _, source := range handWritten(judged) {
-		for _, f := range lint.NetworkPolicy(source.Object.(*networkingv1.NetworkPolicy), world) {
+		for _, f := range index.NetworkPolicy(source.Object.(*networkingv1.NetworkPolicy)) {
 			findings = append(findings, finding{Finding: f, source: source})
 		}
 	}

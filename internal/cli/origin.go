@@ -45,14 +45,14 @@ func (o origin) lineOf(path string) int {
 	if o.document.built {
 		return 0
 	}
-	var root yaml.Node
-	if yaml.Unmarshal(o.document.text, &root) != nil || len(root.Content) == 0 {
+	root := o.document.root()
+	if root == nil {
 		return 0
 	}
 	if o.item > 0 {
 		path = fmt.Sprintf("items[%d].%s", o.item-1, path)
 	}
-	return o.document.linesBefore + lineOf(root.Content[0], path)
+	return o.document.linesBefore + lineOf(root, path)
 }
 
 // lineOf follows a path such as spec.tiers[0].podSelector as far as the nodes go, and returns the
