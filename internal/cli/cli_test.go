@@ -118,18 +118,22 @@ func TestGolden(t *testing.T) {
 		{"unknown-command", "rendr", 2},
 		{"unknown-flag", "render --file shop.yaml", 2},
 	} {
-		t.Run(test.name, func(t *testing.T) {
-			stdout, stderr, code := run(t, "", strings.Fields(test.args)...)
-			if code != test.code {
-				t.Errorf("exits with %d, want %d", code, test.code)
-			}
-			if code == 2 && stdout != "" {
-				t.Errorf("prints to standard output and fails:\n%s", stdout)
-			}
-			text := fmt.Sprintf("$ kubectl apptier %s\n%s--- standard error\n%s--- exit %d\n", test.args, stdout, stderr, code)
-			compare(t, filepath.Join("testdata", "golden", test.name+".txt"), text)
-		})
+		t.Run(test.name, func(t *testing.T) { golden(t, test.name, test.args, test.code) })
 	}
+}
+
+// golden runs a command and compares what it prints; more arguments are not named in the file.
+func golden(t *testing.T, name, args string, want int, more ...string) {
+	t.Helper()
+	stdout, stderr, code := run(t, "", append(strings.Fields(args), more...)...)
+	if code != want {
+		t.Errorf("exits with %d, want %d", code, want)
+	}
+	if code == 2 && stdout != "" {
+		t.Errorf("prints to standard output and fails:\n%s", stdout)
+	}
+	text := fmt.Sprintf("$ kubectl apptier %s\n%s--- standard error\n%s--- exit %d\n", args, stdout, stderr, code)
+	compare(t, filepath.Join("testdata", "golden", name+".txt"), text)
 }
 
 func compare(t *testing.T, file, got string) {

@@ -16,7 +16,7 @@ func NewCommand(streams genericiooptions.IOStreams) *cobra.Command {
 		Use:   "kubectl-apptier",
 		Short: "See what AppTiers mean, without a cluster",
 		Long: `See what AppTiers mean, without a cluster: render the NetworkPolicies they stand for,
-check them as the admission webhook does, and ask who may talk to whom.`,
+check them as the admission webhook does, and ask who may talk to whom, and why.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		// kubectl runs the plugin, and this is how people call it.
@@ -27,6 +27,6 @@ check them as the admission webhook does, and ask who may talk to whom.`,
 	root.SetIn(streams.In)
 	root.SetOut(streams.Out)
 	root.SetErr(streams.ErrOut)
-	root.AddCommand(newRender(streams), newLint(streams), newCan(streams), newFn(streams), newVersion(streams))
+	root.AddCommand(newRender(streams), newLint(streams), newCan(streams), newExplain(streams), newFn(streams), newVersion(streams))
 	return root
 }

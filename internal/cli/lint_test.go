@@ -1,11 +1,6 @@
 package cli_test
 
-import (
-	"fmt"
-	"path/filepath"
-	"strings"
-	"testing"
-)
+import "testing"
 
 // A cluster is judged as manifests are, and manifests in a cluster as they would be there.
 func TestLintOfACluster(t *testing.T) {
@@ -26,13 +21,6 @@ func TestLintOfACluster(t *testing.T) {
 		{"lint-in-cluster-all-namespaces", server, "lint --cluster -A" + input("lint-change.yaml"), 2},
 		{"lint-cluster-unreachable", "http://127.0.0.1:1", "lint --cluster", 2},
 	} {
-		t.Run(test.name, func(t *testing.T) {
-			stdout, stderr, code := run(t, "", append(strings.Fields(test.args), "--server", test.server)...)
-			if code != test.code {
-				t.Errorf("exits with %d, want %d", code, test.code)
-			}
-			text := fmt.Sprintf("$ kubectl apptier %s\n%s--- standard error\n%s--- exit %d\n", test.args, stdout, stderr, code)
-			compare(t, filepath.Join("testdata", "golden", test.name+".txt"), text)
-		})
+		t.Run(test.name, func(t *testing.T) { golden(t, test.name, test.args, test.code, "--server", test.server) })
 	}
 }

@@ -3,12 +3,14 @@ package cli
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	discoveryv1 "k8s.io/api/discovery/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
@@ -45,9 +47,33 @@ func newClusterClient(cluster *genericclioptions.ConfigFlags) (*clusterClient, e
 }
 
 // listing lists the objects of a cluster that are of some kind, in every namespace: peers may be in any.
-type listing func(context.Context, *clusterClient) ([]object, error)
+type listing struct {
+	of   string
+	read func(context.Context, *clusterClient) ([]object, error)
+}
 
-func listNamespaces(ctx context.Context, c *clusterClient) ([]object, error) {
+var (
+	listNamespaces = listing{"namespaces", readNamespaces}
+	listPods       = listing{"pods", readPods}
+	listNodes      = listing{"nodes", readNodes}
+	listPolicies   = listing{"NetworkPolicies", readPolicies}
+	listServices   = listing{"Services", readServices}
+	listAPIServer  = listing{"the API server", readAPIServer}
+	listAppTiers   = listing{"AppTiers", readLiveAppTiers}
+)
+
+// once drops listings that come again.
+func once(listings []listing) []listing {
+	var out []listing
+	for _, l := range listings {
+		if !slices.ContainsFunc(out, func(o listing) bool { return o.of == l.of }) {
+			out = append(out, l)
+		}
+	}
+	return out
+}
+
+func readNamespaces(ctx context.Context, c *clusterClient) ([]object, error) {
 	list, err := c.core.CoreV1().Namespaces().List(ctx, metav1.ListOptions{})
 	if err != nil {
 		return nil, fmt.Errorf("listing namespaces: %w", err)
@@ -55,7 +81,7 @@ func listNamespaces(ctx context.Context, c *clusterClient) ([]object, error) {
 	return liveObjects("Namespace", pointers(list.Items)), nil
 }
 
-func listPods(ctx context.Context, c *clusterClient) ([]object, error) {
+func readPods(ctx context.Context, c *clusterClient) ([]object, error) {
 	list, err := c.core.CoreV1().Pods(metav1.NamespaceAll).List(ctx, metav1.ListOptions{})
 	if err != nil {
 		return nil, fmt.Errorf("listing pods: %w", err)
@@ -63,7 +89,7 @@ func listPods(ctx context.Context, c *clusterClient) ([]object, error) {
 	return liveObjects("Pod", pointers(list.Items)), nil
 }
 
-func listNodes(ctx context.Context, c *clusterClient) ([]object, error) {
+func readNodes(ctx context.Context, c *clusterClient) ([]object, error) {
 	list, err := c.core.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
 	if err != nil {
 		return nil, fmt.Errorf("listing nodes: %w", err)
@@ -71,7 +97,7 @@ func listNodes(ctx context.Context, c *clusterClient) ([]object, error) {
 	return liveObjects("Node", pointers(list.Items)), nil
 }
 
-func listPolicies(ctx context.Context, c *clusterClient) ([]object, error) {
+func readPolicies(ctx context.Context, c *clusterClient) ([]object, error) {
 	list, err := c.core.NetworkingV1().NetworkPolicies(metav1.NamespaceAll).List(ctx, metav1.ListOptions{})
 	if err != nil {
 		return nil, fmt.Errorf("listing NetworkPolicies: %w", err)
@@ -79,7 +105,7 @@ func listPolicies(ctx context.Context, c *clusterClient) ([]object, error) {
 	return liveObjects("NetworkPolicy", pointers(list.Items)), nil
 }
 
-func listServices(ctx context.Context, c *clusterClient) ([]object, error) {
+func readServices(ctx context.Context, c *clusterClient) ([]object, error) {
 	list, err := c.core.CoreV1().Services(metav1.NamespaceAll).List(ctx, metav1.ListOptions{})
 	if err != nil {
 		return nil, fmt.Errorf("listing Services: %w", err)
@@ -87,8 +113,8 @@ func listServices(ctx context.Context, c *clusterClient) ([]object, error) {
 	return liveObjects("Service", pointers(list.Items)), nil
 }
 
-// listAPIServer lists the EndpointSlices of the API server, the only ones that matter here.
-func listAPIServer(ctx context.Context, c *clusterClient) ([]object, error) {
+// readAPIServer lists the EndpointSlices of the API server, the only ones that matter here.
+func readAPIServer(ctx context.Context, c *clusterClient) ([]object, error) {
 	selector := labels.Set{discoveryv1.LabelServiceName: environment.APIServer.Name}.String()
 	list, err := c.core.DiscoveryV1().EndpointSlices(environment.APIServer.Namespace).List(ctx, metav1.ListOptions{LabelSelector: selector})
 	if err != nil {
@@ -97,8 +123,8 @@ func listAPIServer(ctx context.Context, c *clusterClient) ([]object, error) {
 	return liveObjects("EndpointSlice", pointers(list.Items)), nil
 }
 
-// listAppTiers: a cluster that does not know the kind has none.
-func listAppTiers(ctx context.Context, c *clusterClient) ([]object, error) {
+// readLiveAppTiers: a cluster that does not know the kind has none.
+func readLiveAppTiers(ctx context.Context, c *clusterClient) ([]object, error) {
 	apps, err := c.appTiersIn(ctx, metav1.NamespaceAll)
 	if apierrors.IsNotFound(err) {
 		return nil, nil
@@ -134,4 +160,40 @@ func liveObjects[T interface {
 		out[i] = object{Object: item, origin: origin{document: document{file: liveName, built: true}}, name: kind + " " + qualified(item)}
 	}
 	return out
+}
+
+// getWorkload reads one object that makes pods, if it exists.
+func getWorkload(kind string, key types.NamespacedName) listing {
+	return listing{kind + " " + key.String(), func(ctx context.Context, c *clusterClient) ([]object, error) {
+		var o interface {
+			metav1.Object
+			runtime.Object
+		}
+		var err error
+		options := metav1.GetOptions{}
+		switch apps := c.core.AppsV1(); kind {
+		case "Deployment":
+			o, err = apps.Deployments(key.Namespace).Get(ctx, key.Name, options)
+		case "StatefulSet":
+			o, err = apps.StatefulSets(key.Namespace).Get(ctx, key.Name, options)
+		case "DaemonSet":
+			o, err = apps.DaemonSets(key.Namespace).Get(ctx, key.Name, options)
+		case "ReplicaSet":
+			o, err = apps.ReplicaSets(key.Namespace).Get(ctx, key.Name, options)
+		case "Job":
+			o, err = c.core.BatchV1().Jobs(key.Namespace).Get(ctx, key.Name, options)
+		default:
+			o, err = c.core.BatchV1().CronJobs(key.Namespace).Get(ctx, key.Name, options)
+		}
+		switch {
+		case apierrors.IsNotFound(err):
+			return nil, nil
+		case err != nil:
+			return nil, fmt.Errorf("reading %s %s: %w", kind, key, err)
+		}
+		return liveObjects(kind, []interface {
+			metav1.Object
+			runtime.Object
+		}{o}), nil
+	}}
 }

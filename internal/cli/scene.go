@@ -78,7 +78,7 @@ func (o *sceneOptions) read(ctx context.Context, stdin io.Reader, namespace stri
 		return nil, nil, err
 	}
 	for _, list := range wanted {
-		objects, err := list(ctx, client)
+		objects, err := list.read(ctx, client)
 		if err != nil {
 			return nil, nil, err
 		}

@@ -3,42 +3,18 @@ package cli
 import (
 	"context"
 	"fmt"
+	"io"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/cli-runtime/pkg/genericclioptions"
-	"k8s.io/cli-runtime/pkg/genericiooptions"
-	"k8s.io/client-go/kubernetes"
 
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/internal/environment"
+	"github.com/apptier/apptier/policy/lint"
 	"github.com/apptier/apptier/policy/reach"
 )
-
-// inputSnapshot takes the input for all there is. Findings about its AppTiers go to standard error.
-func inputSnapshot(ctx context.Context, streams genericiooptions.IOStreams, in *input, namespace string, s environment.Settings) (reach.Snapshot, error) {
-	documents, err := in.read(streams.In)
-	if err != nil {
-		return reach.Snapshot{}, err
-	}
-	d := newDecoder(namespace, slices.Concat(snapshotKinds(), referenceKinds())...)
-	if err := d.decode(documents); err != nil {
-		return reach.Snapshot{}, err
-	}
-	out, err := expandAll(ctx, appTiers(d.objects), s, inputWorld(d.objects))
-	writeFindings(streams.ErrOut, out.findings)
-	if refused := refusal(out.findings); refused != nil {
-		// Not wrapped: that an AppTier is refused is no answer to whether a connection may pass.
-		return reach.Snapshot{}, fmt.Errorf("nothing can be said while an AppTier is invalid: %s", refused.Error())
-	}
-	if err != nil {
-		return reach.Snapshot{}, err
-	}
-	return snapshotOf(d.objects, out.policies)
-}
 
 // snapshotKinds are what a snapshot is made of, beside AppTiers.
 func snapshotKinds() []kinds {
@@ -50,10 +26,38 @@ func snapshotKinds() []kinds {
 	}
 }
 
-// snapshotOf collects objects of the input and the policies that its AppTiers stand for.
-func snapshotOf(objects []object, generated []*networkingv1.NetworkPolicy) (reach.Snapshot, error) {
-	snapshot := reach.Snapshot{Policies: generated}
-	for _, source := range objects {
+// snapshot is the scene as what decides about connections. A cluster is taken as it is; with input,
+// the policies are those that the AppTiers of the scene stand for. Findings about the AppTiers of the
+// input go to messages.
+func (s *scene) snapshot(ctx context.Context, messages io.Writer, settings environment.Settings) (reach.Snapshot, expanded, error) {
+	meant, err := s.expand(ctx, settings)
+	if err != nil {
+		return reach.Snapshot{}, meant, err
+	}
+	if len(s.input) == 0 {
+		meant.policies = nil
+		snapshot, err := s.snapshotWith(nil, nil)
+		return snapshot, meant, err
+	}
+	findings := meant.findings
+	for _, u := range meant.unresolved {
+		findings = append(findings, u.finding())
+	}
+	findings = slices.DeleteFunc(findings, func(f finding) bool { return f.source.isLive() })
+	writeFindings(messages, findings)
+	if refused := refusal(findings); refused != nil {
+		// Not wrapped: that an AppTier is refused is no answer to whether a connection may pass.
+		return reach.Snapshot{}, meant, fmt.Errorf("nothing can be said while an AppTier is invalid: %s", refused.Error())
+	}
+	snapshot, err := s.snapshotWith(meant.policies, meant.accepted)
+	return snapshot, meant, err
+}
+
+// snapshotWith collects the objects of the scene, with the policies that some AppTiers stand for in place
+// of those that were generated from them before.
+func (s *scene) snapshotWith(generated []*networkingv1.NetworkPolicy, apps []appTier) (reach.Snapshot, error) {
+	snapshot := reach.Snapshot{Policies: slices.Clone(generated), PartialNamespaces: !s.whole}
+	for _, source := range s.objects() {
 		switch o := source.Object.(type) {
 		case *corev1.Namespace:
 			snapshot.Namespaces = append(snapshot.Namespaces, o)
@@ -62,11 +66,15 @@ func snapshotOf(objects []object, generated []*networkingv1.NetworkPolicy) (reac
 		case *corev1.Node:
 			snapshot.Nodes = append(snapshot.Nodes, o)
 		case *networkingv1.NetworkPolicy:
-			if isReplaced(o, appTiers(objects)) {
+			if isReplaced(o, apps) {
 				continue
 			}
-			if isSame := sameName(o); slices.ContainsFunc(generated, isSame) {
+			isSame := sameName(o)
+			switch isTaken := slices.ContainsFunc(generated, isSame); {
+			case isTaken && !source.isLive():
 				return snapshot, fmt.Errorf("%s: %s was not generated, but an AppTier of the input needs this name: rename it", source.origin, source.name)
+			case isTaken: // as it is: the manager leaves it alone
+				snapshot.Policies = slices.DeleteFunc(snapshot.Policies, isSame)
 			}
 			snapshot.Policies = append(snapshot.Policies, o)
 		}
@@ -81,49 +89,9 @@ func sameName(a *networkingv1.NetworkPolicy) func(*networkingv1.NetworkPolicy) b
 // isReplaced says whether a policy was generated from one of some AppTiers, and so would be updated or
 // removed.
 func isReplaced(policy *networkingv1.NetworkPolicy, apps []appTier) bool {
-	return policy.Labels[v1alpha1.LabelManagedBy] == v1alpha1.ManagedBy &&
-		slices.ContainsFunc(apps, func(app appTier) bool {
-			return app.Namespace == policy.Namespace && app.Name == policy.Labels[v1alpha1.LabelAppTier]
-		})
-}
-
-// liveSnapshot reads the cluster. All of it is needed: peers may be in any namespace.
-func liveSnapshot(ctx context.Context, cluster *genericclioptions.ConfigFlags) (reach.Snapshot, error) {
-	config, err := cluster.ToRESTConfig()
-	if err != nil {
-		return reach.Snapshot{}, fmt.Errorf("finding the cluster: %w (or give manifests with -f)", err)
-	}
-	client, err := kubernetes.NewForConfig(config)
-	if err != nil {
-		return reach.Snapshot{}, fmt.Errorf("setting up the client: %w", err)
-	}
-	return readSnapshot(ctx, client)
-}
-
-func readSnapshot(ctx context.Context, client kubernetes.Interface) (reach.Snapshot, error) {
-	var snapshot reach.Snapshot
-	everything := metav1.ListOptions{}
-	namespaces, err := client.CoreV1().Namespaces().List(ctx, everything)
-	if err != nil {
-		return snapshot, fmt.Errorf("listing namespaces: %w", err)
-	}
-	pods, err := client.CoreV1().Pods(metav1.NamespaceAll).List(ctx, everything)
-	if err != nil {
-		return snapshot, fmt.Errorf("listing pods: %w", err)
-	}
-	nodes, err := client.CoreV1().Nodes().List(ctx, everything)
-	if err != nil {
-		return snapshot, fmt.Errorf("listing nodes: %w", err)
-	}
-	policies, err := client.NetworkingV1().NetworkPolicies(metav1.NamespaceAll).List(ctx, everything)
-	if err != nil {
-		return snapshot, fmt.Errorf("listing NetworkPolicies: %w", err)
-	}
-	snapshot.Namespaces = pointers(namespaces.Items)
-	snapshot.Pods = pointers(pods.Items)
-	snapshot.Nodes = pointers(nodes.Items)
-	snapshot.Policies = pointers(policies.Items)
-	return snapshot, nil
+	return lint.IsGenerated(policy) && slices.ContainsFunc(apps, func(app appTier) bool {
+		return app.Namespace == policy.Namespace && app.Name == policy.Labels[v1alpha1.LabelAppTier]
+	})
 }
 
 func pointers[T any](items []T) []*T {

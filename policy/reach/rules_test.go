@@ -32,7 +32,7 @@ func TestLabelsThatAreNotKnownAreNotGuessed(t *testing.T) {
 			t.Fatalf("%+v\nwith %d of %d namespaces: %s, with all: %s", flow, len(less.Namespaces), len(s.Namespaces), got, want)
 		}
 	})
-	if unknown == 0 || known == 0 {
+	if !testing.Short() && (unknown == 0 || known == 0) { // with -short, there are too few draws to ask
 		t.Errorf("%d were unknown and %d known: that shows little", unknown, known)
 	}
 }
@@ -65,7 +65,7 @@ func TestRulesMakeTheDecision(t *testing.T) {
 			}
 		}
 	})
-	if allowed == 0 || denied == 0 {
+	if !testing.Short() && (allowed == 0 || denied == 0) {
 		t.Errorf("%d were allowed and %d denied by rules: that shows little", allowed, denied)
 	}
 }

@@ -108,9 +108,10 @@ func StableLabels(pod *corev1.Pod) map[string]string {
 	return out
 }
 
-// baseName is what the pods of a workload have in common, as a DNS label.
+// baseName is what the pods of a workload have in common, as a DNS label. A pod that only stands in
+// for one may be called as in deployment/web.
 func baseName(pod *corev1.Pod) string {
-	name := pod.Name
+	name := pod.Name[strings.LastIndex(pod.Name, "/")+1:]
 	if owner := metav1.GetControllerOf(pod); owner != nil {
 		name = owner.Name
 		if hash := pod.Labels["pod-template-hash"]; hash != "" {

@@ -6,6 +6,7 @@
 package remedy
 
 import (
+	"maps"
 	"slices"
 
 	networkingv1 "k8s.io/api/networking/v1"
@@ -23,7 +24,7 @@ type World struct {
 	Snapshot reach.Snapshot
 	// AppTiers are those whose rules may be added to: valid, and of the flow's ends at least.
 	AppTiers []*v1alpha1.AppTier
-	// Environment is what these AppTiers refer to.
+	// Environment is what these AppTiers refer to; its AppTiers may not be nil.
 	Environment expand.Environment
 }
 
@@ -146,35 +147,45 @@ func (q *question) needed(additions []Addition) []Addition {
 
 // allows tries additions.
 func (q *question) allows(additions []Addition) bool {
-	changed, valid := changedBy(q.AppTiers, additions)
+	world, valid := q.with(additions)
+	return valid && reach.Allowed(world.Snapshot, q.flow).Verdict == reach.Allow
+}
+
+// With returns the world with what For returned for it, so that more can be asked for.
+func (w World) With(additions []Addition) World {
+	if changed, valid := w.with(additions); valid {
+		return changed
+	}
+	return w
+}
+
+// with returns the world with additions, and whether its AppTiers are valid then. All of them are
+// expanded again: one that stays as it is may come to stand for more, when another agrees with it.
+func (w World) with(additions []Addition) (World, bool) {
+	changed, valid := changedBy(w.AppTiers, additions)
 	if !valid {
-		return false
+		return w, false
 	}
-	env := q.Environment
-	env.AppTiers = map[types.NamespacedName]*v1alpha1.AppTier{}
-	for key, app := range q.Environment.AppTiers {
-		env.AppTiers[key] = app
-	}
+	w.Environment.AppTiers = maps.Clone(w.Environment.AppTiers)
 	for _, app := range changed {
-		env.AppTiers[nameOf(app)] = app
+		w.Environment.AppTiers[nameOf(app)] = app
 	}
-	snapshot := q.Snapshot
-	snapshot.Policies = slices.DeleteFunc(slices.Clone(q.Snapshot.Policies), func(policy *networkingv1.NetworkPolicy) bool {
+	w.AppTiers = changed
+	w.Snapshot.Policies = slices.DeleteFunc(slices.Clone(w.Snapshot.Policies), func(policy *networkingv1.NetworkPolicy) bool {
 		return lint.IsGenerated(policy) && slices.ContainsFunc(changed, func(app *v1alpha1.AppTier) bool { return isOf(policy, app) })
 	})
 	for _, app := range changed {
-		snapshot.Policies = append(snapshot.Policies, expand.NetworkPolicies(app, env)...)
+		w.Snapshot.Policies = append(w.Snapshot.Policies, expand.NetworkPolicies(app, w.Environment)...)
 	}
 	for _, a := range additions {
 		if a.Policy != nil {
-			snapshot.Policies = append(snapshot.Policies, a.Policy)
+			w.Snapshot.Policies = append(w.Snapshot.Policies, a.Policy)
 		}
 	}
-	return reach.Allowed(snapshot, q.flow).Verdict == reach.Allow
+	return w, true
 }
 
-// changedBy returns the AppTiers with what is added, and whether all of them are valid. AppTiers that
-// stay as they are may come to stand for more, when another agrees with them.
+// changedBy returns copies of the AppTiers with what is added, and whether all of them are valid.
 func changedBy(apps []*v1alpha1.AppTier, additions []Addition) (changed []*v1alpha1.AppTier, valid bool) {
 	for _, app := range apps {
 		app = app.DeepCopy()

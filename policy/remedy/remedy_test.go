@@ -187,7 +187,7 @@ func TestWhatIsAddedAllowsTheFlowAndNothingOfItCanBeLeftOut(t *testing.T) {
 		}
 	})
 	for _, kind := range []string{"IngressRule", "EgressRule", "Tier", "NetworkPolicy"} {
-		if kinds[kind] == 0 {
+		if kinds[kind] == 0 && !testing.Short() { // with -short, there are too few draws to ask
 			t.Errorf("no %s was ever to be added, only %v", kind, slices.Sorted(maps.Keys(kinds)))
 		}
 	}

@@ -1,0 +1,109 @@
+package cli
+
+import (
+	"encoding/json"
+	"io"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/apptier/apptier/policy/reach"
+)
+
+// What is printed of connections as JSON. Lists are there when they are empty.
+type (
+	answersJSON struct {
+		Verdict     string           `json:"verdict"`
+		Connections []connectionJSON `json:"connections"`
+	}
+	connectionJSON struct {
+		Verdict     string `json:"verdict"`
+		Source      string `json:"source"`
+		Destination string `json:"destination"`
+		Protocol    string `json:"protocol"`
+		Port        int32  `json:"port"`
+		// Pairs is how many pairs of pods this stands for; source and destination are one of them.
+		Pairs   int            `json:"pairs"`
+		Egress  halfJSON       `json:"egress"`
+		Ingress halfJSON       `json:"ingress"`
+		Add     []additionJSON `json:"add,omitempty"`
+	}
+	halfJSON struct {
+		Verdict  string   `json:"verdict"`
+		Reason   string   `json:"reason"`
+		Isolated bool     `json:"isolated"`
+		Policies []string `json:"policies"`
+		// AllowedBy is the rule that allows it, if one does.
+		AllowedBy *ruleJSON `json:"allowedBy,omitempty"`
+		// Rules are all that could have allowed it; of explain alone.
+		Rules    []ruleVerdictJSON `json:"rules,omitempty"`
+		Problems []string          `json:"problems,omitempty"`
+	}
+	ruleJSON struct {
+		Policy string `json:"policy"`
+		Path   string `json:"path"`
+	}
+	ruleVerdictJSON struct {
+		ruleJSON
+		Peers []string `json:"peers"`
+		Ports []string `json:"ports"`
+		// PeerMatches is yes, no or unknown.
+		PeerMatches string `json:"peerMatches"`
+		PortMatches bool   `json:"portMatches"`
+	}
+)
+
+// writeAnswersJSON writes answers for programs, and with explain what it says of each.
+func writeAnswersJSON(out io.Writer, asked *asked, e *explanation) error {
+	text := answersJSON{Verdict: verdictWord(verdictOf(asked.answers)), Connections: []connectionJSON{}}
+	for _, a := range asked.answers {
+		halves := a.halves(asked.evaluator)
+		c := connectionJSON{
+			Verdict: verdictWord(a.result.Verdict), Source: a.flow.Source.String(), Destination: a.flow.Destination.String(),
+			Protocol: string(a.flow.Protocol), Port: a.flow.Port, Pairs: a.pairs,
+			Egress: asked.halfJSON(halves[0], e != nil), Ingress: asked.halfJSON(halves[1], e != nil),
+		}
+		if e != nil {
+			c.Add = additionsJSON(e.additions(a))
+		}
+		text.Connections = append(text.Connections, c)
+	}
+	return writeJSON(out, text)
+}
+
+func writeJSON(out io.Writer, v any) error {
+	encoder := json.NewEncoder(out)
+	encoder.SetIndent("", "  ")
+	encoder.SetEscapeHTML(false)
+	return encoder.Encode(v)
+}
+
+func (q *asked) halfJSON(h half, withRules bool) halfJSON {
+	d := h.decision
+	out := halfJSON{Verdict: verdictWord(d.Verdict), Reason: d.Reason, Isolated: d.Isolated, Policies: namesOf(d.Policies), Problems: d.Problems}
+	if d.AllowedBy != nil {
+		out.AllowedBy = &ruleJSON{d.AllowedBy.Policy.String(), rulePath(d.AllowedBy.Direction, d.AllowedBy.Index)}
+	}
+	if !withRules {
+		return out
+	}
+	for _, r := range h.rules {
+		peers, ports := q.ruleWords(r)
+		out.Rules = append(out.Rules, ruleVerdictJSON{
+			ruleJSON: ruleJSON{r.Policy.String(), rulePath(r.Direction, r.Index)}, Peers: peers, Ports: ports,
+			PeerMatches: matchWord(r.Peers), PortMatches: r.Ports,
+		})
+	}
+	return out
+}
+
+func matchWord(verdict reach.Verdict) string {
+	return map[reach.Verdict]string{reach.Allow: "yes", reach.Deny: "no", reach.Unknown: "unknown"}[verdict]
+}
+
+func namesOf(policies []types.NamespacedName) []string {
+	names := make([]string, 0, len(policies))
+	for _, name := range policies {
+		names = append(names, name.String())
+	}
+	return names
+}

@@ -1,0 +1,190 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/apptier/apptier/policy/expand"
+	"github.com/apptier/apptier/policy/reach"
+)
+
+// connectionOptions are the flags that ask about connections.
+type connectionOptions struct {
+	sceneOptions
+	port     string
+	protocol string
+	output   string
+}
+
+const endsHelp = `Each end is [NAMESPACE/]POD, an address, [NAMESPACE/]KIND/NAME, as in deployment/web or service/web, or a
+tier, as APP/TIER or [NAMESPACE/]tier/APP/TIER. What has several pods means each of them; while it has
+none, one as its template or selector describes it stands in. The port is the pod's own, by number or
+by a name that it declares, but of a Service it is the Service's. Of a Service or a tier it may be left
+out: that means each of its ports.
+
+Without -f or -k, the cluster is asked. With them, the input is all there is: AppTiers in it stand for
+their NetworkPolicies, and what they refer to is looked for in the input as well. With both -f and
+--cluster, the cluster is taken as it would be with the input applied. What the input does not hold is
+not known: if the labels of a namespace decide, and it is not there, so is the answer.`
+
+func (o *connectionOptions) addFlags(cmd *cobra.Command) {
+	o.sceneOptions.addFlags(cmd, "With -f or -k: take the cluster as it would be with the input applied.")
+	cmd.Flags().StringVar(&o.port, "port", "", "The destination's port, from 1 to 65535, or its name.")
+	cmd.Flags().StringVar(&o.protocol, "protocol", "", "TCP, UDP or SCTP. (default TCP, or that of the port that is named)")
+	cmd.Flags().StringVarP(&o.output, "output", "o", "text", "How to print: text or json.")
+}
+
+// validate checks the flags, and asks the cluster if there is no input.
+func (o *connectionOptions) validate() error {
+	o.live = o.live || !o.input.given()
+	o.protocol = strings.ToUpper(o.protocol)
+	if !slices.Contains([]string{"", "TCP", "UDP", "SCTP"}, o.protocol) {
+		return fmt.Errorf("--protocol %q is not known: use TCP, UDP or SCTP", o.protocol)
+	}
+	if o.output != "text" && o.output != "json" {
+		return fmt.Errorf("--output %q is not known: use text or json", o.output)
+	}
+	if number, err := strconv.Atoi(o.port); err == nil && (number < 1 || number > 65535) {
+		return fmt.Errorf("--port %d is not a port: use a number from 1 to 65535", number)
+	}
+	return nil
+}
+
+// always are the listings of a cluster that every question needs.
+func always() []listing { return []listing{listNamespaces, listPods, listNodes, listPolicies} }
+
+// see reads the scene, with what the ends need, and says what the ends stand for.
+func (o *connectionOptions) see(ctx context.Context, stdin io.Reader, texts []string, more ...listing) (*scene, []end, error) {
+	namespace, err := o.namespace()
+	if err != nil {
+		return nil, nil, err
+	}
+	wanted := append(always(), more...)
+	if o.input.given() { // which AppTiers may be in, and change what others stand for
+		wanted = append(always(), listServices, listAppTiers, listAPIServer)
+	}
+	var refs []endRef
+	var problems []error
+	for _, text := range texts {
+		r, err := parseEnd(text, namespace)
+		refs, problems = append(refs, r), append(problems, err)
+		wanted = append(wanted, r.wanted()...)
+	}
+	if err := errors.Join(problems...); err != nil {
+		return nil, nil, err
+	}
+	s, _, err := o.read(ctx, stdin, namespace, once(wanted)...)
+	if err != nil {
+		return nil, nil, err
+	}
+	var ends []end
+	for _, r := range refs {
+		e, err := s.resolve(r, namespace)
+		if err != nil {
+			return nil, nil, err
+		}
+		ends = append(ends, e)
+	}
+	return s, ends, nil
+}
+
+// port is a port of a destination.
+type port struct {
+	protocol corev1.Protocol
+	number   int32
+}
+
+// ports are those of one pod of a destination that are asked about; the pod is nil for an address, and
+// for a pod that is not there.
+func (o *connectionOptions) ports(e end, pod *corev1.Pod) ([]port, error) {
+	number, err := strconv.Atoi(o.port)
+	isNumber := err == nil
+	var declared []port
+	switch {
+	case e.service != nil:
+		declared = o.servicePorts(e.service, pod)
+	case isNumber:
+		return []port{{cmp.Or(corev1.Protocol(o.protocol), corev1.ProtocolTCP), int32(number)}}, nil
+	default:
+		declared = o.declaredPorts(e, pod)
+	}
+	declared = slices.DeleteFunc(declared, func(p port) bool { return o.protocol != "" && string(p.protocol) != o.protocol })
+	switch {
+	case len(declared) > 0:
+		return declared, nil
+	case o.port == "" && e.service == nil && len(e.ports) == 0:
+		return nil, errors.New("--port is missing: give the destination's own port; only a Service, or a tier that declares ports, can do without")
+	default:
+		return nil, fmt.Errorf("--port %q: %s has no such port", o.port, e.text)
+	}
+}
+
+// servicePorts are where a Service's ports lead at a pod.
+func (o *connectionOptions) servicePorts(service *corev1.Service, pod *corev1.Pod) []port {
+	asked := service.DeepCopy()
+	asked.Spec.Ports = slices.DeleteFunc(asked.Spec.Ports, func(p corev1.ServicePort) bool {
+		return o.port != "" && o.port != p.Name && o.port != strconv.Itoa(int(p.Port))
+	})
+	var out []port
+	for _, target := range expand.ServiceOf(asked, []*corev1.Pod{pod}).TargetPorts {
+		out = append(out, port{target.Protocol, target.Start})
+	}
+	return out
+}
+
+// declaredPorts are those that a tier or a pod declares under a name, or all that a tier does. Of a
+// range, the first stands for all.
+func (o *connectionOptions) declaredPorts(e end, pod *corev1.Pod) []port {
+	var out []port
+	for _, p := range e.ports {
+		if o.port == "" || o.port == p.Name {
+			out = append(out, port{cmp.Or(p.Protocol, corev1.ProtocolTCP), p.Port})
+		}
+	}
+	if len(out) > 0 || o.port == "" || pod == nil {
+		return out
+	}
+	for _, container := range slices.Concat(pod.Spec.InitContainers, pod.Spec.Containers) {
+		for _, p := range container.Ports {
+			if p.Name == o.port {
+				out = append(out, port{cmp.Or(p.Protocol, corev1.ProtocolTCP), p.ContainerPort})
+			}
+		}
+	}
+	return out
+}
+
+// flows are the connections that are asked about.
+func (o *connectionOptions) flows(source, destination end) ([]reach.Flow, error) {
+	var flows []reach.Flow
+	var problem error
+	for i, to := range destination.endpoints {
+		var pod *corev1.Pod
+		if i < len(destination.pods) {
+			pod = destination.pods[i]
+		}
+		ports, err := o.ports(destination, pod)
+		if err != nil {
+			problem = err
+			continue // another pod may declare it
+		}
+		for _, p := range ports {
+			for _, from := range source.endpoints {
+				flows = append(flows, reach.Flow{Source: from, Destination: to, Protocol: p.protocol, Port: p.number})
+			}
+		}
+	}
+	if len(flows) == 0 {
+		return nil, problem
+	}
+	return flows, nil
+}

@@ -1,0 +1,88 @@
+package cli
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// endKinds are the kinds that an end of a connection may be of, by their names in kubectl.
+var endKinds = map[string]string{
+	"pod": "Pod", "pods": "Pod", "po": "Pod",
+	"deployment": "Deployment", "deployments": "Deployment", "deploy": "Deployment",
+	"statefulset": "StatefulSet", "statefulsets": "StatefulSet", "sts": "StatefulSet",
+	"daemonset": "DaemonSet", "daemonsets": "DaemonSet", "ds": "DaemonSet",
+	"replicaset": "ReplicaSet", "replicasets": "ReplicaSet", "rs": "ReplicaSet",
+	"job": "Job", "jobs": "Job", "cronjob": "CronJob", "cronjobs": "CronJob", "cj": "CronJob",
+	"service": "Service", "services": "Service", "svc": "Service",
+	"tier": "tier",
+}
+
+// endRef is an end of a connection as it is written.
+type endRef struct {
+	text    string
+	address netip.Addr
+	// kind is one of endKinds' values; empty for NAMESPACE/POD, which may also mean APP/TIER.
+	kind string
+	// namespace and name are those of the object; of a tier, those of its AppTier.
+	types.NamespacedName
+	tier string
+}
+
+// parseEnd reads one end of a connection.
+func parseEnd(text, namespace string) (endRef, error) {
+	r := endRef{text: text}
+	if address, err := netip.ParseAddr(text); err == nil {
+		r.address = address
+		return r, nil
+	}
+	parts := strings.Split(text, "/")
+	if slices.Contains(parts, "") {
+		return r, badEnd(text)
+	}
+	r.Namespace = namespace
+	isKind := func(i int) bool { return endKinds[strings.ToLower(parts[i])] != "" }
+	switch {
+	case len(parts) == 1:
+		r.kind, r.Name = "Pod", parts[0]
+		return r, nil
+	case len(parts) == 2 && !isKind(0):
+		r.Namespace, r.Name = parts[0], parts[1]
+		return r, nil
+	case !isKind(0) && isKind(1):
+		r.Namespace, parts = parts[0], parts[1:]
+	case !isKind(0):
+		return r, badEnd(text)
+	}
+	r.kind, r.Name = endKinds[strings.ToLower(parts[0])], parts[1]
+	switch {
+	case r.kind == "tier" && len(parts) == 3:
+		r.tier = parts[2]
+		return r, nil
+	case r.kind != "tier" && len(parts) == 2:
+		return r, nil
+	default:
+		return r, badEnd(text)
+	}
+}
+
+func badEnd(text string) error {
+	return fmt.Errorf("%q is no end of a connection: write [NAMESPACE/]POD, [NAMESPACE/]KIND/NAME, as in deployment/web or service/web, APP/TIER, [NAMESPACE/]tier/APP/TIER, or an address", text)
+}
+
+// wanted are the listings of a cluster that an end needs, beside those of every question.
+func (r endRef) wanted() []listing {
+	switch {
+	case r.address.IsValid() || r.kind == "Pod":
+		return nil
+	case r.kind == "Service":
+		return []listing{listServices}
+	case r.kind == "tier" || r.kind == "":
+		return []listing{listAppTiers}
+	default:
+		return []listing{getWorkload(r.kind, r.NamespacedName)}
+	}
+}

@@ -1,0 +1,203 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+
+	"github.com/apptier/apptier/api/v1alpha1"
+	"github.com/apptier/apptier/policy/expand"
+	"github.com/apptier/apptier/policy/reach"
+	"github.com/apptier/apptier/policy/remedy"
+)
+
+func newExplain(streams genericiooptions.IOStreams) *cobra.Command {
+	var o connectionOptions
+	cmd := &cobra.Command{
+		Use:   "explain SOURCE DESTINATION --port PORT | explain POD",
+		Short: "Say why a connection is allowed or denied, and what to add; or what a pod may do",
+		Long: `Say why a connection is allowed, denied or not known: for each of its two halves which policies isolate
+the pod, and what each of their rules makes of it. What is denied comes with what to add to allow it: a
+rule of the AppTier that isolates the pod, or a NetworkPolicy where none does. That has been tried, and
+nothing of it can be left out. can gives the answer alone.
+
+With one end, say who may reach it and what it may reach: every rule of the policies that isolate it.
+
+` + endsHelp + `
+
+Exits as can does; with one end, with 0, or 2 when the question cannot be answered.`,
+		Example: `  # Why can the frontend not connect to the database, and what is to be done?
+  kubectl apptier explain deployment/frontend service/database -n shop
+
+  # Between tiers, with these manifests
+  kubectl apptier explain shop/frontend shop/database -n shop -f config/samples/shop.yaml
+
+  # Do what it says.
+  kubectl apptier explain shop/frontend-5d4c shop/database-0 --port 5432 -o json
+
+  # Who may reach a pod, and what may it reach?
+  kubectl apptier explain shop/database-0`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 && len(args) != 2 {
+				return fmt.Errorf("give a source and a destination, or one pod, not %d arguments: see kubectl apptier explain --help", len(args))
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error { return runExplain(cmd.Context(), &o, streams, args) },
+	}
+	o.addFlags(cmd)
+	return cmd
+}
+
+func runExplain(ctx context.Context, o *connectionOptions, streams genericiooptions.IOStreams, args []string) error {
+	if err := o.validate(); err != nil {
+		return err
+	}
+	s, ends, err := o.see(ctx, streams.In, args, listServices, listAppTiers, listAPIServer)
+	if err != nil {
+		return err
+	}
+	if len(ends) == 1 {
+		return o.explainOne(ctx, streams, s, ends[0])
+	}
+	q, err := o.ask(ctx, streams, s, ends)
+	if err != nil {
+		return err
+	}
+	e, err := o.explanationOf(ctx, s, q, ends)
+	if err != nil {
+		return err
+	}
+	if o.output == "json" {
+		return printed(writeAnswersJSON(streams.Out, q, e), q)
+	}
+	for _, a := range q.answers {
+		fmt.Fprintln(streams.Out, a.headline())
+		for _, h := range a.halves(q.evaluator) {
+			q.writeHalf(streams.Out, h)
+			warn(streams, h)
+		}
+		if a.result.Verdict != reach.Deny {
+			continue
+		}
+		if err := e.writeAdditions(streams.Out, a); err != nil {
+			return err
+		}
+	}
+	return errorOf(verdictOf(q.answers))
+}
+
+// writeHalf writes how the decision about a half came about.
+func (q *asked) writeHalf(out io.Writer, h half) {
+	fmt.Fprintf(out, "  %s: %s: %s\n", h.name, verdictWord(h.decision.Verdict), h.decision.Reason)
+	byItself := h.decision.Verdict == reach.Allow && h.decision.AllowedBy == nil
+	if !h.decision.Isolated || byItself { // no rule is asked
+		return
+	}
+	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(table, "    POLICY\tRULE\t%s\tPORTS\tTHIS CONNECTION\n", peersHeading(h.name))
+	for _, name := range h.decision.Policies {
+		isOf := func(r reach.RuleVerdict) bool { return r.Policy == name }
+		if !slices.ContainsFunc(h.rules, isOf) {
+			fmt.Fprintf(table, "    %s\tnone\t\t\tisolates, and allows nothing\n", name)
+		}
+		for _, r := range h.rules {
+			if isOf(r) {
+				peers, ports := q.ruleWords(r)
+				fmt.Fprintf(table, "    %s\t%s\t%s\t%s\t%s\n", name, rulePath(r.Direction, r.Index), few(peers), few(ports), madeOf(r))
+			}
+		}
+	}
+	_ = table.Flush() // writing to a terminal or a buffer
+}
+
+func peersHeading(direction string) string {
+	if direction == "egress" {
+		return "TO"
+	}
+	return "FROM"
+}
+
+// madeOf says what a rule makes of a connection.
+func madeOf(r reach.RuleVerdict) string {
+	switch {
+	case r.Peers == reach.Allow && r.Ports:
+		return "allowed"
+	case r.Peers == reach.Unknown && r.Ports:
+		return "not known"
+	case r.Peers == reach.Deny && !r.Ports:
+		return "another peer, another port"
+	case r.Ports:
+		return "another peer"
+	default:
+		return "another port"
+	}
+}
+
+func rulePath(direction networkingv1.PolicyType, index int) string {
+	return fmt.Sprintf("spec.%s[%d]", strings.ToLower(string(direction)), index)
+}
+
+// ruleWords names the peers and ports of a rule.
+func (q *asked) ruleWords(r reach.RuleVerdict) (peers, ports []string) {
+	for _, policy := range q.snapshot.Policies {
+		if policy.Namespace != r.Policy.Namespace || policy.Name != r.Policy.Name {
+			continue
+		}
+		if r.Direction == networkingv1.PolicyTypeIngress {
+			rule := policy.Spec.Ingress[r.Index]
+			return peersWords(rule.From), portsWords(rule.Ports)
+		}
+		rule := policy.Spec.Egress[r.Index]
+		return peersWords(rule.To), portsWords(rule.Ports)
+	}
+	return nil, nil
+}
+
+// explanation finds out what to add.
+type explanation struct{ world remedy.World }
+
+// additions are what to add for an answer, beside what was to be added for those before.
+func (e *explanation) additions(a answer) []remedy.Addition {
+	additions := remedy.For(e.world, a.flow)
+	e.world = e.world.With(additions)
+	return additions
+}
+
+// explanationOf looks up what the AppTiers of both ends refer to: their rules may be added to.
+func (o *connectionOptions) explanationOf(ctx context.Context, s *scene, q *asked, ends []end) (*explanation, error) {
+	settings, err := o.managed.settings()
+	if err != nil {
+		return nil, err
+	}
+	var apps []*v1alpha1.AppTier
+	for _, app := range q.meant.accepted {
+		if slices.ContainsFunc(ends, func(e end) bool { return e.isIn(app.Namespace, q) }) {
+			apps = append(apps, app.AppTier)
+		}
+	}
+	env, err := settings.Of(ctx, expand.ReferencesOf(apps...), inputWorld(s.objects()))
+	if err != nil {
+		return nil, err
+	}
+	if env.AppTiers == nil {
+		env.AppTiers = map[types.NamespacedName]*v1alpha1.AppTier{}
+	}
+	return &explanation{remedy.World{Snapshot: q.snapshot, AppTiers: apps, Environment: env}}, nil
+}
+
+// isIn says whether an end has pods in a namespace. Of an address, anyone's, it may be so.
+func (e end) isIn(namespace string, q *asked) bool {
+	if e.address.IsValid() {
+		return slices.ContainsFunc(q.snapshot.Pods, owns(e.address, namespace))
+	}
+	return e.Namespace == namespace
+}
