@@ -115,15 +115,7 @@ func benchmarkChange(b *testing.B, atLeast int, change func(*compile.Compiler, r
 		b.Run(fmt.Sprintf("%d pods", pods), func(b *testing.B) {
 			s := cluster(pods)
 			c := compile.New("node-7")
-			for _, o := range s.Nodes {
-				c.SetNode(o)
-			}
-			for _, o := range s.Pods {
-				c.SetPod(o)
-			}
-			for _, o := range s.Policies {
-				c.SetPolicy(o)
-			}
+			c.Tell(s)
 			c.Journal().Commit()
 			for i := 0; b.Loop(); i++ {
 				change(c, s, i)

@@ -68,6 +68,12 @@ var directions = []Direction{Egress, Ingress}
 // read in part is enforced without that part, which is reported in Problems.
 func Compile(snapshot reach.Snapshot, node string) Ruleset {
 	c := New(node)
+	c.Tell(snapshot)
+	return c.Ruleset()
+}
+
+// Tell tells of all objects of a snapshot.
+func (c *Compiler) Tell(snapshot reach.Snapshot) {
 	for _, object := range snapshot.Nodes {
 		c.SetNode(object)
 	}
@@ -80,7 +86,6 @@ func Compile(snapshot reach.Snapshot, node string) Ruleset {
 	for _, object := range snapshot.Policies {
 		c.SetPolicy(object)
 	}
-	return c.Ruleset()
 }
 
 // Ruleset returns what the node enforces now. It is good until the compiler's objects change.

@@ -198,3 +198,19 @@ func TestPodsTouchElementsOnly(t *testing.T) {
 		}
 	}
 }
+
+// Peers that are looked up as one are still told one by one.
+func TestADumpNamesTheSelectorsOfAUnion(t *testing.T) {
+	dump := compile.Compile(readSnapshot(t, "testdata/crowd.yaml"), "node-0").Dump()
+	union := slices.IndexFunc(dump.Sets, func(s compile.Set) bool { return strings.HasPrefix(s.Name, "union4-") })
+	if union < 0 {
+		t.Fatalf("no union: %+v", dump.Sets)
+	}
+	s := dump.Sets[union]
+	if len(s.Selectors) != 10 || s.Selectors[0] != "namespace shop pods peer=0" {
+		t.Errorf("selectors: %q", s.Selectors)
+	}
+	if want := []compile.Member{{Value: "10.244.1.2", Pod: "shop/peer-0"}}; !slices.Equal(s.Members, want) {
+		t.Errorf("members: %v", s.Members)
+	}
+}

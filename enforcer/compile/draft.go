@@ -8,7 +8,8 @@ import (
 	"github.com/apptier/apptier/enforcer/nft"
 )
 
-// mergeAbove is how many peers of one family may share their ports before they are looked up as one.
+// mergeAbove is how many rules a packet may meet one by one: more peers of one family that share
+// their ports are looked up as one set, and more ports of one protocol in one verdict map.
 const mergeAbove = 8
 
 // draft is a group's chain while it is written.
@@ -21,6 +22,11 @@ type draft struct {
 
 	rules   []nft.Rule
 	demands map[string]*demand
+	// chains are those of some ports each, and maps the verdict maps that lead there.
+	chains map[string]nft.Chain
+	maps   map[string]nft.Set
+	// byPorts are the names of these chains, by the rules that are in them.
+	byPorts map[string]string
 }
 
 // shared is what the rules with the same ports let in.
@@ -48,6 +54,7 @@ type peerSet struct {
 // write writes the rules of the group's policies.
 func (d *draft) write() {
 	d.byPort, d.demands = map[string]*shared{}, map[string]*demand{}
+	d.chains, d.maps, d.byPorts = map[string]nft.Chain{}, map[string]nft.Set{}, map[string]string{}
 	for _, p := range d.group.policies {
 		for _, r := range p.sides[d.group.direction].rules {
 			for _, port := range r.ports {
@@ -57,30 +64,50 @@ func (d *draft) write() {
 			}
 		}
 	}
+	dispatched := map[*shared]bool{}
+	var last []nft.Rule
+	for _, protocol := range protocols {
+		numbered := d.numbered(protocol)
+		if len(numbered) <= d.mergeAbove {
+			continue
+		}
+		last = append(last, d.dispatch(protocol, numbered))
+		for _, s := range numbered {
+			dispatched[s] = true
+		}
+	}
+	for _, s := range d.shared {
+		if !dispatched[s] {
+			if s.port.demand != nil {
+				d.demands[s.port.demand.name] = s.port.demand
+			}
+			d.rules = append(d.rules, d.lines(s, s.port.expr)...)
+		}
+	}
+	d.rules = append(append(d.rules, last...), goTo(deniedChain[d.group.direction]))
+}
+
+// lines are the rules for what some rules with the same ports let in.
+func (d *draft) lines(s *shared, port string) []nft.Rule {
 	end, next := server, ingressChain
 	if d.group.direction == Ingress {
 		end, next = initiator, admitChain
 	}
-	for _, s := range d.shared {
-		if s.any != "" { // the others would open nothing more
-			d.add(s.port, "", next, s.any)
-			continue
-		}
-		for _, f := range d.group.families {
-			for _, peer := range d.merge(s, f) {
-				d.demands[peer.name] = peer.demand
-				d.add(s.port, fmt.Sprintf("%s @%s", end[f], peer.name), next, peer.of)
-			}
+	line := func(peer, of string) nft.Rule {
+		parts := slices.DeleteFunc([]string{port, peer, "goto " + next}, func(s string) bool { return s == "" })
+		return nft.Rule{Expr: strings.Join(parts, " "), Comment: remark(of)}
+	}
+	if s.any != "" { // the others would open nothing more
+		return []nft.Rule{line("", s.any)}
+	}
+	var out []nft.Rule
+	for _, f := range d.group.families {
+		for _, peer := range d.merge(s, f) {
+			d.demands[peer.name] = peer.demand
+			out = append(out, line(fmt.Sprintf("%s @%s", end[f], peer.name), peer.of))
 		}
 	}
-}
-
-func (d *draft) add(port portMatch, peer, next, of string) {
-	if port.demand != nil {
-		d.demands[port.demand.name] = port.demand
-	}
-	parts := slices.DeleteFunc([]string{port.expr, peer, "goto " + next}, func(s string) bool { return s == "" })
-	d.rules = append(d.rules, nft.Rule{Expr: strings.Join(parts, " "), Comment: remark(of)})
+	return out
 }
 
 func (d *draft) sharing(port portMatch) *shared {
@@ -105,21 +132,33 @@ func (s *shared) add(of string, p peers, families []family) {
 		if s.port.family != anyFamily && s.port.family != f {
 			continue
 		}
-		if s.peers[f] == nil {
-			s.peers[f] = &peerSets{known: map[string]bool{}}
-		}
-		sets := s.peers[f]
 		for _, selector := range p.selectors {
-			if !sets.known[selector.text] {
-				sets.known[selector.text] = true
-				sets.pods = append(sets.pods, peerSet{demand: selector.sets[f], of: of})
-			}
+			s.of(f).add(peerSet{demand: selector.sets[f], of: of})
 		}
-		if block := p.blockSets[f]; block != nil && !sets.known[block.name] {
-			sets.known[block.name] = true
-			sets.blocks = append(sets.blocks, peerSet{block, of, p.blocks[f]})
+		if block := p.blockSets[f]; block != nil {
+			s.of(f).add(peerSet{block, of, p.blocks[f]})
 		}
 	}
+}
+
+// of returns the peers of a family.
+func (s *shared) of(f family) *peerSets {
+	if s.peers[f] == nil {
+		s.peers[f] = &peerSets{known: map[string]bool{}}
+	}
+	return s.peers[f]
+}
+
+func (p *peerSets) add(peer peerSet) {
+	switch {
+	case p.known[peer.name]:
+		return
+	case len(peer.spans) > 0:
+		p.blocks = append(p.blocks, peer)
+	default:
+		p.pods = append(p.pods, peer)
+	}
+	p.known[peer.name] = true
 }
 
 // merge returns the sets to look up: each peer's own, or one of all pods and one of all blocks where
@@ -131,7 +170,7 @@ func (d *draft) merge(s *shared, f family) []peerSet {
 	}
 	pods, ranges := sets.pods, sets.blocks
 	if len(pods) > d.mergeAbove {
-		content := fmt.Sprintf("%s %s", d.group.chain, s.port.expr)
+		content := d.group.chain + " " + s.port.expr
 		union := &demand{
 			name: hashedName(fmt.Sprintf("union%d", f), d.group.chain, content), family: f,
 			set: set(addressType[f], remark("peers of "+d.group.chain)),

@@ -19,8 +19,10 @@ type Dump struct {
 type Set struct {
 	Name string `json:"name"`
 	// Meaning is the selector or the blocks that the set stands for.
-	Meaning string   `json:"meaning"`
-	Members []Member `json:"members"`
+	Meaning string `json:"meaning"`
+	// Selectors are those of a set of several peers, sorted.
+	Selectors []string `json:"selectors,omitempty"`
+	Members   []Member `json:"members"`
 }
 
 // Member is an element of a set: an address, a range, a port, or several of them.
@@ -56,10 +58,19 @@ func (r Ruleset) Dump() Dump {
 			address, _, _ := strings.Cut(key, nft.Key("", ""))
 			members = append(members, Member{Value: key, Pod: owners[address]})
 		}
-		d.Sets = append(d.Sets, Set{Name: name, Meaning: set.Comment, Members: members})
+		d.Sets = append(d.Sets, Set{Name: name, Meaning: set.Comment, Selectors: r.compiler.union(name), Members: members})
 	}
 	for _, p := range r.Problems {
 		d.Problems = append(d.Problems, p.Error())
 	}
 	return d
+}
+
+// union returns the selectors of a set of several peers.
+func (c *Compiler) union(name string) []string {
+	u := c.uses[name]
+	if u == nil || u.counts == nil {
+		return nil
+	}
+	return slices.Sorted(maps.Keys(u.selectors))
 }

@@ -25,6 +25,8 @@ type group struct {
 	changed  bool     // its policies did, since its chain was written
 	families []family // those that the chain was written for
 	uses     []string // sets that the chain looks up
+	chains   []string // those that it leads to by port, and the maps that it does with
+	maps     []string
 }
 
 var (
@@ -92,14 +94,17 @@ func (c *Compiler) refresh(g *group) {
 	for _, demand := range d.demands {
 		c.acquire(demand)
 	}
-	c.journal.SetChain(g.chain, nft.Chain{
-		Comment: remark(string(g.direction) + " of pods under " + strings.Join(policyNames(g.policies), ", ")),
-		Rules:   append(d.rules, goTo(deniedChain[g.direction])),
-	})
-	for _, name := range g.uses {
-		c.release(name)
+	for name, chain := range d.chains {
+		c.journal.SetChain(name, chain)
 	}
-	g.uses = slices.Collect(maps.Keys(d.demands))
+	for name, set := range d.maps {
+		c.setMap(name, set)
+	}
+	c.journal.SetChain(g.chain, nft.Chain{
+		Comment: remark(string(g.direction) + " of pods under " + strings.Join(policyNames(g.policies), ", ")), Rules: d.rules,
+	})
+	c.discardParts(g, d.chains, d.maps)
+	g.uses, g.chains, g.maps = slices.Collect(maps.Keys(d.demands)), slices.Collect(maps.Keys(d.chains)), slices.Collect(maps.Keys(d.maps))
 }
 
 func (c *Compiler) drop(g *group) {
@@ -108,8 +113,41 @@ func (c *Compiler) drop(g *group) {
 		delete(p.groups, g)
 	}
 	c.journal.DeleteChain(g.chain)
+	c.discardParts(g, nil, nil)
+}
+
+// discardParts lets go what the group's chain leads to and looks up, but for the chains and maps that
+// stay.
+func (c *Compiler) discardParts(g *group, chains map[string]nft.Chain, maps map[string]nft.Set) {
+	for _, name := range g.chains {
+		if _, stays := chains[name]; !stays {
+			c.journal.DeleteChain(name)
+		}
+	}
+	for _, name := range g.maps {
+		if _, stays := maps[name]; !stays {
+			c.journal.DeleteSet(name)
+		}
+	}
 	for _, name := range g.uses {
 		c.release(name)
+	}
+}
+
+// setMap makes a map that is the group's own what it is to be.
+func (c *Compiler) setMap(name string, wanted nft.Set) {
+	now, there := c.journal.Table().Sets[name]
+	if !there {
+		c.journal.AddSet(name, wanted)
+		return
+	}
+	for key := range now.Elements {
+		if _, stays := wanted.Elements[key]; !stays {
+			c.journal.DeleteElement(name, key)
+		}
+	}
+	for key, e := range wanted.Elements {
+		c.journal.SetElement(name, key, e)
 	}
 }
 

@@ -56,7 +56,7 @@ func TestAHistoryIsForgotten(t *testing.T) {
 func fresh(world *agenttest.World, mergeAbove int) compile.Ruleset {
 	c := compile.New(agenttest.Node)
 	c.MergeAbove(mergeAbove)
-	world.Tell(c)
+	c.Tell(world.Snapshot())
 	return c.Ruleset()
 }
 

@@ -116,6 +116,9 @@ type portMatch struct {
 	family family
 	expr   string
 	demand *demand
+	// protocol and spans are its ports, unless they go by name or all are meant.
+	protocol corev1.Protocol
+	spans    []portSpan
 }
 
 // matches returns one match for each protocol and for each named port and family.
@@ -125,24 +128,56 @@ func (p ports) matches(direction Direction) []portMatch {
 	}
 	var out []portMatch
 	for _, protocol := range protocols {
-		spans := unionPorts(p.numbers[protocol])
-		l4 := "meta l4proto " + nftProtocol[protocol]
-		switch {
-		case len(spans) == 0:
-		case spans[0] == portSpan{1, maxPort}:
-			out = append(out, portMatch{expr: l4})
-		case len(spans) == 1:
-			out = append(out, portMatch{expr: fmt.Sprintf("%s %s %s", l4, serverPort, spans[0])})
-		default:
-			d := numbers(spans)
-			out = append(out, portMatch{expr: fmt.Sprintf("%s %s @%s", l4, serverPort, d.name), demand: d})
+		if spans := unionPorts(p.numbers[protocol]); len(spans) > 0 {
+			out = append(out, matchNumbers(protocol, spans))
 		}
 	}
 	for _, named := range p.names {
 		for _, f := range families {
 			d := named.demand(direction, f)
-			out = append(out, portMatch{f, fmt.Sprintf("meta l4proto %s %s . %s @%s",
-				nftProtocol[named.protocol], server[f], serverPort, d.name), d})
+			out = append(out, portMatch{family: f, demand: d, expr: fmt.Sprintf("%s %s . %s @%s",
+				layer4(named.protocol), server[f], serverPort, d.name)})
+		}
+	}
+	return out
+}
+
+func layer4(protocol corev1.Protocol) string { return "meta l4proto " + nftProtocol[protocol] }
+
+func matchNumbers(protocol corev1.Protocol, spans []portSpan) portMatch {
+	m := portMatch{expr: layer4(protocol), protocol: protocol, spans: spans}
+	switch {
+	case spans[0] == portSpan{1, maxPort}:
+	case len(spans) == 1:
+		m.expr += fmt.Sprintf(" %s %s", serverPort, spans[0])
+	default:
+		m.demand = numbers(spans)
+		m.expr += fmt.Sprintf(" %s @%s", serverPort, m.demand.name)
+	}
+	return m
+}
+
+// String names ports with numbers, such as "tcp 80,443".
+func (m portMatch) String() string {
+	texts := make([]string, 0, len(m.spans))
+	for _, s := range m.spans {
+		texts = append(texts, s.String())
+	}
+	return nftProtocol[m.protocol] + " " + strings.Join(texts, ",")
+}
+
+// widest is the most ports that a rule may be about to be found by port.
+const widest = 16
+
+// numbers returns the ports one by one; none if they are too many, or have no numbers.
+func (m portMatch) numbers() []int32 {
+	var out []int32
+	for _, s := range m.spans {
+		if int(s.last-s.first)+len(out) >= widest {
+			return nil
+		}
+		for n := s.first; n <= s.last; n++ {
+			out = append(out, n)
 		}
 	}
 	return out

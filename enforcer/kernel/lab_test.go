@@ -23,6 +23,8 @@ type lab struct {
 	node    netns.NsHandle
 	outside netns.NsHandle
 	hosts   []host
+	// mergeAbove is the compiler's, unless 0.
+	mergeAbove int
 }
 
 // wiring is how the node's pods are connected: as one of the CNI plugins does it.

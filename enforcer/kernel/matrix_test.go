@@ -16,10 +16,20 @@ import (
 	"github.com/apptier/apptier/policy/reach"
 )
 
+// table is what the node enforces.
+func (l *lab) table(snapshot reach.Snapshot, generation uint16) nft.Table {
+	c := compile.New(nodeName)
+	if l.mergeAbove > 0 {
+		c.MergeAbove(l.mergeAbove)
+	}
+	c.Tell(snapshot)
+	return c.Ruleset().Table(generation)
+}
+
 // load puts a snapshot's ruleset into the node's kernel.
 func (l *lab) load(t tester, snapshot reach.Snapshot, generation uint16) nft.Table {
 	t.Helper()
-	table := compile.Compile(snapshot, nodeName).Table(generation)
+	table := l.table(snapshot, generation)
 	l.apply(t, nft.Replace(table))
 	return table
 }
@@ -38,7 +48,7 @@ func (l *lab) apply(t tester, ops []nft.Op) {
 // change applies the difference between what the kernel holds and a snapshot's ruleset.
 func (l *lab) change(t tester, before nft.Table, snapshot reach.Snapshot, generation uint16) nft.Table {
 	t.Helper()
-	after := compile.Compile(snapshot, nodeName).Table(generation)
+	after := l.table(snapshot, generation)
 	l.apply(t, nft.Diff(before, after))
 	return after
 }
@@ -91,7 +101,7 @@ func (l *lab) check(t tester, snapshot reach.Snapshot, ports []uint16) {
 		}
 	}
 	if t.Failed() {
-		t.Logf("%s", compile.Compile(snapshot, nodeName).Table(1))
+		t.Logf("%s", l.table(snapshot, 1))
 	}
 }
 

@@ -70,22 +70,6 @@ func (w *World) Change(t *rapid.T) {
 	}
 }
 
-// Tell tells a watcher of all objects.
-func (w *World) Tell(to Watcher) {
-	for _, o := range w.nodes {
-		to.SetNode(o)
-	}
-	for _, o := range w.namespaces {
-		to.SetNamespace(o)
-	}
-	for _, o := range w.pods {
-		to.SetPod(o)
-	}
-	for _, o := range w.policies {
-		to.SetPolicy(o)
-	}
-}
-
 // change returns the object that came, or the one that is gone.
 func change[T metav1.Object](t *rapid.T, have map[string]T, candidates []T) (came, gone any) {
 	names := slices.Sorted(maps.Keys(have))
