@@ -14,6 +14,7 @@ import (
 	"pgregory.net/rapid"
 	"sigs.k8s.io/knftables"
 
+	"github.com/apptier/apptier/enforcer/agent/agenttest"
 	"github.com/apptier/apptier/enforcer/compile"
 	"github.com/apptier/apptier/enforcer/nft"
 	"github.com/apptier/apptier/policy/reach/reachtest"
@@ -33,6 +34,31 @@ func TestTransactionsOverNetlinkAreThoseOfTheProgram(t *testing.T) {
 			w.compare(t)
 			table = next
 		}
+	})
+}
+
+// The same goes for what a compiler writes down of one change after another.
+func TestAHistoryOverNetlinkIsThatOfTheProgram(t *testing.T) {
+	w := newTwins(t)
+	rapid.Check(t, func(t *rapid.T) {
+		c := compile.New(agenttest.Node)
+		c.MergeAbove(rapid.SampledFrom([]int{0, 1, 8}).Draw(t, "merge above"))
+		world := agenttest.NewWorld(c)
+		generation := uint16(1)
+		c.Stamp(generation)
+		w.apply(t, nft.Replace(c.Journal().Table()))
+		c.Journal().Commit()
+		sync := func(t *rapid.T) {
+			generation = compile.NextGeneration(generation)
+			c.Stamp(generation)
+			w.apply(t, c.Journal().Steps())
+			c.Journal().Commit()
+		}
+		t.Repeat(map[string]func(*rapid.T){
+			"an object changes": world.Change, "another object changes": world.Change, "sync": sync,
+		})
+		sync(t)
+		w.compare(t)
 	})
 }
 

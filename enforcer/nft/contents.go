@@ -11,9 +11,11 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"syscall"
 
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
+	"sigs.k8s.io/knftables"
 )
 
 // Contents is what a kernel holds of a table, as far as it can be compared with a Table: rules come
@@ -51,22 +53,74 @@ func (k realKernel) Contents(ctx context.Context) (Contents, error) {
 // Revision returns the number of the kernel's nftables transactions, whoever made them, so that
 // nothing has changed as long as it stays: NFT_MSG_GETGEN of linux/netfilter/nf_tables.h.
 func (k realKernel) Revision(context.Context) (uint32, error) {
-	request := nl.NewNetlinkRequest(unix.NFNL_SUBSYS_NFTABLES<<8|unix.NFT_MSG_GETGEN, 0)
-	request.AddData(&nl.Nfgenmsg{NfgenFamily: unix.AF_UNSPEC})
-	answers, err := request.Execute(unix.NETLINK_NETFILTER, 0)
+	answers, err := ask(unix.NFT_MSG_GETGEN, 0, unix.AF_UNSPEC)
 	if err != nil {
 		return 0, fmt.Errorf("asking for the revision of the rules: %w", err)
 	}
 	for _, answer := range answers {
-		attributes, err := nl.ParseRouteAttrAsMap(answer[min(len(answer), nl.SizeofNfgenmsg):])
-		if err != nil {
-			return 0, fmt.Errorf("asking for the revision of the rules: %w", err)
-		}
-		if id, ok := attributes[unix.NFTA_GEN_ID]; ok && len(id.Value) == 4 {
-			return binary.BigEndian.Uint32(id.Value), nil
+		if id := answer[unix.NFTA_GEN_ID].Value; len(id) == 4 {
+			return binary.BigEndian.Uint32(id), nil
 		}
 	}
 	return 0, errors.New("asking for the revision of the rules: no answer")
+}
+
+// ListCounters is knftables', without the nft program: metrics ask for it all the time. There are none
+// without the table.
+func (k realKernel) ListCounters(ctx context.Context) ([]*knftables.Counter, error) {
+	if k.family != Inet {
+		return k.Interface.ListCounters(ctx)
+	}
+	answers, err := ask(unix.NFT_MSG_GETOBJ, unix.NLM_F_DUMP, unix.NFPROTO_INET,
+		nl.NewRtAttr(unix.NFTA_OBJ_TABLE, nl.ZeroTerminated(k.table)),
+		nl.NewRtAttr(unix.NFTA_OBJ_TYPE, nl.BEUint32Attr(unix.NFT_OBJECT_COUNTER)))
+	if err != nil {
+		return nil, fmt.Errorf("asking for counters: %w", err)
+	}
+	var counters []*knftables.Counter
+	for _, answer := range answers {
+		data, err := nl.ParseRouteAttrAsMap(answer[unix.NFTA_OBJ_DATA].Value)
+		if err != nil {
+			return nil, fmt.Errorf("asking for counters: %w", err)
+		}
+		packets, octets := data[unix.NFTA_COUNTER_PACKETS].Value, data[unix.NFTA_COUNTER_BYTES].Value
+		if len(packets) != 8 || len(octets) != 8 {
+			return nil, errors.New("asking for counters: an answer without a count")
+		}
+		counters = append(counters, &knftables.Counter{
+			Name:    unix.ByteSliceToString(answer[unix.NFTA_OBJ_NAME].Value),
+			Packets: knftables.PtrTo(binary.BigEndian.Uint64(packets)),
+			Bytes:   knftables.PtrTo(binary.BigEndian.Uint64(octets)),
+		})
+	}
+	return counters, nil
+}
+
+// ask sends a request to nf_tables, and returns the attributes of each answer.
+func ask(message, flags int, family uint8, attributes ...*nl.RtAttr) ([]map[uint16]syscall.NetlinkRouteAttr, error) {
+	request := nl.NewNetlinkRequest(unix.NFNL_SUBSYS_NFTABLES<<8|message, flags)
+	request.AddData(&nl.Nfgenmsg{NfgenFamily: family})
+	for _, a := range attributes {
+		request.AddData(a)
+	}
+	answers, err := request.Execute(unix.NETLINK_NETFILTER, 0)
+	if err != nil {
+		return nil, err
+	}
+	var parsed []map[uint16]syscall.NetlinkRouteAttr
+	for _, answer := range answers {
+		attributes, err := nl.ParseRouteAttrAsMap(answer[min(len(answer), nl.SizeofNfgenmsg):])
+		if err != nil {
+			return nil, err
+		}
+		for kind, a := range attributes {
+			if kind&unix.NLA_F_NESTED != 0 { // some kernels say so, some do not
+				attributes[kind&^unix.NLA_F_NESTED] = a
+			}
+		}
+		parsed = append(parsed, attributes)
+	}
+	return parsed, nil
 }
 
 func newContents() Contents {

@@ -8,6 +8,7 @@ import (
 	"pgregory.net/rapid"
 	"sigs.k8s.io/knftables"
 
+	"github.com/apptier/apptier/enforcer/agent/agenttest"
 	"github.com/apptier/apptier/enforcer/compile"
 	"github.com/apptier/apptier/enforcer/nft"
 	"github.com/apptier/apptier/enforcer/nft/wire"
@@ -34,6 +35,30 @@ func TestEverythingThatIsCompiledCanBeEncoded(t *testing.T) {
 		if err := wire.Encode("test", steps(nft.Replace(before)), steps(nft.Diff(before, after))); err != nil {
 			t.Fatal(err)
 		}
+	})
+}
+
+// The same goes for what a compiler writes down of one change after another.
+func TestEveryChangeOfWhatIsCompiledCanBeEncoded(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		c := compile.New(agenttest.Node)
+		c.MergeAbove(rapid.SampledFrom([]int{0, 1, 8}).Draw(t, "merge above"))
+		world := agenttest.NewWorld(c)
+		before := c.Journal().Table().Clone()
+		generation := uint16(0)
+		sync := func(t *rapid.T) {
+			generation = compile.NextGeneration(generation)
+			c.Stamp(generation)
+			if err := wire.Encode("test", steps(nft.Replace(before)), steps(c.Journal().Steps())); err != nil {
+				t.Fatal(err)
+			}
+			c.Journal().Commit()
+			before = c.Journal().Table().Clone()
+		}
+		t.Repeat(map[string]func(*rapid.T){
+			"an object changes": world.Change, "another object changes": world.Change, "sync": sync,
+		})
+		sync(t)
 	})
 }
 
