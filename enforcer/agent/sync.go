@@ -139,7 +139,7 @@ func (s *Syncer) adopt(ctx context.Context) error {
 
 // apply runs the transaction to its end even when the agent is asked to stop meanwhile.
 func (s *Syncer) apply(ctx context.Context, ops []nft.Op) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), transactionTimeout)
+	ctx, cancel := context.WithTimeout(logr.NewContext(context.WithoutCancel(ctx), s.Log), transactionTimeout)
 	defer cancel()
 	return nft.Apply(ctx, s.Kernel, ops)
 }
