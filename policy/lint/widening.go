@@ -52,16 +52,10 @@ func (v *view) widenings() []Widening {
 	}
 	var out []Widening
 	for _, direction := range []networkingv1.PolicyType{ingress, egress} {
-		generated := where(v.here.generated, func(g *knownPolicy) bool { return g.isolates(direction) })
-		if len(generated) == 0 {
+		d := v.declaredIn(direction)
+		if len(d.by) == 0 {
 			continue
 		}
-		d := &declared{view: v, direction: direction, by: generated, kinds: map[*contents]string{}}
-		for _, clause := range clausesOf(generated, direction) {
-			d.boxes = append(d.boxes, clause.Box)
-			d.keys = append(d.keys, clause.Box.Labels(space.Subject)...)
-		}
-		d.every = d.boxes
 		for _, clause := range v.policy.clauses(direction) {
 			if w := d.widening(clause); w != nil {
 				out = append(out, *w)
@@ -83,6 +77,17 @@ type declared struct {
 	keys  []string
 	// kinds are the answers of kindOf.
 	kinds map[*contents]string
+}
+
+func (v *view) declaredIn(direction networkingv1.PolicyType) *declared {
+	d := &declared{view: v, direction: direction, kinds: map[*contents]string{}}
+	d.by = where(v.here.generated, func(g *knownPolicy) bool { return g.isolates(direction) })
+	for _, clause := range clausesOf(d.by, direction) {
+		d.boxes = append(d.boxes, clause.Box)
+		d.keys = append(d.keys, clause.Box.Labels(space.Subject)...)
+	}
+	d.every = d.boxes
+	return d
 }
 
 // widening returns what a clause opens beyond what is declared; nil for nothing.

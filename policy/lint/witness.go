@@ -30,28 +30,37 @@ func (d *declared) named(clause space.Clause, of []space.Box) *Widening {
 	if d.numbered(clause, onPorts(of, whichever)) == nil {
 		return nil // whatever the numbers are, they are declared
 	}
-	destinations := onPodNetwork(d.here.matching(clause.Box, space.Subject))
-	if d.direction == egress {
-		destinations = onPodNetwork(d.peersOf(d.direction, clause))
-	}
 	tried, ranges := map[string]bool{}, d.ranges(of)
-	for _, pod := range destinations {
+	for _, pod := range d.knowing(clause) {
 		if like := d.likeness(of, ranges, pod); tried[like] {
 			continue // nothing was opened at another, nor is it here
 		} else {
 			tried[like] = true
 		}
-		boxes := onPorts(of, resolve(clause.Named, pod))
-		if d.direction == egress && len(pod.addresses) > 0 {
-			for i := range boxes {
-				boxes[i].Addresses = boxes[i].Addresses.Intersect(space.SingleAddresses(pod.addresses...))
-			}
-		}
-		if seen := d.numberedAt(clause, boxes, pod); seen != nil {
+		if seen := d.openedAt(clause, of, pod); seen != nil {
 			return seen
 		}
 	}
 	return &Widening{Direction: d.direction, Clause: clause, Unknown: namesUnknown}
+}
+
+// knowing are the destinations of a clause, which know the numbers of its ports.
+func (d *declared) knowing(clause space.Clause) []*knownPod {
+	if d.direction == egress {
+		return onPodNetwork(d.peersOf(d.direction, clause))
+	}
+	return onPodNetwork(d.here.matching(clause.Box, space.Subject))
+}
+
+// openedAt decides about the ports of a clause with the numbers that they have at a destination.
+func (d *declared) openedAt(clause space.Clause, of []space.Box, pod *knownPod) *Widening {
+	boxes := onPorts(of, resolve(clause.Named, pod))
+	if d.direction == egress && len(pod.addresses) > 0 {
+		for i := range boxes {
+			boxes[i].Addresses = boxes[i].Addresses.Intersect(space.SingleAddresses(pod.addresses...))
+		}
+	}
+	return d.numberedAt(clause, boxes, pod)
 }
 
 // likeness tells destinations apart by what decides whether anything is opened there: what their

@@ -1,0 +1,189 @@
+package lint
+
+import (
+	"cmp"
+	"slices"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/utils/ptr"
+	"pgregory.net/rapid"
+
+	"github.com/apptier/apptier/policy/reach/reachtest"
+	"github.com/apptier/apptier/policy/space"
+)
+
+// What is looked up, or decided once for many, is what going through everything finds. These tests go
+// through everything.
+
+func drawView(t *rapid.T) (*view, World) {
+	s := reachtest.Snapshot(reachtest.MaxPods(12)).Draw(t, "world")
+	judged := reachtest.Policy("judged").Draw(t, "judged")
+	if rapid.Bool().Draw(t, "named ports") {
+		named := []networkingv1.NetworkPolicyPort{{Port: ptr.To(intstr.FromString("http"))}}
+		for i := range judged.Spec.Ingress {
+			judged.Spec.Ingress[i].Ports = named
+		}
+		for i := range judged.Spec.Egress {
+			judged.Spec.Egress[i].Ports = named
+		}
+	}
+	if rapid.Bool().Draw(t, "every pod") {
+		judged.Spec.PodSelector = metav1.LabelSelector{}
+	}
+	w := World{Whole: true, Known: Parts{Namespaces: true, Pods: true, Services: true, Policies: true}, Namespaces: s.Namespaces, Pods: s.Pods}
+	for _, policy := range s.Policies {
+		switch rapid.IntRange(0, 3).Draw(t, "is") {
+		case 0, 3:
+			policy.Namespace = judged.Namespace
+			w.Generated = append(w.Generated, policy)
+		case 1:
+			policy.Namespace, policy.Name = judged.Namespace, judged.Name // as it was
+			fallthrough
+		default:
+			w.Policies = append(w.Policies, policy)
+		}
+	}
+	return newView(judged, NewIndex(w)), w
+}
+
+// eachClause calls judge with every clause of the judged policy.
+func (v *view) eachClause(judge func(networkingv1.PolicyType, space.Clause)) {
+	for _, direction := range []networkingv1.PolicyType{ingress, egress} {
+		for _, clause := range v.policy.clauses(direction) {
+			judge(direction, clause)
+		}
+	}
+}
+
+// often checks a property in which several objects must meet, which is rare.
+func often(t *testing.T, property func(*rapid.T)) {
+	for range 10 {
+		rapid.Check(t, property)
+	}
+}
+
+func TestPeersAreThosePodsThatMatch(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		v, world := drawView(t)
+		v.eachClause(func(_ networkingv1.PolicyType, clause space.Clause) {
+			var want []*corev1.Pod
+			for _, pod := range world.Pods {
+				isOver := pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
+				if !isOver && clause.Box.Match(space.Namespace, v.at(pod.Namespace).labels) && clause.Box.Match(space.Peer, pod.Labels) {
+					want = append(want, pod)
+				}
+			}
+			slices.SortStableFunc(want, func(a, b *corev1.Pod) int {
+				return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
+			})
+			var got []*corev1.Pod
+			for _, pod := range v.peers(clause.Box) {
+				got = append(got, pod.Pod)
+			}
+			if !slices.Equal(got, want) {
+				t.Fatalf("%+v: %d peers, want %d", clause.Box, len(got), len(want))
+			}
+		})
+	})
+}
+
+// halfOpenByPairs asks about every pair of pods, and every policy, by themselves.
+func halfOpenByPairs(v *view, world World, direction networkingv1.PolicyType, clause space.Clause, subjects, peers []*knownPod) bool {
+	pairs := 0
+	for _, peer := range peers {
+		policies := []*networkingv1.NetworkPolicy{v.policy.NetworkPolicy}
+		for _, other := range slices.Concat(world.Policies, world.Generated) {
+			if other.Namespace != v.policy.Namespace || other.Name != v.policy.Name {
+				policies = append(policies, other)
+			}
+		}
+		var allowing []*knownPolicy
+		isolated := false
+		for _, policy := range policies {
+			selected := space.Selected(policy)
+			if policy.Namespace == peer.Namespace && space.Isolates(policy, opposite(direction)) && !selected.IsEmpty() && selected.Match(space.Subject, peer.Labels) {
+				isolated = true
+				allowing = append(allowing, knownPolicyOf(policy))
+			}
+		}
+		for _, subject := range subjects {
+			if subject == peer {
+				continue
+			}
+			pairs++
+			want := clause.Box.Ports.Union(resolve(clause.Named, destination(direction, subject, peer)))
+			if want.IsEmpty() || !isolated || !want.Intersect(portsBetween(allowing, peer, subject, opposite(direction))).IsEmpty() {
+				return false
+			}
+		}
+	}
+	return pairs > 0
+}
+
+func TestHalvesAreOpenAsEveryPairOfPodsSays(t *testing.T) {
+	count := map[bool]int{}
+	often(t, func(t *rapid.T) {
+		v, world := drawView(t)
+		v.eachClause(func(direction networkingv1.PolicyType, clause space.Clause) {
+			subjects, peers := v.subjects(), onPodNetwork(v.peers(clause.Box))
+			r := &report{}
+			checkOtherHalf(r, v, direction, clause, subjects, peers)
+			want := halfOpenByPairs(v, world, direction, clause, subjects, peers)
+			if got := len(r.findings) > 0; got != want {
+				t.Fatalf("%s %+v: %v, want %v", direction, clause, got, want)
+			}
+			count[want]++
+		})
+	})
+	if count[true] == 0 || count[false] == 0 {
+		t.Errorf("always the same answer: %v", count)
+	}
+}
+
+// What is left in one namespace is taken to be left in others of its kind, and what is opened at one
+// pod, at others like it.
+func TestWhatIsAlikeIsJudgedAlike(t *testing.T) {
+	alike := map[string]int{}
+	often(t, func(t *rapid.T) {
+		v, _ := drawView(t)
+		v.eachClause(func(direction networkingv1.PolicyType, clause space.Clause) {
+			d := v.declaredIn(direction)
+			boxes, _ := d.isolated(clause.Box)
+			if direction == egress { // only pods know names
+				for i := range boxes {
+					boxes[i].Kinds &= space.Pods
+				}
+			}
+			shared := remainders{}
+			for _, at := range d.places(clause.Box) {
+				known := len(shared)
+				left, unknown := d.undeclared(at, boxes, shared)
+				alone, aloneUnknown := d.undeclared(at, boxes, remainders{})
+				if len(left) != len(alone) || unknown != aloneUnknown {
+					t.Fatalf("%d boxes are left, and %d by themselves; %q, %q", len(left), len(alone), unknown, aloneUnknown)
+				}
+				if len(shared) == known {
+					alike["namespaces"]++
+				}
+			}
+			opened := map[string]bool{}
+			for _, pod := range d.knowing(clause) {
+				like, is := d.likeness(boxes, d.ranges(boxes), pod), d.openedAt(clause, boxes, pod) != nil
+				if was, found := opened[like]; found {
+					alike["pods"]++
+					if was != is {
+						t.Fatalf("%s is like another pod, and judged otherwise", podWords(pod))
+					}
+				}
+				opened[like] = is
+			}
+		})
+	})
+	if alike["namespaces"] == 0 || alike["pods"] == 0 {
+		t.Errorf("nothing was ever alike: %v", alike)
+	}
+}
