@@ -18,22 +18,28 @@ func (s *scene) judge(ctx context.Context, judged []object, settings environment
 	if err != nil {
 		return nil, err
 	}
-	findings := slices.Concat(meant.findings, s.unresolved(meant.unresolved))
-	findings = slices.DeleteFunc(findings, func(f finding) bool {
-		return !slices.ContainsFunc(judged, func(o object) bool { return o.Object == f.source.Object })
-	})
-	slices.SortStableFunc(findings, func(a, b finding) int { return indexOf(judged, a) - indexOf(judged, b) })
-	index := lint.NewIndex(s.world(meant))
-	for _, source := range handWritten(judged) {
-		for _, f := range index.NetworkPolicy(source.Object.(*networkingv1.NetworkPolicy)) {
+	world := s.world(meant)
+	index := lint.NewIndex(world)
+	var findings []finding
+	add := func(source object, found []lint.Finding) {
+		for _, f := range found {
 			findings = append(findings, finding{Finding: f, source: source})
 		}
 	}
+	for _, app := range appTiers(judged) {
+		found := lint.AppTierIn(app.AppTier, world)
+		for _, f := range append(meant.findings, s.missing(meant.unresolved)...) {
+			// The checks of a world know no age in manifests, where everything is about to be created.
+			if f.source.Object == app.source.Object && !slices.Contains(found, f.Finding) {
+				found = append(found, f.Finding)
+			}
+		}
+		add(app.source, found)
+	}
+	for _, source := range handWritten(judged) {
+		add(source, index.NetworkPolicy(source.Object.(*networkingv1.NetworkPolicy)))
+	}
 	return findings, nil
-}
-
-func indexOf(objects []object, f finding) int {
-	return slices.IndexFunc(objects, func(o object) bool { return o.Object == f.source.Object })
 }
 
 // expand expands every AppTier of the scene. Those of the input are judged as admission would: beside
@@ -76,7 +82,7 @@ func (s *scene) world(meant expanded) lint.World {
 	world.Policies = append(world.Policies, pretending...)
 	world.Generated = append(world.Generated, meant.policies...)
 	if s.whole {
-		world.Whole, world.Known = true, lint.Parts{Namespaces: true, Pods: true, Services: true, Policies: true}
+		world.Whole, world.Known = true, lint.Parts{Namespaces: true, AppTiers: true, Pods: true, Services: true, Policies: true}
 	}
 	return world
 }

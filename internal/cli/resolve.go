@@ -242,3 +242,11 @@ func owns(address netip.Addr, namespace string) func(*corev1.Pod) bool {
 		return pod.Namespace == namespace && slices.ContainsFunc(append([]corev1.PodIP{{IP: pod.Status.PodIP}}, pod.Status.PodIPs...), isAddress)
 	}
 }
+
+func tierNames(app *v1alpha1.AppTier) []string {
+	var names []string
+	for _, tier := range app.Spec.Tiers {
+		names = append(names, tier.Name)
+	}
+	return names
+}
