@@ -14,6 +14,7 @@ import (
 	"github.com/apptier/apptier/enforcer/agent"
 	"github.com/apptier/apptier/enforcer/compile"
 	"github.com/apptier/apptier/enforcer/nft"
+	"github.com/apptier/apptier/enforcer/nri"
 	"github.com/apptier/apptier/internal/version"
 )
 
@@ -67,7 +68,7 @@ func (f *clusterFlags) config() (*rest.Config, error) {
 
 func runCommand() *cobra.Command {
 	var flags clusterFlags
-	var metrics, health string
+	var metrics, health, socket string
 	var verbosity int
 	cmd := &cobra.Command{
 		Use:   "run",
@@ -89,15 +90,17 @@ func runCommand() *cobra.Command {
 				return err
 			}
 			log.Info("Starting", "version", version.String(), "node", flags.node)
-			return agent.Run(cmd.Context(), agent.Options{
+			return enforce(cmd.Context(), agent.Options{
 				Node: flags.node, Client: client, Kernel: kernel,
 				MetricsAddress: metrics, HealthAddress: health, Log: log,
-			})
+			}, socket)
 		},
 	}
 	flags.add(cmd)
 	cmd.Flags().StringVar(&metrics, "metrics-bind-address", "127.0.0.1:9808", "address of the Prometheus metrics; 0 for none")
 	cmd.Flags().StringVar(&health, "health-probe-bind-address", "127.0.0.1:9809", "address of /healthz and /readyz; 0 for none")
+	cmd.Flags().StringVar(&socket, "nri-socket", nri.DefaultSocket,
+		"where the container runtime announces pods before they start, so that they need not wait for the API server; empty for nowhere")
 	cmd.Flags().IntVarP(&verbosity, "v", "v", 0, "log verbosity: 1 shows every update of the rules")
 	return cmd
 }

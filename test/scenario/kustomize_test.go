@@ -17,6 +17,10 @@ func TestComponents(t *testing.T) {
 			has:   []string{"name: apptier-manager\n"},
 			lacks: []string{"apptier-enforcer", "NET_ADMIN"},
 		},
+		"no-nri": {
+			has:   []string{"- --nri-socket=\n", "name: apptier-enforcer\n"},
+			lacks: []string{"hostPath", "/var/run/nri", "volumes:\n      - name: nri"},
+		},
 		"strict": {
 			has: []string{"failurePolicy: Ignore", "failurePolicy: Fail\n  matchConditions:"},
 		},
