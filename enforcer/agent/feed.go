@@ -26,7 +26,7 @@ type feed struct {
 	pods       *kind[*shownPod]
 	namespaces *kind[*corev1.Namespace]
 	nodes      *kind[*corev1.Node]
-	policies   *kind[*networkingv1.NetworkPolicy]
+	policies   *kind[*compile.Policy]
 	announced  map[types.NamespacedName]announcement
 }
 
@@ -44,7 +44,7 @@ func newFeed(node string, changed func(), now func() time.Time) *feed {
 	f.pods.deleted = f.forget
 	f.namespaces = newKind(f, readNamespace, keyOf, sameObject)
 	f.nodes = newKind(f, readNode, keyOf, sameObject)
-	f.policies = newKind(f, readPolicy, keyOf, sameObject)
+	f.policies = newKind(f, readPolicy, (*compile.Policy).Key, (*compile.Policy).Equal)
 	return f
 }
 
@@ -62,7 +62,7 @@ func (f *feed) apply(to *compile.Compiler) {
 	tell(nodes, to.SetNode, func(key types.NamespacedName) { to.DeleteNode(key.Name) })
 	tell(namespaces, to.SetNamespace, func(key types.NamespacedName) { to.DeleteNamespace(key.Name) })
 	tell(merged, to.PutPod, func(key types.NamespacedName) { to.DeletePod(key.Namespace, key.Name) })
-	tell(policies, to.SetPolicy, func(key types.NamespacedName) { to.DeletePolicy(key.Namespace, key.Name) })
+	tell(policies, to.PutPolicy, func(key types.NamespacedName) { to.DeletePolicy(key.Namespace, key.Name) })
 }
 
 // tell passes on what is there, and what is nil as gone.
@@ -211,14 +211,16 @@ func readNode(object any) *corev1.Node {
 	return node
 }
 
-func readPolicy(object any) *networkingv1.NetworkPolicy {
-	o := object.(*networkingv1.NetworkPolicy)
-	return &networkingv1.NetworkPolicy{ObjectMeta: trimMeta(o.ObjectMeta), Spec: o.Spec}
+func readPolicy(object any) *compile.Policy {
+	if o, ok := object.(*networkingv1.NetworkPolicy); ok {
+		return compile.NewPolicy(o)
+	}
+	return object.(*compile.Policy)
 }
 
 func trimMeta(m metav1.ObjectMeta) metav1.ObjectMeta {
 	return metav1.ObjectMeta{
-		Name: m.Name, Namespace: m.Namespace, UID: m.UID, ResourceVersion: m.ResourceVersion, Labels: m.Labels,
+		Name: m.Name, ResourceVersion: m.ResourceVersion, Labels: m.Labels,
 	}
 }
 

@@ -43,7 +43,7 @@ type Problem struct {
 	// Path is the field, such as "ingress[0].from[1]".
 	Path string
 	Err  error
-	// Object is the policy.
+	// Object is the policy, without its spec.
 	Object *networkingv1.NetworkPolicy
 }
 

@@ -71,6 +71,9 @@ func (c *Compiler) groupUnder(direction Direction, policies []*policy) *group {
 		}
 		g.policies, g.changed = slices.Clone(policies), true
 		for _, p := range g.policies {
+			if p.groups == nil {
+				p.groups = map[*group]bool{}
+			}
 			p.groups[g] = true
 		}
 	}

@@ -2,12 +2,10 @@ package compile
 
 import (
 	"cmp"
-	"maps"
 	"net/netip"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 )
 
@@ -15,7 +13,7 @@ import (
 // which is the node, has none, nor has one that has finished. It is never modified.
 type Pod struct {
 	namespace, name string
-	labels          labels.Set
+	labels          labelSet
 	addresses       []address
 	hostAddresses   []netip.Addr
 	ports           []containerPort
@@ -42,7 +40,7 @@ type containerPort struct {
 
 func (p *Pod) String() string { return p.namespace + "/" + p.name }
 
-// SetPod tells of a pod that came or changed. The object's labels must not be modified afterwards.
+// SetPod tells of a pod that came or changed.
 func (c *Compiler) SetPod(object *corev1.Pod) { c.PutPod(NewPod(object, c.node)) }
 
 // PutPod does the same with what was read of the object before, for the compiler's node.
@@ -179,7 +177,7 @@ func (p *Pod) Equal(o *Pod) bool {
 	if p == nil || o == nil {
 		return p == o
 	}
-	return p.created == o.created && p.local == o.local && maps.Equal(p.labels, o.labels) &&
+	return p.created == o.created && p.local == o.local && slices.Equal(p.labels, o.labels) &&
 		slices.Equal(p.addresses, o.addresses) && slices.Equal(p.hostAddresses, o.hostAddresses) && slices.Equal(p.ports, o.ports)
 }
 
@@ -188,7 +186,7 @@ func NewPod(object *corev1.Pod, node string) *Pod {
 	p := &Pod{
 		namespace: object.Namespace,
 		name:      object.Name,
-		labels:    object.Labels,
+		labels:    newLabelSet(object.Labels),
 		created:   object.CreationTimestamp.Unix(),
 		local:     node != "" && object.Spec.NodeName == node,
 		ports:     containerPorts(object.Spec),

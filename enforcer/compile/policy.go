@@ -1,6 +1,7 @@
 package compile
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -11,12 +12,40 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/types"
 )
 
-// policy is a NetworkPolicy. It is read only while its namespace has pods on this node.
-type policy struct {
+// Policy is a NetworkPolicy as it is kept: small, and read only while it matters. It is never modified.
+type Policy struct {
 	namespace, name string
-	object          *networkingv1.NetworkPolicy
+	uid             types.UID
+	spec            []byte // Protobuf
+	err             error  // why there is none
+}
+
+// NewPolicy returns a policy to keep.
+func NewPolicy(object *networkingv1.NetworkPolicy) *Policy {
+	p := &Policy{namespace: object.Namespace, name: object.Name, uid: object.UID}
+	p.spec, p.err = object.Spec.Marshal()
+	return p
+}
+
+// Key is the policy's name.
+func (p *Policy) Key() types.NamespacedName {
+	return types.NamespacedName{Namespace: p.namespace, Name: p.name}
+}
+
+// Equal tells whether two policies of one name differ in nothing.
+func (p *Policy) Equal(o *Policy) bool { return p.uid == o.uid && bytes.Equal(p.spec, o.spec) }
+
+// object is the policy as far as an event refers to it.
+func (p *Policy) object() *networkingv1.NetworkPolicy {
+	return &networkingv1.NetworkPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: p.namespace, Name: p.name, UID: p.uid}}
+}
+
+// policy is a policy, and what it says while its namespace has pods on this node.
+type policy struct {
+	*Policy
 	// refused is why its rules are left out; nil if they are not.
 	refused error
 
@@ -51,18 +80,20 @@ type peers struct {
 	blockSets map[family]*demand
 }
 
-func (p *policy) String() string { return p.namespace + "/" + p.name }
+func (p *Policy) String() string { return p.namespace + "/" + p.name }
 
-// SetPolicy tells of a policy that came or changed. The object must not be modified afterwards. A
-// policy that was refused gets another chance.
-func (c *Compiler) SetPolicy(object *networkingv1.NetworkPolicy) {
-	s := c.space(object.Namespace)
-	p := s.policies[object.Name]
+// SetPolicy tells of a policy that came or changed. One that was refused gets another chance.
+func (c *Compiler) SetPolicy(object *networkingv1.NetworkPolicy) { c.PutPolicy(NewPolicy(object)) }
+
+// PutPolicy does the same.
+func (c *Compiler) PutPolicy(kept *Policy) {
+	s := c.space(kept.namespace)
+	p := s.policies[kept.name]
 	if p == nil {
-		p = &policy{namespace: object.Namespace, name: object.Name, groups: map[*group]bool{}}
-		s.policies[object.Name] = p
+		p = &policy{}
+		s.policies[kept.name] = p
 	}
-	p.object, p.refused = object, nil
+	p.Policy, p.refused = kept, nil
 	c.reread(s, p)
 }
 
@@ -158,10 +189,19 @@ func (c *Compiler) submit(pod *Pod, p *policy) {
 
 // parse reads the policy's object, closed wherever it cannot be read.
 func (p *policy) parse() {
-	spec := &p.object.Spec
-	ingress, egress := isolates(*spec)
-	p.problems, p.sides = nil, map[Direction]side{Ingress: {isolates: ingress}, Egress: {isolates: egress}}
-	var err error
+	p.problems = nil
+	var spec networkingv1.NetworkPolicySpec
+	err := p.err
+	if err == nil {
+		err = spec.Unmarshal(p.spec)
+	}
+	if err != nil {
+		p.report("spec", err)
+		p.pods, p.sides = labels.Everything(), map[Direction]side{Ingress: {isolates: true}, Egress: {isolates: true}}
+		return
+	}
+	ingress, egress := isolates(spec)
+	p.sides = map[Direction]side{Ingress: {isolates: ingress}, Egress: {isolates: egress}}
 	p.pods, err = metav1.LabelSelectorAsSelector(&spec.PodSelector)
 	if err != nil {
 		// It protects someone, nobody can say whom: so everyone, and its rules open nothing.
@@ -185,7 +225,7 @@ func (p *policy) parse() {
 
 func (p *policy) report(path string, err error) {
 	if err != nil {
-		p.problems = append(p.problems, Problem{Policy: p.String(), Path: path, Err: err, Object: p.object})
+		p.problems = append(p.problems, Problem{Policy: p.String(), Path: path, Err: err, Object: p.object()})
 	}
 }
 
