@@ -7,6 +7,7 @@ import (
 	"os"
 
 	"github.com/spf13/cobra"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
@@ -44,6 +45,8 @@ func (f *clusterFlags) client(wraps ...func(*rest.Config)) (kubernetes.Interface
 	// slow their start.
 	config.QPS, config.Burst = 50, 100
 	config.UserAgent = "apptier-enforcer/" + version.String()
+	// To decode JSON would be most of the work of a start, and most of its memory.
+	config.ContentType, config.AcceptContentTypes = runtime.ContentTypeProtobuf, runtime.ContentTypeProtobuf+","+runtime.ContentTypeJSON
 	for _, wrap := range wraps {
 		wrap(config)
 	}
