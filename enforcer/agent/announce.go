@@ -73,13 +73,17 @@ func (f *feed) announce(pod PodRef, labels map[string]string, addresses []netip.
 	f.pods.dirty[pod.key()] = true
 }
 
-// expire has all announcements looked at again.
-func (f *feed) expire() {
+// expire has all announcements looked at again, and returns when to do so next; 0 if that need not be.
+func (f *feed) expire() (next time.Duration) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for key := range f.announced {
+	for key, made := range f.announced {
 		f.pods.dirty[key] = true
+		if left := announcementLife - f.now().Sub(made.made); left > 0 && (next == 0 || left < next) {
+			next = left
+		}
 	}
+	return next
 }
 
 // merge returns the pod that counts: the API server's, with announced addresses if it has none of its

@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 	"strings"
 	"testing"
@@ -10,11 +11,15 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes/fake"
+	"pgregory.net/rapid"
 
+	"github.com/apptier/apptier/enforcer/agent/agenttest"
 	"github.com/apptier/apptier/enforcer/compile"
 )
 
@@ -137,9 +142,21 @@ func TestAnAnnouncedPodIsUnderItsPoliciesAtOnce(t *testing.T) {
 		if !isolated() {
 			t.Error("not isolated when told so")
 		}
-		sleep(announcementLife + time.Second)
+		sleep(announcementLife / 2)
+		later, laterIP := PodRef{Namespace: "shop", Name: "later", UID: "c"}, netip.MustParseAddr("10.0.0.3")
+		if err := a.Announce(t.Context(), later, nil, []netip.Addr{laterIP}); err != nil {
+			t.Fatal(err)
+		}
+		sleep(announcementLife/2 + time.Second)
 		if synctest.Wait(); isolated() {
 			t.Error("isolated although no such pod is ever shown")
+		}
+		if kernel.Table.Maps["ingress4"].FindElement("10.0.0.3") == nil {
+			t.Error("the later one is forgotten too soon")
+		}
+		sleep(announcementLife / 2)
+		if synctest.Wait(); kernel.Table.Maps["ingress4"].FindElement("10.0.0.3") != nil {
+			t.Error("the later one is not forgotten")
 		}
 		cancel()
 		if err := <-done; err != nil {
@@ -158,4 +175,64 @@ func TestAnAnnouncementEndsWithItsContext(t *testing.T) {
 	if err := a.Announce(ctx, announced, nil, []netip.Addr{announcedIP}); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
+}
+
+// fed is a feed that hears of a world's changes.
+type fed struct{ *feed }
+
+func (f fed) SetPod(o *corev1.Pod)                    { _ = f.pods.Add(o) }
+func (f fed) SetNamespace(o *corev1.Namespace)        { _ = f.namespaces.Add(o) }
+func (f fed) SetNode(o *corev1.Node)                  { _ = f.nodes.Add(o) }
+func (f fed) SetPolicy(o *networkingv1.NetworkPolicy) { _ = f.policies.Add(o) }
+func (f fed) DeletePod(namespace, name string) {
+	_ = f.pods.Delete(&corev1.Pod{ObjectMeta: named(namespace, name)})
+}
+func (f fed) DeleteNamespace(name string) {
+	_ = f.namespaces.Delete(&corev1.Namespace{ObjectMeta: named("", name)})
+}
+func (f fed) DeleteNode(name string) { _ = f.nodes.Delete(&corev1.Node{ObjectMeta: named("", name)}) }
+func (f fed) DeletePolicy(namespace, name string) {
+	_ = f.policies.Delete(&networkingv1.NetworkPolicy{ObjectMeta: named(namespace, name)})
+}
+func named(namespace, name string) (m metav1.ObjectMeta) {
+	m.Namespace, m.Name = namespace, name
+	return m
+}
+
+// Whatever was announced, rightly or wrongly, early or late: once the API server shows addresses of all
+// its pods, and has had time to show others, the rules are those of what it shows.
+func TestAnnouncementsAreForgottenOnceTheAPIServerHasCaughtUp(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		now := time.Unix(1e9, 0)
+		f := newFeed(agenttest.Node, func() {}, func() time.Time { return now })
+		c, world := compile.New(agenttest.Node), agenttest.NewWorld(fed{f})
+		t.Repeat(map[string]func(*rapid.T){
+			"an object changes":      world.Change,
+			"another object changes": world.Change,
+			"a pod is announced": func(t *rapid.T) {
+				f.announce(PodRef{
+					Namespace: rapid.SampledFrom([]string{"blue", "green"}).Draw(t, "namespace"),
+					Name:      fmt.Sprintf("pod-%d", rapid.IntRange(0, 4).Draw(t, "pod")),
+					UID:       rapid.SampledFrom([]types.UID{"a", "b", "c"}).Draw(t, "uid"),
+				}, map[string]string{"app": "web"}, []netip.Addr{netip.AddrFrom4([4]byte{10, 244, 0, byte(rapid.IntRange(2, 6).Draw(t, "address"))})})
+			},
+			"apply":       func(*rapid.T) { f.apply(c) },
+			"time passes": func(*rapid.T) { now = now.Add(announcementLife / 2); f.expire() },
+		})
+		shown := world.Snapshot()
+		for i, pod := range shown.Pods {
+			if len(pod.Status.PodIPs) == 0 {
+				caughtUp := pod.DeepCopy()
+				caughtUp.Status.PodIP = fmt.Sprintf("10.244.0.%d", 100+i)
+				shown.Pods[i] = caughtUp
+				_ = f.pods.Add(caughtUp)
+			}
+		}
+		now = now.Add(announcementLife)
+		f.expire()
+		f.apply(c)
+		if diff := cmp.Diff(compile.Compile(shown, agenttest.Node).Table(1), c.Ruleset().Table(1)); diff != "" {
+			t.Fatalf("(-shown +after announcements):\n%s", diff)
+		}
+	})
 }

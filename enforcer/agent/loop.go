@@ -34,8 +34,8 @@ type loop struct {
 	queue  workqueue.TypedDelayingInterface[task]
 	// retry tells how long to wait after a failure.
 	retry workqueue.TypedRateLimiter[task]
-	// expire is called before the sync that expireIn has asked for.
-	expire func()
+	// expire is called before the sync that expireIn has asked for, and returns when to do so again.
+	expire func() time.Duration
 	log    logr.Logger
 
 	synced atomic.Bool // the first sync succeeded
@@ -61,7 +61,7 @@ func newLoop(w worker, log logr.Logger) *loop {
 		worker: w,
 		queue:  workqueue.NewTypedDelayingQueue[task](),
 		retry:  workqueue.NewTypedItemExponentialFailureRateLimiter[task](firstRetry, lastRetry),
-		expire: func() {},
+		expire: func() time.Duration { return 0 },
 		log:    log,
 	}
 }
@@ -102,7 +102,9 @@ func (l *loop) run(ctx context.Context) {
 		case syncTask:
 			l.sync(ctx)
 		case expiryTask:
-			l.expire()
+			if next := l.expire(); next > 0 {
+				l.expireIn(next)
+			}
 			l.sync(ctx)
 		case verifyTask:
 			l.verify(ctx)

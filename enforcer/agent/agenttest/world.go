@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"pgregory.net/rapid"
 
 	"github.com/apptier/apptier/policy/reach"
@@ -60,6 +61,7 @@ func (w *World) Change(t *rapid.T) {
 	case 2, 3, 4:
 		for _, p := range from.Pods {
 			p.CreationTimestamp = metav1.Unix(rapid.Int64Range(0, 2).Draw(t, "created"), 0)
+			p.UID = rapid.SampledFrom([]types.UID{"a", "b", "c"}).Draw(t, "uid")
 		}
 		came, gone = change(t, w.pods, from.Pods)
 	default:
