@@ -54,17 +54,15 @@ func (a *agent) start() error {
 	return nil
 }
 
-// stop ends the process; its rules stay. It returns the most memory in MiB that it, or any one of the
-// programs that it ran, ever had.
-func (a *agent) stop() (float64, error) {
+// stop ends the process; its rules stay.
+func (a *agent) stop() error {
 	if err := a.command.Process.Signal(syscall.SIGTERM); err != nil {
-		return 0, fmt.Errorf("the enforcer ended by itself: %w", errors.Join(err, a.complaint()))
+		return fmt.Errorf("the enforcer ended by itself: %w", errors.Join(err, a.complaint()))
 	}
 	if err := <-a.ended; err != nil {
-		return 0, errors.Join(fmt.Errorf("the enforcer failed: %w", err), a.complaint())
+		return errors.Join(fmt.Errorf("the enforcer failed: %w", err), a.complaint())
 	}
-	usage := a.command.ProcessState.SysUsage().(*syscall.Rusage)
-	return float64(usage.Maxrss) / 1024, nil
+	return nil
 }
 
 // cleanUp removes the rules.
@@ -134,6 +132,7 @@ type usage struct {
 	syncs      float64 // how many
 	syncTime   time.Duration
 	peak, held float64 // MiB
+	denied     float64 // packets, by the node's rules
 }
 
 func (a *agent) usage(ctx context.Context) (u usage, err error) {
@@ -150,5 +149,6 @@ func (a *agent) usage(ctx context.Context) (u usage, err error) {
 	errs[3] = err
 	u.syncs = metrics["apptier_enforcer_sync_duration_seconds_count"]
 	u.syncTime = time.Duration(metrics["apptier_enforcer_sync_duration_seconds_sum"] * float64(time.Second))
+	u.denied = metrics.Sum("apptier_enforcer_denied_packets_total")
 	return u, errors.Join(errs[:]...)
 }

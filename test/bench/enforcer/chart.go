@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"image/color"
 	"math"
@@ -11,6 +12,8 @@ import (
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/plotutil"
 	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
+	"gonum.org/v1/plot/vg/vgsvg"
 )
 
 // charts writes one SVG for each table that has one.
@@ -25,11 +28,24 @@ func (r *Results) charts(dir string) error {
 		if err != nil {
 			return fmt.Errorf("drawing %s: %w", name, err)
 		}
-		if err := p.Save(20*vg.Centimeter, 10*vg.Centimeter, filepath.Join(dir, name+".svg")); err != nil {
+		if err := save(p, filepath.Join(dir, name+".svg")); err != nil {
 			return fmt.Errorf("drawing %s: %w", name, err)
 		}
 	}
 	return nil
+}
+
+// save leaves a margin, which plot.Save does not.
+func save(p *plot.Plot, file string) error {
+	const width, height, margin = 22 * vg.Centimeter, 11 * vg.Centimeter, 4 * vg.Millimeter
+	canvas := vgsvg.New(width, height)
+	p.Draw(draw.Crop(draw.New(canvas), margin, -margin, margin, -margin))
+	f, err := os.Create(file)
+	if err != nil {
+		return err
+	}
+	_, err = canvas.WriteTo(f)
+	return errors.Join(err, f.Close())
 }
 
 func newPlot(title, y string, names ...string) *plot.Plot {
@@ -37,9 +53,11 @@ func newPlot(title, y string, names ...string) *plot.Plot {
 	p.Title.Text, p.Y.Label.Text = title, y
 	p.BackgroundColor = color.White
 	p.Add(plotter.NewGrid())
-	p.Legend.Top = true
+	p.Legend.Top, p.Legend.Padding = true, vg.Points(2)
+	p.Title.Padding = vg.Points(6)
 	if len(names) > 0 {
 		p.NominalX(names...)
+		p.X.Min, p.X.Max = -0.5, float64(len(names))-0.5
 	}
 	return p
 }
@@ -47,7 +65,7 @@ func newPlot(title, y string, names ...string) *plot.Plot {
 // eventChart has a box for each event and cluster, from which whiskers reach to the extremes.
 func (r *Results) eventChart() (*plot.Plot, error) {
 	p := newPlot("API call to the first packet judged anew", "ms", shortKinds()...)
-	p.X.Tick.Label.Rotation, p.X.Tick.Label.XAlign, p.X.Tick.Label.YAlign = math.Pi/8, -0.9, -0.4
+	p.X.Tick.Label.Rotation, p.X.Tick.Label.XAlign, p.X.Tick.Label.YAlign = math.Pi/8, -1, -0.8
 	width := 0.6 / float64(len(r.Clusters))
 	for i, c := range r.Clusters {
 		for k, kind := range eventKinds {
@@ -61,8 +79,23 @@ func (r *Results) eventChart() (*plot.Plot, error) {
 		}
 		p.Legend.Add(c.Size.Name, swatch{plotutil.SoftColors[i]})
 	}
-	p.Y.Min = 0
-	return p, addGoal(p, commonGoal, len(eventKinds), "goal")
+	if err := addGoal(p, eventGoal, len(eventKinds), "goal"); err != nil {
+		return nil, err
+	}
+	// Above the boxes, for the legend; what lies far off is cut.
+	p.Y.Min, p.Y.Max = 0, 1.6*r.highest(0.75)
+	return p, nil
+}
+
+// highest is that of a quantile of all events.
+func (r *Results) highest(share float64) float64 {
+	most := eventGoal
+	for _, c := range r.Clusters {
+		for _, events := range c.Events {
+			most = max(most, figures(events, judged).quantile(share))
+		}
+	}
+	return most
 }
 
 func shortKinds() []string {
@@ -71,7 +104,11 @@ func shortKinds() []string {
 
 // addGoal draws a line at what is hoped for.
 func addGoal(p *plot.Plot, at float64, until int, name string) error {
-	line, err := plotter.NewLine(plotter.XYs{{X: -0.5, Y: at}, {X: float64(until) - 0.5, Y: at}})
+	return addLine(p, plotter.XYs{{X: -0.5, Y: at}, {X: float64(until) - 0.5, Y: at}}, name)
+}
+
+func addLine(p *plot.Plot, points plotter.XYs, name string) error {
+	line, err := plotter.NewLine(points)
 	if err != nil {
 		return err
 	}
@@ -91,11 +128,11 @@ func (r *Results) pathChart() (*plot.Plot, error) {
 		for i, kind := range kinds {
 			names = append(names, c.Size.Name+": "+[]string{"policy +", "policy −", "remote +", "remote −", "local +", "local −"}[i])
 			told = append(told, figures(c.Events[kind], seen).median())
-			rest = append(rest, figures(c.Events[kind], func(e Event) float64 { return e.Judged - e.Seen }).median())
+			rest = append(rest, max(0, figures(c.Events[kind], afterWatch).median()))
 		}
 	}
 	p := newPlot("Where the time goes, medians", "ms", names...)
-	p.X.Tick.Label.Rotation, p.X.Tick.Label.XAlign, p.X.Tick.Label.YAlign = math.Pi/6, -0.9, -0.4
+	p.X.Tick.Label.Rotation, p.X.Tick.Label.XAlign, p.X.Tick.Label.YAlign = math.Pi/6, -1, -0.8
 	first, err := plotter.NewBarChart(told, vg.Points(14))
 	if err != nil {
 		return nil, err
@@ -109,18 +146,22 @@ func (r *Results) pathChart() (*plot.Plot, error) {
 	p.Add(first, second)
 	p.Legend.Add("API server, until a watch tells", first)
 	p.Legend.Add("agent and kernel", second)
-	return p, addGoal(p, commonGoal, len(names), "goal of both")
+	if err := addGoal(p, eventGoal, len(names), "goal of both"); err != nil {
+		return nil, err
+	}
+	p.Y.Min, p.Y.Max = 0, 1.5*r.highest(0.5)
+	return p, nil
 }
 
 // churnChart has the share of events that took no longer than some time.
 func (r *Results) churnChart() (*plot.Plot, error) {
 	p := newPlot(fmt.Sprintf("%d pods a second come and go", podsPerSecond), "share of events")
-	p.X.Label.Text, p.Legend.Top = "ms", false
+	p.X.Label.Text, p.Legend.Top, p.Legend.XOffs = "ms", false, -3*vg.Centimeter
 	for i, c := range r.Clusters {
 		if c.Churn == nil {
 			continue
 		}
-		all := append(append(samples(c.Churn.Comes), c.Churn.Goes...), c.Churn.Changes...)
+		all := figures(c.Churn.all(), judged)
 		points := plotter.XYs{}
 		for percent := range 100 {
 			points = append(points, plotter.XY{X: all.quantile(float64(percent) / 100), Y: float64(percent) / 100})
@@ -133,7 +174,10 @@ func (r *Results) churnChart() (*plot.Plot, error) {
 		p.Add(line)
 		p.Legend.Add(c.Size.Name, line)
 	}
-	p.X.Min = 0
+	if err := addLine(p, plotter.XYs{{X: churnGoal, Y: 0}, {X: churnGoal, Y: 1}}, "goal of p99"); err != nil {
+		return nil, err
+	}
+	p.X.Min, p.Y.Max = 0, 1
 	return p, nil
 }
 
@@ -144,7 +188,7 @@ func (r *Results) trafficChart() (*plot.Plot, error) {
 		names = append(names, t.Rules)
 	}
 	p := newPlot("For the same processor time, against no rules", "ratio", names...)
-	p.X.Tick.Label.Rotation, p.X.Tick.Label.XAlign, p.X.Tick.Label.YAlign = math.Pi/10, -0.9, -0.4
+	p.X.Tick.Label.Rotation, p.X.Tick.Label.XAlign, p.X.Tick.Label.YAlign = math.Pi/10, -1, -0.8
 	bare := r.trafficOf(noRules)
 	for i, figure := range []struct {
 		name string

@@ -13,6 +13,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/watch"
 )
 
 const (
@@ -33,10 +34,10 @@ func (c *scenario) churn(ctx context.Context, lasts time.Duration) error {
 	}
 	result := &Churn{Before: before.held}
 	var mu sync.Mutex
-	note := func(to *[]float64, took time.Duration) {
+	note := func(to *[]Event, e Event) {
 		mu.Lock()
 		defer mu.Unlock()
-		*to = append(*to, milliseconds(took))
+		*to = append(*to, e)
 	}
 	group, groupContext := errgroup.WithContext(ctx)
 	started := time.Now()
@@ -62,7 +63,7 @@ func (c *scenario) churn(ctx context.Context, lasts time.Duration) error {
 }
 
 // passingPod is the n-th pod: it is created, gets its address, perhaps loses its label, and goes.
-func (c *scenario) passingPod(ctx context.Context, n int, result *Churn, note func(*[]float64, time.Duration)) error {
+func (c *scenario) passingPod(ctx context.Context, n int, result *Churn, note func(*[]Event, Event)) error {
 	from, node, address := outside, otherNode(0), numbered(remoteRange.Addr(), 200_000+n)
 	if n%localShare == 0 {
 		// Used again when the one that had it before is long gone.
@@ -74,7 +75,7 @@ func (c *scenario) passingPod(ctx context.Context, n int, result *Churn, note fu
 	}
 	f := c.lab.prober.connections(from, address, wired[server])
 	defer f.end()
-	took, err := c.judged(ctx, f, true, func() error { return updateStatus(ctx, c.plane.client, p) })
+	took, err := c.judged(ctx, f, true, change{watch.Modified, p.Name}, func() error { return updateStatus(ctx, c.plane.client, p) })
 	if err != nil {
 		return fmt.Errorf("a pod gets its address: %w", err)
 	}
@@ -87,14 +88,14 @@ func (c *scenario) passingPod(ctx context.Context, n int, result *Churn, note fu
 	}
 	f.resume()
 	if n/localShare%relabelShare == 0 {
-		if took, err = c.judged(ctx, f, false, func() error { return c.relabel(ctx, p.Name) }); err != nil {
+		if took, err = c.judged(ctx, f, false, change{watch.Modified, p.Name}, func() error { return c.relabel(ctx, p.Name) }); err != nil {
 			return fmt.Errorf("a pod loses its label: %w", err)
 		}
 		note(&result.Changes, took)
 		f.pause()
 		return deletePod(ctx, c.plane.client, p.Name)
 	}
-	if took, err = c.judged(ctx, f, false, func() error { return deletePod(ctx, c.plane.client, p.Name) }); err != nil {
+	if took, err = c.judged(ctx, f, false, change{watch.Deleted, p.Name}, func() error { return deletePod(ctx, c.plane.client, p.Name) }); err != nil {
 		return fmt.Errorf("a pod is deleted: %w", err)
 	}
 	note(&result.Goes, took)
@@ -112,29 +113,23 @@ func (c *scenario) created(ctx context.Context, n int, node string, address neti
 	return created, nil
 }
 
-// judged makes a call, and returns how long after its beginning the first packet was judged by it.
-func (c *scenario) judged(ctx context.Context, f *flow, passes bool, call func() error) (time.Duration, error) {
+// judged is an event among many.
+func (c *scenario) judged(ctx context.Context, f *flow, passes bool, seen change, call func() error) (Event, error) {
 	if !passes {
 		if err := f.settle(ctx, true); err != nil {
-			return 0, err
+			return Event{}, err
 		}
 	}
 	started := time.Now()
 	if err := call(); err != nil {
-		return 0, err
+		return Event{}, err
 	}
-	judged, t, err := f.await(ctx, passes)
-	if err != nil {
-		return 0, err
-	}
-	if judged.Before(started) {
-		return 0, fmt.Errorf("a packet was judged anew %s before the change", started.Sub(judged))
-	}
+	written := time.Now()
+	e, t, err := c.outcome(ctx, f, passes, seen, started, written)
 	c.result.lock.Lock()
 	defer c.result.lock.Unlock()
-	c.result.Probes.Sent += t.Sent
-	c.result.Probes.Lost += t.Lost
-	return judged.Sub(started), nil
+	c.result.Probes.add(t)
+	return e, err
 }
 
 func (c *scenario) relabel(ctx context.Context, name string) error {

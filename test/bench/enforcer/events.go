@@ -153,20 +153,31 @@ func (c *scenario) event(ctx context.Context, kind string, passes bool, seen cha
 	}
 	written := time.Now()
 	for i, f := range flows {
-		judged, t, err := f.await(ctx, passes)
+		e, t, err := c.outcome(ctx, f, passes, seen, started, written)
 		if err != nil {
 			return fmt.Errorf("%s: %w", kind, err)
 		}
-		if judged.Before(started) {
-			return fmt.Errorf("%s: a packet was judged anew %s before the change", kind, started.Sub(judged))
-		}
-		told, err := c.watcher.after(ctx, seen, started)
-		if err != nil {
-			return err
-		}
-		c.result.note([]string{kind, streamUDP}[i], Event{
-			Written: milliseconds(written.Sub(started)), Seen: milliseconds(told.Sub(started)), Judged: milliseconds(judged.Sub(started)),
-		}, t)
+		kind := []string{kind, streamUDP}[i]
+		c.result.Events[kind] = append(c.result.Events[kind], e)
+		c.result.Probes.add(t)
 	}
 	return nil
+}
+
+// outcome waits for what follows from a call: that a watch tells of it, and that packets are judged by it.
+func (c *scenario) outcome(ctx context.Context, f *flow, passes bool, seen change, started, written time.Time) (Event, tally, error) {
+	judged, t, err := f.await(ctx, passes)
+	if err != nil {
+		return Event{}, t, err
+	}
+	if judged.Before(started) {
+		return Event{}, t, fmt.Errorf("a packet was judged anew %s before the change", started.Sub(judged))
+	}
+	told, err := c.watcher.after(ctx, seen, started)
+	if err != nil {
+		return Event{}, t, err
+	}
+	return Event{
+		Written: milliseconds(written.Sub(started)), Seen: milliseconds(told.Sub(started)), Judged: milliseconds(judged.Sub(started)),
+	}, t, nil
 }

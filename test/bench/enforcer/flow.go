@@ -87,6 +87,11 @@ func (f *flow) resume() {
 // tally is what became of the packets of a flow that had to pass.
 type tally struct{ Sent, Lost int }
 
+func (t *tally) add(other tally) {
+	t.Sent += other.Sent
+	t.Lost += other.Lost
+}
+
 // passing returns when the first packet arrived, once some of those after it have had their chance,
 // and how many of these were lost.
 func (f *flow) passing() (judged time.Time, after tally, done bool) {

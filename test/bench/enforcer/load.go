@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"sync/atomic"
@@ -37,16 +36,8 @@ func load(ctx context.Context, c kubernetes.Interface, s size, progress io.Write
 }
 
 func loadAll(ctx context.Context, c kubernetes.Interface, s size, done *atomic.Int64) error {
-	for _, name := range append(s.namespaces(), home) {
-		namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}
-		if _, err := c.CoreV1().Namespaces().Create(ctx, namespace, metav1.CreateOptions{}); err != nil {
-			return fmt.Errorf("creating a namespace: %w", err)
-		}
-	}
-	for _, n := range s.nodes() {
-		if err := createNode(ctx, c, n); err != nil {
-			return fmt.Errorf("creating a node: %w", err)
-		}
+	if err := loadBase(ctx, c, s); err != nil {
+		return err
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(atATime)
@@ -67,6 +58,25 @@ func loadAll(ctx context.Context, c kubernetes.Interface, s size, done *atomic.I
 	}
 	for _, p := range homePolicies() {
 		count(func() error { return createPolicy(ctx, c, p) })
+	}
+	return group.Wait()
+}
+
+// loadBase creates what the others are in.
+func loadBase(ctx context.Context, c kubernetes.Interface, s size) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(atATime)
+	for _, name := range append(s.namespaces(), home) {
+		group.Go(func() error {
+			namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}
+			if _, err := c.CoreV1().Namespaces().Create(ctx, namespace, metav1.CreateOptions{}); err != nil {
+				return fmt.Errorf("creating a namespace: %w", err)
+			}
+			return nil
+		})
+	}
+	for _, n := range s.nodes() {
+		group.Go(func() error { return createNode(ctx, c, n) })
 	}
 	return group.Wait()
 }
@@ -140,9 +150,11 @@ func deletePolicy(ctx context.Context, c kubernetes.Interface, name string) erro
 func createNode(ctx context.Context, c kubernetes.Interface, n *corev1.Node) error {
 	created, err := c.CoreV1().Nodes().Create(ctx, n, metav1.CreateOptions{})
 	if err != nil {
-		return err
+		return fmt.Errorf("creating a node: %w", err)
 	}
 	created.Status = n.Status
-	_, err = c.CoreV1().Nodes().UpdateStatus(ctx, created, metav1.UpdateOptions{})
-	return errors.Join(err)
+	if _, err := c.CoreV1().Nodes().UpdateStatus(ctx, created, metav1.UpdateOptions{}); err != nil {
+		return fmt.Errorf("writing a node's status: %w", err)
+	}
+	return nil
 }

@@ -4,6 +4,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -52,14 +53,15 @@ func main() {
 	flag.IntVar(&o.starts, "starts", 5, "How often the enforcer is started in each cluster.")
 	flag.IntVar(&o.changes, "changes", 1000, "Changes of policies in each cluster during which allowed connections must lose no packet.")
 	flag.DurationVar(&o.churn, "churn", time.Minute, "How long pods come and go in each cluster.")
-	flag.IntVar(&o.trafficRounds, "traffic-rounds", 11, "How often the speed of packets is measured under each set of rules.")
-	flag.DurationVar(&o.burst, "burst", 400*time.Millisecond, "How long each such measurement lasts.")
+	flag.IntVar(&o.trafficRounds, "traffic-rounds", 21, "How often the speed of packets is measured under each set of rules.")
+	flag.DurationVar(&o.burst, "burst", 200*time.Millisecond, "How long each such measurement lasts.")
 	flag.StringVar(&o.enforcer, "enforcer", "", "Program to measure; by default the enforcer is built from the source.")
 	flag.StringVar(&o.docs, "docs", "", "Folder in which to write benchmarks.md and the charts anew; none by default.")
 	flag.StringVar(&o.data, "data", "", "File of results: written, or, if it exists, read in place of measuring.")
 	flag.Parse()
 	if err := run(ctx, o); err != nil {
-		fmt.Fprintln(os.Stderr, "bench:", err)
+		// Who interrupts the bench need not read all that fails then.
+		fmt.Fprintln(os.Stderr, "bench:", cmp.Or(context.Cause(ctx), err))
 		stop()
 		os.Exit(1) //nolint:gocritic // stop was called
 	}
@@ -151,7 +153,10 @@ func prepare(ctx context.Context, o options, workspace string) (err error) {
 	if err != nil {
 		commit = []byte("unknown")
 	}
-	p.Commit = strings.TrimSpace(string(commit))
+	p.Commit = "commit " + strings.TrimSpace(string(commit))
+	if o.enforcer != "" {
+		p.Commit = filepath.Base(o.enforcer)
+	}
 	version, err := exec.CommandContext(ctx, filepath.Join(p.Assets, cluster.APIServer), "--version").Output()
 	if err != nil {
 		return fmt.Errorf("asking the API server for its version: %w", err)

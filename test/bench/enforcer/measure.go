@@ -18,9 +18,11 @@ const (
 	firstExtra    = 30
 )
 
+const fewPolicies = "10 policies"
+
 // extras are clusters that matter for the speed of packets alone.
 var extras = []size{
-	{Name: "10 policies", Local: 100, Remote: 1000, Policies: 10},
+	{Name: fewPolicies, Local: 100, Remote: 1000, Policies: 10},
 	{Name: "1,000 policies on one pod", Local: 100, Remote: 1000, Policies: 1000, Crowded: true},
 }
 
@@ -51,11 +53,6 @@ func measure(ctx context.Context, o options, p programs) (results *Results, err 
 		}
 	}
 	var clusters []*scenario
-	defer func() {
-		for _, c := range clusters {
-			err = errors.Join(err, c.stop())
-		}
-	}()
 	for i, s := range chosen {
 		say("the cluster %s: %d pods and %d policies", s.Name, s.Local+s.Remote, s.Policies)
 		c, err := newScenario(ctx, p, s, i, os.Stderr)
@@ -170,7 +167,7 @@ func (c *scenario) leave(ctx context.Context) error {
 		return err
 	}
 	c.result.Peak = u.peak
-	return c.halt()
+	return c.agent.stop()
 }
 
 // lasting makes a lab with the rules of a cluster, of which nothing else remains.

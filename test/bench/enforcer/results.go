@@ -1,6 +1,9 @@
 package main
 
-import "sync"
+import (
+	"slices"
+	"sync"
+)
 
 // Results is all that was measured, times in milliseconds.
 type Results struct {
@@ -24,15 +27,16 @@ type Cluster struct {
 	Probes tally
 	Steady *Steady
 	Churn  *Churn
-	// Peak is the most memory that the agent ever had, in MiB, and PeakOfAny that of any program that
-	// it ran, or its own.
-	Peak, PeakOfAny float64
+	// Peak is the most memory that the agent ever had, in MiB.
+	Peak float64
 
 	lock sync.Mutex // guards what is measured at once
 }
 
-// Start is a start of the agent.
-type Start struct{ Ready, Judged, CPU, Peak float64 }
+// Start is a start of the agent: until it says that it is ready, until a packet is judged, its processor
+// time, the most memory in MiB, how much of the time went into syncs, and how long the API server takes to
+// send what the agent lists.
+type Start struct{ Ready, Judged, CPU, Peak, Sync, Listed float64 }
 
 // Event is how long after the call began it returned, a watch told of it, and a packet was judged by it.
 type Event struct{ Written, Seen, Judged float64 }
@@ -40,6 +44,7 @@ type Event struct{ Written, Seen, Judged float64 }
 // Steady is what became of connections that stay allowed while policies change.
 type Steady struct {
 	Changes, Syncs    int
+	Denied            int // packets that the rules dropped meanwhile
 	Seconds           float64
 	Connections       tally // packets, each of which is a new connection
 	Datagrams, Stream tally // of one connection; the stream's lost ones were sent again
@@ -49,7 +54,7 @@ type Steady struct {
 type Churn struct {
 	Seconds              float64
 	Pods, Syncs          int
-	Comes, Goes, Changes []float64
+	Comes, Goes, Changes []Event
 	Before, After, Peak  float64 // MiB
 	CPU                  float64 // milliseconds a second
 }
@@ -65,8 +70,5 @@ type Traffic struct {
 	ConnectionCPU, ThroughputCPU, DatagramCPU []float64
 }
 
-func (c *Cluster) note(kind string, e Event, t tally) {
-	c.Events[kind] = append(c.Events[kind], e)
-	c.Probes.Sent += t.Sent
-	c.Probes.Lost += t.Lost
-}
+// all are the events of every kind.
+func (c *Churn) all() []Event { return slices.Concat(c.Comes, c.Goes, c.Changes) }

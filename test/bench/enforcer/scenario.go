@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"k8s.io/client-go/rest"
 )
 
 // scenario is one size of a cluster, as the enforcer of one of its nodes sees it.
@@ -21,7 +23,7 @@ type scenario struct {
 	result  *Cluster
 }
 
-// newScenario makes the n-th cluster; its agent does not run yet.
+// newScenario makes the n-th cluster; its agent does not run yet. What it starts ends with the bench.
 func newScenario(ctx context.Context, programs programs, s size, n int, progress io.Writer) (c *scenario, err error) {
 	c = &scenario{size: s, result: &Cluster{Size: s, Events: map[string][]Event{}}}
 	if c.lab, err = newLab(n); err != nil {
@@ -30,11 +32,6 @@ func newScenario(ctx context.Context, programs programs, s size, n int, progress
 	if c.plane, err = startControlPlane(programs.Assets, n); err != nil {
 		return nil, err
 	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, c.plane.stop())
-		}
-	}()
 	if err := load(ctx, c.plane.client, s, progress); err != nil {
 		return nil, fmt.Errorf("loading the cluster %s: %w", s.Name, err)
 	}
@@ -78,11 +75,32 @@ func (c *scenario) up(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	listed, err := c.list(ctx)
+	if err != nil {
+		return err
+	}
 	c.result.Starts = append(c.result.Starts, Start{
 		Ready: milliseconds(ready.Sub(c.agent.started)), Judged: milliseconds(judged.Sub(c.agent.started)),
-		CPU: milliseconds(u.cpu), Peak: u.peak,
+		CPU: milliseconds(u.cpu), Peak: u.peak, Sync: milliseconds(u.syncTime), Listed: milliseconds(listed),
 	})
 	return nil
+}
+
+// list returns how long the API server takes to send all objects that the agent keeps, which are read
+// by nobody.
+func (c *scenario) list(ctx context.Context) (time.Duration, error) {
+	started := time.Now()
+	for client, resources := range map[rest.Interface][]string{
+		c.plane.client.CoreV1().RESTClient():       {"pods", "namespaces", "nodes"},
+		c.plane.client.NetworkingV1().RESTClient(): {"networkpolicies"},
+	} {
+		for _, resource := range resources {
+			if _, err := client.Get().Resource(resource).Do(ctx).Raw(); err != nil {
+				return 0, fmt.Errorf("listing %s: %w", resource, err)
+			}
+		}
+	}
+	return time.Since(started), nil
 }
 
 // stop ends what the agent's rules do not need.
@@ -93,17 +111,10 @@ func (c *scenario) stop() error {
 
 // down stops the agent and removes its rules.
 func (c *scenario) down(ctx context.Context) error {
-	if err := c.halt(); err != nil {
+	if err := c.agent.stop(); err != nil {
 		return err
 	}
 	return c.agent.cleanUp(ctx)
-}
-
-// halt stops the agent; its rules stay.
-func (c *scenario) halt() error {
-	most, err := c.agent.stop()
-	c.result.PeakOfAny = max(c.result.PeakOfAny, most)
-	return err
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

@@ -62,6 +62,7 @@ func (c *scenario) steady(ctx context.Context, changes int) error {
 	}
 	result := &Steady{
 		Changes: changes / authors * authors, Syncs: int(after.syncs - before.syncs), Seconds: took.Seconds(),
+		Denied:      int(after.denied - before.denied),
 		Connections: connections.all(), Datagrams: datagrams.all(), Stream: stream.all(),
 	}
 	if result.Stream.Lost, err = retransmissions(conn); err != nil {
