@@ -4,6 +4,8 @@ package webhooks
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -17,9 +19,11 @@ import (
 )
 
 // AppTierValidator refuses AppTiers that lint rejects, by themselves or beside others of their
-// namespace, with every reason at once, and passes warnings on. It also warns of references to what is
-// not there, which may well come later.
+// namespace, with every reason at once, and passes warnings on: of what is doubtful in this cluster,
+// and of references to what is not there, which may well come later.
 type AppTierValidator struct {
+	// Cluster is what AppTiers are judged against.
+	Cluster *Cluster
 	// Reader reads from a cache.
 	Reader client.Reader
 	// Settings say what no object of the cluster does.
@@ -40,44 +44,63 @@ func (v AppTierValidator) SetupWithManager(mgr ctrl.Manager) error {
 
 // ValidateCreate judges a new AppTier.
 func (v AppTierValidator) ValidateCreate(ctx context.Context, app *v1alpha1.AppTier) (admission.Warnings, error) {
-	findings := lint.AppTier(app)
-	var others v1alpha1.AppTierList
-	if err := v.Reader.List(ctx, &others, client.InNamespace(app.Namespace), client.UnsafeDisableDeepCopy); err != nil {
-		return nil, fmt.Errorf("listing the AppTiers of namespace %s: %w", app.Namespace, err)
+	return v.answer(ctx, app, v.judge(app))
+}
+
+// ValidateUpdate judges a changed spec. An AppTier that is being deleted, or whose spec stays as it
+// is, always passes: finalizers and labels must not depend on checks that came later. Nor must other
+// changes of the spec: what was refused of it before is a warning.
+func (v AppTierValidator) ValidateUpdate(ctx context.Context, old, app *v1alpha1.AppTier) (admission.Warnings, error) {
+	if !app.DeletionTimestamp.IsZero() || equality.Semantic.DeepEqual(old.Spec, app.Spec) {
+		return nil, nil
 	}
-	for i := range others.Items {
-		if other := &others.Items[i]; other.Name != app.Name && other.DeletionTimestamp.IsZero() {
-			findings = append(findings, lint.SameNamespaceAs(app, other)...)
+	return v.answer(ctx, app, ratchet(v.judge(app), func() []lint.Finding { return v.judge(old) }))
+}
+
+// judge returns what is wrong or doubtful about an AppTier in the cluster. Of two that cannot be beside
+// each other, admission refuses the one that comes to be so, be it older or not.
+func (v AppTierValidator) judge(app *v1alpha1.AppTier) []lint.Finding {
+	world := v.Cluster.around(app)
+	findings := v.Cluster.current().AppTier(app, world)
+	for _, other := range world.AppTiers {
+		if other.Namespace != app.Namespace || other.Name == app.Name || !other.DeletionTimestamp.IsZero() {
+			continue
+		}
+		for _, finding := range lint.SameNamespaceAs(app, other) {
+			if !slices.Contains(findings, finding) {
+				findings = append(findings, finding)
+			}
 		}
 	}
+	return findings
+}
+
+// answer refuses an AppTier, or accepts it with warnings.
+func (v AppTierValidator) answer(ctx context.Context, app *v1alpha1.AppTier, findings []lint.Finding) (admission.Warnings, error) {
 	if err := refusal(v1alpha1.GroupVersion.WithKind("AppTier").GroupKind(), app.Name, findings); err != nil {
 		return warnings(findings), err
 	}
-	unresolved, err := v.unresolved(ctx, app)
+	if len(lint.WithSeverity(lint.AppTier(app), lint.Reject)) > 0 { // as it was before: it stands for nothing
+		return warnings(findings), nil
+	}
+	unresolved, err := v.unresolved(ctx, app, findings)
 	return append(warnings(findings), unresolved...), err
 }
 
-// unresolved are the references of a valid AppTier that stand for nobody for now. They are no reason
-// to refuse it: what it refers to may be applied after it.
-func (v AppTierValidator) unresolved(ctx context.Context, app *v1alpha1.AppTier) (admission.Warnings, error) {
+// unresolved are the references of a valid AppTier that stand for nobody for now, and of which nothing
+// was found. They are no reason to refuse it: what it refers to may be applied after it.
+func (v AppTierValidator) unresolved(ctx context.Context, app *v1alpha1.AppTier, findings []lint.Finding) (admission.Warnings, error) {
 	env, err := v.Settings.Of(ctx, expand.ReferencesOf(app), environment.Cached{Reader: v.Reader})
 	if err != nil {
 		return nil, fmt.Errorf("looking up what AppTier %s/%s refers to: %w", app.Namespace, app.Name, err)
 	}
 	var out admission.Warnings
 	for _, reference := range expand.Expand(app, env).Unresolved {
-		out = append(out, reference.String())
+		if !slices.ContainsFunc(findings, func(f lint.Finding) bool { return strings.HasPrefix(f.Path, reference.Path) }) {
+			out = append(out, reference.String())
+		}
 	}
 	return out, nil
-}
-
-// ValidateUpdate judges a changed spec. An AppTier that is being deleted, or whose spec stays as it
-// is, always passes: finalizers and labels must not depend on checks that came later.
-func (v AppTierValidator) ValidateUpdate(ctx context.Context, old, app *v1alpha1.AppTier) (admission.Warnings, error) {
-	if !app.DeletionTimestamp.IsZero() || equality.Semantic.DeepEqual(old.Spec, app.Spec) {
-		return nil, nil
-	}
-	return v.ValidateCreate(ctx, app)
 }
 
 // ValidateDelete lets everything pass; it is not registered for deletions.

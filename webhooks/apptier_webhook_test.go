@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -28,6 +29,7 @@ func TestAppTierWebhook(t *testing.T) {
 	t.Run("refuses what would open another AppTier of the namespace", func(t *testing.T) { testConflict(t, c) })
 	t.Run("passes warnings on", func(t *testing.T) { testWarnings(t, config) })
 	t.Run("warns of references to what is not there", func(t *testing.T) { testUnresolved(t, config) })
+	t.Run("judges beside the pods and Services that there are", func(t *testing.T) { testBeside(t, config) })
 }
 
 // testCorpus: what policy/lint refuses, the API server refuses, by its schema or by the webhook.
@@ -107,18 +109,53 @@ func testWarnings(t *testing.T, config *rest.Config) {
 	g := NewWithT(t)
 	recorder, c := recordingClient(t, config)
 	app := valid()
-	app.Name = "warned"
+	app.Name, app.Spec.Tiers[0].PodSelector.MatchLabels["tier"] = "warned", "warned"
 	app.Spec.Tiers[0].Isolate = []v1alpha1.Direction{v1alpha1.Ingress}
 	app.Spec.Tiers[0].Egress = []v1alpha1.EgressRule{{To: []v1alpha1.Peer{{Internet: &v1alpha1.InternetPeer{}}}, AllPorts: true}}
 	g.Expect(c.Create(t.Context(), app, client.DryRunAll)).To(Succeed(), "dry run works")
 	g.Expect(recorder.warnings).To(ConsistOf(ContainSubstring("spec.tiers[0].egress: tier api does not isolate egress")))
 }
 
+// testBeside: what only the cluster shows is said, and refused if it is certain.
+func testBeside(t *testing.T, config *rest.Config) {
+	g, ctx := NewWithT(t), t.Context()
+	recorder, c := recordingClient(t, config)
+	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "beside"}}
+	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "beside", Name: "web-0", Labels: map[string]string{"tier": "web", "role": "admin"}}}
+	pod.Spec.Containers = []corev1.Container{{Name: "main", Image: "none", Ports: []corev1.ContainerPort{{ContainerPort: 8080}}}}
+	service := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: "beside", Name: "web"}, Spec: corev1.ServiceSpec{
+		Selector: map[string]string{"tier": "web"}, Ports: []corev1.ServicePort{{Port: 80, TargetPort: intstr.FromInt32(8080)}}}}
+	for _, object := range []client.Object{namespace, pod, service} {
+		g.Expect(c.Create(ctx, object)).To(Succeed())
+	}
+	app := valid()
+	app.Namespace, app.Spec.Tiers[0].PodSelector.MatchLabels["tier"] = "beside", "wbe"
+	app.Spec.Tiers[0].Egress = []v1alpha1.EgressRule{{To: []v1alpha1.Peer{{Service: &v1alpha1.ServiceReference{Name: "webb"}}}}}
+	g.Eventually(func() []string {
+		recorder.warnings = nil
+		g.Expect(c.Create(ctx, app.DeepCopy(), client.DryRunAll)).To(Succeed())
+		return recorder.warnings
+	}, 10*time.Second, 50*time.Millisecond).Should(ConsistOf(
+		And(ContainSubstring("spec.tiers[0].podSelector: no pod of namespace beside has tier=wbe"), ContainSubstring("did you mean tier: web?")),
+		And(ContainSubstring("spec.tiers[0].egress[0].to[0].service: there is no Service beside/webb"), ContainSubstring("did you mean web?")),
+	))
+
+	app.Spec.Tiers[0].PodSelector.MatchLabels["tier"], app.Spec.Tiers[0].Egress = "web", nil
+	app.Spec.Tiers[0].Ports = []v1alpha1.TierPort{{Port: 80}}
+	app.Spec.Tiers[0].Ingress = []v1alpha1.IngressRule{{From: []v1alpha1.Peer{{Internet: &v1alpha1.InternetPeer{}}}}}
+	recorder.warnings = nil
+	g.Expect(c.Create(ctx, app.DeepCopy(), client.DryRunAll)).To(Succeed())
+	g.Expect(recorder.warnings).To(ConsistOf(ContainSubstring("spec.tiers[0].ports[0].port: 80 is the port of Service beside/web; its pods listen on 8080")))
+
+	app.Spec.Tiers = append(app.Spec.Tiers, v1alpha1.Tier{Name: "admin", PodSelector: metav1.LabelSelector{MatchLabels: map[string]string{"role": "admin"}}})
+	g.Expect(c.Create(ctx, app, client.DryRunAll)).To(MatchError(ContainSubstring("spec.tiers[1].podSelector: pod beside/web-0 is in tier api and in tier admin")))
+}
+
 func testUnresolved(t *testing.T, config *rest.Config) {
 	g := NewWithT(t)
 	recorder, c := recordingClient(t, config)
 	app := valid()
-	app.Name = "early"
+	app.Name, app.Spec.Tiers[0].PodSelector.MatchLabels["tier"] = "early", "early"
 	app.Spec.Tiers[0].Egress = []v1alpha1.EgressRule{{To: []v1alpha1.Peer{{Service: &v1alpha1.ServiceReference{Name: "redis"}}}}}
 	g.Expect(c.Create(t.Context(), app, client.DryRunAll)).To(Succeed(), "what it refers to may be applied after it")
 	g.Expect(recorder.warnings).To(ConsistOf(And(ContainSubstring("spec.tiers[0].egress[0].to[0].service: "), ContainSubstring("default/redis"))))

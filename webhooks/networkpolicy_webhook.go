@@ -50,18 +50,22 @@ func (v NetworkPolicyValidator) ValidateCreate(_ context.Context, policy *networ
 	if !v.isChecked(policy.Namespace) {
 		return nil, nil
 	}
-	findings := v.Cluster.current().NetworkPolicy(policy)
+	return answerPolicy(policy, v.Cluster.current().NetworkPolicy(policy))
+}
+
+func answerPolicy(policy *networkingv1.NetworkPolicy, findings []lint.Finding) (admission.Warnings, error) {
 	return warnings(findings), refusal(networkingv1.SchemeGroupVersion.WithKind("NetworkPolicy").GroupKind(), policy.Name, findings)
 }
 
 // ValidateUpdate judges a change. A policy that is being deleted, or that says what it said before,
-// always passes: labels and finalizers must not depend on checks that came later.
-func (v NetworkPolicyValidator) ValidateUpdate(ctx context.Context, old, policy *networkingv1.NetworkPolicy) (admission.Warnings, error) {
+// always passes: labels and finalizers must not depend on checks that came later. Nor must other changes
+// of what it says: what was refused of it before is a warning.
+func (v NetworkPolicyValidator) ValidateUpdate(_ context.Context, old, policy *networkingv1.NetworkPolicy) (admission.Warnings, error) {
 	isSame := equality.Semantic.DeepEqual(old.Spec, policy.Spec) && old.Annotations[lint.AllowWidening] == policy.Annotations[lint.AllowWidening]
-	if !policy.DeletionTimestamp.IsZero() || isSame {
+	if !policy.DeletionTimestamp.IsZero() || isSame || !v.isChecked(policy.Namespace) {
 		return nil, nil
 	}
-	return v.ValidateCreate(ctx, policy)
+	return answerPolicy(policy, v.judgeUpdate(old, policy))
 }
 
 // ValidateDelete lets everything pass; it is not registered for deletions.

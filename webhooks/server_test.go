@@ -85,9 +85,9 @@ func schemeOf(t *testing.T) *runtime.Scheme {
 }
 
 // startWebhooks starts a real API server that asks the webhooks over TLS.
-func startWebhooks(t *testing.T) *rest.Config {
+func startWebhooks(t *testing.T, more ...apiserver.Option) *rest.Config {
 	g := NewWithT(t)
-	config, api := apiserver.Start(t, asDeployed(t))
+	config, api := apiserver.Start(t, append(more, asDeployed(t))...)
 	ctrl.SetLogger(zap.New(zap.WriteTo(os.Stderr)))
 	installed := api.WebhookInstallOptions
 	mgr, err := ctrl.NewManager(config, ctrl.Options{
@@ -123,7 +123,7 @@ func register(ctx context.Context, mgr ctrl.Manager) error {
 	}
 	settings := environment.Settings{DNSService: types.NamespacedName{Namespace: "kube-system", Name: "kube-dns"}}
 	return errors.Join(
-		webhooks.AppTierValidator{Reader: mgr.GetClient(), Settings: settings}.SetupWithManager(mgr),
+		webhooks.AppTierValidator{Cluster: cluster, Reader: mgr.GetClient(), Settings: settings}.SetupWithManager(mgr),
 		webhooks.NetworkPolicyValidator{Cluster: cluster, Namespace: scenario.Namespace}.SetupWithManager(mgr))
 }
 

@@ -78,7 +78,7 @@ func (s *webhookStarter) Start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := (webhooks.AppTierValidator{Reader: s.mgr.GetClient(), Settings: s.settings}).SetupWithManager(s.mgr); err != nil {
+	if err := (webhooks.AppTierValidator{Cluster: cluster, Reader: s.mgr.GetClient(), Settings: s.settings}).SetupWithManager(s.mgr); err != nil {
 		return err
 	}
 	if err := (webhooks.NetworkPolicyValidator{Cluster: cluster, Namespace: s.namespace}).SetupWithManager(s.mgr); err != nil {

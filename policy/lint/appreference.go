@@ -22,10 +22,12 @@ func checkReferences(r *report, app *v1alpha1.AppTier, world World) {
 			switch {
 			case peer.AppTier != nil:
 				key := types.NamespacedName{Namespace: cmp.Or(peer.AppTier.Namespace, app.Namespace), Name: peer.AppTier.Name}
-				checkAppTierKnown(r, at(i).Child("appTier"), key, peer.AppTier.Tier, world)
+				if other := known(r, at(i).Child("appTier"), "AppTier", key, world.Whole && world.Known.AppTiers, world.AppTiers); other != nil {
+					checkTierKnown(r, at(i).Child("appTier", "tier"), other, peer.AppTier.Tier)
+				}
 			case peer.Service != nil:
 				key := types.NamespacedName{Namespace: cmp.Or(peer.Service.Namespace, app.Namespace), Name: peer.Service.Name}
-				checkKnown(r, at(i).Child("service"), "Service", key, world.Whole && world.Known.Services, keysOf(world.Services))
+				known(r, at(i).Child("service"), "Service", key, world.Whole && world.Known.Services, world.Services)
 			}
 		}
 	}
@@ -35,62 +37,47 @@ func checkReferences(r *report, app *v1alpha1.AppTier, world World) {
 	check(app.Spec.DNS.To, field.NewPath("spec", "dns", "to").Index)
 }
 
-func checkAppTierKnown(r *report, path *field.Path, key types.NamespacedName, tier string, world World) {
-	staying := slices.DeleteFunc(slices.Clone(world.AppTiers), func(a *v1alpha1.AppTier) bool { return !a.DeletionTimestamp.IsZero() })
-	if !checkKnown(r, path, "AppTier", key, world.Whole && world.Known.AppTiers, keysOf(staying)) {
-		return
-	}
-	i := slices.IndexFunc(staying, func(a *v1alpha1.AppTier) bool { return a.Namespace == key.Namespace && a.Name == key.Name })
+func checkTierKnown(r *report, path *field.Path, other *v1alpha1.AppTier, tier string) {
 	var names []string
-	for _, t := range staying[i].Spec.Tiers {
+	for _, t := range other.Spec.Tiers {
 		names = append(names, t.Name)
 	}
 	if slices.Contains(names, tier) {
 		return
 	}
-	fix := "tiers of AppTier " + key.String() + ": " + strings.Join(names, ", ")
+	name := other.Namespace + "/" + other.Name
+	fix := "tiers of AppTier " + name + ": " + strings.Join(names, ", ")
 	if near := nearest(tier, names); near != "" {
 		fix = fmt.Sprintf("did you mean %s? %s", near, fix)
 	}
-	r.warn(UnknownReference, path.Child("tier"), fix, "AppTier %s has no tier %q, so this peer stands for nobody", key, tier)
+	r.warn(UnknownReference, path, fix, "AppTier %s has no tier %q, so this peer stands for nobody", name, tier)
 }
 
-// checkKnown says whether an object is known, and warns if it is certain, or likely, that there is none.
-func checkKnown(r *report, path *field.Path, kind string, key types.NamespacedName, all bool, known []types.NamespacedName) bool {
-	if slices.Contains(known, key) {
-		return true
-	}
-	var near string
-	if candidate := nearest(key.Name, namesIn(key.Namespace, known)); candidate != "" {
-		near = fmt.Sprintf("did you mean %s?", candidate)
-	} else if i := slices.IndexFunc(known, func(k types.NamespacedName) bool { return k.Name == key.Name }); i >= 0 {
-		near = fmt.Sprintf("did you mean namespace: %s? There is one of this name", known[i].Namespace)
-	}
-	if near != "" || all {
-		r.warn(UnknownReference, path, cmp.Or(near, "create it, or correct the reference"), "there is no %s %s, so this peer stands for nobody", kind, key)
-	}
-	return false
-}
-
-func keysOf[T metav1.Object](objects []T) []types.NamespacedName {
-	out := make([]types.NamespacedName, len(objects))
-	for i, object := range objects {
-		out[i] = types.NamespacedName{Namespace: object.GetNamespace(), Name: object.GetName()}
-	}
-	slices.SortFunc(out, func(a, b types.NamespacedName) int {
-		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
-	})
-	return out
-}
-
-func namesIn(namespace string, keys []types.NamespacedName) []string {
-	var out []string
-	for _, key := range keys {
-		if key.Namespace == namespace {
-			out = append(out, key.Name)
+// known returns the object of a name, and warns if it is certain, or likely, that there is none.
+func known[T metav1.Object](r *report, path *field.Path, kind string, key types.NamespacedName, all bool, objects []T) (found T) {
+	var here, elsewhere []string
+	for _, object := range objects {
+		switch {
+		case object.GetDeletionTimestamp() != nil:
+		case object.GetName() == key.Name && object.GetNamespace() == key.Namespace:
+			return object
+		case object.GetName() == key.Name:
+			elsewhere = append(elsewhere, object.GetNamespace())
+		case object.GetNamespace() == key.Namespace:
+			here = append(here, object.GetName())
 		}
 	}
-	return out
+	slices.Sort(here)
+	fix := "create it, or correct the reference"
+	if near := nearest(key.Name, here); near != "" {
+		fix, all = fmt.Sprintf("did you mean %s?", near), true
+	} else if len(elsewhere) > 0 {
+		fix, all = fmt.Sprintf("did you mean namespace: %s? There is one of this name", slices.Min(elsewhere)), true
+	}
+	if all {
+		r.warn(UnknownReference, path, fix, "there is no %s %s, so this peer stands for nobody", kind, key)
+	}
+	return found
 }
 
 // checkAgreements finds peers that are there and cannot be peers: tiers whose owner does not agree, and

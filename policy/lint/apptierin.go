@@ -12,6 +12,13 @@ import (
 // Conflicts find, and what shows only beside other objects. A check that needs what is not known stays
 // silent. What is not there yet is warned about, and no reason to refuse: it may be applied after.
 func AppTierIn(app *v1alpha1.AppTier, world World) []Finding {
+	return NewIndex(world).AppTier(app, world)
+}
+
+// AppTier returns what [AppTierIn] does in a world that is prepared already. The lists are still asked
+// for the AppTiers and Services there are, and for the pods of the namespaces of the AppTier itself and
+// of the Services that it names: of others they may be left out.
+func (x *Index) AppTier(app *v1alpha1.AppTier, world World) []Finding {
 	byItself := AppTier(app)
 	r := &report{findings: slices.Concat(byItself, Conflicts(app, world.AppTiers))}
 	checkOverlap(r, app, world)
@@ -23,7 +30,7 @@ func AppTierIn(app *v1alpha1.AppTier, world World) []Finding {
 	checkTierPods(r, app, world)
 	checkReferences(r, app, world)
 	checkAgreements(r, app, world)
-	checkAsPolicies(r, app, world)
+	x.checkAsPolicies(r, app, world)
 	return r.findings
 }
 

@@ -27,11 +27,8 @@ type asPolicy struct {
 
 // checkAsPolicies finds peers that match nobody, or nobody whom policies can tell apart, ports of
 // Services, and load balancers that cannot reach their pods.
-func checkAsPolicies(r *report, app *v1alpha1.AppTier, world World) {
-	world.Generated = slices.DeleteFunc(slices.Clone(world.Generated), func(g *networkingv1.NetworkPolicy) bool {
-		return g.Namespace == app.Namespace && g.Labels[v1alpha1.LabelAppTier] == app.Name // as it was
-	})
-	index := NewIndex(world)
+func (x *Index) checkAsPolicies(r *report, app *v1alpha1.AppTier, world World) {
+	index := x.withoutPolicies(app)
 	for i := range app.Spec.Tiers {
 		p := newAsPolicy(app, i, world)
 		for _, finding := range judgeAsPolicy(p.policy, index) {
@@ -40,6 +37,31 @@ func checkAsPolicies(r *report, app *v1alpha1.AppTier, world World) {
 			}
 		}
 	}
+}
+
+// withoutPolicies is the world without the policies of an AppTier as it was.
+func (x *Index) withoutPolicies(app *v1alpha1.AppTier) *Index {
+	here := x.at(app.Namespace)
+	isOld := func(p *knownPolicy) bool { return p.Labels[v1alpha1.LabelAppTier] == app.Name }
+	if !slices.ContainsFunc(here.generated, isOld) {
+		return x
+	}
+	part := World{Services: here.services}
+	if here.exists {
+		part.Namespaces = []*corev1.Namespace{{ObjectMeta: metav1.ObjectMeta{Name: here.name, Labels: here.labels}}}
+	}
+	for _, pod := range here.pods {
+		part.Pods = append(part.Pods, pod.Pod)
+	}
+	for i, policy := range here.policies {
+		switch isHandWritten := i < len(here.policies)-len(here.generated); {
+		case isHandWritten:
+			part.Policies = append(part.Policies, policy.NetworkPolicy)
+		case !isOld(policy):
+			part.Generated = append(part.Generated, policy.NetworkPolicy)
+		}
+	}
+	return x.With(map[string]World{app.Namespace: part})
 }
 
 // judgeAsPolicy makes the checks that are about AppTiers too.

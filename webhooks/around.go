@@ -1,0 +1,30 @@
+package webhooks
+
+import (
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/apptier/apptier/api/v1alpha1"
+	"github.com/apptier/apptier/policy/expand"
+	"github.com/apptier/apptier/policy/lint"
+)
+
+// around are the lists that an AppTier is judged by, beside what is prepared: all AppTiers and
+// Services, by whose names a mistyped one is recognised, and the pods of namespaces that matter.
+func (c *Cluster) around(app *v1alpha1.AppTier) lint.World {
+	w := lint.World{
+		Whole: true, Known: lint.Parts{Namespaces: true, AppTiers: true, Pods: true, Services: true, Policies: true},
+		AppTiers: typed[*v1alpha1.AppTier](c.appTiers.List()),
+	}
+	wanted := map[string]bool{app.Namespace: true}
+	references := expand.ReferencesOf(app)
+	if len(references.Services) > 0 {
+		w.Services = typed[*corev1.Service](c.services.List())
+	}
+	for _, service := range references.Services {
+		wanted[service.Namespace] = true
+	}
+	for namespace := range wanted {
+		w.Pods = append(w.Pods, c.pods.in(namespace)...)
+	}
+	return w
+}

@@ -1,0 +1,85 @@
+package webhooks
+
+import (
+	"slices"
+	"strings"
+
+	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	netutils "k8s.io/utils/net"
+
+	"github.com/apptier/apptier/policy/lint"
+)
+
+// ratchet turns into warnings what was refused, in the same words at the same place, of the object as
+// it was: a check that came after the object must not keep people from changing the rest of it. Before
+// is asked only if something is refused.
+func ratchet(now []lint.Finding, before func() []lint.Finding) []lint.Finding {
+	if len(lint.WithSeverity(now, lint.Reject)) == 0 {
+		return now
+	}
+	known := before()
+	now = slices.Clone(now)
+	for i, finding := range now {
+		if finding.Severity == lint.Reject && slices.Contains(known, finding) {
+			now[i].Severity = lint.Warn
+		}
+	}
+	return now
+}
+
+// judgeUpdate judges a change of a policy. What it opens is refused as before unless the rules of that
+// direction are the same ones: in the same words, another rule may open more.
+func (v NetworkPolicyValidator) judgeUpdate(old, policy *networkingv1.NetworkPolicy) []lint.Finding {
+	index := v.Cluster.current()
+	before := func(of *networkingv1.NetworkPolicy) func() []lint.Finding {
+		return func() []lint.Finding {
+			return slices.DeleteFunc(index.NetworkPolicy(of), func(f lint.Finding) bool { return f.Check == lint.Widens && !opensTheSame(old, policy, f) })
+		}
+	}
+	findings := ratchet(index.NetworkPolicy(policy), before(old))
+	if len(lint.WithSeverity(findings, lint.Reject)) > 0 || !slices.ContainsFunc(findings, func(f lint.Finding) bool { return f.Check == lint.Invalid }) {
+		return findings
+	}
+	// What cannot be read is judged alone; of what was stored so, the rest is judged as it is read.
+	return append(findings, ratchet(index.NetworkPolicy(asRead(policy)), before(asRead(old)))...)
+}
+
+func opensTheSame(old, policy *networkingv1.NetworkPolicy, finding lint.Finding) bool {
+	if !equality.Semantic.DeepEqual(old.Spec.PodSelector, policy.Spec.PodSelector) {
+		return false
+	}
+	if strings.HasPrefix(finding.Path, "spec.ingress") {
+		return equality.Semantic.DeepEqual(old.Spec.Ingress, policy.Spec.Ingress)
+	}
+	return equality.Semantic.DeepEqual(old.Spec.Egress, policy.Spec.Egress)
+}
+
+// asRead writes the address ranges of a policy as those who enforce it read them, which was the form
+// to write before Kubernetes 1.36: with bits beyond the prefix, leading zeros, or IPv4 as IPv6.
+func asRead(policy *networkingv1.NetworkPolicy) *networkingv1.NetworkPolicy {
+	policy = policy.DeepCopy()
+	read := func(text *string) {
+		if _, cidr, err := netutils.ParseCIDRSloppy(*text); err == nil {
+			*text = cidr.String()
+		}
+	}
+	peers := func(peers []networkingv1.NetworkPolicyPeer) {
+		for _, peer := range peers {
+			if peer.IPBlock == nil {
+				continue
+			}
+			read(&peer.IPBlock.CIDR)
+			for i := range peer.IPBlock.Except {
+				read(&peer.IPBlock.Except[i])
+			}
+		}
+	}
+	for _, rule := range policy.Spec.Ingress {
+		peers(rule.From)
+	}
+	for _, rule := range policy.Spec.Egress {
+		peers(rule.To)
+	}
+	return policy
+}
