@@ -86,14 +86,14 @@ func (d *decoder) decode(documents []document) error {
 func (d *decoder) add(from origin, text []byte, implied schema.GroupVersionKind) {
 	var raw rawObject
 	if err := utiljson.Unmarshal(text, &raw); err != nil {
-		d.problem(from.String(), "not a Kubernetes object: %s", explain(err))
+		d.problem(from.atField(""), "not a Kubernetes object: %s", explain(err))
 		return
 	}
 	if raw.Kind == "" && raw.APIVersion == "" {
 		raw.APIVersion, raw.Kind = implied.ToAPIVersionAndKind()
 	}
 	if raw.Kind == "" || raw.APIVersion == "" {
-		d.problem(from.String(), "not a Kubernetes object: it has no apiVersion or no kind")
+		d.problem(from.atField(""), "not a Kubernetes object: it has no apiVersion or no kind")
 		return
 	}
 	gvk := schema.FromAPIVersionAndKind(raw.APIVersion, raw.Kind)
@@ -111,7 +111,7 @@ func (d *decoder) addItems(from origin, text []byte, implied schema.GroupVersion
 		return
 	}
 	if from.item > 0 {
-		d.problem(from.String(), "a list within a list: write its items into the outer one")
+		d.problem(from.atField(""), "a list within a list: write its items into the outer one")
 		return
 	}
 	for i, item := range items {
@@ -192,7 +192,7 @@ func (d *decoder) decodeProblems(from origin, gvk schema.GroupVersionKind, text 
 		violations = strict.Errors()
 	}
 	for _, violation := range violations {
-		where := from.String()
+		where := from.atField("")
 		var field interface{ FieldPath() string }
 		var wrongType *json.UnmarshalTypeError
 		switch {

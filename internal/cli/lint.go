@@ -82,12 +82,15 @@ func (o *lintOptions) run(ctx context.Context, streams genericiooptions.IOStream
 	if o.failOn != "reject" && o.failOn != "warn" {
 		return fmt.Errorf("--fail-on %q is not known: use reject or warn", o.failOn)
 	}
-	findings, err := o.check(ctx, streams.In)
+	findings, unread, err := o.check(ctx, streams.In)
 	if err != nil {
 		return err
 	}
 	if err := write(streams.Out, findings); err != nil {
 		return fmt.Errorf("printing findings: %w", err)
+	}
+	if unread != nil {
+		return unread
 	}
 	failing := count(findings, lint.Reject)
 	if o.failOn == "warn" {
@@ -100,21 +103,24 @@ func (o *lintOptions) run(ctx context.Context, streams genericiooptions.IOStream
 }
 
 // check runs every check on the AppTiers, and then on the NetworkPolicies, of the input or the cluster.
-func (o *lintOptions) check(ctx context.Context, stdin io.Reader) ([]finding, error) {
+// Documents that cannot be read keep none of the others from being judged: what is wrong with them is
+// unread.
+func (o *lintOptions) check(ctx context.Context, stdin io.Reader) (findings []finding, unread, err error) {
 	if o.allNamespaces && (o.input.given() || !o.live) {
-		return nil, errors.New("-A is for what is in the cluster: give it with --cluster, and without -f and -k")
+		return nil, nil, errors.New("-A is for what is in the cluster: give it with --cluster, and without -f and -k")
 	}
 	settings, err := o.managed.settings()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	namespace, err := o.namespace()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
+	o.partly = true
 	s, d, err := o.read(ctx, stdin, namespace, listNamespaces, listPods, listNodes, listServices, listPolicies, listAppTiers, listAPIServer)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	judged := s.input
 	switch {
@@ -123,8 +129,11 @@ func (o *lintOptions) check(ctx context.Context, stdin io.Reader) ([]finding, er
 			accessor, err := meta.Accessor(live.Object)
 			return err != nil || !o.allNamespaces && accessor.GetNamespace() != namespace
 		})
+	case len(appTiers(judged))+len(handWritten(judged)) == 0 && s.unread != nil:
+		return nil, nil, s.unread
 	case len(appTiers(judged))+len(handWritten(judged)) == 0:
-		return nil, fmt.Errorf("%w: lint needs an AppTier or a NetworkPolicy", d.nothingFound())
+		return nil, nil, fmt.Errorf("%w: lint needs an AppTier or a NetworkPolicy", d.nothingFound())
 	}
-	return s.judge(ctx, judged, settings)
+	findings, err = s.judge(ctx, judged, settings)
+	return findings, s.unread, err
 }

@@ -81,6 +81,9 @@ func (s *scene) world(meant expanded) lint.World {
 	world := lint.WorldOf(objects)
 	world.Policies = append(world.Policies, pretending...)
 	world.Generated = append(world.Generated, meant.policies...)
+	if s.unread != nil {
+		world.Known = lint.Parts{} // no check may rely on what is not there: it may be in what was not read
+	}
 	if s.whole {
 		world.Whole, world.Known = true, lint.Parts{Namespaces: true, AppTiers: true, Pods: true, Services: true, Policies: true}
 	}

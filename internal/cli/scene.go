@@ -23,6 +23,9 @@ type scene struct {
 	input, live []object
 	// whole says that these are all objects of a cluster. Otherwise there may be more elsewhere.
 	whole bool
+	// unread is what is wrong with documents of the input that could not be read, or nil. They may be
+	// about anything.
+	unread error
 }
 
 func (s *scene) objects() []object { return slices.Concat(s.input, s.live) }
@@ -33,6 +36,8 @@ type sceneOptions struct {
 	cluster *genericclioptions.ConfigFlags
 	managed clusterOptions
 	live    bool
+	// partly lets a scene have documents that could not be read.
+	partly bool
 }
 
 // addFlags uses kubectl's names, but for --cluster, as in render.
@@ -60,16 +65,17 @@ func (o *sceneOptions) namespace() (string, error) {
 // read returns the scene. Of a cluster, it lists what is wanted.
 func (o *sceneOptions) read(ctx context.Context, stdin io.Reader, namespace string, wanted ...listing) (*scene, *decoder, error) {
 	d := newDecoder(namespace, slices.Concat(snapshotKinds(), referenceKinds())...)
+	var unread error
 	if o.input.given() || !o.live {
 		documents, err := o.input.read(stdin)
 		if err != nil {
 			return nil, nil, err
 		}
-		if err := d.decode(documents); err != nil {
-			return nil, nil, err
+		if unread = d.decode(documents); unread != nil && !o.partly {
+			return nil, nil, unread
 		}
 	}
-	s := &scene{input: d.objects, whole: o.live}
+	s := &scene{input: d.objects, whole: o.live && unread == nil, unread: unread}
 	if !o.live {
 		return s, d, nil
 	}
