@@ -138,12 +138,7 @@ func TestEveryBoxThatIsLeftHasAnExample(t *testing.T) {
 		boxes, others := drawBoxes(t), drawBoxes(t)
 		left, _ := space.Subtract(boxes, others, 100_000)
 		for _, b := range left {
-			c := connection{
-				subject: b.Example(space.Subject), peer: b.Example(space.Peer), namespace: b.Example(space.Namespace),
-				isPod: b.Kinds&space.Pods != 0, address: b.Addresses.Example(),
-			}
-			b.Ports.Spans(func(first, _ space.Port) bool { c.port = first; return false })
-			if !c.isIn(b) || !isInAny(c, boxes) || isInAny(c, others) {
+			if c := exampleOf(b); !c.isIn(b) || !isInAny(c, boxes) || isInAny(c, others) {
 				t.Fatalf("%+v is not in %+v", c, b)
 			}
 		}
@@ -156,4 +151,14 @@ func TestSubtractGivesUp(t *testing.T) {
 	if _, ok := space.Subtract([]space.Box{b}, []space.Box{other}, 1); ok {
 		t.Error("described more boxes than it may")
 	}
+}
+
+// exampleOf returns a connection of a box that is not empty.
+func exampleOf(b space.Box) connection {
+	c := connection{
+		subject: b.Example(space.Subject), peer: b.Example(space.Peer), namespace: b.Example(space.Namespace),
+		isPod: b.Kinds&space.Pods != 0, address: b.Addresses.Example(),
+	}
+	b.Ports.Spans(func(first, _ space.Port) bool { c.port = first; return false })
+	return c
 }
