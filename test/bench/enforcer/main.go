@@ -121,7 +121,7 @@ func present(results *Results, o options) error {
 type programs struct {
 	Assets   string // a folder with etcd and kube-apiserver
 	Enforcer string
-	Commit   string
+	Version  string // of the enforcer
 	// Kubernetes is the version of Assets.
 	Kubernetes string
 }
@@ -147,16 +147,11 @@ func prepare(ctx context.Context, o options, workspace string) (err error) {
 			return fmt.Errorf("building the enforcer: %w", err)
 		}
 	}
-	describe := exec.CommandContext(ctx, "git", "describe", "--always", "--dirty")
-	describe.Dir = repository
-	commit, err := describe.Output()
+	built, err := exec.CommandContext(ctx, p.Enforcer, "version").Output()
 	if err != nil {
-		commit = []byte("unknown")
+		return fmt.Errorf("asking the enforcer for its version: %w", err)
 	}
-	p.Commit = "commit " + strings.TrimSpace(string(commit))
-	if o.enforcer != "" {
-		p.Commit = filepath.Base(o.enforcer)
-	}
+	p.Version = strings.TrimSpace(string(built))
 	version, err := exec.CommandContext(ctx, filepath.Join(p.Assets, cluster.APIServer), "--version").Output()
 	if err != nil {
 		return fmt.Errorf("asking the API server for its version: %w", err)

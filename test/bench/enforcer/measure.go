@@ -37,7 +37,7 @@ func measure(ctx context.Context, o options, p programs) (results *Results, err 
 	if err != nil {
 		return nil, err
 	}
-	results = &Results{Machine: process.Machine(), Commit: p.Commit, Kubernetes: p.Kubernetes}
+	results = &Results{Machine: process.Machine(), Enforcer: p.Version, Kubernetes: p.Kubernetes}
 	lanes, err := baselines(ctx, firstBaseline)
 	if err != nil {
 		return nil, err

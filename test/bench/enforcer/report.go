@@ -35,8 +35,8 @@ func document(dir string, r *Results) error {
 // tables are all results in Markdown.
 func (r *Results) tables() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s, and after, the bench's own with it: %s; Kubernetes %s, the enforcer of %s. What misses its goal is bold.\n\n",
-		r.Machine, r.LoadAfter, r.Kubernetes, r.Commit)
+	fmt.Fprintf(&b, "%s, and after, the bench's own with it: %s; Kubernetes %s, the enforcer %s. What misses its goal is bold.\n\n",
+		r.Machine, r.LoadAfter, r.Kubernetes, r.Enforcer)
 	for _, section := range []struct {
 		title, chart string
 		table        func() table

@@ -7,10 +7,10 @@ import (
 
 // Results is all that was measured, times in milliseconds.
 type Results struct {
-	Machine, Commit, Kubernetes string
-	LoadAfter                   string
-	Clusters                    []*Cluster
-	Traffic                     []*Traffic
+	Machine, Enforcer, Kubernetes string
+	LoadAfter                     string
+	Clusters                      []*Cluster
+	Traffic                       []*Traffic
 }
 
 // Cluster is what was measured of the enforcer in a cluster.
