@@ -39,6 +39,7 @@ test: prerequisites ## Run every test: unit, golden, property, kernel, API serve
 	$(GO) test $(TESTFLAGS) -timeout 30m $$($(GO) list ./... | grep -v /test/e2e)
 	@# By itself: it measures how soon things happen.
 	$(GO) test $(TESTFLAGS) -timeout 30m ./test/e2e
+	@GO='$(GO)' TIME=3s ./test/fuzz input
 
 .PHONY: test-unit
 test-unit: ## Run what needs seconds and no root.
@@ -51,6 +52,10 @@ conformance: prerequisites ## Run Kubernetes' own NetworkPolicy tests against th
 .PHONY: fuzz
 fuzz: prerequisites ## Look for packets and histories that go wrong, for TIME=5m (root).
 	@GO='$(GO)' TIME='$(TIME)' ./test/fuzz
+
+.PHONY: fuzz-input
+fuzz-input: ## Feed arbitrary manifests to what reads and judges them, for TIME=5m each.
+	@GO='$(GO)' TIME='$(TIME)' ./test/fuzz input
 
 .PHONY: lint
 lint: ## Check style, imports and likely mistakes.
