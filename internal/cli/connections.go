@@ -123,6 +123,8 @@ func (o *connectionOptions) ports(e end, pod *corev1.Pod) ([]port, error) {
 		return declared, nil
 	case o.port == "" && e.service == nil && len(e.ports) == 0:
 		return nil, errors.New("--port is missing: give the destination's own port; only a Service, or a tier that declares ports, can do without")
+	case e.service != nil && e.standIn != nil:
+		return nil, fmt.Errorf("%s: no pod of it says which number its port has", e.text)
 	default:
 		return nil, fmt.Errorf("--port %q: %s has no such port", o.port, e.text)
 	}

@@ -37,7 +37,7 @@ var questions = []struct {
 	{"host-network", "edge/free deployment/web -n shop --port 80", 1},
 	{"missing", "deployment/absent legacy/api --port 80", 3},
 	{"no-selector", "legacy/api shop/service/outside", 2},
-	{"no-tier", "legacy/api shop/tier/shop/cache --port 80", 2},
+	{"no-tier", "legacy/api shop/tier/shop/absent --port 80", 2},
 	{"no-such-port", "legacy/api shop/service/db --port http", 2},
 	{"no-apptier", "legacy/api tier/none/web --port 80", 2},
 	{"bad-ends", "a/b/c x//y --port 80", 2},
@@ -48,6 +48,11 @@ func TestExplainInOtherWords(t *testing.T) {
 		name, args string
 		code       int
 	}{
+		{"explain-workload-without-pods", "explain deployment/web statefulset/redis -n shop --port redis" + input("explain.yaml"), 1},
+		{"explain-service-without-pods", "explain legacy/batch shop/service/redis" + input("explain.yaml"), 1},
+		{"explain-tier-without-pods", "explain shop/web tier/shop/cache -n shop" + input("explain.yaml"), 1},
+		{"explain-tier-of-nobody", "explain shop/web tier/shop/empty -n shop" + input("explain.yaml"), 1},
+		{"explain-service-of-nobody", "explain shop/web service/nobody -n shop" + input("explain.yaml"), 2},
 		{"explain-json", "explain edge/proxy-0 shop/pod/free --port 80 -o json" + input("explain.yaml"), 1},
 		{"explain-json-policy", "explain perimeter/inside legacy/api --port 80 -o json" + input("explain.yaml"), 1},
 		{"explain-json-allowed", "explain legacy/batch shop/deployment/web --port 8080 -o json" + input("explain.yaml"), 1},

@@ -27,7 +27,7 @@ func (s *scene) judge(ctx context.Context, judged []object, settings environment
 		}
 	}
 	for _, app := range appTiers(judged) {
-		found := lint.AppTierIn(app.AppTier, world)
+		found := index.AppTier(app.AppTier, world)
 		for _, f := range append(meant.findings, s.missing(meant.unresolved)...) {
 			// The checks of a world know no age in manifests, where everything is about to be created.
 			if f.source.Object == app.source.Object && !slices.Contains(found, f.Finding) {

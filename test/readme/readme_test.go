@@ -106,3 +106,20 @@ func TestRejection(t *testing.T) {
 		}
 	}
 }
+
+// The README's explanation is what people get for the sample. It leaves a part out.
+func TestExplanation(t *testing.T) {
+	text := blocks(t, "text")[1]
+	command, want, _ := strings.Cut(strings.TrimPrefix(text, "$ kubectl apptier "), "\n")
+	run := exec.CommandContext(t.Context(), "go", append([]string{"run", "./cmd/kubectl-apptier"}, strings.Fields(command)...)...)
+	run.Dir = root
+	out, err := run.Output()
+	if code := run.ProcessState.ExitCode(); code != 1 { // denied
+		t.Fatalf("exits with %d: %v\n%s", code, err, out)
+	}
+	for part := range strings.SplitSeq(want, "...\n") {
+		if !strings.Contains(string(out), part) {
+			t.Errorf("the plugin does not say\n%s\nbut\n%s", part, out)
+		}
+	}
+}
