@@ -134,6 +134,8 @@ func summary(specs []spec) string {
 	return fmt.Sprintf("%d passed, %d failed, %d skipped", count(specs, passed), failures(specs), count(specs, skipped))
 }
 
+var errNoTest = errors.New("no test ran")
+
 // verdict is an error unless tests ran and all passed.
 func verdict(specs []spec) error {
 	var errs []error
@@ -144,7 +146,29 @@ func verdict(specs []spec) error {
 		}
 	}
 	if len(errs) == 0 && count(specs, passed) == 0 {
-		errs = append(errs, errors.New("no test ran"))
+		errs = append(errs, errNoTest)
+	}
+	return errors.Join(errs...)
+}
+
+// wrongConnections is in the message of a test that found other connections than its policies allow:
+// k8s.io/kubernetes/test/e2e/network/netpol/test_helper.go.
+const wrongConnections = "wrong results in reachability matrix"
+
+// noticed is an error unless tests ran, and all found connections that their policies forbid.
+func noticed(specs []spec) error {
+	var errs []error
+	for _, s := range specs {
+		switch {
+		case s.state == passed:
+			errs = append(errs, fmt.Errorf("%s: passed though nothing is enforced", common.Replace(s.name)))
+		case s.state == failed && !strings.Contains(s.reason, wrongConnections):
+			reason, _, _ := strings.Cut(s.reason, "\n")
+			errs = append(errs, fmt.Errorf("%s: failed for another reason: %s", common.Replace(s.name), reason))
+		}
+	}
+	if len(errs) == 0 && failures(specs) == 0 {
+		errs = append(errs, errNoTest)
 	}
 	return errors.Join(errs...)
 }

@@ -45,6 +45,26 @@ func golden(t *testing.T, name, got string) {
 	}
 }
 
+// Without an enforcer a test has to fail, and for the reason that it is there for.
+func TestNoticed(t *testing.T) {
+	notices := spec{name: "a", state: failed, reason: "Had 7 wrong results in reachability matrix"}
+	for _, c := range []struct {
+		specs []spec
+		want  string // the error; "" when there is none
+	}{
+		{nil, "no test ran"},
+		{[]spec{{name: "b", state: skipped}}, "no test ran"},
+		{[]spec{notices, {name: "b", state: skipped}}, ""},
+		{[]spec{notices, {name: "b", state: passed}}, "b: passed though nothing is enforced"},
+		{[]spec{notices, {name: "b", state: failed, reason: "no such image\nat all"}}, "b: failed for another reason: no such image"},
+	} {
+		err := noticed(c.specs)
+		if (err == nil) != (c.want == "") || err != nil && err.Error() != c.want {
+			t.Errorf("%v: %v, want %q", c.specs, err, c.want)
+		}
+	}
+}
+
 func TestVerdict(t *testing.T) {
 	for _, c := range []struct {
 		specs []spec
