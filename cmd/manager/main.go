@@ -28,7 +28,6 @@ import (
 	"github.com/apptier/apptier/controllers"
 	"github.com/apptier/apptier/internal/environment"
 	"github.com/apptier/apptier/internal/version"
-	"github.com/apptier/apptier/webhooks"
 )
 
 // options are the command's flags.
@@ -52,8 +51,8 @@ func main() {
 	flag.BoolVar(&o.leaderElect, "leader-elect", false, "Elect a leader among replicas: only it writes policies. Every replica serves the webhook.")
 	flag.BoolVar(&o.webhook, "webhook", true, "Serve the admission webhook.")
 	flag.IntVar(&o.webhookPort, "webhook-port", 9443, "Port of the admission webhook.")
-	flag.StringVar(&o.certDir, "webhook-cert-dir", "/certs", "Folder of the webhook's tls.crt and tls.key.")
-	flag.BoolVar(&o.rotateCerts, "rotate-certs", true, "Make and rotate the webhook's certificate, and copy it to the folder; false if something else, such as cert-manager, does.")
+	flag.StringVar(&o.certDir, "webhook-cert-dir", "/certs", "Folder of the webhook's tls.crt and tls.key, with --rotate-certs=false.")
+	flag.BoolVar(&o.rotateCerts, "rotate-certs", true, "Make and rotate the webhook's certificate; false if something else, such as cert-manager, does.")
 	flag.StringVar(&o.namespace, "namespace", os.Getenv("POD_NAMESPACE"), "Namespace that the manager runs in.")
 	flag.StringVar(&o.dnsService, "dns-service", "kube-system/kube-dns", "The Service that the cluster's DNS is reached by, as namespace/name.")
 	flag.StringVar(&o.clusterNetworks, "cluster-networks", "", "Ranges of pods, services and nodes that are not private ones, separated by commas: they are not the internet.")
@@ -81,7 +80,9 @@ func run(o options) error {
 	// No limit of the client's own, which is 20 requests a second: the API server's priority and
 	// fairness keeps one client from crowding out others.
 	config.QPS = -1
-	mgr, err := ctrl.NewManager(config, managerOptions(o))
+	certificate := certificateFor(o)
+	server := serverFor(o, certificate)
+	mgr, err := ctrl.NewManager(config, managerOptions(o, server))
 	if err != nil {
 		return fmt.Errorf("setting up the manager: %w", err)
 	}
@@ -90,14 +91,20 @@ func run(o options) error {
 		return err
 	}
 	settings := environment.Settings{DNSService: reconciler.DNSService, ClusterNetworks: reconciler.ClusterNetworks}
-	if err := addWebhook(mgr, o, settings); err != nil {
+	var d drain
+	if err := addWebhook(mgr, o, settings, certificate, &d); err != nil {
 		return err
 	}
 	if err := mgr.AddHealthzCheck("healthz", healthz.Ping); err != nil {
 		return fmt.Errorf("setting up the health probe: %w", err)
 	}
 	ctrl.Log.Info("starting", "version", version.String())
-	if err := mgr.Start(ctrl.SetupSignalHandler()); err != nil {
+	wait := drainFor
+	if !o.webhook {
+		wait = 0
+	}
+	// A second signal ends the process at once.
+	if err := mgr.Start(d.after(ctrl.SetupSignalHandler(), wait, server.Drain)); err != nil {
 		return fmt.Errorf("running the manager: %w", err)
 	}
 	return nil
@@ -125,11 +132,12 @@ func reconcilerFor(o options) (*controllers.AppTierReconciler, error) {
 // +kubebuilder:rbac:groups=authentication.k8s.io,resources=tokenreviews,verbs=create
 // +kubebuilder:rbac:groups=authorization.k8s.io,resources=subjectaccessreviews,verbs=create
 
-func managerOptions(o options) ctrl.Options {
+func modernTLS(c *tls.Config) { c.MinVersion = tls.VersionTLS13 }
+
+func managerOptions(o options, server webhook.Server) ctrl.Options {
 	scheme := runtime.NewScheme()
 	utilruntime.Must(clientgoscheme.AddToScheme(scheme))
 	utilruntime.Must(v1alpha1.AddToScheme(scheme))
-	modernTLS := func(c *tls.Config) { c.MinVersion = tls.VersionTLS13 }
 	return ctrl.Options{
 		Scheme: scheme,
 		Cache:  controllers.CacheOptions(),
@@ -139,10 +147,11 @@ func managerOptions(o options) ctrl.Options {
 			FilterProvider: filters.WithAuthenticationAndAuthorization,
 			TLSOpts:        []func(*tls.Config){modernTLS},
 		},
-		WebhookServer:          webhooks.NewServer(webhook.Options{Port: o.webhookPort, CertDir: o.certDir, TLSOpts: []func(*tls.Config){modernTLS}}),
+		WebhookServer:          server,
 		HealthProbeBindAddress: o.probeAddress,
-		// AppTiers wait for the API server, and do not depend on each other.
-		Controller:              ctrlconfig.Controller{MaxConcurrentReconciles: 8},
+		// AppTiers wait for the API server, and do not depend on each other. A replica that comes to lead
+		// has read everything before.
+		Controller:              ctrlconfig.Controller{MaxConcurrentReconciles: 8, EnableWarmup: ptr.To(true)},
 		LeaderElection:          o.leaderElect,
 		LeaderElectionID:        "manager.policy.apptier.dev",
 		LeaderElectionNamespace: o.namespace,

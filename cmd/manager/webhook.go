@@ -2,14 +2,20 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/http"
 	"sync/atomic"
+	"time"
 
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
+	"sigs.k8s.io/controller-runtime/pkg/webhook"
 
 	"github.com/apptier/apptier/internal/certs"
 	"github.com/apptier/apptier/internal/environment"
@@ -23,28 +29,43 @@ const (
 	webhookConfiguration = "apptier-validating-webhook-configuration"
 )
 
+// certificateFor returns what keeps the webhook's certificate, or nil if something else does.
+func certificateFor(o options) *certs.Keeper {
+	if !o.webhook || !o.rotateCerts {
+		return nil
+	}
+	return certs.New(certs.Options{
+		Secret:               types.NamespacedName{Namespace: o.namespace, Name: certSecret},
+		Service:              webhookService,
+		WebhookConfiguration: webhookConfiguration,
+	}, time.Now)
+}
+
+// serverFor returns the webhook server, with the kept certificate, or with the files of the flags.
+func serverFor(o options, certificate *certs.Keeper) *webhooks.Server {
+	return webhooks.NewServer(webhook.Options{Port: o.webhookPort, CertDir: o.certDir, TLSOpts: []func(*tls.Config){modernTLS, func(c *tls.Config) {
+		if certificate != nil {
+			c.GetCertificate = certificate.GetCertificate
+		}
+	}}})
+}
+
 // addWebhook serves the admission webhook, and makes the manager ready once it does.
-func addWebhook(mgr ctrl.Manager, o options, settings environment.Settings) error {
+func addWebhook(mgr ctrl.Manager, o options, settings environment.Settings, certificate *certs.Keeper, d *drain) error {
 	if !o.webhook {
-		return addReadiness(mgr, healthz.Ping)
+		return addReadiness(mgr, d.ready(healthz.Ping))
 	}
 	server := &webhookStarter{mgr: mgr, settings: settings, namespace: o.namespace, certificate: closed()}
-	if o.rotateCerts {
-		certificate, err := certs.Setup(mgr, certs.Options{
-			Secret:               types.NamespacedName{Namespace: o.namespace, Name: certSecret},
-			Service:              webhookService,
-			WebhookConfiguration: webhookConfiguration,
-			Dir:                  o.certDir,
-		})
-		if err != nil {
+	if certificate != nil {
+		if err := certificate.SetupWithManager(mgr); err != nil {
 			return err
 		}
-		server.certificate = certificate
+		server.certificate = certificate.Ready()
 	}
 	if err := mgr.Add(server); err != nil {
 		return fmt.Errorf("setting up the webhook server: %w", err)
 	}
-	return addReadiness(mgr, server.ready)
+	return addReadiness(mgr, d.ready(server.ready))
 }
 
 func addReadiness(mgr ctrl.Manager, check healthz.Checker) error {
@@ -54,8 +75,8 @@ func addReadiness(mgr ctrl.Manager, check healthz.Checker) error {
 	return nil
 }
 
-// webhookStarter registers the webhooks once there is a certificate: the webhook server will not
-// start without one.
+// webhookStarter registers the webhooks once there is a certificate, and everything to answer with: a
+// replica that does not lead is as warm as the one that does.
 type webhookStarter struct {
 	mgr         ctrl.Manager
 	settings    environment.Settings
@@ -67,7 +88,7 @@ type webhookStarter struct {
 // NeedLeaderElection is false: every replica serves the webhook.
 func (s *webhookStarter) NeedLeaderElection() bool { return false }
 
-// Start waits for the certificate and registers the webhooks.
+// Start waits for the certificate and the cache, and registers the webhooks.
 func (s *webhookStarter) Start(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
@@ -77,6 +98,12 @@ func (s *webhookStarter) Start(ctx context.Context) error {
 	cluster, err := webhooks.ClusterOf(ctx, s.mgr.GetCache())
 	if err != nil {
 		return err
+	}
+	// What AppTiers may refer to beside that. Asked for by the first request, it would keep it waiting.
+	for _, object := range []client.Object{&corev1.Node{}, &discoveryv1.EndpointSlice{}} {
+		if _, err := s.mgr.GetCache().GetInformer(ctx, object); err != nil {
+			return fmt.Errorf("reading %Ts into the cache: %w", object, err)
+		}
 	}
 	if err := (webhooks.AppTierValidator{Cluster: cluster, Reader: s.mgr.GetClient(), Settings: s.settings}).SetupWithManager(s.mgr); err != nil {
 		return err
@@ -88,11 +115,11 @@ func (s *webhookStarter) Start(ctx context.Context) error {
 	return nil
 }
 
-var errNoCertificate = errors.New("the webhook has no certificate yet")
+var errNotWarm = errors.New("the webhook has no certificate yet, or has not read the cluster yet")
 
 func (s *webhookStarter) ready(request *http.Request) error {
 	if !s.registered.Load() {
-		return errNoCertificate
+		return errNotWarm
 	}
 	return s.mgr.GetWebhookServer().StartedChecker()(request)
 }

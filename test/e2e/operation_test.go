@@ -10,7 +10,6 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	coordinationv1 "k8s.io/api/coordination/v1"
-	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/apptier/apptier/test/scenario"
@@ -49,10 +48,9 @@ var _ = Describe("what an operator looks at", func() {
 	})
 
 	It("shows the manager's metrics to those alone who may see them", func(ctx context.Context) {
-		var pods corev1.PodList
-		Expect(api.List(ctx, &pods, client.InNamespace(scenario.Namespace), client.MatchingLabels{"app.kubernetes.io/component": "manager"})).To(Succeed())
-		Expect(pods.Items).To(HaveLen(1))
-		status, _ := get(ctx, pods.Items[0].Spec.NodeName, "https://"+net.JoinHostPort(pods.Items[0].Status.PodIP, "8443")+"/metrics")
-		Expect(status).To(Equal(http.StatusUnauthorized))
+		for _, pod := range managers(ctx) {
+			status, _ := get(ctx, pod.Spec.NodeName, "https://"+net.JoinHostPort(pod.Status.PodIP, "8443")+"/metrics")
+			Expect(status).To(Equal(http.StatusUnauthorized))
+		}
 	})
 })

@@ -2,10 +2,6 @@ package e2e
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
-	"fmt"
-	"net"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -79,30 +75,6 @@ func shopPolicies(ctx context.Context) map[string]networkingv1.NetworkPolicySpec
 		specs[policy.Name] = policy.Spec
 	}
 	return specs
-}
-
-func managerRestarts(ctx context.Context) int32 {
-	GinkgoHelper()
-	var pods corev1.PodList
-	Expect(api.List(ctx, &pods, client.InNamespace(scenario.Namespace), client.MatchingLabels{"app.kubernetes.io/component": "manager"})).To(Succeed())
-	Expect(pods.Items).To(HaveLen(1))
-	return pods.Items[0].Status.ContainerStatuses[0].RestartCount
-}
-
-// servedWith says whether the webhook's certificate is signed by an authority.
-func servedWith(ctx context.Context, authority []byte) error {
-	GinkgoHelper()
-	var pods corev1.PodList
-	Expect(api.List(ctx, &pods, client.InNamespace(scenario.Namespace), client.MatchingLabels{"app.kubernetes.io/component": "manager"})).To(Succeed())
-	Expect(pods.Items).To(HaveLen(1))
-	roots := x509.NewCertPool()
-	Expect(roots.AppendCertsFromPEM(authority)).To(BeTrue())
-	conn, err := kube.Dial(ctx, "cp", "tcp", net.JoinHostPort(pods.Items[0].Status.PodIP, "9443"))
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
-	return tls.Client(conn, &tls.Config{RootCAs: roots, ServerName: "apptier-webhook-service." + scenario.Namespace + ".svc"}).HandshakeContext(ctx)
 }
 
 var _ = Describe("the shop", Ordered, func() {
@@ -198,30 +170,6 @@ var _ = Describe("a rejected AppTier", func() {
 		Expect(api.Create(ctx, app)).To(MatchError(And(
 			ContainSubstring("spec.tiers[1].ingress[0].from[0].tier"), ContainSubstring(`there is no tier "fronted"`), ContainSubstring("did you mean frontend?"))))
 		Expect(apierrors.IsNotFound(api.Get(ctx, client.ObjectKeyFromObject(app), app))).To(BeTrue())
-	})
-
-	It("is still rejected after the webhook's certificate was replaced", func(ctx context.Context) {
-		key := client.ObjectKey{Namespace: scenario.Namespace, Name: "apptier-webhook-cert"}
-		var secret corev1.Secret
-		Expect(api.Get(ctx, key, &secret)).To(Succeed())
-		old := string(secret.Data["ca.crt"])
-		secret.Data = nil
-		Expect(api.Update(ctx, &secret)).To(Succeed())
-		Eventually(func() string {
-			Expect(api.Get(ctx, key, &secret)).To(Succeed())
-			return string(secret.Data["ca.crt"])
-		}, catchesUp, 100*time.Millisecond).ShouldNot(Or(BeEmpty(), Equal(old)))
-		// Until the server follows, requests that already trust the new authority alone are refused:
-		// that is not yet the state to judge.
-		Eventually(func() error { return servedWith(ctx, secret.Data["ca.crt"]) }, catchesUp, 500*time.Millisecond).Should(Succeed())
-		app := &v1alpha1.AppTier{
-			ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "audit"},
-			Spec: v1alpha1.AppTierSpec{Mode: v1alpha1.Audit, Tiers: []v1alpha1.Tier{
-				{Name: "api", PodSelector: metav1.LabelSelector{MatchLabels: map[string]string{"tier": "api"}}},
-			}},
-		}
-		Eventually(func() string { return fmt.Sprint(api.Create(ctx, app.DeepCopy(), client.DryRunAll)) }, catchesUp, 500*time.Millisecond).
-			Should(ContainSubstring("mode Audit is not supported yet"))
 	})
 })
 
