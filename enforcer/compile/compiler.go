@@ -56,7 +56,7 @@ func New(node string) *Compiler {
 }
 
 // MergeAbove changes how many peers may share their ports before they are looked up as one, which is
-// 8; for tests, before the first object is set.
+// 4; for tests, before the first object is set.
 func (c *Compiler) MergeAbove(n int) { c.mergeAbove = n }
 
 // Journal returns the table, in step with all objects, and what changed in it since it was last

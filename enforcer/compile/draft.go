@@ -10,7 +10,7 @@ import (
 
 // mergeAbove is how many rules a packet may meet one by one: more peers of one family that share
 // their ports are looked up as one set, and more ports of one protocol in one verdict map.
-const mergeAbove = 8
+const mergeAbove = 4
 
 // draft is a group's chain while it is written.
 type draft struct {
