@@ -76,6 +76,36 @@ func (w *twins) compare(t tester) {
 	}
 }
 
+// compareListed fails when what package wire lists is not what the table has.
+func (w *twins) compareListed(t tester, table nft.Table) {
+	t.Helper()
+	listing, err := w.conn.List()
+	must(t, err)
+	want := map[string]map[string]string{}
+	for name, set := range table.Sets {
+		want[name] = map[string]string{}
+		for key, element := range set.Elements {
+			want[name][key] = element.Value
+		}
+	}
+	if diff := cmp.Diff(want, listing.Sets); diff != "" {
+		must(t, fmt.Errorf("elements (-table +listed):\n%s", diff))
+	}
+	rules := map[string]int{}
+	for name, chain := range table.Chains {
+		rules[name] = len(chain.Rules)
+	}
+	for name, chain := range listing.Chains {
+		if rules[name] != len(chain.Rules) || table.Chains[name].Base.String() != chain.Base {
+			must(t, fmt.Errorf("chain %s: %d rules, base %q", name, len(chain.Rules), chain.Base))
+		}
+		delete(rules, name)
+	}
+	if len(rules) > 0 || len(listing.Counters) != len(table.Counters) {
+		must(t, fmt.Errorf("chains %v are missing, or some of the counters %v", rules, listing.Counters))
+	}
+}
+
 var handles = regexp.MustCompile(`, "handle": \d+|"metainfo": \{[^}]*\}`)
 
 // listJSON returns the table as nft prints it for programs, an object a line. Elements are sorted.

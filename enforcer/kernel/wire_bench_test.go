@@ -51,6 +51,23 @@ func BenchmarkTransaction(b *testing.B) {
 	}
 }
 
+// BenchmarkContents is what it takes to read a table, to see whether anybody changed it.
+func BenchmarkContents(b *testing.B) {
+	for _, remote := range []int{1000, 5000, 20_000} {
+		l := newLab(b)
+		kernel := openNode(b, l.node)
+		must(b, nft.Apply(b.Context(), kernel, nft.Replace(compile.Compile(l.busy(b, remote), nodeName).Table(1))))
+		b.Run(fmt.Sprintf("%d pods", remote), func(b *testing.B) {
+			before := cpuTime(b)
+			for b.Loop() {
+				_, err := kernel.Contents(b.Context())
+				must(b, err)
+			}
+			b.ReportMetric(float64((cpuTime(b)-before).Milliseconds())/float64(b.N), "cpu-ms/op")
+		})
+	}
+}
+
 // measure applies the transactions by turns and reports the median of their times.
 func measure(b *testing.B, kernel nft.Writer, transactions ...[]nft.Op) {
 	var times []time.Duration

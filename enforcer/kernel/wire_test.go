@@ -59,6 +59,7 @@ func TestAHistoryOverNetlinkIsThatOfTheProgram(t *testing.T) {
 		})
 		sync(t)
 		w.compare(t)
+		w.compareListed(t, c.Journal().Table())
 	})
 }
 
@@ -73,6 +74,7 @@ func TestRangesOverNetlinkAreThoseOfTheProgram(t *testing.T) {
 			next := rangesTable(t, "next")
 			w.apply(t, nft.Diff(table, next))
 			w.compare(t)
+			w.compareListed(t, next)
 			table = next
 		}
 	})
@@ -97,12 +99,11 @@ func rangesTable(t *rapid.T, label string) nft.Table {
 	} {
 		elements := map[string]nft.Element{}
 		for first := 0; first < edges; first++ {
-			switch last := first + rapid.IntRange(-3, 3).Draw(t, label+" length in "+name); {
+			switch last := min(first+rapid.IntRange(-3, 3).Draw(t, label+" length in "+name), edges-1); {
 			case last < first:
 			case last == first:
 				elements[s.text(first)] = nft.Element{Comment: rapid.SampledFrom([]string{"", "one"}).Draw(t, "comment")}
 			default:
-				last = min(last, edges-1)
 				elements[s.text(first)+"-"+s.text(last)] = nft.Element{Comment: rapid.SampledFrom([]string{"", "some"}).Draw(t, "comment")}
 				first = last
 			}
@@ -161,6 +162,7 @@ func TestRareWordsOverNetlinkAreThoseOfTheProgram(t *testing.T) {
 	}
 	w.apply(t, nft.Replace(table))
 	w.compare(t)
+	w.compareListed(t, table)
 	w.apply(t, nft.Diff(table, nft.Table{Family: table.Family, Name: table.Name, Comment: table.Comment}))
 	w.compare(t)
 }

@@ -3,7 +3,7 @@ package nft
 import "fmt"
 
 // Auditor compares what the kernel holds with what was written there. Rules are listed in a form of
-// their own, which differs between versions of nft; the auditor remembers the form of each rule
+// their own, which differs between versions of the kernel; the auditor remembers the form of each rule
 // from when it saw it first. So a rule that somebody replaced before goes unnoticed; one that was
 // added, removed, or replaced later does not.
 type Auditor struct {
@@ -49,7 +49,7 @@ func names[V, W any](kind string, wanted map[string]V, got map[string]W) string 
 
 func elements(wanted, got map[string]Element) string {
 	for key, element := range wanted {
-		switch there, ok := got[canonicalKey(key)]; {
+		switch there, ok := got[key]; {
 		case !ok:
 			return fmt.Sprintf("element %s is missing", key)
 		case there.Value != element.Value:

@@ -40,22 +40,24 @@ type Applier interface {
 
 // realKernel is that of this process's network namespace.
 type realKernel struct {
-	knftables.Interface
-	family knftables.Family
-	table  string
-	direct *wire.Conn // nil for families that package wire does not know
+	knftables.Interface // by the nft program
+	direct              *wire.Conn
 }
 
 // Open connects to one table of the kernel, which need not exist yet; it must be called in the network
 // namespace that its methods are called in. Close ends the connection, if there is more to come after
 // it. Its errors say what to do about them.
 func Open(family knftables.Family, table string) (Kernel, error) {
+	if family != Inet {
+		return nil, fmt.Errorf("a table of family %s: only tables of family %s are known", family, Inet)
+	}
 	if _, err := exec.LookPath("nft"); err != nil {
 		return nil, errors.New("the nft program is not in PATH: install the package nftables, version 1.0.1 or later")
 	}
 	kernel, err := knftables.New(family, table)
 	if err == nil {
-		return connect(realKernel{Interface: kernel, family: family, table: table})
+		direct, err := wire.Open(table)
+		return realKernel{kernel, direct}, err
 	}
 	if !canAdministerNetwork() {
 		return nil, errors.New("the kernel refuses nftables to this process: run it as root with the capability NET_ADMIN")
@@ -65,22 +67,8 @@ func Open(family knftables.Family, table string) (Kernel, error) {
 	return nil, fmt.Errorf("the kernel does not support nftables: load its module nf_tables (%s)", reason)
 }
 
-func connect(k realKernel) (Kernel, error) {
-	if k.family != Inet {
-		return k, nil
-	}
-	var err error
-	k.direct, err = wire.Open(k.table)
-	return k, err
-}
-
 // Close ends the connection, and changes nothing in the kernel.
-func (k realKernel) Close() error {
-	if k.direct == nil {
-		return nil
-	}
-	return k.direct.Close()
-}
+func (k realKernel) Close() error { return k.direct.Close() }
 
 // canAdministerNetwork tells whether the process has the capability NET_ADMIN; see capget(2).
 func canAdministerNetwork() bool {
@@ -110,18 +98,16 @@ func (k realKernel) Apply(ctx context.Context, ops []Op) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if k.direct != nil {
-		steps := make([]wire.Step, len(ops))
-		for i, op := range ops {
-			steps[i] = wire.Step{Verb: wire.Verb(op.Verb), Object: op.Object}
-		}
-		err := k.direct.Run(steps)
-		var unsupported *wire.UnsupportedError
-		if !errors.As(err, &unsupported) {
-			return err
-		}
-		logr.FromContextOrDiscard(ctx).V(1).Info("The nft program writes a transaction that could not be written over netlink", "reason", unsupported.Error())
+	steps := make([]wire.Step, len(ops))
+	for i, op := range ops {
+		steps[i] = wire.Step{Verb: wire.Verb(op.Verb), Object: op.Object}
 	}
+	err := k.direct.Run(steps)
+	var unsupported *wire.UnsupportedError
+	if !errors.As(err, &unsupported) {
+		return err
+	}
+	logr.FromContextOrDiscard(ctx).V(1).Info("The nft program writes a transaction that could not be written over netlink", "reason", unsupported.Error())
 	return k.Run(ctx, transaction(k, ops))
 }
 

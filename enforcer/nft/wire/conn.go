@@ -53,8 +53,8 @@ func Open(table string) (*Conn, error) {
 const (
 	// sendOverhead is what netlink_sendmsg of the kernel's af_netlink.c takes off the buffer's size.
 	sendOverhead = 32
-	// receiveSize holds any single answer: an error, or the definition of a set.
-	receiveSize = 1 << 13
+	// receiveSize holds any single answer, and the largest part of a listing (netlink_dump).
+	receiveSize = 1 << 15
 )
 
 // Close ends the connection. The table stays.
@@ -188,30 +188,6 @@ func unknownSets(steps []Step) []string {
 	return unknown
 }
 
-// definitions asks the kernel for sets. Those that it does not have, or that are not of a kind known
-// here, are left out: then an element of theirs is not supported.
-func (c *Conn) definitions(names []string) (map[string]definition, error) {
-	sets := map[string]definition{}
-	for _, name := range names {
-		c.sequence++
-		var request buffer
-		start := request.message(unix.NFNL_SUBSYS_NFTABLES<<8|unix.NFT_MSG_GETSET, unix.NLM_F_REQUEST, c.sequence, unix.NFPROTO_INET, 0)
-		request.text(unix.NFTA_SET_TABLE, c.table)
-		request.text(unix.NFTA_SET_NAME, name)
-		request.endMessage(start)
-		answers, err := c.exchange(request)
-		if err != nil {
-			return nil, fmt.Errorf("asking nf_tables for set %s: %w", name, err)
-		}
-		for _, a := range answers {
-			if d, ok := a.definition(); ok && a.sequence == c.sequence {
-				sets[name] = d
-			}
-		}
-	}
-	return sets, nil
-}
-
 // answer is one message of the kernel's.
 type answer struct {
 	sequence uint32
@@ -260,31 +236,8 @@ func (a *answer) readError(body []byte, flags uint16) {
 	if flags&unix.NLM_F_ACK_TLVS == 0 {
 		return
 	}
-	attributes, err := nl.ParseRouteAttrAsMap(rest)
-	if err != nil {
-		return // the error itself is known
-	}
-	if offset := attributes[unix.NLMSGERR_ATTR_OFFS].Value; len(offset) == 4 {
+	if offset := attributeOf(rest, unix.NLMSGERR_ATTR_OFFS); len(offset) == 4 {
 		a.offset = int(binary.NativeEndian.Uint32(offset))
 	}
-	a.text = unix.ByteSliceToString(attributes[unix.NLMSGERR_ATTR_MSG].Value)
-}
-
-// definition reads a set.
-func (a answer) definition() (definition, bool) {
-	if a.kind != unix.NFNL_SUBSYS_NFTABLES<<8|unix.NFT_MSG_NEWSET || len(a.body) < nl.SizeofNfgenmsg {
-		return definition{}, false
-	}
-	attributes, err := nl.ParseRouteAttrAsMap(a.body[nl.SizeofNfgenmsg:])
-	if err != nil {
-		return definition{}, false
-	}
-	number := func(attribute uint16) uint32 {
-		if value := attributes[attribute].Value; len(value) == 4 {
-			return binary.BigEndian.Uint32(value)
-		}
-		return 0
-	}
-	d, err := unpackDefinition(number(unix.NFTA_SET_KEY_TYPE), number(unix.NFTA_SET_FLAGS), number(unix.NFTA_SET_DATA_TYPE))
-	return d, err == nil
+	a.text = textOf(rest, unix.NLMSGERR_ATTR_MSG)
 }

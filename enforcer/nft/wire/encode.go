@@ -51,6 +51,7 @@ type encoder struct {
 func encode(table string, first uint32, known map[string]definition, steps []Step) (*batch, error) {
 	e := &encoder{table: table, sets: known}
 	e.first = first
+	e.buffer = make(buffer, 0, usualStep*len(steps))
 	e.steps = make([]int, 0, len(steps))
 	e.mark(unix.NFNL_MSG_BATCH_BEGIN)
 	for _, s := range steps {
@@ -64,6 +65,9 @@ func encode(table string, first uint32, known map[string]definition, steps []Ste
 	e.mark(unix.NFNL_MSG_BATCH_END)
 	return &e.batch, nil
 }
+
+// usualStep is about what an element needs, in bytes; of large transactions most steps are.
+const usualStep = 64
 
 // mark writes the begin or the end of the transaction.
 func (e *encoder) mark(kind uint16) {
