@@ -88,11 +88,12 @@ func run(ctx context.Context, o options) (err error) {
 		if err := prepare(ctx, o, workspace); err != nil {
 			return err
 		}
-		if err := isolate(ctx, workspace); err != nil {
-			return fmt.Errorf("measuring: %w", err)
-		}
+		failed := isolate(ctx, workspace)
 		if results, err = earlier(filepath.Join(workspace, resultsFile)); err != nil {
 			return err
+		}
+		if failed != nil {
+			return errors.Join(fmt.Errorf("measuring: %w", failed), keep(o.data, results))
 		}
 	}
 	return present(results, o)
@@ -102,6 +103,14 @@ const (
 	resultsFile  = "results.json"
 	programsFile = "programs.json"
 )
+
+// keep writes what was measured before a failure beside where all was to be.
+func keep(file string, results *Results) error {
+	if file == "" || results == nil {
+		return nil
+	}
+	return writeJSON(file+".part", results)
+}
 
 // present prints results, and writes them where asked.
 func present(results *Results, o options) error {
@@ -170,10 +179,7 @@ func runInside(ctx context.Context, o options, workspace string) error {
 		return err
 	}
 	results, err := measure(ctx, o, p)
-	if err != nil {
-		return err
-	}
-	return writeJSON(filepath.Join(workspace, resultsFile), results)
+	return errors.Join(err, writeJSON(filepath.Join(workspace, resultsFile), results))
 }
 
 // chosen are the sizes that the flag names.

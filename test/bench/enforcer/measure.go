@@ -33,21 +33,21 @@ func measure(ctx context.Context, o options, p programs) (results *Results, err 
 	say := func(format string, arguments ...any) {
 		fmt.Fprintf(os.Stderr, "%6s  %s\n", time.Since(started).Round(time.Second), fmt.Sprintf(format, arguments...))
 	}
+	results = &Results{Machine: process.Machine(), Enforcer: p.Version, Kubernetes: p.Kubernetes}
 	chosen, err := o.chosen()
 	if err != nil {
-		return nil, err
+		return results, err
 	}
-	results = &Results{Machine: process.Machine(), Enforcer: p.Version, Kubernetes: p.Kubernetes}
 	lanes, err := baselines(ctx, firstBaseline)
 	if err != nil {
-		return nil, err
+		return results, err
 	}
 	if o.trafficRounds > 0 {
 		for i, s := range extras {
 			say("the rules of a cluster with %s", s.Name)
 			l, err := lasting(ctx, p, s, firstExtra+i)
 			if err != nil {
-				return nil, fmt.Errorf("%s: %w", s.Name, err)
+				return results, fmt.Errorf("%s: %w", s.Name, err)
 			}
 			lanes = append(lanes, l)
 		}
@@ -57,28 +57,28 @@ func measure(ctx context.Context, o options, p programs) (results *Results, err 
 		say("the cluster %s: %d pods and %d policies", s.Name, s.Local+s.Remote, s.Policies)
 		c, err := newScenario(ctx, p, s, i, os.Stderr)
 		if err != nil {
-			return nil, err
+			return results, err
 		}
 		clusters = append(clusters, c)
 		results.Clusters = append(results.Clusters, c.result)
 	}
 	if err := inClusters(ctx, o, clusters, say); err != nil {
-		return nil, err
+		return results, err
 	}
 	for _, c := range clusters {
 		lanes = append(lanes, lane{lab: c.lab, judged: true, result: &Traffic{Rules: fmt.Sprintf("%s: %d policies", c.Name, c.Policies)}})
+	}
+	for _, l := range lanes {
+		results.Traffic = append(results.Traffic, l.result)
 	}
 	say("the speed of packets under %d sets of rules, %d rounds", len(lanes), o.trafficRounds)
 	for round := range o.trafficRounds {
 		for i := range lanes {
 			l := lanes[(i+round)%len(lanes)]
 			if err := errors.Join(l.check(ctx), l.traffic(ctx, o.burst)); err != nil {
-				return nil, err
+				return results, err
 			}
 		}
-	}
-	for _, l := range lanes {
-		results.Traffic = append(results.Traffic, l.result)
 	}
 	results.LoadAfter = process.Load()
 	say("done")

@@ -11,6 +11,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/cache"
+	watchtools "k8s.io/client-go/tools/watch"
 )
 
 // watcher notes when changes of the namespace home reach a client that watches, as the agent does.
@@ -27,16 +29,28 @@ type change struct {
 
 func newWatcher(ctx context.Context, c kubernetes.Interface) (*watcher, error) {
 	w := &watcher{seen: map[change]time.Time{}}
-	policies, err := c.NetworkingV1().NetworkPolicies(home).Watch(ctx, metav1.ListOptions{})
+	policies, err := c.NetworkingV1().NetworkPolicies(home).List(ctx, metav1.ListOptions{})
 	if err != nil {
-		return nil, fmt.Errorf("watching policies: %w", err)
+		return nil, fmt.Errorf("listing policies: %w", err)
 	}
-	pods, err := c.CoreV1().Pods(home).Watch(ctx, metav1.ListOptions{})
+	pods, err := c.CoreV1().Pods(home).List(ctx, metav1.ListOptions{})
 	if err != nil {
-		return nil, fmt.Errorf("watching pods: %w", err)
+		return nil, fmt.Errorf("listing pods: %w", err)
 	}
-	go w.follow(policies.ResultChan())
-	go w.follow(pods.ResultChan())
+	for _, from := range []struct {
+		version string
+		watch   cache.WatchFuncWithContext
+	}{
+		{policies.ResourceVersion, c.NetworkingV1().NetworkPolicies(home).Watch},
+		{pods.ResourceVersion, c.CoreV1().Pods(home).Watch},
+	} {
+		// The API server ends watches when it is very busy.
+		watcher, err := watchtools.NewRetryWatcherWithContext(ctx, from.version, &cache.ListWatch{WatchFuncWithContext: from.watch})
+		if err != nil {
+			return nil, fmt.Errorf("watching: %w", err)
+		}
+		go w.follow(watcher.ResultChan())
+	}
 	return w, nil
 }
 
