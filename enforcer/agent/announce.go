@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"time"
@@ -65,7 +66,7 @@ func (a *Agent) Announce(ctx context.Context, pod PodRef, labels map[string]stri
 func (f *feed) announce(pod PodRef, labels map[string]string, addresses []netip.Addr) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	made := announcement{uid: pod.UID, labels: labels, addresses: slices.Clone(addresses), made: f.now()}
+	made := announcement{uid: pod.UID, labels: maps.Clone(labels), addresses: slices.Clone(addresses), made: f.now()}
 	if shown := f.pods.objects[pod.key()]; shown != nil && shown.uid != pod.UID {
 		made.before = shown.uid
 	}

@@ -1,6 +1,6 @@
-// Package agent keeps one node's kernel in step with the cluster: informers watch pods, namespaces,
-// nodes and NetworkPolicies, every change leads to a sync soon after, and a sync is at most one
-// nftables transaction.
+// Package agent keeps one node's kernel in step with the cluster: it watches pods, namespaces, its node
+// and NetworkPolicies, every change leads to a sync at once, and a sync is at most one nftables
+// transaction. Changes that come during a sync share the next one.
 //
 // It fails static: while the API server is gone, a transaction fails or the agent itself is dead,
 // the last good rules stay in the kernel. Nothing but `enforcer cleanup` removes them.

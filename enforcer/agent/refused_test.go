@@ -7,15 +7,18 @@ import (
 
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/client-go/tools/events"
 )
 
-// allow is a policy of the namespace shop that lets a block in.
-func allow(name, block string) *networkingv1.NetworkPolicy {
+// allow is a policy of the namespace shop that lets a block in, at a port of its own.
+func allow(name, block string, number int) *networkingv1.NetworkPolicy {
+	port := intstr.FromInt(number)
 	return &networkingv1.NetworkPolicy{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: name, ResourceVersion: "1"},
 		Spec: networkingv1.NetworkPolicySpec{Ingress: []networkingv1.NetworkPolicyIngressRule{{
-			From: []networkingv1.NetworkPolicyPeer{{IPBlock: &networkingv1.IPBlock{CIDR: block}}},
+			From:  []networkingv1.NetworkPolicyPeer{{IPBlock: &networkingv1.IPBlock{CIDR: block}}},
+			Ports: []networkingv1.NetworkPolicyPort{{Port: &port}},
 		}}},
 	}
 }
@@ -29,10 +32,10 @@ func TestAPolicyThatTheKernelRefusesIsClosedAlone(t *testing.T) {
 	s.Events = recorder
 	mustSync(t, s)
 
-	for i := range 7 {
-		c.Policies = append(c.Policies, allow(fmt.Sprintf("good-%d", i), fmt.Sprintf("203.0.113.%d/32", i)))
+	for i := range 20 {
+		c.Policies = append(c.Policies, allow(fmt.Sprintf("good-%d", i), fmt.Sprintf("203.0.113.%d/32", i), 1000+i))
 	}
-	bad := allow("bad", "192.0.2.0/24")
+	bad := allow("bad", "192.0.2.0/24", 80)
 	c.Policies = append(c.Policies, bad)
 	kernel.refuses = "192.0.2.0"
 	if err := s.Sync(t.Context()); err == nil {
@@ -40,7 +43,7 @@ func TestAPolicyThatTheKernelRefusesIsClosedAlone(t *testing.T) {
 	}
 	mustSync(t, s) // from scratch
 	rules := kernel.Dump()
-	for i := range 7 {
+	for i := range 20 {
 		if !strings.Contains(rules, fmt.Sprintf("{ 203.0.113.%d }", i)) {
 			t.Errorf("policy good-%d is not enforced", i)
 		}
@@ -66,7 +69,7 @@ func TestAPolicyThatTheKernelRefusesIsClosedAlone(t *testing.T) {
 	if kernel.runs != before {
 		t.Error("another transaction although nothing changed")
 	}
-	good := allow("bad", "198.51.100.7/32")
+	good := allow("bad", "198.51.100.7/32", 80)
 	good.ResourceVersion = "2"
 	c.Policies[len(c.Policies)-1] = good
 	mustSync(t, s)

@@ -19,7 +19,7 @@ const (
 )
 
 // WaitForServer has the clients of a configuration wait for an API server that cannot be reached,
-// and log that now and then. Informers would try again by themselves, without a word, and ever
+// and log that now and then. Reflectors would try again by themselves, without a word, and ever
 // later: after an outage of minutes up to a minute late.
 func WaitForServer(config *rest.Config, log logr.Logger) {
 	complain := &rate.Sometimes{First: 1, Interval: complainEvery}

@@ -1,6 +1,6 @@
 // Package compile turns the pods, namespaces and policies of a cluster into the ruleset of one
 // node. It is pure: the same objects give the same ruleset, byte for byte, in whatever order they
-// come.
+// come, and whatever was there before.
 //
 // # How a packet is judged
 //
@@ -20,6 +20,9 @@
 //	          else no policy is concerned: accept
 //	ingress   where a group's egress chain continues when it allows: server in ingress4/6?
 //	admit     stamp the connection and accept
+//
+// A group's chain has the rules of its policies. Where many of them share their ports, their peers are
+// one set; where they have many ports, a verdict map leads from a port to a chain of the rules for it.
 //
 // To allow is always explicit, "goto ingress" or "goto admit": whatever falls off the end of a
 // chain returns to forward and is dropped. This holds even for a packet that is halfway through

@@ -3,11 +3,7 @@ package compile
 import (
 	"bytes"
 	"cmp"
-	"errors"
-	"fmt"
-	"net/netip"
 	"slices"
-	"strings"
 
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -54,30 +50,6 @@ type policy struct {
 	problems []Problem
 	// groups are those of pods that it isolates.
 	groups map[*group]bool
-}
-
-// side is one direction of a policy.
-type side struct {
-	isolates bool
-	rules    []rule
-}
-
-// rule is what an ingress or an egress rule allows: any of the peers to any of the ports.
-type rule struct {
-	path  string
-	peers peers
-	ports []portMatch
-}
-
-// peers is a rule's from or to.
-type peers struct {
-	any       bool
-	selectors []*selector
-	blocks    map[family][]span
-	// blockTexts is the blocks as they were written.
-	blockTexts map[family][]string
-	// blockSets are the sets of all blocks of a family.
-	blockSets map[family]*demand
 }
 
 func (p *Policy) String() string { return p.namespace + "/" + p.name }
@@ -185,125 +157,4 @@ func (c *Compiler) submit(pod *Pod, p *policy) {
 		}
 		c.moved[pod] = true
 	}
-}
-
-// parse reads the policy's object, closed wherever it cannot be read.
-func (p *policy) parse() {
-	p.problems = nil
-	var spec networkingv1.NetworkPolicySpec
-	err := p.err
-	if err == nil {
-		err = spec.Unmarshal(p.spec)
-	}
-	if err != nil {
-		p.report("spec", err)
-		p.pods, p.sides = labels.Everything(), map[Direction]side{Ingress: {isolates: true}, Egress: {isolates: true}}
-		return
-	}
-	ingress, egress := isolates(spec)
-	p.sides = map[Direction]side{Ingress: {isolates: ingress}, Egress: {isolates: egress}}
-	p.pods, err = metav1.LabelSelectorAsSelector(&spec.PodSelector)
-	if err != nil {
-		// It protects someone, nobody can say whom: so everyone, and its rules open nothing.
-		p.report("podSelector", err)
-		p.pods = labels.Everything()
-		return
-	}
-	if p.refused != nil {
-		p.report("spec", p.refused)
-		return
-	}
-	in, out := side{isolates: ingress}, side{isolates: egress}
-	for i, r := range spec.Ingress {
-		in.rules = append(in.rules, p.rule(Ingress, fmt.Sprintf("ingress[%d]", i), "from", r.From, r.Ports))
-	}
-	for i, r := range spec.Egress {
-		out.rules = append(out.rules, p.rule(Egress, fmt.Sprintf("egress[%d]", i), "to", r.To, r.Ports))
-	}
-	p.sides = map[Direction]side{Ingress: in, Egress: out}
-}
-
-func (p *policy) report(path string, err error) {
-	if err != nil {
-		p.problems = append(p.problems, Problem{Policy: p.String(), Path: path, Err: err, Object: p.object()})
-	}
-}
-
-// isolates tells which directions a policy is about: API, NetworkPolicySpec.PolicyTypes.
-func isolates(spec networkingv1.NetworkPolicySpec) (ingress, egress bool) {
-	if len(spec.PolicyTypes) == 0 {
-		return true, len(spec.Egress) > 0
-	}
-	return slices.Contains(spec.PolicyTypes, networkingv1.PolicyTypeIngress),
-		slices.Contains(spec.PolicyTypes, networkingv1.PolicyTypeEgress)
-}
-
-func (p *policy) rule(
-	direction Direction, path, field string, from []networkingv1.NetworkPolicyPeer, on []networkingv1.NetworkPolicyPort,
-) rule {
-	r := rule{
-		path:  path,
-		peers: peers{any: len(from) == 0, blocks: map[family][]span{}, blockTexts: map[family][]string{}},
-	}
-	for i, peer := range from {
-		p.report(fmt.Sprintf("%s.%s[%d]", path, field, i), r.peers.add(p.namespace, peer))
-	}
-	r.peers.blockSets = map[family]*demand{}
-	for f, spans := range r.peers.blocks {
-		r.peers.blocks[f] = union(spans)
-		if len(r.peers.blocks[f]) > 0 {
-			r.peers.blockSets[f] = blocks(f, r.peers.blocks[f], strings.Join(r.peers.blockTexts[f], " or "))
-		}
-	}
-	ports := ports{any: len(on) == 0}
-	for i, port := range on {
-		p.report(fmt.Sprintf("%s.ports[%d]", path, i), ports.add(port))
-	}
-	r.ports = ports.matches(direction)
-	return r
-}
-
-// add adds one peer; what it cannot read adds nothing.
-func (p *peers) add(namespace string, peer networkingv1.NetworkPolicyPeer) error {
-	hasSelector := peer.PodSelector != nil || peer.NamespaceSelector != nil
-	switch {
-	case peer.IPBlock != nil && hasSelector:
-		return errors.New("ipBlock excludes podSelector and namespaceSelector")
-	case peer.IPBlock != nil:
-		return p.addBlock(*peer.IPBlock)
-	case hasSelector:
-		s, err := newSelector(namespace, peer)
-		if err == nil {
-			p.selectors = append(p.selectors, s)
-		}
-		return err
-	default:
-		return errors.New("needs a podSelector, a namespaceSelector or an ipBlock")
-	}
-}
-
-func (p *peers) addBlock(block networkingv1.IPBlock) error {
-	cidr, err := netip.ParsePrefix(block.CIDR)
-	if err != nil {
-		return fmt.Errorf("ipBlock.cidr: %w", err)
-	}
-	var holes []span
-	for i, except := range block.Except {
-		hole, err := netip.ParsePrefix(except)
-		if err != nil {
-			// An exception that cannot be read might hold any address of the block.
-			return fmt.Errorf("ipBlock.except[%d]: %w", i, err)
-		}
-		if hole.Addr().Is4() == cidr.Addr().Is4() {
-			holes = append(holes, spanOf(hole))
-		}
-	}
-	text := block.CIDR
-	if len(block.Except) > 0 {
-		text += " except " + strings.Join(block.Except, ", ")
-	}
-	f := familyOf(cidr.Addr())
-	p.blocks[f] = append(p.blocks[f], subtract(spanOf(cidr), holes)...)
-	p.blockTexts[f] = append(p.blockTexts[f], text)
-	return nil
 }
