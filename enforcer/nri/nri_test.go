@@ -96,7 +96,7 @@ func TestAPodStartsAfterItsRules(t *testing.T) {
 // A pod whose rules do not come starts all the same, before the runtime loses its patience and drops the
 // plugin: the next pod is announced again.
 func TestAPodDoesNotWaitForEver(t *testing.T) {
-	adaptation.SetPluginRequestTimeout(500 * time.Millisecond)
+	adaptation.SetPluginRequestTimeout(1600 * time.Millisecond)
 	t.Cleanup(func() { adaptation.SetPluginRequestTimeout(adaptation.DefaultPluginRequestTimeout) })
 	w := newWorld(t)
 	runtime := w.startRuntime(t)
