@@ -15,8 +15,8 @@ import (
 	"github.com/apptier/apptier/policy/reach"
 )
 
-// BenchmarkTransaction is what the kernel needs to take a transaction, given by the nft program or
-// over netlink: there and back again, so twice in a run. Read the medians: the program's times vary.
+// BenchmarkTransaction is what it takes to write a transaction, by the nft program or over netlink: there
+// and back again, so twice in a run. On a busy machine read the CPU time of one.
 func BenchmarkTransaction(b *testing.B) {
 	for _, remote := range []int{1000, 5000, 20_000} {
 		l := newLab(b)
@@ -68,9 +68,10 @@ func BenchmarkContents(b *testing.B) {
 	}
 }
 
-// measure applies the transactions by turns and reports the median of their times.
+// measure applies the transactions by turns and reports the median of their times, and the CPU time.
 func measure(b *testing.B, kernel nft.Writer, transactions ...[]nft.Op) {
 	var times []time.Duration
+	before := cpuTime(b)
 	for b.Loop() {
 		for _, ops := range transactions {
 			started := time.Now()
@@ -78,6 +79,7 @@ func measure(b *testing.B, kernel nft.Writer, transactions ...[]nft.Op) {
 			times = append(times, time.Since(started))
 		}
 	}
+	b.ReportMetric((cpuTime(b)-before).Seconds()*1000/float64(len(times)), "cpu-ms")
 	slices.Sort(times)
 	b.ReportMetric(float64(times[len(times)/2].Microseconds())/1000, "median-ms")
 }
