@@ -106,7 +106,7 @@ type port struct {
 // ports are those of one pod of a destination that are asked about; the pod is nil for an address, and
 // for a pod that is not there.
 func (o *connectionOptions) ports(e end, pod *corev1.Pod) ([]port, error) {
-	number, err := strconv.Atoi(o.port)
+	number, err := strconv.ParseInt(o.port, 10, 32)
 	isNumber := err == nil
 	var declared []port
 	switch {

@@ -230,6 +230,7 @@ func labelsFor(selector *metav1.LabelSelector) map[string]string {
 			out[requirement.Key] = requirement.Values[0]
 		case metav1.LabelSelectorOpExists:
 			out[requirement.Key] = ""
+		default: // the others are content without the label
 		}
 	}
 	return out
