@@ -121,6 +121,11 @@ func namespaceSelectors(policy *networkingv1.NetworkPolicy) []labels.Selector {
 	return selectors
 }
 
+// afterStart drops what was there when the manager started: every AppTier is seen to then.
+func afterStart() predicate.Predicate {
+	return predicate.Funcs{CreateFunc: func(e event.CreateEvent) bool { return !e.IsInInitialList }}
+}
+
 // judgedAnew drops updates of pods after which hand-written policies are judged as before.
 func judgedAnew() predicate.Predicate {
 	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {

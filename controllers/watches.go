@@ -79,13 +79,13 @@ func (r *AppTierReconciler) watch(b *builder.Builder) *builder.Builder {
 	return b.
 		Watches(&v1alpha1.AppTier{}, handler.EnqueueRequestsFromMapFunc(r.besideAppTier), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Watches(&networkingv1.NetworkPolicy{}, handler.EnqueueRequestsFromMapFunc(ofName), builder.WithPredicates(notGenerated())).
-		Watches(&networkingv1.NetworkPolicy{}, handler.EnqueueRequestsFromMapFunc(r.besidePolicy)).
-		Watches(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(r.peersIn), builder.WithPredicates(predicate.LabelChangedPredicate{})).
+		Watches(&networkingv1.NetworkPolicy{}, handler.EnqueueRequestsFromMapFunc(r.besidePolicy), builder.WithPredicates(afterStart())).
+		Watches(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(r.peersIn), builder.WithPredicates(afterStart(), predicate.LabelChangedPredicate{})).
 		Watches(&corev1.Service{}, handler.EnqueueRequestsFromMapFunc(r.behindService)).
 		Watches(&corev1.Node{}, handler.EnqueueRequestsFromMapFunc(r.dependents(allNodes)), builder.WithPredicates(addressesChanged())).
 		Watches(&discoveryv1.EndpointSlice{}, handler.EnqueueRequestsFromMapFunc(r.dependents(apiServer)), builder.WithPredicates(ofAPIServer())).
 		Watches(&corev1.Pod{}, delayed(r.aroundPod), builder.WithPredicates(matchingChanged())).
-		Watches(&corev1.Pod{}, delayed(r.besideHandWritten), builder.WithPredicates(judgedAnew()))
+		Watches(&corev1.Pod{}, delayed(r.besideHandWritten), builder.WithPredicates(afterStart(), judgedAnew()))
 }
 
 // dependents maps a change to the AppTiers with an entry in the index.
