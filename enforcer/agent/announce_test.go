@@ -131,7 +131,7 @@ func TestAnAnnouncedPodIsUnderItsPoliciesAtOnce(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		isolated := func() bool { return kernel.Table.Maps["ingress4"].FindElement("10.0.0.2") != nil }
+		isolated := func() bool { return kernel.isolates("10.0.0.2") }
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error)
 		go func() { done <- a.Run(ctx) }()
@@ -151,11 +151,11 @@ func TestAnAnnouncedPodIsUnderItsPoliciesAtOnce(t *testing.T) {
 		if synctest.Wait(); isolated() {
 			t.Error("isolated although no such pod is ever shown")
 		}
-		if kernel.Table.Maps["ingress4"].FindElement("10.0.0.3") == nil {
+		if !kernel.isolates("10.0.0.3") {
 			t.Error("the later one is forgotten too soon")
 		}
 		sleep(announcementLife / 2)
-		if synctest.Wait(); kernel.Table.Maps["ingress4"].FindElement("10.0.0.3") != nil {
+		if synctest.Wait(); kernel.isolates("10.0.0.3") {
 			t.Error("the later one is not forgotten")
 		}
 		cancel()

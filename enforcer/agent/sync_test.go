@@ -5,6 +5,7 @@ import (
 	"errors"
 	"hash/crc32"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/go-logr/logr"
@@ -28,6 +29,15 @@ type faulty struct {
 	commits bool // a transaction that fails has taken nevertheless
 	runs    int
 	refuses string // what the kernel takes in no transaction
+
+	mu sync.Mutex // of what it holds, for tests with a whole agent
+}
+
+// isolates tells whether the kernel sends what comes for an address through policies.
+func (f *faulty) isolates(address string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.Table.Maps["ingress4"].FindElement(address) != nil
 }
 
 // Check is nft.Kernel's.
@@ -39,6 +49,8 @@ func (f *faulty) Check(ctx context.Context, tx *knftables.Transaction) error {
 }
 
 func (f *faulty) Run(ctx context.Context, tx *knftables.Transaction) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	f.runs++
 	if err := f.Check(ctx, tx); err != nil {
 		return err
