@@ -37,6 +37,7 @@ func FuzzExpand(f *testing.F) {
 		if yaml.Unmarshal(text, &app) != nil {
 			return
 		}
+		app.Namespace = "default" // which the API server sees to
 		env := expand.DefaultEnvironment()
 		refused := len(lint.WithSeverity(lint.AppTier(&app), lint.Reject)) > 0
 		for range 2 {
