@@ -41,7 +41,7 @@ func (f *clusterFlags) client(wraps ...func(*rest.Config)) (kubernetes.Interface
 	if err != nil {
 		return nil, err
 	}
-	// Informers list once and then watch; client-go's default of 5 requests a second would only
+	// Reflectors list once and then watch; client-go's default of 5 requests a second would only
 	// slow their start.
 	config.QPS, config.Burst = 50, 100
 	config.UserAgent = "apptier-enforcer/" + version.String()

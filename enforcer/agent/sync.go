@@ -92,7 +92,9 @@ func (s *Syncer) program(ctx context.Context) error {
 		s.begun = true
 		s.Log.Info("The rules are in the kernel", "pods", counts.Pods, "groups", counts.Groups, "sets", len(table.Sets), "elements", table.Elements())
 	}
-	s.Log.V(1).Info("Synced", "steps", len(ops), "generation", s.generation)
+	if len(ops) > 0 {
+		s.Log.V(1).Info("Rules updated", "steps", len(ops), "generation", s.generation)
+	}
 	return nil
 }
 

@@ -171,18 +171,6 @@ func checkRule(t *rapid.T, table nft.Table, chain string, rule nft.Rule) {
 	}
 }
 
-// The agent tells by this whether anything has changed at all.
-func TestAGenerationIsInItsOwnChainsAlone(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		a := compile.Compile(reachtest.Snapshot().Draw(t, "before"), "node-0")
-		b := compile.Compile(reachtest.Snapshot().Draw(t, "after"), "node-0")
-		same := len(nft.Diff(a.Table(1), b.Table(1))) == 0
-		if only := nft.Only(nft.Diff(a.Table(1), b.Table(2)), compile.StampChains()...); only != same {
-			t.Fatalf("the same: %v, but for the generation: %v", same, only)
-		}
-	})
-}
-
 // A pod that comes or goes changes elements, never rules or definitions, as long as its group has
 // other members.
 func TestPodsTouchElementsOnly(t *testing.T) {

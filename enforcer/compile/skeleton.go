@@ -99,10 +99,6 @@ func stamped(generation uint16) map[string]nft.Chain {
 // StampChain is the chain whose first rule's comment names the generation; see nft.Marker.
 const StampChain = stampChain
 
-// StampChains are the chains that differ between generations of one ruleset, and in nothing else
-// ever.
-func StampChains() []string { return []string{admitChain, forwardChain} }
-
 // ParseGeneration reads the comment of the first rule of StampChain.
 func ParseGeneration(marker string) (uint16, bool) {
 	number, ok := strings.CutPrefix(marker, generationText)

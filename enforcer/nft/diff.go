@@ -60,20 +60,6 @@ func Replace(wanted Table) []Op {
 	return d.ops
 }
 
-// Only tells whether the steps change nothing but the rules of these chains.
-func Only(ops []Op, chains ...string) bool {
-	return !slices.ContainsFunc(ops, func(op Op) bool {
-		switch o := op.Object.(type) {
-		case *knftables.Rule:
-			return !slices.Contains(chains, o.Chain)
-		case *knftables.Chain:
-			return op.Verb != Flush || !slices.Contains(chains, o.Name)
-		default:
-			return true
-		}
-	})
-}
-
 func inPlace(old, wanted Table) bool {
 	if old.Comment != wanted.Comment {
 		return false
