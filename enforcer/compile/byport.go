@@ -1,7 +1,7 @@
 package compile
 
 import (
-	"maps"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -34,34 +34,32 @@ func (d *draft) dispatch(protocol corev1.Protocol, numbered []*shared) nft.Rule 
 	}
 	name := hashedName("by-port", nftProtocol[protocol]+"-"+d.group.chain, d.group.chain+" "+string(protocol))
 	to := nft.Set{Key: "inet_service", Value: "verdict", Comment: remark("ports of " + d.group.chain), Elements: map[string]nft.Element{}}
-	for _, n := range slices.Sorted(maps.Keys(byNumber)) {
-		to.Elements[strconv.Itoa(int(n))] = nft.Element{Value: "goto " + d.portChain(n, byNumber[n])}
+	for n, all := range byNumber {
+		to.Elements[strconv.Itoa(int(n))] = nft.Element{Value: "goto " + d.portChain(all)}
 	}
 	d.maps[name] = to
 	return nft.Rule{Expr: layer4(protocol) + " " + serverPort + " vmap @" + name}
 }
 
-// portChain returns the name of the chain for the ports that all of these rules are about, of which
-// this is the first, and writes it.
-func (d *draft) portChain(first int32, all []*shared) string {
-	exprs, texts := make([]string, 0, len(all)), make([]string, 0, len(all))
+// portChain returns the name of the chain for the ports that all of these rules are about, and writes
+// it. Its name says what is in it, so that groups share it, and a group that gets one more policy keeps it.
+func (d *draft) portChain(all []*shared) string {
+	exprs := make([]string, 0, len(all))
 	for _, s := range all {
-		exprs, texts = append(exprs, s.port.expr), append(texts, s.port.String())
+		exprs = append(exprs, s.port.expr)
 	}
 	key := strings.Join(exprs, " and ")
 	if name, written := d.byPorts[key]; written {
 		return name
 	}
-	name := hashedName(string(d.group.direction)+"-port", strconv.Itoa(int(first)), d.group.chain+" "+key)
-	d.byPorts[key] = name
 	joined := &shared{port: portMatch{expr: key}, peers: map[family]*peerSets{}}
 	for _, s := range all {
 		joined.join(s)
 	}
-	d.chains[name] = nft.Chain{
-		Comment: remark(strings.Join(texts, " and ") + " of " + d.group.chain),
-		Rules:   append(d.lines(joined, ""), goTo(deniedChain[d.group.direction])),
-	}
+	rules := append(d.lines(joined, ""), goTo(deniedChain[d.group.direction]))
+	name := hashedName(string(d.group.direction)+"-port", rules[0].Comment, fmt.Sprintf("%s %q", d.group.direction, rules))
+	d.chains[name] = nft.Chain{Comment: "at some ports", Rules: rules}
+	d.byPorts[key] = name
 	return name
 }
 

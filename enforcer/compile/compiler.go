@@ -30,6 +30,8 @@ type Compiler struct {
 	named map[namedPort][]*use
 
 	groups map[string]*group
+	// chains are those that groups share, by name, and how many of them do.
+	chains map[string]int
 	// moved are the pods whose groups may be others, and stale the groups whose chains may be.
 	moved map[*Pod]bool
 	stale map[*group]bool
@@ -50,7 +52,7 @@ func New(node string) *Compiler {
 		pods: map[types.NamespacedName]*Pod{}, locals: map[*Pod]*local{}, claims: newClaims(),
 		spaces: map[string]*space{}, selected: map[string]*selected{},
 		uses: map[string]*use{}, named: map[namedPort][]*use{},
-		groups: map[string]*group{}, moved: map[*Pod]bool{}, stale: map[*group]bool{},
+		groups: map[string]*group{}, chains: map[string]int{}, moved: map[*Pod]bool{}, stale: map[*group]bool{},
 		troubled: map[*policy]bool{}, nodes: map[netip.Addr]int{}, mergeAbove: mergeAbove,
 	}
 }

@@ -98,7 +98,9 @@ func (c *Compiler) refresh(g *group) {
 		c.acquire(demand)
 	}
 	for name, chain := range d.chains {
-		c.journal.SetChain(name, chain)
+		if c.chains[name]++; c.chains[name] == 1 {
+			c.journal.SetChain(name, chain)
+		}
 	}
 	for name, set := range d.maps {
 		c.setMap(name, set)
@@ -106,7 +108,7 @@ func (c *Compiler) refresh(g *group) {
 	c.journal.SetChain(g.chain, nft.Chain{
 		Comment: remark(string(g.direction) + " of pods under " + strings.Join(policyNames(g.policies), ", ")), Rules: d.rules,
 	})
-	c.discardParts(g, d.chains, d.maps)
+	c.discardParts(g, d.maps)
 	g.uses, g.chains, g.maps = slices.Collect(maps.Keys(d.demands)), slices.Collect(maps.Keys(d.chains)), slices.Collect(maps.Keys(d.maps))
 }
 
@@ -116,14 +118,14 @@ func (c *Compiler) drop(g *group) {
 		delete(p.groups, g)
 	}
 	c.journal.DeleteChain(g.chain)
-	c.discardParts(g, nil, nil)
+	c.discardParts(g, nil)
 }
 
-// discardParts lets go what the group's chain leads to and looks up, but for the chains and maps that
-// stay.
-func (c *Compiler) discardParts(g *group, chains map[string]nft.Chain, maps map[string]nft.Set) {
+// discardParts lets go what the group's chain led to and looked up, but for the maps that stay.
+func (c *Compiler) discardParts(g *group, maps map[string]nft.Set) {
 	for _, name := range g.chains {
-		if _, stays := chains[name]; !stays {
+		if c.chains[name]--; c.chains[name] == 0 {
+			delete(c.chains, name)
 			c.journal.DeleteChain(name)
 		}
 	}

@@ -157,15 +157,6 @@ func matchNumbers(protocol corev1.Protocol, spans []portSpan) portMatch {
 	return m
 }
 
-// String names ports with numbers, such as "tcp 80,443".
-func (m portMatch) String() string {
-	texts := make([]string, 0, len(m.spans))
-	for _, s := range m.spans {
-		texts = append(texts, s.String())
-	}
-	return nftProtocol[m.protocol] + " " + strings.Join(texts, ",")
-}
-
 // widest is the most ports that a rule may be about to be found by port.
 const widest = 16
 
