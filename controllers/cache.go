@@ -26,8 +26,8 @@ func CacheOptions() cache.Options {
 	}
 }
 
-// trimPod keeps what decides which policies a pod meets, what its ports are called, and whether it
-// resolves names in the cluster.
+// trimPod keeps what decides which policies a pod meets, what its ports are called, whether it
+// resolves names in the cluster, and where it is probed.
 func trimPod(object any) (any, error) {
 	pod, ok := object.(*corev1.Pod)
 	if !ok {
@@ -47,11 +47,29 @@ func trimPod(object any) (any, error) {
 func trimContainers(containers []corev1.Container) []corev1.Container {
 	var out []corev1.Container
 	for _, container := range containers {
-		if len(container.Ports) > 0 {
-			out = append(out, corev1.Container{Ports: container.Ports, RestartPolicy: container.RestartPolicy})
+		trimmed := corev1.Container{
+			Ports: container.Ports, RestartPolicy: container.RestartPolicy,
+			StartupProbe: trimProbe(container.StartupProbe), ReadinessProbe: trimProbe(container.ReadinessProbe), LivenessProbe: trimProbe(container.LivenessProbe),
+		}
+		if len(trimmed.Ports) > 0 || trimmed.StartupProbe != nil || trimmed.ReadinessProbe != nil || trimmed.LivenessProbe != nil {
+			out = append(out, trimmed)
 		}
 	}
 	return out
+}
+
+// trimProbe keeps where a probe connects to; nil if it does not.
+func trimProbe(probe *corev1.Probe) *corev1.Probe {
+	switch {
+	case probe == nil:
+		return nil
+	case probe.HTTPGet != nil:
+		return &corev1.Probe{ProbeHandler: corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Host: probe.HTTPGet.Host, Port: probe.HTTPGet.Port}}}
+	case probe.TCPSocket != nil, probe.GRPC != nil:
+		return &corev1.Probe{ProbeHandler: corev1.ProbeHandler{TCPSocket: probe.TCPSocket, GRPC: probe.GRPC}}
+	default:
+		return nil
+	}
 }
 
 func trimNode(object any) (any, error) {

@@ -5,8 +5,11 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
 	"pgregory.net/rapid"
 
+	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/controllers"
 	"github.com/apptier/apptier/policy/lint"
 	"github.com/apptier/apptier/policy/reach/reachtest"
@@ -17,22 +20,51 @@ func TestTrimmedPodsAreJudgedAlike(t *testing.T) {
 	trim := podTransform(t)
 	rapid.Check(t, func(t *rapid.T) {
 		s := reachtest.Snapshot().Draw(t, "snapshot")
+		for _, namespace := range s.Namespaces {
+			namespace.Labels = map[string]string{"istio.io/dataplane-mode": "ambient"} // where probes matter
+		}
 		world := lint.World{Whole: true, Known: lint.Parts{Namespaces: true, Pods: true, Services: true, Policies: true}, Namespaces: s.Namespaces, Pods: s.Pods, Policies: s.Policies}
 		trimmed := world
 		trimmed.Pods = nil
 		for _, pod := range s.Pods {
 			pod.Spec.DNSPolicy = rapid.SampledFrom([]corev1.DNSPolicy{corev1.DNSClusterFirst, corev1.DNSDefault}).Draw(t, "dnsPolicy")
+			if len(pod.Spec.Containers) == 0 {
+				pod.Spec.Containers = []corev1.Container{{Name: "main"}}
+			}
+			pod.Spec.Containers[0].ReadinessProbe = probes().Draw(t, "probe")
 			out, err := trim(pod.DeepCopy())
 			if err != nil {
 				t.Fatal(err)
 			}
 			trimmed.Pods = append(trimmed.Pods, out.(*corev1.Pod))
 		}
+		for _, namespace := range s.Namespaces {
+			app := &v1alpha1.AppTier{ObjectMeta: metav1.ObjectMeta{Namespace: namespace.Name, Name: "all"}, Spec: v1alpha1.AppTierSpec{Tiers: []v1alpha1.Tier{{
+				Name:        "all",
+				PodSelector: metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{{Key: "none", Operator: metav1.LabelSelectorOpDoesNotExist}}},
+			}}}}
+			if want, got := lint.AppTierIn(app, world), lint.AppTierIn(app, trimmed); !equality.Semantic.DeepEqual(want, got) {
+				t.Fatalf("AppTier of namespace %s\nall of the pods: %v\ntrimmed: %v", namespace.Name, want, got)
+			}
+		}
 		for _, policy := range s.Policies {
 			if want, got := lint.NetworkPolicy(policy, world), lint.NetworkPolicy(policy, trimmed); !equality.Semantic.DeepEqual(want, got) {
 				t.Fatalf("%+v\nall of the pods: %v\ntrimmed: %v", policy.Spec, want, got)
 			}
 		}
+	})
+}
+
+// probes are those that connect to a pod, and others.
+func probes() *rapid.Generator[*corev1.Probe] {
+	port := intstr.FromInt32(8080)
+	return rapid.SampledFrom([]*corev1.Probe{
+		nil,
+		{ProbeHandler: corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Path: "/healthz", Port: port}}},
+		{ProbeHandler: corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Host: "example.com", Port: port}}},
+		{ProbeHandler: corev1.ProbeHandler{TCPSocket: &corev1.TCPSocketAction{Port: port}}},
+		{ProbeHandler: corev1.ProbeHandler{GRPC: &corev1.GRPCAction{Port: 8081}}},
+		{ProbeHandler: corev1.ProbeHandler{Exec: &corev1.ExecAction{Command: []string{"true"}}}},
 	})
 }
 

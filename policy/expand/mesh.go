@@ -60,6 +60,10 @@ func meshOf(spec *v1alpha1.Mesh) mesh {
 	return mesh{}
 }
 
+// Probers are the addresses that the node's probes seem to come from in a mesh; none where they come
+// from the node, which every pod may be reached from.
+func Probers(spec *v1alpha1.Mesh) []netip.Addr { return meshOf(spec).probers }
+
 // controlPlane is what a pod's proxy needs to be part of its mesh.
 func (x *expansion) controlPlane() []allowance {
 	var allowed []allowance

@@ -63,6 +63,7 @@ func numbered(port int32) []v1alpha1.RulePort {
 func (d *drawnApp) tier(name string, port int32) {
 	pod := d.pod(namespace, name+"-0", map[string]string{"app": "storefront", "tier": name, "release": "v1"}, port)
 	pod.Spec.Containers[0].Ports = append(pod.Spec.Containers[0].Ports, corev1.ContainerPort{Name: "health", ContainerPort: 8999})
+	pod.Spec.Containers[0].LivenessProbe = &corev1.Probe{ProbeHandler: corev1.ProbeHandler{TCPSocket: &corev1.TCPSocketAction{Port: intstr.FromString("health")}}}
 	d.service(namespace, name, map[string]string{"app": "storefront", "tier": name}, 80, port)
 	d.app.Spec.Tiers = append(d.app.Spec.Tiers, v1alpha1.Tier{
 		Name:        name,

@@ -68,6 +68,13 @@ var appMutations = []appMutation{
 		tier, _ := d.two()
 		tier.PodSelector.MatchLabels["tier"] = d.typo(tier.Name)
 	}},
+	{"a pod in an ambient mesh", lint.ProbeUnreachable, func(d *drawnApp) {
+		_, next := d.two()
+		d.podOf(next).Labels["istio.io/dataplane-mode"] = "ambient"
+	}},
+	{"a namespace in an ambient mesh", lint.ProbeUnreachable, func(d *drawnApp) {
+		d.world.Namespaces[0].Labels = map[string]string{"istio.io/dataplane-mode": "ambient"}
+	}},
 	{"a tier on its nodes' network", lint.HostNetwork, func(d *drawnApp) { tier, _ := d.two(); d.podOf(tier).Spec.HostNetwork = true }},
 	{"a peer on its node's network", lint.HostNetwork, func(d *drawnApp) {
 		d.world.Pods[d.IntN(2)].Spec.HostNetwork = true // prometheus, or admin

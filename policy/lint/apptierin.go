@@ -28,6 +28,7 @@ func (x *Index) AppTier(app *v1alpha1.AppTier, world World) []Finding {
 	checkWorldEgress(r, &app.Spec)
 	checkNamesNeeded(r, field.NewPath("spec", "dns"), &app.Spec)
 	checkTierPods(r, app, world)
+	x.checkProbes(r, app, world)
 	checkReferences(r, app, world)
 	checkAgreements(r, app, world)
 	x.checkAsPolicies(r, app, world)

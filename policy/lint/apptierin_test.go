@@ -28,12 +28,15 @@ func tiersOf(tiers string) string {
 
 const (
 	apiPod  = "---\nkind: Pod\nmetadata: {name: api-0, namespace: shop, labels: {tier: api}}\nspec: {containers: [{name: main, ports: [{name: http, containerPort: 8080}]}]}\n"
+	ambient = "---\nkind: Namespace\nmetadata: {name: shop, labels: {istio.io/dataplane-mode: ambient}}\n"
+	probed  = "---\nkind: Pod\nmetadata: {name: web-0, namespace: shop, labels: {tier: web}}\nspec: {containers: [{name: main, livenessProbe: {httpGet: {port: 8080}}}]}\n"
 	bothPod = "---\nkind: Pod\nmetadata: {name: both, namespace: shop, labels: {tier: api, role: db}}\n"
 	service = "---\nkind: Service\nmetadata: {name: api, namespace: shop}\nspec: {selector: {tier: api}, ports: [{port: 80, targetPort: 8080}]}\n"
 )
 
 // What is found is where it stands, and what is not known is no finding.
 func TestAppTiersInAWorld(t *testing.T) {
+	web := tiersOf("[{name: web, podSelector: {matchLabels: {tier: web}}}]")
 	apiAndDB := tiersOf("[{name: api, podSelector: {matchLabels: {tier: api}}}, {name: db, podSelector: {matchLabels: {role: db}}}]")
 	for name, test := range map[string]struct {
 		app, world string
@@ -61,6 +64,16 @@ func TestAppTiersInAWorld(t *testing.T) {
 		"everything but the cluster's ranges":           {tiersOf("[{name: web, podSelector: {matchLabels: {tier: web}}, egress: [{to: [{networks: {cidrs: [0.0.0.0/0], except: [10.0.0.0/8]}}], ports: [{port: 443}]}]}]"), "", nil},
 		"everyone, where egress is open anyway":         {tiersOf("[{name: web, podSelector: {matchLabels: {tier: web}}, isolate: [Ingress]}]"), "", nil},
 		"what is refused, and its overlap, at once":     {tiersOf("[{name: api, podSelector: {matchLabels: {tier: api}}}, {name: v2, podSelector: {matchLabels: {tier: api}}, ingress: [{from: [{tier: apy}], allPorts: true}]}]"), apiPod, []string{"unknown-reference spec.tiers[1].ingress[0].from[0].tier", "tier-overlap spec.tiers[1].podSelector"}},
+		"probes in an ambient mesh":                     {web, ambient + probed, []string{"probe-unreachable spec.tiers[0].podSelector"}},
+		"probes of a pod that leaves the mesh":          {web, ambient + strings.Replace(probed, "tier: web", "tier: web, istio.io/dataplane-mode: none", 1), nil},
+		"probes in a mesh that is named":                {strings.Replace(web, "spec:", "spec:\n  mesh: {provider: Istio, dataPlane: Ambient}", 1), ambient + probed, nil},
+		"probes in a mesh that is another":              {strings.Replace(web, "spec:", "spec:\n  mesh: {provider: Istio, dataPlane: Sidecar}", 1), ambient + probed, []string{"probe-unreachable spec.tiers[0].podSelector"}},
+		"probes without a mesh":                         {web, probed, nil},
+		"probes that are let in":                        {tiersOf("[{name: web, podSelector: {matchLabels: {tier: web}}, ingress: [{from: [{networks: {cidrs: [169.254.0.0/16]}}], ports: [{port: 8080}]}]}]"), ambient + probed, nil},
+		"probes that are let in on another port":        {tiersOf("[{name: web, podSelector: {matchLabels: {tier: web}}, ingress: [{from: [{everyone: {}}], ports: [{port: 8081}]}]}]"), ambient + probed, []string{"probe-unreachable spec.tiers[0].podSelector"}},
+		"probes of open ingress":                        {tiersOf("[{name: web, podSelector: {matchLabels: {tier: web}}, isolate: [Egress]}]"), ambient + probed, nil},
+		"probes that run a command":                     {web, ambient + strings.Replace(probed, "httpGet: {port: 8080}", "exec: {command: [ls]}", 1), nil},
+		"probes of another host":                        {web, ambient + strings.Replace(probed, "port: 8080}", "port: 8080, host: example.com}", 1), nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			findings := judgeObject(t, test.app, strings.TrimPrefix(test.world, "---\n"))

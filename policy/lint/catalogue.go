@@ -121,6 +121,11 @@ node. What is outside the cluster is ` + "`internet`" + `. A tier that is to con
 		`Other tiers, Services, pods and the internet are usually reached by name. With ` + "`dns.mode: None`" + ` nothing lets
 pods resolve one. Tiers that may connect to addresses, nodes or the API server alone need none, and a rule that allows
 port 53 is taken for DNS of one's own.`},
+	{ProbeUnreachable, Warn, ofAppTiers, "Probes that are denied",
+		`The kubelet's probes always pass, since a pod can be reached from its own node. In Istio's ambient mesh they
+come from an address of the mesh instead (169.254.7.127), which is open to the tiers of an AppTier that names the mesh.
+Reported when a pod of the mesh, by its label or its namespace's, is probed on a port that nothing opens to it. What a
+load balancer probes is asked about by health-check-unreachable.`},
 	{Duplicate, Reject, ofAppTiers, "Two things of one name",
 		`Tiers and ports are referred to by name, so there can be only one of each.`},
 	{SameNamespaceConflict, Reject, ofAppTiers, "A perimeter that opens a tier",

@@ -52,6 +52,8 @@ const (
 	WorldEgress Check = "world-egress"
 	// DNSNoneWithEgress: no DNS, and connections to what is reached by name.
 	DNSNoneWithEgress Check = "dns-none-with-egress"
+	// ProbeUnreachable: the kubelet's probes do not reach a tier.
+	ProbeUnreachable Check = "probe-unreachable"
 )
 
 // Finding is what a check found at one place.

@@ -1,0 +1,126 @@
+package lint
+
+import (
+	"net/netip"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/apptier/apptier/api/v1alpha1"
+	"github.com/apptier/apptier/policy/expand"
+	"github.com/apptier/apptier/policy/space"
+)
+
+// dataPlaneLabel puts a pod, or all pods of a namespace, into Istio's ambient mesh with the value
+// "ambient", and takes a pod out of it with "none":
+// https://istio.io/latest/docs/ambient/usage/add-workloads/.
+const dataPlaneLabel = "istio.io/dataplane-mode"
+
+// checkProbes finds tiers whose pods' probes are denied. The kubelet's always pass, since a pod can be
+// reached from its own node; but in an ambient mesh they come from addresses that are not the node's,
+// which are open only where the AppTier names the mesh.
+func (x *Index) checkProbes(r *report, app *v1alpha1.AppTier, world World) {
+	if !world.Known.Pods || len(expand.Probers(app.Spec.Mesh)) > 0 {
+		return
+	}
+	probers := expand.Probers(&v1alpha1.Mesh{Provider: v1alpha1.Istio, DataPlane: v1alpha1.Ambient})
+	pods := podsIn(app.Namespace, world)
+	tiers, paths := tiersOf(app)
+	for i, tier := range tiers {
+		if !isolates(tier.tier, v1alpha1.Ingress) {
+			continue
+		}
+		open := openTo(probers, &app.Spec, tier.tier)
+		for _, pod := range pods {
+			if pod.Spec.HostNetwork || !tier.pods.Match(space.Subject, pod.Labels) || !isAmbient(pod, x.at(app.Namespace).labels) {
+				continue
+			}
+			if denied := slices.DeleteFunc(probedPorts(pod), open.Contains); len(denied) > 0 {
+				r.warn(ProbeUnreachable, paths[i], "write spec.mesh: {provider: Istio, dataPlane: Ambient}",
+					"%s is in Istio's ambient mesh, where the kubelet's probes come from %s, and nothing lets them in on %s: it would be restarted though it answers",
+					podWords(pod), probers[0], listWords(portsWords(denied)))
+				break // one example is enough
+			}
+		}
+	}
+}
+
+// isAmbient says whether a pod is in the ambient mesh; its own label goes before its namespace's.
+func isAmbient(pod *corev1.Pod, namespace map[string]string) bool {
+	if mode, found := pod.Labels[dataPlaneLabel]; found {
+		return mode == "ambient"
+	}
+	return namespace[dataPlaneLabel] == "ambient"
+}
+
+// openTo are the ports of a tier that its rules open to any of some addresses.
+func openTo(addresses []netip.Addr, spec *v1alpha1.AppTierSpec, tier *v1alpha1.Tier) space.Ports {
+	var open space.Ports
+	for _, rule := range rulesOf(spec) {
+		if rule.direction != v1alpha1.Ingress || !rule.isFor(tier) || !slices.ContainsFunc(rule.peers, func(peer v1alpha1.Peer) bool { return admits(peer, addresses) }) {
+			continue
+		}
+		ports, _ := space.RulePorts(ingressPorts(tier, rule))
+		open = open.Union(ports)
+	}
+	return open
+}
+
+// admits says whether a peer holds any of some addresses.
+func admits(peer v1alpha1.Peer, addresses []netip.Addr) bool {
+	if peer.Networks == nil {
+		return peer.Everyone != nil
+	}
+	allowed := addressesIn(peer.Networks.CIDRs).Minus(addressesIn(peer.Networks.Except))
+	return slices.ContainsFunc(addresses, func(a netip.Addr) bool {
+		return !allowed.Intersect(space.PrefixAddresses(netip.PrefixFrom(a, a.BitLen()))).IsEmpty()
+	})
+}
+
+// probedPorts are the ports of a pod that its node's probes connect to, as far as their numbers are
+// known. A probe with a host of its own leaves the pod, and one that runs a command does not connect.
+func probedPorts(pod *corev1.Pod) []space.Port {
+	var out []space.Port
+	for _, container := range slices.Concat(pod.Spec.InitContainers, pod.Spec.Containers) {
+		for _, probe := range []*corev1.Probe{container.StartupProbe, container.ReadinessProbe, container.LivenessProbe} {
+			if probe == nil {
+				continue
+			}
+			if number := probedPort(probe.ProbeHandler, container.Ports); number > 0 {
+				out = append(out, space.PortOf(corev1.ProtocolTCP, number))
+			}
+		}
+	}
+	return out
+}
+
+// probedPort is 0 where there is none, or where a name stands for none.
+func probedPort(probe corev1.ProbeHandler, declared []corev1.ContainerPort) int32 {
+	var port intstr.IntOrString
+	switch {
+	case probe.HTTPGet != nil && probe.HTTPGet.Host == "":
+		port = probe.HTTPGet.Port
+	case probe.TCPSocket != nil && probe.TCPSocket.Host == "":
+		port = probe.TCPSocket.Port
+	case probe.GRPC != nil:
+		return probe.GRPC.Port
+	}
+	if port.Type == intstr.Int {
+		return port.IntVal
+	}
+	for _, d := range declared {
+		if d.Name == port.StrVal {
+			return d.ContainerPort
+		}
+	}
+	return 0
+}
+
+func portsWords(ports []space.Port) []string {
+	out := make([]string, len(ports))
+	for i, port := range ports {
+		out[i] = portWords(port)
+	}
+	return out
+}
