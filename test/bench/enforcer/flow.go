@@ -92,7 +92,7 @@ func (t *tally) add(other tally) {
 	t.Lost += other.Lost
 }
 
-// passing returns when the first packet arrived, once some of those after it have had their chance,
+// passing returns when the first packet was sent that arrived, once some of those after it have had their chance,
 // and how many of these were lost.
 func (f *flow) passing() (judged time.Time, after tally, done bool) {
 	f.prober.mu.Lock()
@@ -100,7 +100,7 @@ func (f *flow) passing() (judged time.Time, after tally, done bool) {
 	if f.first < 0 || len(f.packets) < f.first+2*passesAfter {
 		return time.Time{}, tally{}, false
 	}
-	return f.packets[f.first].arrived, f.count(f.first, f.first+passesAfter), true
+	return f.packets[f.first].sent, f.count(f.first, f.first+passesAfter), true
 }
 
 // blocked returns when the first of the packets was sent that do not arrive any more, once that is
