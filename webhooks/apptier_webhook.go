@@ -20,7 +20,8 @@ import (
 
 // AppTierValidator refuses AppTiers that lint rejects, by themselves or beside others of their
 // namespace, with every reason at once, and passes warnings on: of what is doubtful in this cluster,
-// and of references to what is not there, which may well come later.
+// and of references to what is not there, which may well come later. It fails open: the controller judges
+// every AppTier again before it brings it about.
 type AppTierValidator struct {
 	// Cluster is what AppTiers are judged against.
 	Cluster *Cluster
@@ -32,7 +33,7 @@ type AppTierValidator struct {
 
 var _ admission.Validator[*v1alpha1.AppTier] = AppTierValidator{}
 
-// +kubebuilder:webhook:path=/validate-policy-apptier-dev-v1alpha1-apptier,mutating=false,failurePolicy=fail,sideEffects=None,groups=policy.apptier.dev,resources=apptiers,verbs=create;update,versions=v1alpha1,name=apptier.policy.apptier.dev,admissionReviewVersions=v1,timeoutSeconds=5
+// +kubebuilder:webhook:path=/validate-policy-apptier-dev-v1alpha1-apptier,mutating=false,failurePolicy=ignore,sideEffects=None,groups=policy.apptier.dev,resources=apptiers,verbs=create;update,versions=v1alpha1,name=apptier.policy.apptier.dev,admissionReviewVersions=v1,timeoutSeconds=5
 
 // SetupWithManager registers the webhook at the manager's webhook server.
 func (v AppTierValidator) SetupWithManager(mgr ctrl.Manager) error {

@@ -10,6 +10,7 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/apptier/apptier/api/v1alpha1"
@@ -26,7 +27,7 @@ type load struct {
 	// Requests that ended as they should, by kind.
 	succeeded map[string]int
 	failed    []failure
-	// When NetworkPolicies passed that the webhook would have refused.
+	// When AppTiers and NetworkPolicies passed that the webhook would have refused.
 	unjudged []time.Time
 }
 
@@ -60,6 +61,9 @@ func startLoad(ctx context.Context, namespace string) *load {
 	}
 	l.repeat(ctx, "AppTier, tried", func() error { return api.Create(ctx, app.DeepCopy(), client.DryRunAll) })
 	l.repeat(ctx, "AppTier, made", func() error { return create(app) })
+	wrong := app.DeepCopy()
+	wrong.Spec.Tiers[0].Ingress = []v1alpha1.IngressRule{{From: []v1alpha1.Peer{{Tier: ptr.To("nobody")}}, AllPorts: true}}
+	l.repeat(ctx, "AppTier, refused", func() error { return l.refused(api.Create(ctx, wrong.DeepCopy(), client.DryRunAll)) })
 	l.repeat(ctx, "NetworkPolicy, tried", func() error { return api.Create(ctx, harmless.DeepCopy(), client.DryRunAll) })
 	l.repeat(ctx, "NetworkPolicy, made", func() error { return create(harmless) })
 	l.repeat(ctx, "NetworkPolicy, refused", func() error { return l.refused(api.Create(ctx, opening(namespace), client.DryRunAll)) })
@@ -74,7 +78,7 @@ func (l *load) refused(err error) error {
 		l.unjudged = append(l.unjudged, time.Now())
 		l.mutex.Unlock()
 		return nil
-	case strings.Contains(err.Error(), "NetworkPolicy open is refused:"):
+	case strings.Contains(err.Error(), " is refused:"):
 		return nil
 	}
 	return err
@@ -123,7 +127,7 @@ func (l *load) end() {
 	l.done.Wait()
 	AddReportEntry("requests", fmt.Sprint(l.succeeded))
 	GinkgoWriter.Printf("requests that succeeded: %v; failed: %v; not judged: %v\n", l.succeeded, l.failed, l.unjudged)
-	Expect(l.succeeded).To(HaveLen(5))
+	Expect(l.succeeded).To(HaveLen(6))
 }
 
 // expectUnharmed says that no request failed, and that each was judged.

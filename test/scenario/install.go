@@ -12,10 +12,13 @@ import (
 	"golang.org/x/sync/errgroup"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	k8sruntime "k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/wait"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/kustomize/api/krusty"
 	"sigs.k8s.io/kustomize/kyaml/filesys"
@@ -80,7 +83,25 @@ func installed(ctx context.Context, api client.Client) (string, error) {
 	if s := enforcer.Status; s.ObservedGeneration != enforcer.Generation || s.DesiredNumberScheduled == 0 || s.NumberAvailable != s.DesiredNumberScheduled {
 		return fmt.Sprintf("%d of %d enforcers are available", s.NumberAvailable, s.DesiredNumberScheduled), nil
 	}
-	return "", nil
+	return unjudged(ctx, api)
+}
+
+// unjudged says whether the API server does not ask the webhook yet, which fails open: then it takes an
+// AppTier that is to be refused.
+func unjudged(ctx context.Context, api client.Client) (string, error) {
+	wrong := &v1alpha1.AppTier{ObjectMeta: metav1.ObjectMeta{Namespace: metav1.NamespaceDefault, Name: "wrong"}, Spec: v1alpha1.AppTierSpec{Tiers: []v1alpha1.Tier{{
+		Name:        "web",
+		PodSelector: metav1.LabelSelector{MatchLabels: map[string]string{"tier": "web"}},
+		Ingress:     []v1alpha1.IngressRule{{From: []v1alpha1.Peer{{Tier: ptr.To("nobody")}}, AllPorts: true}},
+	}}}}
+	switch err := api.Create(ctx, wrong, client.DryRunAll); {
+	case err == nil:
+		return "the API server does not ask the webhook", nil
+	case !apierrors.IsInvalid(err):
+		return "", fmt.Errorf("trying an AppTier that is to be refused: %w", err)
+	default:
+		return "", nil
+	}
 }
 
 // Kustomize builds a kustomization of the repository.

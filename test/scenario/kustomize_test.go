@@ -22,7 +22,7 @@ func TestComponents(t *testing.T) {
 			lacks: []string{"hostPath", "/var/run/nri", "volumes:\n      - name: nri"},
 		},
 		"strict": {
-			has: []string{"failurePolicy: Ignore", "failurePolicy: Fail\n  matchConditions:"},
+			has: []string{"failurePolicy: Ignore", "failurePolicy: Fail\n  matchConditions:", "failurePolicy: Fail\n  name: apptier.policy.apptier.dev\n"},
 		},
 		"cert-manager": {
 			has:   []string{"kind: Certificate", "cert-manager.io/inject-ca-from: apptier-system/apptier-webhook", "--rotate-certs=false", "secretName: apptier-webhook-cert"},
