@@ -37,7 +37,7 @@ type denials struct {
 func (m *Metrics) countDenied(kernel nft.Kernel, log logr.Logger) {
 	m.registry.MustRegister(&denials{kernel, log, prometheus.NewDesc("apptier_enforcer_denied_packets_total",
 		"Packets that were dropped: by the policies of the pod that connects (egress) or of the one that is connected to (ingress), "+
-			"of no known connection (untracked), or from or to a pod that is not known yet (unknown_pod).", []string{"reason"}, nil)})
+			"of no known connection (untracked), from or to a pod that is not known yet (unknown_pod), or caught by a change of the rules (undecided).", []string{"reason"}, nil)})
 }
 
 // Describe is prometheus.Collector's.

@@ -139,11 +139,16 @@ func (s *Syncer) adopt(ctx context.Context) error {
 	return nil
 }
 
-// apply runs the transaction to its end even when the agent is asked to stop meanwhile.
+// apply runs the transactions to their end even when the agent is asked to stop meanwhile.
 func (s *Syncer) apply(ctx context.Context, ops []nft.Op) error {
 	ctx, cancel := context.WithTimeout(logr.NewContext(context.WithoutCancel(ctx), s.Log), transactionTimeout)
 	defer cancel()
-	return nft.Apply(ctx, s.Kernel, ops)
+	for _, phase := range nft.Phases(ops) {
+		if err := nft.Apply(ctx, s.Kernel, phase); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Verify looks whether the table in the kernel is still the one that was written last, and has the

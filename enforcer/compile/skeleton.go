@@ -39,6 +39,7 @@ const (
 	deniedIngress   = "denied-ingress"
 	deniedUntracked = "denied-untracked"
 	deniedUnknown   = "denied-unknown"
+	deniedUndecided = "denied-undecided"
 )
 
 // denials says what each of them is for.
@@ -47,11 +48,12 @@ var denials = map[string]string{
 	deniedIngress:   "no rule of the server's policies allows it",
 	deniedUntracked: "an isolated pod, and no connection to judge it by",
 	deniedUnknown:   "an address of this node's pods that no known pod has yet",
+	deniedUndecided: "nothing allowed it, nor denied it: the rules changed half-way",
 }
 
 // Denials returns the names of the counters of packets that were dropped, by why they were.
 func Denials() map[string]string {
-	return map[string]string{"egress": deniedEgress, "ingress": deniedIngress, "untracked": deniedUntracked, "unknown_pod": deniedUnknown}
+	return map[string]string{"egress": deniedEgress, "ingress": deniedIngress, "untracked": deniedUntracked, "unknown_pod": deniedUnknown, "undecided": deniedUndecided}
 }
 
 type family int
@@ -179,7 +181,7 @@ func forwardRules() []nft.Rule {
 		{Expr: "meta l4proto icmpv6 ct state related accept", Comment: "errors about allowed connections"},
 		{Expr: "ct state invalid,untracked jump " + untrackedChain},
 		{Expr: "jump " + judgeChain},
-		{Expr: "drop", Comment: "nothing allowed it"},
+		goTo(deniedUndecided),
 	}
 }
 

@@ -1,0 +1,84 @@
+package kernel
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"sync"
+	"testing"
+
+	networkingv1 "k8s.io/api/networking/v1"
+
+	"github.com/apptier/apptier/enforcer/compile"
+	"github.com/apptier/apptier/enforcer/nft"
+	"github.com/apptier/apptier/policy/reach"
+)
+
+// No packet of a connection that every ruleset allows is dropped while rulesets change, not even one
+// that is being judged at that moment.
+func TestAChangeDropsNoPacketHalfWay(t *testing.T) {
+	const changes, flows = 1000, 32
+	l := newLab(t)
+	client, server := l.hosts[0], l.hosts[1]
+	one, two := l.shop(), l.shop()
+	one.Policies = []*networkingv1.NetworkPolicy{parsePolicy(t, "p", `{podSelector: {}, ingress: [{ports: [{port: 80, protocol: UDP}]}]}`)}
+	two.Policies = append(two.Policies, one.Policies[0],
+		parsePolicy(t, "q", `{podSelector: {matchLabels: {app: b}}, ingress: [{from: [{podSelector: {matchLabels: {app: a}}}], ports: [{port: 80, protocol: UDP}]}]}`))
+	table := l.load(t, one, 1)
+
+	ctx, stop := context.WithCancel(t.Context())
+	var flood sync.WaitGroup
+	defer flood.Wait()
+	defer stop()
+	must(t, in(server.ns, func() error {
+		listener, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(server.v4, 80)))
+		if err == nil {
+			t.Cleanup(func() { _ = listener.Close() })
+		}
+		return err
+	}))
+	var conns []net.Conn
+	must(t, in(client.ns, func() error {
+		for range flows {
+			conn, err := net.Dial("udp", netip.AddrPortFrom(server.v4, 80).String())
+			if err != nil {
+				return err
+			}
+			conns = append(conns, conn)
+		}
+		return nil
+	}))
+	flood.Go(func() {
+		for ctx.Err() == nil {
+			for _, conn := range conns {
+				_, _ = conn.Write([]byte("x"))
+			}
+		}
+		for _, conn := range conns {
+			_ = conn.Close()
+		}
+	})
+
+	must(t, in(l.node, func() error {
+		kernel, err := nft.Open(compile.TableFamily, compile.TableName)
+		if err != nil {
+			return err
+		}
+		for i := range changes {
+			after := l.table([]reach.Snapshot{two, one}[i%2], uint16(2+i))
+			for _, phase := range nft.Phases(nft.Diff(table, after)) {
+				if err := nft.Apply(t.Context(), kernel, phase); err != nil {
+					return err
+				}
+			}
+			table = after
+		}
+		dropped, err := nft.Counts(t.Context(), kernel)
+		for name, count := range dropped {
+			if count > 0 {
+				t.Errorf("%d packets were dropped by %s", count, name)
+			}
+		}
+		return err
+	}))
+}

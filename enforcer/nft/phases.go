@@ -1,0 +1,66 @@
+package nft
+
+import "sigs.k8s.io/knftables"
+
+// Phases splits the steps of a difference into transactions, of which the second alone changes what
+// happens to packets: what is new is made before, and what nothing points to any more is removed after.
+//
+// One transaction would be atomic for the rules, and for the elements, but not for both at once: a
+// packet keeps to the generation of rules that it began with (nft_do_chain in the kernel's
+// nf_tables_core.c), and looks elements up in the present one (nft_set_elem_active). If it began just
+// before a commit, an element may send it into a chain that is still empty in its generation, and sets
+// of its own rules are empty when they are deleted: it would be dropped, whatever both rulesets say.
+func Phases(ops []Op) [][]Op {
+	made, gone := map[object]bool{}, map[object]bool{}
+	for _, op := range ops {
+		if _, isTable := op.Object.(*knftables.Table); isTable {
+			return [][]Op{ops} // everything is another
+		}
+		if it, whole := about(op.Object); whole && op.Verb == Add {
+			made[it] = true
+		} else if whole && op.Verb == Delete {
+			gone[it] = true
+		}
+	}
+	var before, change, after []Op
+	for _, op := range ops {
+		switch it, _ := about(op.Object); {
+		case gone[it]:
+			after = append(after, op)
+		case made[it]:
+			before = append(before, op)
+		default:
+			change = append(change, op)
+		}
+	}
+	var phases [][]Op
+	for _, phase := range [][]Op{before, change, after} {
+		if len(phase) > 0 {
+			phases = append(phases, phase)
+		}
+	}
+	return phases
+}
+
+// object is a chain, a set or a map, or a counter.
+type object struct{ kind, name string }
+
+// about returns the object that a step is about, and whether the step is about the whole of it and not
+// about its rules or elements.
+func about(o knftables.Object) (it object, whole bool) {
+	switch o := o.(type) {
+	case *knftables.Chain:
+		return object{"chain", o.Name}, true
+	case *knftables.Rule:
+		return object{"chain", o.Chain}, false
+	case *knftables.Set:
+		return object{"set", o.Name}, true
+	case *knftables.Map:
+		return object{"set", o.Name}, true
+	case *knftables.Element:
+		return object{"set", o.Set + o.Map}, false
+	case *knftables.Counter:
+		return object{"counter", o.Name}, true
+	}
+	return object{}, false
+}
