@@ -30,7 +30,7 @@ func checkHalves(r *report, v *view) {
 				continue
 			}
 			if _, known := v.candidates(peer, clause.Box); known {
-				checkOtherHalf(r, v, direction, clause, subjects, onPodNetwork(v.peersOf(direction, clause)))
+				checkOtherHalf(r, v, direction, clause, subjects, v.peersOf(direction, clause).meant)
 			}
 		}
 	}

@@ -140,7 +140,9 @@ type label struct{ key, value string }
 // knownPod is a pod, with what is asked of it time and again.
 type knownPod struct {
 	*corev1.Pod
-	in        *contents
+	in *contents
+	// onNode says that the pod is on its node's network.
+	onNode    bool
 	addresses []netip.Addr
 	ports     []corev1.ContainerPort
 	// named are the ports that have names, in a form to compare.
@@ -187,7 +189,7 @@ func newContents(name string, of World, before *contents) *contents {
 	c.dns = slices.DeleteFunc(slices.Clone(c.services), func(service *corev1.Service) bool { return !isDNS(service) })
 	for _, pod := range of.Pods {
 		if pod.Status.Phase != corev1.PodSucceeded && pod.Status.Phase != corev1.PodFailed {
-			c.pods = append(c.pods, &knownPod{Pod: pod, in: c, addresses: addressesOf(pod), ports: declaredPorts(pod)})
+			c.pods = append(c.pods, &knownPod{Pod: pod, in: c, onNode: pod.Spec.HostNetwork, addresses: addressesOf(pod), ports: declaredPorts(pod)})
 		}
 	}
 	slices.SortStableFunc(c.pods, func(a, b *knownPod) int { return cmp.Compare(a.Name, b.Name) })

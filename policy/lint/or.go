@@ -12,7 +12,7 @@ import (
 // namespace and not in this one. As two items they mean either
 // (https://kubernetes.io/docs/concepts/services-networking/network-policies/#behavior-of-to-and-from-selectors).
 func checkOr(r *report, v *view, direction networkingv1.PolicyType, clause space.Clause, pods *networkingv1.NetworkPolicyPeer) bool {
-	if pods.NamespaceSelector != nil || isEmpty(pods.PodSelector) || len(v.peersOf(direction, clause)) > 0 {
+	if pods.NamespaceSelector != nil || isEmpty(pods.PodSelector) || len(v.peersOf(direction, clause).all) > 0 {
 		return false
 	}
 	isDNS := direction == egress && v.policy.Namespace != metav1.NamespaceSystem &&

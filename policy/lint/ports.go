@@ -32,7 +32,7 @@ func checkPorts(r *report, v *view) {
 				case port.Port.Type == intstr.String:
 					checkNamedPort(r, path, rule, j, destinations)
 				case port.EndPort == nil && v.known.Services:
-					checkServicePort(r, v, path, rule, protocolOf(deref(port.Protocol)), port.Port.IntVal, destinations)
+					checkServicePort(r, path, rule, protocolOf(deref(port.Protocol)), port.Port.IntVal, destinations)
 				}
 			}
 		}
@@ -64,7 +64,7 @@ func (v *view) destinations(direction networkingv1.PolicyType, rule int) []*know
 		if _, known := v.candidates(peer, clause.Box); !known {
 			return nil
 		}
-		out = append(out, onPodNetwork(v.peersOf(direction, clause))...)
+		out = append(out, v.peersOf(direction, clause).meant...)
 	}
 	return out
 }
@@ -96,7 +96,7 @@ func checkNamedPort(r *report, path *field.Path, rule space.Rule, index int, des
 
 // checkServicePort finds the port of a Service where its pods listen on another: policies see the
 // pod's, since the destination is translated first.
-func checkServicePort(r *report, v *view, path *field.Path, rule space.Rule, protocol corev1.Protocol, number int32, destinations []*knownPod) {
+func checkServicePort(r *report, path *field.Path, rule space.Rule, protocol corev1.Protocol, number int32, destinations []*knownPod) {
 	port := space.PortOf(protocol, number)
 	if slices.ContainsFunc(destinations, func(pod *knownPod) bool { return listens(pod, port) }) {
 		return

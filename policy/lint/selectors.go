@@ -64,7 +64,7 @@ func checkNamespaceLabel(r *report, v *view, path *field.Path, selector *metav1.
 }
 
 // checkPeerMatches finds peers that match no pod, or none that a selector can mean.
-func checkPeerMatches(r *report, v *view, path *field.Path, peer *networkingv1.NetworkPolicyPeer, box space.Box, matched []*knownPod) {
+func checkPeerMatches(r *report, v *view, path *field.Path, peer *networkingv1.NetworkPolicyPeer, box space.Box, matched matches) {
 	isMatch := func(c *contents) bool { return box.Match(space.Namespace, c.labels) }
 	if peer.NamespaceSelector != nil && v.known.Namespaces && !slices.ContainsFunc(v.namespaces, isMatch) {
 		if near := hint(peer.NamespaceSelector, v.labelsOfNamespaces, "namespaces"); v.whole || isNear(near) {
@@ -75,12 +75,12 @@ func checkPeerMatches(r *report, v *view, path *field.Path, peer *networkingv1.N
 	candidates, known := v.candidates(peer, box)
 	switch {
 	case !known || len(candidates) == 0:
-	case len(matched) == 0 && !isEmpty(peer.PodSelector):
+	case len(matched.all) == 0 && !isEmpty(peer.PodSelector):
 		r.warn(PeerSelectsNothing, path.Child("podSelector"), hint(peer.PodSelector, labelsOfPods(candidates...), "pods"),
 			"no pod of %s has %s, so this peer matches nobody", placeWords(v.policy.Namespace, peer.NamespaceSelector), selectorWords(peer.PodSelector))
-	case len(matched) > 0 && len(onPodNetwork(matched)) == 0:
+	case len(matched.all) > 0 && len(matched.meant) == 0:
 		r.warn(HostNetwork, path, "use ipBlock with the addresses of the nodes",
-			"every pod that matches, such as %s, is on its node's network and has the node's address, which selectors do not match", podWords(matched[0]))
+			"every pod that matches, such as %s, is on its node's network and has the node's address, which selectors do not match", podWords(matched.all[0]))
 	}
 }
 

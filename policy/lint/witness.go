@@ -47,7 +47,7 @@ func (d *declared) named(clause space.Clause, of []space.Box) *Widening {
 // knowing are the destinations of a clause, which know the numbers of its ports.
 func (d *declared) knowing(clause space.Clause) []*knownPod {
 	if d.direction == egress {
-		return onPodNetwork(d.peersOf(d.direction, clause))
+		return d.peersOf(d.direction, clause).meant
 	}
 	return onPodNetwork(d.here.matching(clause.Box, space.Subject))
 }

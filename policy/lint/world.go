@@ -47,11 +47,15 @@ type view struct {
 	here       *contents
 	namespaces []*contents
 	selecting  map[memberOf][]*knownPolicy
-	matched    map[string][]*knownPod
+	matched    map[string]matches
 }
 
+// matches are the pods that a peer matches, and those of them that it means: pods on their node's network
+// are the node to every policy.
+type matches struct{ all, meant []*knownPod }
+
 func newView(policy *networkingv1.NetworkPolicy, index *Index) *view {
-	v := &view{Index: index, policy: knownPolicyOf(policy), here: index.at(policy.Namespace), namespaces: index.sorted, selecting: map[memberOf][]*knownPolicy{}, matched: map[string][]*knownPod{}}
+	v := &view{Index: index, policy: knownPolicyOf(policy), here: index.at(policy.Namespace), namespaces: index.sorted, selecting: map[memberOf][]*knownPolicy{}, matched: map[string]matches{}}
 	if i, found := slices.BinarySearchFunc(v.namespaces, v.here, compareContents); !found {
 		v.namespaces = slices.Insert(slices.Clone(v.namespaces), i, v.here)
 	}
@@ -79,28 +83,34 @@ func (v *view) subjects() []*knownPod { return onPodNetwork(v.here.selected(v.po
 // peers are the pods that a peer of the judged policy matches, also those on their node's network,
 // which it does not mean.
 func (v *view) peers(box space.Box) []*knownPod {
-	var out []*knownPod
+	var parts [][]*knownPod
 	for _, c := range v.namespaces {
 		if len(c.pods) > 0 && box.Match(space.Namespace, c.labels) {
-			out = append(out, c.matching(box, space.Peer)...)
+			parts = append(parts, c.matching(box, space.Peer))
 		}
 	}
-	return out
+	return slices.Concat(parts...)
 }
 
 // peersOf are the peers of a clause of the judged policy.
-func (v *view) peersOf(direction networkingv1.PolicyType, clause space.Clause) []*knownPod {
+func (v *view) peersOf(direction networkingv1.PolicyType, clause space.Clause) matches {
 	path := clausePath(direction, clause).String()
 	peers, found := v.matched[path]
 	if !found {
-		peers = v.peers(clause.Box)
+		all := v.peers(clause.Box)
+		peers = matches{all, onPodNetwork(all)}
 		v.matched[path] = peers
 	}
 	return peers
 }
 
+// onPodNetwork leaves out pods on their node's network; the list stays as it is.
 func onPodNetwork(pods []*knownPod) []*knownPod {
-	return where(pods, func(pod *knownPod) bool { return !pod.Spec.HostNetwork })
+	isOnNode := func(pod *knownPod) bool { return pod.onNode }
+	if !slices.ContainsFunc(pods, isOnNode) {
+		return pods
+	}
+	return slices.DeleteFunc(slices.Clone(pods), isOnNode)
 }
 
 func where[T any](list []T, wanted func(T) bool) []T {
