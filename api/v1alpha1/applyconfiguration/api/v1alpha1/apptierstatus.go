@@ -13,7 +13,7 @@ import (
 type AppTierStatusApplyConfiguration struct {
 	// ObservedGeneration is the generation of the spec that the rest of the status is about.
 	ObservedGeneration *int64 `json:"observedGeneration,omitempty"`
-	// Conditions: Accepted, ResolvedRefs and Ready.
+	// Conditions: Accepted, ResolvedRefs, Conflicted and Ready.
 	Conditions []v1.ConditionApplyConfiguration `json:"conditions,omitempty"`
 	// PolicyCount is the number of policies.
 	PolicyCount *int32 `json:"policyCount,omitempty"`
