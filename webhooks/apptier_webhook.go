@@ -45,7 +45,7 @@ func (v AppTierValidator) SetupWithManager(mgr ctrl.Manager) error {
 
 // ValidateCreate judges a new AppTier.
 func (v AppTierValidator) ValidateCreate(ctx context.Context, app *v1alpha1.AppTier) (admission.Warnings, error) {
-	return v.answer(ctx, app, v.judge(app))
+	return v.answer(ctx, nil, app)
 }
 
 // ValidateUpdate judges a changed spec. An AppTier that is being deleted, or whose spec stays as it
@@ -55,7 +55,7 @@ func (v AppTierValidator) ValidateUpdate(ctx context.Context, old, app *v1alpha1
 	if !app.DeletionTimestamp.IsZero() || equality.Semantic.DeepEqual(old.Spec, app.Spec) {
 		return nil, nil
 	}
-	return v.answer(ctx, app, ratchet(v.judge(app), func() []lint.Finding { return v.judge(old) }))
+	return v.answer(ctx, old, app)
 }
 
 // judge returns what is wrong or doubtful about an AppTier in the cluster. Of two that cannot be beside
@@ -77,31 +77,66 @@ func (v AppTierValidator) judge(app *v1alpha1.AppTier) []lint.Finding {
 }
 
 // answer refuses an AppTier, or accepts it with warnings.
-func (v AppTierValidator) answer(ctx context.Context, app *v1alpha1.AppTier, findings []lint.Finding) (admission.Warnings, error) {
-	if err := refusal(v1alpha1.GroupVersion.WithKind("AppTier").GroupKind(), app.Name, findings); err != nil {
-		return warnings(findings), err
+func (v AppTierValidator) answer(ctx context.Context, old, app *v1alpha1.AppTier) (admission.Warnings, error) {
+	findings := v.judge(app)
+	if old != nil {
+		findings = ratchet(findings, func() []lint.Finding { return v.judge(old) })
 	}
-	if len(lint.WithSeverity(lint.AppTier(app), lint.Reject)) > 0 { // as it was before: it stands for nothing
-		return warnings(findings), nil
+	kind := v1alpha1.GroupVersion.WithKind("AppTier").GroupKind()
+	if len(lint.WithSeverity(lint.AppTier(app), lint.Reject)) > 0 { // it stands for nothing
+		return warnings(findings), refusal(kind, app.Name, findings)
 	}
-	unresolved, err := v.unresolved(ctx, app, findings)
-	return append(warnings(findings), unresolved...), err
+	result, err := v.expand(ctx, app)
+	if err != nil {
+		return nil, err
+	}
+	opened, err := v.opened(ctx, old, app, result)
+	if err != nil {
+		return nil, err
+	}
+	findings = append(findings, opened...)
+	return append(warnings(findings), unresolved(result, findings)...), refusal(kind, app.Name, findings)
+}
+
+// expand returns what an AppTier stands for now.
+func (v AppTierValidator) expand(ctx context.Context, app *v1alpha1.AppTier) (expand.Expansion, error) {
+	env, err := v.Settings.Of(ctx, expand.ReferencesOf(app), environment.Cached{Reader: v.Reader})
+	if err != nil {
+		return expand.Expansion{}, fmt.Errorf("looking up what AppTier %s/%s refers to: %w", app.Namespace, app.Name, err)
+	}
+	return expand.Expand(app, env), nil
+}
+
+// opened are the policies that open what the AppTier closes. Of those that opened it before it was
+// changed too, people are warned: what it says now is no reason to refuse it.
+func (v AppTierValidator) opened(ctx context.Context, old, app *v1alpha1.AppTier, now expand.Expansion) ([]lint.Finding, error) {
+	cluster := v.Cluster.current()
+	findings := cluster.Opened(app, now.Policies)
+	if old == nil || len(findings) == 0 {
+		return findings, nil
+	}
+	before, err := v.expand(ctx, old)
+	if err != nil {
+		return nil, err
+	}
+	known := cluster.Opened(old, before.Policies)
+	for i, finding := range findings {
+		if slices.ContainsFunc(known, func(k lint.Finding) bool { return k.Fix == finding.Fix }) { // it names the policy
+			findings[i].Severity = lint.Warn
+		}
+	}
+	return findings, nil
 }
 
 // unresolved are the references of a valid AppTier that stand for nobody for now, and of which nothing
 // was found. They are no reason to refuse it: what it refers to may be applied after it.
-func (v AppTierValidator) unresolved(ctx context.Context, app *v1alpha1.AppTier, findings []lint.Finding) (admission.Warnings, error) {
-	env, err := v.Settings.Of(ctx, expand.ReferencesOf(app), environment.Cached{Reader: v.Reader})
-	if err != nil {
-		return nil, fmt.Errorf("looking up what AppTier %s/%s refers to: %w", app.Namespace, app.Name, err)
-	}
-	var out admission.Warnings
-	for _, reference := range expand.Expand(app, env).Unresolved {
+func unresolved(result expand.Expansion, findings []lint.Finding) (out admission.Warnings) {
+	for _, reference := range result.Unresolved {
 		if !slices.ContainsFunc(findings, func(f lint.Finding) bool { return strings.HasPrefix(f.Path, reference.Path) }) {
 			out = append(out, reference.String())
 		}
 	}
-	return out, nil
+	return out
 }
 
 // ValidateDelete lets everything pass; it is not registered for deletions.

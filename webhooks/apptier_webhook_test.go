@@ -9,6 +9,7 @@ import (
 
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -27,6 +28,7 @@ func TestAppTierWebhook(t *testing.T) {
 	t.Run("says everything at once, with path, reason and fix", func(t *testing.T) { testAllAtOnce(t, c) })
 	t.Run("judges updates of the spec, and nothing else", func(t *testing.T) { testUpdates(t, c) })
 	t.Run("refuses what would open another AppTier of the namespace", func(t *testing.T) { testConflict(t, c) })
+	t.Run("refuses what a policy of the namespace opens already", func(t *testing.T) { testOpened(t, config) })
 	t.Run("passes warnings on", func(t *testing.T) { testWarnings(t, config) })
 	t.Run("warns of references to what is not there", func(t *testing.T) { testUnresolved(t, config) })
 	t.Run("judges beside the pods and Services that there are", func(t *testing.T) { testBeside(t, config) })
@@ -103,6 +105,40 @@ func testConflict(t *testing.T, c client.Client) {
 	perimeter.Namespace = "default"
 	perimeter.Spec.Isolation.SameNamespace = v1alpha1.SameNamespaceDeny
 	g.Expect(c.Create(ctx, perimeter, client.DryRunAll)).To(Succeed())
+}
+
+// testOpened: whichever comes first, a policy that opens an AppTier and that AppTier are not let be beside
+// each other without a reason.
+func testOpened(t *testing.T, config *rest.Config) {
+	g, ctx := NewWithT(t), t.Context()
+	recorder, c := recordingClient(t, config)
+	g.Expect(c.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "opened"}})).To(Succeed())
+	open := &networkingv1.NetworkPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: "opened", Name: "older"}, Spec: networkingv1.NetworkPolicySpec{
+		PodSelector: metav1.LabelSelector{MatchLabels: map[string]string{"tier": "api"}},
+		Ingress:     []networkingv1.NetworkPolicyIngressRule{{From: []networkingv1.NetworkPolicyPeer{{PodSelector: &metav1.LabelSelector{}}}}},
+	}}
+	g.Expect(c.Create(ctx, open)).To(Succeed(), "there is no AppTier yet")
+	app := valid()
+	app.Namespace = "opened"
+	try := func() error { recorder.warnings = nil; return c.Create(ctx, app.DeepCopy(), client.DryRunAll) }
+	g.Eventually(try, 10*time.Second, 50*time.Millisecond).Should(MatchError(And(
+		ContainSubstring("spec.tiers: NetworkPolicy older lets any pod of namespace opened reach"), ContainSubstring("(widening)"),
+		ContainSubstring("fix: declare it here, or delete NetworkPolicy older; for as long as it is needed, annotate it with policy.apptier.dev/allow-widening: the reason"))))
+
+	open.Annotations = map[string]string{"policy.apptier.dev/allow-widening": "until the last client has moved"}
+	g.Expect(c.Update(ctx, open)).To(Succeed())
+	g.Eventually(try, 10*time.Second, 50*time.Millisecond).Should(Succeed())
+	g.Expect(recorder.warnings).To(ConsistOf(ContainSubstring("gives as reason: until the last client has moved")))
+	g.Expect(c.Create(ctx, app)).To(Succeed())
+
+	open.Annotations = nil
+	g.Expect(c.Update(ctx, open)).To(Succeed(), "as long as no policy stands for the AppTier: no controller runs here")
+	app.Spec.Tiers = append(app.Spec.Tiers, v1alpha1.Tier{Name: "db", PodSelector: metav1.LabelSelector{MatchLabels: map[string]string{"tier": "db"}}})
+	g.Eventually(func() []string {
+		recorder.warnings = nil
+		g.Expect(c.Update(ctx, app.DeepCopy(), client.DryRunAll)).To(Succeed(), "it was open before")
+		return recorder.warnings
+	}, 10*time.Second, 50*time.Millisecond).Should(ConsistOf(And(ContainSubstring("NetworkPolicy older lets"), Not(ContainSubstring("gives as reason")))))
 }
 
 func testWarnings(t *testing.T, config *rest.Config) {

@@ -46,22 +46,27 @@ func (x *Index) withoutPolicies(app *v1alpha1.AppTier) *Index {
 	if !slices.ContainsFunc(here.generated, isOld) {
 		return x
 	}
-	part := World{Services: here.services}
-	if here.exists {
-		part.Namespaces = []*corev1.Namespace{{ObjectMeta: metav1.ObjectMeta{Name: here.name, Labels: here.labels}}}
+	return x.With(map[string]World{app.Namespace: here.with(app.Name, nil)})
+}
+
+// with returns the lists of a namespace where an AppTier stands for these policies.
+func (c *contents) with(app string, desired []*networkingv1.NetworkPolicy) World {
+	part := World{Services: c.services, Generated: desired}
+	if c.exists {
+		part.Namespaces = []*corev1.Namespace{{ObjectMeta: metav1.ObjectMeta{Name: c.name, Labels: c.labels}}}
 	}
-	for _, pod := range here.pods {
+	for _, pod := range c.pods {
 		part.Pods = append(part.Pods, pod.Pod)
 	}
-	for i, policy := range here.policies {
-		switch isHandWritten := i < len(here.policies)-len(here.generated); {
+	for i, policy := range c.policies {
+		switch isHandWritten := i < len(c.policies)-len(c.generated); {
 		case isHandWritten:
 			part.Policies = append(part.Policies, policy.NetworkPolicy)
-		case !isOld(policy):
+		case policy.Labels[v1alpha1.LabelAppTier] != app:
 			part.Generated = append(part.Generated, policy.NetworkPolicy)
 		}
 	}
-	return x.With(map[string]World{app.Namespace: part})
+	return part
 }
 
 // judgeAsPolicy makes the checks that are about AppTiers too.

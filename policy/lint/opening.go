@@ -2,10 +2,12 @@ package lint
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"strings"
 
 	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/policy/space"
@@ -61,4 +63,31 @@ func (v *view) widened(app string) *Widening {
 		}
 	}
 	return nil
+}
+
+// Opened returns the hand-written policies of the namespace that open what an AppTier would close with the
+// policies that it stands for: an AppTier that comes after such a policy is refused, as the policy is that
+// comes after the AppTier. Annotated ones are warned about.
+func (x *Index) Opened(app *v1alpha1.AppTier, desired []*networkingv1.NetworkPolicy) []Finding {
+	here := x.at(app.Namespace)
+	handWritten := here.policies[:len(here.policies)-len(here.generated)]
+	if len(handWritten) == 0 {
+		return nil
+	}
+	index := x.With(map[string]World{app.Namespace: here.with(app.Name, desired)})
+	r := &report{}
+	for _, policy := range handWritten {
+		v := newView(policy.NetworkPolicy, index)
+		w := v.widened(app.Name)
+		if w == nil {
+			continue
+		}
+		message := fmt.Sprintf("NetworkPolicy %s lets %s; %s", policy.Name, v.deed(*w), v.instead(*w))
+		if reason := strings.TrimSpace(policy.Annotations[AllowWidening]); reason != "" {
+			r.warn(Widens, field.NewPath("spec", "tiers"), "declare it here, if it is to stay", "%s; its annotation %s gives as reason: %s", message, AllowWidening, reason)
+			continue
+		}
+		r.reject(Widens, field.NewPath("spec", "tiers"), fmt.Sprintf("declare it here, or delete NetworkPolicy %s; for as long as it is needed, annotate it with %s: the reason", policy.Name, AllowWidening), "%s", message)
+	}
+	return r.findings
 }
