@@ -12,6 +12,7 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 
 	"github.com/apptier/apptier/enforcer/agent"
+	"github.com/apptier/apptier/enforcer/compile"
 )
 
 // Whoever looks at the metrics sees which half of a policy drops packets.
@@ -37,7 +38,7 @@ func TestDeniedPacketsAreCountedByWhy(t *testing.T) {
 		}
 	}
 	after := l.counts(t, "http://"+address+"/metrics")
-	for reason, want := range map[string]int{"ingress": 1, "egress": 2, "unknown_pod": 3, "untracked": 0} {
+	for reason, want := range map[string]int{"ingress": 1, "egress": 2, "unknown_pod": 3, "untracked": 0, "undecided": 0} {
 		if got := after[reason] - before[reason]; got != want {
 			t.Errorf("%s: %d packets denied, want %d", reason, got, want)
 		}
@@ -55,7 +56,7 @@ func (l *lab) counts(t *testing.T, url string) map[string]int {
 			counts[reason] = n
 		}
 	}
-	if len(counts) != 4 {
+	if len(counts) != len(compile.Denials()) {
 		t.Fatalf("%d reasons: %v", len(counts), counts)
 	}
 	return counts
