@@ -196,7 +196,7 @@ func TestARuntimeThatGoesAwayHalfWay(t *testing.T) {
 
 func serveRudely(t *testing.T, conn net.Conn) {
 	t.Helper()
-	mux := multiplex.Multiplex(conn)
+	mux := multiplex.Multiplex(conn, multiplex.WithBlockedRead()) // what comes before Listen would be lost
 	listener, err := mux.Listen(multiplex.RuntimeServiceConn)
 	if err != nil {
 		t.Fatal(err)
@@ -208,6 +208,7 @@ func serveRudely(t *testing.T, conn net.Conn) {
 	registered := make(chan struct{})
 	api.RegisterRuntimeService(server, rude{registered: registered})
 	go func() { _ = server.Serve(t.Context(), listener) }() // until it is closed
+	mux.Unblock()
 	<-registered
 	if err := errors.Join(mux.Close(), server.Close()); err != nil {
 		t.Fatal(err)

@@ -38,17 +38,16 @@ func TestComponentsOfEachFamily(t *testing.T) {
 		IPv4: {
 			"--node-ip=10.200.0.11", "--cluster-cidr=10.244.0.0/16", "--service-cluster-ip-range=10.96.0.0/16",
 			"--advertise-address=10.200.0.1", "--bind-address=0.0.0.0", `address: "0.0.0.0"`, `clusterDNS: ["10.96.0.10"]`,
-			`podCIDR: "10.244.1.0/24"`, `"ranges": [[{"subnet": "10.244.1.0/24"}]]`, `"routes": [{"dst": "0.0.0.0/0"}]`,
+			`"ranges": [[{"subnet": "10.244.1.0/24"}]]`, `"routes": [{"dst": "0.0.0.0/0"}]`,
 		},
 		IPv6: {
 			"--node-ip=fd00:10:200::11", "--cluster-cidr=fd00:10:244::/48", "--service-cluster-ip-range=fd00:10:96::/112",
 			"--advertise-address=fd00:10:200::1", "--bind-address=::", `address: "::"`, `clusterDNS: ["fd00:10:96::10"]`,
-			`podCIDR: "fd00:10:244:1::/64"`, `"ranges": [[{"subnet": "fd00:10:244:1::/64"}]]`, `"routes": [{"dst": "::/0"}]`,
+			`"ranges": [[{"subnet": "fd00:10:244:1::/64"}]]`, `"routes": [{"dst": "::/0"}]`,
 		},
 		DualStack: {
 			"--node-ip=10.200.0.11,fd00:10:200::11", "--cluster-cidr=10.244.0.0/16,fd00:10:244::/48",
 			"--service-cluster-ip-range=10.96.0.0/16,fd00:10:96::/112", "--advertise-address=10.200.0.1",
-			`podCIDR: "10.244.1.0/24,fd00:10:244:1::/64"`,
 			`"ranges": [[{"subnet": "10.244.1.0/24"}], [{"subnet": "fd00:10:244:1::/64"}]]`,
 			`"routes": [{"dst": "0.0.0.0/0"}, {"dst": "::/0"}]`,
 		},
