@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
 	"github.com/apptier/apptier/api/v1alpha1"
+	"github.com/apptier/apptier/policy/lint"
 )
 
 // before136 has the API server take address ranges in the forms that were usual before Kubernetes 1.36.
@@ -78,19 +79,24 @@ func testOldRange(t *testing.T, w *policyTest) {
 	g.Expect(c.Update(ctx, policy)).To(MatchError(ContainSubstring("spec.egress[0].to[0]")), "another mistake at the same place")
 }
 
-// closed gives a namespace an AppTier that nobody may connect to.
-func closed(t *testing.T, w *policyTest, namespace string) {
+// closed gives a policy's namespace an AppTier that nobody may connect to, as if the webhook had come after
+// both: it has a reason while the AppTier is made, and loses it past the webhook.
+func closed(t *testing.T, w *policyTest, policy *networkingv1.NetworkPolicy) {
 	t.Helper()
-	g := NewWithT(t)
+	g, ctx, namespace := NewWithT(t), t.Context(), policy.Namespace
+	policy.Annotations = map[string]string{lint.AllowWidening: "it is older"}
+	g.Expect(w.client.Update(ctx, policy)).To(Succeed())
 	app := &v1alpha1.AppTier{
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "ledger"},
 		Spec:       v1alpha1.AppTierSpec{Tiers: []v1alpha1.Tier{{Name: "db", PodSelector: metav1.LabelSelector{MatchLabels: map[string]string{"tier": "db"}}}}},
 	}
-	g.Expect(w.client.Create(t.Context(), app)).To(Succeed())
-	g.Expect(w.client.Create(t.Context(), generated(app))).To(Succeed())
+	g.Eventually(func() error { return w.client.Create(ctx, app) }, 10*time.Second, 50*time.Millisecond).Should(Succeed())
+	g.Expect(w.client.Create(ctx, generated(app))).To(Succeed())
 	fresh := opening(namespace)
 	fresh.Name = "fresh"
-	g.Eventually(func() error { return w.client.Create(t.Context(), fresh.DeepCopy(), client.DryRunAll) }, 10*time.Second, 50*time.Millisecond).Should(MatchError(ContainSubstring("widening")))
+	g.Eventually(func() error { return w.client.Create(ctx, fresh.DeepCopy(), client.DryRunAll) }, 10*time.Second, 50*time.Millisecond).Should(MatchError(ContainSubstring("widening")))
+	policy.Annotations = nil
+	g.Expect(as(t, w.config, managerAccount).Update(ctx, policy)).To(Succeed())
 }
 
 func testBehindOldRange(t *testing.T, w *policyTest) {
@@ -101,7 +107,7 @@ func testBehindOldRange(t *testing.T, w *policyTest) {
 	policy.Spec.PolicyTypes, policy.Spec.Egress = []networkingv1.PolicyType{networkingv1.PolicyTypeIngress, networkingv1.PolicyTypeEgress}, []networkingv1.NetworkPolicyEgressRule{to(looseRange, 443)}
 	policy.Spec.PodSelector.MatchLabels = map[string]string{"tier": "db"}
 	w.stored(t, policy)
-	closed(t, w, policy.Namespace)
+	closed(t, w, policy)
 	policy.Spec.Ingress = rules
 	g.Expect(w.client.Update(ctx, policy)).To(MatchError(ContainSubstring("spec.ingress[0]")))
 }
@@ -112,7 +118,7 @@ func testOldWidening(t *testing.T, w *policyTest) {
 	policy := opening("")
 	policy.Spec.Ingress[0].Ports = []networkingv1.NetworkPolicyPort{{Port: ptr.To(intstr.FromInt32(80))}}
 	w.stored(t, policy)
-	closed(t, w, policy.Namespace)
+	closed(t, w, policy)
 
 	policy.Spec.PolicyTypes = append(policy.Spec.PolicyTypes, networkingv1.PolicyTypeEgress)
 	g.Expect(c.Update(ctx, policy)).To(Succeed())
