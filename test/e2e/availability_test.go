@@ -12,6 +12,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/apptier/apptier/test/scenario"
@@ -106,8 +107,10 @@ func follower(ctx context.Context) corev1.Pod {
 	var lease coordinationv1.Lease
 	Expect(api.Get(ctx, client.ObjectKey{Namespace: scenario.Namespace, Name: "manager.policy.apptier.dev"}, &lease)).To(Succeed())
 	pods := managers(ctx)
-	at := slices.IndexFunc(pods, func(pod corev1.Pod) bool { return !strings.HasPrefix(*lease.Spec.HolderIdentity, pod.Name+"_") })
-	Expect(at).To(BeNumerically(">=", 0), "%s leads, of %v", *lease.Spec.HolderIdentity, names(pods))
+	at := slices.IndexFunc(pods, func(pod corev1.Pod) bool {
+		return !strings.HasPrefix(ptr.Deref(lease.Spec.HolderIdentity, ""), pod.Name+"_")
+	})
+	Expect(at).To(BeNumerically(">=", 0), "%s leads, of %v", ptr.Deref(lease.Spec.HolderIdentity, "nobody"), names(pods))
 	return pods[at]
 }
 
