@@ -39,7 +39,7 @@ test: prerequisites ## Run every test: unit, golden, property, kernel, API serve
 	$(GO) test $(TESTFLAGS) -timeout 30m $$($(GO) list ./... | grep -v /test/e2e)
 	@# By itself: it measures how soon things happen.
 	$(GO) test $(TESTFLAGS) -timeout 30m ./test/e2e
-	@GO='$(GO)' TIME=3s ./test/fuzz core
+	@GO='$(GO)' TIME=3s ./test/fuzz input
 
 .PHONY: test-unit
 test-unit: ## Run what needs seconds and no root.
