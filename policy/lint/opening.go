@@ -26,17 +26,18 @@ type Opening struct {
 // Widenings decides it: they were let pass for a reason, or are older than the AppTier. What another
 // AppTier of the namespace declares is no opening. Where the question is open, nothing is returned.
 func Openings(app *v1alpha1.AppTier, world World) []Opening {
-	policies := slices.Clone(world.Policies)
-	slices.SortFunc(policies, func(a, b *networkingv1.NetworkPolicy) int { return cmp.Compare(a.Name, b.Name) })
+	return NewIndex(world).openings(app)
+}
+
+func (x *Index) openings(app *v1alpha1.AppTier) []Opening {
+	here := x.at(app.Namespace)
+	policies := slices.Clone(here.policies[:len(here.policies)-len(here.generated)])
+	slices.SortFunc(policies, func(a, b *knownPolicy) int { return cmp.Compare(a.Name, b.Name) })
 	var out []Opening
-	index := NewIndex(world)
 	for _, policy := range policies {
-		if policy.Namespace != app.Namespace {
-			continue
-		}
-		v := newView(policy, index)
+		v := newView(policy.NetworkPolicy, x)
 		if w := v.widened(app.Name); w != nil {
-			out = append(out, Opening{policy, v.deed(*w) + "; " + v.instead(*w), strings.TrimSpace(policy.Annotations[AllowWidening])})
+			out = append(out, Opening{policy.NetworkPolicy, v.deed(*w) + "; " + v.instead(*w), strings.TrimSpace(policy.Annotations[AllowWidening])})
 		}
 	}
 	return out
@@ -70,24 +71,17 @@ func (v *view) widened(app string) *Widening {
 // comes after the AppTier. Annotated ones are warned about.
 func (x *Index) Opened(app *v1alpha1.AppTier, desired []*networkingv1.NetworkPolicy) []Finding {
 	here := x.at(app.Namespace)
-	handWritten := here.policies[:len(here.policies)-len(here.generated)]
-	if len(handWritten) == 0 {
+	if len(here.policies) == len(here.generated) {
 		return nil
 	}
-	index := x.With(map[string]World{app.Namespace: here.with(app.Name, desired)})
-	r := &report{}
-	for _, policy := range handWritten {
-		v := newView(policy.NetworkPolicy, index)
-		w := v.widened(app.Name)
-		if w == nil {
+	r, path := &report{}, field.NewPath("spec", "tiers")
+	for _, o := range x.With(map[string]World{app.Namespace: here.with(app.Name, desired)}).openings(app) {
+		message := fmt.Sprintf("NetworkPolicy %s lets %s", o.Policy.Name, o.Example)
+		if o.Reason != "" {
+			r.warn(Widens, path, "declare it here, if it is to stay", "%s; its annotation %s gives as reason: %s", message, AllowWidening, o.Reason)
 			continue
 		}
-		message := fmt.Sprintf("NetworkPolicy %s lets %s; %s", policy.Name, v.deed(*w), v.instead(*w))
-		if reason := strings.TrimSpace(policy.Annotations[AllowWidening]); reason != "" {
-			r.warn(Widens, field.NewPath("spec", "tiers"), "declare it here, if it is to stay", "%s; its annotation %s gives as reason: %s", message, AllowWidening, reason)
-			continue
-		}
-		r.reject(Widens, field.NewPath("spec", "tiers"), fmt.Sprintf("declare it here, or delete NetworkPolicy %s; for as long as it is needed, annotate it with %s: the reason", policy.Name, AllowWidening), "%s", message)
+		r.reject(Widens, path, fmt.Sprintf("declare it here, or delete NetworkPolicy %s; for as long as it is needed, annotate it with %s: the reason", o.Policy.Name, AllowWidening), "%s", message)
 	}
 	return r.findings
 }
