@@ -13,6 +13,7 @@ import (
 	"k8s.io/client-go/tools/cache"
 
 	"github.com/apptier/apptier/enforcer/compile"
+	"github.com/apptier/apptier/policy/reach"
 )
 
 // feed keeps what the API server shows, as far as policies look at it, and tells a compiler what of it
@@ -188,7 +189,7 @@ func (f *feed) readPod(object any) *shownPod {
 	}
 	return &shownPod{
 		Pod: compile.NewPod(o, f.node), key: types.NamespacedName{Namespace: o.Namespace, Name: o.Name}, uid: o.UID,
-		finished: o.Status.Phase == corev1.PodSucceeded || o.Status.Phase == corev1.PodFailed,
+		finished: reach.Finished(o),
 		leaving:  o.DeletionTimestamp != nil, hostNetwork: o.Spec.HostNetwork,
 	}
 }

@@ -73,6 +73,9 @@ func TestWhichUpdatesMatter(t *testing.T) {
 		{"an annotation", func(p *corev1.Pod) { p.Annotations = map[string]string{"a": "b"} }, false},
 		{"a label", func(p *corev1.Pod) { p.Labels["app"] = "api" }, true},
 		{"an address", func(p *corev1.Pod) { p.Status.PodIP = "10.0.0.2" }, true},
+		{"the API server removes it", func(p *corev1.Pod) {
+			p.DeletionTimestamp, p.DeletionGracePeriodSeconds = &metav1.Time{}, new(int64)
+		}, true},
 		{"the phase", func(p *corev1.Pod) { p.Status.Phase = corev1.PodSucceeded }, true},
 	} {
 		t.Run(test.name, func(t *testing.T) {

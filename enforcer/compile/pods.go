@@ -7,6 +7,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/apptier/apptier/policy/reach"
 )
 
 // Pod is what of a pod matters to policies. Its addresses are its own: a pod on its node's network,
@@ -191,8 +193,7 @@ func NewPod(object *corev1.Pod, node string) *Pod {
 		local:     node != "" && object.Spec.NodeName == node,
 		ports:     containerPorts(object.Spec),
 	}
-	finished := object.Status.Phase == corev1.PodSucceeded || object.Status.Phase == corev1.PodFailed
-	if !object.Spec.HostNetwork && !finished {
+	if !object.Spec.HostNetwork && !reach.Finished(object) {
 		addresses := parseAddresses(object.Status.PodIP)
 		for _, ip := range object.Status.PodIPs {
 			addresses = append(addresses, parseAddresses(ip.IP)...)

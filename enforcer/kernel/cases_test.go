@@ -130,6 +130,11 @@ func TestAddresses(t *testing.T) {
 				s.Pods = append(s.Pods, old)
 			}},
 			{"a finished pod loses its address", func(s *reach.Snapshot) { s.Pods[1].Status.Phase = corev1.PodFailed }},
+			{"a pod that is being removed loses its address, one that is still ending keeps it", func(s *reach.Snapshot) {
+				for i, grace := range []int64{0, 30} {
+					s.Pods[i].DeletionTimestamp, s.Pods[i].DeletionGracePeriodSeconds = &metav1.Time{}, &grace
+				}
+			}},
 			{"a pod on its node's network is no target", func(s *reach.Snapshot) { hostNetwork(s.Pods[0], uplink4, uplink6) }},
 			{"a pod on another node's network is no peer", func(s *reach.Snapshot) {
 				p := s.Pods[1].DeepCopy()

@@ -164,7 +164,7 @@ func expected(evaluator *reach.Evaluator, snapshot reach.Snapshot, c cell) reach
 // isClosed tells whether an address belongs to the node's ranges and to no pod.
 func isClosed(snapshot reach.Snapshot, h host, v6 bool) bool {
 	for _, p := range snapshot.Pods {
-		if p.Spec.HostNetwork || p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed {
+		if p.Spec.HostNetwork || reach.Finished(p) {
 			continue
 		}
 		for _, ip := range append(p.Status.PodIPs, corev1.PodIP{IP: p.Status.PodIP}) {

@@ -190,7 +190,7 @@ func (s *scene) podsMatching(namespace string, selector labels.Selector) []candi
 			kind, _, _ := strings.Cut(o.name, " ")
 			c.workload = strings.ToLower(kind) + "/" + pod.Name
 		}
-		if pod.Status.Phase != corev1.PodSucceeded && pod.Status.Phase != corev1.PodFailed {
+		if !reach.Finished(pod) {
 			out = append(out, c)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 
+	"github.com/apptier/apptier/policy/reach"
 	"github.com/apptier/apptier/policy/space"
 )
 
@@ -188,7 +189,7 @@ func newContents(name string, of World, before *contents) *contents {
 	c.labels[corev1.LabelMetadataName] = name
 	c.dns = slices.DeleteFunc(slices.Clone(c.services), func(service *corev1.Service) bool { return !isDNS(service) })
 	for _, pod := range of.Pods {
-		if pod.Status.Phase != corev1.PodSucceeded && pod.Status.Phase != corev1.PodFailed {
+		if !reach.Finished(pod) {
 			c.pods = append(c.pods, &knownPod{Pod: pod, in: c, onNode: pod.Spec.HostNetwork, addresses: addressesOf(pod), ports: declaredPorts(pod)})
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"k8s.io/utils/ptr"
 	"pgregory.net/rapid"
 
+	"github.com/apptier/apptier/policy/reach"
 	"github.com/apptier/apptier/policy/reach/reachtest"
 	"github.com/apptier/apptier/policy/space"
 )
@@ -72,8 +73,7 @@ func TestPeersAreThosePodsThatMatch(t *testing.T) {
 		v.eachClause(func(_ networkingv1.PolicyType, clause space.Clause) {
 			var want []*corev1.Pod
 			for _, pod := range world.Pods {
-				isOver := pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
-				if !isOver && clause.Box.Match(space.Namespace, v.at(pod.Namespace).labels) && clause.Box.Match(space.Peer, pod.Labels) {
+				if !reach.Finished(pod) && clause.Box.Match(space.Namespace, v.at(pod.Namespace).labels) && clause.Box.Match(space.Peer, pod.Labels) {
 					want = append(want, pod)
 				}
 			}

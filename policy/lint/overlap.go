@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/apptier/apptier/api/v1alpha1"
+	"github.com/apptier/apptier/policy/reach"
 	"github.com/apptier/apptier/policy/space"
 )
 
@@ -124,8 +125,7 @@ func labelsAmong(pods []*corev1.Pod) iter.Seq[label] {
 func podsIn(namespace string, world World) []*corev1.Pod {
 	var out []*corev1.Pod
 	for _, pod := range world.Pods {
-		isOver := pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
-		if pod.Namespace == namespace && !isOver {
+		if pod.Namespace == namespace && !reach.Finished(pod) {
 			out = append(out, pod)
 		}
 	}

@@ -35,7 +35,7 @@
 //   - A pod on its node's network is the node: no policy isolates it and no selector matches it,
 //     but an ipBlock can match its address. The concept page leaves this undefined and describes
 //     it as what most implementations do.
-//   - A pod that has finished (phase Succeeded or Failed) owns no address.
+//   - A pod that has finished (phase Succeeded or Failed), or is being removed, owns no address.
 //   - A named port is looked up on the destination pod, whatever matched it (selector, ipBlock or
 //     an empty list), among its containers and its sidecars (init containers that restart always);
 //     any port with this name and protocol matches. An address that is not a pod's has no names.

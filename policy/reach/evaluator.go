@@ -65,7 +65,7 @@ func New(snapshot Snapshot) *Evaluator {
 func (e *Evaluator) addPod(pod *corev1.Pod) {
 	name := types.NamespacedName{Namespace: pod.Namespace, Name: pod.Name}
 	e.pods[name] = pod
-	if pod.Spec.HostNetwork || finished(pod) {
+	if pod.Spec.HostNetwork || Finished(pod) {
 		return
 	}
 	for _, address := range podAddresses(pod) {

@@ -52,7 +52,7 @@ func (e *Evaluator) namedParty(name types.NamespacedName, address netip.Addr) (p
 	switch {
 	case pod == nil:
 		return party{}, fmt.Errorf("pod %s is not in the snapshot", name)
-	case finished(pod):
+	case Finished(pod):
 		return party{}, fmt.Errorf("pod %s has finished and owns no address", name)
 	}
 	p := party{name: name.String(), addresses: podAddresses(pod)}
@@ -128,9 +128,16 @@ func (e *Evaluator) ownNode(pod *corev1.Pod, other party) Verdict {
 	}
 }
 
-// finished tells whether the pod has run its course and given its addresses back.
-func finished(pod *corev1.Pod) bool {
-	return pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
+// Finished tells whether a pod has run its course, so that its addresses are no longer its own: its phase
+// is Succeeded or Failed, or it is being removed with nothing to wait for. The kubelet deletes a pod with
+// a grace period of 0 when its containers have ended; the API server writes that into the object, and
+// then removes it (updateForGracefulDeletionAndFinalizers in k8s.io/apiserver's generic registry).
+func Finished(pod *corev1.Pod) bool {
+	if pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed {
+		return true
+	}
+	grace := pod.DeletionGracePeriodSeconds
+	return pod.DeletionTimestamp != nil && grace != nil && *grace == 0 && len(pod.Finalizers) == 0
 }
 
 // podAddresses returns the addresses of the pod, its primary one first.

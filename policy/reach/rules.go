@@ -52,7 +52,7 @@ func (e *Evaluator) rules(direction networkingv1.PolicyType, subject, other part
 // not isolated.
 func (e *Evaluator) Isolating(name types.NamespacedName, direction networkingv1.PolicyType) (policies []types.NamespacedName, isolated bool) {
 	pod := e.pods[name]
-	if pod == nil || pod.Spec.HostNetwork || finished(pod) {
+	if pod == nil || pod.Spec.HostNetwork || Finished(pod) {
 		return nil, false
 	}
 	d, _ := e.isolation(direction, pod)

@@ -60,8 +60,7 @@ func podOf(pods []*corev1.Pod, endpoint reach.Endpoint) *corev1.Pod {
 		if endpoint.Pod != (types.NamespacedName{}) {
 			return pod.Namespace == endpoint.Pod.Namespace && pod.Name == endpoint.Pod.Name
 		}
-		finished := pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
-		return !finished && !pod.Spec.HostNetwork && slices.Contains(addressesOf(pod), endpoint.Address.Unmap())
+		return !reach.Finished(pod) && !pod.Spec.HostNetwork && slices.Contains(addressesOf(pod), endpoint.Address.Unmap())
 	})
 	if i < 0 {
 		return nil

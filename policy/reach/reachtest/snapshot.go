@@ -10,6 +10,7 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -161,16 +162,19 @@ func (b bounds) status(t *rapid.T, pod *corev1.Pod, i, on int) {
 		phases := []corev1.PodPhase{corev1.PodPending, corev1.PodSucceeded, corev1.PodFailed}
 		pod.Status.Phase = rapid.SampledFrom(phases).Draw(t, "phase")
 	}
+	if !b.onlyRunning && rarely(t, "being removed") {
+		pod.DeletionTimestamp, pod.DeletionGracePeriodSeconds = &metav1.Time{Time: time.Unix(0, 0)}, new(int64)
+	}
 	for _, address := range nodeAddresses(on) {
 		pod.Status.HostIPs = append(pod.Status.HostIPs, corev1.HostIP{IP: address.String()})
 	}
 	pod.Status.HostIP = pod.Status.HostIPs[0].IP
 
 	addresses := podAddresses(i, on)
-	switch pod.Status.Phase {
-	case corev1.PodPending:
+	switch {
+	case pod.Status.Phase == corev1.PodPending:
 		return
-	case corev1.PodSucceeded, corev1.PodFailed:
+	case reach.Finished(pod):
 		addresses = podAddresses(rapid.IntRange(0, i).Draw(t, "last address"), on)
 	default: // it runs, and has the addresses of its number
 	}
