@@ -76,7 +76,7 @@ func NewMetrics() *Metrics {
 		groups:      gauge("groups", "Groups of pods that share a chain of rules."),
 		sets:        gauge("sets", "Sets and maps in the table."),
 		elements:    gauge("elements", "Elements of all sets and maps."),
-		problems:    gauge("policy_problems", "Parts of policies that cannot be read, and so allow nothing."),
+		problems:    gauge("policy_problems", "Parts of policies that cannot be enforced, and so allow nothing."),
 	}
 	m.registry.MustRegister(m.duration, m.failures, m.repairs, m.lastSuccess, m.pods, m.groups, m.sets, m.elements,
 		m.problems, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))

@@ -22,24 +22,35 @@ import (
 // run runs a whole agent on the lab's node, over an API server that is not real, until the test ends.
 func (l *lab) run(t *testing.T, s reach.Snapshot) kubernetes.Interface {
 	t.Helper()
-	return l.runWith(t, s, agent.Options{Node: nodeName, Log: logr.Discard()})
+	client := fake.NewClientset(objects(s)...)
+	l.runWith(t, client, agent.Options{Node: nodeName, Log: logr.Discard()})
+	return client
 }
 
-func (l *lab) runWith(t *testing.T, s reach.Snapshot, o agent.Options) kubernetes.Interface {
+// runWith runs it over any API server; without a kernel of the options, on the node's own.
+func (l *lab) runWith(t *testing.T, client kubernetes.Interface, o agent.Options) {
 	t.Helper()
-	client := fake.NewClientset(objects(s)...)
-	n := openNode(t, l.node)
+	o.Client = client
+	if o.Kernel == nil {
+		o.Kernel = openNode(t, l.node)
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error)
-	go func() {
-		o.Client, o.Kernel = client, n
-		done <- agent.Run(ctx, o)
-	}()
+	go func() { done <- agent.Run(ctx, o) }()
 	t.Cleanup(func() {
 		cancel()
 		must(t, <-done)
 	})
-	return client
+}
+
+// eventually waits for what must come soon.
+func eventually(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); !is(); <-time.After(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("not within a minute: %s", what)
+		}
+	}
 }
 
 func objects(s reach.Snapshot) []runtime.Object {
@@ -112,11 +123,7 @@ func TestAPolicyCutsLiveFlows(t *testing.T) {
 func (l *lab) awaitRules(t *testing.T) {
 	t.Helper()
 	closed := []cell{{from: l.host("local-7"), to: l.host("world-8"), protocol: protocolICMP}}
-	for deadline := time.Now().Add(soon); l.probe(t, closed, 50*time.Millisecond)[0]; {
-		if time.Now().After(deadline) {
-			t.Fatal("the rules do not come")
-		}
-	}
+	eventually(t, "the rules are there", func() bool { return !l.probe(t, closed, 50*time.Millisecond)[0] })
 }
 
 // Connections that stay allowed lose nothing, whatever else changes, and however it is that they

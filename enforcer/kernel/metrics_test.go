@@ -10,6 +10,7 @@ import (
 
 	"github.com/go-logr/logr"
 	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/client-go/kubernetes/fake"
 
 	"github.com/apptier/apptier/enforcer/agent"
 	"github.com/apptier/apptier/enforcer/compile"
@@ -18,16 +19,13 @@ import (
 // Whoever looks at the metrics sees which half of a policy drops packets.
 func TestDeniedPacketsAreCountedByWhy(t *testing.T) {
 	l := newLab(t)
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	address := listener.Addr().String()
-	must(t, listener.Close())
+	address := freeAddress(t)
 	snapshot := l.shop()
 	snapshot.Policies = []*networkingv1.NetworkPolicy{
 		parsePolicy(t, "in", `{podSelector: {matchLabels: {app: a}}, policyTypes: [Ingress]}`),
 		parsePolicy(t, "out", `{podSelector: {matchLabels: {app: b}}, policyTypes: [Egress]}`),
 	}
-	l.runWith(t, snapshot, agent.Options{Node: nodeName, Log: logr.Discard(), MetricsAddress: address})
+	l.runWith(t, fake.NewClientset(objects(snapshot)...), agent.Options{Node: nodeName, Log: logr.Discard(), MetricsAddress: address})
 	l.awaitRules(t)
 	before := l.counts(t, "http://"+address+"/metrics")
 
@@ -43,6 +41,16 @@ func TestDeniedPacketsAreCountedByWhy(t *testing.T) {
 			t.Errorf("%s: %d packets denied, want %d", reason, got, want)
 		}
 	}
+}
+
+// freeAddress is one that nobody listens on.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	address := listener.Addr().String()
+	must(t, listener.Close())
+	return address
 }
 
 // counts reads the denied packets by reason.

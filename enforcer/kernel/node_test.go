@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/vishvananda/netns"
@@ -17,8 +18,10 @@ import (
 type node struct {
 	nft.Kernel
 	ns netns.NsHandle
-	// refuse makes the kernel refuse transactions: they are committed whole, or not at all.
+	// refuse makes the kernel refuse transactions: they are committed whole, or not at all. With poison
+	// it refuses those that contain this text.
 	refuse bool
+	poison string
 }
 
 func openNode(t testing.TB, ns netns.NsHandle) *node {
@@ -34,18 +37,35 @@ func openNode(t testing.TB, ns netns.NsHandle) *node {
 
 // Apply is nft.Applier's. A transaction to be refused ends with a step that cannot be.
 func (n *node) Apply(ctx context.Context, ops []nft.Op) error {
-	if n.refuse {
-		ops = append(slices.Clone(ops), nft.Op{Verb: nft.Add, Object: &knftables.Rule{Chain: compile.StampChain, Rule: "jump nowhere"}})
+	if n.refuses(func() string {
+		tx := n.NewTransaction()
+		for _, op := range ops {
+			tx.Add(op.Object)
+		}
+		return tx.String()
+	}) {
+		ops = append(slices.Clone(ops), nft.Op{Verb: nft.Add, Object: refused})
 	}
 	return in(n.ns, func() error { return nft.Apply(ctx, n.Kernel, ops) })
 }
 
 // Run is nft.Kernel's. A transaction to be refused ends with a step that cannot be.
 func (n *node) Run(ctx context.Context, tx *knftables.Transaction) error {
-	if n.refuse {
-		tx.Add(&knftables.Rule{Chain: compile.StampChain, Rule: "jump nowhere"})
-	}
+	n.spoil(tx)
 	return in(n.ns, func() error { return n.Kernel.Run(ctx, tx) })
+}
+
+// refused is a step that no kernel takes.
+var refused = &knftables.Rule{Chain: compile.StampChain, Rule: "jump nowhere"}
+
+func (n *node) refuses(text func() string) bool {
+	return n.refuse || n.poison != "" && strings.Contains(text(), n.poison)
+}
+
+func (n *node) spoil(tx *knftables.Transaction) {
+	if n.refuses(tx.String) {
+		tx.Add(refused)
+	}
 }
 
 // inside calls a method of nft.Kernel in the node's namespace.
@@ -59,6 +79,7 @@ func inside[T any](n *node, call func() (T, error)) (result T, err error) {
 
 // Check is nft.Kernel's, as are the others.
 func (n *node) Check(ctx context.Context, tx *knftables.Transaction) error {
+	n.spoil(tx)
 	return in(n.ns, func() error { return n.Kernel.Check(ctx, tx) })
 }
 
