@@ -35,8 +35,9 @@ type Syncer struct {
 	// not known, the next sync replaces the whole table.
 	inStep     bool
 	generation uint16
-	// verified is the kernel's revision at which it was seen to hold that.
-	verified uint32
+	// verified is the kernel's revision at which it was seen to hold that. It is at expected now if
+	// nobody else has changed anything since; 0 if that is not known.
+	verified, expected uint32
 	auditor  nft.Auditor
 	problems map[string]bool // those that were reported
 	ungated  bool            // the lack of ranges was logged
@@ -145,15 +146,19 @@ func (s *Syncer) apply(ctx context.Context, ops []nft.Op) error {
 	defer cancel()
 	for _, phase := range nft.Phases(ops) {
 		if err := nft.Apply(ctx, s.Kernel, phase); err != nil {
+			s.expected = 0
 			return err
 		}
+		s.expected = nft.NextRevision(s.expected)
 	}
 	return nil
 }
 
 // Verify looks whether the table in the kernel is still the one that was written last, and has the
 // next Sync replace it if not: somebody may flush the ruleset, or edit it. It lists the table only
-// if anybody's transaction has changed anything since it did so last.
+// if anybody's transaction has changed anything since it did so last, and the elements of sets, which
+// take most of the time, only if anybody else's has. The rules it has to know, or it could not tell
+// later that somebody replaced one.
 func (s *Syncer) Verify(ctx context.Context) (ok bool, err error) {
 	if !s.inStep {
 		return true, nil // a sync failed, and is going to be repeated
@@ -164,16 +169,16 @@ func (s *Syncer) Verify(ctx context.Context) (ok bool, err error) {
 	if err != nil || revision == s.verified {
 		return err == nil, err
 	}
-	contents, err := s.Kernel.Contents(ctx)
+	contents, err := s.Kernel.Contents(ctx, revision != s.expected)
 	if err != nil {
 		return false, err
 	}
 	difference := s.auditor.Compare(s.compiler.Journal().Table(), contents)
 	if difference == "" {
-		s.verified = revision
+		s.verified, s.expected = revision, revision
 		return true, nil
 	}
-	s.inStep = false
+	s.inStep, s.expected = false, 0
 	s.auditor.Forget()
 	s.Metrics.repairs.Inc()
 	s.Log.Info("The table in the kernel is not the one that was written; writing it again", "difference", difference)

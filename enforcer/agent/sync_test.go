@@ -65,8 +65,8 @@ func (f *faulty) Run(ctx context.Context, tx *knftables.Transaction) error {
 }
 
 // Contents is nft.Kernel's; rules have the form that they were written in.
-func (f *faulty) Contents(context.Context) (nft.Contents, error) {
-	c := nft.Contents{Chains: map[string]nft.ChainContents{}, Sets: map[string]map[string]nft.Element{}, Counters: map[string]bool{}}
+func (f *faulty) Contents(context.Context, bool) (nft.Contents, error) {
+	c := nft.Contents{Elements: true, Chains: map[string]nft.ChainContents{}, Sets: map[string]map[string]nft.Element{}, Counters: map[string]bool{}}
 	if f.Table == nil {
 		return c, nil
 	}

@@ -22,6 +22,8 @@ type node struct {
 	// it refuses those that contain this text.
 	refuse bool
 	poison string
+	// listings counts those of everything that the table holds.
+	listings int
 }
 
 func openNode(t testing.TB, ns netns.NsHandle) *node {
@@ -91,8 +93,11 @@ func (n *node) ListCounters(ctx context.Context) ([]*knftables.Counter, error) {
 	return inside(n, func() ([]*knftables.Counter, error) { return n.Kernel.ListCounters(ctx) })
 }
 
-func (n *node) Contents(ctx context.Context) (nft.Contents, error) {
-	return inside(n, func() (nft.Contents, error) { return n.Kernel.Contents(ctx) })
+func (n *node) Contents(ctx context.Context, elements bool) (nft.Contents, error) {
+	if elements {
+		n.listings++
+	}
+	return inside(n, func() (nft.Contents, error) { return n.Kernel.Contents(ctx, elements) })
 }
 
 func (n *node) Revision(ctx context.Context) (uint32, error) {

@@ -1,6 +1,7 @@
 package kernel
 
 import (
+	"errors"
 	"regexp"
 	"strings"
 	"testing"
@@ -23,8 +24,9 @@ func TestWhatIsDoneToTheTableIsUndone(t *testing.T) {
 	snapshot := l.shop()
 	snapshot.Policies = []*networkingv1.NetworkPolicy{parsePolicy(t, "p",
 		`{podSelector: {}, ingress: [{from: [{podSelector: {}}, {ipBlock: {cidr: 10.0.0.0/8, except: [10.1.0.0/16]}}, {ipBlock: {cidr: "2000::/3"}}], ports: [{port: web}, {port: 1}, {port: 3, endPort: 5}]}]}`)}
+	kernel := openNode(t, l.node)
 	s := &agent.Syncer{
-		Node: nodeName, Kernel: openNode(t, l.node), Feed: agenttest.Source(func() reach.Snapshot { return snapshot }),
+		Node: nodeName, Kernel: kernel, Feed: agenttest.Source(func() reach.Snapshot { return snapshot }),
 		Metrics: agent.NewMetrics(), Log: logr.Discard(),
 	}
 	must(t, s.Sync(t.Context()))
@@ -51,9 +53,7 @@ func TestWhatIsDoneToTheTableIsUndone(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			for range 2 {
-				if ok, err := s.Verify(t.Context()); !ok || err != nil {
-					t.Fatalf("what was written does not look so: %v, %v", ok, err)
-				}
+				must(t, verified(t, s))
 			}
 			l.nft(t, fill.Replace(test.script))
 			if ok, err := s.Verify(t.Context()); ok || err != nil {
@@ -65,10 +65,44 @@ func TestWhatIsDoneToTheTableIsUndone(t *testing.T) {
 			}
 		})
 	}
+	change := func(pods int) {
+		snapshot.Pods = l.shop().Pods[:pods]
+		must(t, s.Sync(t.Context()))
+	}
+	t.Run("what the agent itself changes needs no listing of all elements", func(t *testing.T) {
+		must(t, verified(t, s))
+		before := kernel.listings
+		for _, pods := range []int{3, 6, 2, 7} {
+			change(pods)
+			must(t, verified(t, s))
+		}
+		if n := kernel.listings - before; n > 0 {
+			t.Errorf("%d listings", n)
+		}
+	})
+	t.Run("what somebody else changes between two changes of the agent is noticed", func(t *testing.T) {
+		change(6)
+		l.nft(t, `delete element inet apptier ingress4 { 10.244.0.2 }`)
+		change(5)
+		if ok, err := s.Verify(t.Context()); ok || err != nil {
+			t.Errorf("not noticed: %v, %v", ok, err)
+		}
+		must(t, s.Sync(t.Context()))
+	})
 	t.Run("another table changes", func(t *testing.T) {
 		l.nft(t, `add element ip other s { 5.6.7.8 }`)
 		if ok, err := s.Verify(t.Context()); !ok || err != nil {
 			t.Errorf("taken for a change of the table: %v, %v", ok, err)
 		}
 	})
+}
+
+// verified wants the kernel to hold what was written there.
+func verified(t *testing.T, s *agent.Syncer) error {
+	t.Helper()
+	ok, err := s.Verify(t.Context())
+	if !ok && err == nil {
+		err = errors.New("what was written does not look so")
+	}
+	return err
 }

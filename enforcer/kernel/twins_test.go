@@ -79,7 +79,7 @@ func (w *twins) compare(t tester) {
 // compareListed fails when what package wire lists is not what the table has.
 func (w *twins) compareListed(t tester, table nft.Table) {
 	t.Helper()
-	listing, err := w.conn.List()
+	listing, err := w.conn.List(true)
 	must(t, err)
 	want := map[string]map[string]string{}
 	for name, set := range table.Sets {

@@ -57,14 +57,16 @@ func BenchmarkContents(b *testing.B) {
 		l := newLab(b)
 		kernel := openNode(b, l.node)
 		must(b, nft.Apply(b.Context(), kernel, nft.Replace(compile.Compile(l.busy(b, remote), nodeName).Table(1))))
-		b.Run(fmt.Sprintf("%d pods", remote), func(b *testing.B) {
-			before := cpuTime(b)
-			for b.Loop() {
-				_, err := kernel.Contents(b.Context())
-				must(b, err)
-			}
-			b.ReportMetric(float64((cpuTime(b)-before).Milliseconds())/float64(b.N), "cpu-ms/op")
-		})
+		for _, elements := range []bool{true, false} {
+			b.Run(fmt.Sprintf("%d pods/elements %v", remote, elements), func(b *testing.B) {
+				before := cpuTime(b)
+				for b.Loop() {
+					_, err := kernel.Contents(b.Context(), elements)
+					must(b, err)
+				}
+				b.ReportMetric(float64((cpuTime(b)-before).Microseconds())/1000/float64(b.N), "cpu-ms/op")
+			})
+		}
 	}
 }
 

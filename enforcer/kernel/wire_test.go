@@ -175,7 +175,7 @@ func TestALargeTransactionIsTakenWhole(t *testing.T) {
 	conn := openWire(t, l.node)
 	must(t, conn.Run(wireSteps(nft.Replace(table))))
 	kernel := openNode(t, l.node)
-	contents, err := kernel.Contents(t.Context())
+	contents, err := kernel.Contents(t.Context(), true)
 	must(t, err)
 	if difference := (&nft.Auditor{}).Compare(table, contents); difference != "" {
 		t.Error(difference)
@@ -216,7 +216,7 @@ func TestOtherProgramsDoNotDisturb(t *testing.T) {
 	close(stop)
 	must(t, <-stopped)
 	kernel := openNode(t, w.direct)
-	contents, err := kernel.Contents(t.Context())
+	contents, err := kernel.Contents(t.Context(), true)
 	must(t, err)
 	if difference := (&nft.Auditor{}).Compare(table, contents); difference != "" {
 		t.Error(difference)

@@ -26,6 +26,9 @@ func (a *Auditor) Compare(wanted Table, got Contents) string {
 		}
 	}
 	for _, name := range sorted(wanted.Sets) {
+		if !got.Elements {
+			break
+		}
 		if difference := elements(wanted.Sets[name].Elements, got.Sets[name]); difference != "" {
 			return fmt.Sprintf("set %s: %s", name, difference)
 		}

@@ -27,8 +27,9 @@ type Kernel interface {
 	Check(ctx context.Context, tx *knftables.Transaction) error
 	ListRules(ctx context.Context, chain string) ([]*knftables.Rule, error)
 	ListCounters(ctx context.Context) ([]*knftables.Counter, error)
-	// Contents lists the whole table.
-	Contents(ctx context.Context) (Contents, error)
+	// Contents lists the table: all of it, or all but the elements of its sets, of which there may be
+	// many.
+	Contents(ctx context.Context, elements bool) (Contents, error)
 	// Revision changes with every transaction of anybody, of whatever table.
 	Revision(ctx context.Context) (uint32, error)
 }

@@ -2,6 +2,7 @@ package nft
 
 import (
 	"context"
+	"math"
 
 	"sigs.k8s.io/knftables"
 )
@@ -10,9 +11,11 @@ import (
 // in the kernel's form, not in the one that they were written in.
 type Contents struct {
 	// Flagged says that the table has a flag: none is ours, and one of them, dormant, switches it off.
-	Flagged  bool
-	Chains   map[string]ChainContents
+	Flagged bool
+	Chains  map[string]ChainContents
+	// Sets are without their elements unless Elements is set.
 	Sets     map[string]map[string]Element
+	Elements bool
 	Counters map[string]bool
 }
 
@@ -24,12 +27,15 @@ type ChainContents struct {
 }
 
 // Contents lists the table; it is empty when there is none.
-func (k realKernel) Contents(context.Context) (Contents, error) {
-	listing, err := k.direct.List()
+func (k realKernel) Contents(_ context.Context, elements bool) (Contents, error) {
+	listing, err := k.direct.List(elements)
 	if err != nil {
 		return Contents{}, err
 	}
-	c := Contents{Flagged: listing.Flagged, Chains: map[string]ChainContents{}, Sets: map[string]map[string]Element{}, Counters: map[string]bool{}}
+	c := Contents{
+		Flagged: listing.Flagged, Elements: elements,
+		Chains: map[string]ChainContents{}, Sets: map[string]map[string]Element{}, Counters: map[string]bool{},
+	}
 	for name, chain := range listing.Chains {
 		c.Chains[name] = ChainContents{chain.Base, chain.Rules}
 	}
@@ -44,6 +50,15 @@ func (k realKernel) Contents(context.Context) (Contents, error) {
 		c.Counters[name] = true
 	}
 	return c, nil
+}
+
+// NextRevision follows one, and 0 follows 0: the kernel's revisions begin with 1, and leave 0 out
+// (nf_tables_commit in the kernel's nf_tables_api.c).
+func NextRevision(revision uint32) uint32 {
+	if revision == 0 || revision == math.MaxUint32 {
+		return min(revision, 1)
+	}
+	return revision + 1
 }
 
 // Revision returns the number of the kernel's nftables transactions, whoever made them, so that

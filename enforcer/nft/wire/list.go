@@ -16,7 +16,7 @@ type Listing struct {
 	Flagged bool
 	Chains  map[string]*ListedChain
 	// Sets are sets and maps, by name; their elements by key, as they are written in a step. The
-	// values are verdicts such as "goto c", or empty.
+	// values are verdicts such as "goto c", or empty. A listing without elements has none.
 	Sets     map[string]map[string]string
 	Counters []string
 }
@@ -32,12 +32,12 @@ type ListedChain struct {
 // attempts is how often a listing is begun when other programs' transactions come between.
 const attempts = 10
 
-// List returns the table; it is empty when there is none.
-func (c *Conn) List() (Listing, error) {
+// List returns the table, with or without the elements of its sets; it is empty when there is none.
+func (c *Conn) List(elements bool) (Listing, error) {
 	c.lock.Lock()
 	defer c.lock.Unlock()
 	for range attempts {
-		l, err := c.list()
+		l, err := c.list(elements)
 		if !errors.Is(err, errInterrupted) {
 			return l, err
 		}
@@ -45,7 +45,7 @@ func (c *Conn) List() (Listing, error) {
 	return Listing{}, fmt.Errorf("listing table %s: %d times in a row it %w", c.table, attempts, errInterrupted)
 }
 
-func (c *Conn) list() (Listing, error) {
+func (c *Conn) list(elements bool) (Listing, error) {
 	l := Listing{Chains: map[string]*ListedChain{}, Sets: map[string]map[string]string{}}
 	there := false
 	err := c.listPart(unix.NFT_MSG_GETTABLE, "", func(b []byte) {
@@ -73,6 +73,10 @@ func (c *Conn) list() (Listing, error) {
 		}
 	}
 	for name, set := range sets {
+		if !elements {
+			l.Sets[name] = nil
+			continue
+		}
 		if err := c.listPart(unix.NFT_MSG_GETSETELEM, name, set.read); err != nil {
 			return Listing{}, err
 		}
