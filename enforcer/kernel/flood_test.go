@@ -12,6 +12,7 @@ import (
 	"github.com/apptier/apptier/enforcer/compile"
 	"github.com/apptier/apptier/enforcer/nft"
 	"github.com/apptier/apptier/policy/reach"
+	"github.com/apptier/apptier/test/network"
 )
 
 // No packet of a connection that every ruleset allows is dropped while rulesets change, not even one
@@ -30,7 +31,7 @@ func TestAChangeDropsNoPacketHalfWay(t *testing.T) {
 	var flood sync.WaitGroup
 	defer flood.Wait()
 	defer stop()
-	must(t, in(server.ns, func() error {
+	must(t, network.In(server.ns, func() error {
 		listener, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(server.v4, 80)))
 		if err == nil {
 			t.Cleanup(func() { _ = listener.Close() })
@@ -38,7 +39,7 @@ func TestAChangeDropsNoPacketHalfWay(t *testing.T) {
 		return err
 	}))
 	var conns []net.Conn
-	must(t, in(client.ns, func() error {
+	must(t, network.In(client.ns, func() error {
 		for range flows {
 			conn, err := net.Dial("udp", netip.AddrPortFrom(server.v4, 80).String())
 			if err != nil {
@@ -59,7 +60,7 @@ func TestAChangeDropsNoPacketHalfWay(t *testing.T) {
 		}
 	})
 
-	must(t, in(l.node, func() error {
+	must(t, network.In(l.node, func() error {
 		kernel, err := nft.Open(compile.TableFamily, compile.TableName)
 		if err != nil {
 			return err

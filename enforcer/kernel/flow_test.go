@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/apptier/apptier/test/network"
 )
 
 // stream is a flow of numbered packets from one host to another, about one each millisecond, for as
@@ -41,11 +43,11 @@ func (l *lab) startUDP(t *testing.T, name string, from, server host, at netip.Ad
 	s := &stream{name: name}
 	v6 := at.Addr().Is6()
 	var receiver *net.UDPConn
-	must(t, in(server.ns, func() (err error) {
+	must(t, network.In(server.ns, func() (err error) {
 		receiver, err = net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(server.address(v6), port)))
 		return errors.Join(err, receiver.SetReadBuffer(1<<20))
 	}))
-	must(t, in(from.ns, func() (err error) {
+	must(t, network.In(from.ns, func() (err error) {
 		s.client, err = net.DialUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(from.address(v6), 0)), net.UDPAddrFromAddrPort(at))
 		return err
 	}))
@@ -107,12 +109,12 @@ func (l *lab) dialTo(t *testing.T, from, server host, at netip.AddrPort, port ui
 	s := &stream{}
 	var listener net.Listener
 	v6 := at.Addr().Is6()
-	must(t, in(server.ns, func() (err error) {
+	must(t, network.In(server.ns, func() (err error) {
 		listener, err = net.Listen("tcp", netip.AddrPortFrom(server.address(v6), port).String())
 		return err
 	}))
 	defer func() { _ = listener.Close() }()
-	must(t, in(from.ns, func() (err error) {
+	must(t, network.In(from.ns, func() (err error) {
 		dialer := net.Dialer{Timeout: soon, LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(from.address(v6), 0))}
 		s.client, err = dialer.Dial("tcp", at.String())
 		return err

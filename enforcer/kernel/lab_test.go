@@ -3,7 +3,6 @@ package kernel
 import (
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -11,9 +10,10 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
+
+	"github.com/apptier/apptier/test/network"
 )
 
 // lab is a node with its pods, and the outside: remote pods, another node, and the rest of the
@@ -133,48 +133,13 @@ func build(t testing.TB, wire wiring) *lab {
 	return l
 }
 
-// newNamespace makes a namespace that forwards, with its loopback up.
+// newNamespace makes a namespace that is closed with the test.
 func newNamespace(t testing.TB) netns.NsHandle {
 	t.Helper()
-	ns := netns.None()
-	err := onThread(func() (err error) {
-		if ns, err = netns.New(); err != nil {
-			return err
-		}
-		for _, setting := range []string{
-			"ipv4/ip_forward", "ipv6/conf/all/forwarding", "ipv4/ip_nonlocal_bind", "ipv6/ip_nonlocal_bind",
-		} {
-			if err := os.WriteFile("/proc/sys/net/"+setting, []byte("1"), 0); err != nil {
-				return err
-			}
-		}
-		// Without it a link-local address, which neighbour discovery needs, is usable after a
-		// second or two only.
-		if err := os.WriteFile("/proc/sys/net/ipv6/conf/default/accept_dad", []byte("0"), 0); err != nil {
-			return err
-		}
-		return setUp("lo")
-	})
-	if err != nil {
-		t.Fatalf("network namespace: %v", err)
-	}
+	ns, err := network.NewNamespace()
+	must(t, err)
 	t.Cleanup(func() { _ = ns.Close() })
 	return ns
-}
-
-// onThread runs f on a thread of its own, which ends with it, so f may change its namespace.
-func onThread(f func() error) error {
-	done := make(chan error)
-	go func() {
-		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
-		done <- f()
-	}()
-	return <-done
-}
-
-// in runs f inside a namespace; sockets and processes that it makes belong there.
-func in(ns netns.NsHandle, f func() error) error {
-	return onThread(func() error { return errors.Join(netns.Set(ns), f()) })
 }
 
 func must(t tester, err error) {
@@ -195,71 +160,26 @@ func (l *lab) addOutside(t testing.TB) {
 		v4, v6 := podAddresses(1, i)
 		others = append(others, host{fmt.Sprintf("remote-%d", i), l.outside, v4, v6, remotePod})
 	}
-	must(t, in(l.node, func() error { return veth("uplink", "uplink", l.outside) }))
-	must(t, in(l.node, func() error { return configure("uplink", host32(uplink4), host32(uplink6)) }))
-	must(t, in(l.outside, func() error {
-		err := setUp("uplink")
+	must(t, network.In(l.node, func() error { return network.Connect("uplink", "uplink", l.outside) }))
+	must(t, network.In(l.node, func() error { return network.Configure("uplink", network.Single(uplink4), network.Single(uplink6)) }))
+	must(t, network.In(l.outside, func() error {
+		err := network.SetUp("uplink")
 		for _, h := range others {
-			err = errors.Join(err, configure("uplink", host32(h.v4), host32(h.v6)))
+			err = errors.Join(err, network.Configure("uplink", network.Single(h.v4), network.Single(h.v6)))
 		}
 		return errors.Join(err,
-			route("uplink", host32(uplink4), netip.Addr{}),
-			route("uplink", host32(uplink6), netip.Addr{}),
-			route("uplink", anywhere4, uplink4),
-			route("uplink", anywhere6, uplink6))
+			network.Route("uplink", network.Single(uplink4), netip.Addr{}),
+			network.Route("uplink", network.Single(uplink6), netip.Addr{}),
+			network.Route("uplink", anywhere4, uplink4),
+			network.Route("uplink", anywhere6, uplink6))
 	}))
-	must(t, in(l.node, func() error {
+	must(t, network.In(l.node, func() error {
 		gw4, gw6 := others[0].v4, others[0].v6
 		return errors.Join(
-			route("uplink", host32(gw4), netip.Addr{}),
-			route("uplink", host32(gw6), netip.Addr{}),
-			route("uplink", anywhere4, gw4),
-			route("uplink", anywhere6, gw6))
+			network.Route("uplink", network.Single(gw4), netip.Addr{}),
+			network.Route("uplink", network.Single(gw6), netip.Addr{}),
+			network.Route("uplink", anywhere4, gw4),
+			network.Route("uplink", anywhere6, gw6))
 	}))
 	l.hosts = append(l.hosts, others...)
-}
-
-func setUp(name string) error {
-	link, err := netlink.LinkByName(name)
-	if err != nil {
-		return fmt.Errorf("link %s: %w", name, err)
-	}
-	return netlink.LinkSetUp(link)
-}
-
-// configure sets a link up and gives it addresses that are usable at once.
-func configure(name string, addresses ...netip.Prefix) error {
-	err := setUp(name)
-	link, lookup := netlink.LinkByName(name)
-	if lookup != nil {
-		return errors.Join(err, lookup)
-	}
-	for _, a := range addresses {
-		address := &netlink.Addr{IPNet: ipNet(a), Flags: unix.IFA_F_NODAD}
-		if e := netlink.AddrAdd(link, address); e != nil && !errors.Is(e, unix.EEXIST) {
-			err = errors.Join(err, fmt.Errorf("%s %s: %w", name, a, e))
-		}
-	}
-	return err
-}
-
-func route(name string, to netip.Prefix, via netip.Addr) error {
-	link, err := netlink.LinkByName(name)
-	if err != nil {
-		return err
-	}
-	r := &netlink.Route{LinkIndex: link.Attrs().Index, Dst: ipNet(to)}
-	if via.IsValid() {
-		r.Gw = via.AsSlice()
-	} else {
-		r.Scope = netlink.SCOPE_LINK
-	}
-	if err := netlink.RouteReplace(r); err != nil {
-		return fmt.Errorf("route %s dev %s via %s: %w", to, name, via, err)
-	}
-	return nil
-}
-
-func ipNet(p netip.Prefix) *net.IPNet {
-	return &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())}
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/vishvananda/netns"
 
 	"github.com/apptier/apptier/enforcer/compile"
+	"github.com/apptier/apptier/test/network"
 )
 
 // list returns the table as nft prints it, without counters. Its objects and elements are sorted:
@@ -16,7 +17,7 @@ import (
 func list(t tester, node netns.NsHandle) string {
 	t.Helper()
 	var out []byte
-	must(t, in(node, func() (err error) {
+	must(t, network.In(node, func() (err error) {
 		cmd := exec.CommandContext(context.Background(), "nft", "--stateless", "list", "table", string(compile.TableFamily), compile.TableName)
 		out, err = cmd.Output()
 		return err

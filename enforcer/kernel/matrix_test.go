@@ -14,6 +14,7 @@ import (
 	"github.com/apptier/apptier/enforcer/compile"
 	"github.com/apptier/apptier/enforcer/nft"
 	"github.com/apptier/apptier/policy/reach"
+	"github.com/apptier/apptier/test/network"
 )
 
 // table is what the node enforces.
@@ -36,7 +37,7 @@ func (l *lab) load(t tester, snapshot reach.Snapshot, generation uint16) nft.Tab
 
 func (l *lab) apply(t tester, ops []nft.Op) {
 	t.Helper()
-	must(t, in(l.node, func() error {
+	must(t, network.In(l.node, func() error {
 		kernel, err := nft.Open(compile.TableFamily, compile.TableName)
 		if err != nil {
 			return err
@@ -56,7 +57,7 @@ func (l *lab) change(t tester, before nft.Table, snapshot reach.Snapshot, genera
 // nft loads a script into the node.
 func (l *lab) nft(t *testing.T, script string) {
 	t.Helper()
-	must(t, in(l.node, func() error {
+	must(t, network.In(l.node, func() error {
 		cmd := exec.CommandContext(context.Background(), "nft", "-f", "-")
 		cmd.Stdin = strings.NewReader(script)
 		if out, err := cmd.CombinedOutput(); err != nil {

@@ -8,6 +8,8 @@ import (
 
 	"golang.org/x/sys/unix"
 	networkingv1 "k8s.io/api/networking/v1"
+
+	"github.com/apptier/apptier/test/network"
 )
 
 // IPv6 finds no neighbour without ICMPv6, which no policy can allow; on a bridge the node forwards
@@ -51,12 +53,12 @@ func TestNeighbourDiscoveryIsNotRouted(t *testing.T) {
 func arrives(t *testing.T, from, to host, packet []byte) bool {
 	t.Helper()
 	var receiver net.PacketConn
-	must(t, in(to.ns, func() (err error) {
+	must(t, network.In(to.ns, func() (err error) {
 		receiver, err = net.ListenPacket(fmt.Sprintf("ip:%d", unix.IPPROTO_ICMPV6), to.v6.String())
 		return err
 	}))
 	defer receiver.Close()
-	must(t, in(from.ns, func() error {
+	must(t, network.In(from.ns, func() error {
 		sender, err := rawSocket(from.v6, unix.IPPROTO_ICMPV6)
 		if err != nil {
 			return err

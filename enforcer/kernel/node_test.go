@@ -12,6 +12,7 @@ import (
 
 	"github.com/apptier/apptier/enforcer/compile"
 	"github.com/apptier/apptier/enforcer/nft"
+	"github.com/apptier/apptier/test/network"
 )
 
 // node is the kernel of one network namespace.
@@ -29,7 +30,7 @@ type node struct {
 func openNode(t testing.TB, ns netns.NsHandle) *node {
 	t.Helper()
 	n := &node{ns: ns}
-	must(t, in(n.ns, func() (err error) {
+	must(t, network.In(n.ns, func() (err error) {
 		n.Kernel, err = nft.Open(compile.TableFamily, compile.TableName)
 		return err
 	}))
@@ -48,13 +49,13 @@ func (n *node) Apply(ctx context.Context, ops []nft.Op) error {
 	}) {
 		ops = append(slices.Clone(ops), nft.Op{Verb: nft.Add, Object: refused})
 	}
-	return in(n.ns, func() error { return nft.Apply(ctx, n.Kernel, ops) })
+	return network.In(n.ns, func() error { return nft.Apply(ctx, n.Kernel, ops) })
 }
 
 // Run is nft.Kernel's. A transaction to be refused ends with a step that cannot be.
 func (n *node) Run(ctx context.Context, tx *knftables.Transaction) error {
 	n.spoil(tx)
-	return in(n.ns, func() error { return n.Kernel.Run(ctx, tx) })
+	return network.In(n.ns, func() error { return n.Kernel.Run(ctx, tx) })
 }
 
 // refused is a step that no kernel takes.
@@ -72,7 +73,7 @@ func (n *node) spoil(tx *knftables.Transaction) {
 
 // inside calls a method of nft.Kernel in the node's namespace.
 func inside[T any](n *node, call func() (T, error)) (result T, err error) {
-	err = in(n.ns, func() error {
+	err = network.In(n.ns, func() error {
 		result, err = call()
 		return err
 	})
@@ -82,7 +83,7 @@ func inside[T any](n *node, call func() (T, error)) (result T, err error) {
 // Check is nft.Kernel's, as are the others.
 func (n *node) Check(ctx context.Context, tx *knftables.Transaction) error {
 	n.spoil(tx)
-	return in(n.ns, func() error { return n.Kernel.Check(ctx, tx) })
+	return network.In(n.ns, func() error { return n.Kernel.Check(ctx, tx) })
 }
 
 func (n *node) ListRules(ctx context.Context, chain string) ([]*knftables.Rule, error) {

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/apptier/apptier/policy/reach"
+	"github.com/apptier/apptier/test/network"
 )
 
 // BenchmarkAPacketUnderManyPolicies is a packet that is denied, and so judged by all that there is: how
@@ -49,7 +50,7 @@ func (l *lab) crowd(t testing.TB, port func(int) int, policies int) reach.Snapsh
 func sendDenied(b *testing.B, l *lab) {
 	from, to := l.host("local-0"), l.host("local-1")
 	var fd int
-	must(b, in(from.ns, func() (err error) {
+	must(b, network.In(from.ns, func() (err error) {
 		fd, err = unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 		return err
 	}))

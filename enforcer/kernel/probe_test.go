@@ -12,6 +12,8 @@ import (
 	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/apptier/apptier/test/network"
 )
 
 // cell is one connection to try.
@@ -35,7 +37,7 @@ func (l *lab) listen(t testing.TB, ports []uint16) {
 	t.Helper()
 	for _, h := range append(slices.Clone(l.hosts), l.gateway()) {
 		for _, address := range []netip.Addr{h.v4, h.v6} {
-			must(t, in(h.ns, func() error {
+			must(t, network.In(h.ns, func() error {
 				err := refuseSCTP(t, address)
 				for _, port := range ports {
 					err = errors.Join(err, echo(t, netip.AddrPortFrom(address, port)))
@@ -78,7 +80,7 @@ func (l *lab) probe(t tester, cells []cell, patience time.Duration) []bool {
 		}
 	}
 	for _, ns := range spaces {
-		must(t, in(ns, func() error {
+		must(t, network.In(ns, func() error {
 			for i, c := range cells {
 				if c.from.ns != ns {
 					continue

@@ -20,6 +20,7 @@ import (
 	"github.com/apptier/apptier/enforcer/compile"
 	"github.com/apptier/apptier/enforcer/nft"
 	"github.com/apptier/apptier/enforcer/nft/wire"
+	"github.com/apptier/apptier/test/network"
 )
 
 // twins are two kernels that get the same transactions: one by the nft program, one over netlink.
@@ -43,7 +44,7 @@ func onlyProgram(kernel nft.Writer) nft.Writer { return struct{ nft.Writer }{ker
 
 func openWire(t testing.TB, ns netns.NsHandle) (conn *wire.Conn) {
 	t.Helper()
-	must(t, in(ns, func() (err error) {
+	must(t, network.In(ns, func() (err error) {
 		conn, err = wire.Open(compile.TableName)
 		return err
 	}))
@@ -112,7 +113,7 @@ var handles = regexp.MustCompile(`, "handle": \d+|"metainfo": \{[^}]*\}`)
 func listJSON(t tester, ns netns.NsHandle) string {
 	t.Helper()
 	var out []byte
-	must(t, in(ns, func() (err error) {
+	must(t, network.In(ns, func() (err error) {
 		out, err = exec.CommandContext(context.Background(), "nft", "-j", "list", "table", string(compile.TableFamily), compile.TableName).Output()
 		return err
 	}))
@@ -148,7 +149,7 @@ var dumps = []struct {
 func dump(t tester, ns netns.NsHandle) string {
 	t.Helper()
 	var lines []string
-	must(t, in(ns, func() error {
+	must(t, network.In(ns, func() error {
 		for _, d := range dumps {
 			objects, err := request(d.message)
 			if err != nil {

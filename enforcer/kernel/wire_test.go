@@ -18,6 +18,7 @@ import (
 	"github.com/apptier/apptier/enforcer/compile"
 	"github.com/apptier/apptier/enforcer/nft"
 	"github.com/apptier/apptier/policy/reach/reachtest"
+	"github.com/apptier/apptier/test/network"
 )
 
 // What is written over netlink cannot be told from what the nft program writes.
@@ -190,7 +191,7 @@ func TestOtherProgramsDoNotDisturb(t *testing.T) {
 	w := newTwins(t)
 	stop, stopped := make(chan struct{}), make(chan error, 1)
 	go func() {
-		stopped <- in(w.direct, func() error {
+		stopped <- network.In(w.direct, func() error {
 			for {
 				select {
 				case <-stop:

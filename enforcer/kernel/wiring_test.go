@@ -7,8 +7,7 @@ import (
 	"os"
 	"testing"
 
-	"github.com/vishvananda/netlink"
-	"github.com/vishvananda/netns"
+	"github.com/apptier/apptier/test/network"
 )
 
 var (
@@ -22,20 +21,20 @@ var (
 func routed(l *lab, t testing.TB, h host, i int) {
 	t.Helper()
 	inside := fmt.Sprintf("pod%d", i)
-	must(t, in(l.node, func() error {
+	must(t, network.In(l.node, func() error {
 		return errors.Join(
-			veth("veth"+inside, inside, h.ns),
-			configure("veth"+inside, host32(gateway4), host32(gateway6)),
-			route("veth"+inside, host32(h.v4), netip.Addr{}),
-			route("veth"+inside, host32(h.v6), netip.Addr{}))
+			network.Connect("veth"+inside, inside, h.ns),
+			network.Configure("veth"+inside, network.Single(gateway4), network.Single(gateway6)),
+			network.Route("veth"+inside, network.Single(h.v4), netip.Addr{}),
+			network.Route("veth"+inside, network.Single(h.v6), netip.Addr{}))
 	}))
-	must(t, in(h.ns, func() error {
+	must(t, network.In(h.ns, func() error {
 		return errors.Join(
-			configure(inside, host32(h.v4), host32(h.v6)),
-			route(inside, host32(gateway4), netip.Addr{}),
-			route(inside, host32(gateway6), netip.Addr{}),
-			route(inside, anywhere4, gateway4),
-			route(inside, anywhere6, gateway6))
+			network.Configure(inside, network.Single(h.v4), network.Single(h.v6)),
+			network.Route(inside, network.Single(gateway4), netip.Addr{}),
+			network.Route(inside, network.Single(gateway6), netip.Addr{}),
+			network.Route(inside, anywhere4, gateway4),
+			network.Route(inside, anywhere6, gateway6))
 	}))
 }
 
@@ -47,51 +46,26 @@ func bridged(l *lab, t testing.TB, h host, i int) {
 	t.Helper()
 	inside := fmt.Sprintf("pod%d", i)
 	if i == 0 {
-		must(t, in(l.node, addBridge))
+		must(t, network.In(l.node, addBridge))
 	}
-	must(t, in(l.node, func() error {
-		return errors.Join(veth("veth"+inside, inside, h.ns), enslave("veth"+inside))
+	must(t, network.In(l.node, func() error {
+		// A pod reaches itself through a service by the port that it sent from.
+		return errors.Join(network.Connect("veth"+inside, inside, h.ns), network.Plug("veth"+inside, bridgeName, true))
 	}))
-	must(t, in(h.ns, func() error {
+	must(t, network.In(h.ns, func() error {
 		return errors.Join(
-			configure(inside, within(range4, h.v4), within(range6, h.v6)),
-			route(inside, anywhere4, gateway4),
-			route(inside, anywhere6, gateway6))
+			network.Configure(inside, within(range4, h.v4), within(range6, h.v6)),
+			network.Route(inside, anywhere4, gateway4),
+			network.Route(inside, anywhere6, gateway6))
 	}))
 }
 
 func addBridge() error {
-	attributes := netlink.NewLinkAttrs()
-	attributes.Name = bridgeName
-	err := netlink.LinkAdd(&netlink.Bridge{LinkAttrs: attributes})
+	err := network.AddBridge(bridgeName)
 	for _, setting := range []string{"bridge-nf-call-iptables", "bridge-nf-call-ip6tables"} {
 		err = errors.Join(err, os.WriteFile("/proc/sys/net/bridge/"+setting, []byte("1"), 0))
 	}
-	return errors.Join(err, configure(bridgeName, within(range4, gateway4), within(range6, gateway6)))
+	return errors.Join(err, network.Configure(bridgeName, within(range4, gateway4), within(range6, gateway6)))
 }
-
-func enslave(name string) error {
-	bridge, err := netlink.LinkByName(bridgeName)
-	if err != nil {
-		return err
-	}
-	link, err := netlink.LinkByName(name)
-	if err != nil {
-		return err
-	}
-	// A pod reaches itself through a service by the port that it sent from.
-	return errors.Join(netlink.LinkSetMaster(link, bridge), netlink.LinkSetHairpin(link, true), netlink.LinkSetUp(link))
-}
-
-func host32(a netip.Addr) netip.Prefix { return netip.PrefixFrom(a, a.BitLen()) }
 
 func within(p netip.Prefix, a netip.Addr) netip.Prefix { return netip.PrefixFrom(a, p.Bits()) }
-
-// veth makes a pair, one end here, the other in peerNS.
-func veth(name, peer string, peerNS netns.NsHandle) error {
-	attributes := netlink.NewLinkAttrs()
-	attributes.Name = name
-	return netlink.LinkAdd(&netlink.Veth{
-		LinkAttrs: attributes, PeerName: peer, PeerNamespace: netlink.NsFd(peerNS),
-	})
-}

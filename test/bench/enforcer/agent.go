@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/apptier/apptier/test/bench/process"
+	"github.com/apptier/apptier/test/network"
 )
 
 // agent is the enforcer as a process of its own on a lab's node.
@@ -47,7 +48,7 @@ func (a *agent) start() error {
 	a.command.Stdout, a.command.Stderr = log, log
 	a.ended = make(chan error, 1)
 	a.started = time.Now()
-	if err := in(a.lab.node, a.command.Start); err != nil {
+	if err := network.In(a.lab.node, a.command.Start); err != nil {
 		return fmt.Errorf("starting the enforcer: %w", err)
 	}
 	go func() { a.ended <- a.command.Wait() }()
@@ -69,7 +70,7 @@ func (a *agent) stop() error {
 func (a *agent) cleanUp(ctx context.Context) error {
 	command := exec.CommandContext(ctx, a.program, "cleanup")
 	out, err := []byte(nil), error(nil)
-	if err := in(a.lab.node, func() error {
+	if err := network.In(a.lab.node, func() error {
 		out, err = command.CombinedOutput()
 		return err
 	}); err != nil {

@@ -10,8 +10,9 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"github.com/apptier/apptier/test/network"
 )
 
 // workspaceEnv tells the bench that it is the one inside, and where its programs are.
@@ -54,13 +55,11 @@ func settle(workspace string) error {
 	if err := os.Setenv("TMPDIR", temporary); err != nil {
 		return err
 	}
-	if err := setUp("lo"); err != nil {
+	if err := network.SetUp("lo"); err != nil {
 		return err
 	}
-	attributes := netlink.NewLinkAttrs()
-	attributes.Name = controlBridge
-	if err := netlink.LinkAdd(&netlink.Bridge{LinkAttrs: attributes}); err != nil {
+	if err := network.AddBridge(controlBridge); err != nil {
 		return fmt.Errorf("making the network of the control planes: %w", err)
 	}
-	return configure(controlBridge, controlAddress)
+	return network.Configure(controlBridge, controlAddress)
 }

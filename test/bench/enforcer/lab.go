@@ -5,8 +5,9 @@ import (
 	"fmt"
 	"net/netip"
 
-	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
+
+	"github.com/apptier/apptier/test/network"
 )
 
 // lab is a node as a router between network namespaces: those of some of its pods, and that of the
@@ -53,21 +54,21 @@ var wired = map[string]netip.Addr{
 func newLab(n int) (*lab, error) {
 	l := &lab{control: netip.AddrFrom4([4]byte{172, 31, 0, byte(10 + n)}), pods: map[string]netns.NsHandle{}}
 	var err error
-	if l.node, err = newNamespace(); err != nil {
+	if l.node, err = network.NewNamespace(); err != nil {
 		return nil, err
 	}
 	if err := l.connect(n); err != nil {
 		return nil, fmt.Errorf("connecting the node: %w", err)
 	}
 	for name, address := range wired {
-		if err := l.addPod(name, single(address)); err != nil {
+		if err := l.addPod(name, network.Single(address)); err != nil {
 			return nil, fmt.Errorf("making the pod %s: %w", name, err)
 		}
 	}
 	if err := l.addPod(farm, farmRange); err != nil {
 		return nil, fmt.Errorf("making pods that come and go: %w", err)
 	}
-	if err := in(l.pods[farm], func() error { return own(farmRange) }); err != nil {
+	if err := network.In(l.pods[farm], func() error { return network.Own(farmRange) }); err != nil {
 		return nil, err
 	}
 	l.prober, err = newProber(l)
@@ -78,63 +79,51 @@ const farm = "farm"
 
 // connect gives the node its way to the API server, and to the pods of other nodes.
 func (l *lab) connect(n int) (err error) {
-	if l.outside, err = newNamespace(); err != nil {
+	if l.outside, err = network.NewNamespace(); err != nil {
 		return err
 	}
 	port := fmt.Sprintf("node%d", n)
-	if err := errors.Join(veth(port, "control", l.node), enslave(port)); err != nil {
+	if err := errors.Join(network.Connect(port, "control", l.node), network.Plug(port, controlBridge, false)); err != nil {
 		return err
 	}
-	if err := in(l.node, func() error {
+	if err := network.In(l.node, func() error {
 		return errors.Join(
-			configure("control", netip.PrefixFrom(l.control, controlAddress.Bits())),
-			veth("uplink", "uplink", l.outside),
-			configure("uplink", single(uplink)),
-			route("uplink", single(otherNodes), netip.Addr{}),
-			route("uplink", remoteRange, otherNodes))
+			network.Configure("control", netip.PrefixFrom(l.control, controlAddress.Bits())),
+			network.Connect("uplink", "uplink", l.outside),
+			network.Configure("uplink", network.Single(uplink)),
+			network.Route("uplink", network.Single(otherNodes), netip.Addr{}),
+			network.Route("uplink", remoteRange, otherNodes))
 	}); err != nil {
 		return err
 	}
-	return in(l.outside, func() error {
+	return network.In(l.outside, func() error {
 		return errors.Join(
-			configure("uplink", single(otherNodes)),
-			own(remoteRange),
-			route("uplink", single(uplink), netip.Addr{}),
-			route("uplink", podRange, uplink))
+			network.Configure("uplink", network.Single(otherNodes)),
+			network.Own(remoteRange),
+			network.Route("uplink", network.Single(uplink), netip.Addr{}),
+			network.Route("uplink", podRange, uplink))
 	})
-}
-
-func enslave(name string) error {
-	bridge, err := netlink.LinkByName(controlBridge)
-	if err != nil {
-		return err
-	}
-	link, err := netlink.LinkByName(name)
-	if err != nil {
-		return err
-	}
-	return errors.Join(netlink.LinkSetMaster(link, bridge), netlink.LinkSetUp(link))
 }
 
 // addPod connects a pod by a veth pair of its own, as the CNI plugin ptp does.
 func (l *lab) addPod(name string, addresses netip.Prefix) error {
-	pod, err := newNamespace()
+	pod, err := network.NewNamespace()
 	if err != nil {
 		return err
 	}
 	l.pods[name] = pod
-	if err := in(l.node, func() error {
+	if err := network.In(l.node, func() error {
 		return errors.Join(
-			veth(name, "eth0", pod),
-			configure(name, single(gateway)),
-			route(name, addresses, netip.Addr{}))
+			network.Connect(name, "eth0", pod),
+			network.Configure(name, network.Single(gateway)),
+			network.Route(name, addresses, netip.Addr{}))
 	}); err != nil {
 		return err
 	}
-	return in(pod, func() error {
+	return network.In(pod, func() error {
 		return errors.Join(
-			configure("eth0", netip.PrefixFrom(addresses.Addr(), 32)),
-			route("eth0", single(gateway), netip.Addr{}),
-			route("eth0", anywhere, gateway))
+			network.Configure("eth0", netip.PrefixFrom(addresses.Addr(), 32)),
+			network.Route("eth0", network.Single(gateway), netip.Addr{}),
+			network.Route("eth0", anywhere, gateway))
 	})
 }

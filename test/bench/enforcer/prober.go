@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/apptier/apptier/test/network"
 )
 
 const (
@@ -42,7 +44,7 @@ func newProber(l *lab) (*prober, error) {
 	p.wake = sync.NewCond(&p.mu)
 	for _, name := range []string{server, bystander} {
 		var receiver *net.UDPConn
-		if err := in(l.pods[name], func() (err error) {
+		if err := network.In(l.pods[name], func() (err error) {
 			receiver, err = net.ListenUDP("udp4", &net.UDPAddr{Port: probePort})
 			return err
 		}); err != nil {
@@ -56,7 +58,7 @@ func newProber(l *lab) (*prober, error) {
 	spaces := maps.Clone(l.pods)
 	spaces[outside] = l.outside
 	for name, ns := range spaces {
-		if err := in(ns, func() (err error) {
+		if err := network.In(ns, func() (err error) {
 			p.raw[name], err = unix.Socket(unix.AF_INET, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.IPPROTO_RAW)
 			return err
 		}); err != nil {

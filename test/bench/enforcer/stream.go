@@ -8,12 +8,14 @@ import (
 	"net/netip"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/apptier/apptier/test/network"
 )
 
 // datagrams starts a flow over UDP that is one connection, with answers, from the client.
 func (l *lab) datagrams() (*flow, error) {
 	var conn net.Conn
-	if err := in(l.pods[client], func() (err error) {
+	if err := network.In(l.pods[client], func() (err error) {
 		conn, err = net.Dial("udp4", netip.AddrPortFrom(wired[server], probePort).String())
 		return err
 	}); err != nil {
@@ -31,7 +33,7 @@ func (l *lab) datagrams() (*flow, error) {
 // dial connects the client to the server over TCP.
 func (l *lab) dial() (dialed *net.TCPConn, accepted net.Conn, err error) {
 	var listener net.Listener
-	if err := in(l.pods[server], func() (err error) {
+	if err := network.In(l.pods[server], func() (err error) {
 		listener, err = net.Listen("tcp4", fmt.Sprintf(":%d", probePort))
 		return err
 	}); err != nil {
@@ -39,7 +41,7 @@ func (l *lab) dial() (dialed *net.TCPConn, accepted net.Conn, err error) {
 	}
 	defer listener.Close()
 	var conn net.Conn
-	if err := in(l.pods[client], func() (err error) {
+	if err := network.In(l.pods[client], func() (err error) {
 		dialer := net.Dialer{Timeout: never}
 		conn, err = dialer.Dial("tcp4", netip.AddrPortFrom(wired[server], probePort).String())
 		return err

@@ -11,6 +11,8 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"github.com/apptier/apptier/test/network"
 )
 
 // lane is a lab between whose client and server as many packets go as can.
@@ -36,7 +38,7 @@ func baselines(ctx context.Context, n int) ([]lane, error) {
 		return nil, err
 	}
 	rule := exec.CommandContext(ctx, "nft", "table inet bench { chain forward { type filter hook forward priority 0; ct state invalid drop; }; }")
-	if err := in(tracking.node, func() error {
+	if err := network.In(tracking.node, func() error {
 		out, err := rule.CombinedOutput()
 		if err != nil {
 			return fmt.Errorf("tracking connections: %w\n%s", err, out)
@@ -105,7 +107,7 @@ func (l lane) check(ctx context.Context) error {
 // newConnections counts connections over TCP that are made and ended, one after the other.
 func (l lane) newConnections(lasts time.Duration) (float64, error) {
 	var listener net.Listener
-	if err := in(l.pods[server], func() (err error) {
+	if err := network.In(l.pods[server], func() (err error) {
 		listener, err = net.Listen("tcp4", fmt.Sprintf(":%d", trafficPort))
 		return err
 	}); err != nil {
@@ -122,7 +124,7 @@ func (l lane) newConnections(lasts time.Duration) (float64, error) {
 		}
 	}()
 	n := 0
-	err := in(l.pods[client], func() error {
+	err := network.In(l.pods[client], func() error {
 		for until := time.Now().Add(lasts); time.Now().Before(until); n++ {
 			if err := connectOnce(); err != nil {
 				return err
@@ -187,7 +189,7 @@ func (l lane) bytes(lasts time.Duration) (float64, error) {
 // packets counts those over UDP, each of 64 bytes, that reach the server's namespace.
 func (l lane) packets(lasts time.Duration) (float64, error) {
 	var conn net.Conn
-	if err := in(l.pods[client], func() (err error) {
+	if err := network.In(l.pods[client], func() (err error) {
 		conn, err = net.Dial("udp4", netip.AddrPortFrom(wired[server], trafficPort).String())
 		return err
 	}); err != nil {
@@ -213,7 +215,7 @@ func (l lane) packets(lasts time.Duration) (float64, error) {
 
 // delivered is what the server's network card has got.
 func (l lane) delivered() (statistics netlink.LinkStatistics, err error) {
-	err = in(l.pods[server], func() error {
+	err = network.In(l.pods[server], func() error {
 		link, err := netlink.LinkByName("eth0")
 		if err == nil {
 			statistics = *link.Attrs().Statistics
