@@ -13,7 +13,7 @@ import (
 
 // Each check sends thousands of packets, so fewer than rapid's hundred are run unless asked for.
 func TestMain(m *testing.M) {
-	if err := flag.Set("rapid.checks", "25"); err != nil {
+	if err := flag.Set("rapid.checks", "50"); err != nil {
 		panic(err)
 	}
 	flag.Parse()
