@@ -39,17 +39,24 @@ func TestRunningPodsLeaveNothingUnknown(t *testing.T) {
 	})
 }
 
+// withOneMorePolicy draws a flow, and what is decided about it in each direction before and after one more
+// policy has come.
+func withOneMorePolicy(t *rapid.T) (flow reach.Flow, directions [2][2]reach.Decision) {
+	s := reachtest.Snapshot().Draw(t, "snapshot")
+	extra := reachtest.Policy("extra").Draw(t, "extra")
+	flow = drawFlow(t, s)
+	before := reach.Allowed(s, flow)
+	s.Policies = append(s.Policies, extra)
+	after := reach.Allowed(s, flow)
+	return flow, [2][2]reach.Decision{{before.Egress, after.Egress}, {before.Ingress, after.Ingress}}
+}
+
 // Policies only ever add: where every end is isolated already, one more takes nothing away.
 func TestOneMorePolicyTakesNothingFromIsolatedPods(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		s := reachtest.Snapshot().Draw(t, "snapshot")
-		extra := reachtest.Policy("extra").Draw(t, "extra")
-		flow := drawFlow(t, s)
-		before := reach.Allowed(s, flow)
-		s.Policies = append(s.Policies, extra)
-		after := reach.Allowed(s, flow)
-		for _, pair := range [][2]reach.Decision{{before.Egress, after.Egress}, {before.Ingress, after.Ingress}} {
+		flow, directions := withOneMorePolicy(t)
+		for _, pair := range directions {
 			if was, is := pair[0], pair[1]; was.Isolated && rank(is.Verdict) < rank(was.Verdict) {
 				t.Fatalf("%+v\nbefore %+v\nafter  %+v", flow, was, is)
 			}
@@ -60,13 +67,8 @@ func TestOneMorePolicyTakesNothingFromIsolatedPods(t *testing.T) {
 func TestAPolicyConcernsOnlyThePodsThatItSelects(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		s := reachtest.Snapshot().Draw(t, "snapshot")
-		extra := reachtest.Policy("extra").Draw(t, "extra")
-		flow := drawFlow(t, s)
-		before := reach.Allowed(s, flow)
-		s.Policies = append(s.Policies, extra)
-		after := reach.Allowed(s, flow)
-		for _, pair := range [][2]reach.Decision{{before.Egress, after.Egress}, {before.Ingress, after.Ingress}} {
+		flow, directions := withOneMorePolicy(t)
+		for _, pair := range directions {
 			if len(pair[0].Policies) != len(pair[1].Policies) {
 				continue
 			}
