@@ -38,10 +38,10 @@ type Syncer struct {
 	// verified is the kernel's revision at which it was seen to hold that. It is at expected now if
 	// nobody else has changed anything since; 0 if that is not known.
 	verified, expected uint32
-	auditor  nft.Auditor
-	problems map[string]bool // those that were reported
-	ungated  bool            // the lack of ranges was logged
-	begun    bool            // the rules were written once
+	auditor            nft.Auditor
+	problems           map[string]bool // those that were reported
+	ungated            bool            // the lack of ranges was logged
+	begun              bool            // the rules were written once
 }
 
 // Sync brings the kernel up to date. After an error the kernel still holds the last good rules,

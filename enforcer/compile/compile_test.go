@@ -3,20 +3,19 @@ package compile_test
 import (
 	"bufio"
 	"bytes"
-	"flag"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+	"gotest.tools/v3/golden"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
 	"k8s.io/client-go/kubernetes/scheme"
-
-	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 	"sigs.k8s.io/knftables"
 
@@ -25,8 +24,6 @@ import (
 	"github.com/apptier/apptier/policy/reach"
 	"github.com/apptier/apptier/policy/reach/reachtest"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden files in testdata")
 
 // Each testdata/name.yaml compiles, for the node "node-0", to testdata/name.nft.
 func TestGolden(t *testing.T) {
@@ -41,24 +38,8 @@ func TestGolden(t *testing.T) {
 			for _, p := range ruleset.Problems {
 				problems.WriteString("# " + p.Error() + "\n")
 			}
-			golden(t, strings.TrimSuffix(input, ".yaml")+".nft", problems.String()+ruleset.Table(1).String())
+			golden.Assert(t, problems.String()+ruleset.Table(1).String(), strings.TrimSuffix(filepath.Base(input), ".yaml")+".nft")
 		})
-	}
-}
-
-func golden(t *testing.T, file, got string) {
-	t.Helper()
-	if *update {
-		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s (-want +got), accept with -update:\n%s", file, diff)
 	}
 }
 

@@ -1,20 +1,16 @@
 package cli_test
 
 import (
-	"flag"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
+	"gotest.tools/v3/golden"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
 	"github.com/apptier/apptier/internal/cli"
 )
-
-var update = flag.Bool("update", false, "write golden files anew")
 
 // run is what a process of the plugin would print, and exit with.
 func run(t *testing.T, stdin string, args ...string) (stdout, stderr string, code int) {
@@ -118,12 +114,12 @@ func TestGolden(t *testing.T) {
 		{"unknown-command", "rendr", 2},
 		{"unknown-flag", "render --file shop.yaml", 2},
 	} {
-		t.Run(test.name, func(t *testing.T) { golden(t, test.name, test.args, test.code) })
+		t.Run(test.name, func(t *testing.T) { wantOutput(t, test.name, test.args, test.code) })
 	}
 }
 
-// golden runs a command and compares what it prints; more arguments are not named in the file.
-func golden(t *testing.T, name, args string, want int, more ...string) {
+// wantOutput runs a command and compares what it prints; more arguments are not named in the file.
+func wantOutput(t *testing.T, name, args string, want int, more ...string) {
 	t.Helper()
 	stdout, stderr, code := run(t, "", append(strings.Fields(args), more...)...)
 	if code != want {
@@ -133,24 +129,7 @@ func golden(t *testing.T, name, args string, want int, more ...string) {
 		t.Errorf("prints to standard output and fails:\n%s", stdout)
 	}
 	text := fmt.Sprintf("$ kubectl apptier %s\n%s--- standard error\n%s--- exit %d\n", args, stdout, stderr, code)
-	compare(t, filepath.Join("testdata", "golden", name+".txt"), text)
-}
-
-func compare(t *testing.T, file, got string) {
-	t.Helper()
-	if *update {
-		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatalf("%v (go test ./internal/cli -update writes it)", err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("differs from %s (-want +got):\n%s", file, diff)
-	}
+	golden.Assert(t, text, filepath.Join("golden", name+".txt"))
 }
 
 // Scripts depend on exit codes, so people must be able to look them up.

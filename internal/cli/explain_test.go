@@ -67,15 +67,15 @@ func TestExplainInOtherWords(t *testing.T) {
 		{"explain-no-pod", "explain 198.51.100.7" + input("explain.yaml"), 2},
 		{"explain-three-ends", "explain a b c" + input("explain.yaml"), 2},
 	} {
-		t.Run(test.name, func(t *testing.T) { golden(t, test.name, test.args, test.code) })
+		t.Run(test.name, func(t *testing.T) { wantOutput(t, test.name, test.args, test.code) })
 	}
 }
 
 func TestConnections(t *testing.T) {
 	for _, q := range questions {
 		t.Run(q.name, func(t *testing.T) {
-			golden(t, "explain-"+q.name, "explain "+q.ends+input("explain.yaml"), q.code)
-			golden(t, "can-"+q.name, "can "+q.ends+input("explain.yaml"), q.code)
+			wantOutput(t, "explain-"+q.name, "explain "+q.ends+input("explain.yaml"), q.code)
+			wantOutput(t, "can-"+q.name, "can "+q.ends+input("explain.yaml"), q.code)
 		})
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"gotest.tools/v3/golden"
 )
 
 // Each ResourceList of testdata/fn comes to what the golden file of its name holds.
@@ -23,7 +25,7 @@ func TestFunction(t *testing.T) {
 			}
 			stdout, stderr, code := run(t, string(list), "fn")
 			text := fmt.Sprintf("$ kubectl-apptier fn < %s\n%s--- standard error\n%s--- exit %d\n", file, stdout, stderr, code)
-			compare(t, filepath.Join("testdata", "golden", "fn-"+name+".txt"), text)
+			golden.Assert(t, text, filepath.Join("golden", "fn-"+name+".txt"))
 			if again, _, _ := run(t, stdout, "fn"); code == 0 && strings.Contains(stdout, "kind: AppTier") && again != stdout {
 				t.Errorf("a second run changes the list to:\n%s", again)
 			}

@@ -21,6 +21,6 @@ func TestLintOfACluster(t *testing.T) {
 		{"lint-in-cluster-all-namespaces", server, "lint --cluster -A" + input("lint-change.yaml"), 2},
 		{"lint-cluster-unreachable", "http://127.0.0.1:1", "lint --cluster", 2},
 	} {
-		t.Run(test.name, func(t *testing.T) { golden(t, test.name, test.args, test.code, "--server", test.server) })
+		t.Run(test.name, func(t *testing.T) { wantOutput(t, test.name, test.args, test.code, "--server", test.server) })
 	}
 }

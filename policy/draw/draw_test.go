@@ -2,7 +2,6 @@ package draw_test
 
 import (
 	"bytes"
-	"flag"
 	"os"
 	"path/filepath"
 	"slices"
@@ -10,13 +9,12 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"gotest.tools/v3/golden"
 	"sigs.k8s.io/yaml"
 
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/policy/draw"
 )
-
-var update = flag.Bool("update", false, "write the golden files anew")
 
 // Each testdata/NAME.yaml holds AppTiers, and NAME.mmd their picture.
 func TestPictures(t *testing.T) {
@@ -27,19 +25,7 @@ func TestPictures(t *testing.T) {
 	for _, input := range inputs {
 		name := strings.TrimSuffix(input, ".yaml")
 		t.Run(filepath.Base(name), func(t *testing.T) {
-			got := draw.Mermaid(read(t, input)...)
-			if *update {
-				if err := os.WriteFile(name+".mmd", []byte(got), 0o600); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(name + ".mmd")
-			if err != nil {
-				t.Fatalf("%v: run the test with -update", err)
-			}
-			if diff := cmp.Diff(string(want), got); diff != "" {
-				t.Errorf("the picture differs (-want +got):\n%s", diff)
-			}
+			golden.Assert(t, draw.Mermaid(read(t, input)...), filepath.Base(name)+".mmd")
 		})
 	}
 }

@@ -2,7 +2,6 @@ package expand_test
 
 import (
 	"bytes"
-	"flag"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -10,15 +9,13 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
+	"gotest.tools/v3/golden"
 	"sigs.k8s.io/yaml"
 
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/policy/expand"
 	"github.com/apptier/apptier/policy/lint"
 )
-
-var update = flag.Bool("update", false, "write the golden files anew")
 
 // Each testdata/NAME.yaml is an AppTier, and NAME.golden.yaml what it stands for.
 func TestRenderings(t *testing.T) {
@@ -36,20 +33,7 @@ func TestRenderings(t *testing.T) {
 			if findings := lint.AppTier(app); len(findings) > 0 {
 				t.Fatalf("lint: %v", findings)
 			}
-			got := render(t, app)
-			golden := strings.TrimSuffix(input, ".yaml") + ".golden.yaml"
-			if *update {
-				if err := os.WriteFile(golden, got, 0o600); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(golden)
-			if err != nil {
-				t.Fatalf("%v: run the test with -update", err)
-			}
-			if diff := cmp.Diff(string(want), string(got)); diff != "" {
-				t.Errorf("rendering differs (-want +got):\n%s", diff)
-			}
+			golden.AssertBytes(t, render(t, app), strings.TrimSuffix(filepath.Base(input), ".yaml")+".golden.yaml")
 		})
 	}
 }

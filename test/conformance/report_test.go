@@ -1,14 +1,12 @@
 package main
 
 import (
-	"flag"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
-)
 
-var update = flag.Bool("update", false, "write the golden files anew")
+	"gotest.tools/v3/golden"
+)
 
 // A report as ginkgo writes it becomes a table of the tests that were asked for, and a verdict.
 func TestReport(t *testing.T) {
@@ -25,24 +23,7 @@ func TestReport(t *testing.T) {
 	if err := verdict(specs); err != nil {
 		out += err.Error() + "\n"
 	}
-	golden(t, "report.txt", out)
-}
-
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	file := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(file, []byte(got), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got != string(want) {
-		t.Errorf("%s differs; got:\n%s", file, got)
-	}
+	golden.Assert(t, out, "report.txt")
 }
 
 // Without an enforcer a test has to fail, and for the reason that it is there for.

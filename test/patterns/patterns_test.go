@@ -2,14 +2,12 @@ package patterns_test
 
 import (
 	"bytes"
-	"flag"
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
+	"gotest.tools/v3/golden"
 	"sigs.k8s.io/yaml"
 
 	"github.com/apptier/apptier/api/v1alpha1"
@@ -17,8 +15,6 @@ import (
 	"github.com/apptier/apptier/policy/reach"
 	"github.com/apptier/apptier/test/patterns"
 )
-
-var update = flag.Bool("update", false, "write the golden files anew")
 
 const repository = "../.."
 
@@ -56,20 +52,7 @@ func TestSamplesPassLint(t *testing.T) {
 func TestRenderings(t *testing.T) {
 	for _, p := range all(t) {
 		t.Run(p.Name, func(t *testing.T) {
-			got := render(t, p.AppTiers)
-			golden := filepath.Join("testdata", "golden", p.Name+".yaml")
-			if *update {
-				if err := os.WriteFile(golden, got, 0o600); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(golden)
-			if err != nil {
-				t.Fatalf("%v: run the test with -update", err)
-			}
-			if diff := cmp.Diff(string(want), string(got)); diff != "" {
-				t.Errorf("rendering differs (-want +got):\n%s", diff)
-			}
+			golden.AssertBytes(t, render(t, p.AppTiers), filepath.Join("golden", p.Name+".yaml"))
 		})
 	}
 }
