@@ -38,6 +38,9 @@ type announcement struct {
 	made      time.Time
 	// before is the UID of the pod that the API server showed under this name, if it was another.
 	before types.UID
+	// had is the same pod as the API server showed it, if it had addresses already: those of a network
+	// that ended, as all do when a node boots.
+	had *compile.Pod
 }
 
 // Announce tells the addresses of a pod of this node before the API server knows them, which is
@@ -45,7 +48,7 @@ type announcement struct {
 // there is nothing to change; otherwise it fails with the context's error.
 //
 // The labels count until the API server shows the pod, whose own labels and ports count from then on.
-// Its addresses count once its status has any. What was announced is forgotten when the pod is
+// Its addresses count once its status has any that it had not when this was announced. What was announced is forgotten when the pod is
 // finished, deleted or replaced by another of its name, or not shown for a minute.
 func (a *Agent) Announce(ctx context.Context, pod PodRef, labels map[string]string, addresses []netip.Addr) error {
 	if pod.Namespace == "" || pod.Name == "" || pod.UID == "" || len(addresses) == 0 {
@@ -67,8 +70,12 @@ func (f *feed) announce(pod PodRef, labels map[string]string, addresses []netip.
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	made := announcement{uid: pod.UID, labels: maps.Clone(labels), addresses: slices.Clone(addresses), made: f.now()}
-	if shown := f.pods.objects[pod.key()]; shown != nil && shown.uid != pod.UID {
+	switch shown := f.pods.objects[pod.key()]; {
+	case shown == nil:
+	case shown.uid != pod.UID:
 		made.before = shown.uid
+	case shown.Addressed():
+		made.had = shown.Pod
 	}
 	f.announced[pod.key()] = made
 	f.pods.dirty[pod.key()] = true
@@ -100,7 +107,7 @@ func (f *feed) merge(key types.NamespacedName, shown *shownPod) *compile.Pod {
 		}
 		delete(f.announced, key)
 	case shown.uid == made.before: // it is not gone as far as is known; the announced one comes after it
-	case shown.uid == made.uid && !shown.finished && !shown.hostNetwork && !shown.Addressed():
+	case shown.uid == made.uid && !shown.finished && !shown.hostNetwork && (!shown.Addressed() || shown.SameAddresses(made.had)):
 		return shown.With(made.addresses)
 	default:
 		delete(f.announced, key)

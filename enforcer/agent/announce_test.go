@@ -41,6 +41,7 @@ func shown(change func(*corev1.Pod)) *corev1.Pod {
 
 func TestWhatAnAnnouncedPodCountsAs(t *testing.T) {
 	as := func(uid string) func(*corev1.Pod) { return func(p *corev1.Pod) { p.UID = "a"; p.Status.PodIP = uid } }
+	with := func(ip string) func(*corev1.Pod) { return func(p *corev1.Pod) { p.Status.PodIP = ip } }
 	const soon, late = time.Second, announcementLife
 	for _, test := range []struct {
 		name         string
@@ -54,6 +55,11 @@ func TestWhatAnAnnouncedPodCountsAs(t *testing.T) {
 		{"shown without an address", nil, shown(func(*corev1.Pod) {}), soon, "10.0.0.2", "server", true},
 		{"shown without an address for long", nil, shown(func(*corev1.Pod) {}), 9 * late, "10.0.0.2", "server", true},
 		{"shown with an address", nil, shown(func(p *corev1.Pod) { p.Status.PodIP = "10.0.0.9" }), soon, "10.0.0.9", "server", false},
+		{"shown with the address that it had before", shown(with("10.0.0.7")), shown(with("10.0.0.7")), soon, "10.0.0.2", "server", true},
+		{"shown with it for long", shown(with("10.0.0.7")), shown(with("10.0.0.7")), 9 * late, "10.0.0.2", "server", true},
+		{"shown with another than before", shown(with("10.0.0.7")), shown(with("10.0.0.9")), soon, "10.0.0.9", "server", false},
+		{"shown with what was announced", shown(with("10.0.0.7")), shown(with("10.0.0.2")), soon, "10.0.0.2", "server", false},
+		{"finished with the address that it had before", shown(with("10.0.0.7")), shown(func(p *corev1.Pod) { p.Status.Phase, p.Status.PodIP = corev1.PodFailed, "10.0.0.7" }), soon, "", "server", false},
 		{"finished", nil, shown(func(p *corev1.Pod) { p.Status.Phase = corev1.PodFailed }), soon, "", "server", false},
 		{"replaced", nil, shown(as("10.0.0.8")), soon, "10.0.0.8", "server", false},
 		{"the one before is leaving", shown(as("")), shown(as("")), soon, "10.0.0.2", "plugin", true},
@@ -199,8 +205,8 @@ func named(namespace, name string) (m metav1.ObjectMeta) {
 	return m
 }
 
-// Whatever was announced, rightly or wrongly, early or late: once the API server shows addresses of all
-// its pods, and has had time to show others, the rules are those of what it shows.
+// Whatever was announced, rightly or wrongly, early or late: once the API server shows the addresses that
+// its pods have now, and has had time to show other pods, the rules are those of what it shows.
 func TestAnnouncementsAreForgottenOnceTheAPIServerHasCaughtUp(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		now := time.Unix(1e9, 0)
@@ -221,8 +227,10 @@ func TestAnnouncementsAreForgottenOnceTheAPIServerHasCaughtUp(t *testing.T) {
 		})
 		shown := world.Snapshot()
 		for i, pod := range shown.Pods {
-			if len(pod.Status.PodIPs) == 0 {
+			_, waiting := f.announced[types.NamespacedName{Namespace: pod.Namespace, Name: pod.Name}]
+			if waiting || len(pod.Status.PodIPs) == 0 {
 				caughtUp := pod.DeepCopy()
+				caughtUp.Status.PodIPs = nil
 				caughtUp.Status.PodIP = fmt.Sprintf("10.244.0.%d", 100+i)
 				shown.Pods[i] = caughtUp
 				_ = f.pods.Add(caughtUp)

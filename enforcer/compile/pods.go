@@ -180,7 +180,7 @@ func (p *Pod) Equal(o *Pod) bool {
 		return p == o
 	}
 	return p.created == o.created && p.local == o.local && slices.Equal(p.labels, o.labels) &&
-		slices.Equal(p.addresses, o.addresses) && slices.Equal(p.hostAddresses, o.hostAddresses) && slices.Equal(p.ports, o.ports)
+		p.SameAddresses(o) && slices.Equal(p.hostAddresses, o.hostAddresses) && slices.Equal(p.ports, o.ports)
 }
 
 // NewPod reads a pod, for a compiler of the given node.
@@ -223,6 +223,9 @@ func (p *Pod) own(addresses []netip.Addr) {
 		p.addresses = append(p.addresses, address{ip, ip.String()})
 	}
 }
+
+// SameAddresses tells whether two pods have the same addresses; o may be nil.
+func (p *Pod) SameAddresses(o *Pod) bool { return o != nil && slices.Equal(p.addresses, o.addresses) }
 
 // Addressed tells whether the pod has addresses of its own.
 func (p *Pod) Addressed() bool { return len(p.addresses) > 0 }
