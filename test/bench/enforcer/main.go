@@ -53,7 +53,7 @@ func main() {
 	flag.IntVar(&o.starts, "starts", 5, "How often the enforcer is started in each cluster.")
 	flag.IntVar(&o.changes, "changes", 1000, "Changes of policies in each cluster during which allowed connections must lose no packet.")
 	flag.DurationVar(&o.churn, "churn", time.Minute, "How long pods come and go in each cluster.")
-	flag.IntVar(&o.trafficRounds, "traffic-rounds", 21, "How often the speed of packets is measured under each set of rules.")
+	flag.IntVar(&o.trafficRounds, "traffic-rounds", 41, "How often the speed of packets is measured under each set of rules.")
 	flag.DurationVar(&o.burst, "burst", 200*time.Millisecond, "How long each such measurement lasts.")
 	flag.StringVar(&o.enforcer, "enforcer", "", "Program to measure; by default the enforcer is built from the source.")
 	flag.StringVar(&o.docs, "docs", "", "Folder in which to write benchmarks.md and the charts anew; none by default.")

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"os"
 	"strings"
 	"time"
@@ -72,9 +73,10 @@ func measure(ctx context.Context, o options, p programs) (results *Results, err 
 		results.Traffic = append(results.Traffic, l.result)
 	}
 	say("the speed of packets under %d sets of rules, %d rounds", len(lanes), o.trafficRounds)
-	for round := range o.trafficRounds {
-		for i := range lanes {
-			l := lanes[(i+round)%len(lanes)]
+	for range o.trafficRounds {
+		// In another order each time: what one leaves behind, the kernel clears away during the next.
+		for _, i := range rand.Perm(len(lanes)) { //nolint:gosec // there is nothing to guess
+			l := lanes[i]
 			if err := errors.Join(l.check(ctx), l.traffic(ctx, o.burst)); err != nil {
 				return results, err
 			}
