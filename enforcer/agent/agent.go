@@ -26,6 +26,8 @@ type Options struct {
 	// MetricsAddress and HealthAddress are "host:port"; empty or "0" turns the server off.
 	MetricsAddress string
 	HealthAddress  string
+	// Listed is called once everything has been listed; may be nil.
+	Listed func()
 	// Collectors are served with the agent's own metrics.
 	Collectors []prometheus.Collector
 	Log        logr.Logger
@@ -94,9 +96,13 @@ func (a *Agent) Run(ctx context.Context) error {
 		// would open or close the wrong things.
 		w := newWatcher(o.Client, a.feed, o.Log)
 		defer w.running.Wait()
-		if w.start(ctx) {
-			l.run(ctx)
+		if !w.start(ctx) {
+			return nil
 		}
+		if o.Listed != nil {
+			o.Listed()
+		}
+		l.run(ctx)
 		return nil
 	})
 	return group.Wait()

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 
 	"github.com/go-logr/logr"
 	"github.com/go-logr/logr/funcr"
@@ -14,6 +15,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes/fake"
 	"sigs.k8s.io/knftables"
 
 	"github.com/apptier/apptier/enforcer/agent/agenttest"
@@ -276,4 +278,28 @@ func metric(t *testing.T, s *Syncer, name string) float64 {
 	}
 	t.Fatalf("no metric %s", name)
 	return 0
+}
+
+// Whoever waits for the lists hears of it once, before any rule is written.
+func TestListedComesBeforeTheFirstRules(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		kernel := newFaulty()
+		calls := 0
+		a, err := New(Options{Node: "node", Client: fake.NewClientset(), Kernel: kernel, Log: logr.Discard(), Listed: func() {
+			if calls++; kernel.Table != nil {
+				t.Error("the rules are there already")
+			}
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- a.Run(ctx) }()
+		synctest.Wait()
+		cancel()
+		if err := <-done; err != nil || calls != 1 || !a.Synced() {
+			t.Errorf("%v; called %d times, synced: %v", err, calls, a.Synced())
+		}
+	})
 }
