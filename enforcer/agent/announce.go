@@ -48,8 +48,9 @@ type announcement struct {
 // there is nothing to change; otherwise it fails with the context's error.
 //
 // The labels count until the API server shows the pod, whose own labels and ports count from then on.
-// Its addresses count once its status has any that it had not when this was announced. What was announced is forgotten when the pod is
-// finished, deleted or replaced by another of its name, or not shown for a minute.
+// Its addresses count once its status has any that it had not when this was announced. What was
+// announced is forgotten when the pod is finished, deleted or replaced by another of its name, or not
+// shown for a minute.
 func (a *Agent) Announce(ctx context.Context, pod PodRef, labels map[string]string, addresses []netip.Addr) error {
 	if pod.Namespace == "" || pod.Name == "" || pod.UID == "" || len(addresses) == 0 {
 		return fmt.Errorf("announcing the pod %q: needs its namespace, name, UID and addresses", pod.key())
