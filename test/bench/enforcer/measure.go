@@ -75,7 +75,7 @@ func measure(ctx context.Context, o options, p programs) (results *Results, err 
 	say("the speed of packets under %d sets of rules, %d rounds", len(lanes), o.trafficRounds)
 	for range o.trafficRounds {
 		// In another order each time: what one leaves behind, the kernel clears away during the next.
-		for _, i := range rand.Perm(len(lanes)) { //nolint:gosec // there is nothing to guess
+		for _, i := range rand.Perm(len(lanes)) {
 			l := lanes[i]
 			if err := errors.Join(l.check(ctx), l.traffic(ctx, o.burst)); err != nil {
 				return results, err
