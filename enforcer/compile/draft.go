@@ -172,7 +172,7 @@ func (d *draft) merge(s *shared, f family) []peerSet {
 	if len(pods) > d.mergeAbove {
 		content := d.group.chain + " " + s.port.expr
 		union := &demand{
-			name: hashedName(fmt.Sprintf("union%d", f), d.group.chain, content), family: f,
+			name: hashedName(fmt.Sprintf("union%d", f), d.group.chain, content), family: f, merged: true,
 			set: set(addressType[f], remark("peers of "+d.group.chain)),
 		}
 		for _, p := range pods {

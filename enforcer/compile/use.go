@@ -16,8 +16,10 @@ type demand struct {
 	family family
 	// keys are its elements, if they are part of its name and so never change.
 	keys []string
-	// selectors tell the pods whose addresses are in it.
+	// selectors tell the pods whose addresses are in it. Those of a merged set change, and may select an
+	// address several times.
 	selectors []*selector
+	merged    bool
 	// port is what the addresses and numbers in it are called, by pods of this node alone or by any.
 	port  *namedPort
 	local bool
@@ -28,7 +30,7 @@ type use struct {
 	demand
 	refs      int // chains that do
 	selectors map[string]*selected
-	// counts is how many of its selectors select an address, if it has several.
+	// counts is how many of its selectors select an address, if it is merged.
 	counts map[netip.Addr]int
 }
 
@@ -60,7 +62,7 @@ func (c *Compiler) acquire(d *demand) {
 func (c *Compiler) create(d *demand) *use {
 	u := &use{demand: *d, selectors: map[string]*selected{}}
 	u.demand.selectors = nil
-	if len(d.selectors) > 1 {
+	if d.merged {
 		u.counts = map[netip.Addr]int{}
 	}
 	s := d.set
