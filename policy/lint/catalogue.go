@@ -33,8 +33,9 @@ var catalogue = []Entry{
 keeps out, and nothing that the AppTier says takes it back. This is decided for every peer that could exist, not
 only for those that do, and for every pod that the policy selects and the AppTier isolates. Declare the connection in the AppTier. If it is meant to
 stay beside it, annotate the policy with ` + "`policy.apptier.dev/allow-widening: \"the reason\"`" + `, which makes it a warning.
-Where labels, addresses or the number behind a port's name decide and are not known, it says so in a warning. At admission, an AppTier that such a policy would open is refused for the same
-reason: what is refused does not depend on which of the two comes first.`},
+Where labels, addresses or the number behind a port's name decide and are not known, it says so in a warning. At
+admission, an AppTier that such a policy would open is refused for the same reason: what is refused does not
+depend on which of the two comes first.`},
 	{Invalid, Reject, ofBoth, "Cannot be what it says",
 		`What the API server refuses, or would if it were asked: address ranges, ports, selectors and names that cannot
 be read. Address ranges are held to the form that Kubernetes asks for since 1.36: no bits beyond the prefix, no
