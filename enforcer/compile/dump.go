@@ -69,7 +69,7 @@ func (r Ruleset) Dump() Dump {
 // union returns the selectors of a set of several peers.
 func (c *Compiler) union(name string) []string {
 	u := c.uses[name]
-	if u == nil || u.counts == nil {
+	if u == nil || !u.merged {
 		return nil
 	}
 	return slices.Sorted(maps.Keys(u.selectors))

@@ -63,9 +63,7 @@ func TestAHistoryEndsInTheKernelWhereAFreshStartDoes(t *testing.T) {
 			"the agent is restarted": func(*rapid.T) { s = start() },
 		})
 		sync(t)
-		if ok, err := s.Verify(context.Background()); !ok || err != nil {
-			t.Fatalf("what was written does not look so: %v, %v", ok, err)
-		}
+		verify(t, s)
 		text, _, err := nft.Marker(context.Background(), kernel, compile.StampChain)
 		must(t, err)
 		generation, _ := compile.ParseGeneration(text)

@@ -25,12 +25,11 @@ func (a *Auditor) Compare(wanted Table, got Contents) string {
 			return difference
 		}
 	}
-	for _, name := range sorted(wanted.Sets) {
-		if !got.Elements {
-			break
-		}
-		if difference := elements(wanted.Sets[name].Elements, got.Sets[name]); difference != "" {
-			return fmt.Sprintf("set %s: %s", name, difference)
+	if got.Elements {
+		for _, name := range sorted(wanted.Sets) {
+			if difference := elements(wanted.Sets[name].Elements, got.Sets[name]); difference != "" {
+				return fmt.Sprintf("set %s: %s", name, difference)
+			}
 		}
 	}
 	return a.rules(wanted, got)
