@@ -60,7 +60,7 @@ func fresh(world *agenttest.World, mergeAbove int) compile.Ruleset {
 	return c.Ruleset()
 }
 
-func compare(t *rapid.T, want, got compile.Ruleset) {
+func compare(t rapid.TB, want, got compile.Ruleset) {
 	if diff := cmp.Diff(want.Table(1), got.Table(1)); diff != "" {
 		t.Fatalf("table (-fresh +compiler):\n%s", diff)
 	}
