@@ -61,6 +61,9 @@ const (
 	ReasonWidened = "Widened"
 	// ReasonNotWidened: no NetworkPolicy is known to.
 	ReasonNotWidened = "NotWidened"
+	// ReasonTooBigToJudge: of a NetworkPolicy it is not known, because it has too many rules; none else is
+	// known to.
+	ReasonTooBigToJudge = "TooBigToJudge"
 	// ReasonApplied: every NetworkPolicy is as it should be.
 	ReasonApplied = "Applied"
 	// ReasonApplyFailed: a NetworkPolicy could not be written or removed; it is tried again.

@@ -28,7 +28,8 @@ type Tier struct {
 	Ports []TierPort `json:"ports,omitempty"`
 
 	// Isolate says in which directions the pods are denied what is not declared. Unset: both.
-	// In a direction that is not isolated everything is allowed, whatever the rules say.
+	// In a direction that is not isolated everything is allowed, whatever the rules say; but with
+	// isolation.scope: Namespace every pod is isolated in both, and what the rules declare is granted.
 	// +optional
 	// +listType=set
 	// +kubebuilder:default={Ingress,Egress}

@@ -20,7 +20,8 @@ type TierApplyConfiguration struct {
 	// Ports that the pods of this tier listen on: the pods' own, not those of a Service.
 	Ports []TierPortApplyConfiguration `json:"ports,omitempty"`
 	// Isolate says in which directions the pods are denied what is not declared. Unset: both.
-	// In a direction that is not isolated everything is allowed, whatever the rules say.
+	// In a direction that is not isolated everything is allowed, whatever the rules say; but with
+	// isolation.scope: Namespace every pod is isolated in both, and what the rules declare is granted.
 	Isolate []apiv1alpha1.Direction `json:"isolate,omitempty"`
 	// Ingress says who may connect to this tier. Unset or empty: nobody. A connection from another
 	// tier is declared here, once: that tier's egress follows from it.
