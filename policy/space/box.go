@@ -249,8 +249,20 @@ func (b Box) Minus(c Box) []Box {
 // Subtract returns the connections that are in one of the boxes and in none of the others. It gives
 // up, and says so, when that takes more than most boxes to describe.
 func Subtract(boxes, others []Box, most int) (left []Box, ok bool) {
+	return SubtractWithin(boxes, others, most, func(int) bool { return true })
+}
+
+// SubtractWithin subtracts as Subtract does, and gives up as well once spend says that there is nothing
+// left to be spent. It is told how many pairs of boxes are about to be looked at.
+func SubtractWithin(boxes, others []Box, most int, spend func(pairs int) bool) (left []Box, ok bool) {
 	left = slices.DeleteFunc(slices.Clone(boxes), Box.IsEmpty)
 	for _, other := range others {
+		if len(left) == 0 {
+			break
+		}
+		if !spend(len(left)) {
+			return nil, false
+		}
 		if slices.ContainsFunc(left, other.Overlaps) {
 			var next []Box
 			for _, box := range left {

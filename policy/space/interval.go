@@ -61,6 +61,15 @@ func (a spans[T]) intersect(b spans[T]) spans[T] {
 
 // overlaps says whether any value is in both sets.
 func (a spans[T]) overlaps(b spans[T]) bool {
+	if len(a) > len(b) {
+		a, b = b, a
+	}
+	if len(a) < 8 && len(b) > 64 { // looking each up is quicker than walking along
+		return slices.ContainsFunc(a, func(s span[T]) bool {
+			i, _ := slices.BinarySearchFunc(b, s.first, func(t span[T], first T) int { return t.last.Compare(first) })
+			return i < len(b) && b[i].first.Compare(s.last) <= 0
+		})
+	}
 	for i, j := 0, 0; i < len(a) && j < len(b); {
 		switch {
 		case a[i].last.Compare(b[j].first) < 0:
@@ -76,11 +85,15 @@ func (a spans[T]) overlaps(b spans[T]) bool {
 
 func (a spans[T]) minus(b spans[T]) spans[T] {
 	var out spans[T]
+	next := 0 // the first hole that does not end before what is left
 	for _, rest := range a {
+		for next < len(b) && b[next].last.Compare(rest.first) < 0 {
+			next++
+		}
 		gone := false
-		for _, hole := range b {
-			if hole.last.Compare(rest.first) < 0 || hole.first.Compare(rest.last) > 0 {
-				continue
+		for _, hole := range b[next:] {
+			if hole.first.Compare(rest.last) > 0 {
+				break
 			}
 			if rest.first.Compare(hole.first) < 0 {
 				out = append(out, span[T]{rest.first, hole.first.Prev()})
@@ -98,7 +111,8 @@ func (a spans[T]) minus(b spans[T]) spans[T] {
 }
 
 func (a spans[T]) contains(value T) bool {
-	return slices.ContainsFunc(a, func(s span[T]) bool { return s.first.Compare(value) <= 0 && value.Compare(s.last) <= 0 })
+	i, _ := slices.BinarySearchFunc(a, value, func(s span[T], value T) int { return s.last.Compare(value) })
+	return i < len(a) && a[i].first.Compare(value) <= 0
 }
 
 // Addresses is a set of addresses of either family.

@@ -7,6 +7,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/apptier/apptier/policy/kube"
 )
 
 // Clause is what one peer of one rule of a policy allows.
@@ -117,19 +119,17 @@ func (b Box) wherePeer(namespace string, peer networkingv1.NetworkPolicyPeer) (B
 // BlockAddresses returns the addresses of a block. One that cannot be read has none: what cannot be
 // read in its exceptions might be any of them.
 func BlockAddresses(block *networkingv1.IPBlock) (Addresses, bool) {
-	cidr, err := netip.ParsePrefix(block.CIDR)
-	if err != nil || cidr.Addr().Is4In6() {
+	cidr, err := kube.ParseCIDR(block.CIDR)
+	if err != nil {
 		return Addresses{}, false
 	}
-	addresses := PrefixAddresses(cidr)
-	for _, text := range block.Except {
-		except, err := netip.ParsePrefix(text)
-		if err != nil {
+	excepts := make([]netip.Prefix, len(block.Except))
+	for i, text := range block.Except {
+		if excepts[i], err = kube.ParseCIDR(text); err != nil {
 			return Addresses{}, false
 		}
-		addresses = addresses.Minus(PrefixAddresses(except))
 	}
-	return addresses, true
+	return PrefixAddresses(cidr).Minus(PrefixAddresses(excepts...)), true
 }
 
 // RulePorts returns the ports of a rule that have numbers, and those that have names. An empty list
@@ -138,8 +138,11 @@ func RulePorts(list []networkingv1.NetworkPolicyPort) (Ports, []NamedPort) {
 	if len(list) == 0 {
 		return AllPorts(), nil
 	}
-	var ports Ports
+	var ports []span[Port]
 	var named []NamedPort
+	add := func(protocol corev1.Protocol, first, last int32) {
+		ports = append(ports, PortRange(protocol, first, last).of...)
+	}
 	for i, port := range list {
 		protocol := corev1.ProtocolTCP
 		if port.Protocol != nil && *port.Protocol != "" {
@@ -148,14 +151,14 @@ func RulePorts(list []networkingv1.NetworkPolicyPort) (Ports, []NamedPort) {
 		switch {
 		case !slices.Contains(protocols[1:], protocol), port.Port == nil && port.EndPort != nil:
 		case port.Port == nil:
-			ports = ports.Union(PortRange(protocol, 1, 65535))
+			add(protocol, 1, 65535)
 		case port.Port.Type == intstr.Int && port.EndPort != nil:
-			ports = ports.Union(PortRange(protocol, port.Port.IntVal, *port.EndPort))
+			add(protocol, port.Port.IntVal, *port.EndPort)
 		case port.Port.Type == intstr.Int:
-			ports = ports.Union(PortRange(protocol, port.Port.IntVal, port.Port.IntVal))
+			add(protocol, port.Port.IntVal, port.Port.IntVal)
 		case port.EndPort == nil:
 			named = append(named, NamedPort{i, port.Port.StrVal, protocol})
 		}
 	}
-	return ports, named
+	return Ports{union(ports...)}, named
 }
