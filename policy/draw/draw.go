@@ -115,7 +115,7 @@ func (d *drawing) steps(app *v1alpha1.AppTier) {
 				middle := d.tier(app, &t)
 				return d.graph.connected(from, middle) && d.graph.connected(middle, to)
 			})
-			closed := isolates(&app.Spec.Tiers[i], v1alpha1.Egress) || isolates(&app.Spec.Tiers[j], v1alpha1.Ingress)
+			closed := expand.Isolates(&app.Spec, &app.Spec.Tiers[i], v1alpha1.Egress) || expand.Isolates(&app.Spec, &app.Spec.Tiers[j], v1alpha1.Ingress)
 			if from != to && between && closed && !d.graph.connected(from, to) {
 				d.graph.deny(from, to)
 			}
@@ -128,10 +128,10 @@ func (d *drawing) denials(app *v1alpha1.AppTier) {
 	for i := range app.Spec.Tiers {
 		tier := &app.Spec.Tiers[i]
 		at := d.tier(app, tier)
-		if isolates(tier, v1alpha1.Ingress) && !d.graph.connected(d.graph.find(anyone.key), at) {
+		if expand.Isolates(&app.Spec, tier, v1alpha1.Ingress) && !d.graph.connected(d.graph.find(anyone.key), at) {
 			d.graph.deny(d.graph.box(anyoneElse), at)
 		}
-		if isolates(tier, v1alpha1.Egress) && !d.graph.connected(at, d.graph.find(anywhere.key)) {
+		if expand.Isolates(&app.Spec, tier, v1alpha1.Egress) && !d.graph.connected(at, d.graph.find(anywhere.key)) {
 			d.graph.deny(at, d.graph.box(anywhereElse))
 		}
 	}
@@ -139,8 +139,4 @@ func (d *drawing) denials(app *v1alpha1.AppTier) {
 		d.graph.deny(d.graph.box(anyoneElse), d.everyPod(app))
 		d.graph.deny(d.everyPod(app), d.graph.box(anywhereElse))
 	}
-}
-
-func isolates(tier *v1alpha1.Tier, direction v1alpha1.Direction) bool {
-	return len(tier.Isolate) == 0 || slices.Contains(tier.Isolate, direction)
 }

@@ -7,6 +7,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/apptier/apptier/api/v1alpha1"
+	"github.com/apptier/apptier/policy/expand"
 )
 
 // rules draws the rules of a tier.
@@ -20,7 +21,7 @@ type rules struct {
 
 // ingress draws who may connect to the i-th tier.
 func (r rules) ingress(i int) {
-	if !isolates(r.tier, v1alpha1.Ingress) {
+	if !expand.Isolates(&r.app.Spec, r.tier, v1alpha1.Ingress) {
 		r.graph.arrow(r.graph.box(anyone), r.box, anyPort)
 		return
 	}
@@ -58,7 +59,7 @@ func (r rules) from(path string, peer v1alpha1.Peer, ports portSet) {
 
 // egress draws what the i-th tier may connect to, beside what accepts it.
 func (r rules) egress(i int) {
-	if !isolates(r.tier, v1alpha1.Egress) {
+	if !expand.Isolates(&r.app.Spec, r.tier, v1alpha1.Egress) {
 		r.graph.arrow(r.box, r.graph.box(anywhere), anyPort)
 		return
 	}

@@ -42,9 +42,13 @@
 //   - Every namespace carries the label kubernetes.io/metadata.name, as the API server sees to. A
 //     pod whose Namespace object is missing from the snapshot is in a namespace with this label
 //     alone.
-//   - A node is every address of its Node's status, and every one in status.hostIPs of a pod that
-//     is on it, on the pod network, and has not finished. An address that only the network plugin
-//     knows, such as its bridge's, is not in the snapshot, and so is an address like any other.
+//   - A node is every address of its Node's status that is neither in the node's own ranges of pods nor
+//     claimed by a pod. What the status of a pod says about its node does not count, since that would let
+//     whoever may write it declare any address reachable. An address that only the network plugin knows,
+//     such as its bridge's, is not in the snapshot, and so is an address like any other.
+//   - An address that several pods claim is held by those of the node that looks ([Snapshot.Seen]), or
+//     by all if none is there. It may do what the policies of each holder let it, it is a selector's peer
+//     if that selects each of them, and a port has a name if each of them calls it so.
 //   - A protocol other than TCP, UDP and SCTP matches no port entry, only rules without ports.
 //
 // # What cannot be read fails closed
@@ -58,9 +62,9 @@
 // # Unknown
 //
 // The answer is [Unknown], never a guess, when the snapshot does not hold what decides: an endpoint
-// names a pod that is missing or has finished, or an address that is not the pod's; two pods claim
-// the address; the ends have no address family in common; a pod has no address yet and an ipBlock
+// names a pod that is missing or has finished, or an address that is not the pod's; several pods
+// claim the address and no node looks; the ends have no address family in common; a pod has no address yet and an ipBlock
 // decides; a pod is on no node yet and its peer is a node; labels decide of a namespace that a snapshot
-// with [Snapshot.PartialNamespaces] lacks. An allowing rule prevails over an unknown
+// with [Snapshot.PartialNamespaces] lacks, or of a pod that are among its [Snapshot.UnknownLabels]. An allowing rule prevails over an unknown
 // one, and a denied direction over the other direction's unknown.
 package reach

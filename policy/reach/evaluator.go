@@ -22,11 +22,16 @@ func Allowed(snapshot Snapshot, flow Flow) Result {
 // snapshot's objects, and so safe for concurrent use.
 type Evaluator struct {
 	pods map[types.NamespacedName]*corev1.Pod
-	// owners are the pods that have an address; more than one only while the snapshot is in flux.
+	// seen is the node that looks.
+	seen string
+	// owners are the pods that claim an address; more than one only while the snapshot is in flux, or
+	// because a status says what is not so.
 	owners map[netip.Addr][]types.NamespacedName
 	// hosts are the names of the nodes that have an address, perhaps more than once.
 	hosts      map[netip.Addr][]string
 	namespaces map[string]labels.Set
+	// unknown are the keys of labels of pods whose values are not known.
+	unknown map[types.NamespacedName][]string
 	// partial says that other namespaces may have any labels.
 	partial bool
 	// policies are those of a namespace, sorted by name.
@@ -37,9 +42,11 @@ type Evaluator struct {
 func New(snapshot Snapshot) *Evaluator {
 	e := &Evaluator{
 		pods:       map[types.NamespacedName]*corev1.Pod{},
+		seen:       snapshot.Seen,
 		owners:     map[netip.Addr][]types.NamespacedName{},
 		hosts:      map[netip.Addr][]string{},
 		namespaces: map[string]labels.Set{},
+		unknown:    snapshot.UnknownLabels,
 		partial:    snapshot.PartialNamespaces,
 		policies:   map[string][]*policy{},
 	}
@@ -61,7 +68,7 @@ func New(snapshot Snapshot) *Evaluator {
 	return e
 }
 
-// addPod indexes a pod, its addresses if they are its own, and what it tells about its node's.
+// addPod indexes a pod, and its addresses if they are its own.
 func (e *Evaluator) addPod(pod *corev1.Pod) {
 	name := types.NamespacedName{Namespace: pod.Namespace, Name: pod.Name}
 	e.pods[name] = pod
@@ -70,11 +77,6 @@ func (e *Evaluator) addPod(pod *corev1.Pod) {
 	}
 	for _, address := range podAddresses(pod) {
 		e.owners[address] = append(e.owners[address], name)
-	}
-	if node := pod.Spec.NodeName; node != "" {
-		for _, address := range hostAddresses(pod) {
-			e.hosts[address] = append(e.hosts[address], node)
-		}
 	}
 }
 

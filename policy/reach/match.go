@@ -10,6 +10,7 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/selection"
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
@@ -61,11 +62,11 @@ func newSelectorPeer(namespace string, from networkingv1.NetworkPolicyPeer) (pee
 func newBlockPeer(block networkingv1.IPBlock) (peer, error) {
 	var p peer
 	var err error
-	if p.block, err = netip.ParsePrefix(block.CIDR); err != nil {
+	if p.block, err = parseRange(block.CIDR); err != nil {
 		return peer{}, fmt.Errorf("ipBlock.cidr: %w", err)
 	}
 	for i, except := range block.Except {
-		prefix, err := netip.ParsePrefix(except)
+		prefix, err := parseRange(except)
 		if err != nil {
 			// An exception that cannot be read might hold any address of the block.
 			return peer{}, fmt.Errorf("ipBlock.except[%d]: %w", i, err)
@@ -73,6 +74,16 @@ func newBlockPeer(block networkingv1.IPBlock) (peer, error) {
 		p.except = append(p.except, prefix)
 	}
 	return p, nil
+}
+
+// parseRange reads a range. IPv4 written as IPv6, which the API server stored before Kubernetes 1.36 and
+// which stays (KEP-4858), is IPv4.
+func parseRange(text string) (netip.Prefix, error) {
+	prefix, err := netip.ParsePrefix(text)
+	if before := 128 - 32; err == nil && prefix.Addr().Is4In6() && prefix.Bits() >= before {
+		prefix = netip.PrefixFrom(prefix.Addr().Unmap(), prefix.Bits()-before)
+	}
+	return prefix, err
 }
 
 // matches tells whether the peer is the given end of a flow. Selectors match pods alone, and not
@@ -87,7 +98,11 @@ func (p peer) matches(other party) Verdict {
 	case p.pods == nil || other.pod == nil:
 		return Deny
 	default:
-		return p.selectsNamespace(other).and(allowIf(p.pods.Matches(labels.Set(other.pod.Labels))))
+		verdict := Allow
+		for _, one := range other.each() {
+			verdict = verdict.and(p.selectsNamespace(one)).and(selects(p.pods, one.pod.Labels, one.unknown))
+		}
+		return verdict
 	}
 }
 
@@ -116,6 +131,27 @@ func (p peer) selectsNamespace(other party) Verdict {
 	return verdict
 }
 
+// selects is unknown when labels decide whose values are not known. That a label is there is known.
+func selects(selector labels.Selector, set labels.Set, unknown []string) Verdict {
+	if len(unknown) == 0 {
+		return allowIf(selector.Matches(set))
+	}
+	requirements, selectable := selector.Requirements()
+	verdict := allowIf(selectable)
+	for _, requirement := range requirements {
+		_, isKnown := set[requirement.Key()]
+		switch operator := requirement.Operator(); {
+		case isKnown || !slices.Contains(unknown, requirement.Key()):
+			verdict = verdict.and(allowIf(requirement.Matches(set)))
+		case operator == selection.Exists || operator == selection.DoesNotExist:
+			verdict = verdict.and(allowIf(operator == selection.Exists))
+		default:
+			verdict = verdict.and(Unknown)
+		}
+	}
+	return verdict
+}
+
 func allowIf(ok bool) Verdict {
 	if ok {
 		return Allow
@@ -127,8 +163,8 @@ func allowIf(ok bool) Verdict {
 type destination struct {
 	protocol corev1.Protocol
 	port     int32
-	// pod is nil for a destination without named ports.
-	pod *corev1.Pod
+	// pods are those whose names for ports count, and all must agree; none for what is no pod.
+	pods []*corev1.Pod
 }
 
 // portMatcher is a parsed NetworkPolicyPort. Its zero value matches nothing.
@@ -179,7 +215,9 @@ func (m portMatcher) matches(to destination) bool {
 	case m.name == "":
 		return m.first <= to.port && to.port <= m.last
 	default:
-		return to.pod != nil && hasNamedPort(to.pod, m.name, to.protocol, to.port)
+		return len(to.pods) > 0 && !slices.ContainsFunc(to.pods, func(pod *corev1.Pod) bool {
+			return !hasNamedPort(pod, m.name, to.protocol, to.port)
+		})
 	}
 }
 

@@ -15,12 +15,16 @@ import (
 type party struct {
 	name string
 	// pod is the pod that policies apply to and that selectors match; nil for anything else.
-	pod             *corev1.Pod
+	pod *corev1.Pod
+	// unknown are the keys of labels that the pod has too, with values that are not known.
+	unknown         []string
 	namespaceLabels labels.Set
 	// namespaceKnown is false if the pod's namespace may have more labels.
 	namespaceKnown bool
 	// hostPod is the pod when it is on its node's network.
 	hostPod *corev1.Pod
+	// also are the other pods that hold the address, if there are several.
+	also []party
 	// addresses are those the flow may use here, the preferred one first.
 	addresses []netip.Addr
 	// address is the one it uses; invalid for a pod that has none yet.
@@ -42,8 +46,51 @@ func (e *Evaluator) party(endpoint Endpoint) (party, error) {
 	case 1:
 		return e.namedParty(owners[0], address)
 	default:
-		return party{}, fmt.Errorf("address %s is claimed by %v", address, owners)
+		return e.joint(address, owners)
 	}
+}
+
+// joint returns the pods that hold an address which several claim, as a node sees it: those of the node
+// itself if there are any.
+func (e *Evaluator) joint(address netip.Addr, claimants []types.NamespacedName) (party, error) {
+	if e.seen == "" {
+		return party{}, fmt.Errorf("address %s is claimed by %v", address, claimants)
+	}
+	isHere := func(name types.NamespacedName) bool { return e.pods[name].Spec.NodeName == e.seen }
+	if slices.ContainsFunc(claimants, isHere) {
+		claimants = slices.DeleteFunc(slices.Clone(claimants), func(name types.NamespacedName) bool { return !isHere(name) })
+	}
+	var p party
+	for i, name := range claimants {
+		one, err := e.namedParty(name, address)
+		if err != nil {
+			return party{}, err
+		}
+		if i == 0 {
+			p = one
+		} else {
+			p.also = append(p.also, one)
+		}
+	}
+	return p, nil
+}
+
+// each returns the pods at an end of a flow one by one; more than one if they hold its address together.
+func (p party) each() []party {
+	alone := p
+	alone.also = nil
+	return append([]party{alone}, p.also...)
+}
+
+// pods returns the same, without what else is known of them; none for what is no pod.
+func (p party) pods() []*corev1.Pod {
+	var pods []*corev1.Pod
+	for _, one := range p.each() {
+		if one.pod != nil {
+			pods = append(pods, one.pod)
+		}
+	}
+	return pods
 }
 
 // namedParty looks a pod up; a valid address is the one of its addresses that the flow uses.
@@ -51,7 +98,7 @@ func (e *Evaluator) namedParty(name types.NamespacedName, address netip.Addr) (p
 	pod := e.pods[name]
 	switch {
 	case pod == nil:
-		return party{}, fmt.Errorf("pod %s is not in the snapshot", name)
+		return party{}, fmt.Errorf("there is no pod %s", name)
 	case Finished(pod):
 		return party{}, fmt.Errorf("pod %s has finished and owns no address", name)
 	}
@@ -70,7 +117,7 @@ func (e *Evaluator) namedParty(name types.NamespacedName, address netip.Addr) (p
 		p.hostPod = pod
 		return p, nil
 	}
-	p.pod = pod
+	p.pod, p.unknown = pod, e.unknown[name]
 	p.namespaceLabels, p.namespaceKnown = e.namespaceLabels(pod.Namespace)
 	return p, nil
 }
@@ -102,8 +149,8 @@ func first(addresses []netip.Addr) netip.Addr {
 }
 
 // isSelf tells whether a packet to other never leaves the pod.
-func isSelf(pod *corev1.Pod, other party, isDestination bool) bool {
-	return other.pod == pod || other.pod == nil && isDestination && other.address.IsLoopback()
+func isSelf(subject, other party, isDestination bool) bool {
+	return slices.Equal(other.pods(), subject.pods()) || other.pod == nil && isDestination && other.address.IsLoopback()
 }
 
 // ownNode tells whether other is the node that the pod runs on, by its address or as a pod on its
@@ -113,7 +160,7 @@ func (e *Evaluator) ownNode(pod *corev1.Pod, other party) Verdict {
 		return Deny
 	}
 	node := pod.Spec.NodeName
-	if slices.Contains(hostAddresses(pod), other.address) || slices.Contains(e.hosts[other.address], node) {
+	if node != "" && slices.Contains(e.hosts[other.address], node) {
 		return Allow
 	}
 	switch isNode := len(e.hosts[other.address]) > 0; {
@@ -158,13 +205,19 @@ func hostAddresses(pod *corev1.Pod) []netip.Addr {
 	return parseAddresses(texts)
 }
 
-// nodeAddresses returns the node's addresses; its names are skipped.
+// nodeAddresses returns the node's addresses; its names are skipped, and what lies in its own pods' ranges.
 func nodeAddresses(node *corev1.Node) []netip.Addr {
 	texts := make([]string, 0, len(node.Status.Addresses))
 	for _, address := range node.Status.Addresses {
 		texts = append(texts, address.Address)
 	}
-	return parseAddresses(texts)
+	isPods := func(address netip.Addr) bool {
+		return slices.ContainsFunc(append([]string{node.Spec.PodCIDR}, node.Spec.PodCIDRs...), func(text string) bool {
+			prefix, err := netip.ParsePrefix(text)
+			return err == nil && prefix.Contains(address)
+		})
+	}
+	return slices.DeleteFunc(parseAddresses(texts), isPods)
 }
 
 // parseAddresses returns the distinct addresses among the texts, in their order.

@@ -74,6 +74,21 @@ func TestIPBlock(t *testing.T) {
 			},
 		},
 		{
+			name:     "an exception that is written as IPv6 is the IPv4 range that it is",
+			policies: []string{`{podSelector: {matchLabels: {app: db}}, ingress: [{from: [{ipBlock: {cidr: 203.0.113.0/24, except: ["::ffff:203.0.113.64/122"]}}]}]}`},
+			flows:    []string{"203.0.113.0 shop/db 80 Allow", "203.0.113.64 shop/db 80 Deny", "203.0.113.127 shop/db 80 Deny"},
+		},
+		{
+			name:     "and so is a block",
+			policies: []string{`{podSelector: {matchLabels: {app: db}}, ingress: [{from: [{ipBlock: {cidr: "::ffff:cb00:7100/120", except: [203.0.113.64/26]}}]}]}`},
+			flows:    []string{"203.0.113.0 shop/db 80 Allow", "203.0.113.64 shop/db 80 Deny", "203.0.112.0 shop/db 80 Deny"},
+		},
+		{
+			name:     "which less than the whole of the IPv4 addresses is not",
+			policies: []string{`{podSelector: {matchLabels: {app: db}}, ingress: [{from: [{ipBlock: {cidr: "::ffff:203.0.113.0/95"}}]}]}`},
+			flows:    []string{"203.0.113.0 shop/db 80 Deny"},
+		},
+		{
 			name:     "what one peer excepts, another may allow",
 			policies: []string{`{podSelector: {matchLabels: {app: db}}, ingress: [{from: [{ipBlock: {cidr: 8.0.0.0/8, except: [8.8.0.0/16]}}, {ipBlock: {cidr: 8.8.8.8/32}}]}]}`},
 			flows:    []string{"8.8.8.8 shop/db 80 Allow", "8.8.4.4 shop/db 80 Deny"},

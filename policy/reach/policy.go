@@ -103,11 +103,13 @@ func (p *policy) side(direction networkingv1.PolicyType) *side {
 }
 
 // selects tells whether the policy isolates the pod in the direction: it is of the pod's namespace,
-// its podSelector matches (an empty one matches all), and its types hold the direction.
-func (p *policy) selects(pod *corev1.Pod, direction networkingv1.PolicyType) bool {
-	return p.name.Namespace == pod.Namespace &&
-		p.side(direction).isolates &&
-		p.selector.Matches(labels.Set(pod.Labels))
+// its podSelector matches (an empty one matches all), and its types hold the direction. The pod has
+// labels with the unknown keys too.
+func (p *policy) selects(pod *corev1.Pod, unknown []string, direction networkingv1.PolicyType) Verdict {
+	if p.name.Namespace != pod.Namespace || !p.side(direction).isolates {
+		return Deny
+	}
+	return selects(p.selector, pod.Labels, unknown)
 }
 
 // allows says whether a rule of the direction allows a flow between the policy's pod and other, and

@@ -48,7 +48,7 @@ func TestResultText(t *testing.T) {
 		"shop/new shop/db 81 Unknown": "unknown: ingress of shop/db: shop/p0 ingress[0].from[0] ports[0] allows TCP 81 from shop/new or not, by an address that is not known yet",
 		"shop/edge ops/admin 0/ICMP Allow": "allowed: egress of shop/edge: shop/p1 egress[0] allows ICMP to ops/admin\n" +
 			"allowed: no policy isolates ingress of ops/admin",
-		"shop/gone shop/db 80 Unknown": "unknown: pod shop/gone is not in the snapshot",
+		"shop/gone shop/db 80 Unknown": "unknown: there is no pod shop/gone",
 		"shop/db shop/db 80 Allow":     "allowed: a pod always reaches itself",
 		"192.168.0.2 shop/db 80 Allow": "allowed: 192.168.0.2 is not on the pod network, where policies apply\n" +
 			"allowed: 192.168.0.2 is the node of shop/db, or on its network",

@@ -31,11 +31,12 @@ func (e *Evaluator) Rules(flow Flow) (egress, ingress []RuleVerdict) {
 }
 
 func (e *Evaluator) rules(direction networkingv1.PolicyType, subject, other party, flow Flow) []RuleVerdict {
-	if subject.pod == nil {
-		return nil
+	var isolating []*policy
+	for _, pod := range subject.pods() {
+		_, own, _ := e.isolation(direction, pod)
+		isolating = append(isolating, own...)
 	}
 	var verdicts []RuleVerdict
-	_, isolating := e.isolation(direction, subject.pod)
 	to := destinationOf(direction, subject, other, flow)
 	for _, p := range isolating {
 		for i, r := range p.side(direction).rules {
@@ -55,6 +56,6 @@ func (e *Evaluator) Isolating(name types.NamespacedName, direction networkingv1.
 	if pod == nil || pod.Spec.HostNetwork || Finished(pod) {
 		return nil, false
 	}
-	d, _ := e.isolation(direction, pod)
+	d, _, _ := e.isolation(direction, pod)
 	return d.Policies, d.Isolated
 }

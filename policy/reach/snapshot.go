@@ -16,11 +16,19 @@ type Snapshot struct {
 	// not known here. Otherwise it has none but its name.
 	PartialNamespaces bool
 
-	Pods     []*corev1.Pod
+	Pods []*corev1.Pod
+	// UnknownLabels are keys of labels that a pod has beside those of its object, with values that are
+	// not known: those that a controller will give it, for example.
+	UnknownLabels map[types.NamespacedName][]string
+
 	Policies []*networkingv1.NetworkPolicy
-	// Nodes are needed for their addresses alone: traffic between a pod and its own node is
+	// Nodes are needed for their addresses and ranges alone: traffic between a pod and its own node is
 	// always allowed.
 	Nodes []*corev1.Node
+
+	// Seen is the name of the node through whose eyes the snapshot is seen, where it matters whose an
+	// address is that several pods claim. Empty for nobody's: what such an address may do is unknown.
+	Seen string
 }
 
 // Flow is the first packet of a connection, as the destination pod would see it: after the

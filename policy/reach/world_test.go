@@ -24,7 +24,14 @@ namespaces:
 # There is no Namespace object for "lost".
 nodes:
 - metadata: {name: node-1}
-  status: {addresses: [{type: Hostname, address: node-1}, {type: InternalIP, address: 192.168.0.1}, {type: InternalIP, address: "fd00:192::1"}]}
+  spec: {podCIDR: 10.1.0.64/26, podCIDRs: [10.1.0.64/26]}
+  status:
+    addresses:
+    - {type: Hostname, address: node-1}
+    - {type: InternalIP, address: 192.168.0.1}
+    - {type: InternalIP, address: "fd00:192::1"}
+    - {type: InternalIP, address: 10.1.0.2}
+    - {type: InternalIP, address: 10.1.0.77}
 - metadata: {name: node-2}
   status: {addresses: [{type: InternalIP, address: 192.168.0.2}, {type: ExternalIP, address: 198.51.100.2}]}
 pods:

@@ -62,7 +62,11 @@ func EgressRule() *rapid.Generator[networkingv1.NetworkPolicyEgressRule] {
 }
 
 func peers(t *rapid.T) []networkingv1.NetworkPolicyPeer {
-	return rapid.SliceOfN(rapid.Custom(peer), 0, 2).Draw(t, "peers")
+	most := 2
+	if rarely(t, "many peers") {
+		most = 8 // which are looked up together, and of which some include others
+	}
+	return rapid.SliceOfN(rapid.Custom(peer), 0, most).Draw(t, "peers")
 }
 
 func peer(t *rapid.T) networkingv1.NetworkPolicyPeer {
@@ -80,8 +84,8 @@ func peer(t *rapid.T) networkingv1.NetworkPolicyPeer {
 
 // ipBlock draws a block and exceptions strictly inside it, as validation demands.
 func ipBlock(t *rapid.T) *networkingv1.IPBlock {
-	block := &networkingv1.IPBlock{CIDR: rapid.SampledFrom(blocks).Draw(t, "cidr")}
-	cidr := netip.MustParsePrefix(block.CIDR)
+	cidr := netip.MustParsePrefix(rapid.SampledFrom(blocks).Draw(t, "cidr"))
+	block := &networkingv1.IPBlock{CIDR: written(t, cidr)}
 	var inside []string
 	for _, text := range blocks {
 		if p := netip.MustParsePrefix(text); p.Bits() > cidr.Bits() && cidr.Contains(p.Addr()) {
@@ -92,7 +96,26 @@ func ipBlock(t *rapid.T) *networkingv1.IPBlock {
 		block.Except = rapid.SliceOfNDistinct(rapid.SampledFrom(inside), 0, min(2, len(inside)), rapid.ID[string]).
 			Draw(t, "except")
 	}
+	for i, text := range block.Except {
+		block.Except[i] = written(t, netip.MustParsePrefix(text))
+	}
 	return block
+}
+
+// written writes a range, now and then in a form that the API server took before Kubernetes 1.36: what was
+// stored so stays (KEP-4858).
+func written(t *rapid.T, cidr netip.Prefix) string {
+	if !rarely(t, "old form of a range") {
+		return cidr.String()
+	}
+	address := cidr.Addr()
+	if rapid.Bool().Draw(t, "bits beyond the prefix") && !cidr.IsSingleIP() {
+		address = address.Next()
+	}
+	if address.Is4() && rapid.Bool().Draw(t, "as IPv6") {
+		return netip.PrefixFrom(netip.AddrFrom16(address.As16()), cidr.Bits()+96).String()
+	}
+	return netip.PrefixFrom(address, cidr.Bits()).String()
 }
 
 // subject draws a selector for the pods of a policy: all of the namespace as often as not.
@@ -142,7 +165,29 @@ func selector(t *rapid.T, key string, values []string) *metav1.LabelSelector {
 }
 
 func ports(t *rapid.T) []networkingv1.NetworkPolicyPort {
+	if rarely(t, "many ports") {
+		return manyPorts(t)
+	}
 	return rapid.SliceOfN(rapid.Custom(port), 0, 2).Draw(t, "ports")
+}
+
+// manyPorts draws dozens of ports and of ranges that overlap, touch, nest and go up to the last port, of
+// one protocol.
+func manyPorts(t *rapid.T) []networkingv1.NetworkPolicyPort {
+	protocol := rapid.SampledFrom(protocols).Draw(t, "protocol")
+	var out []networkingv1.NetworkPolicyPort
+	for range rapid.IntRange(1, 40).Draw(t, "how many ports") {
+		first := rapid.Int32Range(50, 90).Draw(t, "first port")
+		p := networkingv1.NetworkPolicyPort{Protocol: ptr.To(protocol), Port: ptr.To(intstr.FromInt32(first))}
+		switch rapid.IntRange(0, 9).Draw(t, "kind of range") {
+		case 0:
+			p.EndPort = ptr.To(rapid.SampledFrom([]int32{first, 100, 9000, 65534, 65535}).Draw(t, "last port"))
+		case 1, 2:
+			p.EndPort = ptr.To(first + rapid.Int32Range(0, 9).Draw(t, "width"))
+		}
+		out = append(out, p)
+	}
+	return out
 }
 
 func port(t *rapid.T) networkingv1.NetworkPolicyPort {

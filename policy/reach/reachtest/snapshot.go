@@ -25,6 +25,7 @@ type bounds struct {
 	onlyRunning           bool
 	onlyPodNetwork        bool
 	onlyDualStack         bool
+	disputed              bool
 }
 
 // Option narrows what [Snapshot] generates.
@@ -48,6 +49,11 @@ func OnlyPodNetwork() Option { return func(b *bounds) { b.onlyPodNetwork = true 
 
 // OnlyDualStack gives every pod that has addresses one of each family.
 func OnlyDualStack() Option { return func(b *bounds) { b.onlyDualStack = true } }
+
+// Disputed has statuses say what is not so: pods claim the addresses of others, now and then, and
+// addresses of nodes are said to be pods', by the status of pods and by Node objects. The Node object of
+// the first node is missing at times.
+func Disputed() Option { return func(b *bounds) { b.disputed = true } }
 
 var (
 	// rapid favours what is listed first, so that objects gather in one namespace.
@@ -82,6 +88,9 @@ func Snapshot(options ...Option) *rapid.Generator[reach.Snapshot] {
 		}
 		for i := range count(t, "policies", min(1, b.policies), b.policies) {
 			s.Policies = append(s.Policies, Policy(fmt.Sprintf("policy-%d", i)).Draw(t, "policy"))
+		}
+		if b.disputed {
+			dispute(t, &s)
 		}
 		return s
 	})
@@ -189,6 +198,39 @@ func (b bounds) status(t *rapid.T, pod *corev1.Pod, i, on int) {
 		pod.Status.PodIPs = append(pod.Status.PodIPs, corev1.PodIP{IP: address.String()})
 	}
 	pod.Status.PodIP = pod.Status.PodIPs[0].IP
+}
+
+// dispute has some statuses say what is not so.
+func dispute(t *rapid.T, s *reach.Snapshot) {
+	nodes := len(s.Nodes)
+	anyPods := func(label string) []string {
+		var out []string
+		for _, a := range podAddresses(rapid.IntRange(0, len(s.Pods)-1).Draw(t, label), rapid.IntRange(0, nodes-1).Draw(t, label+"'s node")) {
+			out = append(out, a.String())
+		}
+		return out
+	}
+	for _, pod := range s.Pods {
+		if pod.Status.PodIP != "" && !pod.Spec.HostNetwork && rapid.IntRange(0, 3).Draw(t, "claims another's address") == 3 {
+			for _, text := range anyPods("other pod") {
+				pod.Status.PodIPs = append(pod.Status.PodIPs, corev1.PodIP{IP: text})
+			}
+			if rapid.Bool().Draw(t, "gives up its own") {
+				pod.Status.PodIPs = pod.Status.PodIPs[len(pod.Status.PodIPs)-2:]
+				pod.Status.PodIP = pod.Status.PodIPs[0].IP
+			}
+		}
+		if rarely(t, "says that another is its node") {
+			pod.Status.HostIPs = append(pod.Status.HostIPs, corev1.HostIP{IP: anyPods("said to be the node")[0]})
+		}
+	}
+	if rarely(t, "the node claims a pod's address") {
+		s.Nodes[0].Status.Addresses = append(s.Nodes[0].Status.Addresses,
+			corev1.NodeAddress{Type: corev1.NodeExternalIP, Address: anyPods("claimed by the node")[0]})
+	}
+	if rarely(t, "a missing node") {
+		s.Nodes = s.Nodes[1:]
+	}
 }
 
 func podLabels(t *rapid.T) map[string]string {
