@@ -42,8 +42,8 @@ func (r reading) enters(source, destination place, port expand.Port) bool {
 	if !r.isolated(destination, v1alpha1.Ingress) || r.sameNamespace(source, destination) {
 		return true
 	}
-	if tier == nil || !slices.Contains(tier.Isolate, v1alpha1.Ingress) {
-		return false // held by the namespace alone: a tier's rules are for what the tier isolates
+	if tier == nil {
+		return false
 	}
 	return slices.ContainsFunc(slices.Concat(tier.Ingress, r.everyTier().Ingress), func(rule v1alpha1.IngressRule) bool {
 		return slices.ContainsFunc(rule.From, func(peer v1alpha1.Peer) bool {
@@ -62,7 +62,7 @@ func (r reading) leaves(source, destination place, port expand.Port) bool {
 		return true
 	case r.sidecar() && destination.name == "istiod" && port.Protocol == corev1.ProtocolTCP && port.Start == 15012:
 		return true
-	case tier == nil || !slices.Contains(tier.Isolate, v1alpha1.Egress):
+	case tier == nil:
 		return false
 	}
 	for _, rule := range slices.Concat(tier.Egress, r.everyTier().Egress) {

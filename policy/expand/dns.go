@@ -30,7 +30,8 @@ func (x *expansion) customDNS(dns v1alpha1.DNS) []allowance {
 	var allowed []allowance
 	says := statement{portsLeftToPeer: len(dns.Ports) == 0}
 	for i, peer := range dns.To {
-		for _, end := range x.resolve(place{list: "spec.dns", tier: -1, peers: "to", peer: i}, peer, v1alpha1.Egress, says) {
+		at := place{list: "spec.dns", tier: -1, peers: "to", peer: i}
+		for _, end := range x.resolve(at, peer, v1alpha1.Egress, says) {
 			ports := portSet{of: dnsPorts()}
 			switch {
 			case len(dns.Ports) > 0:
@@ -38,24 +39,25 @@ func (x *expansion) customDNS(dns v1alpha1.DNS) []allowance {
 			case end.bringsPorts:
 				ports = end.ports
 			}
-			allowed = append(allowed, allowance{end.peers, ports})
+			allowed = append(allowed, allowance{at, end.peers, ports})
 		}
 	}
 	return allowed
 }
 
 func clusterDNS(nodeLocal v1alpha1.NodeLocalDNS, cluster ClusterDNS) []allowance {
+	at := setting("spec.dns")
 	var allowed []allowance
 	if len(cluster.PodSelector) > 0 {
 		// Namespace AND pod, in one peer: as two list items they would be an OR.
-		allowed = append(allowed, allowance{onePeer(networkingv1.NetworkPolicyPeer{
+		allowed = append(allowed, allowance{at, onePeer(networkingv1.NetworkPolicyPeer{
 			NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{corev1.LabelMetadataName: cluster.Namespace}},
 			PodSelector:       &metav1.LabelSelector{MatchLabels: cluster.PodSelector},
 		}), portSet{of: cluster.TargetPorts}})
 	}
-	allowed = append(allowed, allowance{hosts(cluster.Addresses), portSet{of: cluster.ServicePorts}})
+	allowed = append(allowed, allowance{at, hosts(cluster.Addresses), portSet{of: cluster.ServicePorts}})
 	if nodeLocal != v1alpha1.NodeLocalNever {
-		allowed = append(allowed, allowance{hosts([]netip.Addr{nodeLocalDNS}), portSet{of: dnsPorts()}})
+		allowed = append(allowed, allowance{at, hosts([]netip.Addr{nodeLocalDNS}), portSet{of: dnsPorts()}})
 	}
 	return allowed
 }

@@ -27,7 +27,11 @@ type Expansion struct {
 // a peer that is not understood stands for nobody. The result is the same, byte for byte, for the
 // same meaning: the order of lists in the AppTier does not matter.
 func Expand(app *v1alpha1.AppTier, env Environment) Expansion {
-	x := newExpansion(app, env)
+	return newExpansion(app, env).expand()
+}
+
+func (x *expansion) expand() Expansion {
+	app := x.app
 	var policies []*networkingv1.NetworkPolicy
 	for i := range app.Spec.Tiers {
 		policies = append(policies, x.tierPolicy(i))
@@ -61,12 +65,15 @@ type expansion struct {
 	internet   []keyedPeer
 	everyPod   common
 	unresolved []Unresolved
+	// origins are collected if they are not nil.
+	origins *[]Origin
 }
 
 // common is what holds for every isolated pod of the namespace, of a tier or not.
 type common struct{ ingress, egress []allowance }
 
 type allowance struct {
+	at    place
 	peers peerSet
 	ports portSet
 }
@@ -87,7 +94,7 @@ func (x *expansion) tierPolicy(i int) *networkingv1.NetworkPolicy {
 	policy.Labels[v1alpha1.LabelTier] = tier.Name
 	policy.Spec.PodSelector = *tier.PodSelector.DeepCopy()
 	// Rules of a direction that is not isolated are read too: what they refer to must be there.
-	ingress, egress := newRuleSet(), newRuleSet()
+	ingress, egress := x.newRuleSet(), x.newRuleSet()
 	for _, rule := range x.ingress[i] {
 		x.allowIngress(ingress, tier, rule)
 	}
@@ -95,12 +102,16 @@ func (x *expansion) tierPolicy(i int) *networkingv1.NetworkPolicy {
 		x.allowEgress(egress, tier, rule)
 	}
 	x.allowAcceptedBy(egress, tier)
+	// The policy of the namespace isolates the pods in both directions, also where the tier does not
+	// ask for it: what is declared has to be granted here then.
+	isolatesIngress := isolates(tier, v1alpha1.Ingress) || Isolates(&x.app.Spec, tier, v1alpha1.Ingress) && !ingress.isEmpty()
+	isolatesEgress := isolates(tier, v1alpha1.Egress) || Isolates(&x.app.Spec, tier, v1alpha1.Egress) && !egress.isEmpty()
 	x.everyPod.allow(ingress, egress)
-	if isolates(tier, v1alpha1.Ingress) {
-		isolateIngress(policy, ingress)
+	if isolatesIngress {
+		x.isolateIngress(policy, ingress)
 	}
-	if isolates(tier, v1alpha1.Egress) {
-		isolateEgress(policy, egress)
+	if isolatesEgress {
+		x.isolateEgress(policy, egress)
 	}
 	return policy
 }
@@ -110,7 +121,7 @@ func (x *expansion) allowIngress(rules *ruleSet, tier *v1alpha1.Tier, rule place
 	for i, peer := range rule.rule.From {
 		rule.at.peer = i
 		for _, end := range x.resolve(rule.at, peer, v1alpha1.Ingress, statement{tier: tier.Name, ports: ports}) {
-			x.connect(rules, end, ports)
+			x.connect(rules, rule.at, end, ports)
 		}
 	}
 }
@@ -122,9 +133,9 @@ func (x *expansion) allowEgress(rules *ruleSet, tier *v1alpha1.Tier, rule placed
 		rule.at.peer = i
 		for _, end := range x.resolve(rule.at, peer, v1alpha1.Egress, statement{tier: tier.Name, ports: ports, portsLeftToPeer: !said}) {
 			if said {
-				x.connect(rules, end, ports)
+				x.connect(rules, rule.at, end, ports)
 			} else {
-				x.connect(rules, end, end.ports)
+				x.connect(rules, rule.at, end, end.ports)
 			}
 		}
 	}
@@ -136,8 +147,10 @@ func (x *expansion) allowAcceptedBy(rules *ruleSet, sender *v1alpha1.Tier) {
 	for i := range x.app.Spec.Tiers {
 		receiver := &x.app.Spec.Tiers[i]
 		for _, rule := range x.ingress[i] {
-			if slices.ContainsFunc(rule.rule.From, func(p v1alpha1.Peer) bool { return isTier(p, sender.Name) }) {
-				x.connect(rules, end{peers: peerSet{of: []keyedPeer{x.tiers[receiver.Name]}}, pods: true}, ingressPorts(receiver, rule.rule))
+			for i, peer := range rule.rule.From {
+				if rule.at.peer = i; isTier(peer, sender.Name) {
+					x.connect(rules, rule.at, end{peers: peerSet{of: []keyedPeer{x.tiers[receiver.Name]}}, pods: true}, ingressPorts(receiver, rule.rule))
+				}
 			}
 		}
 	}
@@ -150,32 +163,33 @@ func isTier(peer v1alpha1.Peer, name string) bool { return peer.Tier != nil && *
 // with it at once.
 func (x *expansion) forEveryPod() common {
 	c := common{egress: x.dns()}
-	if isolation := x.app.Spec.Isolation; isolation.Scope == v1alpha1.ScopeNamespace && isolation.SameNamespace == v1alpha1.SameNamespaceAllow {
-		everyPodHere := allowance{onePeer(podsPeer(metav1.LabelSelector{})), portSet{all: true}}
+	isolation := x.app.Spec.Isolation
+	if isolation.Scope == v1alpha1.ScopeNamespace && isolation.SameNamespace == v1alpha1.SameNamespaceAllow {
+		everyPodHere := allowance{setting("spec.isolation.sameNamespace"), onePeer(podsPeer(metav1.LabelSelector{})), portSet{all: true}}
 		c.ingress = append(c.ingress, everyPodHere)
 		c.egress = append(c.egress, everyPodHere)
 	}
 	c.egress = append(c.egress, x.controlPlane()...)
-	c.ingress = append(c.ingress, allowance{hosts(x.mesh.probers), portSet{all: true}})
+	c.ingress = append(c.ingress, allowance{setting("spec.mesh"), hosts(x.mesh.probers), portSet{all: true}})
 	return c
 }
 
 func (c common) allow(ingress, egress *ruleSet) {
 	for _, a := range c.ingress {
-		ingress.add(a.peers, a.ports)
+		ingress.add(a.at, a.peers, a.ports)
 	}
 	for _, a := range c.egress {
-		egress.add(a.peers, a.ports)
+		egress.add(a.at, a.peers, a.ports)
 	}
 }
 
 // namespacePolicy isolates every pod of the namespace, in both directions.
 func (x *expansion) namespacePolicy() *networkingv1.NetworkPolicy {
 	policy := newPolicy(x.app, NamespacePolicyName(x.app.Name))
-	ingress, egress := newRuleSet(), newRuleSet()
+	ingress, egress := x.newRuleSet(), x.newRuleSet()
 	x.everyPod.allow(ingress, egress)
-	isolateIngress(policy, ingress)
-	isolateEgress(policy, egress)
+	x.isolateIngress(policy, ingress)
+	x.isolateEgress(policy, egress)
 	return policy
 }
 
@@ -196,23 +210,30 @@ func newPolicy(app *v1alpha1.AppTier, name string) *networkingv1.NetworkPolicy {
 // isolateIngress makes the policy deny every ingress but that of the rules. A policy without the
 // type Ingress would have it by default (networking/v1 NetworkPolicySpec.PolicyTypes), so the
 // types are always written out.
-func isolateIngress(policy *networkingv1.NetworkPolicy, rules *ruleSet) {
+func (x *expansion) isolateIngress(policy *networkingv1.NetworkPolicy, rules *ruleSet) {
 	policy.Spec.PolicyTypes = append(policy.Spec.PolicyTypes, networkingv1.PolicyTypeIngress)
-	for _, rule := range rules.sorted() {
+	for i, rule := range rules.sorted() {
+		x.record(policy.Name, networkingv1.PolicyTypeIngress, i, rule)
 		policy.Spec.Ingress = append(policy.Spec.Ingress, networkingv1.NetworkPolicyIngressRule{From: rule.peers, Ports: rule.ports})
 	}
 }
 
 // isolateEgress makes the policy deny every egress but that of the rules.
-func isolateEgress(policy *networkingv1.NetworkPolicy, rules *ruleSet) {
+func (x *expansion) isolateEgress(policy *networkingv1.NetworkPolicy, rules *ruleSet) {
 	policy.Spec.PolicyTypes = append(policy.Spec.PolicyTypes, networkingv1.PolicyTypeEgress)
-	for _, rule := range rules.sorted() {
+	for i, rule := range rules.sorted() {
+		x.record(policy.Name, networkingv1.PolicyTypeEgress, i, rule)
 		policy.Spec.Egress = append(policy.Spec.Egress, networkingv1.NetworkPolicyEgressRule{To: rule.peers, Ports: rule.ports})
 	}
 }
 
-// isolates says whether a tier's pods are denied what is not declared in a direction; unset means
-// both directions.
+// Isolates says whether a tier's pods are denied what is not declared in a direction: because the tier
+// says so, or because the AppTier isolates the whole namespace.
+func Isolates(spec *v1alpha1.AppTierSpec, tier *v1alpha1.Tier, direction v1alpha1.Direction) bool {
+	return spec.Isolation.Scope == v1alpha1.ScopeNamespace || isolates(tier, direction)
+}
+
+// isolates says whether a tier itself asks for it; unset means both directions.
 func isolates(tier *v1alpha1.Tier, direction v1alpha1.Direction) bool {
 	return len(tier.Isolate) == 0 || slices.Contains(tier.Isolate, direction)
 }

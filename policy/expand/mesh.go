@@ -60,6 +60,10 @@ func meshOf(spec *v1alpha1.Mesh) mesh {
 	return mesh{}
 }
 
+// Tunnel is the TCP port at which a pod's proxy takes connections for any other TCP port of the pod; 0 if
+// there is no mesh, or none that does so.
+func Tunnel(spec *v1alpha1.Mesh) int32 { return meshOf(spec).tunnel }
+
 // Probers are the addresses that the node's probes seem to come from in a mesh; none where they come
 // from the node, which every pod may be reached from.
 func Probers(spec *v1alpha1.Mesh) []netip.Addr { return meshOf(spec).probers }
@@ -73,14 +77,14 @@ func (x *expansion) controlPlane() []allowance {
 			ports.of = append(ports.of, Port{Protocol: corev1.ProtocolTCP, Start: port})
 		}
 		pods := onePeer(podsOf(plane.namespace, metav1.LabelSelector{MatchLabels: plane.pods}, x.app.Namespace))
-		allowed = append(allowed, allowance{pods, ports})
+		allowed = append(allowed, allowance{setting("spec.mesh"), pods, ports})
 	}
 	return allowed
 }
 
-// connect allows a connection, and what a mesh makes of it between pods.
-func (x *expansion) connect(rules *ruleSet, with end, ports portSet) {
-	rules.add(with.peers, ports)
+// connect allows a connection that is declared at a place, and what a mesh makes of it between pods.
+func (x *expansion) connect(rules *ruleSet, at place, with end, ports portSet) {
+	rules.add(at, with.peers, ports)
 	if x.mesh.tunnel == 0 || !with.pods || !ports.hasTCP() {
 		return
 	}
@@ -88,5 +92,5 @@ func (x *expansion) connect(rules *ruleSet, with end, ports portSet) {
 	if pods.everyone { // only pods are part of a mesh
 		pods = onePeer(networkingv1.NetworkPolicyPeer{NamespaceSelector: &metav1.LabelSelector{}})
 	}
-	rules.add(pods, portSet{of: []Port{{Protocol: corev1.ProtocolTCP, Start: x.mesh.tunnel}}})
+	rules.add(at, pods, portSet{of: []Port{{Protocol: corev1.ProtocolTCP, Start: x.mesh.tunnel}}})
 }

@@ -2,7 +2,6 @@ package expand
 
 import (
 	"cmp"
-	"maps"
 	"net/netip"
 	"slices"
 
@@ -11,6 +10,8 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/utils/ptr"
+
+	"github.com/apptier/apptier/policy/kube"
 )
 
 // DNSOfService reads the Service that the cluster's DNS is reached by. What the Service does not say
@@ -68,21 +69,11 @@ func targetPorts(service *corev1.Service, port corev1.ServicePort, pods []*corev
 		return []Port{{Protocol: protocol, Start: cmp.Or(port.TargetPort.IntVal, port.Port)}}
 	}
 	selector := labels.SelectorFromSet(service.Spec.Selector)
-	numbers := map[int32]bool{}
-	for _, pod := range pods {
-		if len(service.Spec.Selector) == 0 || pod.Namespace != service.Namespace || !selector.Matches(labels.Set(pod.Labels)) {
-			continue
-		}
-		for _, container := range slices.Concat(pod.Spec.InitContainers, pod.Spec.Containers) {
-			for _, declared := range container.Ports {
-				if declared.Name == port.TargetPort.StrVal && cmp.Or(declared.Protocol, corev1.ProtocolTCP) == protocol {
-					numbers[declared.ContainerPort] = true
-				}
-			}
-		}
-	}
+	behind := slices.DeleteFunc(slices.Clone(pods), func(pod *corev1.Pod) bool {
+		return len(service.Spec.Selector) == 0 || pod.Namespace != service.Namespace || !selector.Matches(labels.Set(pod.Labels))
+	})
 	var out []Port
-	for _, number := range slices.Sorted(maps.Keys(numbers)) {
+	for _, number := range kube.PortsNamed(behind, port.TargetPort.StrVal, protocol) {
 		out = append(out, Port{Protocol: protocol, Start: number})
 	}
 	return out

@@ -7,6 +7,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/apptier/apptier/policy/kube"
 )
 
 // notInternet are the ranges that are not globally reachable and matter to a pod, from the IANA
@@ -78,6 +80,20 @@ func internet(env Environment) []keyedPeer {
 	return networks(prefixes("0.0.0.0/0", "::/0"), outermost(slices.Concat(notInternet, env.ClusterNetworks)))
 }
 
+// Internet are the peers that the internet stands for; clusterNetworks are no part of it.
+func Internet(clusterNetworks []netip.Prefix) []networkingv1.NetworkPolicyPeer {
+	var out []networkingv1.NetworkPolicyPeer
+	for _, peer := range internet(Environment{ClusterNetworks: clusterNetworks}) {
+		out = append(out, peer.peer)
+	}
+	return out
+}
+
+// IsInternet says whether an address is part of the internet.
+func IsInternet(address netip.Addr, clusterNetworks []netip.Prefix) bool {
+	return !slices.ContainsFunc(slices.Concat(notInternet, clusterNetworks), func(p netip.Prefix) bool { return p.Contains(address) })
+}
+
 // outermost sorts ranges and drops those that lie within another: the API server refuses none of
 // them, but nobody wants to read them.
 func outermost(ranges []netip.Prefix) []netip.Prefix {
@@ -97,8 +113,8 @@ func outermost(ranges []netip.Prefix) []netip.Prefix {
 func parse(cidrs []string) []netip.Prefix {
 	var out []netip.Prefix
 	for _, text := range cidrs {
-		if cidr, err := netip.ParsePrefix(text); err == nil {
-			out = append(out, cidr.Masked())
+		if cidr, err := kube.ParseCIDR(text); err == nil {
+			out = append(out, cidr)
 		}
 	}
 	slices.SortFunc(out, netip.Prefix.Compare)

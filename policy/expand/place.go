@@ -12,9 +12,9 @@ type place struct {
 	tier  int    // -1: none
 	rules string // "": the peers stand in the list itself
 	rule  int
-	peers string
+	peers string // "": the place is the list, or the rule
 	peer  int
-	field string
+	field string // "": the place is the peer
 }
 
 func (p place) child(field string) place {
@@ -31,8 +31,17 @@ func (p place) String() string {
 	if p.rules != "" {
 		text += "." + p.rules + index(p.rule)
 	}
-	return text + "." + p.peers + index(p.peer) + "." + p.field
+	if p.peers != "" {
+		text += "." + p.peers + index(p.peer)
+	}
+	if p.field != "" {
+		text += "." + p.field
+	}
+	return text
 }
+
+// setting is the place of a field of the spec that holds for every tier.
+func setting(path string) place { return place{list: path, tier: -1} }
 
 func index(i int) string { return "[" + strconv.Itoa(i) + "]" }
 

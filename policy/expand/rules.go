@@ -40,23 +40,31 @@ type portSet struct {
 type policyRule struct {
 	peers []networkingv1.NetworkPolicyPeer
 	ports []networkingv1.NetworkPolicyPort
+	// origins are where each peer is declared, if that is recorded; of everyone, there is one.
+	origins [][]place
 }
 
 // ruleSet collects the rules of one direction of one policy, and merges those with the same ports.
 type ruleSet struct {
 	byPorts map[string]*mergedRule
+	// records says that origins are wanted too.
+	records bool
 }
 
 type mergedRule struct {
 	ports    []networkingv1.NetworkPolicyPort
 	everyone bool
 	peers    map[string]networkingv1.NetworkPolicyPeer
+	// origins are where peers are declared, by their keys; of everyone, by the empty one.
+	origins map[string][]place
 }
 
-func newRuleSet() *ruleSet { return &ruleSet{byPorts: map[string]*mergedRule{}} }
+func (x *expansion) newRuleSet() *ruleSet {
+	return &ruleSet{byPorts: map[string]*mergedRule{}, records: x.origins != nil}
+}
 
-// add allows every peer on every port. Nobody, or no port, adds nothing.
-func (s *ruleSet) add(peers peerSet, ports portSet) {
+// add allows every peer on every port, as is declared at a place. Nobody, or no port, adds nothing.
+func (s *ruleSet) add(at place, peers peerSet, ports portSet) {
 	if !peers.everyone && len(peers.of) == 0 || !ports.all && len(ports.of) == 0 {
 		return
 	}
@@ -71,7 +79,12 @@ func (s *ruleSet) add(peers peerSet, ports portSet) {
 	for _, peer := range peers.of {
 		rule.peers[peer.key] = peer.peer
 	}
+	if s.records {
+		rule.record(at, peers)
+	}
 }
+
+func (s *ruleSet) isEmpty() bool { return len(s.byPorts) == 0 }
 
 // sorted returns the rules in an order that depends on nothing but their meaning.
 func (s *ruleSet) sorted() []policyRule {
@@ -82,7 +95,10 @@ func (s *ruleSet) sorted() []policyRule {
 		if !merged.everyone { // everyone includes the others
 			for _, peer := range slices.Sorted(maps.Keys(merged.peers)) {
 				rule.peers = append(rule.peers, merged.peers[peer])
+				rule.origins = append(rule.origins, merged.origins[peer])
 			}
+		} else {
+			rule.origins = [][]place{merged.origins[""]}
 		}
 		rules = append(rules, rule)
 	}
