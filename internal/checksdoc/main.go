@@ -14,8 +14,8 @@ import (
 const introduction = `# Checks
 
 What is looked for in AppTiers and in NetworkPolicies written by hand. A check is exact or silent: what it says is
-so, and where the cluster is not known well enough it says nothing. **Reject** refuses the object, **Warn** accepts
-it with a warning.
+so, and where the cluster is not known well enough it says nothing, or no more than a note. An **error** refuses the
+object, a **warning** accepts it with a warning, a **note** says what is not known.
 
 Each example holds what is found fault with, the same put right, and, where that matters, the rest of the
 cluster. They are tests too: the first finds its check and no other, the second finds nothing.

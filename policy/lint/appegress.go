@@ -8,6 +8,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/apptier/apptier/api/v1alpha1"
+	"github.com/apptier/apptier/policy/expand"
+	"github.com/apptier/apptier/policy/kube"
 	"github.com/apptier/apptier/policy/space"
 )
 
@@ -36,7 +38,7 @@ const (
 // holdsForAny says whether a rule restricts any tier.
 func holdsForAny(rule appRule, spec *v1alpha1.AppTierSpec) bool {
 	for i := range spec.Tiers {
-		if rule.isFor(&spec.Tiers[i]) {
+		if rule.isFor(spec, &spec.Tiers[i]) {
 			return true
 		}
 	}
@@ -58,7 +60,7 @@ func isEverything(networks *v1alpha1.NetworksPeer) bool {
 func addressesIn(ranges []string) space.Addresses {
 	var prefixes []netip.Prefix
 	for _, text := range ranges {
-		if prefix, err := netip.ParsePrefix(text); err == nil {
+		if prefix, err := kube.ParseCIDR(text); err == nil {
 			prefixes = append(prefixes, prefix)
 		}
 	}
@@ -73,7 +75,7 @@ func checkNamesNeeded(r *report, path *field.Path, spec *v1alpha1.AppTierSpec) {
 	}
 	var tiers []string
 	for i := range spec.Tiers {
-		if tier := &spec.Tiers[i]; isolates(tier, v1alpha1.Egress) && connectsByName(spec, tier) && !asksServers(spec, tier) {
+		if tier := &spec.Tiers[i]; expand.Isolates(spec, tier, v1alpha1.Egress) && connectsByName(spec, tier) && !asksServers(spec, tier) {
 			tiers = append(tiers, tier.Name)
 		}
 	}
@@ -89,7 +91,7 @@ func connectsByName(spec *v1alpha1.AppTierSpec, tier *v1alpha1.Tier) bool {
 		if rule.direction == v1alpha1.Ingress { // whose sender's egress follows from it
 			return slices.ContainsFunc(rule.peers, func(peer v1alpha1.Peer) bool { return peer.Tier != nil && *peer.Tier == tier.Name })
 		}
-		return rule.isFor(tier) && slices.ContainsFunc(rule.peers, isReachedByName)
+		return rule.isFor(spec, tier) && slices.ContainsFunc(rule.peers, isReachedByName)
 	})
 }
 
@@ -102,6 +104,6 @@ func asksServers(spec *v1alpha1.AppTierSpec, tier *v1alpha1.Tier) bool {
 	dns := space.PortRange(corev1.ProtocolUDP, 53, 53).Union(space.PortRange(corev1.ProtocolTCP, 53, 53)).
 		Union(space.PortRange(corev1.ProtocolUDP, 5353, 5353)).Union(space.PortRange(corev1.ProtocolTCP, 5353, 5353))
 	return slices.ContainsFunc(rulesOf(spec), func(rule appRule) bool {
-		return rule.direction == v1alpha1.Egress && rule.isFor(tier) && rule.opens(dns)
+		return rule.direction == v1alpha1.Egress && rule.isFor(spec, tier) && rule.opens(dns)
 	})
 }

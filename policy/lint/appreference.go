@@ -22,7 +22,7 @@ func checkReferences(r *report, app *v1alpha1.AppTier, world World) {
 			switch {
 			case peer.AppTier != nil:
 				key := types.NamespacedName{Namespace: cmp.Or(peer.AppTier.Namespace, app.Namespace), Name: peer.AppTier.Name}
-				if other := known(r, at(i).Child("appTier"), "AppTier", key, world.Whole && world.Known.AppTiers, world.AppTiers); other != nil {
+				if other := known(r, at(i).Child("appTier"), "AppTier", key, world.Whole && world.Known.AppTiers, besidesItself(app, world.AppTiers)); other != nil {
 					checkTierKnown(r, at(i).Child("appTier", "tier"), other, peer.AppTier.Tier)
 				}
 			case peer.Service != nil:
@@ -47,7 +47,7 @@ func checkTierKnown(r *report, path *field.Path, other *v1alpha1.AppTier, tier s
 	}
 	name := other.Namespace + "/" + other.Name
 	fix := "tiers of AppTier " + name + ": " + strings.Join(names, ", ")
-	if near := nearest(tier, names); near != "" {
+	if near := nearestOf(tier, names); near != "" {
 		fix = fmt.Sprintf("did you mean %s? %s", near, fix)
 	}
 	r.warn(UnknownReference, path, fix, "AppTier %s has no tier %q, so this peer stands for nobody", name, tier)
@@ -76,8 +76,15 @@ func known[T metav1.Object](r *report, path *field.Path, kind string, key types.
 	}
 	if all {
 		r.warn(UnknownReference, path, fix, "there is no %s %s, so this peer stands for nobody", kind, key)
+	} else {
+		r.add(NotJudged, Note, path, "give its manifest as well, or ask the cluster with --cluster", "%s %s is not given, so whether this peer stands for anybody is not known", kind, key)
 	}
 	return found
+}
+
+// besidesItself leaves out an AppTier, which cannot be what it refers to.
+func besidesItself(app *v1alpha1.AppTier, all []*v1alpha1.AppTier) []*v1alpha1.AppTier {
+	return slices.DeleteFunc(slices.Clone(all), func(other *v1alpha1.AppTier) bool { return other.Namespace == app.Namespace && other.Name == app.Name })
 }
 
 // checkAgreements finds peers that are there and cannot be peers: tiers whose owner does not agree, and

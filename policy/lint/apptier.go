@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/apptier/apptier/api/v1alpha1"
+	"github.com/apptier/apptier/policy/expand"
 )
 
 // AppTier returns what an AppTier says that cannot be meant, or has no effect, in the order of its
@@ -171,7 +172,7 @@ func checkTier(r *report, path *field.Path, spec *v1alpha1.AppTierSpec, tier *v1
 	dead := slices.ContainsFunc(tier.Egress, func(rule v1alpha1.EgressRule) bool {
 		return slices.ContainsFunc(rule.To, func(p v1alpha1.Peer) bool { return p.AppTier == nil })
 	})
-	if len(tier.Isolate) > 0 && !slices.Contains(tier.Isolate, v1alpha1.Egress) && dead {
+	if !expand.Isolates(spec, tier, v1alpha1.Egress) && dead {
 		r.warn(DeadRules, path.Child("egress"), "add Egress to isolate, or remove the rules",
 			"tier %s does not isolate egress, so these rules change nothing: everything is allowed", tier.Name)
 	}

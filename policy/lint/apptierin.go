@@ -19,6 +19,12 @@ func AppTierIn(app *v1alpha1.AppTier, world World) []Finding {
 // for the AppTiers and Services there are, and for the pods of the namespaces of the AppTier itself and
 // of the Services that it names: of others they may be left out.
 func (x *Index) AppTier(app *v1alpha1.AppTier, world World) []Finding {
+	return x.AppTierWithin(app, world, unbounded())
+}
+
+// AppTierWithin returns what [Index.AppTier] does, if that takes no more work than it may; work.Err says
+// whether it did, and nothing that is returned then means anything.
+func (x *Index) AppTierWithin(app *v1alpha1.AppTier, world World, work *Work) []Finding {
 	byItself := AppTier(app)
 	r := &report{findings: slices.Concat(byItself, Conflicts(app, world.AppTiers))}
 	checkOverlap(r, app, world)
@@ -27,11 +33,13 @@ func (x *Index) AppTier(app *v1alpha1.AppTier, world World) []Finding {
 	}
 	checkWorldEgress(r, &app.Spec)
 	checkNamesNeeded(r, field.NewPath("spec", "dns"), &app.Spec)
+	checkTunnel(r, app)
 	checkTierPods(r, app, world)
 	x.checkProbes(r, app, world)
+	x.checkNetworksOfServices(r, app)
 	checkReferences(r, app, world)
 	checkAgreements(r, app, world)
-	x.checkAsPolicies(r, app, world)
+	x.checkAsPolicies(r, app, world, work)
 	return r.findings
 }
 

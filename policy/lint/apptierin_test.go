@@ -54,7 +54,7 @@ func TestAppTiersInAWorld(t *testing.T) {
 		"a Service's port, in a rule":                   {tiersOf("[{name: api, podSelector: {matchLabels: {tier: api}}, ingress: [{from: [{internet: {}}], ports: [{port: 80}]}]}]"), apiPod + service, []string{"service-port spec.tiers[0].ingress[0].ports[0].port"}},
 		"a Service's port, that pods listen on as well": {tiersOf("[{name: api, podSelector: {matchLabels: {tier: api}}, ports: [{port: 80}, {port: 8080}], ingress: [{from: [{internet: {}}]}]}]"), apiPod + service, nil},
 		"a Service's port in egress to pods":            {tiersOf("[{name: web, podSelector: {matchLabels: {tier: api}}, egress: [{to: [{pods: {podSelector: {matchLabels: {tier: api}}}}], ports: [{port: 80}]}]}]"), apiPod + service, []string{"service-port spec.tiers[0].egress[0].ports[0].port"}},
-		"a Service that may be in the cluster":          {tiersOf("[{name: web, podSelector: {matchLabels: {tier: web}}, egress: [{to: [{service: {name: payments}}]}]}]"), service, nil},
+		"a Service that may be in the cluster":          {tiersOf("[{name: web, podSelector: {matchLabels: {tier: web}}, egress: [{to: [{service: {name: payments}}]}]}]"), service, []string{"not-judged spec.tiers[0].egress[0].to[0].service"}},
 		"a Service whose name is nearly another's":      {tiersOf("[{name: web, podSelector: {matchLabels: {tier: web}}, egress: [{to: [{service: {name: apis}}]}]}]"), service, []string{"unknown-reference spec.tiers[0].egress[0].to[0].service"}},
 		"a Service of another namespace":                {tiersOf("[{name: web, podSelector: {matchLabels: {tier: web}}, egress: [{to: [{service: {name: api, namespace: prod}}]}]}]"), service, []string{"unknown-reference spec.tiers[0].egress[0].to[0].service"}},
 		"DNS of a Service that is not there":            {strings.Replace(tiersOf("[{name: web, podSelector: {matchLabels: {tier: web}}}]"), "spec:", "spec:\n  dns: {mode: Custom, to: [{service: {name: apis}}]}", 1), service, []string{"unknown-reference spec.dns.to[0].service"}},
@@ -87,7 +87,7 @@ func TestAppTiersInAWorld(t *testing.T) {
 // An AppTier alone is judged by what it says: in a world where nothing is known, no mistake is found
 // that only the rest of the world shows, and none is missed that the AppTier shows.
 func TestNothingIsKnown(t *testing.T) {
-	byItself := []lint.Check{lint.WorldEgress, lint.DNSNoneWithEgress, lint.TierOverlap, lint.NamespaceLabelName}
+	byItself := []lint.Check{lint.WorldEgress, lint.DNSNoneWithEgress, lint.TierOverlap, lint.NamespaceLabelName, lint.NotJudged}
 	for _, m := range appMutations {
 		d := drawApp(1)
 		m.make(d)

@@ -1,14 +1,13 @@
 package lint
 
 import (
-	"slices"
-
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/utils/ptr"
 
 	"github.com/apptier/apptier/api/v1alpha1"
+	"github.com/apptier/apptier/policy/expand"
 	"github.com/apptier/apptier/policy/space"
 )
 
@@ -57,14 +56,9 @@ func rulesOf(spec *v1alpha1.AppTierSpec) []appRule {
 
 func tierPath(i int) *field.Path { return field.NewPath("spec", "tiers").Index(i) }
 
-// isolates says whether a tier is denied what is not declared, in a direction.
-func isolates(tier *v1alpha1.Tier, direction v1alpha1.Direction) bool {
-	return len(tier.Isolate) == 0 || slices.Contains(tier.Isolate, direction)
-}
-
 // isFor says whether a rule restricts a tier: rules of a direction that is not isolated say nothing.
-func (rule appRule) isFor(tier *v1alpha1.Tier) bool {
-	return (rule.tier == nil || rule.tier == tier) && isolates(tier, rule.direction)
+func (rule appRule) isFor(spec *v1alpha1.AppTierSpec, tier *v1alpha1.Tier) bool {
+	return (rule.tier == nil || rule.tier == tier) && expand.Isolates(spec, tier, rule.direction)
 }
 
 // policyPorts are numbered ports as a NetworkPolicy has them.

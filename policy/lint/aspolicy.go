@@ -27,11 +27,11 @@ type asPolicy struct {
 
 // checkAsPolicies finds peers that match nobody, or nobody whom policies can tell apart, ports of
 // Services, and load balancers that cannot reach their pods.
-func (x *Index) checkAsPolicies(r *report, app *v1alpha1.AppTier, world World) {
+func (x *Index) checkAsPolicies(r *report, app *v1alpha1.AppTier, world World, work *Work) {
 	index := x.withoutPolicies(app)
 	for i := range app.Spec.Tiers {
 		p := newAsPolicy(app, i, world)
-		for _, finding := range judgeAsPolicy(p.policy, index) {
+		for _, finding := range judgeAsPolicy(p.policy, index, work) {
 			if found, ok := p.translate(finding); ok && !slices.Contains(r.findings, found) {
 				r.findings = append(r.findings, found)
 			}
@@ -70,9 +70,9 @@ func (c *contents) with(app string, desired []*networkingv1.NetworkPolicy) World
 }
 
 // judgeAsPolicy makes the checks that are about AppTiers too.
-func judgeAsPolicy(policy *networkingv1.NetworkPolicy, index *Index) []Finding {
-	r, v := &report{}, newView(policy, index)
-	for _, check := range []func(*report, *view){checkPeers, checkPorts, checkHealthChecks} {
+func judgeAsPolicy(policy *networkingv1.NetworkPolicy, index *Index, work *Work) []Finding {
+	r, v := &report{}, newView(policy, index, work)
+	for _, check := range []func(*report, *view){checkPeers, checkPorts, checkHealthChecks, checkBackends, checkReplicas} {
 		check(r, v)
 	}
 	return r.findings
@@ -85,7 +85,7 @@ func newAsPolicy(app *v1alpha1.AppTier, index int, world World) asPolicy {
 		Spec:       networkingv1.NetworkPolicySpec{PodSelector: tier.PodSelector},
 	}}
 	for _, direction := range []v1alpha1.Direction{v1alpha1.Ingress, v1alpha1.Egress} {
-		if isolates(tier, direction) {
+		if expand.Isolates(&app.Spec, tier, direction) {
 			p.policy.Spec.PolicyTypes = append(p.policy.Spec.PolicyTypes, networkingv1.PolicyType(direction))
 		}
 	}
@@ -93,7 +93,7 @@ func newAsPolicy(app *v1alpha1.AppTier, index int, world World) asPolicy {
 	slices.SortStableFunc(rules, func(a, b appRule) int { return cmp.Compare(ofEveryTier(a), ofEveryTier(b)) })
 	for _, rule := range rules {
 		switch {
-		case !rule.isFor(tier):
+		case !rule.isFor(&app.Spec, tier):
 		case rule.direction == v1alpha1.Ingress:
 			p.ingress = append(p.ingress, rule)
 			p.policy.Spec.Ingress = append(p.policy.Spec.Ingress, networkingv1.NetworkPolicyIngressRule{From: p.peers(rule, world), Ports: ingressPorts(tier, rule)})
@@ -176,6 +176,7 @@ func (p asPolicy) translate(finding Finding) (Finding, bool) {
 var appTierFixes = map[Check]string{
 	HostNetwork:            "use the peer nodes: {}",
 	HealthCheckUnreachable: "let the load balancer's ranges in with networks, or all that is outside with internet: {}, on these ports",
+	APIServerUnreachable:   "let the API server in with kubeAPIServer: {}, on this port",
 	PeerOr:                 "write one item, pods: {namespaceSelector, podSelector}",
 	DNSPeerOr:              "write one item, pods: {namespaceSelector, podSelector}, or leave it out: DNS is allowed by default",
 }

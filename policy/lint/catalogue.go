@@ -18,6 +18,9 @@ type Entry struct {
 	Title, Text string
 }
 
+// OfFiles says whether the check is made while files are read: the API server makes it by itself.
+func (e Entry) OfFiles() bool { return e.ID == Schema }
+
 const (
 	ofPolicies = "NetworkPolicy"
 	ofAppTiers = "AppTier"
@@ -40,9 +43,14 @@ depend on which of the two comes first.`},
 		`What the API server refuses, or would if it were asked: address ranges, ports, selectors and names that cannot
 be read. Address ranges are held to the form that Kubernetes asks for since 1.36: no bits beyond the prefix, no
 leading zeros, no IPv4 written as IPv6. Of AppTiers also what contradicts itself.`},
+	{Schema, Reject, ofBoth, "Cannot be read",
+		`Text that is no YAML, a field that there is not, a value of another type, keys or objects given twice, a template
+that is not rendered, and NetworkPolicies of a group, version or spelling that no API server has: the API server
+refuses them, or drops what it does not know. Nothing else of the object is judged until that is put right.`},
 	{DNSMissing, Warn, ofPolicies, "Egress without DNS",
 		`A pod whose egress is isolated resolves no names unless some policy allows it to, and nearly everything is
-reached by name. All policies that select the pod are considered together. Pods that may connect to nothing, or
+reached by name. All policies that select the pod are considered together; where the pods are not given, there may be
+more, and it is no more than a note. Pods that may connect to nothing, or
 to single addresses only, need no names.`},
 	{DNSUDPOnly, Warn, ofPolicies, "DNS over UDP only",
 		`Answers that are too long for one packet, and retries, use TCP (RFC 7766). Without it resolving fails for some
@@ -59,15 +67,18 @@ This is reported when no pod that is selected can use what a rule allows, becaus
 deny it.`},
 	{SelectsNothing, Warn, ofBoth, "Selects no pod",
 		`A selector that matches nothing protects nothing, and says nothing about it. Reported when the namespace has
-pods, and none of them matches. With an AppTier, of each tier.`},
+pods, and none of them matches. With an AppTier, of each tier. Objects of kinds that are not known may stand for more pods:
+with any, nothing is reported.`},
 	{PeerSelectsNothing, Warn, ofBoth, "A peer that matches nobody",
 		`A rule for a peer that does not exist allows nothing. Reported when the namespaces that are meant have pods, and
 none of them matches, when there is no such namespace, and of a Service that selects no pods.`},
 	{NamespaceLabelName, Warn, ofBoth, "A namespace selected by the label name",
-		`Nothing sets a label ` + "`name`" + ` on namespaces. The API server sets ` + "`kubernetes.io/metadata.name`" + ` on every one.`},
+		`Nothing sets a label ` + "`name`" + ` on namespaces. The API server sets ` + "`kubernetes.io/metadata.name`" + ` on every one. Where the
+namespace that is meant is not known, someone may have set it, and it is no more than a note.`},
 	{RuleAllowsEveryone, Warn, ofPolicies, "A rule that reads like no one, and allows everyone",
 		`An empty list of peers means everyone. To deny everyone, write no rule at all. Rules with ports alone, the only
-rule of a policy for all pods, and the only egress rule are taken as meant.`},
+rule of a policy for all pods, and the only egress rule are taken as meant; of an only rule that says nothing at all, it is
+no more than a note.`},
 	{DeadRules, Warn, ofBoth, "Rules without effect",
 		`Rules of a direction that is not isolated change nothing: everything is allowed in that direction.`},
 	{PolicyTypesOmitted, Warn, ofPolicies, "policyTypes left out",
@@ -78,7 +89,7 @@ alone deny all ingress, and an empty list of them denies nothing.`},
 leads from this port to another one, and no pod that is meant declares this one.`},
 	{NamedPortUnresolved, Warn, ofPolicies, "A port name that no pod has",
 		`A port's name is looked up at the pod that a connection goes to. Where no container declares it, for this
-protocol, the rule allows nothing.`},
+protocol, the rule allows nothing. Nor does it towards addresses, which have no port names.`},
 	{HostNetwork, Warn, ofBoth, "Pods on their node's network",
 		`A pod on its node's network is the node to every policy: nothing isolates it, and selectors do not match it.
 Reported when all the pods that are selected, or that a peer matches, are such pods.`},
@@ -94,6 +105,30 @@ this address alone is taken as meant.`},
 probes. If no policy lets it in, it takes the pods out of service though they answer. The kubelet's own probes
 always pass: a pod can always be reached from its own node. Services of type NodePort are not asked about: whether
 anyone uses the port is not to be seen.`},
+	{APIServerUnreachable, Warn, ofBoth, "The API server does not reach what it calls",
+		`The API server calls webhooks from outside the pod network, on the port that the pods listen on. Where no policy
+lets it in, whatever the webhook is about can no longer be applied (or is no longer checked, with failurePolicy: Ignore),
+in the whole cluster. So it is with APIs of other servers (APIService), and with webhooks that convert resources. Name its addresses in an ipBlock; who cannot know them leaves ` + "`from`" + ` out for this port. Of an
+AppTier, ` + "`kubeAPIServer: {}`" + ` is it. Control planes that come in through Konnectivity's agents are let in by them.`},
+	{DNSPort, Warn, ofPolicies, "Port 53, where DNS listens on another",
+		`Policies see the port that the pods of the cluster's DNS listen on, since the Service's is translated before. Some do
+not listen on 53: OpenShift's use 5353. Reported when such pods are known, by --dns-service or by their Service's label or
+name, the policy allows 53 to them, and nothing allows theirs.`},
+	{ExcludesNobody, Warn, ofPolicies, "An exclusion that excludes nobody",
+		`Peers add up, and so do rules. Where one peer leaves somebody out (NotIn, DoesNotExist, except), and another holds
+all of the first with those, nobody is left out.`},
+	{NotJudged, Note, ofBoth, "Not judged",
+		`What is not in the input is not known, and what is of another kind is not understood: a Service or AppTier that an
+AppTier refers to, nodes and the API server, policies of other kinds (AdminNetworkPolicy, Calico's, Cilium's), files that
+are no manifests. It may be right or wrong. Give what is missing as well, or ask the cluster with --cluster.`},
+	{ReplicasIsolated, Warn, ofBoth, "Replicas that cannot reach one another",
+		`Most databases, queues and caches that run as several pods talk among themselves, and a policy that names
+their clients shuts them off from each other. Reported when the pods of a StatefulSet of several, which a headless
+Service gives names to, cannot reach one another on any port that they declare, though somebody else may reach them.`},
+	{ClusterIP, Warn, ofBoth, "The address of a Service",
+		`A Service's cluster address is translated to a pod's before policies are asked, so an ` + "`ipBlock`" + `, or the ` + "`networks`" + ` of an
+AppTier, that hold nothing but such addresses allow nothing. Some network plugins judge before that: beside a peer that selects the pods behind the Service, the
+address is taken as meant.`},
 	{Redundant, Warn, ofPolicies, "Changes nothing",
 		`Other policies isolate all the pods that this one selects, and allow all that it allows. A policy without rules
 is never reported.`},
@@ -128,6 +163,10 @@ port 53 is taken for DNS of one's own.`},
 come from an address of the mesh instead (169.254.7.127), which is open to the tiers of an AppTier that names the mesh.
 Reported when a pod of the mesh, by its label or its namespace's, is probed on a port that nothing opens to it. What a
 load balancer probes is asked about by health-check-unreachable.`},
+	{MeshTunnel, Note, ofAppTiers, "A mesh that carries any port through one",
+		`The proxies of Linkerd and of Istio's ambient mesh take connections for any TCP port on a port of their own,
+which has to be open between pods that may talk at all. Policies see this port alone, so who may use one port of a tier
+may use all of them. The mesh's own authorization can tell ports apart.`},
 	{Duplicate, Reject, ofAppTiers, "Two things of one name",
 		`Tiers and ports are referred to by name, so there can be only one of each.`},
 	{SameNamespaceConflict, Reject, ofAppTiers, "A perimeter that opens a tier",

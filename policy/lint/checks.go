@@ -36,6 +36,16 @@ const (
 	PrivateRangesIncomplete Check = "private-ranges-incomplete"
 	// MetadataAddress: egress reaches the cloud's metadata service.
 	MetadataAddress Check = "metadata-address"
+	// APIServerUnreachable: the API server cannot reach what it is to call.
+	APIServerUnreachable Check = "apiserver-unreachable"
+	// ExcludesNobody: another peer holds whom a peer leaves out.
+	ExcludesNobody Check = "excludes-nobody"
+	// DNSPort: port 53 is allowed, and the DNS servers listen on another.
+	DNSPort Check = "dns-port"
 	// HealthCheckUnreachable: a load balancer cannot reach the pods behind it.
 	HealthCheckUnreachable Check = "health-check-unreachable"
+	// ReplicasIsolated: the pods of a StatefulSet cannot reach one another.
+	ReplicasIsolated Check = "replicas-isolated"
+	// ClusterIP: an address range that holds a Service's cluster address alone.
+	ClusterIP Check = "cluster-ip"
 )

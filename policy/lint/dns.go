@@ -6,7 +6,9 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/apptier/apptier/policy/kube"
 	"github.com/apptier/apptier/policy/space"
 )
 
@@ -40,6 +42,9 @@ func checkDNSReached(r *report, v *view) {
 			seen[as] = true
 		}
 		policies, _ := v.union(pod, egress)
+		if !v.work.spend(rulesIn(policies, egress)) {
+			return
+		}
 		if v.checkDNSOf(r, servers, pod, clausesOf(policies, egress)) {
 			return // one example is enough
 		}
@@ -62,10 +67,17 @@ func (v *view) checkDNSOf(r *report, servers dnsServers, pod *knownPod, clauses 
 	switch udp, tcp := reachesDNS(clauses, servers, corev1.ProtocolUDP), reachesDNS(clauses, servers, corev1.ProtocolTCP); {
 	case !udp && !tcp && needsNames(clauses):
 		why := "all policies together do not allow port 53"
+		if !v.whole {
+			why = "no policy that is given allows port 53"
+		}
 		if reachesDNS(clauses, dnsServers{}, corev1.ProtocolUDP) {
 			why = "port 53 is allowed, but to no pod of the cluster's DNS"
 		}
-		r.warn(DNSMissing, rulesPath(egress), dnsFix, "%s may open connections but cannot resolve names: %s", who, why)
+		severity := Warn
+		if !v.knowsPolicies() {
+			severity = Note // another policy, which is not given, may allow it
+		}
+		r.add(DNSMissing, severity, rulesPath(egress), dnsFix, "%s may open connections but cannot resolve names: %s", who, why)
 	case udp && !tcp && reachesDNS(v.policy.egress, servers, corev1.ProtocolUDP):
 		r.warn(DNSUDPOnly, rulesPath(egress), "add protocol: TCP, port: 53 beside UDP",
 			"%s may ask DNS over UDP only: long answers, and retries, use TCP (RFC 7766)", who)
@@ -85,12 +97,16 @@ func needsNames(clauses []space.Clause) bool {
 }
 
 func isSingle(block *networkingv1.IPBlock) bool {
-	cidr, err := netip.ParsePrefix(block.CIDR)
+	cidr, err := kube.ParseCIDR(block.CIDR)
 	return err == nil && cidr.IsSingleIP()
 }
 
-func isDNS(service *corev1.Service) bool {
-	return service.Labels["k8s-app"] == "kube-dns" || service.Namespace == "kube-system" && service.Name == "kube-dns"
+// isDNS says whether a Service is the cluster's DNS: by the label that all carry, by a name that only it
+// has, or since somebody said so.
+func (x *Index) isDNS(service *corev1.Service) bool {
+	name := types.NamespacedName{Namespace: service.Namespace, Name: service.Name}
+	return service.Labels["k8s-app"] == "kube-dns" || name == x.dnsService ||
+		slices.Contains([]types.NamespacedName{{Namespace: "kube-system", Name: "kube-dns"}, {Namespace: "openshift-dns", Name: "dns-default"}}, name)
 }
 
 // isBehind says whether a Service with a selector leads to a pod.

@@ -10,15 +10,17 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
-// Severity says what a finding leads to.
+// Severity says what a finding leads to, in the words of compilers and of SARIF, everywhere the same.
 type Severity string
 
 // Severities.
 const (
 	// Reject: the object is refused.
-	Reject Severity = "Reject"
+	Reject Severity = "error"
 	// Warn: the object is accepted, with a warning.
-	Warn Severity = "Warn"
+	Warn Severity = "warning"
+	// Note: nothing is found fault with; something is not known, and said.
+	Note Severity = "note"
 )
 
 // Check is the stable ID of a check.
@@ -52,8 +54,18 @@ const (
 	WorldEgress Check = "world-egress"
 	// DNSNoneWithEgress: no DNS, and connections to what is reached by name.
 	DNSNoneWithEgress Check = "dns-none-with-egress"
+	// MeshTunnel: a mesh carries any port through one, which policies cannot look into.
+	MeshTunnel Check = "mesh-tunnel"
 	// ProbeUnreachable: the kubelet's probes do not reach a tier.
 	ProbeUnreachable Check = "probe-unreachable"
+)
+
+// Checks of what is read from files.
+const (
+	// Schema: it cannot be read as what it says it is.
+	Schema Check = "schema"
+	// NotJudged: it is not known here, or not understood.
+	NotJudged Check = "not-judged"
 )
 
 // Finding is what a check found at one place.
@@ -79,7 +91,34 @@ func WithSeverity(findings []Finding, severity Severity) []Finding {
 }
 
 // report collects findings.
-type report struct{ findings []Finding }
+type report struct {
+	findings []Finding
+	// named is how many places each check has named that may name only so many.
+	named map[place]int
+}
+
+type place struct {
+	check    Check
+	severity Severity
+}
+
+// mostOfCheck bounds how many places a check names in one object where there is one for each rule: people
+// read no more, and answers of the API server have a size.
+const mostOfCheck = 100
+
+// isFull says whether a check is to name no more places, and counts one more if it is not. The first that is
+// too many becomes a finding that says so.
+func (r *report) isFull(check Check, severity Severity, path *field.Path) bool {
+	if r.named == nil {
+		r.named = map[place]int{}
+	}
+	p := place{check, severity}
+	r.named[p]++
+	if r.named[p] == mostOfCheck+1 {
+		r.add(check, severity, path, "correct those that are named, and see what is left", "there are more than the %d places that are named before", mostOfCheck)
+	}
+	return r.named[p] > mostOfCheck
+}
 
 func (r *report) reject(check Check, path *field.Path, fix, message string, args ...any) {
 	r.add(check, Reject, path, fix, message, args...)

@@ -29,6 +29,9 @@ func checkHalves(r *report, v *view) {
 			if peer == nil || peer.IPBlock != nil {
 				continue
 			}
+			if !v.work.spend(1) {
+				return
+			}
 			if _, known := v.candidates(peer, clause.Box); known {
 				checkOtherHalf(r, v, direction, clause, subjects, v.peersOf(direction, clause).meant)
 			}
@@ -59,7 +62,11 @@ func checkOtherHalf(r *report, v *view, direction networkingv1.PolicyType, claus
 	if direction == ingress {
 		from, to = peer, subject
 	}
-	r.warn(HalfOpen, clausePath(direction, clause), fmt.Sprintf("allow the same in %s of %s, or remove this", word(opposite(direction)), podWords(peer)),
+	path := clausePath(direction, clause)
+	if r.isFull(HalfOpen, Warn, path) {
+		return
+	}
+	r.warn(HalfOpen, path, fmt.Sprintf("allow the same in %s of %s, or remove this", word(opposite(direction)), podWords(peer)),
 		"this allows %s to reach %s, but the policies that select %s deny that %s, so it does not come about",
 		podWords(from), podWords(to), podWords(peer), word(opposite(direction)))
 }
@@ -84,6 +91,9 @@ func (v *view) passing(direction networkingv1.PolicyType, clause space.Clause, s
 	var out []*knownPod
 	policies, isolated := v.union(peer, opposite(direction))
 	for _, subject := range subjects {
+		if !v.work.spend(rulesIn(policies, opposite(direction))) {
+			break
+		}
 		want := clause.Box.Ports.Union(resolve(clause.Named, destination(direction, subject, peer)))
 		if want.IsEmpty() || !isolated || !want.Intersect(portsBetween(policies, peer, subject, opposite(direction))).IsEmpty() {
 			if out = append(out, subject); len(out) == 2 {
@@ -92,6 +102,15 @@ func (v *view) passing(direction networkingv1.PolicyType, clause space.Clause, s
 		}
 	}
 	return out
+}
+
+// rulesIn is how many clauses there are to look at.
+func rulesIn(policies []*knownPolicy, direction networkingv1.PolicyType) int {
+	n := 1
+	for _, policy := range policies {
+		n += len(policy.clauses(direction))
+	}
+	return n
 }
 
 // lastPair returns the last subject and the last peer that are two pods; nil if there are none.

@@ -30,6 +30,9 @@ func checkHealthChecks(r *report, v *view) {
 			continue
 		}
 		for _, pod := range v.subjects() {
+			if !v.work.spend(1) {
+				return
+			}
 			if isBehind(service, pod) && checkReachedByBalancer(r, v, service, pod) {
 				break // one example is enough
 			}
@@ -39,6 +42,7 @@ func checkHealthChecks(r *report, v *view) {
 
 func checkReachedByBalancer(r *report, v *view, service *corev1.Service, pod *knownPod) bool {
 	policies, _ := v.union(pod, ingress)
+	v.work.spend(rulesIn(policies, ingress))
 	var open space.Ports
 	for _, clause := range clausesOf(policies, ingress) {
 		if clause.Box.Kinds&space.Others != 0 {

@@ -9,7 +9,9 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/apptier/apptier/policy/kube"
 	"github.com/apptier/apptier/policy/reach"
 	"github.com/apptier/apptier/policy/space"
 )
@@ -17,9 +19,14 @@ import (
 // Index is a World prepared for many NetworkPolicies to be judged in it, also at the same time: an
 // index never changes, nor may the objects that it was made from.
 type Index struct {
-	whole       bool
-	known       Parts
+	whole bool
+	known Parts
+	// unknown are the keys of labels whose values are not known of some pods.
+	unknown     []string
+	morePods    bool
 	podNetworks []netip.Prefix
+	backends    map[string][]Backend
+	dnsService  types.NamespacedName
 
 	contents map[string]*contents
 	// sorted are the contents of all namespaces that are known to exist, by name.
@@ -36,7 +43,10 @@ type Index struct {
 
 // NewIndex prepares a world.
 func NewIndex(world World) *Index {
-	x := &Index{whole: world.Whole, known: world.Known, podNetworks: world.PodNetworks}
+	x := &Index{
+		whole: world.Whole, known: world.Known, unknown: world.UnknownLabels, morePods: world.MorePods, podNetworks: world.PodNetworks,
+		backends: backendsByNamespace(world.Backends), dnsService: world.DNSService,
+	}
 	return x.With(byNamespace(world))
 }
 
@@ -75,7 +85,7 @@ func (x *Index) With(parts map[string]World) *Index {
 		next.contents = map[string]*contents{}
 	}
 	for name, part := range parts {
-		if next.contents[name] = newContents(name, part, x.contents[name]); next.contents[name].isEmpty() {
+		if next.contents[name] = x.newContents(name, part, x.contents[name]); next.contents[name].isEmpty() {
 			delete(next.contents, name)
 		}
 	}
@@ -100,10 +110,29 @@ func (x *Index) With(parts map[string]World) *Index {
 			next.sorted = append(next.sorted, c)
 		}
 	}
+	// What the policies of a pod say together is not known while one of them may select it or not.
+	if len(next.unknown) > 0 {
+		for _, c := range next.contents {
+			next.known.Policies = next.known.Policies && !slices.ContainsFunc(c.policies, next.asksUnknown)
+		}
+	}
 	slices.SortFunc(next.sorted, compareContents)
 	slices.SortFunc(next.strange, compareContents)
 	next.elsewhere = space.NoneOf(names...).Minus(space.Missing())
 	return &next
+}
+
+// asksUnknown says whether a policy selects by a label whose value is not known of some pods.
+func (x *Index) asksUnknown(policy *knownPolicy) bool {
+	asks := func(box space.Box, scope space.Scope) bool {
+		return slices.ContainsFunc(box.Labels(scope), func(key string) bool { return slices.Contains(x.unknown, key) })
+	}
+	if len(x.unknown) == 0 {
+		return false
+	}
+	return asks(policy.selected, space.Subject) || slices.ContainsFunc(slices.Concat(policy.ingress, policy.egress), func(clause space.Clause) bool {
+		return asks(clause.Box, space.Peer)
+	})
 }
 
 // wellKnownNamespaces exist in every cluster.
@@ -116,7 +145,7 @@ func (x *Index) at(name string) *contents {
 	if c, found := x.contents[name]; found {
 		return c
 	}
-	return newContents(name, World{}, nil)
+	return x.newContents(name, World{}, nil)
 }
 
 // contents is what is in a namespace.
@@ -178,7 +207,7 @@ func (p *knownPolicy) isolates(direction networkingv1.PolicyType) bool {
 }
 
 // newContents prepares what is in a namespace, and takes over what it can of what was there before.
-func newContents(name string, of World, before *contents) *contents {
+func (x *Index) newContents(name string, of World, before *contents) *contents {
 	c := &contents{name: name, labels: map[string]string{}, labelled: map[label][]*knownPod{}, services: of.Services}
 	for _, namespace := range of.Namespaces {
 		c.exists, c.labels = true, maps.Clone(namespace.Labels)
@@ -187,10 +216,10 @@ func newContents(name string, of World, before *contents) *contents {
 		c.labels = map[string]string{}
 	}
 	c.labels[corev1.LabelMetadataName] = name
-	c.dns = slices.DeleteFunc(slices.Clone(c.services), func(service *corev1.Service) bool { return !isDNS(service) })
+	c.dns = slices.DeleteFunc(slices.Clone(c.services), func(service *corev1.Service) bool { return !x.isDNS(service) })
 	for _, pod := range of.Pods {
 		if !reach.Finished(pod) {
-			c.pods = append(c.pods, &knownPod{Pod: pod, in: c, onNode: pod.Spec.HostNetwork, addresses: addressesOf(pod), ports: declaredPorts(pod)})
+			c.pods = append(c.pods, &knownPod{Pod: pod, in: c, onNode: pod.Spec.HostNetwork, addresses: addressesOf(pod), ports: kube.Ports(pod)})
 		}
 	}
 	slices.SortStableFunc(c.pods, func(a, b *knownPod) int { return cmp.Compare(a.Name, b.Name) })
@@ -213,6 +242,9 @@ func newContents(name string, of World, before *contents) *contents {
 	again := func(policy *networkingv1.NetworkPolicy) *knownPolicy {
 		if p, found := known[policy]; found {
 			return p
+		}
+		if weightOf(policy) > mostConditions {
+			return &knownPolicy{NetworkPolicy: policy}
 		}
 		return knownPolicyOf(policy)
 	}
@@ -263,11 +295,29 @@ func (c *contents) selected(policy *knownPolicy) []*knownPod {
 
 // matching are the pods whose labels meet a box's conditions on those of a scope.
 func (c *contents) matching(box space.Box, scope space.Scope) []*knownPod {
+	candidates, all := c.near(box, scope)
+	if all {
+		return candidates
+	}
+	return where(candidates, func(pod *knownPod) bool { return box.Match(scope, pod.Labels) })
+}
+
+// near are pods among which are those that match, and whether they all do.
+func (c *contents) near(box space.Box, scope space.Scope) (candidates []*knownPod, all bool) {
 	conditions, candidates := box.Conditions(scope), c.pods
 	if key, values, found := box.Listing(scope); found && len(values) == 1 {
 		conditions, candidates = conditions-1, c.labelled[label{key, values[0]}]
 	}
-	if conditions == 0 {
+	return candidates, conditions == 0
+}
+
+// matching are pods of a namespace that match, for which it spends what it takes to find them.
+func (v *view) matching(c *contents, box space.Box, scope space.Scope) []*knownPod {
+	candidates, all := c.near(box, scope)
+	if !v.work.spend(len(candidates)) {
+		return nil
+	}
+	if all {
 		return candidates
 	}
 	return where(candidates, func(pod *knownPod) bool { return box.Match(scope, pod.Labels) })

@@ -48,7 +48,7 @@ func drawView(t *rapid.T) (*view, World) {
 			w.Policies = append(w.Policies, policy)
 		}
 	}
-	return newView(judged, NewIndex(w)), w
+	return newView(judged, NewIndex(w), unbounded()), w
 }
 
 // eachClause calls judge with every clause of the judged policy.
@@ -147,12 +147,12 @@ func TestHalvesAreOpenAsEveryPairOfPodsSays(t *testing.T) {
 // What is left in one namespace is taken to be left in others of its kind, and what is opened at one
 // pod, at others like it.
 func TestWhatIsAlikeIsJudgedAlike(t *testing.T) {
-	alike := map[string]int{}
+	alike, scopes := map[string]int{}, map[networkingv1.PolicyType]space.Scope{ingress: space.Subject, egress: space.Peer}
 	often(t, func(t *rapid.T) {
 		v, _ := drawView(t)
 		v.eachClause(func(direction networkingv1.PolicyType, clause space.Clause) {
 			d := v.declaredIn(direction)
-			boxes, _ := d.isolated(clause.Box)
+			boxes := onPorts(onlyOf(clause.Box, d.certain), clause.Box.Ports)
 			if direction == egress { // only pods know names
 				for i := range boxes {
 					boxes[i].Kinds &= space.Pods
@@ -172,7 +172,7 @@ func TestWhatIsAlikeIsJudgedAlike(t *testing.T) {
 			}
 			opened := map[string]bool{}
 			for _, pod := range d.knowing(clause) {
-				like, is := d.likeness(boxes, d.ranges(boxes), pod), d.openedAt(clause, boxes, pod) != nil
+				like, is := d.likeness(space.Unlike(slices.Concat(boxes, d.every), scopes[direction]), scopes[direction], d.ranges(boxes), pod), d.openedAt(clause, boxes, pod) != nil
 				if was, found := opened[like]; found {
 					alike["pods"]++
 					if was != is {

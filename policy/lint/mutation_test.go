@@ -8,6 +8,7 @@ import (
 
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/utils/ptr"
 
@@ -169,6 +170,47 @@ var mutations = []mutation{
 		rule := &d.components[0].policy.Spec.Ingress[0]
 		i := d.IntN(2)
 		rule.Ports = slices.Delete(rule.Ports, i, i+1)
+	}},
+	{"everyone beside all but some", lint.ExcludesNobody, func(d *drawn) {
+		c, _ := d.some()
+		not := metav1.LabelSelectorRequirement{Key: "purpose", Operator: metav1.LabelSelectorOpNotIn, Values: []string{"testing"}}
+		from := []networkingv1.NetworkPolicyPeer{
+			{NamespaceSelector: &metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{not}}},
+			{NamespaceSelector: &metav1.LabelSelector{}},
+		}
+		c.policy.Spec.Ingress = append(c.policy.Spec.Ingress, networkingv1.NetworkPolicyIngressRule{From: from, Ports: ports(c.port)})
+	}},
+	{"a range beside all of it but some", lint.ExcludesNobody, func(d *drawn) {
+		last := d.components[len(d.components)-1].policy
+		last.Spec.Egress = append(last.Spec.Egress, networkingv1.NetworkPolicyEgressRule{
+			To: []networkingv1.NetworkPolicyPeer{{IPBlock: &networkingv1.IPBlock{CIDR: "0.0.0.0/0"}}}, Ports: ports(443),
+		})
+	}},
+	{"a port's name towards addresses", lint.NamedPortUnresolved, func(d *drawn) {
+		last := d.components[len(d.components)-1].policy
+		for i := range last.Spec.Egress {
+			if last.Spec.Egress[i].To[0].IPBlock != nil {
+				last.Spec.Egress[i].Ports[0].Port = ptr.To(intstr.FromString("https"))
+			}
+		}
+	}},
+	{"the API server is shut out of a webhook", lint.APIServerUnreachable, func(d *drawn) {
+		_, next := d.some()
+		d.world.Backends = append(d.world.Backends, lint.Backend{
+			By: "ValidatingWebhookConfiguration orders", Service: types.NamespacedName{Namespace: namespace, Name: next.name}, Port: next.service,
+		})
+	}},
+	{"port 53, where DNS listens on another", lint.DNSPort, func(d *drawn) {
+		for _, pod := range d.world.Pods {
+			if pod.Namespace == "kube-system" {
+				pod.Spec.Containers[0].Ports[0].ContainerPort = 5353
+			}
+		}
+		for _, service := range d.world.Services {
+			if service.Namespace == "kube-system" {
+				service.Spec.Ports[0].TargetPort = intstr.FromInt32(5353)
+			}
+		}
 	}},
 	{"the same policy twice", lint.Redundant, func(d *drawn) {
 		c, _ := d.some()

@@ -16,18 +16,30 @@ func NetworkPolicy(policy *networkingv1.NetworkPolicy, world World) []Finding {
 // world. A check is exact, or it is silent: it never guesses. What the API server would refuse is
 // judged alone, since the rest has no meaning then.
 func (x *Index) NetworkPolicy(policy *networkingv1.NetworkPolicy) []Finding {
+	return x.NetworkPolicyWithin(policy, unbounded())
+}
+
+// NetworkPolicyWithin returns what [Index.NetworkPolicy] does, if that takes no more work than it may;
+// work.Err says whether it did, and nothing that is returned then means anything.
+func (x *Index) NetworkPolicyWithin(policy *networkingv1.NetworkPolicy, work *Work) []Finding {
 	r := &report{}
 	checkValid(r, policy)
-	if len(r.findings) > 0 {
+	if len(r.findings) > 0 || !work.spend(1+conditionSteps*weightOf(policy)) {
 		return r.findings
 	}
-	v := newView(policy, x)
-	for _, check := range []func(*report, *view){
-		checkTypes, checkEveryone, checkBlocks,
+	v := newView(policy, x, work)
+	checks := []func(*report, *view){
+		checkTypes, checkEveryone, checkExclusions, checkBlocks,
 		checkSubjects, checkPeers, checkPorts,
-		checkDNSReached, checkHealthChecks, checkHalves, checkRedundant, checkWidening,
-	} {
-		check(r, v)
+		checkDNSReached, checkDNSPort, checkHealthChecks, checkBackends, checkReplicas, checkClusterIPs, checkHalves, checkRedundant, checkWidening,
+	}
+	if x.asksUnknown(v.policy) { // which pods it means, only a cluster can say
+		checks = []func(*report, *view){checkTypes, checkEveryone, checkExclusions, checkBlocks, checkRedundant, checkWidening}
+	}
+	for _, check := range checks {
+		if check(r, v); work.err != nil {
+			return nil
+		}
 	}
 	return r.findings
 }
@@ -63,5 +75,13 @@ func peerOf(direction networkingv1.PolicyType, clause space.Clause) *networkingv
 	if clause.Peer < 0 {
 		return nil
 	}
-	return &space.Rules(clause.Policy, direction)[clause.Rule].Peers[clause.Peer]
+	return &peersOfRule(clause.Policy, direction, clause.Rule)[clause.Peer]
+}
+
+// peersOfRule are the peers of one rule.
+func peersOfRule(policy *networkingv1.NetworkPolicy, direction networkingv1.PolicyType, rule int) []networkingv1.NetworkPolicyPeer {
+	if direction == ingress {
+		return policy.Spec.Ingress[rule].From
+	}
+	return policy.Spec.Egress[rule].To
 }

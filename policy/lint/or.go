@@ -17,10 +17,8 @@ func checkOr(r *report, v *view, direction networkingv1.PolicyType, clause space
 	}
 	isDNS := direction == egress && v.policy.Namespace != metav1.NamespaceSystem &&
 		clause.Box.Ports.Contains(space.PortOf(corev1.ProtocolUDP, 53)) && pods.PodSelector.MatchLabels["k8s-app"] == "kube-dns"
-	for i, other := range space.Rules(v.policy.NetworkPolicy, direction)[clause.Rule].Peers {
-		if other.PodSelector != nil || isEmpty(other.NamespaceSelector) {
-			continue
-		}
+	for _, i := range v.wholeNamespaces(direction, clause.Rule) {
+		other := peersOfRule(v.policy.NetworkPolicy, direction, clause.Rule)[i]
 		check, doubtful := PeerOr, v.knowsPods(v.here) && len(v.peers(both(other.NamespaceSelector, pods.PodSelector))) > 0
 		if isDNS {
 			check, doubtful = DNSPeerOr, true
@@ -34,6 +32,22 @@ func checkOr(r *report, v *view, direction networkingv1.PolicyType, clause space
 		return true
 	}
 	return false
+}
+
+// wholeNamespaces are the positions of a rule's peers that are all pods of certain namespaces.
+func (v *view) wholeNamespaces(direction networkingv1.PolicyType, rule int) []int {
+	key := ruleOf{direction, rule}
+	out, found := v.ofNamespaces[key]
+	if !found {
+		for i, peer := range peersOfRule(v.policy.NetworkPolicy, direction, rule) {
+			if peer.PodSelector == nil && !isEmpty(peer.NamespaceSelector) {
+				out = append(out, i)
+			}
+		}
+		v.ofNamespaces[key] = out
+	}
+	v.work.spend(len(out))
+	return out
 }
 
 // both are the connections with pods that match, in namespaces that match.

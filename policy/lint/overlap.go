@@ -46,13 +46,13 @@ func checkOverlap(r *report, app *v1alpha1.AppTier, world World) {
 	pods := slices.DeleteFunc(podsIn(app.Namespace, world), func(pod *corev1.Pod) bool { return pod.Spec.HostNetwork })
 	for i, tier := range tiers {
 		for _, first := range tiers[:i] {
-			if who := inBoth(first, tier, pods); who != "" {
+			if who := inBoth(first, tier, first.knownAmong(tier.knownAmong(pods, world), world)); who != "" {
 				r.reject(TierOverlap, paths[i], "let each tier select by a label that the pods of the other do not have",
 					"%s: a pod in two tiers may do what either may", who)
 			}
 		}
 		for _, other := range others {
-			if who := inBoth(other, tier, pods); who != "" {
+			if who := inBoth(other, tier, other.knownAmong(tier.knownAmong(pods, world), world)); who != "" {
 				r.warn(TierOverlap, paths[i], "let each select by a label that the pods of the other do not have, or declare the tier once",
 					"%s: a pod in two tiers may do what either may", who)
 			}
@@ -86,15 +86,27 @@ func inBoth(first, second tierOf, pods []*corev1.Pod) string {
 	}
 }
 
+// knownAmong are the pods of which it is known whether they are in the tier: none where it selects by labels
+// that only a cluster knows.
+func (t tierOf) knownAmong(pods []*corev1.Pod, world World) []*corev1.Pod {
+	if slices.ContainsFunc(t.pods.Labels(space.Subject), func(key string) bool { return slices.Contains(world.UnknownLabels, key) }) {
+		return nil
+	}
+	return pods
+}
+
 // checkTierPods finds tiers without pods, while the namespace has some, and those whose pods no policy
 // can isolate.
 func checkTierPods(r *report, app *v1alpha1.AppTier, world World) {
 	pods := podsIn(app.Namespace, world)
-	if !world.Known.Pods || len(pods) == 0 {
+	if !world.Known.Pods || len(pods) == 0 || world.MorePods {
 		return
 	}
 	tiers, paths := tiersOf(app)
 	for i, tier := range tiers {
+		if len(tier.knownAmong(pods, world)) == 0 {
+			continue
+		}
 		inTier := func(pod *corev1.Pod) bool { return tier.pods.Match(space.Subject, pod.Labels) }
 		first := slices.IndexFunc(pods, inTier)
 		switch {

@@ -5,9 +5,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
-	"github.com/agnivade/levenshtein"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	metav1validation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
 	"k8s.io/apimachinery/pkg/util/intstr"
@@ -136,26 +134,10 @@ func checkTierExists(r *report, path *field.Path, spec *v1alpha1.AppTierSpec, na
 		return
 	}
 	fix := "tiers of this AppTier: " + strings.Join(names, ", ")
-	if near := nearest(name, names); near != "" {
+	if near := nearestOf(name, names); near != "" {
 		fix = fmt.Sprintf("did you mean %s? %s", near, fix)
 	}
 	r.reject(UnknownReference, path, fix, "there is no tier %q in this AppTier", name)
-}
-
-// nearest returns the candidate that is the fewest edits away, if a third of the letters are
-// enough to get there, and "" otherwise.
-func nearest(name string, candidates []string) string {
-	best, distance := "", len(name)/3+1
-	length := utf8.RuneCountInString(name)
-	for _, candidate := range candidates {
-		if apart := utf8.RuneCountInString(candidate) - length; max(apart, -apart) > distance {
-			continue // each letter more is an edit, and this is quicker to see
-		}
-		if d := levenshtein.ComputeDistance(name, candidate); d <= distance && (best == "" || d < distance) {
-			best, distance = candidate, d
-		}
-	}
-	return best
 }
 
 // checkRange checks a port and the end of its range.
@@ -202,7 +184,7 @@ func unknownPortFix(name string, declared []v1alpha1.TierPort) string {
 			names = append(names, port.Name)
 		}
 	}
-	if near := nearest(name, names); near != "" {
+	if near := nearestOf(name, names); near != "" {
 		return fmt.Sprintf("did you mean %s?", near)
 	}
 	if len(names) == 0 {

@@ -1,6 +1,7 @@
 package lint
 
 import (
+	"cmp"
 	"fmt"
 	"iter"
 	"maps"
@@ -21,20 +22,43 @@ func checkPorts(r *report, v *view) {
 			continue
 		}
 		for i, rule := range space.Rules(v.policy.NetworkPolicy, direction) {
+			checkNamesOfAddresses(r, direction, i, rule)
 			destinations := v.destinations(direction, i)
 			if len(destinations) == 0 {
 				continue
 			}
 			for j, port := range rule.Ports {
+				if !v.work.spend(1 + len(destinations)) {
+					return
+				}
 				path := rulesPath(direction).Index(i).Child("ports").Index(j).Child("port")
 				switch {
 				case port.Port == nil:
+				case port.Port.Type == intstr.String && v.morePods: // others may have it
 				case port.Port.Type == intstr.String:
 					checkNamedPort(r, path, rule, j, destinations)
 				case port.EndPort == nil && v.known.Services:
-					checkServicePort(r, path, rule, protocolOf(deref(port.Protocol)), port.Port.IntVal, destinations)
+					isForDNS := func(of *corev1.Service) bool {
+						return direction == egress && !v.ofTier && port.Port.IntVal == 53 && v.isDNS(of)
+					}
+					checkServicePort(r, path, rule, protocolOf(deref(port.Protocol)), port.Port.IntVal, destinations, isForDNS)
 				}
 			}
+		}
+	}
+}
+
+// checkNamesOfAddresses finds ports that have names in rules for addresses alone: a name is looked up at a pod,
+// and what is outside has none.
+func checkNamesOfAddresses(r *report, direction networkingv1.PolicyType, index int, rule space.Rule) {
+	isPods := func(peer networkingv1.NetworkPolicyPeer) bool { return peer.IPBlock == nil }
+	if direction == ingress || len(rule.Peers) == 0 || slices.ContainsFunc(rule.Peers, isPods) {
+		return
+	}
+	for j, port := range rule.Ports {
+		if port.Port != nil && port.Port.Type == intstr.String {
+			r.warn(NamedPortUnresolved, rulesPath(direction).Index(index).Child("ports").Index(j).Child("port"), "write the number",
+				"an address has no port names: only pods do, so port %s allows nothing here", port.Port.StrVal)
 		}
 	}
 }
@@ -53,9 +77,11 @@ func (v *view) destinations(direction networkingv1.PolicyType, rule int) []*know
 		return v.subjects()
 	}
 	var out []*knownPod
-	for _, clause := range v.policy.clauses(direction) {
+	clauses := v.policy.clauses(direction) // in the order of their rules
+	first, _ := slices.BinarySearchFunc(clauses, rule, func(c space.Clause, rule int) int { return cmp.Compare(c.Rule, rule) })
+	for _, clause := range clauses[first:] {
 		if clause.Rule != rule {
-			continue
+			break
 		}
 		peer := peerOf(direction, clause)
 		if peer == nil || peer.IPBlock != nil {
@@ -95,14 +121,17 @@ func checkNamedPort(r *report, path *field.Path, rule space.Rule, index int, des
 }
 
 // checkServicePort finds the port of a Service where its pods listen on another: policies see the
-// pod's, since the destination is translated first.
-func checkServicePort(r *report, path *field.Path, rule space.Rule, protocol corev1.Protocol, number int32, destinations []*knownPod) {
+// pod's, since the destination is translated first. Some Services are left to another check.
+func checkServicePort(r *report, path *field.Path, rule space.Rule, protocol corev1.Protocol, number int32, destinations []*knownPod, leftOut func(*corev1.Service) bool) {
 	port := space.PortOf(protocol, number)
 	if slices.ContainsFunc(destinations, func(pod *knownPod) bool { return listens(pod, port) }) {
 		return
 	}
 	allowed, _ := space.RulePorts(rule.Ports)
 	for service, pods := range servicesOf(destinations) {
+		if leftOut(service) {
+			continue
+		}
 		for _, servicePort := range service.Spec.Ports {
 			if servicePort.Port != number || protocolOf(servicePort.Protocol) != protocol {
 				continue

@@ -28,11 +28,11 @@ func (x *Index) checkProbes(r *report, app *v1alpha1.AppTier, world World) {
 	pods := podsIn(app.Namespace, world)
 	tiers, paths := tiersOf(app)
 	for i, tier := range tiers {
-		if !isolates(tier.tier, v1alpha1.Ingress) {
+		if !expand.Isolates(&app.Spec, tier.tier, v1alpha1.Ingress) {
 			continue
 		}
 		open := openTo(probers, &app.Spec, tier.tier)
-		for _, pod := range pods {
+		for _, pod := range tier.knownAmong(pods, world) {
 			if pod.Spec.HostNetwork || !tier.pods.Match(space.Subject, pod.Labels) || !isAmbient(pod, x.at(app.Namespace).labels) {
 				continue
 			}
@@ -58,7 +58,7 @@ func isAmbient(pod *corev1.Pod, namespace map[string]string) bool {
 func openTo(addresses []netip.Addr, spec *v1alpha1.AppTierSpec, tier *v1alpha1.Tier) space.Ports {
 	var open space.Ports
 	for _, rule := range rulesOf(spec) {
-		if rule.direction != v1alpha1.Ingress || !rule.isFor(tier) || !slices.ContainsFunc(rule.peers, func(peer v1alpha1.Peer) bool { return admits(peer, addresses) }) {
+		if rule.direction != v1alpha1.Ingress || !rule.isFor(spec, tier) || !slices.ContainsFunc(rule.peers, func(peer v1alpha1.Peer) bool { return admits(peer, addresses) }) {
 			continue
 		}
 		ports, _ := space.RulePorts(ingressPorts(tier, rule))

@@ -19,31 +19,42 @@ func checkRedundant(r *report, v *view) {
 		return
 	}
 	for _, direction := range []networkingv1.PolicyType{ingress, egress} {
-		if v.policy.isolates(direction) && !v.isRedundant(direction) {
+		if v.policy.isolates(direction) && (!v.isRedundant(direction) || v.missesSomebody(direction)) {
 			return
 		}
 	}
 	r.warn(Redundant, specPath, "remove it, if the other policies are to stay", "the other policies of namespace %s isolate the same pods, and allow all that this one allows", v.policy.Namespace)
 }
 
+// missesSomebody says whether a peer of a direction matches no pod, where pods are known: the policy is
+// for somebody that it does not name rightly, or who is still to come.
+func (v *view) missesSomebody(direction networkingv1.PolicyType) bool {
+	return v.known.Pods && slices.ContainsFunc(v.policy.clauses(direction), func(clause space.Clause) bool {
+		peer := peerOf(direction, clause)
+		return peer != nil && peer.IPBlock == nil && len(v.peersOf(direction, clause).all) == 0
+	})
+}
+
 func (v *view) isRedundant(direction networkingv1.PolicyType) bool {
-	var isolated, allowed []space.Box
-	var others []space.Clause
-	for _, other := range v.others() {
+	var isolated, boxes []space.Box
+	others := v.others()
+	for _, other := range others {
 		if other.isolates(direction) {
 			isolated = append(isolated, other.selected)
 		}
-		others = append(others, other.clauses(direction)...)
 	}
-	for _, other := range others {
-		allowed = append(allowed, other.Box)
-	}
-	if !isWithin([]space.Box{v.policy.selected}, isolated) {
+	if !v.work.spend(len(isolated)) || !isWithin([]space.Box{v.policy.selected}, isolated) {
 		return false
 	}
-	return !slices.ContainsFunc(v.policy.clauses(direction), func(clause space.Clause) bool {
-		return !isWithin([]space.Box{clause.Box}, allowed) || slices.ContainsFunc(clause.Named, func(port space.NamedPort) bool {
-			return !isNameAllowed(clause.Box, port, others)
+	clauses := clausesOf(others, direction)
+	for _, other := range clauses {
+		boxes = append(boxes, other.Box)
+	}
+	allowed := space.NewShelf(space.Merged(boxes))
+	return v.work.spend(len(boxes)) && !slices.ContainsFunc(v.policy.clauses(direction), func(clause space.Clause) bool {
+		left, ok := space.SubtractWithin([]space.Box{clause.Box}, allowed.Near(clause.Box), mostBoxes, v.work.spend)
+		return !ok || len(left) > 0 || slices.ContainsFunc(clause.Named, func(port space.NamedPort) bool {
+			return !v.work.spend(len(clauses)) || !isNameAllowed(clause.Box, port, clauses)
 		})
 	})
 }

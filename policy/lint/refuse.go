@@ -8,7 +8,6 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 
 	"github.com/apptier/apptier/api/v1alpha1"
-	"github.com/apptier/apptier/policy/space"
 )
 
 // AllowWidening is the annotation of a NetworkPolicy that opens on purpose what an AppTier closes.
@@ -18,14 +17,25 @@ const AllowWidening = "policy.apptier.dev/allow-widening"
 // checkWidening refuses what opens an AppTier from outside: policies only ever add, so that nothing
 // the AppTier says could take it back.
 func checkWidening(r *report, v *view) {
-	for _, w := range v.widenings() {
+	for w := range v.widenings {
 		path := clausePath(w.Direction, w.Clause)
+		reason := strings.TrimSpace(v.policy.Annotations[AllowWidening])
+		severity := Reject
+		if w.Unknown != "" || reason != "" {
+			severity = Warn
+		}
+		if r.isFull(Widens, severity, path) {
+			if severity == Reject {
+				return
+			}
+			continue // what is to be refused may come yet
+		}
 		if w.Unknown != "" {
 			r.warn(Widens, path, "write it so that it can be decided: namespaces by name, ports by number", "whether this opens what an AppTier closes is not known: %s", w.Unknown)
 			continue
 		}
 		message := fmt.Sprintf("would let %s; %s", v.deed(w), v.instead(w))
-		if reason := strings.TrimSpace(v.policy.Annotations[AllowWidening]); reason != "" {
+		if reason != "" {
 			r.warn(Widens, path, "declare it in the AppTier, if it is to stay", "%s; the annotation %s gives as reason: %s", message, AllowWidening, reason)
 			continue
 		}
@@ -72,9 +82,12 @@ func (v *view) otherWords(w Widening) string {
 // instead says what the AppTiers allow on this port.
 func (v *view) instead(w Widening) string {
 	var allowed []string
-	for _, g := range w.By {
-		for _, clause := range space.Clauses(g, w.Direction) {
-			if clause.Box.Ports.Contains(w.Port) {
+	for _, g := range v.here.generated {
+		if !slices.Contains(w.By, g.NetworkPolicy) {
+			continue
+		}
+		for _, clause := range g.clauses(w.Direction) {
+			if v.work.spend(1) && clause.Box.Ports.Contains(w.Port) {
 				allowed = append(allowed, v.tierWords(peerOf(w.Direction, clause)))
 			}
 		}
@@ -93,6 +106,7 @@ func (v *view) instead(w Widening) string {
 func (v *view) tierWords(peer *networkingv1.NetworkPolicyPeer) string {
 	if peer != nil && peer.PodSelector != nil && peer.NamespaceSelector == nil {
 		for _, g := range v.here.generated {
+			v.work.spend(1)
 			tier := g.Labels[v1alpha1.LabelTier]
 			if tier != "" && selectorWords(&g.Spec.PodSelector) == selectorWords(peer.PodSelector) {
 				return "tier " + tier

@@ -1,6 +1,7 @@
 package lint
 
 import (
+	"fmt"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -38,6 +39,9 @@ func checkPeers(r *report, v *view) {
 			if peer == nil || peer.IPBlock != nil {
 				continue
 			}
+			if !v.work.spend(1) {
+				return
+			}
 			path := clausePath(direction, clause)
 			if !checkNamespaceLabel(r, v, path, peer.NamespaceSelector) && !checkOr(r, v, direction, clause, peer) {
 				checkPeerMatches(r, v, path, peer, clause.Box, v.peersOf(direction, clause))
@@ -54,11 +58,17 @@ func checkNamespaceLabel(r *report, v *view, path *field.Path, selector *metav1.
 		return false
 	}
 	for _, wanted := range wantedLabels(selector) {
-		if key, value := wanted[0], wanted[1]; key == "name" {
-			r.warn(NamespaceLabelName, path.Child("namespaceSelector"), "write "+corev1.LabelMetadataName+": "+value,
-				"the label name is set by nobody unless someone does it by hand, so this matches no namespace")
-			return true
+		key, value := wanted[0], wanted[1]
+		if key != "name" {
+			continue
 		}
+		path, fix := path.Child("namespaceSelector"), "write "+corev1.LabelMetadataName+": "+value
+		if v.knowsNamespaces() || v.at(value).exists {
+			r.warn(NamespaceLabelName, path, fix, "the label name is set by nobody unless someone does it by hand, so this matches no namespace")
+		} else {
+			r.add(NamespaceLabelName, Note, path, fix, "the label name is set by nobody unless someone does it by hand; whether someone does is not known here")
+		}
+		return true
 	}
 	return false
 }
@@ -67,6 +77,9 @@ func checkNamespaceLabel(r *report, v *view, path *field.Path, selector *metav1.
 func checkPeerMatches(r *report, v *view, path *field.Path, peer *networkingv1.NetworkPolicyPeer, box space.Box, matched matches) {
 	isMatch := func(c *contents) bool { return box.Match(space.Namespace, c.labels) }
 	if peer.NamespaceSelector != nil && v.known.Namespaces && !slices.ContainsFunc(v.namespaces, isMatch) {
+		if r.isFull(PeerSelectsNothing, Warn, path) {
+			return
+		}
 		if near := hint(peer.NamespaceSelector, v.labelsOfNamespaces, "namespaces"); v.whole || isNear(near) {
 			r.warn(PeerSelectsNothing, path.Child("namespaceSelector"), near, "no namespace has %s, so this peer matches nobody", selectorWords(peer.NamespaceSelector))
 			return
@@ -76,12 +89,38 @@ func checkPeerMatches(r *report, v *view, path *field.Path, peer *networkingv1.N
 	switch {
 	case !known || len(candidates) == 0:
 	case len(matched.all) == 0 && !isEmpty(peer.PodSelector):
-		r.warn(PeerSelectsNothing, path.Child("podSelector"), hint(peer.PodSelector, labelsOfPods(candidates...), "pods"),
+		if r.isFull(PeerSelectsNothing, Warn, path) {
+			return
+		}
+		fix := hint(peer.PodSelector, labelsOfPods(candidates...), "pods")
+		if elsewhere := v.elsewhereWith(peer, box); elsewhere != "" {
+			fix = fmt.Sprintf("such pods are in namespace %s: write namespaceSelector: {matchLabels: {%s: %s}} beside podSelector, in the same item",
+				elsewhere, corev1.LabelMetadataName, elsewhere)
+		}
+		r.warn(PeerSelectsNothing, path.Child("podSelector"), fix,
 			"no pod of %s has %s, so this peer matches nobody", placeWords(v.policy.Namespace, peer.NamespaceSelector), selectorWords(peer.PodSelector))
-	case len(matched.all) > 0 && len(matched.meant) == 0:
+	case len(matched.all) > 0 && len(matched.meant) == 0 && !v.morePods:
 		r.warn(HostNetwork, path, "use ipBlock with the addresses of the nodes",
 			"every pod that matches, such as %s, is on its node's network and has the node's address, which selectors do not match", podWords(matched.all[0]))
 	}
+}
+
+// elsewhereWith is the one other namespace with pods that a peer without a namespace asks for; empty if
+// there is none, or more than one.
+func (v *view) elsewhereWith(peer *networkingv1.NetworkPolicyPeer, box space.Box) string {
+	if peer.NamespaceSelector != nil {
+		return ""
+	}
+	var found []string
+	for _, c := range v.namespaces {
+		if c != v.here && v.work.spend(1) && len(v.matching(c, box, space.Peer)) > 0 {
+			found = append(found, c.name)
+		}
+	}
+	if len(found) != 1 {
+		return ""
+	}
+	return found[0]
 }
 
 func placeWords(namespace string, selector *metav1.LabelSelector) string {
@@ -110,5 +149,5 @@ func (v *view) candidates(peer *networkingv1.NetworkPolicyPeer, box space.Box) (
 			of = append(of, c)
 		}
 	}
-	return of, v.known.Pods
+	return of, v.known.Pods && !v.morePods
 }

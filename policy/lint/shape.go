@@ -47,7 +47,8 @@ func checkEveryone(r *report, v *view) {
 				r.warn(RuleAllowsEveryone, rulesPath(direction).Index(i), "remove it, or remove the other rules",
 					"an empty rule allows everyone on every port, so the other %s rules change nothing", word(direction))
 			case bare && !meant:
-				r.warn(RuleAllowsEveryone, rulesPath(direction).Index(i), "name peers or ports; to deny everyone, write "+word(direction)+": []",
+				// Whoever writes a rule as {} nearly always means it: in public manifests, all did.
+				r.add(RuleAllowsEveryone, Note, rulesPath(direction).Index(i), "name peers or ports; to deny everyone, write "+word(direction)+": []",
 					"an empty rule allows everyone on every port, inside the cluster and outside")
 			case explicit && !meant:
 				r.warn(RuleAllowsEveryone, peersPath(direction, i), "name peers, or leave the list out if everyone is meant",

@@ -6,22 +6,17 @@ import (
 	"github.com/apptier/apptier/policy/space"
 )
 
-// isolated returns the connections of a box whose pod a policy of an AppTier isolates. Where one
+// isolated returns the connections of the policy's pods that a policy of an AppTier isolates. Where one
 // selector includes the other, that is so for pods that do not exist yet, too. Where they ask for
 // different labels, a pod could always have both; so those that exist are certain, and as long as
 // none is known that the judged policy is for, any other is possible.
-func (d *declared) isolated(box space.Box) (certain, possible []space.Box) {
-	if box.Kinds&space.Others != 0 {
-		// Of everyone, and of addresses, it is enough to look at what is no pod: an AppTier allows
-		// a pod all that it allows the pod's address.
-		box.Kinds, box.Addresses = space.Others, box.Addresses.Minus(loopback)
-	}
+func (d *declared) isolated() (certain, possible []space.Box) {
 	selected, subjects := []space.Box{d.policy.selected}, d.subjects()
 	for _, g := range d.by {
-		if !box.Overlaps(g.selected) {
+		if !d.work.spend(1) || !d.policy.selected.Overlaps(g.selected) {
 			continue
 		}
-		both, theirs := box.Intersect(g.selected), []space.Box{g.selected}
+		both, theirs := d.policy.selected.Intersect(g.selected), []space.Box{g.selected}
 		if isWithin(selected, theirs) || isWithin(theirs, selected) {
 			certain = append(certain, both)
 			continue
@@ -36,10 +31,32 @@ func (d *declared) isolated(box space.Box) (certain, possible []space.Box) {
 	return certain, possible
 }
 
+// onlyOf returns the connections of a box, on whichever port, that are of some pods.
+func onlyOf(box space.Box, pods []space.Box) []space.Box {
+	box.Ports = space.AllPorts()
+	if box.Kinds&space.Others != 0 {
+		// Of everyone, and of addresses, it is enough to look at what is no pod: an AppTier allows
+		// a pod all that it allows the pod's address.
+		box.Kinds, box.Addresses = space.Others, box.Addresses.Minus(loopback)
+	}
+	if box.IsEmpty() {
+		return nil
+	}
+	box = box.Without(space.Subject, func(string) bool { return true }) // the pods are all selected
+	out := make([]space.Box, len(pods))
+	for i, of := range pods {
+		out[i] = of.Intersect(box)
+	}
+	return out
+}
+
 // unlike returns, of the pods that a box is about, one of each set of labels that selectors ask for.
 func (d *declared) unlike(box space.Box, pods []*knownPod) []*knownPod {
 	keys := d.subjectKeys(box)
 	seen := map[string]bool{}
+	if !d.work.spend(len(pods)) {
+		return nil
+	}
 	return where(pods, func(pod *knownPod) bool {
 		asked := map[string]string{}
 		for _, key := range keys {

@@ -3,9 +3,7 @@ package lint
 import (
 	"slices"
 
-	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
-	"k8s.io/utils/ptr"
 
 	"github.com/apptier/apptier/policy/space"
 )
@@ -105,18 +103,4 @@ func resolve(named []space.NamedPort, destination *knownPod) space.Ports {
 		}
 	}
 	return ports
-}
-
-// declaredPorts are the ports of the containers that run as long as the pod does.
-func declaredPorts(pod *corev1.Pod) []corev1.ContainerPort {
-	var out []corev1.ContainerPort
-	for _, container := range pod.Spec.Containers {
-		out = append(out, container.Ports...)
-	}
-	for _, container := range pod.Spec.InitContainers {
-		if ptr.Deref(container.RestartPolicy, "") == corev1.ContainerRestartPolicyAlways { // a sidecar
-			out = append(out, container.Ports...)
-		}
-	}
-	return out
 }

@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
+	"github.com/apptier/apptier/policy/kube"
 	"github.com/apptier/apptier/policy/space"
 )
 
@@ -129,10 +130,10 @@ func validateBlock(path *field.Path, block *networkingv1.IPBlock) field.ErrorLis
 	}
 	const strict = true
 	errs := validation.IsValidCIDRForLegacyField(path.Child("cidr"), block.CIDR, strict, nil)
-	cidr, err := netip.ParsePrefix(block.CIDR)
+	cidr, err := kube.ParseCIDR(block.CIDR)
 	for i, text := range block.Except {
 		errs = append(errs, validation.IsValidCIDRForLegacyField(path.Child("except").Index(i), text, strict, nil)...)
-		except, exceptErr := netip.ParsePrefix(text)
+		except, exceptErr := kube.ParseCIDR(text)
 		if err == nil && exceptErr == nil && (!cidr.Contains(except.Addr()) || cidr.Bits() >= except.Bits()) {
 			errs = append(errs, field.Invalid(path.Child("except").Index(i), text, "must be a strict subset of `cidr`"))
 		}

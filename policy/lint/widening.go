@@ -43,63 +43,25 @@ type Widening struct {
 // the AppTiers of its namespace, all together, do not declare it. It is decided for every pod,
 // namespace and address that could exist, within what the world says about those that do.
 func Widenings(policy *networkingv1.NetworkPolicy, world World) []Widening {
-	return newView(policy, NewIndex(world)).widenings()
+	return slices.Collect(newView(policy, NewIndex(world), unbounded()).widenings)
 }
 
-func (v *view) widenings() []Widening {
+// widenings calls yield with each.
+func (v *view) widenings(yield func(Widening) bool) {
 	if slices.ContainsFunc(v.here.generated, func(g *knownPolicy) bool { return isSame(g, v.policy) }) {
-		return nil // an AppTier's own
+		return // an AppTier's own
 	}
-	var out []Widening
 	for _, direction := range []networkingv1.PolicyType{ingress, egress} {
 		d := v.declaredIn(direction)
 		if len(d.by) == 0 {
 			continue
 		}
 		for _, clause := range v.policy.clauses(direction) {
-			if w := d.widening(clause); w != nil {
-				out = append(out, *w)
+			if w := d.widening(clause); w != nil && !yield(*w) || v.work.err != nil {
+				return
 			}
 		}
 	}
-	return out
-}
-
-// declared is what the AppTiers of a namespace let its pods do in a direction.
-type declared struct {
-	*view
-	direction networkingv1.PolicyType
-	by        []*knownPolicy
-	boxes     []space.Box
-	// every holds all boxes when boxes are only those about one pod, and keys the labels of subjects
-	// that any of them asks for.
-	every []space.Box
-	keys  []string
-	// kinds are the answers of kindOf.
-	kinds map[*contents]string
-}
-
-func (v *view) declaredIn(direction networkingv1.PolicyType) *declared {
-	d := &declared{view: v, direction: direction, kinds: map[*contents]string{}}
-	d.by = where(v.here.generated, func(g *knownPolicy) bool { return g.isolates(direction) })
-	for _, clause := range clausesOf(d.by, direction) {
-		d.boxes = append(d.boxes, clause.Box)
-		d.keys = append(d.keys, clause.Box.Labels(space.Subject)...)
-	}
-	d.every = d.boxes
-	return d
-}
-
-// widening returns what a clause opens beyond what is declared; nil for nothing.
-func (d *declared) widening(clause space.Clause) *Widening {
-	whatever := clause.Box
-	whatever.Ports = space.AllPorts()
-	certain, possible := d.isolated(whatever)
-	w := d.opened(clause, certain)
-	if w == nil && d.opened(clause, possible) != nil {
-		return &Widening{Direction: d.direction, Clause: clause, Unknown: subjectsUnknown}
-	}
-	return w
 }
 
 // opened decides about the connections of some pods.
@@ -146,7 +108,7 @@ var elsewhere *contents
 
 // places are the namespaces that matter to a box: those that exist, and any other.
 func (d *declared) places(box space.Box) []*contents {
-	if box.Kinds&space.Others != 0 {
+	if box.Kinds&space.Others != 0 || !d.work.spend(len(d.namespaces)) {
 		return []*contents{elsewhere}
 	}
 	exist := where(d.namespaces, func(c *contents) bool { return c.exists && box.Match(space.Namespace, c.labels) })
@@ -190,26 +152,14 @@ func (d *declared) remainder(at *contents, boxes []space.Box, known remainders) 
 			boxes[i].Addresses = boxes[i].Addresses.Intersect(space.PrefixAddresses(d.podNetworks...))
 		}
 	}
-	left, ok := space.Subtract(boxes, d.within(at, d.boxes), mostBoxes)
-	known[kind] = remainder{left, ok}
-	return known[kind]
-}
-
-// kindOf tells namespaces apart by what is declared about them.
-func (d *declared) kindOf(at *contents) string {
-	if at == elsewhere {
-		return "elsewhere"
+	r := remainder{ok: true}
+	for _, box := range boxes {
+		left, ok := space.SubtractWithin([]space.Box{box}, d.shelf(at).Near(box), mostBoxes, d.work.spend)
+		r.left = append(r.left, left...)
+		r.ok = r.ok && ok
 	}
-	kind, found := d.kinds[at]
-	if !found {
-		matches := make([]byte, len(d.every))
-		for i, box := range d.every {
-			matches[i] = bit(box.Match(space.Namespace, at.labels))
-		}
-		kind = string(matches)
-		d.kinds[at] = kind
-	}
-	return kind
+	known[kind] = r
+	return r
 }
 
 // loopback never leaves a pod, and no policy is asked about it.
@@ -237,7 +187,7 @@ func (d *declared) undeclared(at *contents, boxes []space.Box, known remainders)
 	r := d.remainder(at, boxes, known)
 	left = r.left
 	switch {
-	case !r.ok:
+	case !r.ok && len(left) == 0:
 		return nil, tooMuch
 	case len(left) == 0 || left[0].Kinds != space.Pods:
 		return left, ""
@@ -249,7 +199,7 @@ func (d *declared) undeclared(at *contents, boxes []space.Box, known remainders)
 			lifted[i] = box.Without(space.Namespace, func(key string) bool { return key != corev1.LabelMetadataName })
 		}
 		var ok bool
-		if left, ok = space.Subtract(left, lifted, mostBoxes); !ok || len(left) == 0 {
+		if left, ok = space.SubtractWithin(left, lifted, mostBoxes, d.work.spend); !ok || len(left) == 0 {
 			return nil, labelsUnknown
 		}
 	}

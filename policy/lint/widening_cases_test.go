@@ -60,7 +60,7 @@ apiVersion: v1
 kind: Namespace
 metadata: {name: sales}
 `
-	const refused, warned, silent = "Reject ", "Warn ", ""
+	const refused, warned, silent = "error ", "warning ", ""
 	for _, test := range []struct{ name, spec, world, want string }{
 		{
 			"any pod of the namespace, though none is there yet",

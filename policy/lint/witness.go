@@ -30,9 +30,13 @@ func (d *declared) named(clause space.Clause, of []space.Box) *Widening {
 	if d.numbered(clause, onPorts(of, whichever)) == nil {
 		return nil // whatever the numbers are, they are declared
 	}
-	tried, ranges := map[string]bool{}, d.ranges(of)
+	scope := space.Subject
+	if d.direction == egress {
+		scope = space.Peer
+	}
+	tried, ranges, conditions := map[string]bool{}, d.ranges(of), space.Unlike(slices.Concat(of, d.every), scope)
 	for _, pod := range d.knowing(clause) {
-		if like := d.likeness(of, ranges, pod); tried[like] {
+		if like := d.likeness(conditions, scope, ranges, pod); !d.work.spend(1) || tried[like] {
 			continue // nothing was opened at another, nor is it here
 		} else {
 			tried[like] = true
@@ -49,7 +53,7 @@ func (d *declared) knowing(clause space.Clause) []*knownPod {
 	if d.direction == egress {
 		return d.peersOf(d.direction, clause).meant
 	}
-	return onPodNetwork(d.here.matching(clause.Box, space.Subject))
+	return onPodNetwork(d.matching(d.here, clause.Box, space.Subject))
 }
 
 // openedAt decides about the ports of a clause with the numbers that they have at a destination.
@@ -65,13 +69,10 @@ func (d *declared) openedAt(clause space.Clause, of []space.Box, pod *knownPod) 
 
 // likeness tells destinations apart by what decides whether anything is opened there: what their
 // ports are called, which conditions they and their namespaces meet, and their addresses.
-func (d *declared) likeness(of []space.Box, ranges []space.Addresses, pod *knownPod) string {
-	scope := space.Subject
-	if d.direction == egress {
-		scope = space.Peer
-	}
+func (d *declared) likeness(conditions []space.Box, scope space.Scope, ranges []space.Addresses, pod *knownPod) string {
 	key := []byte(pod.named + "/")
-	for _, box := range slices.Concat(of, d.every) {
+	d.work.spend(len(conditions) + len(ranges))
+	for _, box := range conditions {
 		key = append(key, bit(box.Match(scope, pod.Labels)))
 	}
 	if d.direction == ingress {
@@ -117,8 +118,7 @@ func (d *declared) numberedAt(clause space.Clause, of []space.Box, pod *knownPod
 			return nil // its labels decide
 		}
 	}
-	only := *d
-	only.boxes = allAt(d.boxes, scope, pod.Labels)
+	only := d.only(scope, pod.Labels)
 	boxes := slices.DeleteFunc(allAt(of, scope, pod.Labels), space.Box.IsEmpty)
 	remains := remainders{}
 	for _, place := range places {
@@ -221,7 +221,7 @@ func (d *declared) examplePort(ports space.Ports, pod *knownPod) space.Port {
 }
 
 func (d *declared) subjectsIn(box space.Box) []*knownPod {
-	return onPodNetwork(d.here.matching(box, space.Subject))
+	return onPodNetwork(d.matching(d.here, box, space.Subject))
 }
 
 // peersAt are pods which are peers in a box, at a place.
@@ -235,7 +235,7 @@ func (d *declared) peersAt(at *contents, box space.Box) []*knownPod {
 	}
 	var out []*knownPod
 	for _, c := range in {
-		out = append(out, where(c.matching(box, space.Peer), func(pod *knownPod) bool { return !pod.Spec.HostNetwork && isPeer(&box, pod) })...)
+		out = append(out, where(d.matching(c, box, space.Peer), func(pod *knownPod) bool { return !pod.Spec.HostNetwork && isPeer(&box, pod) })...)
 	}
 	return out
 }

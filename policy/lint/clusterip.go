@@ -1,0 +1,126 @@
+package lint
+
+import (
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+
+	"github.com/apptier/apptier/api/v1alpha1"
+	"github.com/apptier/apptier/policy/space"
+)
+
+// checkClusterIPs finds ranges of which every address is a Service's cluster address. Policies see the pod
+// that a connection arrives at, since the address is translated first
+// (https://kubernetes.io/docs/concepts/services-networking/network-policies/#behavior-of-ipblock-selectors).
+// Some network plugins judge before that, so an address beside the pods themselves is taken as meant.
+func checkClusterIPs(r *report, v *view) {
+	if !v.known.Services || !v.policy.isolates(egress) {
+		return
+	}
+	clauses := v.policy.clauses(egress)
+	for _, clause := range clauses {
+		peer := peerOf(egress, clause)
+		if peer == nil || peer.IPBlock == nil {
+			continue
+		}
+		addresses, ok := space.BlockAddresses(peer.IPBlock)
+		if !ok || !isNarrow(peer.IPBlock.CIDR) {
+			continue
+		}
+		service := v.servesOnly(addresses)
+		if service == nil || len(service.Spec.Selector) == 0 || v.allowsBehind(clauses, service) {
+			continue
+		}
+		r.warn(ClusterIP, clausePath(egress, clause).Child("ipBlock", "cidr"),
+			"select the pods behind the Service, on the ports that they listen on",
+			"%s, which is translated before policies are asked: they see the pods behind it, so this allows nothing",
+			addressWords(peer.IPBlock.CIDR, service))
+	}
+}
+
+// checkNetworksOfServices finds what checkClusterIPs does in the networks of an AppTier's egress. Beside a peer
+// that stands for pods, they are taken as meant.
+func (x *Index) checkNetworksOfServices(r *report, app *v1alpha1.AppTier) {
+	if !x.known.Services {
+		return
+	}
+	for _, rule := range rulesOf(&app.Spec) {
+		isPods := func(peer v1alpha1.Peer) bool { return peer.Networks == nil && peer.Internet == nil }
+		if rule.direction != v1alpha1.Egress || !holdsForAny(rule, &app.Spec) || slices.ContainsFunc(rule.peers, isPods) {
+			continue
+		}
+		for i, peer := range rule.peers {
+			if peer.Networks == nil {
+				continue
+			}
+			for j, cidr := range peer.Networks.CIDRs {
+				if !isNarrow(cidr) {
+					continue
+				}
+				service := x.servesOnly(addressesIn([]string{cidr}).Minus(addressesIn(peer.Networks.Except)))
+				if service == nil || len(service.Spec.Selector) == 0 {
+					continue
+				}
+				r.warn(ClusterIP, rule.peerPath(i).Child("networks", "cidrs").Index(j),
+					fmt.Sprintf("write service: {namespace: %s, name: %s}", service.Namespace, service.Name),
+					"%s, which is translated before policies are asked: they see the pods behind it, so this allows nothing", addressWords(cidr, service))
+			}
+		}
+	}
+}
+
+// isNarrow says whether a range has few enough addresses for each of them to be a Service's: at most 256.
+func isNarrow(cidr string) bool {
+	prefix, err := netip.ParsePrefix(cidr)
+	return err == nil && prefix.Addr().BitLen()-prefix.Bits() <= 8
+}
+
+func addressWords(cidr string, service *corev1.Service) string {
+	if prefix, err := netip.ParsePrefix(cidr); err == nil && prefix.IsSingleIP() {
+		return fmt.Sprintf("%s is the address of Service %s/%s", prefix.Addr(), service.Namespace, service.Name)
+	}
+	return fmt.Sprintf("every address of %s is that of a Service, such as %s/%s", cidr, service.Namespace, service.Name)
+}
+
+// servesOnly is a Service that has one of some addresses, if each of them is a Service's cluster address.
+func (x *Index) servesOnly(addresses space.Addresses) *corev1.Service {
+	var found *corev1.Service
+	rest := addresses
+	for _, name := range slices.Sorted(maps.Keys(x.contents)) {
+		for _, service := range x.contents[name].services {
+			for _, text := range append([]string{service.Spec.ClusterIP}, service.Spec.ClusterIPs...) {
+				address, err := netip.ParseAddr(text)
+				if err != nil || !addresses.Contains(address) { // None, or not given yet
+					continue
+				}
+				rest = rest.Minus(space.PrefixAddresses(netip.PrefixFrom(address, address.BitLen())))
+				if found == nil {
+					found = service
+				}
+			}
+		}
+	}
+	if !rest.IsEmpty() {
+		return nil
+	}
+	return found
+}
+
+// allowsBehind says whether any clause of a policy is about pods behind a Service, or may be: those that
+// do not exist are not known.
+func (v *view) allowsBehind(clauses []space.Clause, service *corev1.Service) bool {
+	behind := v.at(service.Namespace)
+	return slices.ContainsFunc(clauses, func(clause space.Clause) bool {
+		peer := peerOf(networkingv1.PolicyTypeEgress, clause)
+		if peer != nil && peer.IPBlock != nil || !v.work.spend(1+len(behind.pods)) {
+			return false
+		}
+		return slices.ContainsFunc(behind.pods, func(pod *knownPod) bool {
+			return isBehind(service, pod) && clause.Box.Match(space.Namespace, behind.labels) && clause.Box.Match(space.Peer, pod.Labels)
+		})
+	})
+}

@@ -1,0 +1,118 @@
+package lint
+
+import (
+	"slices"
+
+	networkingv1 "k8s.io/api/networking/v1"
+
+	"github.com/apptier/apptier/policy/space"
+)
+
+// declared is what the AppTiers of a namespace let its pods do in a direction.
+type declared struct {
+	*view
+	direction networkingv1.PolicyType
+	by        []*knownPolicy
+	boxes     []space.Box
+	// every holds all boxes when boxes are only those about one pod, and keys the labels of subjects
+	// that any of them asks for.
+	every []space.Box
+	keys  []string
+
+	// What follows is worked out once, for all rules of a policy.
+
+	// about are boxes that differ in what they ask of namespaces, and kinds the answers of kindOf.
+	about []space.Box
+	kinds map[*contents]string
+	// shelves are the boxes as they are at the namespaces of a kind.
+	shelves map[string]*space.Shelf
+	// certain and possible are the pods of the policy that AppTiers isolate, see subjects.go.
+	certain, possible []space.Box
+	// known are the answers about rules that allow the same.
+	known map[string]*Widening
+}
+
+// declaredIn returns what all AppTiers of the policy's namespace declare in a direction.
+func (v *view) declaredIn(direction networkingv1.PolicyType) *declared {
+	by := where(v.here.generated, func(g *knownPolicy) bool { return g.isolates(direction) })
+	return v.declaredBy(direction, by, by)
+}
+
+// declaredBy returns what some policies of AppTiers declare for the pods that others of them isolate.
+func (v *view) declaredBy(direction networkingv1.PolicyType, isolating, allowing []*knownPolicy) *declared {
+	d := &declared{view: v, direction: direction, by: isolating, known: map[string]*Widening{}}
+	d.kinds, d.shelves = map[*contents]string{}, map[string]*space.Shelf{}
+	if len(isolating) == 0 {
+		return d
+	}
+	for _, clause := range clausesOf(allowing, direction) {
+		d.boxes = append(d.boxes, clause.Box)
+	}
+	d.boxes = space.Merged(d.boxes)
+	for _, box := range d.boxes {
+		d.keys = append(d.keys, box.Labels(space.Subject)...)
+	}
+	slices.Sort(d.keys)
+	d.keys = slices.Compact(d.keys)
+	d.every, d.about = d.boxes, space.Unlike(d.boxes, space.Namespace)
+	d.certain, d.possible = d.isolated()
+	return d
+}
+
+// only returns the same where labels of one pod are given.
+func (d *declared) only(scope space.Scope, labels map[string]string) *declared {
+	only := *d
+	only.boxes, only.shelves = allAt(d.boxes, scope, labels), map[string]*space.Shelf{}
+	return &only
+}
+
+// shelf holds what is declared about a place.
+func (d *declared) shelf(at *contents) *space.Shelf {
+	kind := d.kindOf(at)
+	shelf, found := d.shelves[kind]
+	if !found {
+		d.work.spend(len(d.boxes))
+		shelf = space.NewShelf(d.within(at, d.boxes))
+		d.shelves[kind] = shelf
+	}
+	return shelf
+}
+
+// kindOf tells namespaces apart by what is declared about them.
+func (d *declared) kindOf(at *contents) string {
+	if at == elsewhere {
+		return "elsewhere"
+	}
+	kind, found := d.kinds[at]
+	if !found {
+		d.work.spend(len(d.about))
+		matches := make([]byte, len(d.about))
+		for i, box := range d.about {
+			matches[i] = bit(box.Match(space.Namespace, at.labels))
+		}
+		kind = string(matches)
+		d.kinds[at] = kind
+	}
+	return kind
+}
+
+// widening returns what a clause opens beyond what is declared; nil for nothing.
+func (d *declared) widening(clause space.Clause) *Widening {
+	key := clause.Box.Key()
+	if known, found := d.known[key]; found && len(clause.Named) == 0 {
+		if known == nil {
+			return nil
+		}
+		again := *known
+		again.Clause = clause
+		return &again
+	}
+	w := d.opened(clause, onlyOf(clause.Box, d.certain))
+	if w == nil && d.opened(clause, onlyOf(clause.Box, d.possible)) != nil {
+		w = &Widening{Direction: d.direction, Clause: clause, Unknown: subjectsUnknown}
+	}
+	if len(clause.Named) == 0 {
+		d.known[key] = w
+	}
+	return w
+}

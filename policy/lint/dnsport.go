@@ -1,0 +1,81 @@
+package lint
+
+import (
+	"fmt"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/apptier/apptier/policy/space"
+)
+
+// dnsListener is where a pod of the cluster's DNS is asked: policies see the port that it listens on, and
+// not the Service's 53.
+type dnsListener struct {
+	service *corev1.Service
+	pod     *knownPod
+	port    space.Port
+}
+
+// checkDNSPort finds rules for port 53 that reach the pods of the cluster's DNS, which listen on another port,
+// while nothing allows that one. It is enough to know one such pod.
+func checkDNSPort(r *report, v *view) {
+	if !v.policy.isolates(egress) {
+		return
+	}
+	allowed := v.perhapsUnion()
+	for _, listener := range v.dnsListeners() {
+		port53 := space.PortOf(listener.port.Protocol(), 53)
+		if slices.ContainsFunc(allowed, func(c space.Clause) bool {
+			return isPeer(&c.Box, listener.pod) && (c.Box.Ports.Contains(listener.port) || resolve(c.Named, listener.pod).Contains(listener.port))
+		}) {
+			continue
+		}
+		for _, clause := range v.policy.egress {
+			if !isPeer(&clause.Box, listener.pod) || !clause.Box.Ports.Contains(port53) {
+				continue
+			}
+			r.warn(DNSPort, v.portPath(egress, clause.Rule, port53), fmt.Sprintf("add port: %d beside it", listener.port.Number()),
+				"%s is the port of Service %s/%s; its pods, such as %s, listen on %d, which is what policies see, so names are not resolved",
+				portWords(port53), listener.service.Namespace, listener.service.Name, listener.pod.Name, listener.port.Number())
+			return
+		}
+	}
+}
+
+// dnsListeners are the pods of the cluster's DNS, as far as they are known, that listen on another port than
+// 53: UDP first, which nearly every question uses.
+func (v *view) dnsListeners() []dnsListener {
+	var out []dnsListener
+	for _, protocol := range []corev1.Protocol{corev1.ProtocolUDP, corev1.ProtocolTCP} {
+		for _, service := range v.dns {
+			for _, port := range service.Spec.Ports {
+				if port.Port != 53 || protocolOf(port.Protocol) != protocol {
+					continue
+				}
+				for _, pod := range v.at(service.Namespace).pods {
+					target, found := targetOf(service, port, []*knownPod{pod})
+					if found && !pod.onNode && target.Number() != 53 {
+						out = append(out, dnsListener{service, pod, target})
+						break
+					}
+				}
+			}
+		}
+	}
+	return out
+}
+
+// portPath is the path of the port of a rule that holds a number; of the rule if none is written.
+func (v *view) portPath(direction networkingv1.PolicyType, rule int, port space.Port) *field.Path {
+	path := rulesPath(direction).Index(rule)
+	for i, written := range space.Rules(v.policy.NetworkPolicy, direction)[rule].Ports {
+		if ports, _ := space.RulePorts([]networkingv1.NetworkPolicyPort{written}); written.Port != nil && written.Port.Type == intstr.Int && ports.Contains(port) {
+			return path.Child("ports").Index(i).Child("port")
+		}
+	}
+	return path
+}

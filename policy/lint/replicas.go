@@ -1,0 +1,96 @@
+package lint
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/apptier/apptier/policy/reach"
+)
+
+// checkReplicas finds StatefulSets whose pods cannot reach one another on any port that they declare:
+// what clusters of databases, queues and caches need, and what policies that name their clients forget.
+// Replicas that need nothing of each other are the rule elsewhere. So it takes a StatefulSet of several
+// pods, a headless Service, by which they find each other, and a policy that lets somebody else in.
+func checkReplicas(r *report, v *view) {
+	if !v.known.Policies || !v.known.Services || len(v.policy.Spec.Ingress) == 0 || !v.policy.isolates(ingress) {
+		return
+	}
+	seen := map[string]bool{}
+	for _, pod := range v.subjects() {
+		name := setOf(pod)
+		if name == "" || seen[name] || !v.work.spend(1) {
+			continue
+		}
+		seen[name] = true
+		i := slices.IndexFunc(v.subjects(), func(other *knownPod) bool { return other != pod && setOf(other) == name })
+		if i < 0 || !isFoundByName(v.here, pod) || !v.isFirst(pod) {
+			continue
+		}
+		if ports := v.closedBetween(pod, v.subjects()[i]); len(ports) > 0 {
+			r.warn(ReplicasIsolated, rulesPath(ingress), "allow its pods on the ports that they use among themselves, or ignore this if they need nothing of each other",
+				"the pods of StatefulSet %s, such as %s, cannot reach one another on any of their ports (%s)", name, podWords(pod), listWords(ports))
+		}
+	}
+}
+
+// setOf is the name of the StatefulSet that a pod is of; empty if of none. Its pods bear their names,
+// which are the set's and a number.
+func setOf(pod *knownPod) string {
+	name := pod.Labels[appsv1.StatefulSetPodNameLabel]
+	i := strings.LastIndex(name, "-")
+	if i < 0 {
+		return ""
+	}
+	return name[:i]
+}
+
+// isFoundByName says whether a headless Service gives a pod a name.
+func isFoundByName(in *contents, pod *knownPod) bool {
+	return slices.ContainsFunc(in.services, func(service *corev1.Service) bool {
+		return service.Spec.ClusterIP == corev1.ClusterIPNone && isBehind(service, pod)
+	})
+}
+
+// isFirst says whether the judged policy is the first, by name, that lets anybody reach a pod: one of them
+// is enough to tell.
+func (v *view) isFirst(pod *knownPod) bool {
+	return !slices.ContainsFunc(v.policiesOf(pod), func(p *knownPolicy) bool {
+		return p.isolates(ingress) && len(p.Spec.Ingress) > 0 && p.Name < v.policy.Name
+	})
+}
+
+// closedBetween are the ports of a pod if another cannot reach it on any of them; none if there is one
+// that it can reach, or of which that is not known.
+func (v *view) closedBetween(pod, other *knownPod) []string {
+	snapshot := reach.Snapshot{
+		Pods:       []*corev1.Pod{pod.Pod, other.Pod},
+		Namespaces: []*corev1.Namespace{{}},
+		Policies:   []*networkingv1.NetworkPolicy{v.policy.NetworkPolicy},
+	}
+	snapshot.Namespaces[0].Name, snapshot.Namespaces[0].Labels = v.here.name, v.here.labels
+	for _, policy := range v.others() {
+		if !v.work.spend(1 + rulesIn([]*knownPolicy{policy}, ingress) + rulesIn([]*knownPolicy{policy}, egress)) {
+			return nil
+		}
+		snapshot.Policies = append(snapshot.Policies, policy.NetworkPolicy)
+	}
+	evaluator := reach.New(snapshot)
+	end := func(p *knownPod) reach.Endpoint {
+		return reach.Endpoint{Pod: types.NamespacedName{Namespace: p.Namespace, Name: p.Name}}
+	}
+	var closed []string
+	for _, port := range pod.ports {
+		flow := reach.Flow{Source: end(other), Destination: end(pod), Protocol: protocolOf(port.Protocol), Port: port.ContainerPort}
+		if evaluator.Allowed(flow).Verdict != reach.Deny {
+			return nil
+		}
+		closed = append(closed, fmt.Sprintf("%s %d", flow.Protocol, flow.Port))
+	}
+	return closed
+}
