@@ -3,6 +3,7 @@ package remedy
 import (
 	"fmt"
 	"maps"
+	"net/netip"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -38,16 +39,18 @@ func (q *question) declaredFor(h half) []Addition {
 		}
 		return []Addition{q.ingress(other, appTierPeer(home, other)), q.egress(home, appTierPeer(other, home))}
 	case h.direction == networkingv1.PolicyTypeIngress:
-		return []Addition{q.ingress(home, outsidePeer(h.other, h.subject))}
+		return []Addition{q.ingress(home, q.outsidePeer(h.other, h.subject))}
 	default:
-		return []Addition{q.egress(home, outsidePeer(h.other, h.subject))}
+		return []Addition{q.egress(home, q.outsidePeer(h.other, h.subject))}
 	}
 }
 
-// home is the tier that the policies which isolate the subject are of.
+// home is the tier that the policies which isolate the subject are of: its own, or that of the whole
+// namespace.
 func (h half) home() (tierRef, bool) {
 	i := slices.IndexFunc(h.subject.tiers, func(t tierRef) bool {
-		return h.isolatedBy(t.app, expand.TierPolicyName(t.app.Name, t.tier().Name))
+		return h.isolatedBy(t.app, expand.TierPolicyName(t.app.Name, t.tier().Name)) ||
+			h.isolatedBy(t.app, expand.NamespacePolicyName(t.app.Name))
 	})
 	if i < 0 {
 		return tierRef{}, false
@@ -86,7 +89,7 @@ func (q *question) egress(at tierRef, to v1alpha1.Peer) Addition {
 // newTier makes the subject a tier of an AppTier that isolates it with its namespace.
 func (q *question) newTier(app *v1alpha1.AppTier, h half) Addition {
 	tier := v1alpha1.Tier{Name: q.tierName(app, h), PodSelector: metav1.LabelSelector{MatchLabels: StableLabels(h.subject.pod)}}
-	peer := outsidePeer(h.other, h.subject)
+	peer := q.outsidePeer(h.other, h.subject)
 	if h.direction == networkingv1.PolicyTypeIngress {
 		tier.Ingress = []v1alpha1.IngressRule{{From: []v1alpha1.Peer{peer}, Ports: q.rulePorts()}}
 	} else {
@@ -127,21 +130,28 @@ func appTierPeer(t, from tierRef) v1alpha1.Peer {
 	return v1alpha1.Peer{AppTier: &reference}
 }
 
-// outsidePeer names an end that is no tier's: pods by their labels, or all of a namespace if they have
-// none, and anything else by its address.
-func outsidePeer(other, subject end) v1alpha1.Peer {
+// outsidePeer names an end that is no tier's: pods by their labels, the API server by its name, and
+// anything else by its address.
+func (q *question) outsidePeer(other, subject end) v1alpha1.Peer {
+	if other.pod == nil && q.isAPIServer(other.address) {
+		return v1alpha1.Peer{KubeAPIServer: &v1alpha1.KubeAPIServerPeer{}}
+	}
+	if other.pod == nil && q.isInternet(other.address) {
+		return v1alpha1.Peer{Internet: &v1alpha1.InternetPeer{}}
+	}
 	if other.pod == nil {
 		return v1alpha1.Peer{Networks: &v1alpha1.NetworksPeer{CIDRs: []string{cidrOf(other)}}}
 	}
-	set := StableLabels(other.pod)
-	switch {
-	case len(set) == 0:
-		return v1alpha1.Peer{Namespaces: namespaceSelector(other.pod.Namespace)}
-	case other.pod.Namespace == subject.pod.Namespace:
-		return v1alpha1.Peer{Pods: &v1alpha1.PodsPeer{PodSelector: metav1.LabelSelector{MatchLabels: set}}}
-	default:
-		return v1alpha1.Peer{Pods: &v1alpha1.PodsPeer{NamespaceSelector: namespaceSelector(other.pod.Namespace), PodSelector: metav1.LabelSelector{MatchLabels: set}}}
+	peer := &v1alpha1.PodsPeer{PodSelector: metav1.LabelSelector{MatchLabels: StableLabels(other.pod)}}
+	if other.pod.Namespace != subject.pod.Namespace {
+		peer.NamespaceSelector = namespaceSelector(other.pod.Namespace)
 	}
+	return v1alpha1.Peer{Pods: peer}
+}
+
+// isInternet says whether an address stands for the internet, of which it is a part.
+func (q *question) isInternet(address netip.Addr) bool {
+	return q.Internet && address.IsValid() && expand.IsInternet(address, q.Environment.ClusterNetworks)
 }
 
 func namespaceSelector(name string) *metav1.LabelSelector {
@@ -157,7 +167,8 @@ func (q *question) rulePorts() []v1alpha1.RulePort {
 }
 
 func (a Addition) isSame(b Addition) bool {
-	return a.AppTier == b.AppTier && a.Path == b.Path && equality.Semantic.DeepEqual(a.Item, b.Item) && equality.Semantic.DeepEqual(a.Policy, b.Policy)
+	return a.AppTier == b.AppTier && a.Path == b.Path &&
+		equality.Semantic.DeepEqual(a.Item, b.Item) && equality.Semantic.DeepEqual(a.Policy, b.Policy)
 }
 
 // isForSame says whether two additions are the same, or add the same new tier.

@@ -2,9 +2,12 @@ package remedy
 
 import (
 	"net/netip"
+	"regexp"
 	"slices"
 	"strings"
 
+	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
@@ -96,7 +99,10 @@ var volatile = []string{
 	"batch.kubernetes.io/controller-uid", "batch.kubernetes.io/job-name", "batch.kubernetes.io/job-completion-index",
 }
 
-// StableLabels are the labels of a pod that its successors have too.
+// StableLabels are the labels of a pod that its successors have too. Pods of a Job that have none bear
+// the Job's name; those of a CronJob's Jobs bear another one each time, which ends with the time
+// (k8s.io/kubernetes pkg/controller/cronjob, getJobName). Where nothing is left, no selector can tell the
+// pod from others of its namespace.
 func StableLabels(pod *corev1.Pod) map[string]string {
 	out := map[string]string{}
 	for key, value := range pod.Labels {
@@ -104,13 +110,22 @@ func StableLabels(pod *corev1.Pod) map[string]string {
 			out[key] = value
 		}
 	}
+	if job := pod.Labels[batchv1.JobNameLabel]; len(out) == 0 && job != "" && !endsWithTime.MatchString(job) {
+		out[batchv1.JobNameLabel] = job
+	}
 	return out
 }
+
+var endsWithTime = regexp.MustCompile(`-[0-9]{8,}$`)
 
 // baseName is what the pods of a workload have in common, as a DNS label. A pod that only stands in
 // for one may be called as in deployment/web.
 func baseName(pod *corev1.Pod) string {
 	name := pod.Name[strings.LastIndex(pod.Name, "/")+1:]
+	name, _, _ = strings.Cut(name, "[") // one of several that stand in
+	if index := pod.Labels[appsv1.PodIndexLabel]; index != "" {
+		name = strings.TrimSuffix(name, "-"+index)
+	}
 	if owner := metav1.GetControllerOf(pod); owner != nil {
 		name = owner.Name
 		if hash := pod.Labels["pod-template-hash"]; hash != "" {

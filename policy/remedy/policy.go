@@ -2,6 +2,7 @@ package remedy
 
 import (
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/utils/ptr"
 
+	"github.com/apptier/apptier/policy/expand"
 	"github.com/apptier/apptier/policy/lint"
 )
 
@@ -27,6 +29,9 @@ func (q *question) policyFor(h half) Addition {
 		policy.Annotations = map[string]string{lint.AllowWidening: fmt.Sprintf("lets %s, which no AppTier declares", q.deed())}
 	}
 	peers := []networkingv1.NetworkPolicyPeer{policyPeer(h.other, h.subject)}
+	if h.other.pod == nil && q.isInternet(h.other.address) {
+		peers = expand.Internet(q.Environment.ClusterNetworks)
+	}
 	ports := []networkingv1.NetworkPolicyPort{{Protocol: ptr.To(q.protocol()), Port: ptr.To(intstr.FromInt32(q.flow.Port))}}
 	if h.direction == networkingv1.PolicyTypeIngress {
 		policy.Spec.Ingress = []networkingv1.NetworkPolicyIngressRule{{From: peers, Ports: ports}}
@@ -79,7 +84,33 @@ func (q *question) subjectSelector(h half) metav1.LabelSelector {
 			selector.MatchExpressions = append(selector.MatchExpressions, *requirement.DeepCopy())
 		}
 	}
+	if q.sparesTiers {
+		q.spareTiers(&selector, h.subject)
+	}
 	return selector
+}
+
+// spareTiers leaves out the pods of tiers that the subject is not in, by a label that it does not have.
+func (q *question) spareTiers(selector *metav1.LabelSelector, subject end) {
+	for _, app := range q.AppTiers {
+		if app.Namespace != subject.pod.Namespace {
+			continue
+		}
+		for i := range app.Spec.Tiers {
+			wanted := app.Spec.Tiers[i].PodSelector.MatchLabels
+			for _, key := range slices.Sorted(maps.Keys(wanted)) {
+				if subject.pod.Labels[key] == wanted[key] {
+					continue
+				}
+				if _, decided := selector.MatchLabels[key]; !decided {
+					selector.MatchExpressions = append(selector.MatchExpressions, metav1.LabelSelectorRequirement{
+						Key: key, Operator: metav1.LabelSelectorOpNotIn, Values: []string{wanted[key]},
+					})
+				}
+				break
+			}
+		}
+	}
 }
 
 func policyPeer(other, subject end) networkingv1.NetworkPolicyPeer {
@@ -98,7 +129,8 @@ func cidrOf(e end) string { return netip.PrefixFrom(e.address, e.address.BitLen(
 
 // freePolicyName is what no policy of the namespace is called.
 func (q *question) freePolicyName(h half) string {
-	name := fmt.Sprintf("%s-%s-%s", strings.ToLower(string(h.direction)), baseName(h.subject.pod), strings.ToLower(fmt.Sprintf("%s%d", q.protocol(), q.flow.Port)))
+	direction, port := strings.ToLower(string(h.direction)), strings.ToLower(fmt.Sprintf("%s%d", q.protocol(), q.flow.Port))
+	name := fmt.Sprintf("%s-%s-%s", direction, baseName(h.subject.pod), port)
 	free := "allow-" + name
 	for i := 2; slices.ContainsFunc(q.Snapshot.Policies, func(p *networkingv1.NetworkPolicy) bool {
 		return p.Namespace == h.subject.pod.Namespace && p.Name == free

@@ -26,6 +26,8 @@ type World struct {
 	AppTiers []*v1alpha1.AppTier
 	// Environment is what these AppTiers refer to; its AppTiers may not be nil.
 	Environment expand.Environment
+	// Internet says that the address at an end of flows stands for the internet: what is added is for all of it.
+	Internet bool
 }
 
 // Addition is something to add.
@@ -71,12 +73,55 @@ func For(world World, flow reach.Flow) []Addition {
 		return nil
 	}
 	q := newQuestion(world, flow, result)
-	for _, candidates := range [][]Addition{q.declared(), q.undeclared()} {
-		if q.allows(candidates) {
-			return numbered(world, q.needed(candidates))
+	if len(q.alike()) > 0 {
+		return nil
+	}
+	// A policy for a pod may be one for pods of a tier too, which have its labels and more: if that is
+	// refused, they are left out.
+	for _, q.sparesTiers = range []bool{false, true} {
+		for _, candidates := range []func() []Addition{q.declared, q.undeclared} {
+			if additions := q.narrowest(candidates); len(additions) > 0 {
+				return numbered(world, additions)
+			}
 		}
 	}
 	return nil
+}
+
+// narrowest returns the candidates that allow the flow and open the least else; none if none allow it. A pod
+// may be in several tiers, and each may stand for its end.
+func (q *question) narrowest(candidates func() []Addition) []Addition {
+	var best []Addition
+	var fewest int
+	sources, destinations := orders(q.source.tiers), orders(q.destination.tiers)
+	for _, q.source.tiers = range sources {
+		for _, q.destination.tiers = range destinations {
+			additions := candidates()
+			if !q.allows(additions) {
+				continue
+			}
+			additions = q.needed(additions)
+			if len(sources)*len(destinations) == 1 {
+				return additions
+			}
+			if opens := len(Opens(q.World, q.With(additions), q.flow)); len(best) == 0 || opens < fewest {
+				best, fewest = additions, opens
+			}
+		}
+	}
+	return best
+}
+
+// orders have each tier first once.
+func orders(tiers []tierRef) [][]tierRef {
+	if len(tiers) < 2 {
+		return [][]tierRef{tiers}
+	}
+	var out [][]tierRef
+	for i := range tiers {
+		out = append(out, slices.Concat(tiers[i:i+1], tiers[:i], tiers[i+1:]))
+	}
+	return out
 }
 
 // question is a flow that is denied.
@@ -85,6 +130,8 @@ type question struct {
 	flow                reach.Flow
 	result              reach.Result
 	source, destination end
+	// sparesTiers has policies select no pods of tiers that their subject is not in.
+	sparesTiers bool
 }
 
 // halves are the directions that deny the flow.
@@ -145,10 +192,45 @@ func (q *question) needed(additions []Addition) []Addition {
 	return additions
 }
 
-// allows tries additions.
+// allows tries additions: with them the flow is allowed, and admission refuses nothing.
 func (q *question) allows(additions []Addition) bool {
 	world, valid := q.with(additions)
-	return valid && reach.Allowed(world.Snapshot, q.flow).Verdict == reach.Allow
+	return valid && reach.Allowed(world.Snapshot, q.flow).Verdict == reach.Allow && !q.refuses(additions, world)
+}
+
+// refuses says whether a check would refuse what is added, and does not refuse what is there already.
+func (q *question) refuses(additions []Addition, changed World) bool {
+	before, after := q.judged(), changed.judged()
+	for _, app := range changed.AppTiers {
+		i := slices.IndexFunc(q.AppTiers, func(a *v1alpha1.AppTier) bool { return nameOf(a) == nameOf(app) })
+		if len(rejected(lint.AppTierIn(app, after))) > len(rejected(lint.AppTierIn(q.AppTiers[i], before))) {
+			return true
+		}
+	}
+	return slices.ContainsFunc(additions, func(a Addition) bool {
+		return a.Policy != nil && len(rejected(lint.NetworkPolicy(a.Policy, after))) > 0
+	})
+}
+
+func rejected(findings []lint.Finding) []lint.Finding {
+	return lint.WithSeverity(findings, lint.Reject)
+}
+
+// judged is the world as checks see it.
+func (w World) judged() lint.World {
+	whole := !w.Snapshot.PartialNamespaces
+	out := lint.World{
+		Whole: whole, Known: lint.Parts{Namespaces: whole, Pods: true, Policies: true},
+		Namespaces: w.Snapshot.Namespaces, Pods: w.Snapshot.Pods, AppTiers: w.AppTiers,
+	}
+	for _, policy := range w.Snapshot.Policies {
+		if lint.IsGenerated(policy) {
+			out.Generated = append(out.Generated, policy)
+		} else {
+			out.Policies = append(out.Policies, policy)
+		}
+	}
+	return out
 }
 
 // With returns the world with what For returned for it, so that more can be asked for.

@@ -1,7 +1,6 @@
 package remedy_test
 
 import (
-	"encoding/json"
 	"maps"
 	"slices"
 	"testing"
@@ -14,7 +13,6 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/apptier/apptier/api/v1alpha1"
-	"github.com/apptier/apptier/policy/expand"
 	"github.com/apptier/apptier/policy/lint"
 	"github.com/apptier/apptier/policy/reach"
 	"github.com/apptier/apptier/policy/reach/reachtest"
@@ -68,127 +66,92 @@ func drawTier(t *rapid.T, name, key string) v1alpha1.Tier {
 	return tier
 }
 
-// scene is the world without the policies that its AppTiers stand for.
-type scene struct {
-	apps     []*v1alpha1.AppTier
-	snapshot reach.Snapshot
-}
-
-func (s scene) world() remedy.World {
-	env := expand.DefaultEnvironment()
-	env.AppTiers = map[types.NamespacedName]*v1alpha1.AppTier{}
-	for _, app := range s.apps {
-		env.AppTiers[types.NamespacedName{Namespace: app.Namespace, Name: app.Name}] = app
-	}
-	snapshot := s.snapshot
-	snapshot.Policies = slices.Clone(snapshot.Policies)
-	for _, app := range s.apps {
-		snapshot.Policies = append(snapshot.Policies, expand.NetworkPolicies(app, env)...)
-	}
-	return remedy.World{Snapshot: snapshot, AppTiers: s.apps, Environment: env}
-}
-
-// with adds what is said to add as people would: by the path, from what is printed.
-func (s scene) with(t *rapid.T, additions []remedy.Addition) scene {
-	out := scene{snapshot: s.snapshot}
-	out.snapshot.Policies = slices.Clone(s.snapshot.Policies)
-	for _, app := range s.apps {
-		text := mustJSON(t, app)
-		for _, a := range additions {
-			if a.Policy == nil && a.AppTier.Namespace == app.Namespace && a.AppTier.Name == app.Name {
-				text = appended(t, text, a)
-			}
-		}
-		var changed v1alpha1.AppTier
-		if err := json.Unmarshal(text, &changed); err != nil {
-			t.Fatal(err)
-		}
-		if rejected := lint.WithSeverity(lint.AppTier(&changed), lint.Reject); len(rejected) > 0 {
-			t.Fatalf("with what is to be added it is refused: %v", rejected)
-		}
-		out.apps = append(out.apps, &changed)
-	}
-	for _, a := range additions {
-		if a.Policy != nil {
-			out.snapshot.Policies = append(out.snapshot.Policies, a.Policy)
-		}
-	}
-	return out
-}
-
-func mustJSON(t *rapid.T, v any) []byte {
-	text, err := json.Marshal(v)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return text
-}
-
-// appended appends an item to the list at a path.
-func appended(t *rapid.T, text []byte, a remedy.Addition) []byte {
-	var object map[string]any
-	var item any
-	if err := json.Unmarshal(text, &object); err != nil {
-		t.Fatal(err)
-	}
-	if err := json.Unmarshal(mustJSON(t, a.Item), &item); err != nil {
-		t.Fatal(err)
-	}
-	spec := object["spec"].(map[string]any)
-	holder, field := spec, "tiers"
-	var index int
-	for _, direction := range []string{"ingress", "egress"} {
-		for i := range 10 {
-			if a.Path == "spec.tiers["+string(rune('0'+i))+"]."+direction {
-				index, field = i, direction
-				holder = spec["tiers"].([]any)[index].(map[string]any)
-			}
-		}
-	}
-	list, exists := holder[field].([]any)
-	if exists == a.First {
-		t.Fatalf("%s: the list exists: %t, and First is %t", a.Path, exists, a.First)
-	}
-	holder[field] = append(list, item)
-	return mustJSON(t, object)
-}
-
 // What is said to add, added, allows the flow; and with less than that, it stays denied.
 func TestWhatIsAddedAllowsTheFlowAndNothingOfItCanBeLeftOut(t *testing.T) {
 	t.Parallel()
 	kinds := map[string]int{}
 	rapid.Check(t, func(t *rapid.T) {
-		s := scene{apps: drawApps(t), snapshot: reachtest.Snapshot(reachtest.OnlyRunning()).Draw(t, "snapshot")}
-		flow := reachtest.Packet(s.snapshot).Draw(t, "flow")
-		world := s.world()
-		before := reach.Allowed(world.Snapshot, flow)
-		additions := remedy.For(world, flow)
-		if before.Verdict != reach.Deny {
-			if len(additions) > 0 {
-				t.Fatalf("%+v is not denied, and yet there is something to add: %+v", flow, additions)
-			}
-			return
-		}
-		if len(additions) == 0 {
-			t.Fatalf("%+v is denied, and there is nothing to add: %s", flow, before)
-		}
-		if after := reach.Allowed(s.withAll(t, additions).Snapshot, flow); after.Verdict != reach.Allow {
-			t.Fatalf("%+v is %s\nwith %s", flow, after, mustJSON(t, additions))
-		}
-		for i := range additions {
-			kinds[kindOf(additions[i])]++
-			fewer := slices.Delete(slices.Clone(additions), i, i+1)
-			for j := range fewer { // the list may be without the one that made it
-				fewer[j].First = fewer[j].First || additions[i].First && additions[i].Path == fewer[j].Path && additions[i].AppTier == fewer[j].AppTier
-			}
-			if after := reach.Allowed(s.withAll(t, fewer).Snapshot, flow); after.Verdict == reach.Allow {
-				t.Fatalf("%+v is allowed without %s", flow, mustJSON(t, additions[i]))
-			}
+		for range 5 { // few worlds have each kind
+			checkAdditions(t, kinds)
 		}
 	})
-	for _, kind := range []string{"IngressRule", "EgressRule", "Tier", "NetworkPolicy"} {
+	for _, kind := range []string{"IngressRule", "EgressRule", "Tier", "NetworkPolicy", "none"} {
 		if kinds[kind] == 0 && !testing.Short() { // with -short, there are too few draws to ask
 			t.Errorf("no %s was ever to be added, only %v", kind, slices.Sorted(maps.Keys(kinds)))
+		}
+	}
+}
+
+func checkAdditions(t *rapid.T, kinds map[string]int) {
+	s := scene{apps: drawApps(t), snapshot: reachtest.Snapshot(reachtest.OnlyRunning()).Draw(t, "snapshot")}
+	flow := reachtest.Packet(s.snapshot).Draw(t, "flow")
+	if rapid.IntRange(0, 3).Draw(t, "without labels") == 0 {
+		end := rapid.SampledFrom([]reach.Endpoint{flow.Source, flow.Destination}).Draw(t, "end without labels")
+		for _, pod := range s.snapshot.Pods {
+			if s.isEnd(pod, end) {
+				pod.Labels = nil
+			}
+		}
+	}
+	world := s.world()
+	before := reach.Allowed(world.Snapshot, flow)
+	additions := remedy.For(world, flow)
+	switch {
+	case before.Verdict != reach.Deny && len(additions) > 0:
+		t.Fatalf("%+v is not denied, and yet there is something to add: %+v", flow, additions)
+	case before.Verdict != reach.Deny:
+		return
+	case len(additions) == 0 && len(remedy.Alike(world, flow)) > 0:
+		kinds["none"]++
+		return
+	case len(additions) == 0:
+		t.Fatalf("%+v is denied, and there is nothing to add: %s", flow, before)
+	}
+	if after := reach.Allowed(s.withAll(t, additions).Snapshot, flow); after.Verdict != reach.Allow {
+		t.Fatalf("%+v is %s\nwith %s", flow, after, mustJSON(t, additions))
+	}
+	s.wantNoRejection(t, additions)
+	s.wantNarrow(t, additions, flow)
+	for i := range additions {
+		kinds[kindOf(additions[i])]++
+		fewer := slices.Delete(slices.Clone(additions), i, i+1)
+		for j := range fewer { // the list may be without the one that made it
+			fewer[j].First = fewer[j].First || additions[i].First && additions[i].Path == fewer[j].Path && additions[i].AppTier == fewer[j].AppTier
+		}
+		if after := reach.Allowed(s.withAll(t, fewer).Snapshot, flow); after.Verdict == reach.Allow {
+			t.Fatalf("%+v is allowed without %s", flow, mustJSON(t, additions[i]))
+		}
+	}
+}
+
+// wantNoRejection asks the checks of admission about what is added, in the world that it is added to.
+func (s scene) wantNoRejection(t *rapid.T, additions []remedy.Addition) {
+	after := s.withAll(t, additions)
+	world := lint.World{
+		Whole: true, Known: lint.Parts{Namespaces: true, AppTiers: true, Pods: true, Policies: true},
+		Namespaces: s.snapshot.Namespaces, Pods: s.snapshot.Pods, AppTiers: after.AppTiers,
+	}
+	for _, policy := range after.Snapshot.Policies {
+		if lint.IsGenerated(policy) {
+			world.Generated = append(world.Generated, policy)
+		} else {
+			world.Policies = append(world.Policies, policy)
+		}
+	}
+	before := world
+	before.AppTiers = s.apps
+	for i, app := range after.AppTiers {
+		was, is := lint.WithSeverity(lint.AppTierIn(s.apps[i], before), lint.Reject), lint.WithSeverity(lint.AppTierIn(app, world), lint.Reject)
+		if len(is) > len(was) {
+			t.Fatalf("what is to be added is refused: %v\n%s", is, mustJSON(t, additions))
+		}
+	}
+	for _, a := range additions {
+		if a.Policy == nil {
+			continue
+		}
+		if is := lint.WithSeverity(lint.NetworkPolicy(a.Policy, world), lint.Reject); len(is) > 0 {
+			t.Fatalf("what is to be added is refused: %v\n%s", is, mustJSON(t, a))
 		}
 	}
 }
@@ -211,13 +174,18 @@ func kindOf(a remedy.Addition) string {
 }
 
 // What is added opens no connection but those of pods like the source to pods like the destination, on
-// the port that was asked for. It closes none.
+// the port that was asked for, and it is said which. It closes none.
 func TestWhatIsAddedOpensNothingElse(t *testing.T) {
 	t.Parallel()
+	opened := 0
 	rapid.Check(t, func(t *rapid.T) {
 		s := scene{apps: drawApps(t), snapshot: reachtest.Snapshot(reachtest.OnlyRunning(), reachtest.OnlyPodNetwork()).Draw(t, "snapshot")}
 		flow := reachtest.Packet(s.snapshot).Draw(t, "flow")
 		additions := remedy.For(s.world(), flow)
+		said := map[reach.Flow]bool{}
+		for _, other := range remedy.Opens(s.world(), s.world().With(additions), flow) {
+			said[other] = true
+		}
 		before, after := reach.New(s.world().Snapshot), reach.New(s.withAll(t, additions).Snapshot)
 		for _, source := range s.snapshot.Pods {
 			for _, destination := range s.snapshot.Pods {
@@ -228,10 +196,34 @@ func TestWhatIsAddedOpensNothingElse(t *testing.T) {
 					if was != is && !isMeant || was == reach.Allow && is != reach.Allow {
 						t.Fatalf("%+v was %s and is %s, with what was added for %+v: %s", other, was, is, flow, mustJSON(t, additions))
 					}
+					isOpened := was != reach.Allow && is == reach.Allow && !s.isSame(other, flow)
+					if isOpened != said[other] {
+						t.Fatalf("%+v is opened: %t, and that is said: %t, with what was added for %+v: %s", other, isOpened, said[other], flow, mustJSON(t, additions))
+					}
+					if isOpened {
+						opened++
+					}
 				}
 			}
 		}
 	})
+	if opened == 0 && !testing.Short() { // with -short, there are too few draws to ask
+		t.Error("nothing was ever opened beside what was asked for: the property holds for no reason")
+	}
+}
+
+// isSame says whether a flow is between the pods at the ends of another.
+func (s scene) isSame(flow, asked reach.Flow) bool {
+	is := func(end, asked reach.Endpoint) bool {
+		return slices.ContainsFunc(s.snapshot.Pods, func(pod *corev1.Pod) bool { return endpoint(pod) == end && s.isEnd(pod, asked) })
+	}
+	return is(flow.Source, asked.Source) && is(flow.Destination, asked.Destination)
+}
+
+// isEnd says whether a pod is meant by an end, by its name or an address.
+func (s scene) isEnd(pod *corev1.Pod, end reach.Endpoint) bool {
+	return endpoint(pod).Pod == end.Pod || end.Address.IsValid() && pod.Status.PodIP == end.Address.String() ||
+		end.Address.IsValid() && slices.ContainsFunc(pod.Status.PodIPs, func(ip corev1.PodIP) bool { return ip.IP == end.Address.String() })
 }
 
 func endpoint(pod *corev1.Pod) reach.Endpoint {
@@ -241,9 +233,7 @@ func endpoint(pod *corev1.Pod) reach.Endpoint {
 // isLike says whether a pod has the labels of an end, or is in a tier with it.
 func (s scene) isLike(pod *corev1.Pod, end reach.Endpoint) bool {
 	for _, like := range s.snapshot.Pods {
-		isEnd := endpoint(like).Pod == end.Pod || end.Address.IsValid() && like.Status.PodIP == end.Address.String() ||
-			end.Address.IsValid() && slices.ContainsFunc(like.Status.PodIPs, func(ip corev1.PodIP) bool { return ip.IP == end.Address.String() })
-		if !isEnd || like.Namespace != pod.Namespace {
+		if !s.isEnd(like, end) || like.Namespace != pod.Namespace {
 			continue
 		}
 		if labels.SelectorFromSet(remedy.StableLabels(like)).Matches(labels.Set(pod.Labels)) || s.shareTier(like, pod) {
