@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"io"
+	"path"
 	"regexp"
 	"strings"
 
@@ -61,9 +62,13 @@ func patchOf(a remedy.Addition) []patchJSON {
 
 // writeAdditions writes for people what to add.
 func (e *explanation) writeAdditions(out io.Writer, a answer) error {
+	before := e.world
 	additions := e.additions(a)
-	switch {
+	switch alike := remedy.Alike(before, a.flow); {
 	case len(additions) > 0:
+	case len(alike) > 0:
+		fmt.Fprintf(out, "pods of %s cannot be told apart from others of their namespace, as they have no labels of their own: to allow it, give them one in their template, such as app: %s, and ask again\n",
+			e.asTyped(alike[0].String()), path.Base(alike[0].Name))
 	case reach.Allowed(e.world.Snapshot, a.flow).Verdict == reach.Allow:
 		fmt.Fprintln(out, "what is to be added above allows it too")
 	default:
@@ -78,6 +83,13 @@ func (e *explanation) writeAdditions(out io.Writer, a answer) error {
 		for line := range strings.Lines(text) {
 			fmt.Fprint(out, "  "+line)
 		}
+	}
+	if len(e.opens) > 0 {
+		var words []string
+		for _, flow := range e.opens {
+			words = append(words, fmt.Sprintf("%s -> %s", e.asTyped(flow.Source.String()), e.asTyped(flow.Destination.String())))
+		}
+		fmt.Fprintf(out, "this allows too, on the same port: %s\n", few(words))
 	}
 	return nil
 }

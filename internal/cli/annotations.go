@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
+	"github.com/apptier/apptier/internal/version"
 	"github.com/apptier/apptier/policy/lint"
 )
 
@@ -19,19 +21,37 @@ func writeGitHub(out io.Writer, findings []finding) error {
 	property := strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A", ":", "%3A", ",", "%2C")
 	for _, f := range findings {
 		place := ""
-		if !f.source.isLive() { // a cluster is no file of the repository
-			place = "file=" + property.Replace(f.source.origin.document.file) + ","
+		if uri := f.uri(); uri != "" {
+			place = "file=" + property.Replace(uri) + ","
+			if line, column := f.position(); line > 0 {
+				place += fmt.Sprintf("line=%d,col=%d,", line, column)
+			}
 		}
-		if n := f.source.origin.lineOf(f.Path); n > 0 {
-			place += fmt.Sprintf("line=%d,", n)
-		}
-		text := fmt.Sprintf("%s: %s: %s\nfix: %s", f.source.name, f.Path, f.Message, f.Fix)
-		_, err := fmt.Fprintf(out, "::%s %stitle=%s::%s\n", severityWord(f.Severity), place, property.Replace(string(f.Check)), message.Replace(text))
+		text := f.sentence() + "\nfix: " + f.Fix
+		_, err := fmt.Fprintf(out, "::%s %stitle=%s::%s\n", commands[f.Severity], place, property.Replace(string(f.Check)), message.Replace(text))
 		if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// commands are GitHub's words for severities.
+var commands = map[lint.Severity]string{lint.Reject: "error", lint.Warn: "warning", lint.Note: "notice"}
+
+// uri is the file of a finding as a repository knows it: relative to where the program runs, if it is below
+// that. Standard input, and what a cluster holds, are no files of a repository.
+func (f finding) uri() string {
+	file := f.file()
+	if file == "" || file == stdinName {
+		return ""
+	}
+	if here, err := os.Getwd(); err == nil && filepath.IsAbs(file) {
+		if relative, err := filepath.Rel(here, file); err == nil && filepath.IsLocal(relative) {
+			file = relative
+		}
+	}
+	return filepath.ToSlash(filepath.Clean(file))
 }
 
 // What is written of SARIF 2.1.0, the format of code scanners
@@ -50,19 +70,32 @@ type (
 		Driver sarifDriver `json:"driver"`
 	}
 	sarifDriver struct {
-		Name  string      `json:"name"`
-		Rules []sarifRule `json:"rules"`
+		Name    string      `json:"name"`
+		Version string      `json:"version"`
+		URI     string      `json:"informationUri"`
+		Rules   []sarifRule `json:"rules"`
 	}
 	sarifRule struct {
-		ID    string    `json:"id"`
-		Short sarifText `json:"shortDescription"`
-		Full  sarifText `json:"fullDescription"`
+		ID      string          `json:"id"`
+		Name    string          `json:"name"`
+		Short   sarifText       `json:"shortDescription"`
+		Full    sarifText       `json:"fullDescription"`
+		HelpURI string          `json:"helpUri"`
+		Default sarifDefault    `json:"defaultConfiguration"`
+		More    sarifProperties `json:"properties"`
+	}
+	sarifDefault struct {
+		Level string `json:"level"`
+	}
+	sarifProperties struct {
+		Tags []string `json:"tags"`
 	}
 	sarifText struct {
 		Text string `json:"text"`
 	}
 	sarifResult struct {
 		Rule      string          `json:"ruleId"`
+		RuleIndex int             `json:"ruleIndex"`
 		Level     string          `json:"level"`
 		Message   sarifText       `json:"message"`
 		Locations []sarifLocation `json:"locations"`
@@ -76,32 +109,43 @@ type (
 		Region   *sarifRegion  `json:"region,omitempty"`
 	}
 	sarifArtifact struct {
-		URI string `json:"uri"`
+		URI  string `json:"uri"`
+		Base string `json:"uriBaseId,omitempty"`
 	}
 	sarifRegion struct {
-		StartLine int `json:"startLine"`
+		StartLine   int `json:"startLine"`
+		StartColumn int `json:"startColumn"`
 	}
 	sarifLogical struct {
 		Name string `json:"fullyQualifiedName"`
 	}
 )
 
+// home is where people find the project, and checksPage what they can look up about a check.
+const (
+	home       = "https://github.com/apptier/apptier"
+	checksPage = home + "/blob/main/docs/checks.md"
+)
+
 // writeSARIF writes findings for code scanners.
 func writeSARIF(out io.Writer, findings []finding) error {
-	run := sarifRun{Tool: sarifTool{sarifDriver{Name: "apptier", Rules: []sarifRule{}}}, Results: []sarifResult{}}
+	run := sarifRun{Tool: sarifTool{sarifDriver{"apptier", version.String(), home, []sarifRule{}}}, Results: []sarifResult{}}
+	index := map[lint.Check]int{}
 	for _, entry := range lint.Catalogue() {
 		isFound := func(f finding) bool { return f.Check == entry.ID }
 		if !slices.ContainsFunc(findings, isFound) {
 			continue
 		}
+		index[entry.ID] = len(run.Tool.Driver.Rules)
 		run.Tool.Driver.Rules = append(run.Tool.Driver.Rules, sarifRule{
-			ID: string(entry.ID), Short: sarifText{entry.Title}, Full: sarifText{strings.ReplaceAll(entry.Text, "\n", " ")},
+			ID: string(entry.ID), Name: string(entry.ID), Short: sarifText{entry.Title}, Full: sarifText{strings.ReplaceAll(entry.Text, "\n", " ")},
+			HelpURI: checksPage + "#" + string(entry.ID), Default: sarifDefault{string(entry.Severity)}, More: sarifProperties{strings.Split(entry.Of, ", ")},
 		})
 	}
 	for _, f := range findings {
 		run.Results = append(run.Results, sarifResult{
-			Rule: string(f.Check), Level: severityWord(f.Severity), Message: sarifText{f.Message + ". Fix: " + f.Fix},
-			Locations: []sarifLocation{{Physical: sarifPlace(f), Logical: []sarifLogical{{f.source.name + ": " + f.Path}}}},
+			Rule: string(f.Check), RuleIndex: index[f.Check], Level: string(f.Severity), Message: sarifText{f.Message + ". Fix: " + f.Fix},
+			Locations: []sarifLocation{{Physical: sarifPlace(f), Logical: []sarifLogical{{strings.Trim(f.source.name+": "+f.Path, ": ")}}}},
 		})
 	}
 	encoder := json.NewEncoder(out)
@@ -110,14 +154,20 @@ func writeSARIF(out io.Writer, findings []finding) error {
 	return encoder.Encode(sarifLog{"https://json.schemastore.org/sarif-2.1.0.json", "2.1.0", []sarifRun{run}})
 }
 
-// sarifPlace is the file and line of a finding; nil for what a cluster holds.
+// sarifPlace is the file and line of a finding; nil for what is in no file.
 func sarifPlace(f finding) *sarifPhysical {
-	if f.source.isLive() {
+	uri := f.uri()
+	if uri == "" {
 		return nil
 	}
-	place := &sarifPhysical{Artifact: sarifArtifact{(&url.URL{Path: filepath.ToSlash(f.source.origin.document.file)}).String()}}
-	if line := f.source.origin.lineOf(f.Path); line > 0 {
-		place.Region = &sarifRegion{line}
+	place := &sarifPhysical{Artifact: sarifArtifact{URI: (&url.URL{Path: uri}).String()}}
+	if filepath.IsLocal(uri) {
+		place.Artifact.Base = "%SRCROOT%"
+	} else if filepath.IsAbs(uri) {
+		place.Artifact.URI = (&url.URL{Scheme: "file", Path: uri}).String()
+	}
+	if line, column := f.position(); line > 0 {
+		place.Region = &sarifRegion{line, column}
 	}
 	return place
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/apptier/apptier/policy/reach"
 )
@@ -31,9 +32,14 @@ func answersTo(evaluator *reach.Evaluator, flows []reach.Flow) []answer {
 		index[key] = len(answers)
 		answers = append(answers, answer{flow, result, 1})
 	}
+	sortAnswers(answers)
+	return answers
+}
+
+// sortAnswers puts first what is denied, and then what is not known.
+func sortAnswers(answers []answer) {
 	rank := map[reach.Verdict]int{reach.Deny: 0, reach.Unknown: 1, reach.Allow: 2}
 	slices.SortStableFunc(answers, func(a, b answer) int { return cmp.Compare(rank[a.result.Verdict], rank[b.result.Verdict]) })
-	return answers
 }
 
 // keyOfDecision is what a decision says but for the names of the ends.
@@ -72,16 +78,47 @@ func verdictWord(verdict reach.Verdict) string {
 }
 
 // headline says what an answer is, in a line.
-func (a answer) headline() string {
-	text := fmt.Sprintf("%s: %s -> %s, %s %d", verdictWord(a.result.Verdict), a.flow.Source, a.flow.Destination, a.flow.Protocol, a.flow.Port)
-	switch a.pairs {
-	case 1:
+func (q *asked) headline(a answer) string {
+	text := fmt.Sprintf("%s: %s -> %s, %s %d", verdictWord(a.result.Verdict),
+		q.endWords(a.flow.Source), q.endWords(a.flow.Destination), a.flow.Protocol, a.flow.Port)
+	switch {
+	case a.pairs == 1 || len(q.internet) > 0:
 		return text
-	case 2:
+	case a.pairs == 2:
 		return text + " (and another pair of pods)"
 	default:
 		return fmt.Sprintf("%s (and %d more pairs of pods)", text, a.pairs-1)
 	}
+}
+
+// endWords names an end: the internet by this name, and by an address of it where others have other
+// answers.
+func (q *asked) endWords(e reach.Endpoint) string {
+	switch {
+	case !slices.Contains(q.internet, e):
+		return q.asTyped(e.String())
+	case len(q.answers) == 1:
+		return internetKind
+	default:
+		return internetKind + ", such as " + e.String() + ","
+	}
+}
+
+// asTyped has a text call the pods that stand in for an end as the end was called.
+func (q *asked) asTyped(text string) string {
+	var pairs []string
+	for _, e := range q.standIns {
+		name := strings.ToLower(e.kind) + "/" + e.Name
+		if e.tier != "" {
+			name += "/" + e.tier
+		}
+		for _, pod := range e.standIns {
+			if rest, found := strings.CutPrefix(pod.Name, name); found {
+				pairs = append(pairs, pod.Namespace+"/"+pod.Name, e.text+rest)
+			}
+		}
+	}
+	return strings.NewReplacer(pairs...).Replace(text)
 }
 
 // half is one direction of a connection.

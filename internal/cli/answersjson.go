@@ -7,6 +7,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/apptier/apptier/policy/reach"
+	"github.com/apptier/apptier/policy/remedy"
 )
 
 // What is printed of connections as JSON. Lists are there when they are empty.
@@ -26,6 +27,14 @@ type (
 		Egress  halfJSON       `json:"egress"`
 		Ingress halfJSON       `json:"ingress"`
 		Add     []additionJSON `json:"add,omitempty"`
+		// Opens is what that allows too, on the same port, beside what was asked about.
+		Opens []flowJSON `json:"opens,omitempty"`
+		// Alike are pods that nothing can be added for, as no label tells them from others.
+		Alike []string `json:"alike,omitempty"`
+	}
+	flowJSON struct {
+		Source      string `json:"source"`
+		Destination string `json:"destination"`
 	}
 	halfJSON struct {
 		Verdict  string   `json:"verdict"`
@@ -39,8 +48,15 @@ type (
 		Problems []string          `json:"problems,omitempty"`
 	}
 	ruleJSON struct {
-		Policy string `json:"policy"`
-		Path   string `json:"path"`
+		// Policy is the NetworkPolicy that has the rule, or AppTier what declares it; Path is a field of it.
+		Policy  string `json:"policy,omitempty"`
+		AppTier string `json:"appTier,omitempty"`
+		Path    string `json:"path"`
+		// Also are other fields of the AppTier that declare the same.
+		Also []string `json:"also,omitempty"`
+		// File and Line are where the AppTier's field was read, if it was in a file.
+		File string `json:"file,omitempty"`
+		Line int    `json:"line,omitempty"`
 	}
 	ruleVerdictJSON struct {
 		ruleJSON
@@ -63,7 +79,11 @@ func writeAnswersJSON(out io.Writer, asked *asked, e *explanation) error {
 			Egress: asked.halfJSON(halves[0], e != nil), Ingress: asked.halfJSON(halves[1], e != nil),
 		}
 		if e != nil {
+			c.Alike = namesOf(remedy.Alike(e.world, a.flow))
 			c.Add = additionsJSON(e.additions(a))
+			for _, flow := range e.opens {
+				c.Opens = append(c.Opens, flowJSON{flow.Source.String(), flow.Destination.String()})
+			}
 		}
 		text.Connections = append(text.Connections, c)
 	}
@@ -79,9 +99,13 @@ func writeJSON(out io.Writer, v any) error {
 
 func (q *asked) halfJSON(h half, withRules bool) halfJSON {
 	d := h.decision
-	out := halfJSON{Verdict: verdictWord(d.Verdict), Reason: d.Reason, Isolated: d.Isolated, Policies: namesOf(d.Policies), Problems: d.Problems}
+	out := halfJSON{
+		Verdict: verdictWord(d.Verdict), Reason: q.reasonWords(d.Reason),
+		Isolated: d.Isolated, Policies: q.policiesWords(d.Policies), Problems: d.Problems,
+	}
 	if d.AllowedBy != nil {
-		out.AllowedBy = &ruleJSON{d.AllowedBy.Policy.String(), rulePath(d.AllowedBy.Direction, d.AllowedBy.Index)}
+		by := q.ruleJSON(d.AllowedBy.Policy, d.AllowedBy.Direction, d.AllowedBy.Index, max(0, d.AllowedBy.Peer))
+		out.AllowedBy = &by
 	}
 	if !withRules {
 		return out
@@ -89,7 +113,7 @@ func (q *asked) halfJSON(h half, withRules bool) halfJSON {
 	for _, r := range h.rules {
 		peers, ports := q.ruleWords(r)
 		out.Rules = append(out.Rules, ruleVerdictJSON{
-			ruleJSON: ruleJSON{r.Policy.String(), rulePath(r.Direction, r.Index)}, Peers: peers, Ports: ports,
+			ruleJSON: q.ruleJSON(r.Policy, r.Direction, r.Index, -1), Peers: peers, Ports: ports,
 			PeerMatches: matchWord(r.Peers), PortMatches: r.Ports,
 		})
 	}

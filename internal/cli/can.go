@@ -2,11 +2,17 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
+	"slices"
 
 	"github.com/spf13/cobra"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
+	"github.com/apptier/apptier/policy/expand"
 	"github.com/apptier/apptier/policy/reach"
 )
 
@@ -52,7 +58,7 @@ func runCan(ctx context.Context, o *connectionOptions, streams genericiooptions.
 	if err := o.validate(); err != nil {
 		return err
 	}
-	s, ends, err := o.see(ctx, streams.In, args)
+	s, ends, err := o.see(ctx, streams.In, args, listServices, listAppTiers, listAPIServer)
 	if err != nil {
 		return err
 	}
@@ -64,9 +70,9 @@ func runCan(ctx context.Context, o *connectionOptions, streams genericiooptions.
 		return printed(writeAnswersJSON(streams.Out, asked, nil), asked)
 	}
 	for _, a := range asked.answers {
-		fmt.Fprintln(streams.Out, a.headline())
+		fmt.Fprintln(streams.Out, asked.headline(a))
 		for _, half := range a.halves(asked.evaluator) {
-			fmt.Fprintf(streams.Out, "  %-8s %-8s %s\n", half.name, verdictWord(half.decision.Verdict), half.decision.Reason)
+			fmt.Fprintf(streams.Out, "  %-8s %-8s %s\n", half.name, verdictWord(half.decision.Verdict), asked.reasonWords(half.decision.Reason))
 			warn(streams, half)
 		}
 	}
@@ -94,21 +100,45 @@ type asked struct {
 	evaluator *reach.Evaluator
 	answers   []answer
 	meant     expanded
+	// citedPolicies are those that were looked up.
+	citedPolicies map[types.NamespacedName]*citedPolicy
 	// standIns are the pods of the snapshot that do not exist.
 	standIns []end
+	// internet are the addresses that stand for it, if it is an end.
+	internet []reach.Endpoint
 }
 
 // ask answers whether the connections between two ends may pass.
 func (o *connectionOptions) ask(ctx context.Context, streams genericiooptions.IOStreams, s *scene, ends []end) (*asked, error) {
-	flows, err := o.flows(ends[0], ends[1])
-	if err != nil {
-		return nil, err
+	if ends[0].kind == internetKind && ends[1].kind == internetKind {
+		return nil, errors.New("no end is a pod, and policies are about pods")
+	}
+	var flows []reach.Flow
+	var err error
+	isInternet := func(e end) bool { return e.kind == internetKind }
+	if !slices.ContainsFunc(ends, isInternet) {
+		if flows, err = o.flows(ends[0], ends[1]); err != nil {
+			return nil, err
+		}
 	}
 	q, err := o.look(ctx, streams, s, ends)
 	if err != nil {
 		return nil, err
 	}
+	if i := slices.IndexFunc(ends, isInternet); i >= 0 { // whose addresses the policies tell apart
+		settings, err := o.managed.settings()
+		if err != nil {
+			return nil, err
+		}
+		q.internet = internetAddresses(q.snapshot, settings.ClusterNetworks, ends[1-i].families())
+		ends[i].endpoints = q.internet
+		if flows, err = o.flows(ends[0], ends[1]); err != nil {
+			return nil, err
+		}
+	}
 	q.answers = answersTo(q.evaluator, flows)
+	q.noteTunnels(streams.ErrOut)
+	s.doubt(q.snapshot, q.answers)
 	return q, nil
 }
 
@@ -123,13 +153,51 @@ func (o *connectionOptions) look(ctx context.Context, streams genericiooptions.I
 		return nil, err
 	}
 	for _, e := range ends {
-		if e.standIn == nil {
+		if e.kind == "Service" && e.address.IsValid() {
+			fmt.Fprintf(streams.ErrOut, "note: %s is an address of Service %s, and policies see the pods behind it\n", e.text, e.NamespacedName)
+		}
+		if len(e.standIns) == 0 {
 			continue
 		}
 		q.standIns = append(q.standIns, e)
-		q.snapshot.Pods = append(q.snapshot.Pods, e.standIn)
-		fmt.Fprintf(streams.ErrOut, "note: %s has no pod yet; one labelled %s stands in\n", e.text, labelWords(e.standIn.Labels))
+		q.addStandIns(e.standIns)
+		fmt.Fprintf(streams.ErrOut, "note: %s\n", e.note())
 	}
 	q.evaluator = reach.New(q.snapshot)
 	return q, nil
+}
+
+// addStandIns adds pods that do not exist to the snapshot, each once: both ends may be the same.
+func (q *asked) addStandIns(pods []standIn) {
+	for _, pod := range pods {
+		name := types.NamespacedName{Namespace: pod.Namespace, Name: pod.Name}
+		if slices.ContainsFunc(q.snapshot.Pods, func(p *corev1.Pod) bool { return p.Namespace == name.Namespace && p.Name == name.Name }) {
+			continue
+		}
+		q.snapshot.Pods = append(q.snapshot.Pods, pod.Pod)
+		if len(pod.unknown) > 0 {
+			if q.snapshot.UnknownLabels == nil {
+				q.snapshot.UnknownLabels = map[types.NamespacedName][]string{}
+			}
+			q.snapshot.UnknownLabels[name] = pod.unknown
+		}
+	}
+}
+
+// noteTunnels tells where a mesh carries what policies deny, which see its tunnel alone.
+func (q *asked) noteTunnels(out io.Writer) {
+	for _, app := range q.meant.accepted {
+		tunnel := expand.Tunnel(app.Spec.Mesh)
+		for _, a := range q.answers {
+			through := a.flow
+			through.Port = tunnel
+			isTCP := a.flow.Protocol == corev1.ProtocolTCP || a.flow.Protocol == ""
+			if tunnel == 0 || !isTCP || a.result.Verdict != reach.Deny || a.flow.Destination.Pod.Namespace != app.Namespace ||
+				q.evaluator.Allowed(through).Verdict != reach.Allow {
+				continue
+			}
+			fmt.Fprintf(out, "note: policies deny this, but TCP %d, the tunnel of the mesh, is open between the two and carries any port: only the mesh itself can deny it\n", tunnel)
+			return
+		}
+	}
 }

@@ -14,6 +14,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/apptier/apptier/policy/expand"
+	"github.com/apptier/apptier/policy/kube"
 	"github.com/apptier/apptier/policy/reach"
 )
 
@@ -26,8 +27,9 @@ type connectionOptions struct {
 }
 
 const endsHelp = `Each end is [NAMESPACE/]POD, an address, [NAMESPACE/]KIND/NAME, as in deployment/web or service/web, or a
-tier, as APP/TIER or [NAMESPACE/]tier/APP/TIER. What has several pods means each of them; while it has
-none, one as its template or selector describes it stands in. The port is the pod's own, by number or
+tier, as APP/TIER or [NAMESPACE/]tier/APP/TIER, or internet. What has several pods means each of them;
+while it has none, some as its template or selector describes them stand in. An address of a Service, as
+a destination, means the Service, and kubeAPIServer that of the API server. The port is the pod's own, by number or
 by a name that it declares, but of a Service it is the Service's. Of a Service or a tier it may be left
 out: that means each of its ports.
 
@@ -78,6 +80,9 @@ func (o *connectionOptions) see(ctx context.Context, stdin io.Reader, texts []st
 		r, err := parseEnd(text, namespace)
 		refs, problems = append(refs, r), append(problems, err)
 		wanted = append(wanted, r.wanted()...)
+		if r.address.IsValid() && len(refs) == 2 { // it may be a Service's
+			wanted = append(wanted, listServices, listAPIServer)
+		}
 	}
 	if err := errors.Join(problems...); err != nil {
 		return nil, nil, err
@@ -87,7 +92,10 @@ func (o *connectionOptions) see(ctx context.Context, stdin io.Reader, texts []st
 		return nil, nil, err
 	}
 	var ends []end
-	for _, r := range refs {
+	for i, r := range refs {
+		if r.address.IsValid() && i == 1 {
+			r = s.translated(r, o.port)
+		}
 		e, err := s.resolve(r, namespace)
 		if err != nil {
 			return nil, nil, err
@@ -103,15 +111,21 @@ type port struct {
 	number   int32
 }
 
-// ports are those of one pod of a destination that are asked about; the pod is nil for an address, and
-// for a pod that is not there.
-func (o *connectionOptions) ports(e end, pod *corev1.Pod) ([]port, error) {
+// ports are those of one endpoint of a destination that are asked about. Its pod is nil for an address,
+// and for a pod that is not there.
+func (o *connectionOptions) ports(e end, i int) ([]port, error) {
+	var pod *corev1.Pod
+	if i < len(e.pods) {
+		pod = e.pods[i]
+	}
 	number, err := strconv.ParseInt(o.port, 10, 32)
 	isNumber := err == nil
 	var declared []port
 	switch {
+	case len(e.behind) > 0:
+		declared = o.slicePorts(e, i)
 	case e.service != nil:
-		declared = o.servicePorts(e.service, pod)
+		declared = o.servicePorts(e, pod)
 	case isNumber:
 		return []port{{cmp.Or(corev1.Protocol(o.protocol), corev1.ProtocolTCP), int32(number)}}, nil
 	default:
@@ -123,7 +137,7 @@ func (o *connectionOptions) ports(e end, pod *corev1.Pod) ([]port, error) {
 		return declared, nil
 	case o.port == "" && e.service == nil && len(e.ports) == 0:
 		return nil, errors.New("--port is missing: give the destination's own port; only a Service, or a tier that declares ports, can do without")
-	case e.service != nil && e.standIn != nil:
+	case e.service != nil && len(e.standIns) > 0 && o.isPortOf(e):
 		return nil, fmt.Errorf("%s: no pod of it says which number its port has", e.text)
 	default:
 		return nil, fmt.Errorf("--port %q: %s has no such port", o.port, e.text)
@@ -131,16 +145,19 @@ func (o *connectionOptions) ports(e end, pod *corev1.Pod) ([]port, error) {
 }
 
 // servicePorts are where a Service's ports lead at a pod.
-func (o *connectionOptions) servicePorts(service *corev1.Service, pod *corev1.Pod) []port {
-	asked := service.DeepCopy()
-	asked.Spec.Ports = slices.DeleteFunc(asked.Spec.Ports, func(p corev1.ServicePort) bool {
-		return o.port != "" && o.port != p.Name && o.port != strconv.Itoa(int(p.Port))
-	})
+func (o *connectionOptions) servicePorts(e end, pod *corev1.Pod) []port {
+	asked := e.service.DeepCopy()
+	asked.Spec.Ports = slices.DeleteFunc(asked.Spec.Ports, func(p corev1.ServicePort) bool { return !o.isAsked(e, p) })
 	var out []port
 	for _, target := range expand.ServiceOf(asked, []*corev1.Pod{pod}).TargetPorts {
 		out = append(out, port{target.Protocol, target.Start})
 	}
 	return out
+}
+
+// isPortOf says whether a Service has a port that is asked about.
+func (o *connectionOptions) isPortOf(e end) bool {
+	return slices.ContainsFunc(e.service.Spec.Ports, func(p corev1.ServicePort) bool { return o.isAsked(e, p) })
 }
 
 // declaredPorts are those that a tier or a pod declares under a name, or all that a tier does. Of a
@@ -155,32 +172,31 @@ func (o *connectionOptions) declaredPorts(e end, pod *corev1.Pod) []port {
 	if len(out) > 0 || o.port == "" || pod == nil {
 		return out
 	}
-	for _, container := range slices.Concat(pod.Spec.InitContainers, pod.Spec.Containers) {
-		for _, p := range container.Ports {
-			if p.Name == o.port {
-				out = append(out, port{cmp.Or(p.Protocol, corev1.ProtocolTCP), p.ContainerPort})
-			}
+	for _, p := range kube.Ports(pod) {
+		if p.Name == o.port {
+			out = append(out, port{cmp.Or(p.Protocol, corev1.ProtocolTCP), p.ContainerPort})
 		}
 	}
 	return out
 }
 
-// flows are the connections that are asked about.
+// flows are the connections that are asked about. What a pod sends itself is not asked of policies, so
+// it is no answer unless both ends are this one pod.
 func (o *connectionOptions) flows(source, destination end) ([]reach.Flow, error) {
 	var flows []reach.Flow
 	var problem error
+	isOne := len(source.endpoints) == 1 && len(destination.endpoints) == 1
 	for i, to := range destination.endpoints {
-		var pod *corev1.Pod
-		if i < len(destination.pods) {
-			pod = destination.pods[i]
-		}
-		ports, err := o.ports(destination, pod)
+		ports, err := o.ports(destination, i)
 		if err != nil {
 			problem = err
 			continue // another pod may declare it
 		}
 		for _, p := range ports {
 			for _, from := range source.endpoints {
+				if from == to && !isOne {
+					continue
+				}
 				flows = append(flows, reach.Flow{Source: from, Destination: to, Protocol: p.protocol, Port: p.number})
 			}
 		}

@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
 
+	admissionv1 "k8s.io/api/admissionregistration/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -19,6 +21,7 @@ import (
 	utiljson "k8s.io/apimachinery/pkg/util/json"
 
 	"github.com/apptier/apptier/api/v1alpha1"
+	"github.com/apptier/apptier/policy/lint"
 )
 
 // object is an object of the input, of a kind that the command asked for.
@@ -49,6 +52,12 @@ type decoder struct {
 	others   map[string]int
 	problems []error
 	seen     map[string]origin
+	// generated counts the objects whose name the API server is to make.
+	generated int
+	// strangers says that there are objects of kinds that are not known, which may stand for pods.
+	strangers bool
+	// leftOut are the findings of files that are no manifests.
+	leftOut []finding
 }
 
 // kinds are kinds of one API group and version.
@@ -70,8 +79,14 @@ func newDecoder(namespace string, more ...kinds) *decoder {
 // decode decodes every document, and returns everything that is wrong with any of them.
 func (d *decoder) decode(documents []document) error {
 	for _, doc := range documents {
+		if doc.patchOf != "" {
+			d.leaveOut(doc, "it is no manifest, but belongs to "+doc.patchOf, "build that with -k")
+			continue
+		}
 		text, err := doc.json()
 		switch {
+		case err == nil && doc.among && !isManifestText(text):
+			d.leaveOut(doc, "it is no manifest: it has no apiVersion and no kind", "give the files that are manifests, if this is none")
 		case err != nil:
 			d.problems = append(d.problems, err)
 		case string(text) != "null": // a document that says nothing
@@ -81,19 +96,36 @@ func (d *decoder) decode(documents []document) error {
 	return errors.Join(d.problems...)
 }
 
+// leaveOut notes a file of a folder that is none of the manifests.
+func (d *decoder) leaveOut(doc document, what, fix string) {
+	isNoted := func(f finding) bool { return f.file() == doc.file }
+	if !slices.ContainsFunc(d.leftOut, isNoted) {
+		d.leftOut = append(d.leftOut, finding{
+			Finding: lint.Finding{Check: lint.NotJudged, Severity: lint.Note, Message: "left out: " + what, Fix: fix},
+			source:  object{origin: origin{document: doc}, name: filepath.Base(doc.file)},
+		})
+	}
+}
+
+// isManifestText says whether a document is an object that says what it is.
+func isManifestText(text []byte) bool {
+	var raw rawObject
+	return string(text) == "null" || utiljson.Unmarshal(text, &raw) == nil && raw.Kind+raw.APIVersion != ""
+}
+
 // add decodes one object, or those of a list. Items may leave their kind out when the list's kind
 // says it, as the API server's do.
 func (d *decoder) add(from origin, text []byte, implied schema.GroupVersionKind) {
 	var raw rawObject
 	if err := utiljson.Unmarshal(text, &raw); err != nil {
-		d.problem(from.atField(""), "not a Kubernetes object: %s", explain(err))
+		d.problem(from, "", "not a Kubernetes object: %s", explain(err))
 		return
 	}
 	if raw.Kind == "" && raw.APIVersion == "" {
 		raw.APIVersion, raw.Kind = implied.ToAPIVersionAndKind()
 	}
 	if raw.Kind == "" || raw.APIVersion == "" {
-		d.problem(from.atField(""), "not a Kubernetes object: it has no apiVersion or no kind")
+		d.problem(from, "", "not a Kubernetes object: it has no apiVersion or no kind")
 		return
 	}
 	gvk := schema.FromAPIVersionAndKind(raw.APIVersion, raw.Kind)
@@ -107,11 +139,11 @@ func (d *decoder) add(from origin, text []byte, implied schema.GroupVersionKind)
 func (d *decoder) addItems(from origin, text []byte, implied schema.GroupVersionKind) {
 	var items []json.RawMessage
 	if err := utiljson.Unmarshal(text, &items); err != nil {
-		d.problem(from.atField("items"), "items of a list: %s", explain(err))
+		d.problem(from, "items", "%s", explain(err))
 		return
 	}
 	if from.item > 0 {
-		d.problem(from.atField(""), "a list within a list: write its items into the outer one")
+		d.problem(from, "", "a list within a list: write its items into the outer one")
 		return
 	}
 	for i, item := range items {
@@ -135,12 +167,17 @@ func (d *decoder) addObject(from origin, text []byte, gvk schema.GroupVersionKin
 	}
 	if !d.scheme.Recognizes(gvk) {
 		if isOurs {
-			d.problem(from.atField("kind"), "%s of %s is not known here: write kind: AppTier and apiVersion: %s", gvk.Kind, gvk.GroupVersion(), v1alpha1.GroupVersion)
+			d.problem(from, "kind", "%s of %s is not known here: write kind: AppTier and apiVersion: %s", gvk.Kind, gvk.GroupVersion(), v1alpha1.GroupVersion)
+		} else {
+			d.addUnknown(from, text, gvk)
 		}
 		return
 	}
-	options := serializer.SerializerOptions{Strict: isStrict(gvk)}
-	decoded, _, err := serializer.NewSerializerWithOptions(serializer.DefaultMetaFactory, d.scheme, d.scheme, options).Decode(text, &gvk, nil)
+	text = asKubernetesReads(gvk, text)
+	if isStrict(gvk) && d.refusePlaceholders(from, gvk, text) {
+		return
+	}
+	decoded, err := d.decodeObject(text, gvk)
 	if err != nil {
 		d.decodeProblems(from, gvk, text, err)
 		return
@@ -152,13 +189,29 @@ func (d *decoder) addObject(from origin, text []byte, gvk schema.GroupVersionKin
 	if accessor.GetNamespace() == "" && isNamespaced(gvk) {
 		accessor.SetNamespace(d.namespace)
 	}
+	d.nameGenerated(accessor)
 	d.keep(object{Object: decoded, origin: from, name: gvk.Kind + " " + qualified(accessor)})
+}
+
+func (d *decoder) decodeObject(text []byte, gvk schema.GroupVersionKind) (runtime.Object, error) {
+	options := serializer.SerializerOptions{Strict: isStrict(gvk)}
+	decoded, _, err := serializer.NewSerializerWithOptions(serializer.DefaultMetaFactory, d.scheme, d.scheme, options).Decode(text, &gvk, nil)
+	return decoded, err
+}
+
+// nameGenerated gives an object a name of the form that the API server makes of generateName
+// (k8s.io/apiserver/pkg/storage/names), a different one each time: two such objects are two.
+func (d *decoder) nameGenerated(o metav1.Object) {
+	if o.GetName() == "" && o.GetGenerateName() != "" {
+		d.generated++
+		o.SetName(fmt.Sprintf("%s%05d", o.GetGenerateName(), d.generated))
+	}
 }
 
 // keep keeps an object that is the first of its name: of two, nobody can say which one is meant.
 func (d *decoder) keep(o object) {
 	if first, found := d.seen[o.name]; found && !mayRepeat(o.Object) {
-		d.problem(o.origin.atField("metadata.name"), "%s is also in %s: remove one of them", o.name, first)
+		d.problem(o.origin, "metadata.name", "%s is also in %s: remove one of them", o.name, first)
 		return
 	}
 	d.seen[o.name] = o.origin
@@ -173,7 +226,7 @@ func isStrict(gvk schema.GroupVersionKind) bool {
 
 // isNamespaced says so of the kinds that commands ask for.
 func isNamespaced(gvk schema.GroupVersionKind) bool {
-	return gvk.Kind != "Namespace" && gvk.Kind != "Node"
+	return gvk.Kind != "Namespace" && gvk.Kind != "Node" && gvk.Group != admissionv1.GroupName
 }
 
 func qualified(o metav1.Object) string {
@@ -183,41 +236,47 @@ func qualified(o metav1.Object) string {
 	return o.GetNamespace() + "/" + o.GetName()
 }
 
-// decodeProblems reports each thing that decoding found, with its line if the library says which
-// field it is.
+// decodeProblems reports each thing that is wrong with an object that cannot be decoded, with its line.
 func (d *decoder) decodeProblems(from origin, gvk schema.GroupVersionKind, text []byte, err error) {
-	who := nameIn(gvk.Kind, text)
+	who, of := nameIn(gvk.Kind, text), d.scheme.AllKnownTypes()[gvk]
+	add := func(path, what, fix string) {
+		d.problems = append(d.problems, &problem{origin: from, path: path, who: who, what: what, fix: fix})
+	}
+	var value any
+	if utiljson.Unmarshal(text, &value) == nil {
+		wrong, right := wrongTypes(of, "", value)
+		for _, w := range wrong {
+			add(w.path, w.what, w.fix)
+		}
+		if rest, marshalErr := json.Marshal(right); len(wrong) > 0 && marshalErr == nil {
+			if _, err = d.decodeObject(rest, gvk); err == nil {
+				return
+			}
+		}
+	}
 	violations := []error{err}
 	if strict, ok := runtime.AsStrictDecodingError(err); ok {
 		violations = strict.Errors()
 	}
 	for _, violation := range violations {
-		where := from.atField("")
 		var field interface{ FieldPath() string }
-		var wrongType *json.UnmarshalTypeError
-		switch {
-		case errors.As(violation, &field):
-			where = from.atField(field.FieldPath())
-		case errors.As(violation, &wrongType):
-			where = from.atField(wrongType.Field)
+		if errors.As(violation, &field) {
+			add(field.FieldPath(), "unknown field", nearestField(of, field.FieldPath()))
+			continue
 		}
-		what := explain(violation)
-		if field != nil {
-			what += nearestField(d.scheme.AllKnownTypes()[gvk], field.FieldPath())
-		}
-		d.problems = append(d.problems, &problem{where: where, who: who, what: what})
+		add("", explain(violation), "")
 	}
 }
 
 // nameIn is the name of an object that is not decoded.
 func nameIn(kind string, text []byte) string {
 	var partial struct {
-		Metadata struct{ Namespace, Name string } `json:"metadata"`
+		Metadata struct{ Namespace, Name, GenerateName string } `json:"metadata"`
 	}
-	if err := json.Unmarshal(text, &partial); err != nil || partial.Metadata.Name == "" {
+	if err := json.Unmarshal(text, &partial); err != nil || partial.Metadata.Name+partial.Metadata.GenerateName == "" {
 		return kind
 	}
-	return kind + " " + qualified(&metav1.ObjectMeta{Namespace: partial.Metadata.Namespace, Name: partial.Metadata.Name})
+	return kind + " " + qualified(&metav1.ObjectMeta{Namespace: partial.Metadata.Namespace, Name: cmp.Or(partial.Metadata.Name, partial.Metadata.GenerateName)})
 }
 
 // explain words an error of a decoder for people who have never seen the Go types.
@@ -226,32 +285,13 @@ func explain(err error) string {
 	if !errors.As(err, &wrongType) {
 		return strings.TrimPrefix(err.Error(), "json: ")
 	}
-	want := map[reflect.Kind]string{
-		reflect.Struct: "an object", reflect.Map: "an object", reflect.Slice: "a list", reflect.String: "a string", reflect.Bool: "true or false",
-		reflect.Int32: "a number", reflect.Int64: "a number",
-	}
-	text := fmt.Sprintf("%s where %s is wanted", wrongType.Value, cmp.Or(want[wrongType.Type.Kind()], wrongType.Type.String()))
+	want := map[reflect.Kind]string{reflect.Struct: "an object", reflect.Map: "an object", reflect.Slice: "a list", reflect.String: "a string"}
+	is := cmp.Or(map[string]string{"array": "a list", "object": "an object", "string": "a string", "number": "a number", "bool": "true or false"}[wrongType.Value], wrongType.Value)
+	text := fmt.Sprintf("%s where %s is wanted", is, cmp.Or(want[wrongType.Type.Kind()], "something else"))
 	if wrongType.Field != "" {
 		text = wrongType.Field + ": " + text
 	}
-	if wrongType.Value == "bool" && wrongType.Type.Kind() == reflect.String {
-		text += " (in YAML y, n, yes, no, on, off, true and false are true or false, unless they are in quotes)"
-	}
 	return text
-}
-
-// problem is something that is wrong in the input: where, with which object if there is one, and what.
-type problem struct{ where, who, what string }
-
-func (p *problem) Error() string {
-	if p.who == "" {
-		return p.where + ": " + p.what
-	}
-	return p.where + ": " + p.who + ": " + p.what
-}
-
-func (d *decoder) problem(where, format string, args ...any) {
-	d.problems = append(d.problems, &problem{where: where, what: fmt.Sprintf(format, args...)})
 }
 
 // nothingFound is the error of an input without any AppTier: the wrong file, most likely, and a

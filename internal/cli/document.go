@@ -2,7 +2,8 @@ package cli
 
 import (
 	"bytes"
-	"fmt"
+	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -19,8 +20,19 @@ type document struct {
 	// linesBefore is how many lines of the file precede the text.
 	linesBefore int
 	text        []byte
+	// isJSON is set when the text is JSON, and not only YAML.
+	isJSON bool
 	// built is set when the text was made by a tool: its lines are not lines that anyone wrote.
 	built bool
+	// from is what of a built document somebody wrote, if that is known.
+	from *origin
+	// writtenName is what that was called.
+	writtenName string
+	// among is set when the file is one of a folder, where not every file is a manifest.
+	among bool
+	// patchOf is the kustomization that has the file for a patch, or for something else that is no
+	// manifest; empty for none.
+	patchOf string
 	// root returns what knows the lines of the text, nil if there is nothing. It is asked for every
 	// finding, and parses but once; of a built document, nobody may ask.
 	root func() *yamlv3.Node
@@ -30,33 +42,47 @@ type document struct {
 // nowhere but around documents, so looking for these is enough. A reader that takes the first
 // document and drops the rest, as YAML libraries do by default, would drop policies.
 func split(file string, text []byte) []document {
-	text = bytes.TrimPrefix(text, []byte("\ufeff"))
 	var documents []document
-	current := document{file: file, number: 1}
+	var current []byte
+	start := 0 // the line that current starts on, from 0
 	flush := func(nextLine int) {
-		if !isBlank(current.text) {
-			text := current.text
-			current.root = sync.OnceValue(func() *yamlv3.Node { return rootOf(text) })
-			documents = append(documents, current)
-			current.number++
+		for _, d := range splitJSON(current) {
+			if isBlank(d.text) {
+				continue
+			}
+			d.file, d.number, d.linesBefore = file, len(documents)+1, d.linesBefore+start
+			d.root = sync.OnceValue(func() *yamlv3.Node { return rootOf(d.text) })
+			documents = append(documents, d)
 		}
-		current.text, current.linesBefore = nil, nextLine
+		current, start = nil, nextLine
 	}
 	line := 0
 	for content := range bytes.Lines(text) {
+		// A byte-order mark may be at the start of each document (YAML 1.2, 5.2): files are joined.
+		if unmarked, found := bytes.CutPrefix(content, []byte("\ufeff")); found && (isMarker(unmarked, "---") || isBlank(withoutMarker(current))) {
+			content = unmarked
+		}
 		switch {
 		case isMarker(content, "---"):
 			flush(line)
-			current.text = append(current.text, content...)
+			current = append(current, content...)
 		case isMarker(content, "..."):
 			flush(line + 1)
 		default:
-			current.text = append(current.text, content...)
+			current = append(current, content...)
 		}
 		line++
 	}
 	flush(line)
 	return documents
+}
+
+// withoutMarker is a text without the marker that it may start with.
+func withoutMarker(text []byte) []byte {
+	if isMarker(text, "---") {
+		return text[len("---"):]
+	}
+	return text
 }
 
 // rootOf parses a text.
@@ -88,9 +114,12 @@ func isBlank(text []byte) bool {
 // json converts the document. Keys that are given twice are refused, since one of them would
 // silently win.
 func (d document) json() ([]byte, error) {
+	if d.isJSON {
+		return d.text, d.checkJSON()
+	}
 	text, err := yaml.YAMLToJSONStrict(d.text)
 	if err == nil {
-		return text, nil
+		return text, d.checkEnd()
 	}
 	if d.linesBefore > 0 && !d.built {
 		// The library counts lines from the start of what it is given: give it those before too.
@@ -99,6 +128,25 @@ func (d document) json() ([]byte, error) {
 			err = paddedErr
 		}
 	}
-	reason := strings.Join(strings.Fields(err.Error()), " ") // it may be a list over several lines
-	return nil, fmt.Errorf("%s: not valid YAML: %s", origin{document: d}, strings.TrimPrefix(reason, "yaml: "))
+	return nil, d.unreadable(err)
 }
+
+// unreadable is what is wrong with a document that is no YAML.
+func (d document) unreadable(err error) *problem {
+	at := origin{document: d}
+	if line := placeholderLine(d.text); line > 0 {
+		if d.linesBefore += line; d.built {
+			d.linesBefore = 0
+		}
+		return &problem{origin: at, line: d.linesBefore, what: unrendered, fix: renderFix}
+	}
+	reason := strings.TrimPrefix(strings.Join(strings.Fields(err.Error()), " "), "yaml: ") // it may be a list over several lines
+	p := &problem{origin: at, what: "not valid YAML: " + reason}
+	if found := yamlLine.FindStringSubmatch(reason); found != nil && !d.built {
+		p.line, _ = strconv.Atoi(found[1]) // only digits match
+	}
+	return p
+}
+
+// yamlLine is where the library names the line of the file.
+var yamlLine = regexp.MustCompile(`\bline (\d+):`)

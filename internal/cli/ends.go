@@ -3,10 +3,13 @@ package cli
 import (
 	"fmt"
 	"net/netip"
+	"regexp"
 	"slices"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/apptier/apptier/internal/environment"
 )
 
 // endKinds are the kinds that an end of a connection may be of, by their names in kubectl.
@@ -30,6 +33,8 @@ type endRef struct {
 	// namespace and name are those of the object; of a tier, those of its AppTier.
 	types.NamespacedName
 	tier string
+	// byNodePort says that the address is a node's, and the Service one that has its port there.
+	byNodePort bool
 }
 
 // parseEnd reads one end of a connection.
@@ -37,6 +42,17 @@ func parseEnd(text, namespace string) (endRef, error) {
 	r := endRef{text: text}
 	if address, err := netip.ParseAddr(text); err == nil {
 		r.address = address
+		return r, nil
+	}
+	if err := noEnd(text); err != nil {
+		return r, err
+	}
+	switch text {
+	case internetKind:
+		r.kind = internetKind
+		return r, nil
+	case "kubeAPIServer", "kube-apiserver":
+		r.kind, r.NamespacedName = "Service", environment.APIServer
 		return r, nil
 	}
 	parts := strings.Split(text, "/")
@@ -70,16 +86,37 @@ func parseEnd(text, namespace string) (endRef, error) {
 }
 
 func badEnd(text string) error {
-	return fmt.Errorf("%q is no end of a connection: write [NAMESPACE/]POD, [NAMESPACE/]KIND/NAME, as in deployment/web or service/web, APP/TIER, [NAMESPACE/]tier/APP/TIER, or an address", text)
+	return fmt.Errorf("%q is no end of a connection: write [NAMESPACE/]POD, [NAMESPACE/]KIND/NAME, as in deployment/web or service/web, APP/TIER, [NAMESPACE/]tier/APP/TIER, an address, or internet", text)
+}
+
+var digitsAndDots = regexp.MustCompile(`^[0-9.]+$`)
+
+// noEnd says what to write instead of what people type for the ends that policies know and a single
+// connection does not have.
+func noEnd(text string) error {
+	switch {
+	case slices.Contains([]string{"everyone", "anyone", "anybody", "all", "world", "*"}, text):
+		return fmt.Errorf("%q is no end of a connection, as a connection has one at each: ask about internet, a tier, a workload or a pod", text)
+	case slices.Contains([]string{"node", "nodes", "host"}, text):
+		return fmt.Errorf("%q is no end of a connection: give the address of a node", text)
+	case digitsAndDots.MatchString(text), strings.Contains(text, ":"):
+		return fmt.Errorf("%q is no address", text)
+	}
+	if prefix, err := netip.ParsePrefix(text); err == nil {
+		return fmt.Errorf("%q is a range of addresses: ask about one of them, such as %s", text, prefix.Masked().Addr().Next())
+	}
+	return nil
 }
 
 // wanted are the listings of a cluster that an end needs, beside those of every question.
 func (r endRef) wanted() []listing {
 	switch {
-	case r.address.IsValid() || r.kind == "Pod":
+	case r.address.IsValid() || r.kind == internetKind:
 		return nil
 	case r.kind == "Service":
-		return []listing{listServices}
+		return []listing{listServices, listSlices(r.NamespacedName)}
+	case r.kind == "Pod": // which may be meant for another end
+		return []listing{listAppTiers}
 	case r.kind == "tier" || r.kind == "":
 		return []listing{listAppTiers}
 	default:

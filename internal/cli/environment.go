@@ -3,13 +3,13 @@ package cli
 import (
 	"cmp"
 	"fmt"
-	"net/netip"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 
 	"github.com/apptier/apptier/internal/environment"
+	"github.com/apptier/apptier/policy/kube"
 )
 
 // usualDNS is the Service that clusters' DNS is reached by, unless someone named it otherwise.
@@ -47,11 +47,11 @@ func (o *clusterOptions) settings() (environment.Settings, error) {
 		return s, fmt.Errorf("--dns-service %q is not namespace/name: write it as in %s", o.dnsService, usualDNS)
 	}
 	for _, text := range o.networks {
-		cidr, err := netip.ParsePrefix(text)
+		cidr, err := kube.ParseCIDR(text)
 		if err != nil {
-			return s, fmt.Errorf("--cluster-networks: %w", err)
+			return s, fmt.Errorf("--cluster-networks: %q is no address range: write it as in 203.0.113.0/24", text)
 		}
-		s.ClusterNetworks = append(s.ClusterNetworks, cidr.Masked())
+		s.ClusterNetworks = append(s.ClusterNetworks, cidr)
 	}
 	return s, nil
 }

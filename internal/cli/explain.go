@@ -80,7 +80,7 @@ func runExplain(ctx context.Context, o *connectionOptions, streams genericioopti
 		return printed(writeAnswersJSON(streams.Out, q, e), q)
 	}
 	for _, a := range q.answers {
-		fmt.Fprintln(streams.Out, a.headline())
+		fmt.Fprintln(streams.Out, q.headline(a))
 		for _, h := range a.halves(q.evaluator) {
 			q.writeHalf(streams.Out, h)
 			warn(streams, h)
@@ -97,7 +97,7 @@ func runExplain(ctx context.Context, o *connectionOptions, streams genericioopti
 
 // writeHalf writes how the decision about a half came about.
 func (q *asked) writeHalf(out io.Writer, h half) {
-	fmt.Fprintf(out, "  %s: %s: %s\n", h.name, verdictWord(h.decision.Verdict), h.decision.Reason)
+	fmt.Fprintf(out, "  %s: %s: %s\n", h.name, verdictWord(h.decision.Verdict), q.reasonWords(h.decision.Reason))
 	byItself := h.decision.Verdict == reach.Allow && h.decision.AllowedBy == nil
 	if !h.decision.Isolated || byItself { // no rule is asked
 		return
@@ -107,12 +107,13 @@ func (q *asked) writeHalf(out io.Writer, h half) {
 	for _, name := range h.decision.Policies {
 		isOf := func(r reach.RuleVerdict) bool { return r.Policy == name }
 		if !slices.ContainsFunc(h.rules, isOf) {
-			fmt.Fprintf(table, "    %s\tnone\t\t\tisolates, and allows nothing\n", name)
+			fmt.Fprintf(table, "    %s\tnone\t\t\tisolates, and allows nothing\n", q.policyColumn(name))
 		}
 		for _, r := range h.rules {
 			if isOf(r) {
 				peers, ports := q.ruleWords(r)
-				fmt.Fprintf(table, "    %s\t%s\t%s\t%s\t%s\n", name, rulePath(r.Direction, r.Index), few(peers), few(ports), madeOf(r))
+				rule := q.ruleJSON(name, r.Direction, r.Index, -1)
+				fmt.Fprintf(table, "    %s\t%s\t%s\t%s\t%s\n", rule.policyColumn(), rule.ruleColumn(), few(peers), few(ports), madeOf(r))
 			}
 		}
 	}
@@ -154,22 +155,64 @@ func (q *asked) ruleWords(r reach.RuleVerdict) (peers, ports []string) {
 		}
 		if r.Direction == networkingv1.PolicyTypeIngress {
 			rule := policy.Spec.Ingress[r.Index]
-			return peersWords(rule.From), portsWords(rule.Ports)
+			return q.peersWords(r, rule.From), portsWords(rule.Ports)
 		}
 		rule := policy.Spec.Egress[r.Index]
-		return peersWords(rule.To), portsWords(rule.Ports)
+		return q.peersWords(r, rule.To), portsWords(rule.Ports)
 	}
 	return nil, nil
 }
 
+// peersWords names the peers of a rule; the internet is one, whatever ranges it comes to.
+func (q *asked) peersWords(r reach.RuleVerdict, peers []networkingv1.NetworkPolicyPeer) []string {
+	words := peersWords(peers)
+	p := q.cited(r.Policy)
+	if p == nil {
+		return words
+	}
+	var out []string
+	isInternet := func(i int) bool {
+		return slices.ContainsFunc(p.of(r.Direction, r.Index), func(o expand.Origin) bool { return o.Peer == i && o.IsInternet })
+	}
+	for i, word := range words {
+		if isInternet(i) {
+			word = internetKind
+		}
+		if word != internetKind || !slices.Contains(out, internetKind) {
+			out = append(out, word)
+		}
+	}
+	return out
+}
+
 // explanation finds out what to add.
-type explanation struct{ world remedy.World }
+type explanation struct {
+	world remedy.World
+	*asked
+	// source and destination are the ends that were asked about.
+	source, destination end
+	// opens is what the last additions open beside the connection, and beside others that were asked about.
+	opens []reach.Flow
+}
 
 // additions are what to add for an answer, beside what was to be added for those before.
 func (e *explanation) additions(a answer) []remedy.Addition {
-	additions := remedy.For(e.world, a.flow)
-	e.world = e.world.With(additions)
+	additions, before := remedy.For(e.world, a.flow), e.world
+	e.world, e.opens = e.world.With(additions), nil
+	if len(additions) > 0 {
+		e.opens = slices.DeleteFunc(remedy.Opens(before, e.world, a.flow), func(flow reach.Flow) bool {
+			return e.isMeant(e.source, flow.Source) && e.isMeant(e.destination, flow.Destination)
+		})
+	}
 	return additions
+}
+
+// isMeant says whether an endpoint is one of an end that was asked about.
+func (e *explanation) isMeant(by end, endpoint reach.Endpoint) bool {
+	if by.kind == internetKind && endpoint.Address.IsValid() {
+		return expand.IsInternet(endpoint.Address, e.world.Environment.ClusterNetworks)
+	}
+	return slices.Contains(by.endpoints, endpoint)
 }
 
 // explanationOf looks up what the AppTiers of both ends refer to: their rules may be added to.
@@ -184,14 +227,17 @@ func (o *connectionOptions) explanationOf(ctx context.Context, s *scene, q *aske
 			apps = append(apps, app.AppTier)
 		}
 	}
-	env, err := settings.Of(ctx, expand.ReferencesOf(apps...), inputWorld(s.objects()))
+	references := expand.ReferencesOf(apps...)
+	references.APIServer = true // which may be what is to be added
+	env, err := settings.Of(ctx, references, inputWorld(s.objects()))
 	if err != nil {
 		return nil, err
 	}
 	if env.AppTiers == nil {
 		env.AppTiers = map[types.NamespacedName]*v1alpha1.AppTier{}
 	}
-	return &explanation{remedy.World{Snapshot: q.snapshot, AppTiers: apps, Environment: env}}, nil
+	world := remedy.World{Snapshot: q.snapshot, AppTiers: apps, Environment: env, Internet: len(q.internet) > 0}
+	return &explanation{world: world, asked: q, source: ends[0], destination: ends[1]}, nil
 }
 
 // isIn says whether an end has pods in a namespace. Of an address, anyone's, it may be so.

@@ -46,10 +46,15 @@ func (o *connectionOptions) explainOne(ctx context.Context, streams genericioopt
 	if err != nil {
 		return err
 	}
+	writeFindings(streams.ErrOut, s.notJudged())
 	var pods []podJSON
 	index := map[string]int{}
 	for _, endpoint := range e.endpoints {
-		p := podJSON{Pod: endpoint.String(), Ingress: q.direction(endpoint, networkingv1.PolicyTypeIngress), Egress: q.direction(endpoint, networkingv1.PolicyTypeEgress)}
+		p := podJSON{
+			Pod:     endpoint.String(),
+			Ingress: q.direction(endpoint, networkingv1.PolicyTypeIngress),
+			Egress:  q.direction(endpoint, networkingv1.PolicyTypeEgress),
+		}
 		key := fmt.Sprint(p.Ingress.Policies, p.Egress.Policies)
 		if i, found := index[key]; found {
 			pods[i].Like++
@@ -79,7 +84,7 @@ func (o *connectionOptions) explainOne(ctx context.Context, streams genericioopt
 // direction collects the rules of the policies that isolate a pod.
 func (q *asked) direction(endpoint reach.Endpoint, direction networkingv1.PolicyType) directionJSON {
 	policies, isolated := q.evaluator.Isolating(endpoint.Pod, direction)
-	out := directionJSON{Isolated: isolated, Policies: namesOf(policies), Rules: []rulePartsJSON{}}
+	out := directionJSON{Isolated: isolated, Policies: q.policiesWords(policies), Rules: []rulePartsJSON{}}
 	for _, name := range policies {
 		for _, policy := range q.snapshot.Policies {
 			if policy.Namespace != name.Namespace || policy.Name != name.Name {
@@ -91,7 +96,7 @@ func (q *asked) direction(endpoint reach.Endpoint, direction networkingv1.Policy
 			}
 			for i := range n {
 				peers, ports := q.ruleWords(reach.RuleVerdict{Policy: name, Direction: direction, Index: i})
-				out.Rules = append(out.Rules, rulePartsJSON{ruleJSON{name.String(), rulePath(direction, i)}, peers, ports})
+				out.Rules = append(out.Rules, rulePartsJSON{q.ruleJSON(name, direction, i, -1), peers, ports})
 			}
 		}
 	}
@@ -111,7 +116,7 @@ func (d directionJSON) write(out io.Writer, name, open, closed string) {
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(table, "    %s\tPORTS\tPOLICY\tRULE\n", peersHeading(name))
 	for _, r := range d.Rules {
-		fmt.Fprintf(table, "    %s\t%s\t%s\t%s\n", few(r.Peers), few(r.Ports), r.Policy, r.Path)
+		fmt.Fprintf(table, "    %s\t%s\t%s\t%s\n", few(r.Peers), few(r.Ports), r.policyColumn(), r.ruleColumn())
 	}
 	_ = table.Flush() // writing to a terminal or a buffer
 }

@@ -33,10 +33,27 @@ func nearestField(of reflect.Type, path string) string {
 		return levenshtein.ComputeDistance(strings.ToLower(name), strings.ToLower(unknown))
 	}
 	nearest := slices.MinFunc(names, func(a, b string) int { return distance(a) - distance(b) })
-	if distance(nearest) <= 2 {
-		return fmt.Sprintf(": did you mean %s?", nearest)
+	switch translation := translations[unknown]; {
+	case distance(nearest) <= 2:
+		return fmt.Sprintf("did you mean %s?", nearest)
+	case slices.Contains(names, "matchLabels"):
+		return "labels go below matchLabels"
+	case translation != "" && slices.Contains(names, "kubeAPIServer"): // a peer of an AppTier
+		return translation
 	}
-	return ": the fields here are " + strings.Join(names, ", ")
+	return "the fields here are " + strings.Join(names, ", ")
+}
+
+// translations are what a peer of an AppTier calls what others have under these names.
+var translations = map[string]string{
+	"ipBlock":           "write networks: {cidrs: [10.0.0.0/8]}, with except beside cidrs",
+	"cidr":              "write networks: {cidrs: [10.0.0.0/8]}",
+	"podSelector":       "write pods: {podSelector: {matchLabels: {app: web}}}, or name the tier with tier",
+	"namespaceSelector": "write namespaces: {matchLabels: {...}} for every pod there, or pods: {namespaceSelector, podSelector} for some",
+	"fqdn":              "names cannot be matched, since packets carry addresses: write networks: {cidrs: [...]}, or internet: {}",
+	"toFQDNs":           "names cannot be matched, since packets carry addresses: write networks: {cidrs: [...]}, or internet: {}",
+	"host":              "names cannot be matched, since packets carry addresses: write networks: {cidrs: [...]}, or internet: {}",
+	"entities":          "write kubeAPIServer: {}, nodes: {}, internet: {} or everyone: {}",
 }
 
 var indices = regexp.MustCompile(`\[\d+\]`)

@@ -1,9 +1,12 @@
 package cli
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/policy/lint"
@@ -17,7 +20,7 @@ type appTier struct {
 
 // readAppTiers returns the AppTiers of the input, in its order, at least one, and its objects of
 // more kinds.
-func readAppTiers(stdin io.Reader, in *input, namespace string, more ...kinds) ([]appTier, []object, error) {
+func readAppTiers(stdin io.Reader, messages io.Writer, in *input, namespace string, more ...kinds) ([]appTier, []object, error) {
 	documents, err := in.read(stdin)
 	if err != nil {
 		return nil, nil, err
@@ -26,6 +29,7 @@ func readAppTiers(stdin io.Reader, in *input, namespace string, more ...kinds) (
 	if err := d.decode(documents); err != nil {
 		return nil, nil, err
 	}
+	writeFindings(messages, d.leftOut)
 	apps := appTiers(d.objects)
 	if len(apps) == 0 {
 		return nil, nil, d.nothingFound()
@@ -47,6 +51,27 @@ func appTiers(objects []object) []appTier {
 type finding struct {
 	lint.Finding
 	source object
+	// line of the file, where it is not that of the path.
+	line int
+}
+
+// position is the line and the column of a finding in its file, both from 1; 0 for what is not known.
+func (f finding) position() (line, column int) {
+	if f.line > 0 {
+		return f.line, 1
+	}
+	return f.source.origin.positionOf(f.Path)
+}
+
+// file is where the object of a finding was read; empty for what a cluster holds.
+func (f finding) file() string {
+	if f.source.isLive() {
+		return ""
+	}
+	if from := f.source.origin.document.from; from != nil {
+		return from.document.file
+	}
+	return f.source.origin.document.file
 }
 
 // check runs every check on every AppTier, by itself and beside the others of its namespace that came
@@ -81,25 +106,37 @@ func count(findings []finding, severity lint.Severity) int {
 	return n
 }
 
+// sentence says what is found in which field of which object, as far as these are known.
+func (f finding) sentence() string {
+	words := slices.DeleteFunc([]string{f.source.name, f.Path, f.Message}, func(word string) bool { return word == "" })
+	return strings.Join(words, ": ")
+}
+
+// inOrder sorts findings as a reader of the files meets them: by file, in the order of the input, and by
+// line.
+func inOrder(findings []finding) {
+	files := map[string]int{}
+	for _, f := range findings {
+		if _, found := files[f.file()]; !found {
+			files[f.file()] = len(files)
+		}
+	}
+	slices.SortStableFunc(findings, func(a, b finding) int {
+		lineOfA, columnOfA := a.position()
+		lineOfB, columnOfB := b.position()
+		return cmp.Or(cmp.Compare(files[a.file()], files[b.file()]), cmp.Compare(lineOfA, lineOfB), cmp.Compare(columnOfA, columnOfB))
+	})
+}
+
 // writeFindings writes findings for people: where, what and why, and what to write instead.
 func writeFindings(out io.Writer, findings []finding) {
 	for _, f := range findings {
-		fmt.Fprintf(out, "%s: %s: %s: ", f.source.origin.atField(f.Path), severityWord(f.Severity), f.source.name)
-		if f.Path != "" {
-			fmt.Fprintf(out, "%s: ", f.Path)
-		}
-		fmt.Fprintf(out, "%s (%s)\n", f.Message, f.Check)
+		line, _ := f.position()
+		fmt.Fprintf(out, "%s: %s: %s (%s)\n", f.source.origin.at(line), f.Severity, f.sentence(), f.Check)
 		if f.Fix != "" {
 			fmt.Fprintf(out, "    fix: %s\n", f.Fix)
 		}
 	}
-}
-
-func severityWord(severity lint.Severity) string {
-	if severity == lint.Reject {
-		return "error"
-	}
-	return "warning"
 }
 
 // writeFindingsJSON writes findings for programs. Without any, the list is empty and there.
@@ -107,14 +144,19 @@ func writeFindingsJSON(out io.Writer, findings []finding) error {
 	type entry struct {
 		Check    lint.Check    `json:"check"`
 		Severity lint.Severity `json:"severity"`
-		Object   string        `json:"object"`
-		Path     string        `json:"path"`
-		Message  string        `json:"message"`
-		Fix      string        `json:"fix"`
+		// File, line and column, from 1, are left out where they are not known.
+		File    string `json:"file,omitempty"`
+		Line    int    `json:"line,omitempty"`
+		Column  int    `json:"column,omitempty"`
+		Object  string `json:"object"`
+		Path    string `json:"path"`
+		Message string `json:"message"`
+		Fix     string `json:"fix"`
 	}
 	entries := make([]entry, 0, len(findings))
 	for _, f := range findings {
-		entries = append(entries, entry{f.Check, f.Severity, f.source.name, f.Path, f.Message, f.Fix})
+		line, column := f.position()
+		entries = append(entries, entry{f.Check, f.Severity, f.file(), line, column, f.source.name, f.Path, f.Message, f.Fix})
 	}
 	encoder := json.NewEncoder(out)
 	encoder.SetIndent("", "  ")

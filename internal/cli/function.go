@@ -78,7 +78,9 @@ func (f *function) decode() ([]object, error) {
 		for _, err := range d.problems[known:] {
 			var p *problem
 			if errors.As(err, &p) {
-				f.refuse(source, p.what, "")
+				found := p.finding()
+				found.source = source
+				f.findings = append(f.findings, found)
 			}
 		}
 	}

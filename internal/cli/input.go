@@ -11,9 +11,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	"sigs.k8s.io/kustomize/api/krusty"
-	"sigs.k8s.io/kustomize/api/types"
-	"sigs.k8s.io/kustomize/kyaml/filesys"
 )
 
 // stdinName is what people know standard input by.
@@ -30,7 +27,7 @@ type input struct {
 func (in *input) addFlags(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringSliceVarP(&in.files, "filename", "f", nil, "A file or a directory with manifests, or - for standard input. May be repeated.")
-	flags.StringVarP(&in.kustomize, "kustomize", "k", "", "A directory with a kustomization.yaml, which is built first.")
+	flags.StringVarP(&in.kustomize, "kustomize", "k", "", "A directory with a kustomization.yaml, which is built first. With -f, those manifests are beside it.")
 	flags.BoolVarP(&in.recursive, "recursive", "R", false, "Read the directories given with -f with all that are in them.")
 }
 
@@ -39,16 +36,15 @@ func (in *input) given() bool { return len(in.files) > 0 || in.kustomize != "" }
 
 // read returns every document of the input. Its error names everything that cannot be read.
 func (in *input) read(stdin io.Reader) ([]document, error) {
-	switch {
-	case !in.given():
+	if !in.given() {
 		return nil, errors.New("no input: give manifests with -f FILE, -f DIRECTORY or -f -, or a kustomization with -k DIRECTORY")
-	case in.kustomize != "" && len(in.files) > 0:
-		return nil, errors.New("give manifests with -f or a kustomization with -k, not both")
-	case in.kustomize != "":
-		return build(in.kustomize)
 	}
 	var documents []document
 	var problems []error
+	if in.kustomize != "" {
+		built, err := build(in.kustomize)
+		documents, problems = built, append(problems, err)
+	}
 	for _, name := range in.files {
 		found, err := in.readOne(stdin, name)
 		documents = append(documents, found...)
@@ -70,13 +66,18 @@ func (in *input) readOne(stdin io.Reader, name string) ([]document, error) {
 	if err != nil {
 		return nil, err
 	}
+	patches := patchesOf(files)
 	var documents []document
 	for _, file := range files {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			return nil, err // it names the file and the reason
 		}
-		documents = append(documents, split(file, text)...)
+		found := split(file, text)
+		for i := range found {
+			found[i].among, found[i].patchOf = file != name, patches[filepath.Clean(file)]
+		}
+		documents = append(documents, found...)
 	}
 	return documents, nil
 }
@@ -115,25 +116,4 @@ func isManifest(name string) bool {
 	extension := filepath.Ext(name)
 	return slices.Contains([]string{".yaml", ".yml", ".json"}, extension) &&
 		strings.TrimSuffix(name, extension) != "kustomization"
-}
-
-// build runs kustomize, as a library: no program is run, and nothing but the disk is read, as long
-// as the kustomization names no remote resource.
-func build(directory string) ([]document, error) {
-	resources, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(filesys.MakeFsOnDisk(), directory)
-	if types.IsErrOnlyBuiltinPluginsAllowed(err) {
-		return nil, fmt.Errorf("building the kustomization %s: it calls functions, and no program is run here: have kustomize build it, and give the result with -f -", directory)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("building the kustomization: %w", err)
-	}
-	text, err := resources.AsYaml()
-	if err != nil {
-		return nil, fmt.Errorf("writing what the kustomization %s builds: %w", directory, err)
-	}
-	documents := split("kustomization "+directory, text)
-	for i := range documents {
-		documents[i].built = true
-	}
-	return documents, nil
 }

@@ -14,7 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/apptier/apptier/api/v1alpha1"
-	"github.com/apptier/apptier/policy/lint"
+	"github.com/apptier/apptier/policy/kube"
 )
 
 // referenceKinds are what AppTiers may refer to, directly or, as pods with named ports, through a
@@ -40,7 +40,7 @@ func mayRepeat(o runtime.Object) bool {
 	case *corev1.Service, *discoveryv1.EndpointSlice:
 		return true
 	}
-	return lint.PodOf(o) != nil
+	return kube.WorkloadOf(o) != nil
 }
 
 // inputWorld is a world in which there is the input and nothing else.
@@ -86,20 +86,24 @@ func (in inputWorld) PodsBehind(_ context.Context, service *corev1.Service) ([]*
 	selector := labels.SelectorFromSet(service.Spec.Selector)
 	var pods []*corev1.Pod
 	for _, o := range in {
-		pod := podOf(o.Object)
-		if pod != nil && pod.Namespace == service.Namespace && selector.Matches(labels.Set(pod.Labels)) {
-			pods = append(pods, pod)
+		for _, pod := range podsOf(o.Object) {
+			if pod.Namespace == service.Namespace && selector.Matches(labels.Set(pod.Labels)) {
+				pods = append(pods, pod)
+			}
 		}
 	}
 	return pods, nil
 }
 
-// podOf returns a pod, or one as a workload would make it.
-func podOf(o runtime.Object) *corev1.Pod {
+// podsOf returns a pod, or those that a workload would make, as far as they differ.
+func podsOf(o runtime.Object) []*corev1.Pod {
 	if pod, ok := o.(*corev1.Pod); ok {
-		return pod
+		return []*corev1.Pod{pod}
 	}
-	return lint.PodOf(o)
+	if workload := kube.WorkloadOf(o); workload != nil {
+		return workload.Pods
+	}
+	return nil
 }
 
 func (in inputWorld) Nodes(context.Context) ([]*corev1.Node, error) {

@@ -22,6 +22,7 @@ type lintOptions struct {
 	allNamespaces bool
 	output        string
 	failOn        string
+	quiet         bool
 }
 
 // findingWriters are the values of lint's flag --output.
@@ -42,14 +43,19 @@ instead. docs/checks.md lists the checks, with examples.
 
 Policies are judged in the world that the input makes: those of a pod together, beside AppTiers, and
 with the pods, workloads, Services and namespaces of the input. What is not in the input is not known,
-and checks that would need it stay silent. Objects of other kinds are ignored.
+and checks that would need it stay silent, or say what they do not know. Any object with a pod template
+stands for a pod; other kinds that are not known here may make pods of which nothing is known. Of files in
+a folder, those that are no manifests are named, and left out.
 
 With --cluster, the world is the cluster as applying the input would make it, so that everything is
 known. Without input, --cluster judges what the cluster holds: the AppTiers of the namespace, or with -A
 of all, and the NetworkPolicies that no AppTier stands for.
 
+What cannot be read as what it says it is, is a finding too, and keeps nothing else from being judged. How
+much was judged, and what was not, is on standard error.
+
 Exits with 0 when there is nothing to report, 1 when there are findings at or above --fail-on, 2
-when the input or the cluster cannot be read.`,
+when there is nothing to judge, or a file or the cluster cannot be read.`,
 		Example: `  # Before a commit
   kubectl apptier lint -f manifests/ -R
 
@@ -64,14 +70,23 @@ when the input or the cluster cannot be read.`,
 
   # As annotations of a pull request on GitHub
   kubectl apptier lint -f manifests/ -R -o github`,
-		Args: cobra.NoArgs,
+		Args: filesByFlag,
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context(), streams) },
 	}
 	o.addFlags(cmd, "Judge what the cluster holds, or the input as it would be in the cluster.")
 	cmd.Flags().BoolVarP(&o.allNamespaces, "all-namespaces", "A", false, "With --cluster and without input: what is in every namespace.")
 	cmd.Flags().StringVarP(&o.output, "output", "o", "text", "How to print: text, json, sarif or github.")
-	cmd.Flags().StringVar(&o.failOn, "fail-on", "reject", "The least severity that fails: reject or warn.")
+	addFailOn(cmd, &o.failOn)
+	cmd.Flags().BoolVarP(&o.quiet, "quiet", "q", false, "Do not say on standard error how much was judged.")
 	return cmd
+}
+
+// filesByFlag tells who gives files as arguments how they are given.
+func filesByFlag(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return fmt.Errorf("%q is an argument: give files with -f, as in %s -f %s", args[0], cmd.CommandPath(), args[0])
+	}
+	return nil
 }
 
 func (o *lintOptions) run(ctx context.Context, streams genericiooptions.IOStreams) error {
@@ -79,61 +94,84 @@ func (o *lintOptions) run(ctx context.Context, streams genericiooptions.IOStream
 	if !found {
 		return fmt.Errorf("--output %q is not known: use %s", o.output, strings.Join(slices.Sorted(maps.Keys(findingWriters)), ", "))
 	}
-	if o.failOn != "reject" && o.failOn != "warn" {
-		return fmt.Errorf("--fail-on %q is not known: use reject or warn", o.failOn)
+	least, err := severityOf(o.failOn)
+	if err != nil {
+		return err
 	}
-	findings, unread, err := o.check(ctx, streams.In)
+	findings, seen, err := o.check(ctx, streams.In)
 	if err != nil {
 		return err
 	}
 	if err := write(streams.Out, findings); err != nil {
 		return fmt.Errorf("printing findings: %w", err)
 	}
-	if unread != nil {
-		return unread
+	if !o.quiet {
+		fmt.Fprintln(streams.ErrOut, seen.summary(findings))
 	}
-	failing := count(findings, lint.Reject)
-	if o.failOn == "warn" {
-		failing += count(findings, lint.Warn)
-	}
-	if failing > 0 {
-		return &AnswerError{Code: codeNegative, Answer: fmt.Sprintf("%d findings", failing)}
-	}
-	return nil
+	return failure(findings, least)
 }
 
-// check runs every check on the AppTiers, and then on the NetworkPolicies, of the input or the cluster.
-// Documents that cannot be read keep none of the others from being judged: what is wrong with them is
-// unread.
-func (o *lintOptions) check(ctx context.Context, stdin io.Reader) (findings []finding, unread, err error) {
+// judgedObjects are what lint judged.
+type judgedObjects struct {
+	appTiers, policies int
+	// live says that the cluster was asked.
+	live bool
+}
+
+// summary says how much was judged, and what came of it.
+func (j judgedObjects) summary(findings []finding) string {
+	text := fmt.Sprintf("judged %s and %s: %s, %s, %s", counted(j.appTiers, "AppTier", "AppTiers"), counted(j.policies, "NetworkPolicy", "NetworkPolicies"),
+		counted(count(findings, lint.Reject), "error", "errors"), counted(count(findings, lint.Warn), "warning", "warnings"),
+		counted(count(findings, lint.Note), "note", "notes"))
+	isNotJudged := func(f finding) bool { return f.Check != lint.NotJudged }
+	if n := len(slices.DeleteFunc(slices.Clone(findings), isNotJudged)); n > 0 {
+		text += "; not judged: " + counted(n, "thing", "things")
+		if !j.live {
+			text += ", no cluster was asked"
+		}
+	}
+	return text
+}
+
+func counted(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}
+
+// check runs every check on the AppTiers and the NetworkPolicies of the input or the cluster. Documents that
+// cannot be read are findings, and keep none of the others from being judged.
+func (o *lintOptions) check(ctx context.Context, stdin io.Reader) (findings []finding, seen judgedObjects, err error) {
 	if o.allNamespaces && (o.input.given() || !o.live) {
-		return nil, nil, errors.New("-A is for what is in the cluster: give it with --cluster, and without -f and -k")
+		return nil, seen, errors.New("-A is for what is in the cluster: give it with --cluster, and without -f and -k")
 	}
 	settings, err := o.managed.settings()
 	if err != nil {
-		return nil, nil, err
+		return nil, seen, err
 	}
 	namespace, err := o.namespace()
 	if err != nil {
-		return nil, nil, err
+		return nil, seen, err
 	}
 	o.partly = true
-	s, d, err := o.read(ctx, stdin, namespace, listNamespaces, listPods, listNodes, listServices, listPolicies, listAppTiers, listAPIServer)
+	s, d, err := o.read(ctx, stdin, namespace, listNamespaces, listPods, listNodes, listServices, listPolicies, listAppTiers, listAPIServer, listBackends)
 	if err != nil {
-		return nil, nil, err
+		return nil, seen, err
 	}
 	judged := s.input
-	switch {
-	case !o.input.given():
+	if !o.input.given() {
 		judged = slices.DeleteFunc(slices.Clone(s.live), func(live object) bool {
 			accessor, err := meta.Accessor(live.Object)
 			return err != nil || !o.allNamespaces && accessor.GetNamespace() != namespace
 		})
-	case len(appTiers(judged))+len(handWritten(judged)) == 0 && s.unread != nil:
-		return nil, nil, s.unread
-	case len(appTiers(judged))+len(handWritten(judged)) == 0:
-		return nil, nil, fmt.Errorf("%w: lint needs an AppTier or a NetworkPolicy", d.nothingFound())
+	}
+	seen = judgedObjects{len(appTiers(judged)), len(handWritten(judged)), o.live}
+	if o.input.given() && seen.appTiers+seen.policies == 0 && s.unread == nil && len(s.otherPolicies()) == 0 {
+		return nil, seen, fmt.Errorf("%w: lint needs an AppTier or a NetworkPolicy", d.nothingFound())
 	}
 	findings, err = s.judge(ctx, judged, settings)
-	return findings, s.unread, err
+	findings = slices.Concat(findings, d.findings(), d.leftOut)
+	inOrder(findings)
+	return findings, seen, err
 }

@@ -19,6 +19,7 @@ func (s *scene) judge(ctx context.Context, judged []object, settings environment
 		return nil, err
 	}
 	world := s.world(meant)
+	world.DNSService = settings.DNSService
 	index := lint.NewIndex(world)
 	var findings []finding
 	add := func(source object, found []lint.Finding) {
@@ -31,7 +32,7 @@ func (s *scene) judge(ctx context.Context, judged []object, settings environment
 		for _, f := range append(meant.findings, s.missing(meant.unresolved)...) {
 			// The checks of a world know no age in manifests, where everything is about to be created.
 			if f.source.Object == app.source.Object && !slices.Contains(found, f.Finding) {
-				found = append(found, f.Finding)
+				found = append(slices.DeleteFunc(found, isNotJudgedAt(f.Path)), f.Finding)
 			}
 		}
 		add(app.source, found)
@@ -39,7 +40,12 @@ func (s *scene) judge(ctx context.Context, judged []object, settings environment
 	for _, source := range handWritten(judged) {
 		add(source, index.NetworkPolicy(source.Object.(*networkingv1.NetworkPolicy)))
 	}
-	return findings, nil
+	return append(findings, s.notJudged()...), nil
+}
+
+// isNotJudgedAt says whether a finding is that a field is not judged.
+func isNotJudgedAt(path string) func(lint.Finding) bool {
+	return func(f lint.Finding) bool { return f.Check == lint.NotJudged && f.Path == path }
 }
 
 // expand expands every AppTier of the scene. Those of the input are judged as admission would: beside
@@ -79,6 +85,7 @@ func (s *scene) world(meant expanded) lint.World {
 		}
 	}
 	world := lint.WorldOf(objects)
+	world.MorePods = s.strangers
 	world.Policies = append(world.Policies, pretending...)
 	world.Generated = append(world.Generated, meant.policies...)
 	if s.unread != nil {

@@ -148,7 +148,7 @@ func TestCanAsksTheCluster(t *testing.T) {
 	}{
 		{"198.51.100.7", 0, "shop/db-from-web ingress[1].from[0] ports[0]"},
 		{"web", 1, "isolated by shop/db-from-web"},
-		{"nobody", 3, "pod shop/nobody is not in the snapshot"},
+		{"nobody", 3, "there is no pod shop/nobody"},
 	} {
 		stdout, stderr, code := run(t, "", "can", test.source, "db", "--port", "5432", "-n", "shop", "--server", server)
 		if code != test.code || !strings.Contains(stdout, test.want) {

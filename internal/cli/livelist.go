@@ -60,6 +60,7 @@ var (
 	listServices   = listing{"Services", readServices}
 	listAPIServer  = listing{"the API server", readAPIServer}
 	listAppTiers   = listing{"AppTiers", readLiveAppTiers}
+	listBackends   = listing{"webhooks", readWebhooks}
 )
 
 // once drops listings that come again.
@@ -121,6 +122,38 @@ func readAPIServer(ctx context.Context, c *clusterClient) ([]object, error) {
 		return nil, fmt.Errorf("listing the EndpointSlices of the API server: %w", err)
 	}
 	return liveObjects("EndpointSlice", pointers(list.Items)), nil
+}
+
+// listSlices lists the EndpointSlices of a Service.
+func listSlices(service types.NamespacedName) listing {
+	return listing{"EndpointSlices of " + service.String(), func(ctx context.Context, c *clusterClient) ([]object, error) {
+		selector := labels.Set{discoveryv1.LabelServiceName: service.Name}.String()
+		list, err := c.core.DiscoveryV1().EndpointSlices(service.Namespace).List(ctx, metav1.ListOptions{LabelSelector: selector})
+		if err != nil {
+			return nil, fmt.Errorf("listing the EndpointSlices of Service %s: %w", service, err)
+		}
+		return liveObjects("EndpointSlice", pointers(list.Items)), nil
+	}}
+}
+
+// readWebhooks lists what has the API server call webhooks. Who may not list it is told nothing about them.
+func readWebhooks(ctx context.Context, c *clusterClient) ([]object, error) {
+	validating, err := c.core.AdmissionregistrationV1().ValidatingWebhookConfigurations().List(ctx, metav1.ListOptions{})
+	if apierrors.IsForbidden(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("listing ValidatingWebhookConfigurations: %w", err)
+	}
+	mutating, err := c.core.AdmissionregistrationV1().MutatingWebhookConfigurations().List(ctx, metav1.ListOptions{})
+	if apierrors.IsForbidden(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("listing MutatingWebhookConfigurations: %w", err)
+	}
+	return slices.Concat(liveObjects("ValidatingWebhookConfiguration", pointers(validating.Items)),
+		liveObjects("MutatingWebhookConfiguration", pointers(mutating.Items))), nil
 }
 
 // readLiveAppTiers: a cluster that does not know the kind has none.

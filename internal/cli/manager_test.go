@@ -98,7 +98,10 @@ func written(t *testing.T, files ...string) []*networkingv1.NetworkPolicy {
 			}
 			var policy networkingv1.NetworkPolicy
 			policies = append(policies, &policy)
-			config.(*networkingv1ac.NetworkPolicyApplyConfiguration).WithUID("1").WithResourceVersion("1") // the answer
+			answer := config.(interface {
+				WithUID(types.UID) *networkingv1ac.NetworkPolicyApplyConfiguration
+			})
+			answer.WithUID("1").WithResourceVersion("1")
 			return json.Unmarshal(text, &policy)
 		},
 		SubResourceApply: func(context.Context, client.Client, string, runtime.ApplyConfiguration, ...client.SubResourceApplyOption) error {

@@ -20,6 +20,9 @@ func (o origin) String() string { return o.at(0) }
 
 // at names a line of the origin; 0 for none.
 func (o origin) at(line int) string {
+	if from := o.document.from; from != nil {
+		return fmt.Sprintf("%s, built by %s", from.at(line), o.document.file)
+	}
 	var b strings.Builder
 	b.WriteString(o.document.file)
 	if line > 0 {
@@ -38,39 +41,59 @@ func (o origin) at(line int) string {
 
 // atField names the line that a field of the object is on, or the nearest around it that exists: a
 // finding may be about a field that is missing.
-func (o origin) atField(path string) string { return o.at(o.lineOf(path)) }
+func (o origin) atField(path string) string {
+	line, _ := o.positionOf(path)
+	return o.at(line)
+}
 
-// lineOf returns the line of the file that a field is on, or 0 if nobody wrote the text.
-func (o origin) lineOf(path string) int {
-	if o.document.built {
-		return 0
+// writtenAt is the file and the line, from 1, that a field is at; 0 if nobody wrote the text.
+func (o origin) writtenAt(path string) (file string, line int) {
+	for o.document.from != nil {
+		o = *o.document.from
+	}
+	if line, _ = o.positionOf(path); line == 0 {
+		return "", 0
+	}
+	return o.document.file, line
+}
+
+// positionOf returns the line of the file and the column, both from 1, that a field is at; 0 if nobody wrote
+// the text.
+func (o origin) positionOf(path string) (line, column int) {
+	if o.document.from != nil {
+		return o.document.from.positionOf(path)
+	}
+	if o.document.built || o.document.root == nil {
+		return 0, 0
 	}
 	root := o.document.root()
 	if root == nil {
-		return 0
+		return 0, 0
 	}
 	if o.item > 0 {
 		path = fmt.Sprintf("items[%d].%s", o.item-1, path)
 	}
-	return o.document.linesBefore + lineOf(root, path)
+	at := nodeAt(root, path)
+	return o.document.linesBefore + at.Line, at.Column
 }
 
-// lineOf follows a path such as spec.tiers[0].podSelector as far as the nodes go, and returns the
-// line it gets to.
-func lineOf(node *yaml.Node, path string) int {
-	line := node.Line
+// nodeAt follows a path such as spec.tiers[0].podSelector as far as the nodes go, and returns the one
+// that it gets to: of a field, its key.
+func nodeAt(node *yaml.Node, path string) *yaml.Node {
+	at := node
 	for path != "" {
-		next, nextLine, rest := step(node, path)
+		key, next, rest := step(node, path)
 		if next == nil {
-			return line
+			return at
 		}
-		node, line, path = next, nextLine, strings.TrimPrefix(rest, ".")
+		at, node, path = key, next, strings.TrimPrefix(rest, ".")
 	}
-	return line
+	return at
 }
 
-// step follows the first part of a path; the node is nil when there is no such thing.
-func step(node *yaml.Node, path string) (next *yaml.Node, line int, rest string) {
+// step follows the first part of a path, to a key and what is under it; both are nil when there is no such
+// thing. An item of a list is its own key.
+func step(node *yaml.Node, path string) (at, next *yaml.Node, rest string) {
 	if node.Kind == yaml.AliasNode {
 		node = node.Alias
 	}
@@ -80,11 +103,11 @@ func step(node *yaml.Node, path string) (next *yaml.Node, line int, rest string)
 	case node.Kind == yaml.SequenceNode && indexed:
 		i, err := strconv.Atoi(index)
 		if err != nil || i < 0 || i >= len(node.Content) {
-			return nil, 0, ""
+			return nil, nil, ""
 		}
-		return node.Content[i], node.Content[i].Line, afterIndex
+		return node.Content[i], node.Content[i], afterIndex
 	case node.Kind != yaml.MappingNode:
-		return nil, 0, ""
+		return nil, nil, ""
 	}
 	// Keys may hold dots themselves, as labels do: the longest that fits is meant.
 	longest := -1
@@ -96,8 +119,8 @@ func step(node *yaml.Node, path string) (next *yaml.Node, line int, rest string)
 			after, fits = afterIndex, true
 		}
 		if fits && len(key) > longest {
-			longest, next, line, rest = len(key), node.Content[i+1], node.Content[i].Line, after
+			longest, at, next, rest = len(key), node.Content[i], node.Content[i+1], after
 		}
 	}
-	return next, line, rest
+	return at, next, rest
 }

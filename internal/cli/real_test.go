@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -121,7 +122,7 @@ func TestARealCluster(t *testing.T) {
 		t.Run(q.name, func(t *testing.T) {
 			files, _, _ := run(t, "", strings.Fields("explain "+q.ends+input("explain.yaml"))...)
 			live, stderr, code := run(t, "", strings.Fields("explain "+q.ends)...)
-			if code != q.code || live != files {
+			if code != q.code || uncited(live) != uncited(files) || strings.Contains(live, ".tier.") {
 				t.Errorf("exits with %d, want %d, and prints:\n%s%s\nof the manifests:\n%s", code, q.code, live, stderr, files)
 			}
 		})
@@ -137,6 +138,9 @@ func TestARealCluster(t *testing.T) {
 			if err := json.Unmarshal([]byte(stdout), &what); err != nil {
 				t.Fatal(err)
 			}
+			if what.hasAlike() {
+				return // no label tells the pod from others, and that is said
+			}
 			c.do(what)
 			c.manage()
 			if stdout, stderr, code := run(t, "", strings.Fields("can "+q.ends)...); code != 0 {
@@ -145,6 +149,12 @@ func TestARealCluster(t *testing.T) {
 		})
 	}
 }
+
+// citations are of a line of the file, or of an AppTier of a cluster, which has no lines.
+var citations = regexp.MustCompile(`(testdata/input/explain\.yaml:\d+|AppTier [a-z]+/[a-z]+) +|  +|^ +`)
+
+// uncited is a text with what it cites by the field's path alone, and without the widths of columns.
+func uncited(text string) string { return citations.ReplaceAllString(text, "") }
 
 // lint judges a real cluster as one whose objects come from the file that it was filled from.
 func TestLintOfARealCluster(t *testing.T) {

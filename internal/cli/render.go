@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -28,6 +27,7 @@ type renderOptions struct {
 	output        string
 	live          bool
 	allNamespaces bool
+	failOn        string
 }
 
 func newRender(streams genericiooptions.IOStreams) *cobra.Command {
@@ -48,27 +48,29 @@ With --cluster it is looked for in the cluster too, behind the input. Without in
 the manager makes of the cluster's own AppTiers; only their owner references are left out. Of two that
 cannot be together, the manager keeps the older.
 
-Exits with 0 when all was printed, 1 when an AppTier is refused, 2 when the input or the cluster cannot
-be read. The reasons of a refusal are on standard error, and nothing of the input is printed then; of
-the cluster's own AppTiers, the others are.`,
+Exits with 0 when all was printed, 1 when an AppTier is refused, or there is a warning with --fail-on
+warning, 2 when the input or the cluster cannot be read. The reasons are on standard error, and nothing of
+the input is printed then; where AppTiers of the cluster itself are refused, the others are printed. Have
+warnings fail before you apply what is printed: what is left out of a policy is denied.`,
 		Example: `  # What does this AppTier mean?
   kubectl apptier render -f shop.yaml
 
   # Use NetworkPolicies in a cluster where apptier is not installed.
-  kubectl apptier render -k overlays/production | kubectl apply -f -
+  kubectl apptier render -k overlays/production --fail-on warning | kubectl apply -f -
 
   # What would it mean in this cluster, with its Services and nodes?
   kubectl apptier render -f shop.yaml --cluster
 
   # See the names alone of all that the manager applies.
   kubectl apptier render --cluster -A -o name`,
-		Args: cobra.NoArgs,
+		Args: filesByFlag,
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context(), streams) },
 	}
 	o.input.addFlags(cmd)
 	o.cluster.AddFlags(cmd.Flags())
 	o.managed.addFlags(cmd)
 	cmd.Flags().StringVarP(&o.output, "output", "o", "yaml", "How to print: yaml, json or name.")
+	addFailOn(cmd, &o.failOn)
 	// Not --cluster: everywhere in kubectl, that names a cluster of the kubeconfig file.
 	cmd.Flags().BoolVar(&o.live, "cluster", false, "Look for what AppTiers refer to in the cluster too; without input, render its AppTiers.")
 	cmd.Flags().BoolVarP(&o.allNamespaces, "all-namespaces", "A", false, "With --cluster and without input: the AppTiers of every namespace.")
@@ -80,11 +82,15 @@ func (o *renderOptions) run(ctx context.Context, streams genericiooptions.IOStre
 	if err != nil {
 		return err
 	}
+	least, err := severityOf(o.failOn)
+	if err != nil {
+		return err
+	}
 	s, err := o.managed.settings()
 	if err != nil {
 		return err
 	}
-	apps, from, err := o.read(ctx, streams.In)
+	apps, from, err := o.read(ctx, streams)
 	if err != nil {
 		return err
 	}
@@ -94,7 +100,10 @@ func (o *renderOptions) run(ctx context.Context, streams genericiooptions.IOStre
 		return err
 	}
 	refused := refusal(out.findings)
-	if refused != nil && o.input.given() {
+	if refused == nil {
+		refused = failure(out.findings, least)
+	}
+	if refused != nil && (o.input.given() || least != lint.Reject) {
 		return refused // policies of some would be taken for those of all
 	}
 	var text bytes.Buffer // printed as a whole or not at all
@@ -108,13 +117,13 @@ func (o *renderOptions) run(ctx context.Context, streams genericiooptions.IOStre
 }
 
 // read returns the AppTiers that are to be rendered, and where what they refer to is looked for.
-func (o *renderOptions) read(ctx context.Context, stdin io.Reader) ([]appTier, environment.Source, error) {
+func (o *renderOptions) read(ctx context.Context, streams genericiooptions.IOStreams) ([]appTier, environment.Source, error) {
 	switch {
 	case o.allNamespaces && (o.input.given() || !o.live):
 		return nil, nil, errors.New("-A is for the AppTiers of the cluster: give it with --cluster, and without -f and -k")
 	case !o.live:
 		// The input does not depend on whatever cluster kubectl happens to be configured for.
-		apps, objects, err := readAppTiers(stdin, &o.input, cmp.Or(*o.cluster.Namespace, metav1.NamespaceDefault), referenceKinds()...)
+		apps, objects, err := readAppTiers(streams.In, streams.ErrOut, &o.input, cmp.Or(*o.cluster.Namespace, metav1.NamespaceDefault), referenceKinds()...)
 		return apps, inputWorld(objects), err
 	}
 	namespace, _, err := o.cluster.ToRawKubeConfigLoader().Namespace()
@@ -124,7 +133,7 @@ func (o *renderOptions) read(ctx context.Context, stdin io.Reader) ([]appTier, e
 	if !o.input.given() {
 		return o.readCluster(ctx, namespace)
 	}
-	apps, objects, err := readAppTiers(stdin, &o.input, namespace, referenceKinds()...)
+	apps, objects, err := readAppTiers(streams.In, streams.ErrOut, &o.input, namespace, referenceKinds()...)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -151,6 +160,8 @@ type expanded struct {
 	accepted   []appTier
 	findings   []finding
 	unresolved []unresolved
+	// environment is what the AppTiers refer to.
+	environment expand.Environment
 }
 
 // expandAll expands every AppTier that is not refused, within what it refers to. References that stand
@@ -176,6 +187,7 @@ func expandAccepted(ctx context.Context, apps []appTier, findings []finding, s e
 	if err != nil {
 		return out, err
 	}
+	out.environment = env
 	for _, app := range out.accepted {
 		expansion := expand.Expand(app.AppTier, env)
 		out.policies = append(out.policies, expansion.Policies...)

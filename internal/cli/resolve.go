@@ -6,16 +6,15 @@ import (
 	"slices"
 	"strings"
 
-	appsv1 "k8s.io/api/apps/v1"
-	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/apptier/apptier/api/v1alpha1"
-	"github.com/apptier/apptier/policy/lint"
+	"github.com/apptier/apptier/policy/kube"
 	"github.com/apptier/apptier/policy/reach"
 )
 
@@ -28,8 +27,11 @@ type end struct {
 	// service or tier says what ports there are, if the end is one.
 	service *corev1.Service
 	ports   []v1alpha1.TierPort
-	// standIn is a pod that does not exist, but would be one of those that are meant.
-	standIn *corev1.Pod
+	// behind are, for each endpoint of a Service without selector, the ports that its EndpointSlice
+	// gives it, by the name of the Service's.
+	behind []map[string]port
+	// standIns are pods that do not exist, but would be those that are meant.
+	standIns []standIn
 }
 
 // resolve says what an end stands for. While no pod of a workload, tier or Service exists, one that
@@ -37,7 +39,7 @@ type end struct {
 func (s *scene) resolve(r endRef, namespace string) (end, error) {
 	e := end{endRef: r}
 	switch {
-	case r.address.IsValid():
+	case r.address.IsValid() && r.kind == "":
 		e.endpoints = []reach.Endpoint{{Address: r.address}}
 		return e, nil
 	case r.kind == "":
@@ -51,15 +53,17 @@ func (s *scene) resolve(r endRef, namespace string) (end, error) {
 		e.endpoints = []reach.Endpoint{{Pod: e.NamespacedName}}
 		if pod, ok := s.object("Pod", e.NamespacedName).(*corev1.Pod); ok {
 			e.pods = []*corev1.Pod{pod}
+			return e, nil
 		}
-		return e, nil
+		return e, s.meantInstead(r, namespace)
 	case "tier":
 		return e, s.resolveTier(&e)
 	case "Service":
 		return e, s.resolveService(&e)
-	default:
-		s.resolveWorkload(&e)
+	case internetKind: // which addresses, the policies say
 		return e, nil
+	default:
+		return e, s.resolveWorkload(&e)
 	}
 }
 
@@ -69,6 +73,10 @@ func (s *scene) disambiguate(r endRef, namespace string) (endRef, error) {
 	tier.kind, tier.Namespace, tier.Name, tier.tier = "tier", namespace, r.Namespace, r.Name
 	r.kind = "Pod"
 	isPod := s.object("Pod", r.NamespacedName) != nil
+	if of, found := s.workloadOf(tier.Namespace, r.Namespace, r.Name); found && !isPod {
+		r.kind, r.Namespace = of, namespace
+		return r, nil
+	}
 	app, _ := s.object("AppTier", tier.NamespacedName).(*v1alpha1.AppTier)
 	isTier := app != nil && slices.Contains(tierNames(app), tier.tier)
 	switch {
@@ -81,9 +89,21 @@ func (s *scene) disambiguate(r endRef, namespace string) (endRef, error) {
 	}
 }
 
+// workloadOf returns the kind of a workload that is given as KIND/NAME, where nobody knew the kind before the
+// input was read.
+func (s *scene) workloadOf(namespace, kind, name string) (string, bool) {
+	for _, o := range s.objects() {
+		of, isUnknown := o.Object.(*unstructured.Unstructured)
+		if isUnknown && of.GetNamespace() == namespace && of.GetName() == name && strings.EqualFold(of.GetKind(), kind) && kube.WorkloadOf(of) != nil {
+			return of.GetKind(), true
+		}
+	}
+	return "", false
+}
+
 // object returns the object of a kind and name, or nil.
 func (s *scene) object(kind string, key types.NamespacedName) runtime.Object {
-	name := kind + " " + key.Namespace + "/" + key.Name
+	name := kind + " " + strings.TrimPrefix(key.Namespace+"/"+key.Name, "/")
 	for _, o := range s.objects() {
 		if o.name == name {
 			return o.Object
@@ -109,7 +129,7 @@ func (s *scene) resolveTier(e *end) error {
 	}
 	e.choose(s.podsMatching(app.Namespace, selector))
 	if len(e.endpoints) == 0 {
-		e.standFor(&corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: app.Namespace, Labels: labelsFor(&tier.PodSelector)}}, "tier/"+app.Name+"/"+tier.Name)
+		e.standForLabels(app.Namespace, labelsFor(&tier.PodSelector), "tier/"+app.Name+"/"+tier.Name)
 	}
 	return nil
 }
@@ -117,105 +137,40 @@ func (s *scene) resolveTier(e *end) error {
 func (s *scene) resolveService(e *end) error {
 	service, ok := s.object("Service", e.NamespacedName).(*corev1.Service)
 	if !ok {
-		return fmt.Errorf("%s: there is no Service %s", e.text, e.NamespacedName)
-	}
-	if len(service.Spec.Selector) == 0 {
-		return fmt.Errorf("%s: Service %s has no selector, so it stands for no pods: give an address behind it", e.text, e.NamespacedName)
+		return fmt.Errorf("%s: there is no Service %s%s", e.text, e.NamespacedName, s.nearName("Service", e.NamespacedName))
 	}
 	e.service = service
+	switch {
+	case service.Spec.Type == corev1.ServiceTypeExternalName:
+		return fmt.Errorf("%s: Service %s is a name for %s: give an address of it", e.text, e.NamespacedName, service.Spec.ExternalName)
+	case len(service.Spec.Selector) == 0:
+		return s.resolveSlices(e)
+	}
 	e.choose(s.podsMatching(service.Namespace, labels.SelectorFromSet(service.Spec.Selector)))
 	if len(e.endpoints) == 0 {
-		e.standFor(&corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: service.Namespace, Labels: service.Spec.Selector}}, "service/"+service.Name)
+		e.standForLabels(service.Namespace, service.Spec.Selector, "service/"+service.Name)
 	}
 	return nil
 }
 
-func (s *scene) resolveWorkload(e *end) {
-	name := strings.ToLower(e.kind) + "/" + e.Name
-	workload := s.object(e.kind, e.NamespacedName)
-	template := lint.PodOf(workload)
-	if template == nil { // not there, which the answer will say
-		e.endpoints = []reach.Endpoint{{Pod: types.NamespacedName{Namespace: e.Namespace, Name: name}}}
-		return
+func (s *scene) resolveWorkload(e *end) error {
+	object := s.object(e.kind, e.NamespacedName)
+	workload := kube.WorkloadOf(object)
+	if workload == nil || len(workload.Pods) == 0 {
+		return fmt.Errorf("%s: there is no %s %s%s", e.text, e.kind, e.NamespacedName, s.nearName(e.kind, e.NamespacedName))
 	}
-	selector := selectorOf(workload)
-	if selector == nil {
-		selector = labels.SelectorFromSet(template.Labels)
+	selector := labels.SelectorFromSet(workload.Pods[0].Labels)
+	if workload.Selector != nil {
+		var err error
+		if selector, err = metav1.LabelSelectorAsSelector(workload.Selector); err != nil {
+			return fmt.Errorf("%s: selector: %w", e.text, err)
+		}
 	}
-	e.choose(slices.DeleteFunc(s.podsMatching(e.Namespace, selector), func(c candidate) bool { return c.workload != "" }))
+	e.choose(slices.DeleteFunc(s.podsMatching(e.Namespace, selector), func(c candidate) bool { return c.standIn != nil }))
 	if len(e.endpoints) == 0 {
-		e.standFor(template, name)
+		e.standFor(standInsFor(workload))
 	}
-}
-
-// selectorOf is how a workload finds its pods; nil for one that has no selector.
-func selectorOf(workload runtime.Object) labels.Selector {
-	var of *metav1.LabelSelector
-	switch o := workload.(type) {
-	case *appsv1.Deployment:
-		of = o.Spec.Selector
-	case *appsv1.StatefulSet:
-		of = o.Spec.Selector
-	case *appsv1.DaemonSet:
-		of = o.Spec.Selector
-	case *appsv1.ReplicaSet:
-		of = o.Spec.Selector
-	case *batchv1.Job:
-		of = o.Spec.Selector
-	}
-	selector, err := metav1.LabelSelectorAsSelector(of)
-	if of == nil || err != nil {
-		return nil
-	}
-	return selector
-}
-
-// candidate is a pod, or the one that a workload would make.
-type candidate struct {
-	*corev1.Pod
-	// workload is as in deployment/web; empty for a pod.
-	workload string
-}
-
-// podsMatching are the pods of a namespace that have not finished, and those that workloads would make.
-func (s *scene) podsMatching(namespace string, selector labels.Selector) []candidate {
-	var out []candidate
-	for _, o := range s.objects() {
-		pod := podOf(o.Object)
-		if pod == nil || pod.Namespace != namespace || !selector.Matches(labels.Set(pod.Labels)) {
-			continue
-		}
-		c := candidate{Pod: pod}
-		if _, isPod := o.Object.(*corev1.Pod); !isPod {
-			kind, _, _ := strings.Cut(o.name, " ")
-			c.workload = strings.ToLower(kind) + "/" + pod.Name
-		}
-		if !reach.Finished(pod) {
-			out = append(out, c)
-		}
-	}
-	return out
-}
-
-// choose takes the pods among the candidates or, while there are none, one that a workload would make.
-func (e *end) choose(candidates []candidate) {
-	for _, c := range candidates {
-		if c.workload == "" {
-			e.pods = append(e.pods, c.Pod)
-			e.endpoints = append(e.endpoints, reach.Endpoint{Pod: types.NamespacedName{Namespace: c.Namespace, Name: c.Name}})
-		}
-	}
-	if len(e.pods) == 0 && len(candidates) > 0 {
-		e.standFor(candidates[0].Pod, candidates[0].workload)
-	}
-}
-
-// standFor has a pod stand in that does not exist. Its name says so: no pod's has a slash.
-func (e *end) standFor(pod *corev1.Pod, name string) {
-	pod = pod.DeepCopy()
-	pod.Name = name
-	e.standIn, e.pods = pod, []*corev1.Pod{pod}
-	e.endpoints = []reach.Endpoint{{Pod: types.NamespacedName{Namespace: pod.Namespace, Name: name}}}
+	return nil
 }
 
 // labelsFor are labels that a selector matches.

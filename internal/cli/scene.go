@@ -26,6 +26,10 @@ type scene struct {
 	// unread is what is wrong with documents of the input that could not be read, or nil. They may be
 	// about anything.
 	unread error
+	// strangers says that the input holds objects of kinds that are not known, which may stand for pods.
+	strangers bool
+	// leftOut are the findings of files that are no manifests.
+	leftOut []finding
 }
 
 func (s *scene) objects() []object { return slices.Concat(s.input, s.live) }
@@ -75,7 +79,7 @@ func (o *sceneOptions) read(ctx context.Context, stdin io.Reader, namespace stri
 			return nil, nil, unread
 		}
 	}
-	s := &scene{input: d.objects, whole: o.live && unread == nil, unread: unread}
+	s := &scene{input: d.objects, whole: o.live && unread == nil, unread: unread, strangers: d.strangers, leftOut: d.leftOut}
 	if !o.live {
 		return s, d, nil
 	}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"slices"
 
+	admissionv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -22,6 +23,10 @@ func snapshotKinds() []kinds {
 		{corev1.SchemeGroupVersion, []runtime.Object{
 			&corev1.Namespace{}, &corev1.NamespaceList{}, &corev1.Pod{}, &corev1.PodList{}, &corev1.Node{}, &corev1.NodeList{},
 		}},
+		{admissionv1.SchemeGroupVersion, []runtime.Object{
+			&admissionv1.ValidatingWebhookConfiguration{}, &admissionv1.ValidatingWebhookConfigurationList{},
+			&admissionv1.MutatingWebhookConfiguration{}, &admissionv1.MutatingWebhookConfigurationList{},
+		}},
 		{networkingv1.SchemeGroupVersion, []runtime.Object{&networkingv1.NetworkPolicy{}, &networkingv1.NetworkPolicyList{}}},
 	}
 }
@@ -30,6 +35,7 @@ func snapshotKinds() []kinds {
 // the policies are those that the AppTiers of the scene stand for. Findings about the AppTiers of the
 // input go to messages.
 func (s *scene) snapshot(ctx context.Context, messages io.Writer, settings environment.Settings) (reach.Snapshot, expanded, error) {
+	writeFindings(messages, s.leftOut)
 	meant, err := s.expand(ctx, settings)
 	if err != nil {
 		return reach.Snapshot{}, meant, err

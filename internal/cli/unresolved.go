@@ -1,7 +1,14 @@
 package cli
 
 import (
+	"fmt"
 	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/types"
+
+	corev1 "k8s.io/api/core/v1"
 
 	"github.com/apptier/apptier/policy/expand"
 	"github.com/apptier/apptier/policy/lint"
@@ -26,10 +33,14 @@ func (s *scene) missing(references []unresolved) []finding {
 	for _, u := range references {
 		f := u.finding()
 		switch what := u.Missing; {
+		case s.renamed(what.Kind, what.Key) != "":
+			f.Check, f.Fix = lint.UnknownReference, fmt.Sprintf("kustomize has renamed it: write %s, or have kustomize follow the reference with a nameReference in its configurations", s.renamed(what.Kind, what.Key))
 		case what.Ports != "" && s.hasPods(what.Key.Namespace):
 			f.Check = lint.NamedPortUnresolved
 		case (what.Kind == "Node" || what.Kind == "EndpointSlice") && s.whole:
 			f.Check = lint.UnknownReference
+		case (what.Kind == "Node" || what.Kind == "EndpointSlice") && !s.whole:
+			f.Check, f.Severity = lint.NotJudged, lint.Note
 		default:
 			continue
 		}
@@ -38,10 +49,21 @@ func (s *scene) missing(references []unresolved) []finding {
 	return findings
 }
 
+// renamed returns what kustomize calls an object now that was written under a name; "" if it was not renamed.
+func (s *scene) renamed(kind string, key types.NamespacedName) string {
+	for _, o := range s.input {
+		accessor, err := meta.Accessor(o.Object)
+		if err == nil && o.origin.document.from != nil && o.origin.document.writtenName == key.Name &&
+			strings.HasPrefix(o.name, kind+" ") && accessor.GetNamespace() == key.Namespace && accessor.GetName() != key.Name {
+			return accessor.GetName()
+		}
+	}
+	return ""
+}
+
 // hasPods says whether pods of a namespace are known.
 func (s *scene) hasPods(namespace string) bool {
 	return s.whole || slices.ContainsFunc(s.objects(), func(o object) bool {
-		pod := podOf(o.Object)
-		return pod != nil && pod.Namespace == namespace
+		return slices.ContainsFunc(podsOf(o.Object), func(pod *corev1.Pod) bool { return pod.Namespace == namespace })
 	})
 }

@@ -1,0 +1,147 @@
+package cli
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/apptier/apptier/policy/kube"
+	"github.com/apptier/apptier/policy/reach"
+	"github.com/apptier/apptier/policy/remedy"
+)
+
+// standIn is a pod that does not exist. Its name says so: no pod's has a slash.
+type standIn struct {
+	*corev1.Pod
+	// unknown are keys of labels that it will have, with values that only a cluster knows.
+	unknown []string
+}
+
+// standInsFor are pods as a workload makes them. Where two can run at the same time there are two, since
+// what a pod sends itself is no matter of policies.
+func standInsFor(workload *kube.Workload) []standIn {
+	pods := workload.Pods
+	name := strings.ToLower(workload.Kind) + "/"
+	if len(pods) == 1 {
+		return standInsNamed(pods[0], workload.Unknown, name+pods[0].Name, workload.Several)
+	}
+	var out []standIn
+	for _, pod := range pods {
+		out = append(out, standInsNamed(pod, workload.Unknown, name+pod.Name, false)...)
+	}
+	return out
+}
+
+func standInsNamed(of *corev1.Pod, unknown []string, name string, several bool) []standIn {
+	named := func(name string) standIn {
+		pod := of.DeepCopy()
+		pod.Name = name
+		return standIn{pod, unknown}
+	}
+	if !several {
+		return []standIn{named(name)}
+	}
+	return []standIn{named(name + "[0]"), named(name + "[1]")}
+}
+
+// standForLabels has pods stand in that a selector would find.
+func (e *end) standForLabels(namespace string, set map[string]string, name string) {
+	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Labels: set}}
+	e.standFor(standInsNamed(pod, nil, name, true))
+}
+
+func (e *end) standFor(pods []standIn) {
+	for _, pod := range pods {
+		e.standIns = append(e.standIns, pod)
+		e.add(pod.Pod)
+	}
+}
+
+func (e *end) add(pod *corev1.Pod) {
+	e.pods = append(e.pods, pod)
+	e.endpoints = append(e.endpoints, reach.Endpoint{Pod: types.NamespacedName{Namespace: pod.Namespace, Name: pod.Name}})
+}
+
+// note says which pods stand in.
+func (e *end) note() string {
+	var sets []string
+	for _, pod := range e.standIns {
+		set := "without labels"
+		if stable := remedy.StableLabels(pod.Pod); len(stable) > 0 {
+			set = "labelled " + labelWords(stable)
+		}
+		if !slices.Contains(sets, set) {
+			sets = append(sets, set)
+		}
+	}
+	if len(e.standIns) == 1 {
+		return fmt.Sprintf("%s has no pod yet; one %s stands in", e.text, sets[0])
+	}
+	return fmt.Sprintf("%s has no pods yet; %d %s stand in", e.text, len(e.standIns), strings.Join(sets, " or "))
+}
+
+// candidate is a pod, or one that a workload would make.
+type candidate struct {
+	*corev1.Pod
+	// standIn is set for what a workload would make.
+	standIn *standIn
+}
+
+// podsMatching are the pods of a namespace that have not finished, and those that workloads would make
+// of which there is no pod.
+func (s *scene) podsMatching(namespace string, selector labels.Selector) []candidate {
+	var out []candidate
+	pods := s.pods(namespace)
+	for _, pod := range pods {
+		if selector.Matches(labels.Set(pod.Labels)) {
+			out = append(out, candidate{Pod: pod})
+		}
+	}
+	for _, o := range s.objects() {
+		workload := kube.WorkloadOf(o.Object)
+		if workload == nil || len(workload.Pods) == 0 || workload.Pods[0].Namespace != namespace || hasPods(workload, pods) {
+			continue
+		}
+		for _, pod := range standInsFor(workload) {
+			if selector.Matches(labels.Set(pod.Labels)) {
+				out = append(out, candidate{pod.Pod, &pod})
+			}
+		}
+	}
+	return out
+}
+
+// pods are those of a namespace that have not finished.
+func (s *scene) pods(namespace string) []*corev1.Pod {
+	var out []*corev1.Pod
+	for _, o := range s.objects() {
+		if pod, ok := o.Object.(*corev1.Pod); ok && pod.Namespace == namespace && !reach.Finished(pod) {
+			out = append(out, pod)
+		}
+	}
+	return out
+}
+
+// hasPods says whether any of some pods is likely to be a workload's.
+func hasPods(workload *kube.Workload, pods []*corev1.Pod) bool {
+	if workload.Selector == nil {
+		return false
+	}
+	selector, err := metav1.LabelSelectorAsSelector(workload.Selector)
+	return err == nil && slices.ContainsFunc(pods, func(pod *corev1.Pod) bool { return selector.Matches(labels.Set(pod.Labels)) })
+}
+
+// choose takes the candidates.
+func (e *end) choose(candidates []candidate) {
+	for _, c := range candidates {
+		if c.standIn != nil {
+			e.standIns = append(e.standIns, *c.standIn)
+		}
+		e.add(c.Pod)
+	}
+}
