@@ -1,6 +1,10 @@
 package nft
 
-import "fmt"
+import (
+	"fmt"
+
+	"sigs.k8s.io/knftables"
+)
 
 // Auditor compares what the kernel holds with what was written there. Rules are listed in a form of
 // their own, which differs between versions of the kernel; the auditor remembers the form of each rule
@@ -69,7 +73,7 @@ func (a *Auditor) rules(wanted Table, got Contents) string {
 	forms := map[Rule]string{}
 	for _, name := range sorted(wanted.Chains) {
 		chain, there := wanted.Chains[name], got.Chains[name]
-		if want := chain.Base.String(); want != there.Base {
+		if want := chain.Base.In(wanted.Family); want != there.Base {
 			return fmt.Sprintf("chain %s hooks into %q", name, there.Base)
 		}
 		if len(chain.Rules) != len(there.Rules) {
@@ -91,12 +95,15 @@ func (a *Auditor) rules(wanted Table, got Contents) string {
 }
 
 // priorities are the numbers of the names that base chains use: nft(8).
-var priorities = map[string]int{string(FilterPriority): 0}
+var priorities = map[knftables.Family]map[knftables.BaseChainPriority]int{
+	Inet:   {FilterPriority: 0, RawPriority: -300},
+	Bridge: {FilterPriority: -200},
+}
 
-// String names the hook as a kernel's listing does; it is empty for a regular chain.
-func (b *Base) String() string {
+// In names the hook as a kernel's listing of a table of that family does; it is empty for a regular chain.
+func (b *Base) In(family knftables.Family) string {
 	if b == nil {
 		return ""
 	}
-	return fmt.Sprintf("filter %s %d %s", b.Hook, priorities[string(b.Priority)], b.Policy)
+	return fmt.Sprintf("filter %s %d %s", b.Hook, priorities[family][b.Priority], b.Policy)
 }

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os/exec"
-	"strings"
 
 	"github.com/go-logr/logr"
 	"golang.org/x/sys/unix"
@@ -39,34 +37,78 @@ type Applier interface {
 	Apply(ctx context.Context, ops []Op) error
 }
 
+// Checker is a Kernel that checks steps as they are, which Check prefers.
+type Checker interface {
+	CheckSteps(ctx context.Context, ops []Op) error
+}
+
 // realKernel is that of this process's network namespace.
 type realKernel struct {
-	knftables.Interface // by the nft program
-	direct              *wire.Conn
+	// Interface is the nft program, which writes and checks what package wire does not know. Where there is
+	// no such program, it makes transactions and runs none.
+	knftables.Interface
+	program bool
+	direct  *wire.Conn
+}
+
+// Option changes how a kernel is opened.
+type Option func(*realKernel) error
+
+// Owned has the table belong to this kernel's connection where the kernel of the node can do that, from
+// Linux 6.9 on: nobody else can change it or flush it until the connection ends, and it stays afterwards.
+func Owned(k *realKernel) error {
+	_, err := k.direct.Own()
+	return err
 }
 
 // Open connects to one table of the kernel, which need not exist yet; it must be called in the network
 // namespace that its methods are called in. Close ends the connection, if there is more to come after
 // it. Its errors say what to do about them.
-func Open(family knftables.Family, table string) (Kernel, error) {
-	if family != Inet {
-		return nil, fmt.Errorf("a table of family %s: only tables of family %s are known", family, Inet)
+func Open(family knftables.Family, table string, options ...Option) (Kernel, error) {
+	if family != Inet && family != Bridge {
+		return nil, fmt.Errorf("a table of family %s: only tables of the families %s and %s are known", family, Inet, Bridge)
 	}
-	if _, err := exec.LookPath("nft"); err != nil {
-		return nil, errors.New("the nft program is not in PATH: install the package nftables, version 1.0.1 or later")
+	direct, err := wire.OpenIn(family, table)
+	if err != nil {
+		return nil, err
 	}
-	kernel, err := knftables.New(family, table)
-	if err == nil {
-		direct, err := wire.Open(table)
-		return realKernel{kernel, direct}, err
+	k := realKernel{Interface: knftables.NewFake(family, table), direct: direct}
+	if program, err := knftables.New(family, table); err == nil {
+		k.Interface, k.program = program, true
 	}
-	if !canAdministerNetwork() {
-		return nil, errors.New("the kernel refuses nftables to this process: run it as root with the capability NET_ADMIN")
+	if err := supported(direct); err != nil {
+		return nil, errors.Join(err, direct.Close())
 	}
-	// What nft prints after the first line points into its input, which nobody has seen.
-	reason, _, _ := strings.Cut(err.Error(), "\n")
-	return nil, fmt.Errorf("the kernel does not support nftables: load its module nf_tables (%s)", reason)
+	for _, option := range options {
+		if err := option(&k); err != nil {
+			return nil, errors.Join(err, direct.Close())
+		}
+	}
+	return k, nil
 }
+
+// supported tells whether the kernel takes tables from this process.
+func supported(direct *wire.Conn) error {
+	return refusal(direct.Check([]wire.Step{{Verb: wire.Add, Object: &knftables.Table{}}}), canAdministerNetwork())
+}
+
+// refusal tells what the kernel's answer to a table means to a process that may administer the network, or may not.
+func refusal(err error, may bool) error {
+	var step *wire.StepError
+	switch {
+	case err == nil, errors.Is(err, unix.EPERM) && may: // another process owns the table, for now
+		return nil
+	case !may:
+		return errors.New("the kernel refuses nftables to this process: run it as root with the capability NET_ADMIN")
+	case errors.As(err, &step) && errors.Is(err, unix.EOPNOTSUPP):
+		return nil // nf_tables is there, and the family is not: package host says so, and other tables do their part
+	default:
+		return fmt.Errorf("the kernel does not support nftables: load its module nf_tables (%w)", err)
+	}
+}
+
+// IsOwned tells whether the table belongs to this connection, as Owned asks for.
+func (k realKernel) IsOwned() bool { return k.direct.Owned() }
 
 // Close ends the connection, and changes nothing in the kernel.
 func (k realKernel) Close() error { return k.direct.Close() }
@@ -99,21 +141,50 @@ func (k realKernel) Apply(ctx context.Context, ops []Op) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	steps := make([]wire.Step, len(ops))
-	for i, op := range ops {
-		steps[i] = wire.Step{Verb: wire.Verb(op.Verb), Object: op.Object}
-	}
-	err := k.direct.Run(steps)
+	err := k.direct.Run(wireSteps(ops))
 	var unsupported *wire.UnsupportedError
 	if !errors.As(err, &unsupported) {
 		return err
 	}
 	logr.FromContextOrDiscard(ctx).V(1).Info("The nft program writes a transaction that could not be written over netlink", "reason", unsupported.Error())
+	if !k.program {
+		return fmt.Errorf("%w, and the nft program, which may know it, is not in PATH", err)
+	}
 	return k.Run(ctx, transaction(k, ops))
+}
+
+// CheckSteps is Checker's.
+func (k realKernel) CheckSteps(ctx context.Context, ops []Op) error {
+	err := k.direct.Check(wireSteps(ops))
+	var unsupported *wire.UnsupportedError
+	if !k.program || !errors.As(err, &unsupported) {
+		return err
+	}
+	return k.Check(ctx, transaction(k, ops))
+}
+
+// ListRules returns the rules of a chain, and of each nothing but its comment.
+func (k realKernel) ListRules(_ context.Context, chain string) ([]*knftables.Rule, error) {
+	comment, found, err := k.direct.Comment(chain)
+	if err != nil || !found {
+		return nil, err
+	}
+	return []*knftables.Rule{{Chain: chain, Comment: &comment}}, nil
+}
+
+func wireSteps(ops []Op) []wire.Step {
+	steps := make([]wire.Step, len(ops))
+	for i, op := range ops {
+		steps[i] = wire.Step{Verb: wire.Verb(op.Verb), Object: op.Object}
+	}
+	return steps
 }
 
 // Check tells whether the kernel would take the steps.
 func Check(ctx context.Context, kernel Kernel, ops []Op) error {
+	if checker, ok := kernel.(Checker); ok {
+		return checker.CheckSteps(ctx, ops)
+	}
 	return kernel.Check(ctx, transaction(kernel, ops))
 }
 

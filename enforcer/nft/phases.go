@@ -1,16 +1,25 @@
 package nft
 
-import "sigs.k8s.io/knftables"
+import (
+	"slices"
 
-// Phases splits the steps of a difference into transactions, of which the second alone changes what
-// happens to packets: what is new is made before, and what nothing points to any more is removed after.
+	"sigs.k8s.io/knftables"
+)
+
+// MaxSteps is how many steps a transaction may have that changes nothing for packets, which is some tens of
+// milliseconds in which no other program's transaction gets on.
+const MaxSteps = 4000
+
+// Phases splits the steps of a difference into transactions, of which one alone changes what happens to
+// packets: what is new is made before, and what nothing points to any more is removed after, at most so many
+// steps at a time. The kernel takes one transaction at a time, whosever it is and of whatever table.
 //
 // One transaction would be atomic for the rules, and for the elements, but not for both at once: a
 // packet keeps to the generation of rules that it began with (nft_do_chain in the kernel's
 // nf_tables_core.c), and looks elements up in the present one (nft_set_elem_active). If it began just
 // before a commit, an element may send it into a chain that is still empty in its generation, and sets
 // of its own rules are empty when they are deleted: it would be dropped, whatever both rulesets say.
-func Phases(ops []Op) [][]Op {
+func Phases(ops []Op, most int) [][]Op {
 	made, gone := map[object]bool{}, map[object]bool{}
 	for _, op := range ops {
 		if _, isTable := op.Object.(*knftables.Table); isTable {
@@ -33,13 +42,11 @@ func Phases(ops []Op) [][]Op {
 			change = append(change, op)
 		}
 	}
-	var phases [][]Op
-	for _, phase := range [][]Op{before, change, after} {
-		if len(phase) > 0 {
-			phases = append(phases, phase)
-		}
+	phases := slices.Collect(slices.Chunk(before, most))
+	if len(change) > 0 {
+		phases = append(phases, change)
 	}
-	return phases
+	return slices.AppendSeq(phases, slices.Chunk(after, most))
 }
 
 // object is a chain, a set or a map, or a counter.

@@ -20,7 +20,7 @@ func TestPhasesMakeBeforeTheyBreak(t *testing.T) {
 		old, wanted := tables().Draw(t, "old"), tables().Draw(t, "wanted")
 		fake := knftables.NewFake(family, name)
 		apply(t, fake, nft.Replace(old))
-		phases := nft.Phases(nft.Diff(old, wanted))
+		phases := nft.Phases(nft.Diff(old, wanted), rapid.IntRange(1, 20).Draw(t, "most"))
 		before := met(read(fake))
 		for i, phase := range phases {
 			apply(t, fake, phase)

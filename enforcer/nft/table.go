@@ -1,5 +1,5 @@
 // Package nft holds a ruleset as plain data: its text, its difference from another one, and the
-// transaction that turns the one into the other. It is the only package that runs nft.
+// transaction that turns the one into the other. It is the only package that talks to nftables.
 package nft
 
 import (
@@ -13,12 +13,25 @@ import (
 // The words of nftables that rulesets need.
 const (
 	Inet           = knftables.InetFamily
+	Bridge         = knftables.BridgeFamily
+	PreroutingHook = knftables.PreroutingHook
 	ForwardHook    = knftables.ForwardHook
+	InputHook      = knftables.InputHook
+	RawPriority    = knftables.RawPriority
 	FilterPriority = knftables.FilterPriority
 	AcceptPolicy   = knftables.AcceptPolicy
 	// MaxComment is the length of the longest comment in bytes, its final zero included.
 	MaxComment = knftables.CommentLengthMax
 )
+
+// Family is Inet or Bridge.
+type Family = knftables.Family
+
+// Hook is where a base chain is attached.
+type Hook = knftables.BaseChainHook
+
+// Priority is the order of base chains at a hook.
+type Priority = knftables.BaseChainPriority
 
 // Table is one nftables table. Everything in it is keyed by name, so two tables that mean the
 // same compare equal, whatever order they were built in.

@@ -80,3 +80,18 @@ func (c Chain) write(b *strings.Builder, name string) {
 	}
 	b.WriteString("\t}\n")
 }
+
+// Remark makes text fit for an nft comment: one line, no quotes, at most 128 bytes
+// (NFTNL_UDATA_COMMENT_MAXLEN of libnftnl).
+func Remark(text string) string {
+	clean := strings.Map(func(r rune) rune {
+		if r < ' ' || r > '~' || r == '"' || r == '\\' {
+			return '?'
+		}
+		return r
+	}, text)
+	if len(clean) > MaxComment-1 {
+		clean = clean[:MaxComment-4] + "..."
+	}
+	return clean
+}

@@ -82,7 +82,7 @@ func (c *Conn) ask(kind uint16, family byte, attributes func(*buffer)) ([][]byte
 func (c *Conn) definitions(names []string) (map[string]definition, error) {
 	sets := map[string]definition{}
 	for _, name := range names {
-		answers, err := c.ask(unix.NFT_MSG_GETSET, unix.NFPROTO_INET, func(b *buffer) {
+		answers, err := c.ask(unix.NFT_MSG_GETSET, c.family, func(b *buffer) {
 			b.text(unix.NFTA_SET_TABLE, c.table)
 			b.text(unix.NFTA_SET_NAME, name)
 		})

@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -13,25 +15,36 @@ import (
 	"sigs.k8s.io/knftables"
 )
 
-// Conn writes transactions to one table of the family inet. It is safe for concurrent use.
+// Conn writes transactions to one table. It is safe for concurrent use.
 type Conn struct {
-	table string
+	table  string
+	family byte
+	flags  uint32 // of a table that is made
 
 	lock     sync.Mutex
 	socket   *nl.NetlinkSocket
 	sequence uint32
 	sendable int // bytes that one message may have
 	received []byte
+	// sets are those of the table that are known to be there as they are written here.
+	sets map[string]definition
 }
 
-// Open connects to the table of this name, which need not exist, in the network namespace of the
-// calling thread; there the connection stays.
-func Open(table string) (*Conn, error) {
+// Open connects to the table of this name and of the family inet, which need not exist, in the network
+// namespace of the calling thread; there the connection stays.
+func Open(table string) (*Conn, error) { return OpenIn(knftables.InetFamily, table) }
+
+// OpenIn does the same for a family, which is inet or bridge.
+func OpenIn(family knftables.Family, table string) (*Conn, error) {
+	number, ok := families[family]
+	if !ok {
+		return nil, fmt.Errorf("a table of the family %s, which is not known to package wire", family)
+	}
 	socket, err := nl.Subscribe(unix.NETLINK_NETFILTER)
 	if err != nil {
 		return nil, fmt.Errorf("netlink socket for nf_tables: %w", err)
 	}
-	c := &Conn{table: table, socket: socket, received: make([]byte, receiveSize)}
+	c := &Conn{table: table, family: number, socket: socket, received: make([]byte, receiveSize)}
 	for _, o := range []struct{ level, option, value int }{
 		// What is wrong with a message, and where: else one message of many elements is blamed as
 		// a whole. Kernels before 4.12 do not know it.
@@ -49,6 +62,9 @@ func Open(table string) (*Conn, error) {
 	c.sendable = size - sendOverhead
 	return c, nil
 }
+
+// families are the numbers of those that are written here: enum of linux/netfilter.h.
+var families = map[knftables.Family]byte{knftables.InetFamily: unix.NFPROTO_INET, knftables.BridgeFamily: unix.NFPROTO_BRIDGE}
 
 const (
 	// sendOverhead is what netlink_sendmsg of the kernel's af_netlink.c takes off the buffer's size.
@@ -74,18 +90,48 @@ func (c *Conn) Close() error {
 //
 // Other programs' transactions do not matter: NFTA_BATCH_GENID, by which nft learns that what it has
 // read is outdated, is for those who read the table to change it. Here the definitions of sets are
-// all that is read, and a set that is another one meanwhile has other keys, which the kernel refuses.
-func (c *Conn) Run(steps []Step) error {
+// all that is read, and kept until something is refused: a pod may be in a thousand sets, and to ask for
+// each took longer than to change them. A set that is another one meanwhile has other keys, which the kernel
+// refuses.
+func (c *Conn) Run(steps []Step) error { return c.run(steps, true) }
+
+// Check tells whether the kernel would take the steps; its errors are those of Run. The kernel does each, and
+// takes all of them back when the end of the transaction is missing (nfnetlink_rcv_batch), as for "nft --check".
+// What it looks for at the end alone, which is loops of jumps, neither sees.
+func (c *Conn) Check(steps []Step) error { return c.run(steps, false) }
+
+func (c *Conn) run(steps []Step, commit bool) error {
 	if len(steps) == 0 {
 		return nil
 	}
 	c.lock.Lock()
 	defer c.lock.Unlock()
-	sets, err := c.definitions(unknownSets(steps))
+	unknown := slices.DeleteFunc(unknownSets(steps), func(name string) bool {
+		_, known := c.sets[name]
+		return known
+	})
+	asked, err := c.definitions(unknown)
 	if err != nil {
 		return err
 	}
-	b, err := encode(c.table, c.sequence+1, sets, steps)
+	sets := c.sets
+	if sets == nil {
+		sets = map[string]definition{}
+	}
+	maps.Copy(sets, asked)
+	c.sets = nil
+	if err := c.send(&encoder{table: c.table, family: c.family, sets: sets, flags: c.flags}, steps, commit); err != nil {
+		return err
+	}
+	if commit {
+		c.sets = sets
+	}
+	return nil
+}
+
+// send writes the steps and reads what the kernel says to them. The connection is locked.
+func (c *Conn) send(e *encoder, steps []Step, commit bool) error {
+	b, err := e.encode(c.sequence+1, steps, commit)
 	if err != nil {
 		return err
 	}
@@ -118,7 +164,7 @@ func (b *batch) verdictOf(answers []answer, steps []Step) error {
 	done := false
 	for _, a := range answers {
 		if a.errno == 0 {
-			done = done || a.sequence == b.last()
+			done = done || a.sequence == b.acknowledged
 			continue
 		}
 		if i := b.blame(a.sequence, a.offset); i >= 0 {

@@ -51,11 +51,16 @@ func numberOf(b []byte, wanted uint16) uint32 {
 // errInterrupted says that somebody's transaction came between two parts of a listing.
 var errInterrupted = errors.New("changed while it was listed")
 
-// dump has the kernel list something, and calls visit with the attributes of each object.
+// dump has the kernel list something of the table's family, and calls visit with the attributes of each object.
 func (c *Conn) dump(kind uint16, visit func(attributes []byte), attributes func(*buffer)) error {
+	return c.dumpOf(c.family, kind, func(_ byte, b []byte) { visit(b) }, attributes)
+}
+
+// dumpOf does the same for a family, which may be AF_UNSPEC for all; visit is told of which one each object is.
+func (c *Conn) dumpOf(family byte, kind uint16, visit func(family byte, attributes []byte), attributes func(*buffer)) error {
 	c.sequence++
 	var request buffer
-	start := request.message(unix.NFNL_SUBSYS_NFTABLES<<8|kind, unix.NLM_F_REQUEST|unix.NLM_F_DUMP, c.sequence, unix.NFPROTO_INET, 0)
+	start := request.message(unix.NFNL_SUBSYS_NFTABLES<<8|kind, unix.NLM_F_REQUEST|unix.NLM_F_DUMP, c.sequence, family, 0)
 	attributes(&request)
 	request.endMessage(start)
 	if err := unix.Sendto(c.socket.GetFd(), request, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
@@ -88,7 +93,7 @@ func (c *Conn) dump(kind uint16, visit func(attributes []byte), attributes func(
 }
 
 // visitPart reads what was received at once; done says that it was the last.
-func (c *Conn) visitPart(part []byte, visit func([]byte), interrupted *bool) (done bool, err error) {
+func (c *Conn) visitPart(part []byte, visit func(byte, []byte), interrupted *bool) (done bool, err error) {
 	for len(part) >= unix.NLMSG_HDRLEN {
 		length := int(binary.NativeEndian.Uint32(part))
 		if length < unix.NLMSG_HDRLEN || length > len(part) {
@@ -108,7 +113,7 @@ func (c *Conn) visitPart(part []byte, visit func([]byte), interrupted *bool) (do
 			}
 			return true, nil
 		case len(body) >= sizeofHeader:
-			visit(body[sizeofHeader:])
+			visit(body[0], body[sizeofHeader:])
 		}
 		part = part[min(padded(length), len(part)):]
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -169,10 +170,25 @@ func (d datatype) parseInterval(scratch []byte, text string) (first, after []byt
 
 // parse appends one value.
 func (d datatype) parse(to []byte, text string) ([]byte, error) {
-	if d == service {
+	switch d {
+	case service:
 		port, err := strconv.ParseUint(text, 10, 16)
 		return binary.BigEndian.AppendUint16(to, uint16(port)), err
+	case macAddress:
+		mac, err := net.ParseMAC(text)
+		if err == nil && len(mac) != d.length() {
+			err = fmt.Errorf("the key %s, which is of another type", text)
+		}
+		return append(to, mac...), err
+	case linkName:
+		name, err := parseLinkName(text)
+		return append(to, name...), err
+	default:
+		return d.parseAddress(to, text)
 	}
+}
+
+func (d datatype) parseAddress(to []byte, text string) ([]byte, error) {
 	address, err := netip.ParseAddr(text)
 	switch {
 	case err != nil:

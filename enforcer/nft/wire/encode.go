@@ -13,18 +13,17 @@ import (
 type batch struct {
 	buffer
 	first uint32 // the first message's sequence number; the others follow
+	// acknowledged is that of the last message of a step, which the kernel says is done.
+	acknowledged uint32
 	// messages and steps are where each message and the bytes of each step begin, ascending: the
 	// kernel blames a message and perhaps an offset in it.
 	messages, steps []int
 }
 
-// last returns the sequence number of the message that is acknowledged: the last one of a step.
-func (b *batch) last() uint32 { return b.first + uint32(len(b.messages)) - 2 }
-
 // blame returns the index of the step that an offset into a message belongs to, or -1 when the
 // message is not one of a step's.
 func (b *batch) blame(sequence uint32, offset int) int {
-	if sequence <= b.first || sequence > b.last() {
+	if sequence <= b.first || sequence > b.acknowledged {
 		return -1
 	}
 	at := b.messages[sequence-b.first] + offset
@@ -38,18 +37,20 @@ func (b *batch) blame(sequence uint32, offset int) int {
 // encoder makes a batch.
 type encoder struct {
 	batch
-	table string
+	table  string
+	family byte // NFPROTO_*
 	// sets are those that elements may be added to or deleted from.
-	sets    map[string]definition
-	setIDs  uint32
+	sets   map[string]definition
+	setIDs uint32
+	// flags are those of a table that is made, and deleted says that the steps have deleted it before.
+	flags   uint32
+	deleted bool
 	list    elementList
 	scratch []byte
 }
 
-// encode returns the steps as one transaction. Known are the sets of the kernel, as far as they
-// matter; it is changed. The error is an UnsupportedError.
-func encode(table string, first uint32, known map[string]definition, steps []Step) (*batch, error) {
-	e := &encoder{table: table, sets: known}
+// encode returns the steps as one transaction, or without its end. The error is an UnsupportedError.
+func (e *encoder) encode(first uint32, steps []Step, ends bool) (*batch, error) {
 	e.first = first
 	e.buffer = make(buffer, 0, usualStep*len(steps))
 	e.steps = make([]int, 0, len(steps))
@@ -60,9 +61,13 @@ func encode(table string, first uint32, known map[string]definition, steps []Ste
 		}
 	}
 	e.list.end(e)
+	sequence := first + uint32(len(e.messages)) - 1
 	flags := e.buffer[e.messages[len(e.messages)-1]+6:] // of struct nlmsghdr
 	binary.NativeEndian.PutUint16(flags, binary.NativeEndian.Uint16(flags)|unix.NLM_F_ACK)
-	e.mark(unix.NFNL_MSG_BATCH_END)
+	if ends {
+		e.mark(unix.NFNL_MSG_BATCH_END)
+	}
+	e.acknowledged = sequence
 	return &e.batch, nil
 }
 
@@ -85,7 +90,7 @@ func (e *encoder) begin(kind, flags uint16, family byte, resource uint16) (start
 // about begins a message about the table or something of it. The table's name is the same attribute
 // in all of them: NFTA_CHAIN_TABLE, NFTA_RULE_TABLE and so on have one value.
 func (e *encoder) about(kind, flags uint16) (start int) {
-	start = e.begin(unix.NFNL_SUBSYS_NFTABLES<<8|kind, flags, unix.NFPROTO_INET, 0)
+	start = e.begin(unix.NFNL_SUBSYS_NFTABLES<<8|kind, flags, e.family, 0)
 	e.text(unix.NFTA_TABLE_NAME, e.table)
 	return start
 }

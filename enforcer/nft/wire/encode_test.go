@@ -28,7 +28,7 @@ func TestEverythingThatIsCompiledCanBeEncoded(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		generated := reachtest.Snapshot()
 		before := compile.Compile(generated.Draw(t, "before"), "node-0").Table(1)
-		after := compile.Compile(generated.Draw(t, "after"), "node-0").Table(compile.MaxGeneration)
+		after := compile.Compile(generated.Draw(t, "after"), "node-0").Table(compile.DefaultMark.Last())
 		if err := wire.Encode("test", nil, steps(nft.Replace(before))); err != nil {
 			t.Fatal(err)
 		}
@@ -47,7 +47,7 @@ func TestEveryChangeOfWhatIsCompiledCanBeEncoded(t *testing.T) {
 		before := c.Journal().Table().Clone()
 		generation := uint16(0)
 		sync := func(t *rapid.T) {
-			generation = compile.NextGeneration(generation)
+			generation = compile.DefaultMark.Next(generation)
 			c.Stamp(generation)
 			if err := wire.Encode("test", steps(nft.Replace(before)), steps(c.Journal().Steps())); err != nil {
 				t.Fatal(err)
@@ -76,7 +76,7 @@ func TestWhatIsNotKnownIsNotEncoded(t *testing.T) {
 		"a map of addresses":             {wire.Add, &knftables.Map{Name: "m", Type: "ipv4_addr : ipv4_addr"}},
 		"a set with a long comment":      {wire.Add, &knftables.Set{Name: "s", Type: "ipv4_addr", Comment: long}},
 		"a chain with a long comment":    {wire.Add, &knftables.Chain{Name: "c", Comment: long}},
-		"a base chain of another hook":   {wire.Add, &knftables.Chain{Name: "c", Type: knftables.PtrTo(knftables.FilterType), Hook: knftables.PtrTo(knftables.InputHook), Priority: knftables.PtrTo(knftables.FilterPriority)}},
+		"a base chain of another hook":   {wire.Add, &knftables.Chain{Name: "c", Type: knftables.PtrTo(knftables.FilterType), Hook: knftables.PtrTo(knftables.OutputHook), Priority: knftables.PtrTo(knftables.FilterPriority)}},
 		"a chain of another table":       {wire.Add, &knftables.Chain{Name: "c", Table: "other"}},
 		"a rule that is inserted":        {wire.Add, &knftables.Rule{Chain: "c", Rule: "accept", Index: knftables.PtrTo(1)}},
 		"a rule that is deleted":         {wire.Delete, rule("accept")},
@@ -91,11 +91,11 @@ func TestWhatIsNotKnownIsNotEncoded(t *testing.T) {
 		"an element of a map as a set's": {wire.Add, &knftables.Element{Set: "verdicts", Key: []string{"10.0.0.1"}}},
 	}
 	for _, expression := range []string{
-		"", "counter drop", "accept accept", "accept ip saddr @v4", "jump", "ip saddr 10.0.0.1 accept", "ip saddr @v4 ip6 saddr @v6 drop",
+		"", "counter drop", "accept accept", "accept ip saddr @v4", "jump", "ip saddr 10.0.0.1-10.0.0.9 accept", "ip saddr @v4 ip6 saddr @v6 drop",
 		"ct reply proto-src 80 accept", "meta l4proto icmp ct reply proto-src 80 accept", "meta l4proto tcp ct reply proto-src 90-80 accept",
 		"meta l4proto tcp ct reply proto-src 65536 accept", "meta l4proto gre accept", "ct state odd accept", "ct mark & 0xff == accept",
 		"ct mark set 1", "ct mark & 1 == 0x100000000", "ct original ip saddr != vmap @verdicts", "icmpv6 type 256 accept", "ip6 hoplimit -1 accept",
-		"meta l4proto tcp ct reply ip saddr . ct reply proto-src 80", "ip saddr @v6 drop", "ct original ip6 saddr @v4 drop", "ip saddr vmap @v4",
+		"meta l4proto tcp ct reply ip saddr . ct reply proto-src 80", "ip saddr @v6 drop", "iifname . ip saddr @v4 drop", "ether type ip drop", "meta iifkind veth drop", "arp saddr ip @v4", "ct original ip6 saddr @v4 drop", "ip saddr vmap @v4",
 		"meta l4proto tcp meta l4proto udp drop", "ip saddr @v4 ct original ip saddr @v4 drop", "ct original ip saddr . ct original ip6 saddr @v4 drop", "ct original ip saddr", "meta l4proto tcp icmpv6 type 1 accept", "tcp dport 80 accept",
 	} {
 		tests["a rule with "+expression] = wire.Step{Verb: wire.Add, Object: rule(expression)}

@@ -67,14 +67,16 @@ func (r *rule) compare(operation uint32, value ...byte) {
 }
 
 // bitwise keeps the bits of a mask, then turns those of another: of a number in host order.
-func (r *rule) bitwise(mask, xor uint32) {
-	value := hostOrder(mask)
+func (r *rule) bitwise(mask, xor uint32) { r.bits(hostOrder(mask), hostOrder(xor)) }
+
+// bits does so with a value of any length.
+func (r *rule) bits(value, xor []byte) {
 	r.expression("bitwise", func() {
 		r.uint32(unix.NFTA_BITWISE_SREG, unix.NFT_REG_1)
 		r.uint32(unix.NFTA_BITWISE_DREG, unix.NFT_REG_1)
 		r.uint32(unix.NFTA_BITWISE_LEN, uint32(len(value)))
 		r.data(unix.NFTA_BITWISE_MASK, value)
-		r.data(unix.NFTA_BITWISE_XOR, hostOrder(xor))
+		r.data(unix.NFTA_BITWISE_XOR, xor)
 	})
 }
 

@@ -3,6 +3,7 @@ package wire
 import (
 	"encoding/binary"
 	"fmt"
+	"net"
 	"net/netip"
 	"strconv"
 
@@ -29,11 +30,17 @@ func (d datatype) format(value []byte) string {
 	if len(value) != d.length() {
 		return fmt.Sprintf("%x", value)
 	}
-	if d == service {
+	switch d {
+	case service:
 		return strconv.Itoa(int(binary.BigEndian.Uint16(value)))
+	case macAddress:
+		return net.HardwareAddr(value).String()
+	case linkName:
+		return strconv.Quote(unix.ByteSliceToString(value))
+	default:
+		address, _ := netip.AddrFromSlice(value)
+		return address.String()
 	}
-	address, _ := netip.AddrFromSlice(value)
-	return address.String()
 }
 
 // verdictText writes a verdict as steps have it; it is empty when there is none.

@@ -29,6 +29,13 @@ func (r *rule) keys() error {
 		return r.lookupIn(set, types, inverted, verdicts)
 	case slices.Equal(types, []datatype{service}) && !inverted && !verdicts:
 		return r.portNumber(word)
+	case slices.Equal(types, []datatype{ipv4Address}) || slices.Equal(types, []datatype{ipv6Address}):
+		value, err := types[0].parse(nil, word)
+		if err != nil || inverted || verdicts {
+			return errSyntax
+		}
+		r.compare(unix.NFT_CMP_EQ, value...)
+		return nil
 	default:
 		return errSyntax
 	}
@@ -66,8 +73,21 @@ func (r *rule) key(register int) (datatype, error) {
 			return service, nil
 		}
 	}
+	if register == 0 && !r.transported && r.take("udp", "dport") {
+		r.transported = true
+		r.meta(unix.NFT_META_L4PROTO)
+		r.compare(unix.NFT_CMP_EQ, unix.IPPROTO_UDP)
+		r.payload(unix.NFT_PAYLOAD_TRANSPORT_HEADER, 2, 2, 0) // struct udphdr
+		return service, nil
+	}
+	if t, ok := r.linkKey(register); ok {
+		return t, nil
+	}
 	for _, f := range headerFields {
 		if r.take(f.words...) {
+			if r.network == 0 && register > 0 {
+				return 0, errSyntax // to make sure of it would overwrite what was loaded before
+			}
 			err := r.onlyOf(f.network)
 			r.payload(unix.NFT_PAYLOAD_NETWORK_HEADER, f.offset, uint32(f.datatype.length()), register)
 			return f.datatype, err

@@ -12,7 +12,7 @@ import (
 
 // Listing is what the kernel holds of a table.
 type Listing struct {
-	// Flagged says that the table has a flag.
+	// Flagged says that the table has other flags than those that Run makes it with.
 	Flagged bool
 	Chains  map[string]*ListedChain
 	// Sets are sets and maps, by name; their elements by key, as they are written in a step. The
@@ -49,7 +49,7 @@ func (c *Conn) list(elements bool) (Listing, error) {
 	l := Listing{Chains: map[string]*ListedChain{}, Sets: map[string]map[string]string{}}
 	there := false
 	err := c.listPart(unix.NFT_MSG_GETTABLE, "", func(b []byte) {
-		there, l.Flagged = true, numberOf(b, unix.NFTA_TABLE_FLAGS) != 0
+		there, l.Flagged = true, numberOf(b, unix.NFTA_TABLE_FLAGS) != c.flags
 	})
 	if err != nil || !there {
 		return l, err
@@ -149,8 +149,9 @@ type listedSet struct {
 
 // bound is where an interval begins, or the first key after its end.
 type bound struct {
-	key []byte
-	end bool
+	key     []byte
+	end     bool
+	verdict string // of a map's interval
 }
 
 func newListedSet(b []byte) *listedSet {
@@ -171,7 +172,7 @@ func (s *listedSet) read(b []byte) {
 		key := attributeOf(attributeOf(element, unix.NFTA_SET_ELEM_KEY), unix.NFTA_DATA_VALUE)
 		if s.definition.interval {
 			end := numberOf(element, unix.NFTA_SET_ELEM_FLAGS)&unix.NFT_SET_ELEM_INTERVAL_END != 0
-			s.bounds = append(s.bounds, bound{bytes.Clone(key), end})
+			s.bounds = append(s.bounds, bound{bytes.Clone(key), end, verdictText(attributeOf(element, unix.NFTA_SET_ELEM_DATA))})
 			continue
 		}
 		s.elements[s.definition.format(key)] = verdictText(attributeOf(element, unix.NFTA_SET_ELEM_DATA))
@@ -205,7 +206,7 @@ func (s *listedSet) joinIntervals() {
 		if !bytes.Equal(b.key, last) {
 			text += "-" + s.definition.format(last)
 		}
-		s.elements[text] = ""
+		s.elements[text] = b.verdict
 	}
 }
 

@@ -53,10 +53,13 @@ func (e *encoder) tableStep(verb Verb, o *knftables.Table) error {
 	case Add:
 		start := e.about(unix.NFT_MSG_NEWTABLE, unix.NLM_F_CREATE)
 		defer e.endMessage(start)
-		e.uint32(unix.NFTA_TABLE_FLAGS, 0)
+		if e.deleted { // else it may be there, and cannot have an owner or lose one
+			e.uint32(unix.NFTA_TABLE_FLAGS, e.flags)
+		}
 		return e.comment(tableUserData, o.Comment)
 	case Delete:
 		clear(e.sets)
+		e.deleted = true
 		e.endMessage(e.about(unix.NFT_MSG_DELTABLE, 0))
 		return nil
 	default:
@@ -88,12 +91,19 @@ func (e *encoder) addChain(o *knftables.Chain) error {
 	e.text(unix.NFTA_CHAIN_NAME, o.Name)
 	expected := knftables.Chain{Name: o.Name, Comment: o.Comment}
 	if o.Hook != nil {
-		expected = forward(o.Name, o.Comment, o.Policy)
+		base, ok := bases[e.family][hookOf(o)]
+		if !ok {
+			return errors.New("a base chain of a hook and a priority that are not known to package wire")
+		}
+		expected = knftables.Chain{
+			Name: o.Name, Comment: o.Comment, Policy: o.Policy,
+			Type: knftables.PtrTo(knftables.FilterType), Hook: o.Hook, Priority: o.Priority,
+		}
 		e.text(unix.NFTA_CHAIN_TYPE, "filter")
 		e.uint32(unix.NFTA_CHAIN_POLICY, policyCode(o.Policy))
 		hook := e.nest(unix.NFTA_CHAIN_HOOK)
-		e.uint32(unix.NFTA_HOOK_HOOKNUM, unix.NF_INET_FORWARD)
-		e.uint32(unix.NFTA_HOOK_PRIORITY, 0) // NF_IP_PRI_FILTER
+		e.uint32(unix.NFTA_HOOK_HOOKNUM, base.hook)
+		e.uint32(unix.NFTA_HOOK_PRIORITY, uint32(base.priority))
 		e.end(hook)
 	}
 	if err := only(o, expected); err != nil {
@@ -102,14 +112,34 @@ func (e *encoder) addChain(o *knftables.Chain) error {
 	return e.comment(chainUserData, o.Comment)
 }
 
-// forward is the only kind of base chain that rulesets have.
-func forward(name string, comment *string, policy *knftables.BaseChainPolicy) knftables.Chain {
-	return knftables.Chain{
-		Name: name, Comment: comment, Policy: policy,
-		Type:     knftables.PtrTo(knftables.FilterType),
-		Hook:     knftables.PtrTo(knftables.ForwardHook),
-		Priority: knftables.PtrTo(knftables.FilterPriority),
+// hook is where a base chain is attached, as steps have it.
+type hook struct {
+	hook     knftables.BaseChainHook
+	priority knftables.BaseChainPriority
+}
+
+func hookOf(o *knftables.Chain) hook {
+	if o.Hook == nil || o.Priority == nil {
+		return hook{}
 	}
+	return hook{*o.Hook, *o.Priority}
+}
+
+// bases are the numbers of the hooks and priorities that rulesets have: linux/netfilter_ipv4.h,
+// linux/netfilter_bridge.h.
+var bases = map[byte]map[hook]struct {
+	hook     uint32
+	priority int32
+}{
+	unix.NFPROTO_INET: {
+		{knftables.PreroutingHook, knftables.RawPriority}: {unix.NF_INET_PRE_ROUTING, -300}, // NF_IP_PRI_RAW
+		{knftables.ForwardHook, knftables.FilterPriority}: {unix.NF_INET_FORWARD, 0},        // NF_IP_PRI_FILTER
+		{knftables.InputHook, knftables.FilterPriority}:   {unix.NF_INET_LOCAL_IN, 0},
+	},
+	unix.NFPROTO_BRIDGE: { // the first hooks have the same numbers as those of inet
+		{knftables.PreroutingHook, knftables.FilterPriority}: {unix.NF_INET_PRE_ROUTING, -200}, // NF_BR_PRI_FILTER_BRIDGED
+		{knftables.ForwardHook, knftables.FilterPriority}:    {unix.NF_INET_FORWARD, -200},
+	},
 }
 
 func policyCode(policy *knftables.BaseChainPolicy) uint32 {

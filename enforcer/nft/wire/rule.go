@@ -82,8 +82,28 @@ func (r *rule) statement() error {
 	all := strings.Join(r.words, " ")
 	var err error
 	switch {
+	case r.take("meta", "l4proto", "!="):
+		err = r.notTransport()
 	case r.take("meta", "l4proto"):
 		err = r.transport()
+	case r.take("meta", "nfproto", "ipv4"):
+		err = r.onlyOf(unix.NFPROTO_IPV4)
+	case r.take("meta", "iifkind"):
+		err = r.linkKind(metaInKind)
+	case r.take("meta", "oifkind"):
+		err = r.linkKind(metaOutKind)
+	case r.take("fib", "daddr", "type", "broadcast"):
+		r.toKind(unix.RTN_BROADCAST)
+	case r.take("fib", "daddr", "type", "local"):
+		r.toKind(unix.RTN_LOCAL)
+	case r.take("ip", "hdrlength", "!=", "5"):
+		err = r.withOptions()
+	case r.take("fib", "saddr", ".", "iif", "oif", "missing"):
+		r.routeMissing()
+	case r.take("ether", "type"):
+		err = r.etherType()
+	case r.take("@th,64,128"):
+		err = r.target()
 	case r.take("ct", "state"):
 		err = r.state()
 	case r.take("ct", "mark", "set", "ct", "mark", "&"):
@@ -203,7 +223,7 @@ func (r *rule) setMark() error {
 // header is read.
 func (r *rule) onlyOf(protocol byte) error {
 	switch {
-	case r.tuple != 0, r.network != 0 && r.network != protocol:
+	case r.network == 0 && r.tuple != 0, r.network != 0 && r.network != protocol:
 		return errMixed
 	case r.network == 0:
 		r.network = protocol
@@ -217,7 +237,7 @@ var errMixed = errors.New("addresses of both families, or of both a packet and i
 
 // connectionAddress loads an address of the connection, which is of that family, or the rule ends.
 func (r *rule) connectionAddress(protocol byte, key uint32, direction, register int) error {
-	if r.network != 0 || r.tuple != 0 && r.tuple != protocol {
+	if register == 0 && r.network != 0 || r.network != 0 && r.network != protocol || r.tuple != 0 && r.tuple != protocol {
 		return errMixed
 	}
 	r.tuple = protocol
@@ -226,7 +246,7 @@ func (r *rule) connectionAddress(protocol byte, key uint32, direction, register 
 }
 
 func (r *rule) icmpv6Type() error {
-	if r.network != 0 || r.transported {
+	if r.network != 0 && r.network != unix.NFPROTO_IPV6 || r.transported {
 		return errSyntax
 	}
 	first, last, err := span(r.next(), 8)
@@ -240,6 +260,17 @@ func (r *rule) icmpv6Type() error {
 	r.compare(unix.NFT_CMP_EQ, unix.IPPROTO_ICMPV6)
 	r.payload(unix.NFT_PAYLOAD_TRANSPORT_HEADER, 0, 1, 0) // struct icmp6hdr
 	r.within([]byte{byte(first)}, []byte{byte(last)})
+	return nil
+}
+
+// withOptions matches packets whose header is longer than it is without options.
+func (r *rule) withOptions() error {
+	if err := r.onlyOf(unix.NFPROTO_IPV4); err != nil {
+		return err
+	}
+	r.payload(unix.NFT_PAYLOAD_NETWORK_HEADER, 0, 1, 0) // struct iphdr
+	r.bits([]byte{0x0f}, []byte{0})
+	r.compare(unix.NFT_CMP_NEQ, 5)
 	return nil
 }
 

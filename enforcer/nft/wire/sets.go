@@ -18,10 +18,12 @@ type datatype uint32
 const (
 	ipv4Address datatype = 7
 	ipv6Address datatype = 8
+	macAddress  datatype = 9
 	service     datatype = 13 // a port
+	linkName    datatype = 41 // of an interface
 )
 
-var datatypes = map[string]datatype{"ipv4_addr": ipv4Address, "ipv6_addr": ipv6Address, "inet_service": service}
+var datatypes = map[string]datatype{"ipv4_addr": ipv4Address, "ipv6_addr": ipv6Address, "inet_service": service, "ether_addr": macAddress, "ifname": linkName}
 
 // length is that of a value in bytes.
 func (d datatype) length() int {
@@ -30,6 +32,10 @@ func (d datatype) length() int {
 		return 4
 	case ipv6Address:
 		return 16
+	case macAddress:
+		return 6
+	case linkName:
+		return unix.IFNAMSIZ
 	default:
 		return 2
 	}
@@ -59,8 +65,8 @@ func parseDefinition(key, value string, flags []knftables.SetFlag) (d definition
 	switch {
 	case len(flags) > 0 && !d.interval:
 		return d, fmt.Errorf("the flags %v", flags)
-	case d.interval && (len(d.key) > 1 || value != ""):
-		return d, errors.New("intervals of anything but plain keys of sets")
+	case d.interval && len(d.key) > 1:
+		return d, errors.New("intervals of concatenated keys")
 	case value != "" && !d.verdicts:
 		return d, fmt.Errorf("values of type %s", value)
 	}
@@ -74,7 +80,7 @@ func unpackDefinition(keyType, flags, dataType uint32) (d definition, err error)
 	}
 	slices.Reverse(d.key)
 	for _, t := range d.key {
-		if t != ipv4Address && t != ipv6Address && t != service {
+		if !isKnown(t) {
 			return d, fmt.Errorf("keys of type number %d", t)
 		}
 	}
@@ -84,6 +90,15 @@ func unpackDefinition(keyType, flags, dataType uint32) (d definition, err error)
 		return d, errors.New("a set of another kind")
 	}
 	return d, nil
+}
+
+func isKnown(t datatype) bool {
+	for _, known := range datatypes {
+		if t == known {
+			return true
+		}
+	}
+	return false
 }
 
 // number is that of the key's type, length that of a key.
@@ -168,7 +183,8 @@ const (
 	dataInterval  = 6 // NFTNL_UDATA_SET_DATA_INTERVAL
 	setComment    = 7 // NFTNL_UDATA_SET_COMMENT
 
-	bigEndian = 2 // BYTEORDER_BIG_ENDIAN of nft's datatype.h
+	hostEndian = 1 // BYTEORDER_HOST_ENDIAN of nft's datatype.h
+	bigEndian  = 2 // BYTEORDER_BIG_ENDIAN
 )
 
 // concatenation is how nft describes one of plain types: NFTNL_UDATA_SET_TYPEOF_EXPR with the
@@ -179,8 +195,11 @@ var concatenation = userData(userData(nil, 0, hostOrder(13)...), 1)
 // setUserData is what nft needs to print the set.
 func (e *encoder) setUserData(d definition, text *string) error {
 	order := uint32(bigEndian)
-	if len(d.key) > 1 {
+	switch {
+	case len(d.key) > 1:
 		order = 0 // each part has its own
+	case d.key[0] == linkName:
+		order = hostEndian
 	}
 	data := userData(e.scratch[:0], keyByteOrder, hostOrder(order)...)
 	if d.verdicts {
