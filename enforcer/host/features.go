@@ -1,0 +1,175 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/apptier/apptier/enforcer/nft"
+)
+
+// Feature is something of nf_tables that the rules are made of.
+type Feature struct {
+	// Name is what it is called, and Needs the kernel's options and the version of Linux that brought it.
+	Name, Needs string
+	// Table is a small one that needs it.
+	Table nft.Table
+}
+
+// probeTable is the name of features' tables. It is never there for anybody else to see.
+const probeTable = "apptier-features"
+
+// Features are what the kernel must know. Versions are those of the commits that brought the numbers of
+// include/uapi/linux/netfilter/nf_tables.h, options those of net/netfilter/Kconfig and net/bridge/netfilter/Kconfig.
+func Features() []Feature {
+	const (
+		core      = "CONFIG_NF_TABLES, Linux 3.13"
+		families  = "CONFIG_NF_TABLES_INET, Linux 3.14"
+		bridges   = "CONFIG_NF_TABLES_BRIDGE"
+		conntrack = "CONFIG_NFT_CT"
+		kinds     = "CONFIG_NF_TABLES, Linux 5.1" // NFT_META_IIFKIND
+	)
+	return []Feature{
+		{"tables of the family inet", families, base(nft.Inet, nft.PreroutingHook, nft.RawPriority)},
+		{"the hook forward of the family inet", families, base(nft.Inet, nft.ForwardHook, nft.FilterPriority)},
+		{"sets", core, table(nft.Inet, sets{"s": {Key: "ipv4_addr", Elements: keys("10.0.0.1")}}, "ip saddr @s drop")},
+		{"sets of intervals", core, table(nft.Inet,
+			sets{"s": {Key: "ipv4_addr", Interval: true, Elements: keys("10.0.0.0-10.0.0.9")}}, "ip saddr @s drop")},
+		{"sets of concatenated keys", "CONFIG_NF_TABLES, Linux 4.1", table(nft.Inet,
+			sets{"s": {Key: "ipv4_addr . ipv4_addr", Elements: keys("10.0.0.1 . 10.0.0.2")}}, "ip saddr . ip daddr @s drop")},
+		{"verdict maps", core, table(nft.Inet,
+			sets{"m": {Key: "ipv4_addr", Value: "verdict", Elements: verdicts("10.0.0.1")}}, "ip saddr vmap @m")},
+		{"verdict maps of intervals", core, table(nft.Inet,
+			sets{"m": {Key: "inet_service", Value: "verdict", Interval: true, Elements: verdicts("80-443")}},
+			"meta l4proto tcp ct reply proto-src vmap @m")},
+		{"the state of connections (ct state)", conntrack + ", Linux 3.13", table(nft.Inet, nil, "ct state invalid,untracked drop")},
+		{"the marks of connections (ct mark)", conntrack + " and CONFIG_NF_CONNTRACK_MARK, Linux 3.14", table(nft.Inet, nil,
+			"ct mark & 0xffff0000 == 0x00010000 accept", "ct mark set ct mark & 0x0000ffff | 0x00010000 accept")},
+		{"the addresses of connections (ct original, ct reply)", conntrack + ", Linux 4.17", table(nft.Inet, // NFT_CT_SRC_IP
+			sets{"four": {Key: "ipv4_addr"}, "six": {Key: "ipv6_addr"}},
+			"ct original ip saddr @four ct reply ip saddr @four drop", "ct original ip6 saddr @six ct reply ip6 saddr @six drop")},
+		{"whether routes are there (fib ... oif missing)", "CONFIG_NFT_FIB_INET, Linux 4.12", // NFTA_FIB_F_PRESENT
+			table(nft.Inet, nil, "fib saddr . iif oif missing drop")},
+		{"the types of addresses (fib daddr type)", "CONFIG_NFT_FIB_INET, Linux 4.10", table(nft.Inet, nil, "fib daddr type broadcast drop")},
+		{"the kinds of links (meta iifkind)", kinds, table(nft.Inet, nil, `meta iifkind "veth" meta oifkind "bridge" drop`)},
+		{"named counters", "CONFIG_NF_TABLES, with CONFIG_NFT_COUNTER before 5.16, Linux 4.10", counting()}, // NFT_OBJECT_COUNTER
+		{"tables of the family bridge", bridges + ", Linux 3.14", base(nft.Bridge, nft.PreroutingHook, nft.FilterPriority)},
+		{"sets of ports, MACs and addresses on bridges", bridges + ", Linux 4.1", table(nft.Bridge,
+			sets{"s": {Key: "ifname . ether_addr . ipv4_addr"}}, "ether type ip iifname . ether saddr . ip saddr @s accept")},
+		{"the kinds of links on bridges (meta iifkind)", kinds, table(nft.Bridge, nil,
+			`meta iifkind "veth" meta oifkind "veth" meta l4proto != icmpv6 drop`)},
+	}
+}
+
+// Missing is a feature that the kernel does not have.
+type Missing struct {
+	Feature
+	Err error
+}
+
+// Error names the feature, and what brings it.
+func (m Missing) Error() string {
+	return fmt.Sprintf("this kernel lacks %s (%s): %v", m.Name, m.Needs, m.Err)
+}
+
+// Unwrap returns the kernel's answer.
+func (m Missing) Unwrap() error { return m.Err }
+
+// probes are the kernel, by the family of features' tables.
+type probes map[nft.Family]nft.Kernel
+
+func openProbes() (probes, error) {
+	p := probes{}
+	for _, family := range []nft.Family{nft.Inet, nft.Bridge} {
+		k, err := nft.Open(family, probeTable)
+		if err != nil {
+			return nil, errors.Join(err, p.close())
+		}
+		p[family] = k
+	}
+	return p, nil
+}
+
+func (p probes) close() error {
+	var errs []error
+	for _, k := range p {
+		if c, ok := k.(io.Closer); ok {
+			errs = append(errs, c.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// ask asks for each feature, in a transaction of its own that is taken back. The error is of what could not be
+// asked for.
+func (p probes) ask(ctx context.Context, features []Feature) (missing []Missing, err error) {
+	var unclear []error
+	for _, f := range features {
+		err := nft.Check(ctx, p[f.Table.Family], nft.Replace(f.Table))
+		switch {
+		case lacks(err):
+			missing = append(missing, Missing{f, err})
+		case err != nil:
+			unclear = append(unclear, fmt.Errorf("asking the kernel for %s: %w", f.Name, err))
+		}
+	}
+	return missing, errors.Join(unclear...)
+}
+
+// lacks tells whether the error is the kernel's to what it does not know. Expressions and kinds of sets that no
+// module brings are not there (nft_expr_type_get: ENOENT), nor are keys of expressions and families of tables
+// supported (nft_meta_get_init, nf_tables_newtable: EOPNOTSUPP); what is checked first may be EINVAL.
+func lacks(err error) bool {
+	for _, errno := range []unix.Errno{unix.ENOENT, unix.EOPNOTSUPP, unix.EAFNOSUPPORT, unix.EPROTONOSUPPORT, unix.EINVAL} {
+		if errors.Is(err, errno) {
+			return true
+		}
+	}
+	return false
+}
+
+// describe says what is missing, each with what brings it.
+func describe(missing []Missing) string {
+	texts := make([]string, len(missing))
+	for i, m := range missing {
+		texts[i] = m.Error()
+	}
+	return strings.Join(texts, "; ")
+}
+
+type sets = map[string]nft.Set
+
+// table holds rules in a chain that nothing leads to.
+func table(of nft.Family, sets sets, rules ...string) nft.Table {
+	chain := nft.Chain{}
+	for _, text := range rules {
+		chain.Rules = append(chain.Rules, nft.Rule{Expr: text})
+	}
+	return nft.Table{Family: of, Name: probeTable, Sets: sets, Chains: map[string]nft.Chain{"probe": chain}}
+}
+
+func base(of nft.Family, hook nft.Hook, priority nft.Priority) nft.Table {
+	t := table(of, nil)
+	t.Chains["base"] = nft.Chain{Base: &nft.Base{Hook: hook, Priority: priority, Policy: nft.AcceptPolicy}}
+	return t
+}
+
+func counting() nft.Table {
+	t := table(nft.Inet, nil, "counter name c drop")
+	t.Counters = map[string]nft.Counter{"c": {}}
+	return t
+}
+
+func keys(names ...string) map[string]nft.Element {
+	elements := map[string]nft.Element{}
+	for _, name := range names {
+		elements[name] = nft.Element{}
+	}
+	return elements
+}
+
+func verdicts(key string) map[string]nft.Element { return map[string]nft.Element{key: {Value: "drop"}} }
