@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/apptier/apptier/enforcer/compile"
+	"github.com/apptier/apptier/policy/budget"
 	"github.com/apptier/apptier/policy/reach"
 )
 
@@ -132,6 +133,9 @@ func BenchmarkACrowdedPod(b *testing.B) {
 	} {
 		b.Run(name, func(b *testing.B) {
 			c := compile.New("node-7")
+			limits := budget.Defaults()
+			limits.Namespace.Peers = 2 * policies
+			c.Limit(limits)
 			c.Tell(s)
 			c.Journal().Commit()
 			steps := 0

@@ -1,76 +1,124 @@
 package compile
 
 import (
-	"fmt"
+	"cmp"
 	"slices"
-	"strconv"
-	"strings"
 
 	corev1 "k8s.io/api/core/v1"
-
-	"github.com/apptier/apptier/enforcer/nft"
 )
 
-// numbered returns the rules that are about few ports of a protocol, all with numbers.
+// numbered returns the rules that are about some ports of a protocol, but not all, and no names.
 func (d *draft) numbered(protocol corev1.Protocol) []*shared {
 	var out []*shared
 	for _, s := range d.shared {
-		if s.port.protocol == protocol && len(s.port.numbers()) > 0 {
+		if s.port.protocol == protocol && len(s.port.spans) > 0 && !s.port.allPorts() {
 			out = append(out, s)
 		}
 	}
 	return out
 }
 
-// dispatch returns the rule that leads from a port straight to what is allowed there: a thousand
-// policies with a port each are one lookup, and not a thousand rules. A port that several rules are
-// about has the peers of all of them; ports with the same rules share a chain.
-func (d *draft) dispatch(protocol corev1.Protocol, numbered []*shared) nft.Rule {
-	byNumber := map[int32][]*shared{}
+// segment is a range of ports that the same rules are about.
+type segment struct {
+	portSpan
+	rules []*shared
+}
+
+// most bounds how many times rules are copied into chains of ports: for each rule, so many ranges that other
+// rules cut its own into. Only rules that cross each other again and again have more.
+const most = 16
+
+// segments cuts the ports of rules where any of them begins or ends, so that no two segments overlap, which
+// an interval map would not take. Rules that would be cut too often are returned as they are.
+func segments(numbered []*shared) (out []segment, uncut []*shared) {
+	free := 0
 	for _, s := range numbered {
-		for _, n := range s.port.numbers() {
-			byNumber[n] = append(byNumber[n], s)
-		}
+		free += most + len(s.port.spans)
 	}
-	name := hashedName("by-port", nftProtocol[protocol]+"-"+d.group.chain, d.group.chain+" "+string(protocol))
-	to := nft.Set{Key: "inet_service", Value: "verdict", Comment: remark("ports of " + d.group.chain), Elements: map[string]nft.Element{}}
-	for n, all := range byNumber {
-		to.Elements[strconv.Itoa(int(n))] = nft.Element{Value: "goto " + d.portChain(all)}
+	if out, ok := sweep(numbered, free); ok {
+		return out, nil
 	}
-	d.maps[name] = to
-	return nft.Rule{Expr: layer4(protocol) + " " + serverPort + " vmap @" + name}
+	numbered, uncut = bounded(numbered, free)
+	out, _ = sweep(numbered, free)
+	return out, uncut
 }
 
-// portChain returns the name of the chain for the ports that all of these rules are about, and writes
-// it. Its name says what is in it, so that groups share it, and a group that gets one more policy keeps it.
-func (d *draft) portChain(all []*shared) string {
-	exprs := make([]string, 0, len(all))
-	for _, s := range all {
-		exprs = append(exprs, s.port.expr)
-	}
-	key := strings.Join(exprs, " and ")
-	if name, written := d.byPorts[key]; written {
-		return name
-	}
-	joined := &shared{port: portMatch{expr: key}, peers: map[family]*peerSets{}}
-	for _, s := range all {
-		joined.join(s)
-	}
-	rules := append(d.lines(joined, ""), goTo(deniedChain[d.group.direction]))
-	name := hashedName(string(d.group.direction)+"-port", rules[0].Comment, fmt.Sprintf("%s %q", d.group.direction, rules))
-	d.chains[name] = nft.Chain{Comment: "at some ports", Rules: rules}
-	d.byPorts[key] = name
-	return name
+// edge is a port that rules begin at, or the first after their last: port, rule and whether it is the end.
+type edge uint64
+
+func edgeOf(port int32, rule int, end uint64) edge {
+	return edge(uint64(port)<<32 | uint64(rule)<<1 | end)
 }
 
-// join adds what other rules let in.
-func (s *shared) join(o *shared) {
-	if s.any == "" {
-		s.any = o.any
-	}
-	for f, peers := range o.peers {
-		for _, peer := range slices.Concat(peers.pods, peers.blocks) {
-			s.of(f).add(peer)
+func (e edge) port() int32 { return int32(e >> 32) }
+func (e edge) rule() int   { return int(uint32(e) >> 1) }
+func (e edge) ends() bool  { return e&1 != 0 }
+
+// sweep returns the segments unless they are about more than so many rules, each counted every time.
+func sweep(numbered []*shared, free int) (out []segment, ok bool) {
+	var edges []edge
+	for i, s := range numbered {
+		for _, span := range s.port.spans {
+			edges = append(edges, edgeOf(span.first, i, 0), edgeOf(span.last+1, i, 1))
 		}
 	}
+	slices.Sort(edges)
+	out = make([]segment, 0, len(edges))
+	var open []int // indexes of rules, sorted
+	for i, e := range edges {
+		at, _ := slices.BinarySearch(open, e.rule())
+		if e.ends() {
+			open = slices.Delete(open, at, at+1)
+		} else {
+			open = slices.Insert(open, at, e.rule())
+		}
+		if i+1 == len(edges) || edges[i+1].port() == e.port() || len(open) == 0 {
+			continue
+		}
+		if free -= len(open); free < 0 {
+			return nil, false
+		}
+		s := segment{portSpan{e.port(), edges[i+1].port() - 1}, make([]*shared, 0, len(open))}
+		for _, rule := range open {
+			s.rules = append(s.rules, numbered[rule])
+		}
+		out = append(out, s)
+	}
+	return out, true
+}
+
+// bounded splits rules into those that may be cut where others begin and end, and those that would be cut
+// too often. The ones that are cut least come first.
+func bounded(numbered []*shared, free int) (cut, uncut []*shared) {
+	var cuts []int32
+	for _, s := range numbered {
+		for _, span := range s.port.spans {
+			cuts = append(cuts, span.first, span.last+1)
+		}
+	}
+	slices.Sort(cuts)
+	cuts = slices.Compact(cuts)
+	pieces := make(map[*shared]int, len(numbered))
+	for _, s := range numbered {
+		for _, span := range s.port.spans {
+			from, _ := slices.BinarySearch(cuts, span.first)
+			to, _ := slices.BinarySearch(cuts, span.last+1)
+			pieces[s] += to - from
+		}
+	}
+	least := slices.SortedStableFunc(slices.Values(numbered), func(a, b *shared) int { return cmp.Compare(pieces[a], pieces[b]) })
+	stays := map[*shared]bool{}
+	for _, s := range least {
+		if free -= pieces[s]; free >= 0 {
+			stays[s] = true
+		}
+	}
+	for _, s := range numbered {
+		if stays[s] {
+			cut = append(cut, s)
+		} else {
+			uncut = append(uncut, s)
+		}
+	}
+	return cut, uncut
 }

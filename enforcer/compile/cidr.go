@@ -17,6 +17,10 @@ func (s span) String() string {
 	return s.first.String() + "-" + s.last.String()
 }
 
+func (s span) contains(a netip.Addr) bool {
+	return a.BitLen() == s.first.BitLen() && !a.Less(s.first) && !s.last.Less(a)
+}
+
 func spanOf(prefix netip.Prefix) span {
 	first := prefix.Masked().Addr()
 	last := first.AsSlice()
@@ -25,6 +29,25 @@ func spanOf(prefix netip.Prefix) span {
 	}
 	end, _ := netip.AddrFromSlice(last)
 	return span{first, end}
+}
+
+// prefixes returns the fewest prefixes that hold the same addresses; none for the zero span.
+func (s span) prefixes() []netip.Prefix {
+	var out []netip.Prefix
+	for from := s.first; from.IsValid() && !s.last.Less(from); {
+		bits := from.BitLen()
+		for bits > 0 {
+			wider := netip.PrefixFrom(from, bits-1)
+			if wider.Masked().Addr() != from || s.last.Less(spanOf(wider).last) {
+				break
+			}
+			bits--
+		}
+		prefix := netip.PrefixFrom(from, bits)
+		out = append(out, prefix)
+		from = spanOf(prefix).last.Next()
+	}
+	return out
 }
 
 // union sorts ranges of one family and joins those that overlap or touch: an interval set refuses

@@ -1,73 +1,93 @@
 package compile
 
 import (
-	"cmp"
 	"net/netip"
 	"slices"
 )
 
-// claims tells whose an address is: if several pods claim it, that of the youngest, or the last by
-// name. Addresses are reused as soon as a pod is gone, and the news of that may come late.
+// claims tells whose an address is. An address has one holder, as a rule: the pod that claims it, which
+// is to say that has it in its status. Several pods may claim one, because an address was given away
+// again before the news of the first pod's end came, or because somebody wrote what is not so. Then:
+//
+//   - Where a pod of this node claims it, those of other nodes do not count: this node's network is what
+//     gives its pods their addresses, and nobody elsewhere can know better.
+//   - Among pods of this node, those that the container runtime has announced with it count alone.
+//   - All that are left hold the address, and nothing is allowed that one of them alone would be: it is
+//     isolated if one of them is, a packet must satisfy the policies of each that is isolated, and it is a
+//     selector's peer, or has a named port, if all of them are and have.
+//
+// So a claim takes from an address what it was allowed, and gives nothing to it.
 type claims struct {
-	owner map[netip.Addr]*Pod
-	// others claim it too.
-	others map[netip.Addr][]*Pod
+	// sole are the pods whose claim is the only one.
+	sole map[netip.Addr]*Pod
+	// contested are the addresses that several claim.
+	contested map[netip.Addr]contest
 }
+
+// contest is the pods that claim an address, and those of them that hold it; both by name.
+type contest struct{ claimants, holders []*Pod }
 
 func newClaims() claims {
-	return claims{owner: map[netip.Addr]*Pod{}, others: map[netip.Addr][]*Pod{}}
+	return claims{sole: map[netip.Addr]*Pod{}, contested: map[netip.Addr]contest{}}
 }
-
-// before tells whether a gives way to b.
-func before(a, b *Pod) bool { return cmp.Or(cmp.Compare(a.created, b.created), byName(a, b)) < 0 }
 
 func (c claims) add(p *Pod) {
 	for _, a := range p.addresses {
-		switch owner := c.owner[a.Addr]; {
-		case owner == nil:
-			c.owner[a.Addr] = p
-		case before(owner, p):
-			c.owner[a.Addr] = p
-			c.others[a.Addr] = append(c.others[a.Addr], owner)
+		one, contested := c.sole[a.Addr], c.contested[a.Addr]
+		switch {
+		case one != nil:
+			delete(c.sole, a.Addr)
+			c.contested[a.Addr] = newContest([]*Pod{one, p})
+		case len(contested.claimants) > 0:
+			c.contested[a.Addr] = newContest(append(slices.Clone(contested.claimants), p))
 		default:
-			c.others[a.Addr] = append(c.others[a.Addr], p)
+			c.sole[a.Addr] = p
 		}
 	}
 }
 
 func (c claims) remove(p *Pod) {
 	for _, a := range p.addresses {
-		others := c.others[a.Addr]
-		switch {
-		case c.owner[a.Addr] != p:
-			others = slices.DeleteFunc(others, func(o *Pod) bool { return o == p })
-		case len(others) == 0:
-			delete(c.owner, a.Addr)
-		default:
-			next := slices.MaxFunc(others, func(a, b *Pod) int {
-				if before(a, b) {
-					return -1
-				}
-				return 1
-			})
-			c.owner[a.Addr] = next
-			others = slices.DeleteFunc(others, func(o *Pod) bool { return o == next })
+		contested, ok := c.contested[a.Addr]
+		if !ok {
+			delete(c.sole, a.Addr)
+			continue
 		}
-		if len(others) == 0 {
-			delete(c.others, a.Addr)
+		left := slices.DeleteFunc(slices.Clone(contested.claimants), func(o *Pod) bool { return o == p })
+		if len(left) == 1 {
+			delete(c.contested, a.Addr)
+			c.sole[a.Addr] = left[0]
 		} else {
-			c.others[a.Addr] = others
+			c.contested[a.Addr] = newContest(left)
 		}
 	}
 }
 
+func newContest(claimants []*Pod) contest {
+	slices.SortFunc(claimants, byName)
+	holders := claimants
+	for _, counts := range []func(*Pod) bool{(*Pod).isLocal, (*Pod).isAnnounced} {
+		if some := only(holders, counts); len(some) > 0 && some[0].local {
+			holders = some
+		}
+	}
+	return contest{claimants, holders}
+}
+
+func only(pods []*Pod, counts func(*Pod) bool) []*Pod {
+	return slices.DeleteFunc(slices.Clone(pods), func(p *Pod) bool { return !counts(p) })
+}
+
+func (p *Pod) isLocal() bool     { return p.local }
+func (p *Pod) isAnnounced() bool { return p.announced }
+
 // rivals adds the pods that claim an address of p too.
 func (c claims) rivals(into map[*Pod]bool, p *Pod) {
 	for _, a := range p.addresses {
-		if owner := c.owner[a.Addr]; owner != nil && owner != p {
-			into[owner] = true
+		if one := c.sole[a.Addr]; one != nil && one != p {
+			into[one] = true
 		}
-		for _, o := range c.others[a.Addr] {
+		for _, o := range c.contested[a.Addr].claimants {
 			if o != p {
 				into[o] = true
 			}
@@ -75,10 +95,54 @@ func (c claims) rivals(into map[*Pod]bool, p *Pod) {
 	}
 }
 
-// of returns the addresses that are a pod's.
+// holders returns the pods that hold an address, by name; there are none if none claims it.
+func (c claims) holders(a netip.Addr) []*Pod {
+	if contested, ok := c.contested[a]; ok {
+		return contested.holders
+	}
+	if p := c.sole[a]; p != nil {
+		return []*Pod{p}
+	}
+	return nil
+}
+
+// together returns the pods that hold an address, if they are several.
+func (c claims) together(a netip.Addr) []*Pod {
+	if len(c.contested) == 0 {
+		return nil
+	}
+	if holders := c.contested[a].holders; len(holders) > 1 {
+		return holders
+	}
+	return nil
+}
+
+// of returns the addresses that a pod holds, alone or not.
 func (c claims) of(p *Pod) []address {
-	lost := func(a address) bool { return c.owner[a.Addr] != p }
-	if !slices.ContainsFunc(p.addresses, lost) {
+	return c.where(p, func(holders []*Pod) bool { return slices.Contains(holders, p) })
+}
+
+// each returns the addresses that a pod holds, if all others that hold them are so too.
+func (c claims) each(p *Pod, so func(*Pod) bool) []address {
+	return c.where(p, func(holders []*Pod) bool {
+		return slices.Contains(holders, p) && !slices.ContainsFunc(holders, func(o *Pod) bool { return o != p && !so(o) })
+	})
+}
+
+// first returns the addresses of a pod whose holders are all so, and of which it is the first by name.
+func (c claims) first(p *Pod, so func(*Pod) bool) []address {
+	return c.where(p, func(holders []*Pod) bool {
+		return holders[0] == p && !slices.ContainsFunc(holders, func(o *Pod) bool { return !so(o) })
+	})
+}
+
+// where returns those of a pod's addresses that it alone claims, or whose holders are as asked for.
+func (c claims) where(p *Pod, ok func(holders []*Pod) bool) []address {
+	lost := func(a address) bool {
+		contested, several := c.contested[a.Addr]
+		return several && !ok(contested.holders)
+	}
+	if len(c.contested) == 0 || !slices.ContainsFunc(p.addresses, lost) {
 		return p.addresses
 	}
 	return slices.DeleteFunc(slices.Clone(p.addresses), lost)

@@ -96,7 +96,7 @@ func (c *Compiler) Ruleset() Ruleset {
 		r.Ranges = append(r.Ranges, s.String())
 	}
 	for _, g := range c.groups {
-		r.Groups = append(r.Groups, Group{Direction: g.direction, Chain: g.chain, Policies: policyNames(g.policies), Pods: podNames(g.pods)})
+		r.Groups = append(r.Groups, Group{Direction: g.direction, Chain: g.chain, Policies: policyNames(g.policies), Pods: c.podNames(g)})
 	}
 	slices.SortFunc(r.Groups, func(a, b Group) int {
 		return cmp.Or(cmp.Compare(a.Direction, b.Direction), cmp.Compare(a.Chain, b.Chain))
@@ -104,10 +104,10 @@ func (c *Compiler) Ruleset() Ruleset {
 	return r
 }
 
-// Table returns the ruleset as a table of the given generation, 1 to MaxGeneration.
+// Table returns the ruleset as a table of the given generation, 1 to the mark's Last.
 func (r Ruleset) Table(generation uint16) nft.Table {
 	t := r.compiler.journal.Table().Clone()
-	for name, chain := range stamped(generation) {
+	for name, chain := range r.compiler.mark.stamped(generation) {
 		t.Chains[name] = chain
 	}
 	return t

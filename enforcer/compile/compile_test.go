@@ -103,7 +103,7 @@ func TestADumpNamesPods(t *testing.T) {
 // The state depends on the objects alone, not on the order in which they come.
 func TestOrderDoesNotMatter(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		s := reachtest.Snapshot().Draw(t, "snapshot")
+		s := reachtest.Snapshot(reachtest.Disputed()).Draw(t, "snapshot")
 		shuffled := reach.Snapshot{
 			Namespaces: rapid.Permutation(s.Namespaces).Draw(t, "namespaces"),
 			Pods:       rapid.Permutation(s.Pods).Draw(t, "pods"),
@@ -121,7 +121,7 @@ func TestOrderDoesNotMatter(t *testing.T) {
 // quadratic time), every name defined, and no reserved word for a chain.
 func TestRulesAreSound(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		table := compile.Compile(reachtest.Snapshot().Draw(t, "snapshot"), "node-0").Table(1)
+		table := compile.Compile(reachtest.Snapshot(reachtest.Disputed()).Draw(t, "snapshot"), "node-0").Table(1)
 		for name, chain := range table.Chains {
 			if slices.Contains([]string{"fwd", "policy"}, name) {
 				t.Fatalf("chain %s is a keyword of nft", name)

@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/apptier/apptier/enforcer/nft"
+	"github.com/apptier/apptier/policy/budget"
 )
 
 // Compiler keeps the table of one node in step with the cluster's objects, one change at a time. It
@@ -21,13 +22,18 @@ type Compiler struct {
 
 	pods   map[types.NamespacedName]*Pod
 	locals map[*Pod]*local // those of this node
-	claims claims
-	spaces map[string]*space
+	// localPods are those, as they were last asked for.
+	localPods     []LocalPod
+	localsChanged bool
+	claims        claims
+	spaces        map[string]*space
 	// selected are the selectors that rules use, by their text.
 	selected map[string]*selected
 	// uses are the sets that rules look up, by name; named those of them that hold named ports.
 	uses  map[string]*use
 	named map[namedPort][]*use
+	// namers are the pods, by the ports that they name.
+	namers map[namedPort]map[*Pod]bool
 
 	groups map[string]*group
 	// chains are those that groups share, by name, and how many of them do.
@@ -35,14 +41,28 @@ type Compiler struct {
 	// moved are the pods whose groups may be others, and stale the groups whose chains may be.
 	moved map[*Pod]bool
 	stale map[*group]bool
+	// watched are the selectors of policies whose rules are read, by their text.
+	watched map[string]*watched
+	// naming is how many addresses pods have that name a port, and watchedPorts are those that such policies name.
+	naming       map[naming]int
+	watchedPorts map[naming]*watched
+	// unweighed are the namespaces whose policies may ask for too much, or no longer, and unmerged those whose
+	// groups may copy too much.
+	unweighed map[*space]bool
+	unmerged  map[*space]bool
+	// limits are those that were set, and within what they are in this cluster, whose pods have total addresses.
+	limits, within budget.Limits
+	total          int
 	// troubled are the policies that have problems.
 	troubled map[*policy]bool
 
 	mergeAbove int
+	mark       Mark
 	addresses  []netip.Addr // of this node
-	nodes      map[netip.Addr]int
-	prefixes   []netip.Prefix // that this node gives to pods
-	ranges     []span
+	ranges     []span       // that this node gives to pods
+	attached   map[netip.Addr]bool
+	// joints are the groups of addresses that several pods of this node hold.
+	joints map[netip.Addr][]*group
 }
 
 // New returns a compiler for the node of this name that knows no object yet.
@@ -51,9 +71,11 @@ func New(node string) *Compiler {
 		node: node, journal: nft.NewJournal(skeleton()),
 		pods: map[types.NamespacedName]*Pod{}, locals: map[*Pod]*local{}, claims: newClaims(),
 		spaces: map[string]*space{}, selected: map[string]*selected{},
-		uses: map[string]*use{}, named: map[namedPort][]*use{},
+		uses: map[string]*use{}, named: map[namedPort][]*use{}, namers: map[namedPort]map[*Pod]bool{},
 		groups: map[string]*group{}, chains: map[string]int{}, moved: map[*Pod]bool{}, stale: map[*group]bool{},
-		troubled: map[*policy]bool{}, nodes: map[netip.Addr]int{}, mergeAbove: mergeAbove,
+		watched: map[string]*watched{}, naming: map[naming]int{}, watchedPorts: map[naming]*watched{},
+		unweighed: map[*space]bool{}, unmerged: map[*space]bool{}, limits: budget.Defaults(),
+		troubled: map[*policy]bool{}, joints: map[netip.Addr][]*group{}, mergeAbove: mergeAbove, mark: DefaultMark,
 	}
 }
 
@@ -68,9 +90,13 @@ func (c *Compiler) Journal() *nft.Journal {
 	return c.journal
 }
 
-// Stamp makes the table one of the given generation, 1 to MaxGeneration.
+// UseMark changes the bits of the ct mark that hold the stamp, which are DefaultMark; before the first Stamp.
+func (c *Compiler) UseMark(m Mark) { c.mark = m }
+
+// Stamp makes the table one of the given generation, 1 to the mark's Last; with 0 it stamps no connection, and
+// every packet is judged.
 func (c *Compiler) Stamp(generation uint16) {
-	for name, chain := range stamped(generation) {
+	for name, chain := range c.mark.stamped(generation) {
 		c.journal.SetChain(name, chain)
 	}
 }
@@ -104,11 +130,12 @@ func (c *Compiler) Counts() Counts { return Counts{Pods: len(c.locals), Groups: 
 // Gated tells whether the node's object names ranges: without, every address is open.
 func (c *Compiler) Gated() bool { return len(c.ranges) > 0 }
 
-// Problems returns the parts of policies that cannot be read, sorted.
+// Problems returns the parts of policies that cannot be enforced, sorted.
 func (c *Compiler) Problems() []Problem {
+	c.settle()
 	var out []Problem
 	for p := range c.troubled {
-		out = append(out, p.problems...)
+		out = append(out, p.allProblems()...)
 	}
 	slices.SortFunc(out, func(a, b Problem) int { return cmp.Compare(a.Error(), b.Error()) })
 	return out
@@ -123,7 +150,38 @@ func (c *Compiler) settle() {
 	}
 	clear(c.moved)
 	for g := range c.stale {
-		c.refresh(g)
+		if g.weighed == g.empty() {
+			g.weighed = !g.empty()
+			c.unweighed[c.spaces[g.policies[0].namespace]] = true
+		}
+	}
+	c.relimit()
+	delete(c.unweighed, nil) // of a namespace that is gone
+	for s := range c.unweighed {
+		c.weigh(s)
+	}
+	clear(c.unweighed)
+	c.write()
+	delete(c.unmerged, nil)
+	for s := range c.unmerged {
+		c.flatten(s)
+	}
+	c.write()
+	clear(c.unmerged)
+}
+
+// write writes the chains of groups that are not as they were.
+func (c *Compiler) write() {
+	// Groups without pods go last: most of what they look up is looked up by those that their pods are in now.
+	for g := range c.stale {
+		if !g.empty() {
+			c.refresh(g)
+		}
+	}
+	for g := range c.stale {
+		if g.empty() {
+			c.drop(g)
+		}
 	}
 	clear(c.stale)
 }

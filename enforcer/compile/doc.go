@@ -11,7 +11,9 @@
 // service's address and before that of the source, and it is the same for packets of both
 // directions, so a reply is never taken for a connection of the pod that answers.
 //
-//	forward   stamped with the present generation: accept
+//	forward   stamped with the present generation, and not related: accept
+//	          from a pod to the port of a tunnel between nodes, here or in the hook input: drop
+//	          an ICMP error of a pod about a connection of others: drop
 //	          else jump judge, and what comes back is dropped
 //	judge     a pod to itself, or to its own node: accept
 //	          either end in range4/6 but not in known4/6: drop
@@ -22,7 +24,8 @@
 //	admit     stamp the connection and accept
 //
 // A group's chain has the rules of its policies. Where many of them share their ports, their peers are
-// one set; where they have many ports, a verdict map leads from a port to a chain of the rules for it.
+// one set; where they have many ports, verdict maps lead from a port to a chain of the rules for it. What
+// policies may ask for is bounded: see Limit.
 //
 // To allow is always explicit, "goto ingress" or "goto admit": whatever falls off the end of a
 // chain returns to forward and is dropped. This holds even for a packet that is halfway through

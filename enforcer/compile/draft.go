@@ -23,15 +23,17 @@ type draft struct {
 	rules   []nft.Rule
 	demands map[string]*demand
 	// chains are those of some ports each, and maps the verdict maps that lead there.
-	chains map[string]nft.Chain
-	maps   map[string]nft.Set
+	chains  map[string]nft.Chain
+	maps    map[string]nft.Set
+	merging merging
 	// byPorts are the names of these chains, by the rules that are in them.
 	byPorts map[string]string
 }
 
 // shared is what the rules with the same ports let in.
 type shared struct {
-	port portMatch
+	index int // among those of its draft
+	port  portMatch
 	// any is the first of them that lets everyone in.
 	any   string
 	peers map[family]*peerSets
@@ -54,8 +56,12 @@ type peerSet struct {
 // write writes the rules of the group's policies.
 func (d *draft) write() {
 	d.byPort, d.demands = map[string]*shared{}, map[string]*demand{}
+	d.merging = merging{of: map[string]int{}}
 	d.chains, d.maps, d.byPorts = map[string]nft.Chain{}, map[string]nft.Set{}, map[string]string{}
 	for _, p := range d.group.policies {
+		if p.excess != nil {
+			continue
+		}
 		for _, r := range p.sides[d.group.direction].rules {
 			for _, port := range r.ports {
 				if port.family == anyFamily || slices.Contains(d.group.families, port.family) {
@@ -71,9 +77,10 @@ func (d *draft) write() {
 		if len(numbered) <= d.mergeAbove {
 			continue
 		}
-		last = append(last, d.dispatch(protocol, numbered))
+		segments, uncut := segments(numbered)
+		last = append(last, d.dispatch(protocol, segments)...)
 		for _, s := range numbered {
-			dispatched[s] = true
+			dispatched[s] = !slices.Contains(uncut, s)
 		}
 	}
 	for _, s := range d.shared {
@@ -92,6 +99,9 @@ func (d *draft) lines(s *shared, port string) []nft.Rule {
 	end, next := server, ingressChain
 	if d.group.direction == Ingress {
 		end, next = initiator, admitChain
+	}
+	if d.group.then != nil {
+		next = d.group.then.chain
 	}
 	line := func(peer, of string) nft.Rule {
 		parts := slices.DeleteFunc([]string{port, peer, "goto " + next}, func(s string) bool { return s == "" })
@@ -113,7 +123,7 @@ func (d *draft) lines(s *shared, port string) []nft.Rule {
 func (d *draft) sharing(port portMatch) *shared {
 	s := d.byPort[port.expr]
 	if s == nil {
-		s = &shared{port: port, peers: map[family]*peerSets{}}
+		s = &shared{index: len(d.shared), port: port, peers: map[family]*peerSets{}}
 		d.byPort[port.expr] = s
 		d.shared = append(d.shared, s)
 	}
@@ -177,6 +187,10 @@ func (d *draft) merge(s *shared, f family) []peerSet {
 		}
 		for _, p := range pods {
 			union.selectors = append(union.selectors, p.selectors...)
+		}
+		d.merging.sets++
+		for _, s := range union.selectors {
+			d.merging.of[s.text]++
 		}
 		pods = []peerSet{{demand: union, of: rulesOf(pods)}}
 	}

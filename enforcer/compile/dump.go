@@ -28,7 +28,8 @@ type Set struct {
 // Member is an element of a set: an address, a range, a port, or several of them.
 type Member struct {
 	Value string `json:"value"`
-	// Pod is "namespace/name" of the pod whose address it is, if it is one's.
+	// Pod is "namespace/name" of the pod whose address it is, if it is one's; of several, separated by
+	// commas, while they all claim it.
 	Pod string `json:"pod,omitempty"`
 }
 
@@ -44,8 +45,11 @@ func (m Member) String() string {
 func (r Ruleset) Dump() Dump {
 	d := Dump{Groups: append([]Group{}, r.Groups...), Sets: []Set{}, Problems: []string{}}
 	owners := map[string]string{}
-	for address, p := range r.compiler.claims.owner {
+	for address, p := range r.compiler.claims.sole {
 		owners[address.String()] = p.String()
+	}
+	for address, contested := range r.compiler.claims.contested {
+		owners[address.String()] = listed(contested.holders)
 	}
 	sets := r.compiler.journal.Table().Sets
 	for _, name := range slices.Sorted(maps.Keys(sets)) {

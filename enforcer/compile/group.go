@@ -2,6 +2,7 @@ package compile
 
 import (
 	"maps"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -22,6 +23,14 @@ type group struct {
 	pods      map[*Pod]bool
 	chain     string
 
+	// then is another group that must allow too what this one allows: see claims. Such a group has no pods
+	// but addresses.
+	then      *group
+	addresses map[netip.Addr]bool
+
+	// merging is what its rules have copied to look peers up together, if they may.
+	merging  merging
+	weighed  bool     // it had pods when its policies were weighed
 	changed  bool     // its policies did, since its chain was written
 	families []family // those that the chain was written for
 	uses     []string // sets that the chain looks up
@@ -36,10 +45,10 @@ var (
 
 // regroup puts a pod into the groups of the policies that isolate it now.
 func (c *Compiler) regroup(p *Pod) {
-	own, l := c.claims.of(p), c.locals[p]
-	c.undispatch(p, own)
+	l := c.locals[p]
+	c.undispatch(p)
 	for _, direction := range directions {
-		was, is := l.groups[direction], c.groupUnder(direction, l.under[direction])
+		was, is := l.groups[direction], c.groupUnder(direction, l.under[direction], nil)
 		if was != nil && was != is {
 			delete(was.pods, p)
 			c.stale[was] = true
@@ -50,19 +59,26 @@ func (c *Compiler) regroup(p *Pod) {
 			l.groups[direction] = is
 		}
 	}
-	c.dispatch(p, own)
+	c.dispatch(p)
 }
 
-// groupUnder returns the group of pods under these policies, or nil if there are none.
-func (c *Compiler) groupUnder(direction Direction, policies []*policy) *group {
+// groupUnder returns the group of pods under these policies, or nil if there are none; or that of addresses
+// under them and under those of another group.
+func (c *Compiler) groupUnder(direction Direction, policies []*policy, then *group) *group {
 	if len(policies) == 0 {
 		return nil
 	}
 	names := policyNames(policies)
 	key := string(direction) + " " + strings.Join(names, " ")
+	if then != nil {
+		key += ", then " + then.key
+	}
 	g := c.groups[key]
 	if g == nil {
-		g = &group{key: key, direction: direction, pods: map[*Pod]bool{}, chain: hashedName(string(direction), names[0], key)}
+		g = &group{
+			key: key, direction: direction, pods: map[*Pod]bool{}, chain: hashedName(string(direction), names[0], key),
+			then: then, addresses: map[netip.Addr]bool{},
+		}
 		c.groups[key] = g
 	}
 	if !slices.Equal(g.policies, policies) { // it is new, or one of them was deleted and made again
@@ -81,12 +97,11 @@ func (c *Compiler) groupUnder(direction Direction, policies []*policy) *group {
 	return g
 }
 
-// refresh writes the group's chain, if it is to be another one, and forgets a group without pods.
+// empty tells whether nothing is in the group any more.
+func (g *group) empty() bool { return len(g.pods)+len(g.addresses) == 0 }
+
+// refresh writes the chain of a group with pods, if it is to be another one.
 func (c *Compiler) refresh(g *group) {
-	if len(g.pods) == 0 {
-		c.drop(g)
-		return
-	}
 	of := c.familiesOf(g)
 	if !g.changed && slices.Equal(of, g.families) {
 		return
@@ -94,6 +109,12 @@ func (c *Compiler) refresh(g *group) {
 	g.changed, g.families = false, of
 	d := draft{group: g, mergeAbove: c.mergeAbove}
 	d.write()
+	s := c.spaces[g.policies[0].namespace]
+	g.merging, c.unmerged[s] = d.merging, true
+	if s.plain {
+		d = draft{group: g, mergeAbove: oneByOne}
+		d.write()
+	}
 	for _, demand := range d.demands {
 		c.acquire(demand)
 	}
@@ -105,15 +126,23 @@ func (c *Compiler) refresh(g *group) {
 	for name, set := range d.maps {
 		c.setMap(name, set)
 	}
-	c.journal.SetChain(g.chain, nft.Chain{
-		Comment: remark(string(g.direction) + " of pods under " + strings.Join(policyNames(g.policies), ", ")), Rules: d.rules,
-	})
+	c.journal.SetChain(g.chain, nft.Chain{Comment: remark(g.remark()), Rules: d.rules})
 	c.discardParts(g, d.maps)
 	g.uses, g.chains, g.maps = slices.Collect(maps.Keys(d.demands)), slices.Collect(maps.Keys(d.chains)), slices.Collect(maps.Keys(d.maps))
 }
 
+func (g *group) remark() string {
+	text := string(g.direction) + " of pods under " + strings.Join(policyNames(g.policies), ", ")
+	if g.then != nil {
+		text = "several pods claim the address: " + text
+	}
+	return text
+}
+
+// drop forgets a group without pods.
 func (c *Compiler) drop(g *group) {
 	delete(c.groups, g.key)
+	c.unmerged[c.spaces[g.policies[0].namespace]] = true
 	for _, p := range g.policies {
 		delete(p.groups, g)
 	}
@@ -156,65 +185,6 @@ func (c *Compiler) setMap(name string, wanted nft.Set) {
 	}
 }
 
-// familiesOf returns those that the group's pods have addresses of.
-func (c *Compiler) familiesOf(g *group) []family {
-	var out []family
-	for _, f := range families {
-		for p := range g.pods {
-			if slices.ContainsFunc(c.claims.of(p), func(a address) bool { return a.family() == f }) {
-				out = append(out, f)
-				break
-			}
-		}
-	}
-	return out
-}
-
-// dispatch sends the packets of an isolated pod to its groups' chains, and lets it talk to itself.
-func (c *Compiler) dispatch(p *Pod, own []address) {
-	l := c.locals[p]
-	if l == nil {
-		return
-	}
-	for direction, g := range l.groups {
-		c.stale[g] = true // it may have other families now
-		for _, a := range own {
-			c.journal.SetElement(dispatchMap[direction][a.family()], a.text, nft.Element{Value: "goto " + g.chain, Comment: remark(p.String())})
-		}
-	}
-	if len(l.groups) > 0 {
-		eachPair(own, func(set, key string) { c.journal.SetElement(set, key, nft.Element{}) })
-	}
-}
-
-// undispatch undoes it.
-func (c *Compiler) undispatch(p *Pod, own []address) {
-	l := c.locals[p]
-	if l == nil {
-		return
-	}
-	for direction, g := range l.groups {
-		c.stale[g] = true
-		for _, a := range own {
-			c.journal.DeleteElement(dispatchMap[direction][a.family()], a.text)
-		}
-	}
-	if len(l.groups) > 0 {
-		eachPair(own, c.journal.DeleteElement)
-	}
-}
-
-// eachPair calls do for every two addresses of one family, and for each with itself.
-func eachPair(own []address, do func(set, key string)) {
-	for _, a := range own {
-		for _, b := range own {
-			if a.family() == b.family() {
-				do(selfSet[a.family()], nft.Key(a.text, b.text))
-			}
-		}
-	}
-}
-
 func policyNames(policies []*policy) []string {
 	names := make([]string, 0, len(policies))
 	for _, p := range policies {
@@ -223,11 +193,17 @@ func policyNames(policies []*policy) []string {
 	return names
 }
 
-func podNames(pods map[*Pod]bool) []string {
-	names := make([]string, 0, len(pods))
-	for p := range pods {
+// podNames returns the pods of a group, among them those that hold its addresses together.
+func (c *Compiler) podNames(g *group) []string {
+	names := make([]string, 0, len(g.pods))
+	for p := range g.pods {
 		names = append(names, p.String())
 	}
+	for a := range g.addresses {
+		for _, p := range c.claims.holders(a) {
+			names = append(names, p.String())
+		}
+	}
 	slices.Sort(names)
-	return names
+	return slices.Compact(names)
 }

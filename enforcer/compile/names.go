@@ -38,17 +38,4 @@ func identifier(text string) string {
 	return strings.Trim(clean, "-.")
 }
 
-// remark makes text fit for an nft comment: one line, no quotes, at most 128 bytes
-// (NFTNL_UDATA_COMMENT_MAXLEN of libnftnl).
-func remark(text string) string {
-	clean := strings.Map(func(r rune) rune {
-		if r < ' ' || r > '~' || r == '"' || r == '\\' {
-			return '?'
-		}
-		return r
-	}, text)
-	if len(clean) > nft.MaxComment-1 {
-		clean = clean[:nft.MaxComment-4] + "..."
-	}
-	return clean
-}
+func remark(text string) string { return nft.Remark(text) }

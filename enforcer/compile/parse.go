@@ -3,13 +3,14 @@ package compile
 import (
 	"errors"
 	"fmt"
-	"net/netip"
 	"slices"
 	"strings"
 
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
+
+	"github.com/apptier/apptier/policy/kube"
 )
 
 // side is one direction of a policy.
@@ -36,16 +37,15 @@ type peers struct {
 	blockSets map[family]*demand
 }
 
-// parse reads the policy's object, closed wherever it cannot be read.
+// withoutRules is what remains of a side when its rules are left out.
+func (s side) withoutRules() side { return side{isolates: s.isolates} }
+
+// parse reads whom the policy isolates, closed wherever it cannot be read.
 func (p *policy) parse() {
 	p.problems = nil
-	var spec networkingv1.NetworkPolicySpec
-	err := p.err
-	if err == nil {
-		err = spec.Unmarshal(p.spec)
-	}
+	spec, err := p.read()
 	if err != nil {
-		p.report("spec", err)
+		p.problems = append(p.problems, p.problem("spec", err))
 		p.pods, p.sides = labels.Everything(), map[Direction]side{Ingress: {isolates: true}, Egress: {isolates: true}}
 		return
 	}
@@ -54,15 +54,21 @@ func (p *policy) parse() {
 	p.pods, err = metav1.LabelSelectorAsSelector(&spec.PodSelector)
 	if err != nil {
 		// It protects someone, nobody can say whom: so everyone, and its rules open nothing.
-		p.report("podSelector", err)
+		p.problems = append(p.problems, p.problem("podSelector", err))
 		p.pods = labels.Everything()
+	}
+	if err == nil && p.refused != nil {
+		p.problems = append(p.problems, p.problem("spec", p.refused))
+	}
+}
+
+// parseRules reads the rules of a policy that is parsed, unless nobody can say whom it isolates.
+func (p *policy) parseRules() {
+	spec, err := p.read()
+	if err != nil || len(p.problems) > 0 {
 		return
 	}
-	if p.refused != nil {
-		p.report("spec", p.refused)
-		return
-	}
-	in, out := side{isolates: ingress}, side{isolates: egress}
+	in, out := p.sides[Ingress], p.sides[Egress]
 	for i, r := range spec.Ingress {
 		in.rules = append(in.rules, p.rule(Ingress, fmt.Sprintf("ingress[%d]", i), "from", r.From, r.Ports))
 	}
@@ -72,10 +78,22 @@ func (p *policy) parse() {
 	p.sides = map[Direction]side{Ingress: in, Egress: out}
 }
 
+func (p *policy) read() (spec networkingv1.NetworkPolicySpec, err error) {
+	if err = p.err; err == nil {
+		err = spec.Unmarshal(p.spec)
+	}
+	return spec, err
+}
+
+// report keeps what is wrong with a rule.
 func (p *policy) report(path string, err error) {
 	if err != nil {
-		p.problems = append(p.problems, Problem{Policy: p.String(), Path: path, Err: err, Object: p.object()})
+		p.rulesProblems = append(p.rulesProblems, p.problem(path, err))
 	}
+}
+
+func (p *policy) problem(path string, err error) Problem {
+	return Problem{Policy: p.String(), Path: path, Err: err, Object: p.object()}
 }
 
 // isolates tells which directions a policy is about: API, NetworkPolicySpec.PolicyTypes.
@@ -132,13 +150,13 @@ func (p *peers) add(namespace string, peer networkingv1.NetworkPolicyPeer) error
 }
 
 func (p *peers) addBlock(block networkingv1.IPBlock) error {
-	cidr, err := netip.ParsePrefix(block.CIDR)
+	cidr, err := kube.ParseCIDR(block.CIDR)
 	if err != nil {
 		return fmt.Errorf("ipBlock.cidr: %w", err)
 	}
 	var holes []span
 	for i, except := range block.Except {
-		hole, err := netip.ParsePrefix(except)
+		hole, err := kube.ParseCIDR(except)
 		if err != nil {
 			// An exception that cannot be read might hold any address of the block.
 			return fmt.Errorf("ipBlock.except[%d]: %w", i, err)

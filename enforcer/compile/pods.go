@@ -8,6 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/apptier/apptier/policy/kube"
 	"github.com/apptier/apptier/policy/reach"
 )
 
@@ -17,10 +18,9 @@ type Pod struct {
 	namespace, name string
 	labels          labelSet
 	addresses       []address
-	hostAddresses   []netip.Addr
 	ports           []containerPort
-	created         int64
 	local           bool
+	announced       bool // its addresses were, by the container runtime
 }
 
 // address remembers its text, which every set that it is in needs.
@@ -39,6 +39,9 @@ type containerPort struct {
 	namedPort
 	number int32
 }
+
+// isOf tells whether a pod has this port.
+func (port containerPort) isOf(p *Pod) bool { return slices.Contains(p.ports, port) }
 
 func (p *Pod) String() string { return p.namespace + "/" + p.name }
 
@@ -80,28 +83,44 @@ func (c *Compiler) replacePod(key types.NamespacedName, p *Pod) {
 	if old != nil {
 		c.claims.remove(old)
 		delete(c.pods, key)
+		c.forgetNames(old)
 		c.leave(old)
 	}
 	if p != nil {
 		c.claims.add(p)
 		c.pods[key] = p
+		c.learnNames(p)
 		c.join(p)
 		c.place(p)
 	}
 	for r := range rivals {
 		c.place(r)
 	}
+	c.reopen(old)
+	c.reopen(p)
 	c.tidy(key.Namespace)
+}
+
+// reopen does to a pod's addresses what depends on whether any pod has them.
+func (c *Compiler) reopen(p *Pod) {
+	if p == nil {
+		return
+	}
+	for _, a := range p.addresses {
+		c.gate(a.Addr)
+		c.setNodeAddress(a.Addr)
+	}
 }
 
 // join makes the pod one of its namespace, and of its node's if that is this one.
 func (c *Compiler) join(p *Pod) {
 	s := c.space(p.namespace)
 	s.pods[p] = true
+	c.countPod(p, 1)
 	if !p.local {
 		return
 	}
-	c.countNode(p.hostAddresses, 1)
+	c.localsChanged = true
 	c.locals[p] = &local{under: map[Direction][]*policy{}, groups: map[Direction]*group{}}
 	if s.locals[p] = true; len(s.locals) == 1 {
 		c.readAll(s)
@@ -115,14 +134,15 @@ func (c *Compiler) join(p *Pod) {
 func (c *Compiler) leave(p *Pod) {
 	s := c.spaces[p.namespace]
 	delete(s.pods, p)
+	c.countPod(p, -1)
 	if !p.local {
 		return
 	}
-	c.countNode(p.hostAddresses, -1)
 	for _, g := range c.locals[p].groups {
 		delete(g.pods, p)
 		c.stale[g] = true
 	}
+	c.localsChanged = true
 	delete(c.locals, p)
 	delete(c.moved, p)
 	if delete(s.locals, p); len(s.locals) == 0 {
@@ -130,44 +150,37 @@ func (c *Compiler) leave(p *Pod) {
 	}
 }
 
-// place puts what the pod stands for into the sets that it belongs to.
+// place puts what the pod stands for into the sets that it belongs to. An address that it holds with
+// others belongs where all of them do: the last of them puts it there.
 func (c *Compiler) place(p *Pod) {
-	own := c.claims.of(p)
-	for _, a := range own {
-		c.setKnown(p, a)
-	}
 	for selected := range c.spaces[p.namespace].selected {
 		if selected.pods.Matches(p.labels) {
 			selected.members[p] = true
-			selected.pour(c.journal, own)
+			selected.pour(c.journal, c.claims.each(p, selected.has))
 		}
 	}
 	for _, port := range p.ports {
 		for _, u := range c.named[port.namedPort] {
-			u.addPort(c.journal, p, port.number, own)
+			u.addPort(c.journal, p, port.number, c.claims.each(p, port.isOf))
 		}
 	}
-	c.dispatch(p, own)
+	c.dispatch(p)
 }
 
-// displace undoes it.
+// displace undoes it. The first of those that hold an address takes it out of everything.
 func (c *Compiler) displace(p *Pod) {
-	own := c.claims.of(p)
-	for _, a := range own {
-		c.journal.DeleteElement(knownSet[a.family()], a.text)
-	}
 	for selected := range c.spaces[p.namespace].selected {
 		if selected.members[p] {
+			selected.drain(c.journal, c.claims.each(p, selected.has))
 			delete(selected.members, p)
-			selected.drain(c.journal, own)
 		}
 	}
 	for _, port := range p.ports {
 		for _, u := range c.named[port.namedPort] {
-			u.removePort(c.journal, port.number, own)
+			u.removePort(c.journal, port.number, c.claims.of(p))
 		}
 	}
-	c.undispatch(p, own)
+	c.undispatch(p)
 }
 
 func byName(a, b *Pod) int {
@@ -179,8 +192,8 @@ func (p *Pod) Equal(o *Pod) bool {
 	if p == nil || o == nil {
 		return p == o
 	}
-	return p.created == o.created && p.local == o.local && slices.Equal(p.labels, o.labels) &&
-		p.SameAddresses(o) && slices.Equal(p.hostAddresses, o.hostAddresses) && slices.Equal(p.ports, o.ports)
+	return p.local == o.local && p.announced == o.announced && slices.Equal(p.labels, o.labels) &&
+		p.SameAddresses(o) && slices.Equal(p.ports, o.ports)
 }
 
 // NewPod reads a pod, for a compiler of the given node.
@@ -189,9 +202,8 @@ func NewPod(object *corev1.Pod, node string) *Pod {
 		namespace: object.Namespace,
 		name:      object.Name,
 		labels:    newLabelSet(object.Labels),
-		created:   object.CreationTimestamp.Unix(),
 		local:     node != "" && object.Spec.NodeName == node,
-		ports:     containerPorts(object.Spec),
+		ports:     containerPorts(object),
 	}
 	if !object.Spec.HostNetwork && !reach.Finished(object) {
 		addresses := parseAddresses(object.Status.PodIP)
@@ -200,19 +212,13 @@ func NewPod(object *corev1.Pod, node string) *Pod {
 		}
 		p.own(addresses)
 	}
-	if p.local {
-		p.hostAddresses = parseAddresses(object.Status.HostIP)
-		for _, ip := range object.Status.HostIPs {
-			p.hostAddresses = append(p.hostAddresses, parseAddresses(ip.IP)...)
-		}
-	}
 	return p
 }
 
-// With returns the same pod with other addresses.
+// With returns the same pod with the addresses that the container runtime has announced of it.
 func (p *Pod) With(addresses []netip.Addr) *Pod {
 	out := *p
-	out.addresses = nil
+	out.addresses, out.announced = nil, true
 	out.own(slices.Clone(addresses))
 	return &out
 }
@@ -230,26 +236,13 @@ func (p *Pod) SameAddresses(o *Pod) bool { return o != nil && slices.Equal(p.add
 // Addressed tells whether the pod has addresses of its own.
 func (p *Pod) Addressed() bool { return len(p.addresses) > 0 }
 
-// containerPorts returns the named ports of the containers that run as long as the pod does:
-// among init containers those are the sidecars.
-func containerPorts(spec corev1.PodSpec) []containerPort {
+// containerPorts returns the named ports of a pod, each once.
+func containerPorts(pod *corev1.Pod) []containerPort {
 	var ports []containerPort
-	collect := func(c corev1.Container) {
-		for _, port := range c.Ports {
-			if port.Name != "" {
-				p := containerPort{namedPort{port.Name, cmp.Or(port.Protocol, corev1.ProtocolTCP)}, port.ContainerPort}
-				if !slices.Contains(ports, p) {
-					ports = append(ports, p)
-				}
-			}
-		}
-	}
-	for _, c := range spec.Containers {
-		collect(c)
-	}
-	for _, c := range spec.InitContainers {
-		if c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways {
-			collect(c)
+	for _, port := range kube.Ports(pod) {
+		p := containerPort{namedPort{port.Name, cmp.Or(port.Protocol, corev1.ProtocolTCP)}, port.ContainerPort}
+		if port.Name != "" && !slices.Contains(ports, p) {
+			ports = append(ports, p)
 		}
 	}
 	return ports

@@ -4,24 +4,32 @@ import (
 	"bytes"
 	"cmp"
 	"slices"
+	"time"
 
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/apptier/apptier/policy/budget"
 )
 
 // Policy is a NetworkPolicy as it is kept: small, and read only while it matters. It is never modified.
 type Policy struct {
 	namespace, name string
 	uid             types.UID
+	created         time.Time
+	cost            budget.Cost
 	spec            []byte // Protobuf
 	err             error  // why there is none
 }
 
 // NewPolicy returns a policy to keep.
 func NewPolicy(object *networkingv1.NetworkPolicy) *Policy {
-	p := &Policy{namespace: object.Namespace, name: object.Name, uid: object.UID}
+	p := &Policy{
+		namespace: object.Namespace, name: object.Name, uid: object.UID,
+		created: object.CreationTimestamp.Time, cost: budget.Count(&object.Spec),
+	}
 	p.spec, p.err = object.Spec.Marshal()
 	return p
 }
@@ -44,10 +52,18 @@ type policy struct {
 	*Policy
 	// refused is why its rules are left out; nil if they are not.
 	refused error
+	// excess is why they are left out too: it asks for too much.
+	excess error
 
 	pods     labels.Selector
 	sides    map[Direction]side
 	problems []Problem
+	// open says that its rules are read; what is wrong with them is in the rules' problems.
+	open          bool
+	rulesProblems []Problem
+	// peers are the different ones of its rules, and addresses how many they select, each counted.
+	peers     map[*watched]bool
+	addresses int
 	// groups are those of pods that it isolates.
 	groups map[*group]bool
 }
@@ -77,6 +93,7 @@ func (c *Compiler) DeletePolicy(namespace, name string) {
 	}
 	p := s.policies[name]
 	delete(s.policies, name)
+	c.unweighed[s] = true
 	c.unread(p)
 	for pod := range s.locals {
 		c.submit(pod, p)
@@ -101,10 +118,7 @@ func (c *Compiler) reread(s *space, p *policy) {
 	if len(s.locals) == 0 {
 		return
 	}
-	c.read(p)
-	for g := range p.groups {
-		g.changed, c.stale[g] = true, true
-	}
+	c.read(s, p)
 	for pod := range s.locals {
 		c.submit(pod, p)
 	}
@@ -113,7 +127,7 @@ func (c *Compiler) reread(s *space, p *policy) {
 // readAll reads the policies of a namespace that has its first pod on this node.
 func (c *Compiler) readAll(s *space) {
 	for _, p := range s.policies {
-		c.read(p)
+		c.read(s, p)
 	}
 }
 
@@ -124,18 +138,51 @@ func (c *Compiler) unreadAll(s *space) {
 	}
 }
 
-func (c *Compiler) read(p *policy) {
+// read reads whom the policy isolates. Its rules wait until all policies of the namespace are weighed.
+func (c *Compiler) read(s *space, p *policy) {
+	c.unreadRules(p)
 	p.parse()
-	if len(p.problems) > 0 {
-		c.troubled[p] = true
-	} else {
-		delete(c.troubled, p)
-	}
+	c.rewrite(p)
+	c.unweighed[s] = true
 }
 
 func (c *Compiler) unread(p *policy) {
-	p.pods, p.sides, p.problems = nil, nil, nil
+	c.unreadRules(p)
+	p.pods, p.sides, p.problems, p.excess = nil, nil, nil, nil
 	delete(c.troubled, p)
+}
+
+// readRules reads the policy's rules, if they are not read yet.
+func (c *Compiler) readRules(p *policy) {
+	if p.open {
+		return
+	}
+	p.open = true
+	p.parseRules()
+	c.watch(p)
+	c.rewrite(p)
+}
+
+// unreadRules forgets them.
+func (c *Compiler) unreadRules(p *policy) {
+	if !p.open {
+		return
+	}
+	c.unwatch(p)
+	p.open, p.rulesProblems = false, nil
+	for direction, side := range p.sides {
+		p.sides[direction] = side.withoutRules()
+	}
+	c.rewrite(p)
+}
+
+// allProblems are those of the policy, its rules and what it asks for.
+func (p *policy) allProblems() []Problem {
+	all := slices.Concat(p.problems, p.rulesProblems)
+	if p.excess != nil {
+		all = append(all, p.problem("spec", p.excess))
+	}
+	return all
 }
 
 // submit puts a pod of this node under the policy, or takes it out.

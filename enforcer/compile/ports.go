@@ -147,7 +147,7 @@ func layer4(protocol corev1.Protocol) string { return "meta l4proto " + nftProto
 func matchNumbers(protocol corev1.Protocol, spans []portSpan) portMatch {
 	m := portMatch{expr: layer4(protocol), protocol: protocol, spans: spans}
 	switch {
-	case spans[0] == portSpan{1, maxPort}:
+	case m.allPorts():
 	case len(spans) == 1:
 		m.expr += fmt.Sprintf(" %s %s", serverPort, spans[0])
 	default:
@@ -157,22 +157,8 @@ func matchNumbers(protocol corev1.Protocol, spans []portSpan) portMatch {
 	return m
 }
 
-// widest is the most ports that a rule may be about to be found by port.
-const widest = 16
-
-// numbers returns the ports one by one; none if they are too many, or have no numbers.
-func (m portMatch) numbers() []int32 {
-	var out []int32
-	for _, s := range m.spans {
-		if int(s.last-s.first)+len(out) >= widest {
-			return nil
-		}
-		for n := s.first; n <= s.last; n++ {
-			out = append(out, n)
-		}
-	}
-	return out
-}
+// allPorts tells whether every port of the protocol is meant.
+func (m portMatch) allPorts() bool { return m.spans[0] == portSpan{1, maxPort} }
 
 // numbers is the set that holds these ports.
 func numbers(spans []portSpan) *demand {

@@ -14,6 +14,9 @@ type selected struct {
 	uses []*use
 }
 
+// has tells whether the selector selects a pod.
+func (s *selected) has(p *Pod) bool { return s.members[p] }
+
 // feed has a set hold the addresses of the pods that a selector selects.
 func (c *Compiler) feed(u *use, s *selector) {
 	to := c.selected[s.text]
@@ -28,7 +31,7 @@ func (c *Compiler) feed(u *use, s *selector) {
 	to.uses = append(to.uses, u)
 	u.selectors[s.text] = to
 	for p := range to.members {
-		u.add(c.journal, c.claims.of(p))
+		u.add(c.journal, c.claims.first(p, to.has))
 	}
 }
 
@@ -38,7 +41,7 @@ func (c *Compiler) unfeed(u *use, from *selected) {
 	delete(u.selectors, from.text)
 	if u.refs > 0 {
 		for p := range from.members {
-			u.remove(c.journal, c.claims.of(p))
+			u.remove(c.journal, c.claims.first(p, from.has))
 		}
 	}
 	if len(from.uses) == 0 {
@@ -69,7 +72,7 @@ func (c *Compiler) collect(to *selected, in *space) {
 	for p := range in.pods {
 		if to.pods.Matches(p.labels) {
 			to.members[p] = true
-			to.pour(c.journal, c.claims.of(p))
+			to.pour(c.journal, c.claims.each(p, to.has))
 		}
 	}
 }
@@ -78,8 +81,8 @@ func (c *Compiler) collect(to *selected, in *space) {
 func (c *Compiler) discard(from *selected, in *space) {
 	for p := range in.pods {
 		if from.members[p] {
+			from.drain(c.journal, c.claims.each(p, from.has))
 			delete(from.members, p)
-			from.drain(c.journal, c.claims.of(p))
 		}
 	}
 }

@@ -2,8 +2,7 @@ package compile
 
 import (
 	"fmt"
-	"strconv"
-	"strings"
+	"net/netip"
 
 	"github.com/apptier/apptier/enforcer/nft"
 )
@@ -14,46 +13,56 @@ const (
 	TableName   = "apptier"
 )
 
-// The stamp: the upper half of a connection's ct mark holds the generation of the ruleset that
-// allowed it, 1 to MaxGeneration; 0 means not stamped. The lower half is left to others.
-const (
-	MarkMask       = 0xffff0000
-	markShift      = 16
-	MaxGeneration  = 0xffff
-	generationText = "generation "
-)
-
 // Chains that are always there.
 const (
-	forwardChain   = "forward"
-	judgeChain     = "judge"
-	ingressChain   = "ingress"
-	admitChain     = "admit"
-	stampChain     = admitChain
-	untrackedChain = "untracked"
+	sourceChain     = "source"
+	strangeChain    = "strange"
+	forwardChain    = "forward"
+	judgeChain      = "judge"
+	ingressChain    = "ingress"
+	admitChain      = "admit"
+	untrackedChain  = "untracked"
+	unroutableChain = "unroutable"
+	errorChain      = "error"
+	podErrorChain   = "error-of-pod"
+	inputChain      = "input"
+	tunnelChain     = "tunnel"
 )
 
 // Chains that end in a drop, each with a counter of its own name.
 const (
-	deniedEgress    = "denied-egress"
-	deniedIngress   = "denied-ingress"
-	deniedUntracked = "denied-untracked"
-	deniedUnknown   = "denied-unknown"
-	deniedUndecided = "denied-undecided"
+	deniedEgress     = "denied-egress"
+	deniedIngress    = "denied-ingress"
+	deniedUntracked  = "denied-untracked"
+	deniedUnknown    = "denied-unknown"
+	deniedUndecided  = "denied-undecided"
+	deniedUnroutable = "denied-unroutable"
+	deniedSpoofed    = "denied-spoofed"
 )
+
+// Sets of interfaces, by name.
+const (
+	uplinkSet = "uplinks"
+	bridgeSet = "bridges"
+)
+
+// tunnelSet is of ports.
+const tunnelSet = "tunnels"
 
 // denials says what each of them is for.
 var denials = map[string]string{
-	deniedEgress:    "no rule of the initiator's policies allows it",
-	deniedIngress:   "no rule of the server's policies allows it",
-	deniedUntracked: "an isolated pod, and no connection to judge it by",
-	deniedUnknown:   "an address of this node's pods that no known pod has yet",
-	deniedUndecided: "nothing allowed it, nor denied it: the rules changed half-way",
+	deniedEgress:     "no rule of the initiator's policies allows it",
+	deniedIngress:    "no rule of the server's policies allows it",
+	deniedUntracked:  "an isolated pod, and no connection to judge it by",
+	deniedUnknown:    "an address of this node's pods that no known pod has yet",
+	deniedSpoofed:    "a source that is not where it comes from",
+	deniedUnroutable: "an address that only a bridge passes on, or what a router alone says",
+	deniedUndecided:  "nothing allowed it, nor denied it: the rules changed half-way",
 }
 
 // Denials returns the names of the counters of packets that were dropped, by why they were.
 func Denials() map[string]string {
-	return map[string]string{"egress": deniedEgress, "ingress": deniedIngress, "untracked": deniedUntracked, "unknown_pod": deniedUnknown, "undecided": deniedUndecided}
+	return map[string]string{"egress": deniedEgress, "ingress": deniedIngress, "untracked": deniedUntracked, "unknown_pod": deniedUnknown, "undecided": deniedUndecided, "unroutable": deniedUnroutable, "spoofed": deniedSpoofed}
 }
 
 type family int
@@ -71,53 +80,20 @@ var (
 	initiator = map[family]string{ipv4: "ct original ip saddr", ipv6: "ct original ip6 saddr"}
 	server    = map[family]string{ipv4: "ct reply ip saddr", ipv6: "ct reply ip6 saddr"}
 
-	egressMap  = map[family]string{ipv4: "egress4", ipv6: "egress6"}
-	ingressMap = map[family]string{ipv4: "ingress4", ipv6: "ingress6"}
-	selfSet    = map[family]string{ipv4: "self4", ipv6: "self6"}
-	nodeSet    = map[family]string{ipv4: "node4", ipv6: "node6"}
-	rangeSet   = map[family]string{ipv4: "range4", ipv6: "range6"}
-	knownSet   = map[family]string{ipv4: "known4", ipv6: "known6"}
+	egressMap     = map[family]string{ipv4: "egress4", ipv6: "egress6"}
+	ingressMap    = map[family]string{ipv4: "ingress4", ipv6: "ingress6"}
+	selfSet       = map[family]string{ipv4: "self4", ipv6: "self6"}
+	nodeSet       = map[family]string{ipv4: "node4", ipv6: "node6"}
+	rangeSet      = map[family]string{ipv4: "range4", ipv6: "range6"}
+	unroutableSet = map[family]string{ipv4: "unroutable4", ipv6: "unroutable6"}
+	knownSet      = map[family]string{ipv4: "known4", ipv6: "known6"}
 )
+
+const linkLocalSet = "linklocal4"
 
 // serverPort needs the protocol matched before it in the same rule: it is nft's way to know that
 // the number is a port.
 const serverPort = "ct reply proto-src"
-
-// stamped returns the chains that bear the generation.
-func stamped(generation uint16) map[string]nft.Chain {
-	mark := uint32(generation) << markShift
-	forward, admit := skeleton().Chains[forwardChain], skeleton().Chains[admitChain]
-	forward.Rules = append([]nft.Rule{{
-		Expr:    fmt.Sprintf("ct mark & 0x%08x == 0x%08x accept", uint32(MarkMask), mark),
-		Comment: "allowed by this very ruleset before",
-	}}, forward.Rules...)
-	admit.Rules = []nft.Rule{{
-		Expr:    fmt.Sprintf("ct mark set ct mark & 0x%08x | 0x%08x accept", ^uint32(MarkMask), mark),
-		Comment: generationText + strconv.Itoa(int(generation)),
-	}}
-	return map[string]nft.Chain{forwardChain: forward, admitChain: admit}
-}
-
-// StampChain is the chain whose first rule's comment names the generation; see nft.Marker.
-const StampChain = stampChain
-
-// ParseGeneration reads the comment of the first rule of StampChain.
-func ParseGeneration(marker string) (uint16, bool) {
-	number, ok := strings.CutPrefix(marker, generationText)
-	if !ok {
-		return 0, false
-	}
-	n, err := strconv.ParseUint(number, 10, 16)
-	return uint16(n), err == nil && n > 0
-}
-
-// NextGeneration follows g; after the last comes the first, for 0 means not stamped.
-func NextGeneration(g uint16) uint16 {
-	if g == MaxGeneration {
-		return 1
-	}
-	return g + 1
-}
 
 // skeleton is the part of the table that is the same on every node, all its sets still empty.
 func skeleton() nft.Table {
@@ -136,23 +112,43 @@ func skeleton() nft.Table {
 		t.Sets[egressMap[f]] = verdicts(f, "pods of this node with isolated egress")
 		t.Sets[ingressMap[f]] = verdicts(f, "pods of this node with isolated ingress")
 		t.Sets[nodeSet[f]] = set(addressType[f], "this node")
-		t.Sets[selfSet[f]] = set(nft.Key(addressType[f], addressType[f]), "isolated pods to themselves")
+		t.Sets[selfSet[f]] = set(nft.Key(addressType[f], addressType[f]), "pods of this node to themselves")
 	}
+	t.Sets[uplinkSet] = set("ifname", "interfaces that lead out of the node")
+	t.Sets[bridgeSet] = set("ifname", "bridges that pods are on")
+	t.Sets[tunnelSet] = set("inet_service", "where nodes take packets out of packets")
 	for name, s := range t.Sets {
 		s.Elements = map[string]nft.Element{}
 		t.Sets[name] = s
 	}
+	for _, f := range families {
+		t.Sets[unroutableSet[f]] = constant(f, "addresses that only a bridge passes on", unroutable[f]...)
+	}
+	t.Sets[linkLocalSet] = constant(ipv4, "addresses that only the node is asked for", "169.254.0.0/16")
 	t.Chains = map[string]nft.Chain{
+		sourceChain: {
+			Base:  &nft.Base{Hook: nft.PreroutingHook, Priority: nft.RawPriority, Policy: nft.AcceptPolicy},
+			Rules: sourceRules(),
+		},
+		strangeChain: {Comment: "from pods, and an address that is not routed to them", Rules: strangeRules()},
 		forwardChain: {
 			Base: &nft.Base{
 				Hook: nft.ForwardHook, Priority: nft.FilterPriority, Policy: nft.AcceptPolicy,
 			},
 			Rules: forwardRules(),
 		},
-		judgeChain:     {Comment: "by the connection's initiator and server, whichever way the packet goes", Rules: judgeRules()},
-		ingressChain:   {Comment: "egress is allowed, ingress remains", Rules: append(dispatchRules(server, ingressMap), goTo(admitChain))},
-		admitChain:     {Comment: "allowed both ways"},
-		untrackedChain: {Comment: "not part of a known connection", Rules: untrackedRules()},
+		judgeChain:      {Comment: "by the connection's initiator and server, whichever way the packet goes", Rules: judgeRules()},
+		ingressChain:    {Comment: "egress is allowed, ingress remains", Rules: append(dispatchRules(server, ingressMap), goTo(admitChain))},
+		admitChain:      {Comment: "allowed both ways"},
+		unroutableChain: {Comment: "a bridge passes it on, and no router would", Rules: unroutableRules()},
+		untrackedChain:  {Comment: "not part of a known connection", Rules: untrackedRules()},
+		inputChain: {
+			Base:  &nft.Base{Hook: nft.InputHook, Priority: nft.FilterPriority, Policy: nft.AcceptPolicy},
+			Rules: []nft.Rule{{Expr: "udp dport @" + tunnelSet + " jump " + tunnelChain}},
+		},
+		tunnelChain:   {Comment: "packets in packets, which nodes alone send each other", Rules: tunnelRules()},
+		errorChain:    {Comment: "ICMP errors, each about a connection", Rules: errorRules()},
+		podErrorChain: {Comment: "of a pod, which has none but its own connections", Rules: podErrorRules()},
 	}
 	for name, why := range denials {
 		t.Chains[name] = nft.Chain{Comment: why, Rules: []nft.Rule{{Expr: "counter name " + name + " drop"}}}
@@ -165,37 +161,138 @@ func verdicts(f family, comment string) nft.Set {
 	return nft.Set{Key: addressType[f], Value: "verdict", Comment: comment}
 }
 
+// constant is a set of ranges that are always the same.
+func constant(f family, comment string, ranges ...string) nft.Set {
+	s := set(addressType[f], comment)
+	s.Interval, s.Elements = true, map[string]nft.Element{}
+	for _, r := range ranges {
+		s.Elements[spanOf(netip.MustParsePrefix(r)).String()] = nft.Element{}
+	}
+	return s
+}
+
 func set(key, comment string) nft.Set {
 	return nft.Set{Key: key, Comment: comment}
 }
 
+// sourceRules look at every packet of a pod's interface, before there is a connection of it: who takes
+// another's address takes part in the other's connections, which may be stamped. Packets that the node
+// routes are from a pod's address if that is routed to the interface that they come by (RFC 3704, strict
+// reverse path): the network plugin makes this route together with the interface, and a pod cannot change
+// it. On a bridge this tells the addresses of its pods from all others; which of them a port may use, a table
+// of bridges says (package bind).
+func sourceRules() []nft.Rule {
+	const routedElsewhere = " fib saddr . iif oif missing goto " + strangeChain
+	return []nft.Rule{
+		{Expr: `meta iifkind "veth"` + routedElsewhere, Comment: "of a pod, and not from its address"},
+		{Expr: "iifname @" + bridgeSet + routedElsewhere, Comment: "of a pod on a bridge, and from no address there"},
+	}
+}
+
+// strangeRules let pass what comes from outside of the node, which may be by an interface of the same
+// kind (a node that is a container itself), and may well be routed back by another one.
+func strangeRules() []nft.Rule {
+	return []nft.Rule{{Expr: "iifname @" + uplinkSet + " accept"}, goTo(deniedSpoofed)}
+}
+
 func forwardRules() []nft.Rule {
 	return []nft.Rule{
-		// Only a bridge forwards these; without them IPv6 finds no neighbour. Kernel:
-		// conntrack leaves neighbour discovery untracked (nf_conntrack_proto_icmpv6.c). A router
-		// takes one off the hop limit before this hook (ip6_forward), so what has all 255 never
-		// leaves its link, and is no way out for an isolated pod (RFC 4861, section 7.1.1).
-		{Expr: "icmpv6 type 133-136 ip6 hoplimit 255 accept", Comment: "neighbour discovery"},
-		// An error belongs to the connection it is about: "fragmentation needed" and the like.
-		{Expr: "meta l4proto icmp ct state related accept", Comment: "errors about allowed connections"},
-		{Expr: "meta l4proto icmpv6 ct state related accept", Comment: "errors about allowed connections"},
 		{Expr: "ct state invalid,untracked jump " + untrackedChain},
+		{Expr: "ct state related meta l4proto icmp jump " + errorChain},
+		{Expr: "ct state related meta l4proto icmpv6 jump " + errorChain},
+		{Expr: "udp dport @" + tunnelSet + " oifname @" + uplinkSet + " jump " + tunnelChain, Comment: "to another node's, as far as is known"},
 		{Expr: "jump " + judgeChain},
 		goTo(deniedUndecided),
 	}
 }
 
-func judgeRules() []nft.Rule {
+// tunnelRules keep pods out of the tunnels between nodes. A node takes the packet out, whoever sent it, and
+// routes it: it has left the pod as one to a node, which is always allowed, and arrives with any source. All nodes
+// have the same ports, as a network plugin sets them.
+func tunnelRules() []nft.Rule {
 	var rules []nft.Rule
+	for _, kind := range []string{"veth", "bridge"} {
+		rules = append(rules, nft.Rule{Expr: fmt.Sprintf("meta iifkind %q iifname != @%s goto %s", kind, uplinkSet, deniedSpoofed)})
+	}
+	return rules
+}
+
+// errorRules look at who sends an error. It is related to the connection that it is about, whose mark and
+// addresses it has (nf_conntrack_inet_error): "fragmentation needed" and the like pass if that connection does. That
+// tells whom an error is for, but anybody may have sent it. Routers do, by other links than those of pods.
+func errorRules() []nft.Rule {
+	var rules []nft.Rule
+	for _, kind := range []string{"veth", "bridge"} {
+		rules = append(rules, nft.Rule{Expr: fmt.Sprintf("meta iifkind %q iifname != @%s goto %s", kind, uplinkSet, podErrorChain)})
+	}
+	return rules
+}
+
+// podErrorRules drop what a pod says about connections that it is no end of.
+func podErrorRules() []nft.Rule {
+	var rules []nft.Rule
+	for _, f := range families {
+		source := ends(f)[0]
+		rules = append(rules, nft.Rule{Expr: fmt.Sprintf("%[1]s . %[2]s != @%[4]s %[1]s . %[3]s != @%[4]s goto %[5]s",
+			source, initiator[f], server[f], selfSet[f], deniedSpoofed)})
+	}
+	return rules
+}
+
+func judgeRules() []nft.Rule {
+	rules := []nft.Rule{betweenPods(), {
+		// Its connection is one with the node, until the router rewrites the destination after this hook
+		// (ip_options_rcv_srr, ip_forward_options). Nodes seldom do: accept_source_route.
+		Expr:    "ip hdrlength != 5 fib daddr type local goto " + deniedUnroutable,
+		Comment: "the sender says by what way it goes on from here",
+	}}
 	for _, f := range families {
 		rules = append(rules,
 			nft.Rule{Expr: fmt.Sprintf("%s . %s @%s goto %s", initiator[f], server[f], selfSet[f], admitChain)},
+			gateRule(f, initiator[f]), // before what goes to the node: who is not known yet reaches nobody
 			nft.Rule{Expr: fmt.Sprintf("%s @%s goto %s", server[f], nodeSet[f], admitChain)},
-			gateRule(f, initiator[f]), gateRule(f, server[f]))
+			gateRule(f, server[f]))
 	}
 	rules = append(rules, dispatchRules(initiator, egressMap)...)
 	rules = append(rules, dispatchRules(server, ingressMap)...)
 	return append(rules, nft.Rule{Expr: "accept", Comment: "no policy is concerned"})
+}
+
+// unroutable are addresses that no router forwards: of nobody yet, of the own host, of everybody on a link
+// or of a group, and those that are good on one link alone (RFC 1812, section 5.3.7; RFC 4291, section 2.5;
+// IPv4-mapped ones are in no packet). Only a bridge passes them on. No pod is known by any of them, so no
+// policy judges who sends to them, or from them.
+//
+// IPv4's link-local addresses are not among them: pods use those of the node's DNS cache and of clouds' metadata
+// by way of the node.
+var unroutable = map[family][]string{
+	ipv4: {"0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/4", "255.255.255.255/32"},
+	ipv6: {"::/127", "::ffff:0:0/96", "fe80::/10", "ff00::/8"},
+}
+
+// betweenPods has packets from bridge to bridge looked at, and costs others a glance: a router forwards none of those
+// (ip_route_input_slow, ip6_forward) but those to groups, where it is one of groups, and these are judged by who
+// sends them.
+func betweenPods() nft.Rule {
+	return nft.Rule{Expr: `meta iifkind "bridge" meta oifkind "bridge" jump ` + unroutableChain, Comment: "what no router forwards"}
+}
+
+func unroutableRules() []nft.Rule {
+	var rules []nft.Rule
+	for _, f := range families {
+		for _, end := range ends(f) {
+			rules = append(rules, nft.Rule{Expr: fmt.Sprintf("%s @%s goto %s", end, unroutableSet[f], deniedUnroutable)})
+		}
+	}
+	return append(rules,
+		nft.Rule{Expr: "ip daddr != @" + knownSet[ipv4] + " fib daddr type broadcast goto " + deniedUnroutable, Comment: "of a bridge's own range"},
+		nft.Rule{Expr: "ip daddr @" + linkLocalSet + " goto " + deniedUnroutable, Comment: "from pod to pod"})
+}
+
+// ends are the keys of a packet's two addresses.
+func ends(f family) []string {
+	header := map[family]string{ipv4: "ip", ipv6: "ip6"}[f]
+	return []string{header + " saddr", header + " daddr"}
 }
 
 // gateRule closes an end of a connection as long as nobody knows which policies it is under.
@@ -214,10 +311,9 @@ func dispatchRules(key, maps map[family]string) []nft.Rule {
 // untrackedRules judge packets without a connection, and so without a known initiator: an isolated
 // pod neither sends nor gets them.
 func untrackedRules() []nft.Rule {
-	header := map[family]string{ipv4: "ip", ipv6: "ip6"}
-	var rules []nft.Rule
+	rules := append(discoveryRules(), betweenPods())
 	for _, f := range families {
-		for _, end := range []string{header[f] + " saddr", header[f] + " daddr"} {
+		for _, end := range ends(f) {
 			for _, m := range []string{egressMap[f], ingressMap[f]} {
 				rules = append(rules, nft.Rule{Expr: fmt.Sprintf("%s @%s goto %s", end, m, deniedUntracked)})
 			}
@@ -225,6 +321,19 @@ func untrackedRules() []nft.Rule {
 		}
 	}
 	return append(rules, nft.Rule{Expr: "accept", Comment: "no policy is concerned"})
+}
+
+// discoveryRules let pods of a bridge find each other by IPv6, and no more than that. Conntrack leaves
+// neighbour discovery untracked, and holds redirects invalid (nf_conntrack_proto_icmpv6.c).
+func discoveryRules() []nft.Rule {
+	return []nft.Rule{
+		// A router takes one off the hop limit before this hook (ip6_forward), so what has all 255 never
+		// leaves its link, and is no way out for an isolated pod (RFC 4861, section 7.1.1).
+		{Expr: "icmpv6 type 135-136 ip6 hoplimit 255 accept", Comment: "solicitations and advertisements of neighbours"},
+		// The node is the router of its pods, and none of them is: one that says so makes itself others' way out.
+		{Expr: "icmpv6 type 133-134 goto " + deniedUnroutable, Comment: "of routers"},
+		{Expr: "icmpv6 type 137 goto " + deniedUnroutable, Comment: "redirects"},
+	}
 }
 
 func goTo(chain string) nft.Rule { return nft.Rule{Expr: "goto " + chain} }

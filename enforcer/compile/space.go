@@ -15,6 +15,15 @@ type space struct {
 	policies map[string]*policy
 	// selected are the selectors in use that may select its pods.
 	selected map[*selected]bool
+	watched  map[*watched]bool
+
+	// addresses is how many the peers of its policies select, each peer counted once for each policy.
+	addresses int
+	// merging is what the groups of its pods have copied, and merged how much that is; plain says that it is too
+	// much, and so is not.
+	merging merging
+	merged  int
+	plain   bool
 }
 
 // SetNamespace tells of a namespace that came, or whose labels changed.
@@ -40,11 +49,17 @@ func (c *Compiler) space(name string) *space {
 		s = &space{
 			name: name, labels: namespaceLabels(name, nil), pods: map[*Pod]bool{}, locals: map[*Pod]bool{},
 			policies: map[string]*policy{}, selected: map[*selected]bool{},
+			watched: map[*watched]bool{},
 		}
 		c.spaces[name] = s
 		for _, selected := range c.selected {
 			if selected.in(s) {
 				s.selected[selected] = true
+			}
+		}
+		for _, watched := range c.watched {
+			if watched.in(s) {
+				s.watched[watched] = true
 			}
 		}
 	}
@@ -64,6 +79,7 @@ func (c *Compiler) relabel(s *space, set labels.Set) {
 		return
 	}
 	s.labels = set
+	c.watchSpace(s)
 	for _, selected := range c.selected {
 		switch was, is := s.selected[selected], selected.in(s); {
 		case is && !was:

@@ -16,6 +16,8 @@ type demand struct {
 	family family
 	// keys are its elements, if they are part of its name and so never change.
 	keys []string
+	// verdicts are those of a map, in place of keys.
+	verdicts []piece
 	// selectors tell the pods whose addresses are in it. Those of a merged set change, and may select an
 	// address several times.
 	selectors []*selector
@@ -66,36 +68,52 @@ func (c *Compiler) create(d *demand) *use {
 		u.counts = map[netip.Addr]int{}
 	}
 	s := d.set
-	s.Elements = make(map[string]nft.Element, len(d.keys))
+	s.Elements = make(map[string]nft.Element, len(d.keys)+len(d.verdicts))
 	for _, key := range d.keys {
 		s.Elements[key] = nft.Element{}
+	}
+	for _, p := range d.verdicts {
+		s.Elements[p.String()] = nft.Element{Value: p.verdict}
 	}
 	c.uses[d.name] = u
 	c.journal.AddSet(d.name, s)
 	if d.port != nil {
 		c.named[*d.port] = append(c.named[*d.port], u)
-		c.eachNaming(u, func(p *Pod, number int32) { u.addPort(c.journal, p, number, c.claims.of(p)) })
+		c.eachNaming(u, func(p *Pod, port containerPort) { u.addPort(c.journal, p, port.number, c.claims.each(p, port.isOf)) })
 	}
 	return u
 }
 
 // eachNaming calls do for the pods that name the port.
-func (c *Compiler) eachNaming(u *use, do func(*Pod, int32)) {
-	look := func(p *Pod) {
+func (c *Compiler) eachNaming(u *use, do func(*Pod, containerPort)) {
+	for p := range c.namers[*u.port] {
+		if u.local && !p.local {
+			continue
+		}
 		for _, port := range p.ports {
 			if port.namedPort == *u.port {
-				do(p, port.number)
+				do(p, port)
 			}
 		}
 	}
-	if u.local {
-		for p := range c.locals {
-			look(p)
+}
+
+// learnNames has a pod found by the ports that it names: a policy may look up many, which few pods have.
+func (c *Compiler) learnNames(p *Pod) {
+	for _, port := range p.ports {
+		if c.namers[port.namedPort] == nil {
+			c.namers[port.namedPort] = map[*Pod]bool{}
 		}
-		return
+		c.namers[port.namedPort][p] = true
 	}
-	for _, p := range c.pods {
-		look(p)
+}
+
+// forgetNames takes back what learnNames did.
+func (c *Compiler) forgetNames(p *Pod) {
+	for _, port := range p.ports {
+		if delete(c.namers[port.namedPort], p); len(c.namers[port.namedPort]) == 0 {
+			delete(c.namers, port.namedPort)
+		}
 	}
 }
 

@@ -1,0 +1,157 @@
+package compile
+
+import (
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/apptier/apptier/enforcer/nft"
+)
+
+// page is how many ports a map of many is cut into maps of: one policy more, and the pods that it selects
+// are another group, whose chain leads to the same pages but for those that the policy is about. It divides
+// the number of all ports.
+const page = 128
+
+// piece is a range of ports, and the verdict about them.
+type piece struct {
+	portSpan
+	verdict string
+}
+
+// dispatch returns the rules that lead from a port straight to what is allowed there: a thousand policies
+// with their own ports are two or three lookups, and not a thousand rules. A port that several rules are
+// about has the peers of all of them; ports with the same rules share a chain.
+func (d *draft) dispatch(protocol corev1.Protocol, segments []segment) []nft.Rule {
+	pieces := make([]piece, 0, len(segments))
+	for _, s := range segments {
+		pieces = append(pieces, piece{s.portSpan, "goto " + d.portChain(s.rules)})
+	}
+	if len(pieces) > page {
+		pieces = d.pages(protocol, pieces)
+	}
+	// Single ports have a map of their own: maps of ranges are slower, to look up and to change.
+	single, ranges := map[string]nft.Element{}, map[string]nft.Element{}
+	for _, p := range pieces {
+		if p.first == p.last {
+			single[p.String()] = nft.Element{Value: p.verdict}
+		} else {
+			ranges[p.String()] = nft.Element{Value: p.verdict}
+		}
+	}
+	var rules []nft.Rule
+	for _, m := range []struct {
+		prefix   string
+		elements map[string]nft.Element
+	}{{"by-port", single}, {"by-range", ranges}} {
+		if len(m.elements) == 0 {
+			continue
+		}
+		name := hashedName(m.prefix, nftProtocol[protocol]+"-"+d.group.chain, m.prefix+" "+d.group.chain+" "+string(protocol))
+		of := portMap("ports of "+d.group.chain, m.prefix == "by-range")
+		of.Elements = m.elements
+		d.maps[name] = of
+		rules = append(rules, lookUp(protocol, name))
+	}
+	return rules
+}
+
+func lookUp(protocol corev1.Protocol, name string) nft.Rule {
+	return nft.Rule{Expr: layer4(protocol) + " " + serverPort + " vmap @" + name}
+}
+
+func portMap(about string, ranges bool) nft.Set {
+	return nft.Set{Key: "inet_service", Value: "verdict", Comment: remark(about), Interval: ranges}
+}
+
+// pages cuts pieces where pages begin, and returns one for each page that leads to its own chain, and one for
+// whole pages at a time that are about the same rules.
+func (d *draft) pages(protocol corev1.Protocol, pieces []piece) []piece {
+	var out, rest []piece
+	turn := func() {
+		if len(rest) > 0 {
+			first := rest[0].first / page * page
+			out = append(out, piece{portSpan{first, first + page - 1}, "goto " + d.pageChain(protocol, rest)})
+			rest = nil // the page keeps it
+		}
+	}
+	for _, p := range pieces {
+		for p.first <= p.last {
+			start := p.first / page * page
+			if len(rest) > 0 && rest[0].first/page*page != start {
+				turn()
+			}
+			if whole := (p.last + 1) / page * page; p.first == start && whole > start {
+				out = append(out, piece{portSpan{p.first, whole - 1}, p.verdict})
+				p.first = whole
+				continue
+			}
+			last := min(p.last, start+page-1)
+			rest = append(rest, piece{portSpan{p.first, last}, p.verdict})
+			p.first = last + 1
+		}
+	}
+	turn()
+	return out
+}
+
+// pageChain returns the name of the chain for the ports of a page, and writes it. Its name says what is in
+// it, so that groups share it.
+func (d *draft) pageChain(protocol corev1.Protocol, pieces []piece) string {
+	m := &demand{verdicts: pieces}
+	var content strings.Builder
+	ranges := false
+	for _, p := range pieces {
+		ranges = ranges || p.first < p.last
+		content.WriteString(p.String() + " " + p.verdict + " ")
+	}
+	first := pieces[0].first / page * page
+	about := fmt.Sprintf("%s %s-%d", d.group.direction, nftProtocol[protocol], first)
+	m.name = hashedName("page", about, about+" "+content.String())
+	m.set = portMap(about, ranges)
+	d.demands[m.name] = m
+	chain := nft.Chain{Comment: remark("ports of " + about), Rules: []nft.Rule{lookUp(protocol, m.name), goTo(deniedChain[d.group.direction])}}
+	name := hashedName(string(d.group.direction)+"-page", nftProtocol[protocol]+fmt.Sprintf("-%d", first), m.name)
+	d.chains[name] = chain
+	return name
+}
+
+// portChain returns the name of the chain for the ports that all of these rules are about, and writes
+// it. Its name says what is in it, so that groups share it, and a group that gets one more policy keeps it.
+func (d *draft) portChain(all []*shared) string {
+	var known []byte
+	for _, s := range all {
+		known = binary.NativeEndian.AppendUint32(known, uint32(s.index))
+	}
+	if name, written := d.byPorts[string(known)]; written {
+		return name
+	}
+	exprs := make([]string, 0, len(all))
+	for _, s := range all {
+		exprs = append(exprs, s.port.expr)
+	}
+	joined := &shared{port: portMatch{expr: strings.Join(exprs, " and ")}, peers: map[family]*peerSets{}}
+	for _, s := range all {
+		joined.join(s)
+	}
+	rules := append(d.lines(joined, ""), goTo(deniedChain[d.group.direction]))
+	name := hashedName(string(d.group.direction)+"-port", rules[0].Comment, fmt.Sprintf("%s %q", d.group.direction, rules))
+	d.chains[name] = nft.Chain{Comment: "at some ports", Rules: rules}
+	d.byPorts[string(known)] = name
+	return name
+}
+
+// join adds what other rules let in.
+func (s *shared) join(o *shared) {
+	if s.any == "" {
+		s.any = o.any
+	}
+	for f, peers := range o.peers {
+		for _, peer := range slices.Concat(peers.pods, peers.blocks) {
+			s.of(f).add(peer)
+		}
+	}
+}
