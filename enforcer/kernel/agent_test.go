@@ -17,29 +17,30 @@ import (
 	"github.com/apptier/apptier/enforcer/compile"
 	"github.com/apptier/apptier/enforcer/nft"
 	"github.com/apptier/apptier/policy/reach"
+	"github.com/apptier/apptier/test/lab"
 )
 
 // run runs a whole agent on the lab's node, over an API server that is not real, until the test ends.
-func (l *lab) run(t *testing.T, s reach.Snapshot) kubernetes.Interface {
+func (l labNode) run(t *testing.T, s reach.Snapshot) kubernetes.Interface {
 	t.Helper()
 	client := fake.NewClientset(objects(s)...)
-	l.runWith(t, client, agent.Options{Node: nodeName, Log: logr.Discard()})
+	l.runWith(t, client, agent.Options{Node: lab.NodeName, Log: logr.Discard()})
 	return client
 }
 
 // runWith runs it over any API server; without a kernel of the options, on the node's own.
-func (l *lab) runWith(t *testing.T, client kubernetes.Interface, o agent.Options) {
+func (l labNode) runWith(t *testing.T, client kubernetes.Interface, o agent.Options) {
 	t.Helper()
 	o.Client = client
 	if o.Kernel == nil {
-		o.Kernel = openNode(t, l.node)
+		o.Kernel = openNode(t, l.Node)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error)
 	go func() { done <- agent.Run(ctx, o) }()
 	t.Cleanup(func() {
 		cancel()
-		must(t, <-done)
+		lab.Must(t, <-done)
 	})
 }
 
@@ -74,16 +75,16 @@ func objects(s reach.Snapshot) []runtime.Object {
 func put(t *testing.T, client kubernetes.Interface, policy *networkingv1.NetworkPolicy) {
 	t.Helper()
 	_, err := client.NetworkingV1().NetworkPolicies("x").Update(t.Context(), policy, metav1.UpdateOptions{})
-	must(t, err)
+	lab.Must(t, err)
 }
 
 // What a policy forbids stops, from the change of the object to the last packet within a moment,
 // and goes on when it is allowed again: TCP and UDP, to a pod directly and through a service.
 func TestAPolicyCutsLiveFlows(t *testing.T) {
-	eachWiring(t, func(t *testing.T, l *lab) {
-		client, server := l.host("local-0"), l.host("local-1")
-		open, closed := parsePolicy(t, "p", `{podSelector: {}, ingress: [{}]}`), parsePolicy(t, "p", `{podSelector: {}}`)
-		snapshot := l.shop()
+	eachWiring(t, func(t *testing.T, l labNode) {
+		client, server := l.Host("local-0"), l.Host("local-1")
+		open, closed := lab.Policy(t, "p", `{podSelector: {}, ingress: [{}]}`), lab.Policy(t, "p", `{podSelector: {}}`)
+		snapshot := l.Shop()
 		snapshot.Policies = []*networkingv1.NetworkPolicy{open}
 		api := l.run(t, snapshot)
 		l.serve(t, server, 8080, hairpins)
@@ -92,7 +93,7 @@ func TestAPolicyCutsLiveFlows(t *testing.T) {
 		var streams []*stream
 		for _, v6 := range []bool{false, true} {
 			name := map[bool]string{false: "IPv4", true: "IPv6"}[v6]
-			direct, through := netip.AddrPortFrom(server.address(v6), 80), netip.AddrPortFrom(service.address(v6), servicePort)
+			direct, through := netip.AddrPortFrom(server.Address(v6), 80), netip.AddrPortFrom(service.Address(v6), servicePort)
 			streams = append(streams, l.startStreams(t, name+" direct", client, server, direct, 80)...)
 			streams = append(streams, l.startStreams(t, name+" service", client, server, through, 8080)...)
 		}
@@ -120,10 +121,10 @@ func TestAPolicyCutsLiveFlows(t *testing.T) {
 }
 
 // awaitRules waits until the agent's rules are there: until then an unknown pod is open.
-func (l *lab) awaitRules(t *testing.T) {
+func (l labNode) awaitRules(t *testing.T) {
 	t.Helper()
-	closed := []cell{{from: l.host("local-7"), to: l.host("world-8"), protocol: protocolICMP}}
-	eventually(t, "the rules are there", func() bool { return !l.probe(t, closed, 50*time.Millisecond)[0] })
+	closed := []lab.Cell{{From: l.Host("local-7"), To: l.Host("world-8"), Protocol: lab.ICMP}}
+	eventually(t, "the rules are there", func() bool { return !l.Probe(t, closed, 50*time.Millisecond)[0] })
 }
 
 // Connections that stay allowed lose nothing, whatever else changes, and however it is that they
@@ -134,18 +135,18 @@ func TestAllowedFlowsLoseNoPacket(t *testing.T) {
 	if testing.Short() {
 		changes = 100
 	}
-	l := newLab(t)
-	client, server := l.host("local-0"), l.host("local-1")
+	l := newLab(t, lab.Routed)
+	client, server := l.Host("local-0"), l.Host("local-1")
 	l.serve(t, server, 8080, hairpins)
 	snapshots := l.waysToAllow(t)
-	table := l.load(t, snapshots[0], 1)
-	streams := l.startStreams(t, "direct", client, server, netip.AddrPortFrom(server.v4, 80), 80)
-	streams = append(streams, l.startStreams(t, "service", client, server, netip.AddrPortFrom(service.v6, servicePort), 8080)...)
-	kernel := openNode(t, l.node)
+	table := l.Load(t, snapshots[0], 1)
+	streams := l.startStreams(t, "direct", client, server, netip.AddrPortFrom(server.V4, 80), 80)
+	streams = append(streams, l.startStreams(t, "service", client, server, netip.AddrPortFrom(service.V6, servicePort), 8080)...)
+	kernel := openNode(t, l.Node)
 	began := time.Now()
 	for i := range changes {
-		after := compile.Compile(snapshots[(i+1)%len(snapshots)], nodeName).Table(uint16(i + 2))
-		must(t, nft.Apply(t.Context(), kernel, nft.Diff(table, after)))
+		after := compile.Compile(snapshots[(i+1)%len(snapshots)], lab.NodeName).Table(uint16(i + 2))
+		lab.Must(t, nft.Apply(t.Context(), kernel, nft.Diff(table, after)))
 		table = after
 	}
 	took := time.Since(began)
@@ -163,7 +164,7 @@ func TestAllowedFlowsLoseNoPacket(t *testing.T) {
 }
 
 // waysToAllow are snapshots that all let local-0 connect to local-1.
-func (l *lab) waysToAllow(t *testing.T) []reach.Snapshot {
+func (l labNode) waysToAllow(t *testing.T) []reach.Snapshot {
 	t.Helper()
 	var out []reach.Snapshot
 	for _, policies := range [][]string{
@@ -174,14 +175,14 @@ func (l *lab) waysToAllow(t *testing.T) []reach.Snapshot {
 		{`{podSelector: {}}`, `{podSelector: {}, ingress: [{from: [{ipBlock: {cidr: 10.0.0.0/8}}, {ipBlock: {cidr: "fd00::/8"}}], ports: [{port: 80}, {port: 8080}, {protocol: UDP}]}]}`},
 		{`{podSelector: {}, policyTypes: [Egress], egress: [{to: [{namespaceSelector: {}}]}]}`, `{podSelector: {matchLabels: {app: c}}}`},
 	} {
-		s := l.shop()
+		s := l.Shop()
 		for i, p := range policies {
-			s.Policies = append(s.Policies, parsePolicy(t, string(rune('p'+i)), p))
+			s.Policies = append(s.Policies, lab.Policy(t, string(rune('p'+i)), p))
 		}
 		out = append(out, s)
 	}
 	// One that differs in a pod alone.
-	s := l.shop()
+	s := l.Shop()
 	s.Pods = s.Pods[:5]
 	return append(out, s)
 }

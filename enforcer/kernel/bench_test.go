@@ -12,7 +12,9 @@ import (
 
 	"github.com/apptier/apptier/enforcer/agent"
 	"github.com/apptier/apptier/enforcer/agent/agenttest"
+	"github.com/apptier/apptier/enforcer/compile"
 	"github.com/apptier/apptier/policy/reach"
+	"github.com/apptier/apptier/test/lab"
 )
 
 // BenchmarkAPodElsewhere is a whole sync, the kernel's part included, for one pod that comes or
@@ -20,28 +22,55 @@ import (
 func BenchmarkAPodElsewhere(b *testing.B) {
 	for _, remote := range []int{1000, 20_000} {
 		b.Run(fmt.Sprintf("%d pods", remote), func(b *testing.B) {
-			l := newLab(b)
-			snapshot := l.shop()
+			l := newLab(b, lab.Routed)
+			snapshot := l.Shop()
 			snapshot.Policies = []*networkingv1.NetworkPolicy{
-				parsePolicy(b, "p", `{podSelector: {}, ingress: [{from: [{namespaceSelector: {}}], ports: [{port: 80}]}]}`),
+				lab.Policy(b, "p", `{podSelector: {}, ingress: [{from: [{namespaceSelector: {}}], ports: [{port: 80}]}]}`),
 			}
 			for i := range remote {
-				h := host{name: fmt.Sprintf("elsewhere-%d", i), kind: remotePod}
-				h.v4, h.v6 = netip.AddrFrom4([4]byte{10, 100 + byte(i>>16), byte(i >> 8), byte(i)}), netip.MustParseAddr(fmt.Sprintf("fd00:20::%x", i+1))
-				snapshot.Pods = append(snapshot.Pods, pod(h, "y", nil))
+				h := lab.Host{Name: fmt.Sprintf("elsewhere-%d", i), Kind: lab.RemotePod}
+				h.V4, h.V6 = netip.AddrFrom4([4]byte{10, 100 + byte(i>>16), byte(i >> 8), byte(i)}), netip.MustParseAddr(fmt.Sprintf("fd00:20::%x", i+1))
+				snapshot.Pods = append(snapshot.Pods, lab.Pod(h, "y", nil))
 			}
 			shown := snapshot
 			s := &agent.Syncer{
-				Node: nodeName, Kernel: openNode(b, l.node), Feed: agenttest.Source(func() reach.Snapshot { return shown }),
+				Node: lab.NodeName, Kernel: openNode(b, l.Node), Feed: agenttest.Source(func() reach.Snapshot { return shown }),
 				Metrics: agent.NewMetrics(), Log: logr.Discard(),
 			}
-			must(b, s.Sync(b.Context()))
+			lab.Must(b, s.Sync(b.Context()))
 			before := cpuTime(b)
 			for i := 0; b.Loop(); i++ {
 				shown.Pods = snapshot.Pods[:len(snapshot.Pods)-1+i%2]
-				must(b, s.Sync(b.Context()))
+				lab.Must(b, s.Sync(b.Context()))
 			}
 			b.ReportMetric(float64((cpuTime(b)-before).Milliseconds())/float64(b.N), "cpu-ms/op")
+		})
+	}
+}
+
+// BenchmarkOneMoreWidePolicy is a whole sync for one policy of fifty ports that comes or goes where a pod is
+// under so many others of fifty ports each.
+func BenchmarkOneMoreWidePolicy(b *testing.B) {
+	for _, others := range []int{0, 30, 300} {
+		b.Run(fmt.Sprintf("%d others", others), func(b *testing.B) {
+			l := newLab(b, lab.Routed)
+			snapshot := l.crowd(b, fiftyPorts, others+1)
+			last := snapshot.Policies[len(snapshot.Policies)-1]
+			change := func(c *compile.Compiler) { c.Tell(snapshot) }
+			s := &agent.Syncer{
+				Node: lab.NodeName, Kernel: openNode(b, l.Node), Feed: func(c *compile.Compiler) { change(c) },
+				Metrics: agent.NewMetrics(), Log: logr.Discard(),
+			}
+			lab.Must(b, s.Sync(b.Context()))
+			before := cpuTime(b)
+			for i := 0; b.Loop(); i++ {
+				change = func(c *compile.Compiler) { c.SetPolicy(last) }
+				if i%2 == 0 {
+					change = func(c *compile.Compiler) { c.DeletePolicy(last.Namespace, last.Name) }
+				}
+				lab.Must(b, s.Sync(b.Context()))
+			}
+			b.ReportMetric(float64((cpuTime(b)-before).Microseconds())/1000/float64(b.N), "cpu-ms/op")
 		})
 	}
 }
@@ -51,7 +80,7 @@ func cpuTime(b *testing.B) time.Duration {
 	var total time.Duration
 	for _, who := range []int{unix.RUSAGE_SELF, unix.RUSAGE_CHILDREN} {
 		var usage unix.Rusage
-		must(b, unix.Getrusage(who, &usage))
+		lab.Must(b, unix.Getrusage(who, &usage))
 		total += time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 	}
 	return total

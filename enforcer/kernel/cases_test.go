@@ -8,56 +8,27 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"sigs.k8s.io/yaml"
 
 	"github.com/apptier/apptier/policy/reach"
+	"github.com/apptier/apptier/test/lab"
 )
-
-// shop puts the local and remote pods into two namespaces: three local pods each, and labels
-// app=0, app=1 and so on.
-func (l *lab) shop() reach.Snapshot {
-	s := reach.Snapshot{
-		Nodes:      l.nodes(),
-		Namespaces: []*corev1.Namespace{namespace("x", map[string]string{"ns": "x"}), namespace("y", map[string]string{"ns": "y"})},
-	}
-	count := map[kind]int{}
-	for _, h := range l.hosts {
-		i := count[h.kind]
-		if count[h.kind]++; h.kind == localPod && i >= 6 || h.kind == remotePod && i >= 3 || h.kind > remotePod {
-			continue
-		}
-		p := pod(h, []string{"x", "y"}[i/3], map[string]string{"app": string(rune('a' + i%3))})
-		p.Spec.Containers = []corev1.Container{{Ports: []corev1.ContainerPort{
-			{Name: "web", ContainerPort: []int32{80, 8080}[i%2]},
-			{Name: "dns", ContainerPort: 81, Protocol: corev1.ProtocolUDP},
-			{Name: "sctp", ContainerPort: []int32{8080, 81}[i%2], Protocol: corev1.ProtocolSCTP},
-		}}}
-		s.Pods = append(s.Pods, p)
-	}
-	return s
-}
-
-func parsePolicy(t testing.TB, name, spec string) *networkingv1.NetworkPolicy {
-	t.Helper()
-	p := &networkingv1.NetworkPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: "x", Name: name}}
-	if err := yaml.UnmarshalStrict([]byte(spec), &p.Spec); err != nil {
-		t.Fatal(err)
-	}
-	return p
-}
 
 var probePorts = []uint16{80, 81, 8080}
 
 // eachWiring runs a test on nodes that route between their pods, and on nodes that switch.
-func eachWiring(t *testing.T, test func(t *testing.T, l *lab)) {
-	t.Run("routed", func(t *testing.T) { t.Parallel(); test(t, newLab(t)) })
-	t.Run("bridged", func(t *testing.T) { t.Parallel(); test(t, newBridgeLab(t)) })
+func eachWiring(t *testing.T, test func(t *testing.T, l labNode)) {
+	for _, w := range lab.Wirings() {
+		t.Run(w.Name, func(t *testing.T) {
+			t.Parallel()
+			test(t, newLab(t, w))
+		})
+	}
 }
 
 // What the API's documentation says, clause by clause; see policy/reach for where it says so.
 func TestKernelAgreesWithReach(t *testing.T) {
-	eachWiring(t, func(t *testing.T, l *lab) {
-		l.listen(t, probePorts)
+	eachWiring(t, func(t *testing.T, l labNode) {
+		l.Listen(t, probePorts)
 		for i, test := range []struct{ name, policy string }{
 			{"nothing is isolated", ``},
 			{"policyTypes are ingress by default", `{podSelector: {}}`},
@@ -86,11 +57,11 @@ func TestKernelAgreesWithReach(t *testing.T) {
 			{"unreadable selector", `{podSelector: {matchExpressions: [{key: app, operator: Nonsense}]}, ingress: [{}]}`},
 		} {
 			t.Run(test.name, func(t *testing.T) {
-				snapshot := l.shop()
+				snapshot := l.Shop()
 				if test.policy != "" {
-					snapshot.Policies = []*networkingv1.NetworkPolicy{parsePolicy(t, "p", test.policy)}
+					snapshot.Policies = []*networkingv1.NetworkPolicy{lab.Policy(t, "p", test.policy)}
 				}
-				l.load(t, snapshot, uint16(i+1))
+				l.Load(t, snapshot, uint16(i+1))
 				l.check(t, snapshot, probePorts)
 			})
 		}
@@ -99,8 +70,8 @@ func TestKernelAgreesWithReach(t *testing.T) {
 
 // Which pods have which addresses decides about everything else.
 func TestAddresses(t *testing.T) {
-	eachWiring(t, func(t *testing.T, l *lab) {
-		l.listen(t, probePorts)
+	eachWiring(t, func(t *testing.T, l labNode) {
+		l.Listen(t, probePorts)
 		const fromB = `{podSelector: {}, policyTypes: [Ingress, Egress], ingress: [{from: [{podSelector: {matchLabels: {app: b}}}]}], egress: [{to: [{podSelector: {}}]}]}`
 		for i, test := range []struct {
 			name   string
@@ -135,19 +106,19 @@ func TestAddresses(t *testing.T) {
 					s.Pods[i].DeletionTimestamp, s.Pods[i].DeletionGracePeriodSeconds = &metav1.Time{}, &grace
 				}
 			}},
-			{"a pod on its node's network is no target", func(s *reach.Snapshot) { hostNetwork(s.Pods[0], uplink4, uplink6) }},
+			{"a pod on its node's network is no target", func(s *reach.Snapshot) { hostNetwork(s.Pods[0], lab.Uplink4, lab.Uplink6) }},
 			{"a pod on another node's network is no peer", func(s *reach.Snapshot) {
 				p := s.Pods[1].DeepCopy()
 				p.Name, p.Spec.NodeName = "agent", "node-1"
-				hostNetwork(p, other4, other6)
+				hostNetwork(p, lab.Other4, lab.Other6)
 				s.Pods = append(s.Pods, p)
 			}},
 		} {
 			t.Run(test.name, func(t *testing.T) {
-				snapshot := l.shop()
+				snapshot := l.Shop()
 				test.change(&snapshot)
-				snapshot.Policies = []*networkingv1.NetworkPolicy{parsePolicy(t, "p", fromB)}
-				l.load(t, snapshot, uint16(i+1))
+				snapshot.Policies = []*networkingv1.NetworkPolicy{lab.Policy(t, "p", fromB)}
+				l.Load(t, snapshot, uint16(i+1))
 				l.check(t, snapshot, probePorts)
 			})
 		}

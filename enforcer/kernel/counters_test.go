@@ -6,21 +6,22 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/apptier/apptier/enforcer/nft"
+	"github.com/apptier/apptier/test/lab"
 )
 
 func TestCountersAreThoseOfTheTable(t *testing.T) {
-	l := newLab(t)
-	n := openNode(t, l.node)
+	l := newLab(t, lab.Routed)
+	n := openNode(t, l.Node)
 	counts := func() map[string]uint64 {
 		t.Helper()
 		counts, err := nft.Counts(t.Context(), n)
-		must(t, err)
+		lab.Must(t, err)
 		return counts
 	}
 	if got := counts(); len(got) != 0 {
 		t.Errorf("without a table: %v", got)
 	}
-	l.nft(t, `
+	l.NFT(t, `
 table inet other { counter another { packets 7 bytes 8 }; }
 table ip apptier { counter another { packets 9 bytes 10 }; }
 table inet apptier {

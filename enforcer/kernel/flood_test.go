@@ -12,6 +12,7 @@ import (
 	"github.com/apptier/apptier/enforcer/compile"
 	"github.com/apptier/apptier/enforcer/nft"
 	"github.com/apptier/apptier/policy/reach"
+	"github.com/apptier/apptier/test/lab"
 	"github.com/apptier/apptier/test/network"
 )
 
@@ -19,29 +20,29 @@ import (
 // that is being judged at that moment.
 func TestAChangeDropsNoPacketHalfWay(t *testing.T) {
 	const changes, flows = 1000, 32
-	l := newLab(t)
-	client, server := l.hosts[0], l.hosts[1]
-	one, two := l.shop(), l.shop()
-	one.Policies = []*networkingv1.NetworkPolicy{parsePolicy(t, "p", `{podSelector: {}, ingress: [{ports: [{port: 80, protocol: UDP}]}]}`)}
+	l := newLab(t, lab.Routed)
+	client, server := l.Hosts[0], l.Hosts[1]
+	one, two := l.Shop(), l.Shop()
+	one.Policies = []*networkingv1.NetworkPolicy{lab.Policy(t, "p", `{podSelector: {}, ingress: [{ports: [{port: 80, protocol: UDP}]}]}`)}
 	two.Policies = append(two.Policies, one.Policies[0],
-		parsePolicy(t, "q", `{podSelector: {matchLabels: {app: b}}, ingress: [{from: [{podSelector: {matchLabels: {app: a}}}], ports: [{port: 80, protocol: UDP}]}]}`))
-	table := l.load(t, one, 1)
+		lab.Policy(t, "q", `{podSelector: {matchLabels: {app: b}}, ingress: [{from: [{podSelector: {matchLabels: {app: a}}}], ports: [{port: 80, protocol: UDP}]}]}`))
+	table := l.Load(t, one, 1)
 
 	ctx, stop := context.WithCancel(t.Context())
 	var flood sync.WaitGroup
 	defer flood.Wait()
 	defer stop()
-	must(t, network.In(server.ns, func() error {
-		listener, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(server.v4, 80)))
+	lab.Must(t, network.In(server.NS, func() error {
+		listener, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(server.V4, 80)))
 		if err == nil {
 			t.Cleanup(func() { _ = listener.Close() })
 		}
 		return err
 	}))
 	var conns []net.Conn
-	must(t, network.In(client.ns, func() error {
+	lab.Must(t, network.In(client.NS, func() error {
 		for range flows {
-			conn, err := net.Dial("udp", netip.AddrPortFrom(server.v4, 80).String())
+			conn, err := net.Dial("udp", netip.AddrPortFrom(server.V4, 80).String())
 			if err != nil {
 				return err
 			}
@@ -60,14 +61,14 @@ func TestAChangeDropsNoPacketHalfWay(t *testing.T) {
 		}
 	})
 
-	must(t, network.In(l.node, func() error {
+	lab.Must(t, network.In(l.Node, func() error {
 		kernel, err := nft.Open(compile.TableFamily, compile.TableName)
 		if err != nil {
 			return err
 		}
 		for i := range changes {
-			after := l.table([]reach.Snapshot{two, one}[i%2], uint16(2+i))
-			for _, phase := range nft.Phases(nft.Diff(table, after)) {
+			after := l.Table([]reach.Snapshot{two, one}[i%2], uint16(2+i))
+			for _, phase := range nft.Phases(nft.Diff(table, after), 50) {
 				if err := nft.Apply(t.Context(), kernel, phase); err != nil {
 					return err
 				}

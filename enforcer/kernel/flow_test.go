@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/apptier/apptier/test/lab"
 	"github.com/apptier/apptier/test/network"
 )
 
@@ -24,12 +25,12 @@ type stream struct {
 const streamPace = time.Millisecond
 
 // startStreams starts a TCP and a UDP flow to the server, by an address that may be a service's.
-func (l *lab) startStreams(t *testing.T, name string, from, server host, at netip.AddrPort, port uint16) []*stream {
+func (l labNode) startStreams(t *testing.T, name string, from, server lab.Host, at netip.AddrPort, port uint16) []*stream {
 	t.Helper()
 	return []*stream{l.startTCP(t, name+" TCP", from, server, at, port), l.startUDP(t, name+" UDP", from, server, at, port)}
 }
 
-func (l *lab) startTCP(t *testing.T, name string, from, server host, at netip.AddrPort, port uint16) *stream {
+func (l labNode) startTCP(t *testing.T, name string, from, server lab.Host, at netip.AddrPort, port uint16) *stream {
 	t.Helper()
 	s := l.dialTo(t, from, server, at, port)
 	s.name = name
@@ -38,17 +39,17 @@ func (l *lab) startTCP(t *testing.T, name string, from, server host, at netip.Ad
 	return s
 }
 
-func (l *lab) startUDP(t *testing.T, name string, from, server host, at netip.AddrPort, port uint16) *stream {
+func (l labNode) startUDP(t *testing.T, name string, from, server lab.Host, at netip.AddrPort, port uint16) *stream {
 	t.Helper()
 	s := &stream{name: name}
 	v6 := at.Addr().Is6()
 	var receiver *net.UDPConn
-	must(t, network.In(server.ns, func() (err error) {
-		receiver, err = net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(server.address(v6), port)))
+	lab.Must(t, network.In(server.NS, func() (err error) {
+		receiver, err = net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(server.Address(v6), port)))
 		return errors.Join(err, receiver.SetReadBuffer(1<<20))
 	}))
-	must(t, network.In(from.ns, func() (err error) {
-		s.client, err = net.DialUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(from.address(v6), 0)), net.UDPAddrFromAddrPort(at))
+	lab.Must(t, network.In(from.NS, func() (err error) {
+		s.client, err = net.DialUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(from.Address(v6), 0)), net.UDPAddrFromAddrPort(at))
 		return err
 	}))
 	t.Cleanup(func() { _, _ = s.client.Close(), receiver.Close() })
@@ -104,30 +105,30 @@ func (s *stream) flows(within time.Duration) bool {
 }
 
 // dialTo connects to a server, by an address that may be a service's; the rules must allow it.
-func (l *lab) dialTo(t *testing.T, from, server host, at netip.AddrPort, port uint16) *stream {
+func (l labNode) dialTo(t *testing.T, from, server lab.Host, at netip.AddrPort, port uint16) *stream {
 	t.Helper()
 	s := &stream{}
 	var listener net.Listener
 	v6 := at.Addr().Is6()
-	must(t, network.In(server.ns, func() (err error) {
-		listener, err = net.Listen("tcp", netip.AddrPortFrom(server.address(v6), port).String())
+	lab.Must(t, network.In(server.NS, func() (err error) {
+		listener, err = net.Listen("tcp", netip.AddrPortFrom(server.Address(v6), port).String())
 		return err
 	}))
 	defer func() { _ = listener.Close() }()
-	must(t, network.In(from.ns, func() (err error) {
-		dialer := net.Dialer{Timeout: soon, LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(from.address(v6), 0))}
+	lab.Must(t, network.In(from.NS, func() (err error) {
+		dialer := net.Dialer{Timeout: soon, LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(from.Address(v6), 0))}
 		s.client, err = dialer.Dial("tcp", at.String())
 		return err
 	}))
 	accepted, err := listener.Accept()
-	must(t, err)
+	lab.Must(t, err)
 	s.server = accepted
 	t.Cleanup(func() { _, _ = s.client.Close(), s.server.Close() })
 	return s
 }
 
 // dial connects from one host to another.
-func (l *lab) dial(t *testing.T, from, to host, v6 bool, port uint16) *stream {
+func (l labNode) dial(t *testing.T, from, to lab.Host, v6 bool, port uint16) *stream {
 	t.Helper()
-	return l.dialTo(t, from, to, netip.AddrPortFrom(to.address(v6), port), port)
+	return l.dialTo(t, from, to, netip.AddrPortFrom(to.Address(v6), port), port)
 }

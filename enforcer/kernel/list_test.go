@@ -9,15 +9,16 @@ import (
 	"github.com/vishvananda/netns"
 
 	"github.com/apptier/apptier/enforcer/compile"
+	"github.com/apptier/apptier/test/lab"
 	"github.com/apptier/apptier/test/network"
 )
 
 // list returns the table as nft prints it, without counters. Its objects and elements are sorted:
 // nft prints them in the order in which they were made.
-func list(t tester, node netns.NsHandle) string {
+func list(t lab.Tester, node netns.NsHandle) string {
 	t.Helper()
 	var out []byte
-	must(t, network.In(node, func() (err error) {
+	lab.Must(t, network.In(node, func() (err error) {
 		cmd := exec.CommandContext(context.Background(), "nft", "--stateless", "list", "table", string(compile.TableFamily), compile.TableName)
 		out, err = cmd.Output()
 		return err

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	networkingv1 "k8s.io/api/networking/v1"
+
+	"github.com/apptier/apptier/test/lab"
 )
 
 // sends tells whether a byte written at one end arrives at the other in time.
@@ -16,13 +18,13 @@ func sends(t *testing.T, from, to net.Conn, patience time.Duration) bool {
 	if _, err := from.Write([]byte("x")); err != nil {
 		t.Fatal(err)
 	}
-	must(t, to.SetReadDeadline(time.Now().Add(patience)))
+	lab.Must(t, to.SetReadDeadline(time.Now().Add(patience)))
 	_, err := to.Read(make([]byte, 1))
 	var timeout net.Error
 	if errors.As(err, &timeout) && timeout.Timeout() {
 		return false
 	}
-	must(t, err)
+	lab.Must(t, err)
 	return true
 }
 
@@ -34,24 +36,24 @@ const (
 // A change of policy takes effect on connections that are established, in both directions, and
 // lets them go on when it is taken back.
 func TestAChangeTakesEffectOnLiveConnections(t *testing.T) {
-	l := newLab(t)
-	client, server := l.hosts[0], l.hosts[1]
-	open, closed := l.shop(), l.shop()
-	open.Policies = []*networkingv1.NetworkPolicy{parsePolicy(t, "p", `{podSelector: {}, ingress: [{ports: [{port: 80}]}]}`)}
+	l := newLab(t, lab.Routed)
+	client, server := l.Hosts[0], l.Hosts[1]
+	open, closed := l.Shop(), l.Shop()
+	open.Policies = []*networkingv1.NetworkPolicy{lab.Policy(t, "p", `{podSelector: {}, ingress: [{ports: [{port: 80}]}]}`)}
 	for _, test := range []struct{ name, policy string }{
 		{"ingress", `{podSelector: {}, ingress: [{ports: [{port: 81}]}]}`},
 		{"egress", `{podSelector: {}, policyTypes: [Egress]}`},
 	} {
 		for _, v6 := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, IPv6 %v", test.name, v6), func(t *testing.T) {
-				closed.Policies = []*networkingv1.NetworkPolicy{parsePolicy(t, "p", test.policy)}
-				table := l.load(t, open, 1)
+				closed.Policies = []*networkingv1.NetworkPolicy{lab.Policy(t, "p", test.policy)}
+				table := l.Load(t, open, 1)
 				s := l.dial(t, client, server, v6, 80)
 				if !sends(t, s.client, s.server, soon) || !sends(t, s.server, s.client, soon) {
 					t.Fatal("an allowed connection does not work")
 				}
 
-				table = l.change(t, table, closed, 2)
+				table = l.Change(t, table, closed, 2)
 				if sends(t, s.client, s.server, idle) {
 					t.Error("the client still reaches the server")
 				}
@@ -59,8 +61,8 @@ func TestAChangeTakesEffectOnLiveConnections(t *testing.T) {
 					t.Error("the server still reaches the client")
 				}
 
-				l.change(t, table, open, 3)
-				must(t, s.server.SetReadDeadline(time.Now().Add(soon)))
+				l.Change(t, table, open, 3)
+				lab.Must(t, s.server.SetReadDeadline(time.Now().Add(soon)))
 				if _, err := s.server.Read(make([]byte, 1)); err != nil {
 					t.Errorf("the connection does not go on when it is allowed again: %v", err)
 				}
@@ -72,17 +74,17 @@ func TestAChangeTakesEffectOnLiveConnections(t *testing.T) {
 // A connection that a change does not concern goes on, although it is judged again, and also on
 // its replies alone: a reply is not a connection of the pod that answers.
 func TestAChangeSparesOtherConnections(t *testing.T) {
-	l := newLab(t)
-	client, server := l.hosts[0], l.hosts[1]
-	snapshot := l.shop()
-	before := l.load(t, snapshot, 1)
+	l := newLab(t, lab.Routed)
+	client, server := l.Hosts[0], l.Hosts[1]
+	snapshot := l.Shop()
+	before := l.Load(t, snapshot, 1)
 	s := l.dial(t, client, server, false, 80)
 	// The server may not connect to anyone, nor anyone to the client.
 	snapshot.Policies = []*networkingv1.NetworkPolicy{
-		parsePolicy(t, "server", `{podSelector: {matchLabels: {app: b}}, policyTypes: [Egress]}`),
-		parsePolicy(t, "client", `{podSelector: {matchLabels: {app: a}}, policyTypes: [Ingress]}`),
+		lab.Policy(t, "server", `{podSelector: {matchLabels: {app: b}}, policyTypes: [Egress]}`),
+		lab.Policy(t, "client", `{podSelector: {matchLabels: {app: a}}, policyTypes: [Ingress]}`),
 	}
-	l.change(t, before, snapshot, 2)
+	l.Change(t, before, snapshot, 2)
 	if !sends(t, s.server, s.client, soon) {
 		t.Error("the reply, the first packet after the change, is lost")
 	}

@@ -1,86 +1,22 @@
 package kernel
 
 import (
-	"context"
-	"fmt"
-	"os/exec"
-	"strings"
-	"testing"
+	"net/netip"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/apptier/apptier/enforcer/compile"
-	"github.com/apptier/apptier/enforcer/nft"
 	"github.com/apptier/apptier/policy/reach"
-	"github.com/apptier/apptier/test/network"
+	"github.com/apptier/apptier/test/lab"
 )
 
-// table is what the node enforces.
-func (l *lab) table(snapshot reach.Snapshot, generation uint16) nft.Table {
-	c := compile.New(nodeName)
-	if l.mergeAbove > 0 {
-		c.MergeAbove(l.mergeAbove)
-	}
-	c.Tell(snapshot)
-	return c.Ruleset().Table(generation)
-}
-
-// load puts a snapshot's ruleset into the node's kernel.
-func (l *lab) load(t tester, snapshot reach.Snapshot, generation uint16) nft.Table {
-	t.Helper()
-	table := l.table(snapshot, generation)
-	l.apply(t, nft.Replace(table))
-	return table
-}
-
-func (l *lab) apply(t tester, ops []nft.Op) {
-	t.Helper()
-	must(t, network.In(l.node, func() error {
-		kernel, err := nft.Open(compile.TableFamily, compile.TableName)
-		if err != nil {
-			return err
-		}
-		return nft.Apply(context.Background(), kernel, ops)
-	}))
-}
-
-// change applies the difference between what the kernel holds and a snapshot's ruleset.
-func (l *lab) change(t tester, before nft.Table, snapshot reach.Snapshot, generation uint16) nft.Table {
-	t.Helper()
-	after := l.table(snapshot, generation)
-	l.apply(t, nft.Diff(before, after))
-	return after
-}
-
-// nft loads a script into the node.
-func (l *lab) nft(t *testing.T, script string) {
-	t.Helper()
-	must(t, network.In(l.node, func() error {
-		cmd := exec.CommandContext(context.Background(), "nft", "-f", "-")
-		cmd.Stdin = strings.NewReader(script)
-		if out, err := cmd.CombinedOutput(); err != nil {
-			return fmt.Errorf("%w: %s", err, out)
-		}
-		return nil
-	}))
-}
-
-// tester is what tests and rapid's checks have in common.
-type tester interface {
-	Helper()
-	Logf(format string, args ...any)
-	Errorf(format string, args ...any)
-	Fatal(args ...any)
-	Failed() bool
-}
-
 // check compares every cell with what the reference evaluator says.
-func (l *lab) check(t tester, snapshot reach.Snapshot, ports []uint16) {
+func (l labNode) check(t lab.Tester, snapshot reach.Snapshot, ports []uint16) {
 	t.Helper()
+	snapshot.Seen = lab.NodeName
 	evaluator := reach.New(snapshot)
-	var cells []cell
+	var cells []lab.Cell
 	var allowed []bool
 	for _, c := range l.cells(snapshot, ports) {
 		if want := expected(evaluator, snapshot, c); want != reach.Unknown {
@@ -88,7 +24,7 @@ func (l *lab) check(t tester, snapshot reach.Snapshot, ports []uint16) {
 			allowed = append(allowed, want == reach.Allow)
 		}
 	}
-	passed := l.probe(t, cells, 150*time.Millisecond)
+	passed := l.Probe(t, cells, 150*time.Millisecond)
 	var doubtful []int
 	for i := range cells {
 		if passed[i] != allowed[i] {
@@ -97,18 +33,18 @@ func (l *lab) check(t tester, snapshot reach.Snapshot, ports []uint16) {
 	}
 	// A busy machine may be late with an answer; a denied packet stays denied.
 	for _, i := range doubtful {
-		if passed[i] || !l.probe(t, cells[i:i+1], 2*time.Second)[0] {
+		if passed[i] || !l.Probe(t, cells[i:i+1], 2*time.Second)[0] {
 			t.Errorf("%s: passed %v, want %v\n%s", cells[i], passed[i], allowed[i], evaluator.Allowed(flow(snapshot, cells[i])))
 		}
 	}
 	if t.Failed() {
-		t.Logf("%s", l.table(snapshot, 1))
+		t.Logf("%s", l.Table(snapshot, 1))
 	}
 }
 
 // cells are all connections that pass the node, of the snapshot's pods and of one local pod that
 // nobody knows yet.
-func (l *lab) cells(snapshot reach.Snapshot, ports []uint16) []cell {
+func (l labNode) cells(snapshot reach.Snapshot, ports []uint16) []lab.Cell {
 	used := map[string]bool{}
 	for _, p := range snapshot.Pods {
 		for _, ip := range append(p.Status.PodIPs, corev1.PodIP{IP: p.Status.PodIP}) {
@@ -117,26 +53,26 @@ func (l *lab) cells(snapshot reach.Snapshot, ports []uint16) []cell {
 	}
 	unknown := 0
 	spare := map[string]bool{}
-	for _, h := range l.hosts {
-		if h.kind == localPod && !used[h.v4.String()] && !used[h.v6.String()] {
+	for _, h := range l.Hosts {
+		if h.Kind == lab.LocalPod && !used[h.V4.String()] && !used[h.V6.String()] {
 			unknown++
-			spare[h.name] = unknown > 1
+			spare[h.Name] = unknown > 1
 		}
 	}
-	idle := func(h host) bool {
-		return spare[h.name] || h.kind == remotePod && !used[h.v4.String()] && !used[h.v6.String()]
+	idle := func(h lab.Host) bool {
+		return spare[h.Name] || h.Kind == lab.RemotePod && !used[h.V4.String()] && !used[h.V6.String()]
 	}
-	var cells []cell
-	for _, from := range l.hosts {
-		for _, to := range l.hosts {
-			if idle(from) || idle(to) || from.ns == to.ns || from.kind != localPod && to.kind != localPod {
+	var cells []lab.Cell
+	for _, from := range l.Hosts {
+		for _, to := range l.Hosts {
+			if idle(from) || idle(to) || from.NS == to.NS || from.Kind != lab.LocalPod && to.Kind != lab.LocalPod {
 				continue
 			}
 			for _, v6 := range []bool{false, true} {
-				cells = append(cells, cell{from, to, v6, protocolICMP, 0})
+				cells = append(cells, lab.Cell{From: from, To: to, V6: v6, Protocol: lab.ICMP})
 				for _, port := range ports {
 					for _, protocol := range []corev1.Protocol{corev1.ProtocolTCP, corev1.ProtocolUDP, corev1.ProtocolSCTP} {
-						cells = append(cells, cell{from, to, v6, protocol, port})
+						cells = append(cells, lab.Cell{From: from, To: to, V6: v6, Protocol: protocol, Port: port})
 					}
 				}
 			}
@@ -147,72 +83,55 @@ func (l *lab) cells(snapshot reach.Snapshot, ports []uint16) []cell {
 
 // expected is the verdict of this node alone: a remote pod's own policies are for its own node. For
 // the evaluator an address that no pod has is one like any other; here it is closed.
-func expected(evaluator *reach.Evaluator, snapshot reach.Snapshot, c cell) reach.Verdict {
+func expected(evaluator *reach.Evaluator, snapshot reach.Snapshot, c lab.Cell) reach.Verdict {
+	if c.From.Kind == lab.TheNode || c.To.Kind == lab.TheNode { // what is not forwarded is not judged
+		return reach.Allow
+	}
 	result := evaluator.Allowed(flow(snapshot, c))
-	if c.from.kind != theNode && c.to.kind != theNode && (isClosed(snapshot, c.from, c.v6) || isClosed(snapshot, c.to, c.v6)) {
+	if isClosed(snapshot, c.From, c.V6) || isClosed(snapshot, c.To, c.V6) {
 		return reach.Deny
 	}
+	fromHere, toHere := isClaimed(snapshot, c.From, c.V6, lab.NodeName), isClaimed(snapshot, c.To, c.V6, lab.NodeName)
 	switch {
-	case c.from.kind == localPod && c.to.kind == localPod:
+	case fromHere && toHere:
 		return result.Verdict
-	case c.from.kind == localPod:
+	case fromHere:
 		return result.Egress.Verdict
-	default:
+	case toHere:
 		return result.Ingress.Verdict
+	default:
+		return reach.Allow
 	}
 }
 
 // isClosed tells whether an address belongs to the node's ranges and to no pod.
-func isClosed(snapshot reach.Snapshot, h host, v6 bool) bool {
-	for _, p := range snapshot.Pods {
-		if p.Spec.HostNetwork || reach.Finished(p) {
-			continue
-		}
-		for _, ip := range append(p.Status.PodIPs, corev1.PodIP{IP: p.Status.PodIP}) {
-			if ip.IP == h.address(v6).String() {
-				return false
+func isClosed(snapshot reach.Snapshot, h lab.Host, v6 bool) bool {
+	if isClaimed(snapshot, h, v6, "") {
+		return false
+	}
+	for _, n := range snapshot.Nodes {
+		for _, text := range n.Spec.PodCIDRs {
+			if n.Name == lab.NodeName && netip.MustParsePrefix(text).Contains(h.Address(v6)) {
+				return true
 			}
 		}
 	}
-	return range4.Contains(h.address(v6)) || range6.Contains(h.address(v6))
+	return false
 }
 
-func flow(snapshot reach.Snapshot, c cell) reach.Flow {
-	end := func(h host) reach.Endpoint { return reach.Endpoint{Address: h.address(c.v6)} }
-	return reach.Flow{Source: end(c.from), Destination: end(c.to), Protocol: c.protocol, Port: int32(c.port)}
-}
-
-// pod makes the object of the i-th host, running.
-func pod(h host, namespace string, labels map[string]string) *corev1.Pod {
-	p := &corev1.Pod{
-		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: h.name, Labels: labels},
-		Spec:       corev1.PodSpec{NodeName: "node-1"},
-		Status: corev1.PodStatus{
-			Phase: corev1.PodRunning, PodIP: h.v4.String(),
-			PodIPs: []corev1.PodIP{{IP: h.v4.String()}, {IP: h.v6.String()}},
-		},
-	}
-	if h.kind == localPod {
-		p.Spec.NodeName = nodeName
-	}
-	return p
-}
-
-func namespace(name string, labels map[string]string) *corev1.Namespace {
-	return &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels}}
-}
-
-// nodes are the two nodes of the lab.
-func (l *lab) nodes() []*corev1.Node {
-	newNode := func(name string, ranges []string, addresses ...string) *corev1.Node {
-		n := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: corev1.NodeSpec{PodCIDR: ranges[0], PodCIDRs: ranges}}
-		for _, a := range addresses {
-			n.Status.Addresses = append(n.Status.Addresses, corev1.NodeAddress{Type: corev1.NodeInternalIP, Address: a})
+// isClaimed tells whether a pod has an address: one of a node, or of any.
+func isClaimed(snapshot reach.Snapshot, h lab.Host, v6 bool, node string) bool {
+	return slices.ContainsFunc(snapshot.Pods, func(p *corev1.Pod) bool {
+		if p.Spec.HostNetwork || reach.Finished(p) || node != "" && p.Spec.NodeName != node {
+			return false
 		}
-		return n
-	}
-	return []*corev1.Node{
-		newNode(nodeName, []string{range4.String(), range6.String()}, uplink4.String(), uplink6.String()),
-		newNode("node-1", []string{"10.244.1.0/24", "fd00:10:244:1::/64"}, other4.String(), other6.String()),
-	}
+		return slices.ContainsFunc(append(p.Status.PodIPs, corev1.PodIP{IP: p.Status.PodIP}), func(ip corev1.PodIP) bool {
+			return ip.IP == h.Address(v6).String()
+		})
+	})
+}
+
+func flow(snapshot reach.Snapshot, c lab.Cell) reach.Flow {
+	end := func(h lab.Host) reach.Endpoint { return reach.Endpoint{Address: h.Address(c.V6)} }
+	return reach.Flow{Source: end(c.From), Destination: end(c.To), Protocol: c.Protocol, Port: int32(c.Port)}
 }

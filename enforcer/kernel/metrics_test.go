@@ -14,25 +14,26 @@ import (
 
 	"github.com/apptier/apptier/enforcer/agent"
 	"github.com/apptier/apptier/enforcer/compile"
+	"github.com/apptier/apptier/test/lab"
 )
 
 // Whoever looks at the metrics sees which half of a policy drops packets.
 func TestDeniedPacketsAreCountedByWhy(t *testing.T) {
-	l := newLab(t)
+	l := newLab(t, lab.Routed)
 	address := freeAddress(t)
-	snapshot := l.shop()
+	snapshot := l.Shop()
 	snapshot.Policies = []*networkingv1.NetworkPolicy{
-		parsePolicy(t, "in", `{podSelector: {matchLabels: {app: a}}, policyTypes: [Ingress]}`),
-		parsePolicy(t, "out", `{podSelector: {matchLabels: {app: b}}, policyTypes: [Egress]}`),
+		lab.Policy(t, "in", `{podSelector: {matchLabels: {app: a}}, policyTypes: [Ingress]}`),
+		lab.Policy(t, "out", `{podSelector: {matchLabels: {app: b}}, policyTypes: [Egress]}`),
 	}
-	l.runWith(t, fake.NewClientset(objects(snapshot)...), agent.Options{Node: nodeName, Log: logr.Discard(), MetricsAddress: address})
+	l.runWith(t, fake.NewClientset(objects(snapshot)...), agent.Options{Node: lab.NodeName, Log: logr.Discard(), MetricsAddress: address})
 	l.awaitRules(t)
 	before := l.counts(t, "http://"+address+"/metrics")
 
 	// local-0 is labelled a, local-1 b, local-2 c; nobody knows local-7.
 	for i, ends := range [][2]string{{"local-2", "local-0"}, {"local-1", "world-7"}, {"local-7", "world-7"}} {
 		for range i + 1 {
-			l.expect(t, []cell{{from: l.host(ends[0]), to: l.host(ends[1]), protocol: "UDP", port: 80}}, false)
+			l.expect(t, []lab.Cell{{From: l.Host(ends[0]), To: l.Host(ends[1]), Protocol: "UDP", Port: 80}}, false)
 		}
 	}
 	after := l.counts(t, "http://"+address+"/metrics")
@@ -47,14 +48,14 @@ func TestDeniedPacketsAreCountedByWhy(t *testing.T) {
 func freeAddress(t *testing.T) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
+	lab.Must(t, err)
 	address := listener.Addr().String()
-	must(t, listener.Close())
+	lab.Must(t, listener.Close())
 	return address
 }
 
 // counts reads the denied packets by reason.
-func (l *lab) counts(t *testing.T, url string) map[string]int {
+func (l labNode) counts(t *testing.T, url string) map[string]int {
 	t.Helper()
 	counts := map[string]int{}
 	for line := range strings.Lines(scrape(t, url)) {
@@ -73,9 +74,9 @@ func (l *lab) counts(t *testing.T, url string) map[string]int {
 func scrape(t *testing.T, url string) string {
 	t.Helper()
 	response, err := http.Get(url)
-	must(t, err)
+	lab.Must(t, err)
 	defer response.Body.Close()
 	body, err := io.ReadAll(response.Body)
-	must(t, err)
+	lab.Must(t, err)
 	return string(body)
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/apptier/apptier/enforcer/compile"
 	"github.com/apptier/apptier/enforcer/nft"
+	"github.com/apptier/apptier/test/lab"
 	"github.com/apptier/apptier/test/network"
 )
 
@@ -30,11 +31,11 @@ type node struct {
 func openNode(t testing.TB, ns netns.NsHandle) *node {
 	t.Helper()
 	n := &node{ns: ns}
-	must(t, network.In(n.ns, func() (err error) {
+	lab.Must(t, network.In(n.ns, func() (err error) {
 		n.Kernel, err = nft.Open(compile.TableFamily, compile.TableName)
 		return err
 	}))
-	t.Cleanup(func() { must(t, n.Kernel.(io.Closer).Close()) })
+	t.Cleanup(func() { lab.Must(t, n.Kernel.(io.Closer).Close()) })
 	return n
 }
 

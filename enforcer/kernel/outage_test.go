@@ -21,44 +21,45 @@ import (
 	"github.com/apptier/apptier/enforcer/agent"
 	"github.com/apptier/apptier/policy/reach"
 	"github.com/apptier/apptier/test/apiserver"
+	"github.com/apptier/apptier/test/lab"
 )
 
 // An agent that was cut off for longer than the API server remembers cannot go on watching where it was:
 // what went meanwhile is gone, though nobody ever says so. Until then the old rules hold.
 func TestAnAgentWhoseWatchesHaveExpiredListsAnew(t *testing.T) {
 	t.Parallel()
-	requireKernel(t)
+	lab.RequireKernel(t)
 	config, _ := apiserver.Start(t, forgetful)
 	direct := kubernetes.NewForConfigOrDie(config)
-	l := newLab(t)
-	l.listen(t, probePorts)
-	before := l.shop()
-	before.Policies = []*networkingv1.NetworkPolicy{parsePolicy(t, "goes", `{podSelector: {matchLabels: {app: a}}}`)}
+	l := newLab(t, lab.Routed)
+	l.Listen(t, probePorts)
+	before := l.Shop()
+	before.Policies = []*networkingv1.NetworkPolicy{lab.Policy(t, "goes", `{podSelector: {matchLabels: {app: a}}}`)}
 	upload(t, direct, before)
 
 	cable := &cable{}
 	config = rest.CopyConfig(config)
 	config.Dial = cable.dial
 	agent.WaitForServer(config, logr.Discard())
-	l.runWith(t, kubernetes.NewForConfigOrDie(config), agent.Options{Node: nodeName, Log: logr.Discard()})
+	l.runWith(t, kubernetes.NewForConfigOrDie(config), agent.Options{Node: lab.NodeName, Log: logr.Discard()})
 	l.awaitRules(t)
 	cable.cut()
 	pods, policies := direct.CoreV1().Pods("y"), direct.NetworkingV1().NetworkPolicies("x")
 	list, err := policies.List(t.Context(), metav1.ListOptions{})
-	must(t, err)
-	must(t, policies.Delete(t.Context(), "goes", metav1.DeleteOptions{}))
-	must(t, pods.Delete(t.Context(), "local-3", metav1.DeleteOptions{GracePeriodSeconds: new(int64)}))
-	upload(t, direct, reach.Snapshot{Policies: []*networkingv1.NetworkPolicy{parsePolicy(t, "comes", `{podSelector: {matchLabels: {app: b}}}`)}})
+	lab.Must(t, err)
+	lab.Must(t, policies.Delete(t.Context(), "goes", metav1.DeleteOptions{}))
+	lab.Must(t, pods.Delete(t.Context(), "local-3", metav1.DeleteOptions{GracePeriodSeconds: new(int64)}))
+	upload(t, direct, reach.Snapshot{Policies: []*networkingv1.NetworkPolicy{lab.Policy(t, "comes", `{podSelector: {matchLabels: {app: b}}}`)}})
 	awaitExpiry(t, direct, list.ResourceVersion)
 	after, err := agent.List(t.Context(), direct)
-	must(t, err)
+	lab.Must(t, err)
 
-	opened := []cell{{from: l.host("local-2"), to: l.host("local-0"), protocol: corev1.ProtocolTCP, port: 80}}
-	closed := both(l.host("local-2"), l.host("local-3"))
+	opened := []lab.Cell{{From: l.Host("local-2"), To: l.Host("local-0"), Protocol: corev1.ProtocolTCP, Port: 80}}
+	closed := both(l.Host("local-2"), l.Host("local-3"))
 	l.check(t, before, probePorts)
 	cable.mend()
 	eventually(t, "the agent knows of what has changed", func() bool {
-		return l.probe(t, opened, idle)[0] && !slices.Contains(l.probe(t, closed, idle), true)
+		return l.Probe(t, opened, idle)[0] && !slices.Contains(l.Probe(t, closed, idle), true)
 	})
 	l.check(t, after, probePorts)
 }
@@ -87,27 +88,27 @@ func upload(t *testing.T, client kubernetes.Interface, s reach.Snapshot) {
 	t.Helper()
 	for _, o := range s.Namespaces {
 		_, err := client.CoreV1().Namespaces().Create(t.Context(), o, metav1.CreateOptions{})
-		must(t, err)
+		lab.Must(t, err)
 	}
 	for _, o := range s.Nodes {
 		created, err := client.CoreV1().Nodes().Create(t.Context(), o, metav1.CreateOptions{})
-		must(t, err)
+		lab.Must(t, err)
 		created.Status = o.Status
 		_, err = client.CoreV1().Nodes().UpdateStatus(t.Context(), created, metav1.UpdateOptions{})
-		must(t, err)
+		lab.Must(t, err)
 	}
 	for _, o := range s.Pods {
 		o = o.DeepCopy()
 		o.Spec.Containers[0].Name, o.Spec.Containers[0].Image = "main", "example.com/main"
 		created, err := client.CoreV1().Pods(o.Namespace).Create(t.Context(), o, metav1.CreateOptions{})
-		must(t, err)
+		lab.Must(t, err)
 		created.Status = o.Status
 		_, err = client.CoreV1().Pods(o.Namespace).UpdateStatus(t.Context(), created, metav1.UpdateOptions{})
-		must(t, err)
+		lab.Must(t, err)
 	}
 	for _, o := range s.Policies {
 		_, err := client.NetworkingV1().NetworkPolicies(o.Namespace).Create(t.Context(), o, metav1.CreateOptions{})
-		must(t, err)
+		lab.Must(t, err)
 	}
 }
 

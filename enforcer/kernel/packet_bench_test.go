@@ -4,11 +4,13 @@ import (
 	"fmt"
 	"math"
 	"net/netip"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/apptier/apptier/policy/reach"
+	"github.com/apptier/apptier/test/lab"
 	"github.com/apptier/apptier/test/network"
 )
 
@@ -17,16 +19,22 @@ import (
 func BenchmarkAPacketUnderManyPolicies(b *testing.B) {
 	for _, shape := range []struct {
 		name string
-		port func(i int) int
+		port ports
+		most int // policies, within the budget of a namespace
 	}{
-		{"a peer each", func(int) int { return 9 }}, {"a peer and a port each", func(i int) int { return 1000 + i }},
+		{"a peer each", func(int) string { return "{protocol: UDP, port: 9}" }, 1000},
+		{"a peer and a port each", func(i int) string { return fmt.Sprintf("{protocol: UDP, port: %d}", 1000+i) }, 1000},
+		{"a peer and 50 ports each", fiftyPorts, 400}, {"a peer and overlapping ranges each", crossingRanges, 1000},
 	} {
-		for _, policies := range []int{0, 1, 4, 8, 16, 32, 100, 1000} {
+		for _, policies := range []int{0, 1, 4, 8, 16, 32, 100, 300, 1000} {
+			if policies > shape.most {
+				continue
+			}
 			for name, above := range map[string]int{"one by one": math.MaxInt, "as it is": 0} {
 				b.Run(fmt.Sprintf("%s/%d/%s", shape.name, policies, name), func(b *testing.B) {
-					l := newLab(b)
-					l.mergeAbove = above
-					l.load(b, l.crowd(b, shape.port, policies), 1)
+					l := newLab(b, lab.Routed)
+					l.MergeAbove = above
+					l.Load(b, l.crowd(b, shape.port, policies), 1)
 					sendDenied(b, l)
 				})
 			}
@@ -34,28 +42,45 @@ func BenchmarkAPacketUnderManyPolicies(b *testing.B) {
 	}
 }
 
+// ports are those of the i-th policy's rule, as they are written.
+type ports func(i int) string
+
+// fiftyPorts are every other one, so that they are no range.
+func fiftyPorts(i int) string {
+	var all []string
+	for n := range 50 {
+		all = append(all, fmt.Sprintf("{protocol: UDP, port: %d}", 1000+60*i+i%2+2*n))
+	}
+	return strings.Join(all, ", ")
+}
+
+// crossingRanges begin and end within those of the policies before and after.
+func crossingRanges(i int) string {
+	return fmt.Sprintf("{protocol: UDP, port: %d, endPort: %d}", 1000+50*i, 1000+50*i+120)
+}
+
 // crowd has this many policies select one pod, and none of them allow what is sent.
-func (l *lab) crowd(t testing.TB, port func(int) int, policies int) reach.Snapshot {
-	s := l.shop()
-	s.Policies = append(s.Policies, parsePolicy(t, "deny", `{podSelector: {matchLabels: {app: b}}}`))
+func (l labNode) crowd(t testing.TB, port ports, policies int) reach.Snapshot {
+	s := l.Shop()
+	s.Policies = append(s.Policies, lab.Policy(t, "deny", `{podSelector: {matchLabels: {app: b}}}`))
 	for i := range policies {
-		p := parsePolicy(t, fmt.Sprintf("p%d", i), fmt.Sprintf(
-			`{podSelector: {matchLabels: {app: b}}, ingress: [{from: [{podSelector: {matchLabels: {peer: "%d"}}}], ports: [{protocol: UDP, port: %d}]}]}`,
+		p := lab.Policy(t, fmt.Sprintf("p%d", i), fmt.Sprintf(
+			`{podSelector: {matchLabels: {app: b}}, ingress: [{from: [{podSelector: {matchLabels: {peer: "%d"}}}], ports: [%s]}]}`,
 			i, port(i)))
 		s.Policies = append(s.Policies, p)
 	}
 	return s
 }
 
-func sendDenied(b *testing.B, l *lab) {
-	from, to := l.host("local-0"), l.host("local-1")
+func sendDenied(b *testing.B, l labNode) {
+	from, to := l.Host("local-0"), l.Host("local-1")
 	var fd int
-	must(b, network.In(from.ns, func() (err error) {
+	lab.Must(b, network.In(from.NS, func() (err error) {
 		fd, err = unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 		return err
 	}))
-	defer func() { must(b, unix.Close(fd)) }()
-	must(b, unix.Connect(fd, sockaddr(netip.AddrFrom4(to.v4.As4()), 9)))
+	defer func() { lab.Must(b, unix.Close(fd)) }()
+	lab.Must(b, unix.Connect(fd, lab.Sockaddr(netip.AddrFrom4(to.V4.As4()), 9)))
 	before := cpuTime(b)
 	for b.Loop() {
 		if _, err := unix.Write(fd, []byte{0}); err != nil {

@@ -20,6 +20,7 @@ import (
 	"github.com/apptier/apptier/enforcer/compile"
 	"github.com/apptier/apptier/enforcer/nft"
 	"github.com/apptier/apptier/enforcer/nft/wire"
+	"github.com/apptier/apptier/test/lab"
 	"github.com/apptier/apptier/test/network"
 )
 
@@ -32,8 +33,8 @@ type twins struct {
 
 func newTwins(t testing.TB) *twins {
 	t.Helper()
-	requireKernel(t)
-	w := &twins{program: newNamespace(t), direct: newNamespace(t)}
+	lab.RequireKernel(t)
+	w := &twins{program: lab.NewNamespace(t), direct: lab.NewNamespace(t)}
 	w.byProgram = onlyProgram(openNode(t, w.program))
 	w.conn = openWire(t, w.direct)
 	return w
@@ -44,19 +45,19 @@ func onlyProgram(kernel nft.Writer) nft.Writer { return struct{ nft.Writer }{ker
 
 func openWire(t testing.TB, ns netns.NsHandle) (conn *wire.Conn) {
 	t.Helper()
-	must(t, network.In(ns, func() (err error) {
+	lab.Must(t, network.In(ns, func() (err error) {
 		conn, err = wire.Open(compile.TableName)
 		return err
 	}))
-	t.Cleanup(func() { must(t, conn.Close()) })
+	t.Cleanup(func() { lab.Must(t, conn.Close()) })
 	return conn
 }
 
 // apply gives the steps to both. It fails when package wire does not know one.
-func (w *twins) apply(t tester, ops []nft.Op) {
+func (w *twins) apply(t lab.Tester, ops []nft.Op) {
 	t.Helper()
-	must(t, nft.Apply(context.Background(), w.byProgram, ops))
-	must(t, w.conn.Run(wireSteps(ops)))
+	lab.Must(t, nft.Apply(context.Background(), w.byProgram, ops))
+	lab.Must(t, w.conn.Run(wireSteps(ops)))
 }
 
 func wireSteps(ops []nft.Op) []wire.Step {
@@ -68,20 +69,20 @@ func wireSteps(ops []nft.Op) []wire.Step {
 }
 
 // compare fails when the two kernels do not hold the same: by nft's listings, and byte by byte.
-func (w *twins) compare(t tester) {
+func (w *twins) compare(t lab.Tester) {
 	t.Helper()
-	for _, listing := range []func(tester, netns.NsHandle) string{list, listJSON, dump} {
+	for _, listing := range []func(lab.Tester, netns.NsHandle) string{list, listJSON, dump} {
 		if diff := cmp.Diff(strings.Split(listing(t, w.program), "\n"), strings.Split(listing(t, w.direct), "\n")); diff != "" {
-			must(t, fmt.Errorf("by the program, but not over netlink (-), or the other way round (+):\n%s", diff))
+			lab.Must(t, fmt.Errorf("by the program, but not over netlink (-), or the other way round (+):\n%s", diff))
 		}
 	}
 }
 
 // compareListed fails when what package wire lists is not what the table has.
-func (w *twins) compareListed(t tester, table nft.Table) {
+func (w *twins) compareListed(t lab.Tester, table nft.Table) {
 	t.Helper()
 	listing, err := w.conn.List(true)
-	must(t, err)
+	lab.Must(t, err)
 	want := map[string]map[string]string{}
 	for name, set := range table.Sets {
 		want[name] = map[string]string{}
@@ -90,30 +91,30 @@ func (w *twins) compareListed(t tester, table nft.Table) {
 		}
 	}
 	if diff := cmp.Diff(want, listing.Sets); diff != "" {
-		must(t, fmt.Errorf("elements (-table +listed):\n%s", diff))
+		lab.Must(t, fmt.Errorf("elements (-table +listed):\n%s", diff))
 	}
 	rules := map[string]int{}
 	for name, chain := range table.Chains {
 		rules[name] = len(chain.Rules)
 	}
 	for name, chain := range listing.Chains {
-		if rules[name] != len(chain.Rules) || table.Chains[name].Base.String() != chain.Base {
-			must(t, fmt.Errorf("chain %s: %d rules, base %q", name, len(chain.Rules), chain.Base))
+		if rules[name] != len(chain.Rules) || table.Chains[name].Base.In(table.Family) != chain.Base {
+			lab.Must(t, fmt.Errorf("chain %s: %d rules, base %q", name, len(chain.Rules), chain.Base))
 		}
 		delete(rules, name)
 	}
 	if len(rules) > 0 || len(listing.Counters) != len(table.Counters) {
-		must(t, fmt.Errorf("chains %v are missing, or some of the counters %v", rules, listing.Counters))
+		lab.Must(t, fmt.Errorf("chains %v are missing, or some of the counters %v", rules, listing.Counters))
 	}
 }
 
 var handles = regexp.MustCompile(`, "handle": \d+|"metainfo": \{[^}]*\}`)
 
 // listJSON returns the table as nft prints it for programs, an object a line. Elements are sorted.
-func listJSON(t tester, ns netns.NsHandle) string {
+func listJSON(t lab.Tester, ns netns.NsHandle) string {
 	t.Helper()
 	var out []byte
-	must(t, network.In(ns, func() (err error) {
+	lab.Must(t, network.In(ns, func() (err error) {
 		out, err = exec.CommandContext(context.Background(), "nft", "-j", "list", "table", string(compile.TableFamily), compile.TableName).Output()
 		return err
 	}))
@@ -146,10 +147,10 @@ var dumps = []struct {
 }
 
 // dump returns what the kernel says of the table, byte by byte.
-func dump(t tester, ns netns.NsHandle) string {
+func dump(t lab.Tester, ns netns.NsHandle) string {
 	t.Helper()
 	var lines []string
-	must(t, network.In(ns, func() error {
+	lab.Must(t, network.In(ns, func() error {
 		for _, d := range dumps {
 			objects, err := request(d.message)
 			if err != nil {

@@ -15,16 +15,17 @@ import (
 	"github.com/apptier/apptier/enforcer/nft"
 	"github.com/apptier/apptier/enforcer/nft/wire"
 	"github.com/apptier/apptier/policy/reach/reachtest"
+	"github.com/apptier/apptier/test/lab"
 )
 
 // A transaction that fails has done nothing, and its error names the step.
 func TestTheStepThatTheKernelRefusesIsNamed(t *testing.T) {
 	w := newTwins(t)
 	v4, text := func(i int) string { return netip.AddrFrom4([4]byte{10, 1, byte(i >> 8), byte(i)}).String() }, knftables.PtrTo[string]
-	table := compile.Compile(reachtest.Snapshot().Example(1), nodeName).Table(1)
+	table := compile.Compile(reachtest.Snapshot().Example(1), lab.NodeName).Table(1)
 	table.Sets["some"] = nft.Set{Key: "ipv4_addr", Elements: map[string]nft.Element{v4(0): {}}}
 	table.Sets["ranges"] = nft.Set{Key: "ipv4_addr", Interval: true, Elements: map[string]nft.Element{"10.0.0.0-10.0.0.9": {}}}
-	must(t, w.conn.Run(wireSteps(nft.Replace(table))))
+	lab.Must(t, w.conn.Run(wireSteps(nft.Replace(table))))
 	before := dump(t, w.direct)
 	element := func(set, key string) *knftables.Element { return &knftables.Element{Set: set, Key: []string{key}} }
 	many := []nft.Op{{Verb: nft.Add, Object: &knftables.Chain{Name: "new", Comment: text("x")}}}
@@ -55,7 +56,7 @@ func TestTheStepThatTheKernelRefusesIsNamed(t *testing.T) {
 			if diff := cmp.Diff(strings.Split(before, "\n"), strings.Split(dump(t, w.direct), "\n")); diff != "" {
 				t.Errorf("changed (-before +after):\n%s", diff)
 			}
-			must(t, w.conn.Run(wireSteps(nft.Replace(table)))) // the connection is as good as new
+			lab.Must(t, w.conn.Run(wireSteps(nft.Replace(table)))) // the connection is as good as new
 		})
 	}
 	t.Run("one element of many", func(t *testing.T) {
@@ -80,8 +81,8 @@ func TestTheStepThatTheKernelRefusesIsNamed(t *testing.T) {
 // The socket holds some hundred errors only; the first one counts.
 func TestMoreErrorsThanASocketHolds(t *testing.T) {
 	w := newTwins(t)
-	table := compile.Compile(reachtest.Snapshot().Example(1), nodeName).Table(1)
-	must(t, w.conn.Run(wireSteps(nft.Replace(table))))
+	table := compile.Compile(reachtest.Snapshot().Example(1), lab.NodeName).Table(1)
+	lab.Must(t, w.conn.Run(wireSteps(nft.Replace(table))))
 	before := dump(t, w.direct)
 	var ops []nft.Op
 	for i := range 20_000 {
@@ -94,5 +95,5 @@ func TestMoreErrorsThanASocketHolds(t *testing.T) {
 	if after := dump(t, w.direct); after != before {
 		t.Errorf("changed (-before +after):\n%s", cmp.Diff(before, after))
 	}
-	must(t, w.conn.Run(wireSteps(nft.Replace(table))))
+	lab.Must(t, w.conn.Run(wireSteps(nft.Replace(table))))
 }

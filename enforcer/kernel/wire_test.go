@@ -18,6 +18,7 @@ import (
 	"github.com/apptier/apptier/enforcer/compile"
 	"github.com/apptier/apptier/enforcer/nft"
 	"github.com/apptier/apptier/policy/reach/reachtest"
+	"github.com/apptier/apptier/test/lab"
 	"github.com/apptier/apptier/test/network"
 )
 
@@ -26,11 +27,11 @@ func TestTransactionsOverNetlinkAreThoseOfTheProgram(t *testing.T) {
 	w := newTwins(t)
 	rapid.Check(t, func(t *rapid.T) {
 		generated := reachtest.Snapshot(reachtest.MaxNodes(2), reachtest.MaxPods(8))
-		table := compile.Compile(generated.Draw(t, "first"), nodeName).Table(1)
+		table := compile.Compile(generated.Draw(t, "first"), lab.NodeName).Table(1)
 		w.apply(t, nft.Replace(table))
 		w.compare(t)
 		for i := range rapid.IntRange(1, 3).Draw(t, "changes") {
-			next := compile.Compile(generated.Draw(t, "next"), nodeName).Table(uint16(i + 2))
+			next := compile.Compile(generated.Draw(t, "next"), lab.NodeName).Table(uint16(i + 2))
 			w.apply(t, nft.Diff(table, next))
 			w.compare(t)
 			table = next
@@ -50,7 +51,7 @@ func TestAHistoryOverNetlinkIsThatOfTheProgram(t *testing.T) {
 		w.apply(t, nft.Replace(c.Journal().Table()))
 		c.Journal().Commit()
 		sync := func(t *rapid.T) {
-			generation = compile.NextGeneration(generation)
+			generation = compile.DefaultMark.Next(generation)
 			c.Stamp(generation)
 			w.apply(t, c.Journal().Steps())
 			c.Journal().Commit()
@@ -81,14 +82,15 @@ func TestRangesOverNetlinkAreThoseOfTheProgram(t *testing.T) {
 	})
 }
 
-// rangesTable has sets of ranges that may touch, and begin or end where addresses and ports do.
+// rangesTable has sets of ranges, and a map, that may touch, and begin or end where addresses and ports do.
 func rangesTable(t *rapid.T, label string) nft.Table {
-	table := nft.Table{Family: compile.TableFamily, Name: compile.TableName, Chains: map[string]nft.Chain{}, Sets: map[string]nft.Set{}}
+	table := nft.Table{Family: compile.TableFamily, Name: compile.TableName, Chains: map[string]nft.Chain{"other": {}}, Sets: map[string]nft.Set{}}
 	for name, s := range map[string]struct {
 		key  string
 		text func(int) string
 	}{
-		"ports": {"inet_service", func(n int) string { return strconv.Itoa(edge(n, 16)) }},
+		"ports":    {"inet_service", func(n int) string { return strconv.Itoa(edge(n, 16)) }},
+		"verdicts": {"inet_service", func(n int) string { return strconv.Itoa(edge(n, 16)) }},
 		"v4": {"ipv4_addr", func(n int) string {
 			e := edge(n, 8)
 			return netip.AddrFrom4([4]byte{byte(e), byte(e), byte(e), byte(e)}).String()
@@ -98,18 +100,25 @@ func rangesTable(t *rapid.T, label string) nft.Table {
 			return netip.AddrFrom16([16]byte{e, e, e, e, e, e, e, e, e, e, e, e, e, e, e, e}).String()
 		}},
 	} {
+		value := func() string { return "" }
+		set := nft.Set{Key: s.key, Interval: true, Comment: "ranges"}
+		if name == "verdicts" {
+			set.Value = "verdict"
+			value = func() string { return rapid.SampledFrom([]string{"accept", "goto other"}).Draw(t, label+" verdict") }
+		}
 		elements := map[string]nft.Element{}
 		for first := 0; first < edges; first++ {
 			switch last := min(first+rapid.IntRange(-3, 3).Draw(t, label+" length in "+name), edges-1); {
 			case last < first:
 			case last == first:
-				elements[s.text(first)] = nft.Element{Comment: rapid.SampledFrom([]string{"", "one"}).Draw(t, "comment")}
+				elements[s.text(first)] = nft.Element{Value: value(), Comment: rapid.SampledFrom([]string{"", "one"}).Draw(t, "comment")}
 			default:
-				elements[s.text(first)+"-"+s.text(last)] = nft.Element{Comment: rapid.SampledFrom([]string{"", "some"}).Draw(t, "comment")}
+				elements[s.text(first)+"-"+s.text(last)] = nft.Element{Value: value(), Comment: rapid.SampledFrom([]string{"", "some"}).Draw(t, "comment")}
 				first = last
 			}
 		}
-		table.Sets[name] = nft.Set{Key: s.key, Interval: true, Comment: "ranges", Elements: elements}
+		set.Elements = elements
+		table.Sets[name] = set
 	}
 	return table
 }
@@ -170,14 +179,14 @@ func TestRareWordsOverNetlinkAreThoseOfTheProgram(t *testing.T) {
 
 // The first table of a large cluster is several megabytes, in one message.
 func TestALargeTransactionIsTakenWhole(t *testing.T) {
-	l := newLab(t)
+	l := newLab(t, lab.Routed)
 	snapshot := l.busy(t, 5000)
-	table := compile.Compile(snapshot, nodeName).Table(1)
-	conn := openWire(t, l.node)
-	must(t, conn.Run(wireSteps(nft.Replace(table))))
-	kernel := openNode(t, l.node)
+	table := compile.Compile(snapshot, lab.NodeName).Table(1)
+	conn := openWire(t, l.Node)
+	lab.Must(t, conn.Run(wireSteps(nft.Replace(table))))
+	kernel := openNode(t, l.Node)
 	contents, err := kernel.Contents(t.Context(), true)
-	must(t, err)
+	lab.Must(t, err)
 	if difference := (&nft.Auditor{}).Compare(table, contents); difference != "" {
 		t.Error(difference)
 	}
@@ -206,19 +215,19 @@ func TestOtherProgramsDoNotDisturb(t *testing.T) {
 			}
 		})
 	}()
-	table := compile.Compile(reachtest.Snapshot().Example(1), nodeName).Table(1)
-	must(t, w.conn.Run(wireSteps(nft.Replace(table))))
+	table := compile.Compile(reachtest.Snapshot().Example(1), lab.NodeName).Table(1)
+	lab.Must(t, w.conn.Run(wireSteps(nft.Replace(table))))
 	for i := range 2000 {
 		next := table.Clone()
 		next.Sets["node4"].Elements[netip.AddrFrom4([4]byte{10, 9, byte(i >> 8), byte(i)}).String()] = nft.Element{}
-		must(t, w.conn.Run(wireSteps(nft.Diff(table, next))))
+		lab.Must(t, w.conn.Run(wireSteps(nft.Diff(table, next))))
 		table = next
 	}
 	close(stop)
-	must(t, <-stopped)
+	lab.Must(t, <-stopped)
 	kernel := openNode(t, w.direct)
 	contents, err := kernel.Contents(t.Context(), true)
-	must(t, err)
+	lab.Must(t, err)
 	if difference := (&nft.Auditor{}).Compare(table, contents); difference != "" {
 		t.Error(difference)
 	}
@@ -226,11 +235,11 @@ func TestOtherProgramsDoNotDisturb(t *testing.T) {
 
 // What package wire does not know, the nft program writes, all of it, and the log says so.
 func TestTheProgramWritesWhatIsNotKnown(t *testing.T) {
-	requireKernel(t)
+	lab.RequireKernel(t)
 	var logged []string
 	ctx := logr.NewContext(context.Background(), funcr.New(func(_, args string) { logged = append(logged, args) }, funcr.Options{Verbosity: 1}))
-	n := openNode(t, newNamespace(t))
-	must(t, nft.Apply(ctx, n, []nft.Op{
+	n := openNode(t, lab.NewNamespace(t))
+	lab.Must(t, nft.Apply(ctx, n, []nft.Op{
 		{Verb: nft.Add, Object: &knftables.Table{}},
 		{Verb: nft.Add, Object: &knftables.Chain{Name: "c"}},
 		{Verb: nft.Add, Object: &knftables.Rule{Chain: "c", Rule: "drop"}},
@@ -238,7 +247,7 @@ func TestTheProgramWritesWhatIsNotKnown(t *testing.T) {
 	if len(logged) != 0 {
 		t.Errorf("logged %s", logged)
 	}
-	must(t, nft.Apply(ctx, n, []nft.Op{
+	lab.Must(t, nft.Apply(ctx, n, []nft.Op{
 		{Verb: nft.Flush, Object: &knftables.Chain{Name: "c"}},
 		{Verb: nft.Add, Object: &knftables.Rule{Chain: "c", Rule: "tcp dport 80 accept"}},
 	}))
