@@ -2,8 +2,11 @@ package main
 
 import (
 	"context"
+	"fmt"
+	"os"
+	"runtime/pprof"
+	"sync"
 
-	"golang.org/x/sync/errgroup"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/apptier/apptier/enforcer/agent"
@@ -17,7 +20,7 @@ func enforce(ctx context.Context, options agent.Options, socket string) error {
 		return agent.Run(ctx, options)
 	}
 	plugin := &nri.Plugin{Socket: socket, Metrics: nri.NewMetrics(), Log: options.Log}
-	options.Collectors = plugin.Metrics.Collectors()
+	options.Collectors = append(options.Collectors, plugin.Metrics.Collectors()...)
 	a, err := agent.New(options)
 	if err != nil {
 		return err
@@ -27,11 +30,16 @@ func enforce(ctx context.Context, options agent.Options, socket string) error {
 		ref := agent.PodRef{Namespace: pod.Namespace, Name: pod.Name, UID: types.UID(pod.UID)}
 		return a.Announce(ctx, ref, pod.Labels, pod.Addresses)
 	}
-	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return a.Run(ctx) })
-	group.Go(func() error {
-		plugin.Run(ctx)
-		return nil
-	})
-	return group.Wait()
+	var running sync.WaitGroup
+	running.Go(func() { plugin.Run(ctx) })
+	a.Run(ctx)
+	running.Wait()
+	return nil
+}
+
+// hung ends the process, whose rules stay, and says where it hangs; it is to be started again.
+func hung() {
+	fmt.Fprintln(os.Stderr, "enforcer: nothing is synced any more, ending so as to be started again; what each part does:")
+	_ = pprof.Lookup("goroutine").WriteTo(os.Stderr, 1)
+	os.Exit(1)
 }

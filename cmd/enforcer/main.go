@@ -35,6 +35,7 @@ func command() *cobra.Command {
 
 The rules live in the kernel's table "inet apptier", which explains itself:
   nft list table inet apptier
+Where pods are on a bridge, "bridge apptier" says which addresses each of its ports may send from.
 They stay when the enforcer stops or loses the API server; "enforcer cleanup" removes them.`,
 		Args:          cobra.NoArgs,
 		SilenceUsage:  true,

@@ -2,11 +2,14 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"runtime/debug"
 
+	"github.com/go-logr/logr"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/cobra"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes"
@@ -14,10 +17,16 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/apptier/apptier/enforcer/agent"
+	"github.com/apptier/apptier/enforcer/bind"
 	"github.com/apptier/apptier/enforcer/compile"
+	"github.com/apptier/apptier/enforcer/conntrack"
+	"github.com/apptier/apptier/enforcer/host"
+	"github.com/apptier/apptier/enforcer/links"
 	"github.com/apptier/apptier/enforcer/nft"
 	"github.com/apptier/apptier/enforcer/nri"
+	"github.com/apptier/apptier/enforcer/wiring"
 	"github.com/apptier/apptier/internal/version"
+	"github.com/apptier/apptier/policy/budget"
 )
 
 // clusterFlags say which cluster and node the command is about.
@@ -70,43 +79,117 @@ func (f *clusterFlags) config() (*rest.Config, error) {
 	return config, err
 }
 
+// runFlags are those of run.
+type runFlags struct {
+	clusterFlags
+	metrics, health, socket, directory, server string
+	own, secured, bound                        bool
+	limits                                     budget.Limits
+	mark                                       compile.Mark
+	verbosity                                  int
+}
+
 func runCommand() *cobra.Command {
-	var flags clusterFlags
-	var metrics, health, socket string
-	var verbosity int
+	f := &runFlags{limits: budget.Defaults(), mark: compile.DefaultMark}
 	cmd := &cobra.Command{
 		Use:   "run",
 		Short: "Enforce until stopped; the rules stay (the default)",
 		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			log := newLogger(verbosity)
-			client, err := flags.client(func(config *rest.Config) { agent.WaitForServer(config, log) })
-			if err != nil {
-				return err
-			}
-			lock, err := agent.Lock()
-			if err != nil {
-				return err
-			}
-			defer lock.Close()
-			kernel, err := nft.Open(compile.TableFamily, compile.TableName)
-			if err != nil {
-				return err
-			}
-			log.Info("Starting", "version", version.String(), "node", flags.node)
-			return enforce(cmd.Context(), agent.Options{
-				Node: flags.node, Client: client, Kernel: kernel,
-				MetricsAddress: metrics, HealthAddress: health, Listed: collectRarely(), Log: log,
-			}, socket)
-		},
+		RunE:  func(cmd *cobra.Command, _ []string) error { return f.run(cmd.Context()) },
 	}
-	flags.add(cmd)
-	cmd.Flags().StringVar(&metrics, "metrics-bind-address", "127.0.0.1:9808", "address of the Prometheus metrics; 0 for none")
-	cmd.Flags().StringVar(&health, "health-probe-bind-address", "127.0.0.1:9809", "address of /healthz and /readyz; 0 for none")
-	cmd.Flags().StringVar(&socket, "nri-socket", nri.DefaultSocket,
-		"where the container runtime announces pods before they start, so that they need not wait for the API server; empty for nowhere")
-	cmd.Flags().IntVarP(&verbosity, "v", "v", 0, "log verbosity: 1 shows every update of the rules")
+	f.add(cmd)
 	return cmd
+}
+
+func (f *runFlags) add(cmd *cobra.Command) {
+	f.clusterFlags.add(cmd)
+	cmd.Flags().StringVar(&f.metrics, "metrics-bind-address", "127.0.0.1:9808", "address of the Prometheus metrics; 0 for none. While it is taken, the enforcer enforces without them")
+	cmd.Flags().BoolVar(&f.secured, "metrics-secure", false,
+		"serve metrics by HTTPS to those alone who may get /metrics, as the API server says; needs the right to create TokenReviews and SubjectAccessReviews")
+	cmd.Flags().StringVar(&f.health, "health-probe-bind-address", "127.0.0.1:9809", "address of /healthz and /readyz; 0 for none. While it is taken, the enforcer enforces without them")
+	addRunDirectory(cmd, &f.directory)
+	cmd.Flags().StringVar(&f.server, "api-server", "",
+		"URL of the API server, in place of the one that kubeconfig or the environment say; one that needs no kube-proxy lets the enforcer start where kube-proxy's rules are gone")
+	cmd.Flags().BoolVar(&f.own, "own-table", true,
+		"keep others from changing the tables, \"nft flush ruleset\" included, as long as the enforcer runs; needs Linux 6.9, and does nothing before")
+	cmd.Flags().StringVar(&f.socket, "nri-socket", nri.DefaultSocket,
+		"where the container runtime announces pods before they start, so that they need not wait for the API server; empty for nowhere")
+	cmd.Flags().Var(&f.mark, "ct-mark-mask",
+		"bits of connections' conntrack marks that are the enforcer's: 8 to 16, adjacent, and written by nobody else on the node. "+
+			"It stamps connections with them that the present rules allow")
+	cmd.Flags().Var(&f.limits.Policy, budget.PolicyFlag, budget.PolicyHelp)
+	cmd.Flags().Var(&f.limits.Namespace, budget.NamespaceFlag, budget.NamespaceHelp)
+	cmd.Flags().BoolVar(&f.bound, "bind-addresses", true,
+		"drop what a pod sends from addresses that are not its own; without, a pod with NET_RAW may take those of others, and what policies allow them")
+	cmd.Flags().IntVarP(&f.verbosity, "v", "v", 0, "log verbosity: 1 shows every update of the rules")
+}
+
+func (f *runFlags) run(ctx context.Context) error {
+	log := newLogger(f.verbosity)
+	limitMemory(log)
+	servers := agent.NewServers(f.directory, log)
+	var config *rest.Config
+	client, err := f.client(func(c *rest.Config) {
+		config = c
+		config.Host = cmp.Or(f.server, config.Host)
+		config.Dial = servers.Dial
+		agent.WaitForServer(config, log)
+	})
+	if err != nil {
+		return err
+	}
+	var protect *agent.Secure
+	if f.secured {
+		if protect, err = secure(config, log); err != nil {
+			return err
+		}
+	}
+	lock, err := agent.Lock(f.directory)
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
+	kernel, err := nft.Open(compile.TableFamily, compile.TableName, f.tables()...)
+	if err != nil {
+		return err
+	}
+	looks, err := f.openWiring(log)
+	if err != nil {
+		return err
+	}
+	defer looks.Links.Close()
+	surroundings, err := host.Open(f.mark, log)
+	if err != nil {
+		return err
+	}
+	defer surroundings.Close()
+	log.Info("Starting", "version", version.String(), "node", f.node)
+	return enforce(ctx, agent.Options{
+		Wiring: looks, Host: surroundings, Collectors: []prometheus.Collector{looks},
+		Node: f.node, Client: client, Servers: servers, Kernel: kernel, Mark: f.mark, Connections: conntrack.Table{},
+		MetricsAddress: f.metrics, HealthAddress: f.health, Secure: protect, Limits: f.limits, Listed: collectRarely(), Hung: hung, Log: log,
+	}, f.socket)
+}
+
+// tables are how the tables are opened.
+func (f *runFlags) tables() []nft.Option {
+	if f.own {
+		return []nft.Option{nft.Owned}
+	}
+	return nil
+}
+
+// openWiring opens what looks after the links of the node.
+func (f *runFlags) openWiring(log logr.Logger) (*wiring.Node, error) {
+	kernel, err := nft.Open(bind.TableFamily, bind.TableName, f.tables()...)
+	if err != nil {
+		return nil, err
+	}
+	found, err := links.Open()
+	if err != nil {
+		return nil, err
+	}
+	return &wiring.Node{Links: found, Kernel: kernel, Off: !f.bound, Log: log}, nil
 }
 
 // collectRarely has garbage collected less often, until the function that it returns is called. To list a
@@ -121,15 +204,22 @@ func collectRarely() (asUsual func()) {
 	return func() { debug.SetGCPercent(usual) }
 }
 
+func addRunDirectory(cmd *cobra.Command, to *string) {
+	cmd.Flags().StringVar(to, "run-dir", agent.RunDirectory,
+		"directory, this user's alone, of what enforcers on this node share: a lock, so that one runs at a time, and the API servers' own addresses. It is made if it is not there, in one that is")
+}
+
 func cleanupCommand() *cobra.Command {
-	return &cobra.Command{
+	var directory string
+	var stay bool
+	cmd := &cobra.Command{
 		Use:   "cleanup",
 		Short: "Remove all rules from this node; from then on nothing is enforced",
 		Long: `Remove all rules from this node; from then on nothing is enforced.
 An enforcer that runs here would write them again, so none may.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			lock, err := agent.Lock()
+			lock, err := agent.Lock(directory)
 			if err != nil {
 				return err
 			}
@@ -138,7 +228,20 @@ An enforcer that runs here would write them again, so none may.`,
 			if err != nil {
 				return err
 			}
-			return nft.RemoveTable(cmd.Context(), kernel)
+			bridges, err := nft.Open(bind.TableFamily, bind.TableName)
+			if err != nil {
+				return err
+			}
+			if err := errors.Join(nft.RemoveTable(cmd.Context(), kernel), nft.RemoveTable(cmd.Context(), bridges)); err != nil {
+				return err
+			}
+			if stay {
+				<-cmd.Context().Done()
+			}
+			return nil
 		},
 	}
+	addRunDirectory(cmd, &directory)
+	cmd.Flags().BoolVar(&stay, "stay", false, "wait for SIGTERM afterwards, as a pod has to that is not to be started again; until then no enforcer can run here")
+	return cmd
 }

@@ -4,17 +4,19 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
-	"net/http"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
-	"golang.org/x/sync/errgroup"
 	"k8s.io/client-go/kubernetes"
 
+	"github.com/apptier/apptier/enforcer/compile"
+	"github.com/apptier/apptier/enforcer/health"
 	"github.com/apptier/apptier/enforcer/nft"
+	"github.com/apptier/apptier/policy/budget"
 )
 
 // Options is what an agent needs.
@@ -23,11 +25,32 @@ type Options struct {
 	Node   string
 	Client kubernetes.Interface
 	Kernel nft.Kernel
-	// MetricsAddress and HealthAddress are "host:port"; empty or "0" turns the server off.
+	// Servers remembers the API servers' own addresses; may be nil.
+	Servers *Servers
+	// MetricsAddress and HealthAddress are "host:port"; empty or "0" turns the server off. One that is taken
+	// is a warning in the node's health, and tried again.
 	MetricsAddress string
 	HealthAddress  string
+	// Secure protects the metrics; nil for anybody who can reach the address.
+	Secure *Secure
+	// Limits are the most that policies may ask for; budget.Defaults if none is set.
+	Limits budget.Limits
+	// Health is told what is wrong on the node, and tells it; nil for one of the agent's own. Others may
+	// set reasons of theirs.
+	Health *health.Report
+	// Hung is called when the agent does nothing any more, and only a new process helps; may be nil.
+	Hung func()
+	// Wiring looks after the links of the node's pods; nil for nobody, so that pods can send with any
+	// source address.
+	Wiring Wiring
+	// Host looks at the kernel, and at what else is in it; nil for nobody.
+	Host Host
 	// Listed is called once everything has been listed; may be nil.
 	Listed func()
+	// Mark is the bits of connections' ct marks that the enforcer stamps; compile.DefaultMark if it is 0.
+	Mark compile.Mark
+	// Connections are those of the node; nil if there are none to bear stamps, as on a kernel that is not real.
+	Connections Connections
 	// Collectors are served with the agent's own metrics.
 	Collectors []prometheus.Collector
 	Log        logr.Logger
@@ -37,6 +60,7 @@ type Options struct {
 type Agent struct {
 	options Options
 	syncer  *Syncer
+	metrics server
 	loop    *loop
 	feed    *feed
 }
@@ -47,103 +71,101 @@ func New(o Options) (*Agent, error) {
 		return nil, errors.New("the name of this node is missing: set --node-name or the environment variable NODE_NAME")
 	}
 	a := &Agent{options: o}
-	a.syncer = &Syncer{Node: o.Node, Kernel: o.Kernel, Metrics: NewMetrics(), Log: o.Log}
+	a.syncer = &Syncer{
+		Node: o.Node, Kernel: o.Kernel, Mark: o.Mark, Connections: o.Connections,
+		Metrics: NewMetrics(), Log: o.Log, Limits: o.Limits,
+	}
 	a.syncer.Metrics.countDenied(o.Kernel, o.Log)
-	for _, c := range o.Collectors {
+	if o.Health == nil {
+		a.options.Health = &health.Report{}
+	}
+	for _, c := range append(slices.Clone(o.Collectors), prometheus.Collector(a.options.Health)) {
 		if err := a.syncer.Metrics.registry.Register(c); err != nil {
 			return nil, fmt.Errorf("adding metrics: %w", err)
 		}
 	}
+	a.metrics = server{
+		flag: "metrics-bind-address", address: o.MetricsAddress, taken: "MetricsAddressTaken",
+		handler: promhttp.HandlerFor(a.syncer.Metrics.registry, promhttp.HandlerOpts{}),
+	}
+	if o.Secure != nil {
+		handler, err := o.Secure.Filter(a.metrics.handler)
+		if err != nil {
+			return nil, fmt.Errorf("protecting the metrics: %w", err)
+		}
+		a.metrics.handler, a.metrics.tls = handler, o.Secure.TLS
+	}
 	a.loop = newLoop(a.syncer, o.Log)
+	a.options.Health.Check(a.loop.progress.problems)
+	if o.Wiring != nil {
+		a.syncer.Wiring = o.Wiring
+		a.options.Health.Check(o.Wiring.Problems)
+	}
+	if o.Host != nil {
+		a.options.Health.Check(o.Host.Problems)
+	}
 	a.feed = newFeed(o.Node, a.loop.changed, time.Now)
 	a.syncer.Feed = a.feed.apply
+	a.options.Health.Check(a.feed.problems)
+	a.options.Health.Check(a.syncer.rangeProblems)
+	a.syncer.stamping().free = a.loop.changed
+	a.options.Health.Check(a.syncer.stamps.problems)
 	a.loop.expire = a.feed.expire
 	return a, nil
 }
 
 // Synced tells whether the rules were in the kernel once.
-func (a *Agent) Synced() bool { return a.loop.synced.Load() }
+func (a *Agent) Synced() bool { return a.loop.progress.begun() }
 
-// Run is that of a new agent.
+// Run is that of a new agent. It fails only before it has begun.
 func Run(ctx context.Context, o Options) error {
 	a, err := New(o)
 	if err != nil {
 		return err
 	}
-	return a.Run(ctx)
-}
-
-// Run enforces until the context ends, and leaves the rules in place then. It fails only before
-// it has begun: everything later is retried.
-func (a *Agent) Run(ctx context.Context) error {
-	o, l := a.options, a.loop
-	group, ctx := errgroup.WithContext(ctx)
-	a.syncer.Events = newEvents(ctx, o.Client, o.Log)
-	metricsHandler := promhttp.HandlerFor(a.syncer.Metrics.registry, promhttp.HandlerOpts{})
-	for _, server := range []struct {
-		flag, address string
-		handler       http.Handler
-	}{
-		{"metrics-bind-address", o.MetricsAddress, metricsHandler},
-		{"health-probe-bind-address", o.HealthAddress, health(l)},
-	} {
-		if err := serve(ctx, group, server.flag, server.address, server.handler); err != nil {
-			return err
-		}
-	}
-	group.Go(func() error {
-		// Nothing is known before everything was listed once: a sync on half of the objects
-		// would open or close the wrong things.
-		w := newWatcher(o.Client, a.feed, o.Log)
-		defer w.running.Wait()
-		if !w.start(ctx) {
-			return nil
-		}
-		if o.Listed != nil {
-			o.Listed()
-		}
-		l.run(ctx)
-		return nil
-	})
-	return group.Wait()
-}
-
-// serve listens at once, so that a busy port is an error at start.
-func serve(ctx context.Context, group *errgroup.Group, flag, address string, handler http.Handler) error {
-	if address == "" || address == "0" {
-		return nil
-	}
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
-	if err != nil {
-		return fmt.Errorf("cannot listen on %s: %w; choose another address with --%s, or 0 for none", address, err, flag)
-	}
-	server := &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second}
-	group.Go(func() error {
-		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-			return err
-		}
-		return nil
-	})
-	context.AfterFunc(ctx, func() { _ = server.Close() })
+	a.Run(ctx)
 	return nil
 }
 
-// health answers the kubelet: alive unless the loop hangs, ready once the rules are in the kernel.
-func health(l *loop) http.Handler {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
-		answer(w, !l.stuck(), "the sync loop hangs")
+// Run enforces until the context ends, and leaves the rules in place then. Everything that fails is tried
+// again.
+func (a *Agent) Run(ctx context.Context) {
+	o, l := a.options, a.loop
+	a.syncer.Events = newEvents(ctx, o.Client, o.Log)
+	var running sync.WaitGroup
+	defer running.Wait()
+	for _, server := range []server{
+		a.metrics,
+		{flag: "health-probe-bind-address", address: o.HealthAddress, handler: probes(l, o.Health), taken: "HealthAddressTaken"},
+	} {
+		running.Go(func() { server.run(ctx, o.Health, o.Log) })
+	}
+	if o.Hung != nil {
+		running.Go(func() { l.watch(ctx, o.Hung) })
+	}
+	running.Go(func() {
+		o.Health.Tell(ctx, health.Teller{Log: o.Log, Event: nodeEvents(a.syncer.Events, o.Node)})
 	})
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
-		answer(w, l.synced.Load(), "the first sync has not succeeded yet")
-	})
-	return mux
-}
-
-func answer(w http.ResponseWriter, ok bool, otherwise string) {
-	if !ok {
-		http.Error(w, otherwise, http.StatusServiceUnavailable)
+	if o.Wiring != nil {
+		running.Go(func() { o.Wiring.Watch(ctx, l.changed) })
+	}
+	if o.Host != nil {
+		running.Go(func() { o.Host.Watch(ctx) })
+	}
+	// Nothing is known before everything was listed once: a sync on half of the objects would open or
+	// close the wrong things.
+	w := newWatcher(o.Client, a.feed, o.Log)
+	o.Health.Check(w.contact.problems)
+	defer w.running.Wait()
+	if !w.start(ctx) {
 		return
 	}
-	_, _ = fmt.Fprintln(w, "ok")
+	if o.Servers != nil {
+		running.Go(func() { o.Servers.Remember(ctx, o.Client) })
+	}
+	if o.Listed != nil {
+		o.Listed()
+	}
+	a.recall(ctx)
+	l.run(ctx)
 }

@@ -140,7 +140,7 @@ func TestAnAnnouncedPodIsUnderItsPoliciesAtOnce(t *testing.T) {
 		isolated := func() bool { return kernel.isolates("10.0.0.2") }
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error)
-		go func() { done <- a.Run(ctx) }()
+		go func() { a.Run(ctx); done <- nil }()
 
 		if err := a.Announce(t.Context(), announced, nil, []netip.Addr{announcedIP}); err != nil {
 			t.Fatal(err)
@@ -184,11 +184,17 @@ func TestAnAnnouncementEndsWithItsContext(t *testing.T) {
 }
 
 // fed is a feed that hears of a world's changes.
-type fed struct{ *feed }
+type fed struct {
+	*feed
+	last map[string]*corev1.Node // of each name
+}
 
-func (f fed) SetPod(o *corev1.Pod)                    { _ = f.pods.Add(o) }
-func (f fed) SetNamespace(o *corev1.Namespace)        { _ = f.namespaces.Add(o) }
-func (f fed) SetNode(o *corev1.Node)                  { _ = f.nodes.Add(o) }
+func (f fed) SetPod(o *corev1.Pod)             { _ = f.pods.Add(o) }
+func (f fed) SetNamespace(o *corev1.Namespace) { _ = f.namespaces.Add(o) }
+func (f fed) SetNode(o *corev1.Node) {
+	_ = f.nodes.Add(o)
+	f.last[o.Name] = o
+}
 func (f fed) SetPolicy(o *networkingv1.NetworkPolicy) { _ = f.policies.Add(o) }
 func (f fed) DeletePod(namespace, name string) {
 	_ = f.pods.Delete(&corev1.Pod{ObjectMeta: named(namespace, name)})
@@ -211,7 +217,8 @@ func TestAnnouncementsAreForgottenOnceTheAPIServerHasCaughtUp(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		now := time.Unix(1e9, 0)
 		f := newFeed(agenttest.Node, func() {}, func() time.Time { return now })
-		c, world := compile.New(agenttest.Node), agenttest.NewWorld(fed{f})
+		c, last := compile.New(agenttest.Node), map[string]*corev1.Node{}
+		world := agenttest.NewWorld(fed{f, last})
 		t.Repeat(map[string]func(*rapid.T){
 			"an object changes":      world.Change,
 			"another object changes": world.Change,
@@ -226,6 +233,9 @@ func TestAnnouncementsAreForgottenOnceTheAPIServerHasCaughtUp(t *testing.T) {
 			"time passes": func(*rapid.T) { now = now.Add(announcementLife / 2); f.expire() },
 		})
 		shown := world.Snapshot()
+		if node := last[agenttest.Node]; node != nil { // it stays what it was last
+			shown.Nodes = append(shown.Nodes, node)
+		}
 		for i, pod := range shown.Pods {
 			_, waiting := f.announced[types.NamespacedName{Namespace: pod.Namespace, Name: pod.Name}]
 			if waiting || len(pod.Status.PodIPs) == 0 {

@@ -29,6 +29,8 @@ type feed struct {
 	nodes      *kind[*corev1.Node]
 	policies   *kind[*compile.Policy]
 	announced  map[types.NamespacedName]announcement
+	// recalled is what this node was last, while it has no object; nil if it has one, or that was told.
+	recalled *corev1.Node
 }
 
 // shownPod is a pod as the API server shows it.
@@ -45,6 +47,11 @@ func newFeed(node string, changed func(), now func() time.Time) *feed {
 	f.pods.deleted = f.forget
 	f.namespaces = newKind(f, readNamespace, keyOf, sameObject)
 	f.nodes = newKind(f, readNode, keyOf, sameObject)
+	f.nodes.deleted = func(last *corev1.Node) {
+		if last.Name == node {
+			f.recalled = last
+		}
+	}
 	f.policies = newKind(f, readPolicy, (*compile.Policy).Key, (*compile.Policy).Equal)
 	return f
 }
@@ -53,14 +60,18 @@ func newFeed(node string, changed func(), now func() time.Time) *feed {
 func (f *feed) apply(to *compile.Compiler) {
 	f.mu.Lock()
 	nodes, namespaces, policies := f.nodes.take(), f.namespaces.take(), f.policies.take()
-	pods := f.pods.take()
+	pods, recalled := f.pods.take(), f.recalled
+	f.recalled = nil
 	merged := make(map[types.NamespacedName]*compile.Pod, len(pods))
 	for key, shown := range pods {
 		merged[key] = f.merge(key, shown)
 	}
 	f.mu.Unlock()
 
-	tell(nodes, to.SetNode, func(key types.NamespacedName) { to.DeleteNode(key.Name) })
+	if recalled != nil {
+		to.SetNode(recalled)
+	}
+	tell(nodes, to.SetNode, func(types.NamespacedName) {})
 	tell(namespaces, to.SetNamespace, func(key types.NamespacedName) { to.DeleteNamespace(key.Name) })
 	tell(merged, to.PutPod, func(key types.NamespacedName) { to.DeletePod(key.Namespace, key.Name) })
 	tell(policies, to.PutPolicy, func(key types.NamespacedName) { to.DeletePolicy(key.Namespace, key.Name) })

@@ -55,7 +55,7 @@ func TestAHistoryEndsWhereAFreshStartDoes(t *testing.T) {
 
 func compareWithFreshStart(t *rapid.T, kernel *faulty, world *agenttest.World) {
 	text, found, err := nft.Marker(context.Background(), kernel, compile.StampChain)
-	generation, ok := compile.ParseGeneration(text)
+	generation, ok := compile.DefaultMark.ParseGeneration(text)
 	if !found || err != nil || !ok {
 		t.Fatalf("marker %q, %v, %v", text, found, err)
 	}

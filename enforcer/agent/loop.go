@@ -14,8 +14,10 @@ const (
 	// Failed syncs are repeated after firstRetry, then twice as long each time, up to lastRetry.
 	firstRetry = 100 * time.Millisecond
 	lastRetry  = 30 * time.Second
-	// verifyEvery is how often the kernel's table is looked at; verifyShare makes it rarer where
-	// that takes long: one part of this many of the time.
+	// glanceEvery is how often the kernel is asked whether anybody has changed anything, which takes some
+	// microseconds, and verifyEvery how often its table is looked at in full if so; verifyShare makes
+	// either rarer where it takes long: one part of this many of the time.
+	glanceEvery = 100 * time.Millisecond
 	verifyEvery = 5 * time.Second
 	verifyShare = 100
 )
@@ -23,6 +25,8 @@ const (
 // worker is what the loop drives; Syncer is one.
 type worker interface {
 	Sync(ctx context.Context) error
+	// Glance looks for what is quickly seen, Verify for everything.
+	Glance(ctx context.Context) (ok bool, err error)
 	Verify(ctx context.Context) (ok bool, err error)
 }
 
@@ -38,8 +42,8 @@ type loop struct {
 	expire func() time.Duration
 	log    logr.Logger
 
-	synced atomic.Bool // the first sync succeeded
-	alive  atomic.Int64
+	progress progress
+	alive    atomic.Int64 // when it last did something; 0 before it runs
 
 	notBefore time.Time // of the next sync, after a failure; for the goroutine of run alone
 
@@ -53,6 +57,7 @@ type task string
 const (
 	syncTask   task = "sync"
 	verifyTask task = "verify"
+	glanceTask task = "glance"
 	expiryTask task = "expiry"
 )
 
@@ -67,7 +72,10 @@ func newLoop(w worker, log logr.Logger) *loop {
 }
 
 // changed asks for a sync. It never blocks.
-func (l *loop) changed() { l.queue.Add(syncTask) }
+func (l *loop) changed() {
+	l.progress.changed(time.Now())
+	l.queue.Add(syncTask)
+}
 
 // expireIn asks for a sync after a while, if none was asked for sooner.
 func (l *loop) expireIn(d time.Duration) { l.queue.AddAfter(expiryTask, d) }
@@ -91,8 +99,10 @@ func (l *loop) await(ctx context.Context) error {
 func (l *loop) run(ctx context.Context) {
 	stop := context.AfterFunc(ctx, l.queue.ShutDown)
 	defer stop()
-	l.queue.Add(syncTask)
+	l.alive.Store(time.Now().UnixNano())
+	l.changed()
 	l.queue.AddAfter(verifyTask, verifyEvery)
+	l.queue.AddAfter(glanceTask, glanceEvery)
 	for {
 		next, shutdown := l.queue.Get()
 		if shutdown {
@@ -107,7 +117,9 @@ func (l *loop) run(ctx context.Context) {
 			}
 			l.sync(ctx)
 		case verifyTask:
-			l.verify(ctx)
+			l.verify(ctx, verifyTask, verifyEvery, l.worker.Verify)
+		case glanceTask:
+			l.verify(ctx, glanceTask, glanceEvery, l.worker.Glance)
 		}
 		l.alive.Store(time.Now().UnixNano())
 		l.queue.Done(next)
@@ -120,7 +132,10 @@ func (l *loop) sync(ctx context.Context) {
 		return
 	}
 	waiting := l.takeWaiting()
-	if err := l.worker.Sync(ctx); err != nil {
+	l.progress.begin()
+	err := l.worker.Sync(ctx)
+	l.progress.end(err)
+	if err != nil {
 		l.log.Error(err, "Sync failed; the last good rules stay", "failures", l.retry.NumRequeues(syncTask)+1)
 		l.giveBack(waiting)
 		later := l.retry.When(syncTask)
@@ -129,7 +144,6 @@ func (l *loop) sync(ctx context.Context) {
 		return
 	}
 	l.retry.Forget(syncTask)
-	l.synced.Store(true)
 	for _, done := range waiting {
 		close(done)
 	}
@@ -149,19 +163,20 @@ func (l *loop) giveBack(waiting []chan struct{}) {
 	l.waiting = append(l.waiting, waiting...)
 }
 
-func (l *loop) verify(ctx context.Context) {
+// verify looks at the table, and has it written again if need be; it comes again after a while.
+func (l *loop) verify(ctx context.Context, it task, every time.Duration, look func(context.Context) (bool, error)) {
 	started := time.Now()
-	defer func() { l.queue.AddAfter(verifyTask, max(verifyEvery, verifyShare*time.Since(started))) }()
-	if !l.synced.Load() {
+	defer func() { l.queue.AddAfter(it, max(every, verifyShare*time.Since(started))) }()
+	if !l.progress.begun() {
 		return
 	}
-	ok, err := l.worker.Verify(ctx)
+	ok, err := look(ctx)
 	if err != nil {
 		l.log.Error(err, "Cannot look at the table in the kernel")
 		return
 	}
 	if !ok {
-		l.queue.Add(syncTask)
+		l.changed()
 	}
 }
 

@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"errors"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -14,8 +15,10 @@ import (
 // script is a worker that fails as long as told, and notes when it was called.
 type script struct {
 	began    time.Time
+	mu       sync.Mutex // of failures, once the loop runs
 	failures int
 	foreign  atomic.Bool // the kernel's table is not ours
+	gone     atomic.Bool // and that is seen at a glance
 	took     atomic.Int64
 	syncs    []time.Duration
 }
@@ -23,15 +26,34 @@ type script struct {
 func (s *script) Sync(context.Context) error {
 	s.syncs = append(s.syncs, time.Since(s.began))
 	sleep(time.Duration(s.took.Load()))
-	if s.failures > 0 {
-		s.failures--
+	if s.fails() {
 		return errors.New("told to fail")
 	}
 	s.foreign.Store(false)
+	s.gone.Store(false)
 	return nil
 }
 
+func (s *script) Glance(context.Context) (bool, error) { return !s.gone.Load(), nil }
+
 func (s *script) Verify(context.Context) (bool, error) { return !s.foreign.Load(), nil }
+
+// fail has the next syncs fail.
+func (s *script) fail(times int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.failures = times
+}
+
+func (s *script) fails() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.failures == 0 {
+		return false
+	}
+	s.failures--
+	return true
+}
 
 // sleep lets time pass in a bubble, where it costs nothing.
 func sleep(d time.Duration) { <-time.After(d) }
@@ -103,7 +125,7 @@ func TestWhoeverWaitsHearsOfTheSyncThatBeganAfterwards(t *testing.T) {
 	s := &script{}
 	runLoop(t, s, func(l *loop) {
 		s.took.Store(int64(10 * time.Millisecond))
-		s.failures = 1
+		s.fail(1)
 		l.changed()
 		synctest.Wait() // one has begun
 		began := time.Now()
@@ -121,7 +143,7 @@ func TestAFailureIsRepeatedEverLater(t *testing.T) {
 	s := &script{failures: 20}
 	runLoop(t, s, func(l *loop) {
 		sleep(10 * time.Minute)
-		if !l.synced.Load() {
+		if !l.progress.begun() {
 			t.Error("not ready")
 		}
 	})
@@ -142,7 +164,7 @@ func TestNotReadyBeforeTheFirstSuccess(t *testing.T) {
 	s := &script{failures: 1000}
 	runLoop(t, s, func(l *loop) {
 		sleep(time.Minute)
-		if l.synced.Load() {
+		if l.progress.begun() {
 			t.Error("ready although nothing was written")
 		}
 	})
@@ -155,6 +177,18 @@ func TestAForeignTableIsRepairedWithinSeconds(t *testing.T) {
 		s.foreign.Store(true)
 		sleep(verifyEvery + time.Second)
 		if s.foreign.Load() {
+			t.Error("not repaired")
+		}
+	})
+}
+
+func TestATableThatIsGoneIsRepairedAtOnce(t *testing.T) {
+	s := &script{}
+	runLoop(t, s, func(*loop) {
+		sleep(time.Second)
+		s.gone.Store(true)
+		sleep(glanceEvery + time.Millisecond)
+		if s.gone.Load() {
 			t.Error("not repaired")
 		}
 	})

@@ -2,6 +2,9 @@ package agent
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -10,6 +13,7 @@ import (
 
 	"github.com/apptier/apptier/enforcer/compile"
 	"github.com/apptier/apptier/enforcer/nft"
+	"github.com/apptier/apptier/policy/budget"
 )
 
 // Metrics is what the agent tells about itself.
@@ -24,6 +28,7 @@ type Metrics struct {
 	sets        prometheus.Gauge
 	elements    prometheus.Gauge
 	problems    prometheus.Gauge
+	excess      *prometheus.GaugeVec
 }
 
 // denials tells how many packets were dropped, and asks the kernel whenever it is asked.
@@ -37,7 +42,8 @@ type denials struct {
 func (m *Metrics) countDenied(kernel nft.Kernel, log logr.Logger) {
 	m.registry.MustRegister(&denials{kernel, log, prometheus.NewDesc("apptier_enforcer_denied_packets_total",
 		"Packets that were dropped: by the policies of the pod that connects (egress) or of the one that is connected to (ingress), "+
-			"of no known connection (untracked), from or to a pod that is not known yet (unknown_pod), or caught by a change of the rules (undecided).", []string{"reason"}, nil)})
+			"of no known connection (untracked), from or to a pod that is not known yet (unknown_pod), to or from an address that only a bridge "+
+			"passes on (unroutable), from an address that is not the pod's (spoofed), or caught by a change of the rules (undecided).", []string{"reason"}, nil)})
 }
 
 // Describe is prometheus.Collector's.
@@ -77,9 +83,13 @@ func NewMetrics() *Metrics {
 		sets:        gauge("sets", "Sets and maps in the table."),
 		elements:    gauge("elements", "Elements of all sets and maps."),
 		problems:    gauge("policy_problems", "Parts of policies that cannot be enforced, and so allow nothing."),
+		excess: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "apptier_enforcer_policy_excess",
+			Help: fmt.Sprintf("What a refused policy asks for, by itself or with the others of its namespace, and the limit that this is above. At most %d are shown.", mostExcess),
+		}, []string{"policy", "of", "item", "limit"}),
 	}
 	m.registry.MustRegister(m.duration, m.failures, m.repairs, m.lastSuccess, m.pods, m.groups, m.sets, m.elements,
-		m.problems, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+		m.problems, m.excess, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 
@@ -100,10 +110,27 @@ func (m *Metrics) synced(took time.Duration, err error) {
 	m.lastSuccess.SetToCurrentTime()
 }
 
-func (m *Metrics) describe(counts compile.Counts, table nft.Table, problems int) {
+// mostExcess bounds the series of a metric that whoever may write policies can add to.
+const mostExcess = 100
+
+func (m *Metrics) describe(counts compile.Counts, table nft.Table, problems []compile.Problem) {
 	m.pods.Set(float64(counts.Pods))
 	m.groups.Set(float64(counts.Groups))
 	m.sets.Set(float64(len(table.Sets)))
 	m.elements.Set(float64(table.Elements()))
-	m.problems.Set(float64(problems))
+	m.problems.Set(float64(len(problems)))
+	m.excess.Reset()
+	shown := 0
+	for _, p := range problems {
+		var excess *budget.ExceededError
+		if !errors.As(p.Err, &excess) {
+			continue
+		}
+		of := map[bool]string{true: "namespace", false: "policy"}[excess.Namespace]
+		for _, e := range excess.Excess {
+			if shown++; shown <= mostExcess {
+				m.excess.WithLabelValues(p.Policy, of, e.Item, strconv.Itoa(e.Limit)).Set(float64(e.Count))
+			}
+		}
+	}
 }

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -9,6 +10,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/client-go/tools/events"
+
+	"github.com/apptier/apptier/policy/budget"
 )
 
 // allow is a policy of the namespace shop that lets a block in, at a port of its own.
@@ -95,5 +98,43 @@ func TestAKernelThatRefusesEverythingClosesNoPolicy(t *testing.T) {
 	mustSync(t, s)
 	if got := metric(t, s, "policy_problems"); got != 0 {
 		t.Errorf("%v problems counted, want none", got)
+	}
+}
+
+// A policy that asks for too much is told once, by name, count and limit, however often the count changes;
+// the others are enforced.
+func TestAPolicyThatAsksForTooMuchIsToldOnce(t *testing.T) {
+	kernel := newFaulty()
+	s, c := newSyncer(kernel)
+	s.Limits = budget.Defaults()
+	s.Limits.Policy.Rules = 2
+	recorder := events.NewFakeRecorder(10)
+	s.Events = recorder
+	others := append(c.Policies, allow("good", "203.0.113.1/32", 80))
+	for rules := 3; rules < 6; rules++ {
+		huge := allow("huge", "192.0.2.0/24", 80)
+		for len(huge.Spec.Ingress) < rules {
+			huge.Spec.Ingress = append(huge.Spec.Ingress, huge.Spec.Ingress[0])
+		}
+		c.Policies = append(slices.Clone(others), huge)
+		mustSync(t, s)
+		if got := metric(t, s, "policy_excess"); got != float64(rules) {
+			t.Errorf("metric %v, want %d", got, rules)
+		}
+	}
+	if rules := kernel.Dump(); strings.Contains(rules, "192.0.2.0") || !strings.Contains(rules, "{ 203.0.113.1 }") {
+		t.Errorf("the table:\n%s", rules)
+	}
+	event := <-recorder.Events
+	if want := "NetworkPolicy shop/huge has 3 rules, more than the 2 that a policy may have"; !strings.Contains(event, want) {
+		t.Errorf("event %q, want %q", event, want)
+	}
+	if len(recorder.Events) > 0 {
+		t.Errorf("another event: %q", <-recorder.Events)
+	}
+	c.Policies = others
+	mustSync(t, s)
+	if problems := metric(t, s, "policy_problems"); problems != 0 {
+		t.Errorf("%v problems", problems)
 	}
 }

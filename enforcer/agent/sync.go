@@ -1,10 +1,12 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
+	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -12,6 +14,7 @@ import (
 
 	"github.com/apptier/apptier/enforcer/compile"
 	"github.com/apptier/apptier/enforcer/nft"
+	"github.com/apptier/apptier/policy/budget"
 )
 
 // transactionTimeout bounds one run of nft. A transaction of 10,000 elements takes well below a
@@ -27,21 +30,36 @@ type Syncer struct {
 	Feed    func(*compile.Compiler)
 	Metrics *Metrics
 	Log     logr.Logger
+	// Limits are the most that policies may ask for; budget.Defaults if none is set.
+	Limits budget.Limits
 	// Events tells the authors of policies what is wrong with them; may be nil.
 	Events events.EventRecorder
+	// Mark is the bits of connections' ct marks that hold the stamp; compile.DefaultMark if it is 0.
+	Mark compile.Mark
+	// Connections are those that may bear stamps; nil if there are none, as on a kernel that is not real.
+	Connections Connections
+	// Wiring binds the addresses of pods to the links that they send by; may be nil.
+	Wiring Wiring
 
 	compiler *compile.Compiler
+	stamps   *stamps
 	// inStep says that the kernel holds what the compiler's journal was committed with. When that is
 	// not known, the next sync replaces the whole table.
-	inStep     bool
+	inStep bool
+	// generation is that of the last ruleset that was tried, and tried are those that may be in force: of the
+	// last one that was committed, and of those that failed since.
 	generation uint16
+	tried      []uint16
 	// verified is the kernel's revision at which it was seen to hold that. It is at expected now if
 	// nobody else has changed anything since; 0 if that is not known.
 	verified, expected uint32
-	auditor            nft.Auditor
-	problems           map[string]bool // those that were reported
-	ungated            bool            // the lack of ranges was logged
-	begun              bool            // the rules were written once
+	// glanced is the revision at which its rules were last seen to be those.
+	glanced  uint32
+	auditor  nft.Auditor
+	problems map[string]bool // those that were reported
+	ungated  bool            // the lack of ranges was logged
+	outside  atomic.Bool     // pods have addresses outside of the ranges
+	begun    bool            // the rules were written once
 }
 
 // Sync brings the kernel up to date. After an error the kernel still holds the last good rules,
@@ -56,8 +74,18 @@ func (s *Syncer) Sync(ctx context.Context) error {
 func (s *Syncer) sync(ctx context.Context) error {
 	if s.compiler == nil {
 		s.compiler = compile.New(s.Node)
+		s.compiler.UseMark(s.stamping().mark)
+		if s.Limits != (budget.Limits{}) {
+			s.compiler.Limit(s.Limits)
+		}
 	}
 	s.Feed(s.compiler)
+	// What is not bound must not keep what is judged from being judged.
+	unbound := s.bind(ctx)
+	return errors.Join(s.enforce(ctx), unbound)
+}
+
+func (s *Syncer) enforce(ctx context.Context) error {
 	fromScratch := !s.inStep
 	err := s.program(ctx)
 	if err == nil || !fromScratch {
@@ -76,19 +104,27 @@ func (s *Syncer) program(ctx context.Context) error {
 	problems := s.compiler.Problems()
 	s.reportProblems(problems)
 	s.logRanges()
+	s.outside.Store(s.compiler.OutsideRanges())
 	ops, err := s.plan(ctx)
 	if err != nil {
 		return err
+	}
+	if len(ops) > 0 {
+		s.tried = append(s.tried, s.generation)
 	}
 	if err := s.apply(ctx, ops); err != nil {
 		s.inStep = false
 		return fmt.Errorf("nftables transaction of %d steps: %w", len(ops), err)
 	}
 	s.inStep = true
+	if len(ops) > 0 {
+		s.tried = []uint16{s.generation}
+		s.stamps.committed(ctx)
+	}
 	journal, counts := s.compiler.Journal(), s.compiler.Counts()
 	journal.Commit()
 	table := journal.Table()
-	s.Metrics.describe(counts, table, len(problems))
+	s.Metrics.describe(counts, table, problems)
 	if !s.begun {
 		s.begun = true
 		s.Log.Info("The rules are in the kernel", "pods", counts.Pods, "groups", counts.Groups, "sets", len(table.Sets), "elements", table.Elements())
@@ -110,17 +146,17 @@ func (s *Syncer) plan(ctx context.Context) ([]nft.Op, error) {
 		s.compiler.Stamp(s.generation)
 		return nft.Replace(journal.Table()), nil
 	}
-	if len(journal.Steps()) == 0 {
+	if len(journal.Steps()) == 0 && (s.generation != 0 || !s.stamps.ready()) {
 		return nil, nil
 	}
-	s.generation = compile.NextGeneration(s.generation)
+	s.generation = s.stamps.next()
 	s.compiler.Stamp(s.generation)
 	return journal.Steps(), nil
 }
 
-// adopt chooses the generation of a table that is written from scratch: one that no live
-// connection carries. That is the one after the table's that is in the kernel now; if there is
-// none, connections may still bear the stamp of one that was removed, and only chance helps.
+// adopt chooses the generation of a table that is written from scratch: one that no live connection
+// bears, whatever table there is or was. That is the one after the table's that is in the kernel now, once
+// all others have been taken from connections.
 func (s *Syncer) adopt(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, transactionTimeout)
 	defer cancel()
@@ -128,23 +164,33 @@ func (s *Syncer) adopt(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	left, ok := compile.ParseGeneration(marker)
+	left, ok := s.stamps.mark.ParseGeneration(marker)
 	switch {
-	case found && ok:
-		s.generation = compile.NextGeneration(left)
-	case s.generation == 0:
-		s.generation = uint16(1 + rand.IntN(compile.MaxGeneration)) //nolint:gosec // not a secret
+	case !s.stamps.begun && (ok || !found):
+		s.generation, s.tried = s.stamps.begin(ctx, left), []uint16{left}
+	case !s.stamps.begun, ok && !slices.Contains(s.tried, left):
+		// Its connections may be stamped in any way, and are until other rules are in force: somebody has
+		// restored a ruleset of before, perhaps.
+		s.generation = s.stamps.distrust()
 	default:
-		s.generation = compile.NextGeneration(s.generation)
+		s.generation = s.stamps.next()
 	}
 	return nil
+}
+
+// stamping returns what gives generations.
+func (s *Syncer) stamping() *stamps {
+	if s.stamps == nil {
+		s.stamps = &stamps{mark: cmp.Or(s.Mark, compile.DefaultMark), connections: s.Connections, free: func() {}, log: s.Log}
+	}
+	return s.stamps
 }
 
 // apply runs the transactions to their end even when the agent is asked to stop meanwhile.
 func (s *Syncer) apply(ctx context.Context, ops []nft.Op) error {
 	ctx, cancel := context.WithTimeout(logr.NewContext(context.WithoutCancel(ctx), s.Log), transactionTimeout)
 	defer cancel()
-	for _, phase := range nft.Phases(ops) {
+	for _, phase := range nft.Phases(ops, nft.MaxSteps) {
 		if err := nft.Apply(ctx, s.Kernel, phase); err != nil {
 			s.expected = 0
 			return err
@@ -160,6 +206,16 @@ func (s *Syncer) apply(ctx context.Context, ops []nft.Op) error {
 // take most of the time, only if anybody else's has. The rules it has to know, or it could not tell
 // later that somebody replaced one.
 func (s *Syncer) Verify(ctx context.Context) (ok bool, err error) {
+	bound := true
+	var failed error
+	if s.Wiring != nil {
+		bound, failed = s.Wiring.Verify(ctx)
+	}
+	ok, err = s.verify(ctx)
+	return ok && bound, errors.Join(err, failed)
+}
+
+func (s *Syncer) verify(ctx context.Context) (ok bool, err error) {
 	if !s.inStep {
 		return true, nil // a sync failed, and is going to be repeated
 	}
@@ -169,13 +225,41 @@ func (s *Syncer) Verify(ctx context.Context) (ok bool, err error) {
 	if err != nil || revision == s.verified {
 		return err == nil, err
 	}
-	contents, err := s.Kernel.Contents(ctx, revision != s.expected)
+	ok, err = s.compare(ctx, revision != s.expected)
+	if ok {
+		s.verified, s.expected = revision, revision
+	}
+	return ok, err
+}
+
+// Glance does the same for what is seen without a look at any element, and only after somebody else's
+// transaction: that the table is gone, or its rules are others. It is quick enough to be called all the time.
+func (s *Syncer) Glance(ctx context.Context) (ok bool, err error) {
+	if !s.inStep {
+		return true, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, transactionTimeout)
+	defer cancel()
+	revision, err := s.Kernel.Revision(ctx)
+	if err != nil || revision == s.verified || revision == s.expected || revision == s.glanced {
+		return err == nil, err
+	}
+	ok, err = s.compare(ctx, false)
+	if ok {
+		s.glanced = revision
+	}
+	return ok, err
+}
+
+// compare looks whether the kernel holds what was written, with or without elements, and has the next Sync
+// replace it if not.
+func (s *Syncer) compare(ctx context.Context, elements bool) (ok bool, err error) {
+	contents, err := s.Kernel.Contents(ctx, elements)
 	if err != nil {
 		return false, err
 	}
 	difference := s.auditor.Compare(s.compiler.Journal().Table(), contents)
 	if difference == "" {
-		s.verified, s.expected = revision, revision
 		return true, nil
 	}
 	s.inStep, s.expected = false, 0

@@ -75,7 +75,7 @@ func (f *faulty) Contents(context.Context, bool) (nft.Contents, error) {
 	for name, chain := range f.Table.Chains {
 		var listed nft.ChainContents
 		if chain.Hook != nil {
-			listed.Base = (&nft.Base{Hook: *chain.Hook, Priority: *chain.Priority, Policy: *chain.Policy}).String()
+			listed.Base = (&nft.Base{Hook: *chain.Hook, Priority: *chain.Priority, Policy: *chain.Policy}).In(compile.TableFamily)
 		}
 		for _, rule := range chain.Rules {
 			listed.Rules = append(listed.Rules, rule.Rule)
@@ -151,7 +151,7 @@ func TestEveryChangeIsANewGeneration(t *testing.T) {
 	before := marker(t, kernel)
 	c.Policies = nil
 	mustSync(t, s)
-	want := compile.NextGeneration(before)
+	want := compile.DefaultMark.Next(before)
 	if got := marker(t, kernel); got != want {
 		t.Errorf("generation %d, want %d", got, want)
 	}
@@ -165,7 +165,7 @@ func TestARestartIsANewGeneration(t *testing.T) {
 	before := marker(t, kernel)
 	second, _ := newSyncer(kernel)
 	mustSync(t, second)
-	if got, want := marker(t, kernel), compile.NextGeneration(before); got != want {
+	if got, want := marker(t, kernel), compile.DefaultMark.Next(before); got != want {
 		t.Errorf("generation %d, want %d", got, want)
 	}
 }
@@ -256,7 +256,7 @@ func TestANodeWithoutRangesIsLoggedOnce(t *testing.T) {
 func marker(t *testing.T, kernel nft.Kernel) uint16 {
 	t.Helper()
 	text, found, err := nft.Marker(t.Context(), kernel, compile.StampChain)
-	generation, ok := compile.ParseGeneration(text)
+	generation, ok := compile.DefaultMark.ParseGeneration(text)
 	if !found || err != nil || !ok {
 		t.Fatalf("marker %q, %v, %v", text, found, err)
 	}
@@ -295,7 +295,7 @@ func TestListedComesBeforeTheFirstRules(t *testing.T) {
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error)
-		go func() { done <- a.Run(ctx) }()
+		go func() { a.Run(ctx); done <- nil }()
 		synctest.Wait()
 		cancel()
 		if err := <-done; err != nil || calls != 1 || !a.Synced() {

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"time"
 
@@ -28,6 +29,7 @@ type watcher struct {
 	log    logr.Logger
 	// complain keeps reflectors from complaining again and again, each on its own.
 	complain rate.Sometimes
+	contact  contact
 	running  sync.WaitGroup
 }
 
@@ -61,6 +63,7 @@ func reflect[L runtime.Object](
 	list func(context.Context, metav1.ListOptions) (L, error),
 	follow func(context.Context, metav1.ListOptions) (watch.Interface, error),
 ) {
+	kind := fmt.Sprintf("%T", expected)
 	lw := &cache.ListWatch{
 		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
 			o.FieldSelector = selector
@@ -70,8 +73,12 @@ func reflect[L runtime.Object](
 		},
 		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
 			o.FieldSelector = selector
+			w.contact.ask(kind, time.Now())
 			events, err := follow(ctx, o)
 			w.failed(ctx, err)
+			if err == nil {
+				w.contact.answered(kind)
+			}
 			return events, err
 		},
 	}

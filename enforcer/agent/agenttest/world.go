@@ -51,7 +51,7 @@ func NewWorld(watchers ...Watcher) *World {
 
 // Change adds, replaces or deletes one object of a kind.
 func (w *World) Change(t *rapid.T) {
-	from := reachtest.Snapshot(reachtest.MaxNodes(2)).Draw(t, "objects to take one of")
+	from := reachtest.Snapshot(reachtest.MaxNodes(2), reachtest.Disputed()).Draw(t, "objects to take one of")
 	var came, gone any
 	switch rapid.IntRange(0, 6).Draw(t, "kind of object") {
 	case 0:
@@ -60,7 +60,6 @@ func (w *World) Change(t *rapid.T) {
 		came, gone = change(t, w.nodes, from.Nodes)
 	case 2, 3, 4:
 		for _, p := range from.Pods {
-			p.CreationTimestamp = metav1.Unix(rapid.Int64Range(0, 2).Draw(t, "created"), 0)
 			p.UID = rapid.SampledFrom([]types.UID{"a", "b", "c"}).Draw(t, "uid")
 		}
 		came, gone = change(t, w.pods, from.Pods)

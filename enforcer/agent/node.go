@@ -1,0 +1,91 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
+
+	"github.com/apptier/apptier/enforcer/compile"
+	"github.com/apptier/apptier/enforcer/health"
+	"github.com/apptier/apptier/enforcer/nft"
+)
+
+// nodeMissing: the API server has no object of this node. Whoever deletes it (kubectl, a cloud's controller)
+// stops no pod: what runs goes on running, for the grace period of the pods at least.
+const nodeMissing health.Reason = "NodeMissing"
+
+// rangesMismatch: addresses of pods are not in the ranges that the node's object names, so that the ranges close
+// no pod before it is known.
+const rangesMismatch health.Reason = "RangesMismatch"
+
+// rangeProblems is a health.Report's check.
+func (s *Syncer) rangeProblems(time.Time) []health.Problem {
+	if !s.outside.Load() {
+		return nil
+	}
+	return []health.Problem{{
+		Reason: rangesMismatch, Severity: health.Warning,
+		Message: fmt.Sprintf("pods of node %s have addresses outside of its spec.podCIDRs: a pod that starts there is open until it is known; "+
+			"let the container runtime announce pods (NRI), or set podCIDRs to what the network plugin gives addresses from", s.Node),
+	}}
+}
+
+// isMissing tells whether this node has no object. The feed is locked.
+func (f *feed) isMissing() bool {
+	select {
+	case <-f.nodes.listed:
+		return len(f.nodes.objects) == 0
+	default:
+		return false // nobody has asked yet
+	}
+}
+
+// problems is a health.Report's check.
+func (f *feed) problems(time.Time) []health.Problem {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !f.isMissing() {
+		return nil
+	}
+	return []health.Problem{{
+		Reason: nodeMissing, Severity: health.Warning,
+		Message: fmt.Sprintf("there is no Node %s; its addresses, and those that it gives to pods, stay what they were last", f.node),
+	}}
+}
+
+// recall finds out what the node was last, if it has no object from the start on: the rules that another
+// agent left in the kernel tell. Without such rules nothing is known of it, until it has an object. It
+// repeats what fails, and returns when the context ends: rules that do not know the node would open it.
+func (a *Agent) recall(ctx context.Context) {
+	f := a.feed
+	f.mu.Lock()
+	missing := f.isMissing()
+	f.mu.Unlock()
+	if !missing {
+		return
+	}
+	_ = wait.PollUntilContextCancel(ctx, firstRetry, true, func(ctx context.Context) (bool, error) {
+		node, err := lastKnown(ctx, a.options.Kernel, f.node)
+		if err != nil {
+			a.options.Log.Error(err, "Cannot find out what this node was last; the last good rules stay")
+			return false, nil
+		}
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.recalled = node
+		return true, nil
+	})
+}
+
+func lastKnown(ctx context.Context, kernel nft.Kernel, name string) (*corev1.Node, error) {
+	ctx, cancel := context.WithTimeout(ctx, transactionTimeout)
+	defer cancel()
+	contents, err := kernel.Contents(ctx, true)
+	if err != nil {
+		return nil, fmt.Errorf("listing the table that was left: %w", err)
+	}
+	return compile.NodeIn(contents, name), nil
+}
