@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	networkingv1 "k8s.io/api/networking/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	metav1ac "k8s.io/client-go/applyconfigurations/meta/v1"
 	networkingv1ac "k8s.io/client-go/applyconfigurations/networking/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -67,7 +68,7 @@ func (r *AppTierReconciler) apply(ctx context.Context, s step) (version, error) 
 		config.WithResourceVersion(s.have.ResourceVersion)
 		options = append(options, client.ForceOwnership)
 	}
-	if err := r.Client.Apply(ctx, config, options...); err != nil {
+	if err := r.Client.Apply(ctx, &explicit{config}, options...); err != nil {
 		return version{}, err
 	}
 	return version{uid: *config.UID, resourceVersion: *config.ResourceVersion}, nil // the answer is read into config
@@ -79,6 +80,35 @@ func (r *AppTierReconciler) remove(ctx context.Context, namespace, name string, 
 	policy.Namespace, policy.Name = namespace, name
 	same := client.Preconditions{UID: &seen.uid, ResourceVersion: &seen.resourceVersion}
 	return client.IgnoreNotFound(r.Client.Delete(ctx, policy, same))
+}
+
+// explicit is a configuration that says so where there are no rules. An apply configuration leaves out what is
+// empty, and server-side apply keeps a field that is left out for as long as anyone else owns it: whoever had
+// applied the policy as it was would have kept its rules.
+type explicit struct {
+	*networkingv1ac.NetworkPolicyApplyConfiguration
+}
+
+// MarshalJSON writes the lists of rules also if they are empty.
+func (e *explicit) MarshalJSON() ([]byte, error) {
+	text, err := json.Marshal(e.NetworkPolicyApplyConfiguration)
+	if err != nil {
+		return nil, err
+	}
+	var object struct {
+		metav1.TypeMeta `json:",inline"`
+		Metadata        json.RawMessage            `json:"metadata"`
+		Spec            map[string]json.RawMessage `json:"spec"`
+	}
+	if err := json.Unmarshal(text, &object); err != nil {
+		return nil, err
+	}
+	for _, rules := range []string{"ingress", "egress"} {
+		if _, found := object.Spec[rules]; !found {
+			object.Spec[rules] = json.RawMessage("[]")
+		}
+	}
+	return json.Marshal(object)
 }
 
 // applyConfiguration says everything that is wanted of a policy, and nothing else.

@@ -14,6 +14,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 
 	"github.com/apptier/apptier/api/v1alpha1"
@@ -58,7 +59,9 @@ func (r *AppTierReconciler) SetupWithManager(mgr ctrl.Manager) error {
 	if err := indexReferences(context.Background(), mgr); err != nil {
 		return fmt.Errorf("indexing AppTiers: %w", err)
 	}
+	workers := max(1, mgr.GetControllerOptions().MaxConcurrentReconciles)
 	b := ctrl.NewControllerManagedBy(mgr).
+		WithOptions(controller.Options{MaxConcurrentReconciles: workers, NewQueue: newFairQueue(workers)}).
 		For(&v1alpha1.AppTier{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Owns(&networkingv1.NetworkPolicy{})
 	if err := r.watch(b).Complete(r); err != nil {

@@ -29,7 +29,7 @@ func (r *AppTierReconciler) announce(app *v1alpha1.AppTier, before, after []meta
 		}
 		switch {
 		case now.Type == v1alpha1.ConditionConflicted:
-			if now.Status == metav1.ConditionTrue && (was == nil || was.Status != now.Status) {
+			if now.Status != metav1.ConditionFalse && now.Reason != v1alpha1.ReasonInvalid && (was == nil || was.Status != now.Status) {
 				r.event(app, corev1.EventTypeWarning, now.Reason, actionCheck, now.Message)
 			}
 		case now.Status == metav1.ConditionFalse && now.Type != v1alpha1.ConditionReady:

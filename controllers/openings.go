@@ -53,8 +53,12 @@ func (r *AppTierReconciler) openings(ctx context.Context, app *v1alpha1.AppTier,
 		return nil, fmt.Errorf("listing namespaces: %w", err)
 	}
 	world.Pods, world.Namespaces = pointers(pods.Items), pointers(namespaces.Items)
-	return lint.Openings(app, world), nil
+	return lint.Openings(app, world, mostSteps), nil
 }
+
+// mostSteps is what judging one hand-written policy may take at every pass over an AppTier: a fifth of a
+// second. Admission allows more, since it judges once.
+const mostSteps = 2_000_000
 
 // handWritten are the policies that no AppTier owns. They must not be changed.
 func (r *AppTierReconciler) handWritten(ctx context.Context, options ...client.ListOption) ([]*networkingv1.NetworkPolicy, error) {

@@ -2,6 +2,7 @@ package controllers_test
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"time"
 
@@ -30,6 +31,7 @@ func TestConflicted(t *testing.T) {
 		"a namespace that comes to be declared":                testOpenedNamespace,
 		"another AppTier that declares it":                     testOpenedBeside,
 		"an AppTier that is created after the policy":          testOlderPolicy,
+		"a policy that is too big to judge":                    testTooBig,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, cluster{Client: c.Client, WithT: NewWithT(t)}) })
 	}
@@ -110,6 +112,28 @@ func testOpeningHistory(t *testing.T, c cluster) {
 		}
 	}
 	c.Expect(widened).To(Equal(2), "one Event each time that it becomes conflicted")
+}
+
+// What nobody has judged is said, and the AppTier is in force.
+func testTooBig(t *testing.T, c cluster) {
+	ctx := t.Context()
+	app := shop(c.newNamespace(ctx))
+	c.Expect(c.Create(ctx, app)).To(Succeed())
+	c.conflicted(ctx, app)
+	policy := opening(app.Namespace, map[string]string{"tier": "db"})
+	for i := range 400 {
+		policy.Spec.PodSelector.MatchExpressions = append(policy.Spec.PodSelector.MatchExpressions,
+			metav1.LabelSelectorRequirement{Key: fmt.Sprint("label-", i), Operator: metav1.LabelSelectorOpDoesNotExist})
+		policy.Spec.Ingress[0].From = append(policy.Spec.Ingress[0].From, networkingv1.NetworkPolicyPeer{IPBlock: &networkingv1.IPBlock{CIDR: fmt.Sprintf("203.0.%d.%d/32", i/256, i%256)}})
+	}
+	c.Expect(c.Create(ctx, policy)).To(Succeed())
+	c.Eventually(func(g Gomega) {
+		g.Expect(c.Get(ctx, client.ObjectKeyFromObject(app), app)).To(Succeed())
+		g.Expect(meta.FindStatusCondition(app.Status.Conditions, v1alpha1.ConditionConflicted)).To(And(
+			HaveField("Status", metav1.ConditionUnknown), HaveField("Reason", v1alpha1.ReasonTooBigToJudge),
+			HaveField("Message", ContainSubstring("whether NetworkPolicy backup opens what this AppTier closes is not known: judging it takes more than 2000000 steps"))))
+		g.Expect(meta.IsStatusConditionTrue(app.Status.Conditions, v1alpha1.ConditionReady)).To(BeTrue())
+	}, soon, 20*time.Millisecond).Should(Succeed())
 }
 
 // The policy selects other labels than the AppTier does: only a pod that has both is certain.

@@ -120,19 +120,31 @@ func conflicted(out outcome) metav1.Condition {
 	case len(out.openings) == 0:
 		return condition(v1alpha1.ConditionConflicted, metav1.ConditionFalse, v1alpha1.ReasonNotWidened, "no NetworkPolicy of the namespace opens what this AppTier closes")
 	}
+	status, reason := metav1.ConditionUnknown, v1alpha1.ReasonTooBigToJudge
 	var lines []string
 	for i, opening := range out.openings {
-		if i == mostOpenings {
-			lines = append(lines, fmt.Sprintf("and %d more", len(out.openings)-i))
-			break
+		if opening.Unjudged == nil {
+			status, reason = metav1.ConditionTrue, v1alpha1.ReasonWidened
 		}
-		line := fmt.Sprintf("NetworkPolicy %s lets %s", opening.Policy.Name, opening.Example)
-		if opening.Reason != "" {
-			line += "; its reason: " + opening.Reason
+		if i < mostOpenings {
+			lines = append(lines, openingLine(opening))
 		}
-		lines = append(lines, line)
 	}
-	return condition(v1alpha1.ConditionConflicted, metav1.ConditionTrue, v1alpha1.ReasonWidened, strings.Join(lines, "\n"))
+	if more := len(out.openings) - mostOpenings; more > 0 {
+		lines = append(lines, fmt.Sprintf("and %d more", more))
+	}
+	return condition(v1alpha1.ConditionConflicted, status, reason, strings.Join(lines, "\n"))
+}
+
+func openingLine(opening lint.Opening) string {
+	if opening.Unjudged != nil {
+		return fmt.Sprintf("whether NetworkPolicy %s opens what this AppTier closes is not known: %v; split it, or merge its rules", opening.Policy.Name, opening.Unjudged)
+	}
+	line := fmt.Sprintf("NetworkPolicy %s lets %s", opening.Policy.Name, opening.Example)
+	if opening.Reason != "" {
+		line += "; its reason: " + opening.Reason
+	}
+	return line
 }
 
 func ready(out outcome) metav1.Condition {
