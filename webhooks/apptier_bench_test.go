@@ -8,6 +8,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/apptier/apptier/api/v1alpha1"
+	"github.com/apptier/apptier/policy/lint"
 )
 
 // Someone waits for every answer: how long, in the cluster of BenchmarkNetworkPolicy, for AppTiers of
@@ -22,7 +23,7 @@ func BenchmarkAppTier(b *testing.B) {
 			defer runtime.UnlockOSThread()
 			app, before := chainOf(tiers), threadTime(b)
 			for b.Loop() {
-				v.judge(app)
+				v.judge(app, lint.NewWork(0, nil))
 			}
 			b.ReportMetric(float64((threadTime(b)-before).Nanoseconds())/float64(b.N), "cpu-ns/op")
 		})

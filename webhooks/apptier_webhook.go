@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/internal/environment"
+	"github.com/apptier/apptier/policy/budget"
 	"github.com/apptier/apptier/policy/expand"
 	"github.com/apptier/apptier/policy/lint"
 )
@@ -25,6 +27,10 @@ import (
 type AppTierValidator struct {
 	// Cluster is what AppTiers are judged against.
 	Cluster *Cluster
+	// Judging bounds what requests take, together with those about NetworkPolicies.
+	Judging *Judging
+	// Limits are those of the enforcers.
+	Limits budget.Limits
 	// Reader reads from a cache.
 	Reader client.Reader
 	// Settings say what no object of the cluster does.
@@ -37,7 +43,7 @@ var _ admission.Validator[*v1alpha1.AppTier] = AppTierValidator{}
 
 // SetupWithManager registers the webhook at the manager's webhook server.
 func (v AppTierValidator) SetupWithManager(mgr ctrl.Manager) error {
-	if err := ctrl.NewWebhookManagedBy(mgr, &v1alpha1.AppTier{}).WithValidator(v).Complete(); err != nil {
+	if err := ctrl.NewWebhookManagedBy(mgr, &v1alpha1.AppTier{}).WithValidator(v).RecoverPanic(recoverPanic).Complete(); err != nil {
 		return fmt.Errorf("setting up the AppTier webhook: %w", err)
 	}
 	return nil
@@ -60,9 +66,9 @@ func (v AppTierValidator) ValidateUpdate(ctx context.Context, old, app *v1alpha1
 
 // judge returns what is wrong or doubtful about an AppTier in the cluster. Of two that cannot be beside
 // each other, admission refuses the one that comes to be so, be it older or not.
-func (v AppTierValidator) judge(app *v1alpha1.AppTier) []lint.Finding {
+func (v AppTierValidator) judge(app *v1alpha1.AppTier, work *lint.Work) []lint.Finding {
 	world := v.Cluster.around(app)
-	findings := v.Cluster.current().AppTier(app, world)
+	findings := v.Cluster.current().AppTierWithin(app, world, work)
 	for _, other := range world.AppTiers {
 		if other.Namespace != app.Namespace || other.Name == app.Name || !other.DeletionTimestamp.IsZero() {
 			continue
@@ -78,40 +84,86 @@ func (v AppTierValidator) judge(app *v1alpha1.AppTier) []lint.Finding {
 
 // answer refuses an AppTier, or accepts it with warnings.
 func (v AppTierValidator) answer(ctx context.Context, old, app *v1alpha1.AppTier) (admission.Warnings, error) {
-	findings := v.judge(app)
-	if old != nil {
-		findings = ratchet(findings, func() []lint.Finding { return v.judge(old) })
+	of := subject{
+		kind:      v1alpha1.GroupVersion.WithKind("AppTier").GroupKind(),
+		namespace: app.Namespace, name: app.Name, size: fmt.Sprintf("%d tiers", len(app.Spec.Tiers)),
 	}
-	kind := v1alpha1.GroupVersion.WithKind("AppTier").GroupKind()
+	var left admission.Warnings
+	findings, err := v.Judging.within(ctx, of, func(work *lint.Work) (findings []lint.Finding, err error) {
+		findings, left, err = v.judgeChange(ctx, old, app, work)
+		return findings, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return append(warnings(findings), left...), refusal(of.kind, app.Name, findings)
+}
+
+// judgeChange judges a new AppTier, or a changed one, by itself and by what it stands for. Left are warnings of
+// what it refers to and is not there. What it costs is counted first: counting is cheap, and what is above a
+// budget may be too big to be judged.
+func (v AppTierValidator) judgeChange(ctx context.Context, old, app *v1alpha1.AppTier, work *lint.Work) (findings []lint.Finding, left admission.Warnings, err error) {
 	if len(lint.WithSeverity(lint.AppTier(app), lint.Reject)) > 0 { // it stands for nothing
-		return warnings(findings), refusal(kind, app.Name, findings)
+		return v.judgeSpec(ctx, old, app, work), nil, nil
 	}
 	result, err := v.expand(ctx, app)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	opened, err := v.opened(ctx, old, app, result)
+	costs, err := v.budget(ctx, old, app, result)
+	if err != nil || len(lint.WithSeverity(costs, lint.Reject)) > 0 {
+		return costs, nil, err
+	}
+	findings = v.judgeSpec(ctx, old, app, work)
+	opened, err := v.opened(ctx, old, app, result, work)
+	if err != nil {
+		return nil, nil, err
+	}
+	findings = slices.Concat(findings, opened, costs)
+	return findings, unresolved(result, findings), nil
+}
+
+// judgeSpec judges what an AppTier says beside the others. What was refused of it before is a warning.
+func (v AppTierValidator) judgeSpec(ctx context.Context, old, app *v1alpha1.AppTier, work *lint.Work) []lint.Finding {
+	findings := v.judge(app, work)
+	if old == nil {
+		return findings
+	}
+	return ratchet(findings, func() []lint.Finding { return v.judge(old, lint.NewWork(mostSteps, ctx.Err)) })
+}
+
+// budget holds the policies that an AppTier stands for to the budgets.
+func (v AppTierValidator) budget(ctx context.Context, old, app *v1alpha1.AppTier, now expand.Expansion) ([]lint.Finding, error) {
+	var before budget.Cost
+	others := v.Cluster.otherPolicies(app.Namespace, func(p *networkingv1.NetworkPolicy) bool { return v1alpha1.OwnerOf(p) == app.Name })
+	findings := withinBudget(v.Limits, now.Policies, others, before)
+	if old == nil || len(lint.WithSeverity(findings, lint.Reject)) == 0 {
+		return findings, nil
+	}
+	was, err := v.expand(ctx, old)
 	if err != nil {
 		return nil, err
 	}
-	findings = append(findings, opened...)
-	return append(warnings(findings), unresolved(result, findings)...), refusal(kind, app.Name, findings)
+	for _, policy := range was.Policies {
+		before = before.Add(budget.Count(&policy.Spec))
+	}
+	return withinBudget(v.Limits, now.Policies, others, before), nil
 }
 
 // expand returns what an AppTier stands for now.
 func (v AppTierValidator) expand(ctx context.Context, app *v1alpha1.AppTier) (expand.Expansion, error) {
 	env, err := v.Settings.Of(ctx, expand.ReferencesOf(app), environment.Cached{Reader: v.Reader})
 	if err != nil {
-		return expand.Expansion{}, fmt.Errorf("looking up what AppTier %s/%s refers to: %w", app.Namespace, app.Name, err)
+		return expand.Expansion{}, failed(ctx, fmt.Errorf("looking up what AppTier %s/%s refers to: %w", app.Namespace, app.Name, err))
 	}
 	return expand.Expand(app, env), nil
 }
 
 // opened are the policies that open what the AppTier closes. Of those that opened it before it was
 // changed too, people are warned: what it says now is no reason to refuse it.
-func (v AppTierValidator) opened(ctx context.Context, old, app *v1alpha1.AppTier, now expand.Expansion) ([]lint.Finding, error) {
+func (v AppTierValidator) opened(ctx context.Context, old, app *v1alpha1.AppTier, now expand.Expansion, work *lint.Work) ([]lint.Finding, error) {
 	cluster := v.Cluster.current()
-	findings := cluster.Opened(app, now.Policies)
+	findings := cluster.Opened(app, now.Policies, work)
 	if old == nil || len(findings) == 0 {
 		return findings, nil
 	}
@@ -119,7 +171,7 @@ func (v AppTierValidator) opened(ctx context.Context, old, app *v1alpha1.AppTier
 	if err != nil {
 		return nil, err
 	}
-	known := cluster.Opened(old, before.Policies)
+	known := cluster.Opened(old, before.Policies, lint.NewWork(mostSteps, ctx.Err))
 	for i, finding := range findings {
 		if slices.ContainsFunc(known, func(k lint.Finding) bool { return k.Fix == finding.Fix }) { // it names the policy
 			findings[i].Severity = lint.Warn

@@ -16,6 +16,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/apptier/apptier/api/v1alpha1"
+	"github.com/apptier/apptier/policy/budget"
 )
 
 // Someone waits for every answer: how long, in a cluster of 20,000 pods and 5,000 policies in 500
@@ -23,7 +24,7 @@ import (
 // the mix is all of them, and updates.
 func BenchmarkNetworkPolicy(b *testing.B) {
 	c, random := largeCluster(), rand.New(rand.NewPCG(1, 1))
-	v := NetworkPolicyValidator{Cluster: c}
+	v := NetworkPolicyValidator{Cluster: c, Judging: NewJudging(4), Limits: budget.Defaults()}
 	kinds := judgedPolicies()
 	var mix []request
 	for _, kind := range kinds {
@@ -194,5 +195,18 @@ func policyOf(namespace string, number int) *networkingv1.NetworkPolicy {
 	if number < 5 {
 		generatedFrom("app", policy)
 	}
+	return policy
+}
+
+// heavyPolicy is within the budgets of enforcers, and too big to judge: its selector is in each of its clauses.
+func heavyPolicy() *networkingv1.NetworkPolicy {
+	policy := &networkingv1.NetworkPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: "team-7", Name: "heavy"}}
+	var peers []networkingv1.NetworkPolicyPeer
+	for i := range 1500 {
+		policy.Spec.PodSelector.MatchExpressions = append(policy.Spec.PodSelector.MatchExpressions,
+			metav1.LabelSelectorRequirement{Key: fmt.Sprint("label-", i), Operator: metav1.LabelSelectorOpDoesNotExist})
+		peers = append(peers, networkingv1.NetworkPolicyPeer{IPBlock: &networkingv1.IPBlock{CIDR: fmt.Sprintf("203.%d.%d.0/24", i/256, i%256)}})
+	}
+	policy.Spec.Ingress = []networkingv1.NetworkPolicyIngressRule{{From: peers}}
 	return policy
 }

@@ -42,14 +42,18 @@ func TestGuard(t *testing.T) {
 		do   error
 		want gomegatypes.GomegaMatcher
 	}{
-		"deleting it":              {admin.Delete(ctx, policy, client.DryRunAll), refused},
-		"changing what it says":    {admin.Update(ctx, changed(func(p *networkingv1.NetworkPolicy) { p.Spec.PolicyTypes = p.Spec.PolicyTypes[:1] }), client.DryRunAll), refused},
-		"making it an orphan":      {admin.Update(ctx, changed(func(p *networkingv1.NetworkPolicy) { p.OwnerReferences = nil }), client.DryRunAll), refused},
-		"taking the manager's off": {admin.Update(ctx, changed(func(p *networkingv1.NetworkPolicy) { delete(p.Labels, v1alpha1.LabelManagedBy) }), client.DryRunAll), refused},
-		"giving it another tier":   {admin.Update(ctx, changed(func(p *networkingv1.NetworkPolicy) { p.Labels[v1alpha1.LabelTier] = "api" }), client.DryRunAll), refused},
-		"pretending to be one":     {admin.Create(ctx, changed(func(p *networkingv1.NetworkPolicy) { p.Name, p.ResourceVersion, p.UID = "another", "", "" }), client.DryRunAll), refused},
-		"a label of one's own":     {admin.Update(ctx, changed(func(p *networkingv1.NetworkPolicy) { p.Labels["team"] = "billing" }), client.DryRunAll), Succeed()},
-		"an annotation":            {admin.Update(ctx, changed(func(p *networkingv1.NetworkPolicy) { p.Annotations = map[string]string{"a": "b"} }), client.DryRunAll), Succeed()},
+		"deleting it":                   {admin.Delete(ctx, policy, client.DryRunAll), refused},
+		"changing what it says":         {admin.Update(ctx, changed(func(p *networkingv1.NetworkPolicy) { p.Spec.PolicyTypes = p.Spec.PolicyTypes[:1] }), client.DryRunAll), refused},
+		"making it an orphan":           {admin.Update(ctx, changed(func(p *networkingv1.NetworkPolicy) { p.OwnerReferences = nil }), client.DryRunAll), refused},
+		"taking the manager's off":      {admin.Update(ctx, changed(func(p *networkingv1.NetworkPolicy) { delete(p.Labels, v1alpha1.LabelManagedBy) }), client.DryRunAll), refused},
+		"giving it another tier":        {admin.Update(ctx, changed(func(p *networkingv1.NetworkPolicy) { p.Labels[v1alpha1.LabelTier] = "api" }), client.DryRunAll), refused},
+		"keeping it when its tier goes": {admin.Update(ctx, changed(func(p *networkingv1.NetworkPolicy) { p.Finalizers = []string{"example.com/wait"} }), client.DryRunAll), refused},
+		"giving it a second owner": {admin.Update(ctx, changed(func(p *networkingv1.NetworkPolicy) {
+			p.OwnerReferences = append(p.OwnerReferences, metav1.OwnerReference{APIVersion: "v1", Kind: "ConfigMap", Name: "mine", UID: "1"})
+		}), client.DryRunAll), refused},
+		"pretending to be one": {admin.Create(ctx, changed(func(p *networkingv1.NetworkPolicy) { p.Name, p.ResourceVersion, p.UID = "another", "", "" }), client.DryRunAll), refused},
+		"a label of one's own": {admin.Update(ctx, changed(func(p *networkingv1.NetworkPolicy) { p.Labels["team"] = "billing" }), client.DryRunAll), Succeed()},
+		"an annotation":        {admin.Update(ctx, changed(func(p *networkingv1.NetworkPolicy) { p.Annotations = map[string]string{"a": "b"} }), client.DryRunAll), Succeed()},
 		"deleting, by the collector": {
 			as(t, config, "system:serviceaccount:kube-system:generic-garbage-collector").Delete(ctx, policy, client.DryRunAll), Succeed()},
 		"deleting, with the namespace": {
@@ -60,6 +64,7 @@ func TestGuard(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) { NewWithT(t).Expect(try.do).To(try.want) })
 	}
+	t.Run("a finalizer that is there may go", func(t *testing.T) { testTakenOff(t, admin, trusted, policy) })
 	t.Run("anyone's once its AppTier has let go of it", func(t *testing.T) { testOrphan(t, admin, trusted, policy) })
 	t.Run("anyone's if it never was one", func(t *testing.T) {
 		g := NewWithT(t)
@@ -70,6 +75,19 @@ func TestGuard(t *testing.T) {
 		g.Expect(admin.Update(ctx, mine)).To(Succeed())
 		g.Expect(admin.Delete(ctx, mine)).To(Succeed())
 	})
+}
+
+// testTakenOff: a finalizer from the time before the guard keeps nobody from letting the policy go.
+func testTakenOff(t *testing.T, admin, trusted client.Client, policy *networkingv1.NetworkPolicy) {
+	g, ctx := NewWithT(t), t.Context()
+	policy.Finalizers = []string{"example.com/wait", "example.com/more"}
+	g.Expect(trusted.Update(ctx, policy)).To(Succeed())
+	policy.Finalizers = []string{"example.com/wait", "example.com/other"}
+	g.Expect(admin.Update(ctx, policy.DeepCopy())).NotTo(Succeed())
+	policy.Finalizers = []string{"example.com/more"}
+	g.Expect(admin.Update(ctx, policy)).To(Succeed())
+	policy.Finalizers = nil
+	g.Expect(admin.Update(ctx, policy)).To(Succeed())
 }
 
 func testOrphan(t *testing.T, admin, trusted client.Client, policy *networkingv1.NetworkPolicy) {

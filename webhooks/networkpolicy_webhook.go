@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	"github.com/apptier/apptier/api/v1alpha1"
+	"github.com/apptier/apptier/policy/budget"
 	"github.com/apptier/apptier/policy/lint"
 )
 
@@ -21,6 +22,10 @@ import (
 type NetworkPolicyValidator struct {
 	// Cluster is what policies are judged against.
 	Cluster *Cluster
+	// Judging bounds what requests take, together with those about AppTiers.
+	Judging *Judging
+	// Limits are those of the enforcers.
+	Limits budget.Limits
 	// Namespace is the manager's own, where nothing is judged.
 	Namespace string
 }
@@ -34,11 +39,13 @@ var _ admission.Validator[*networkingv1.NetworkPolicy] = NetworkPolicyValidator{
 // +kubebuilder:webhook:path=/validate-networking-k8s-io-v1-networkpolicy,mutating=false,failurePolicy=ignore,sideEffects=None,groups=networking.k8s.io,resources=networkpolicies,verbs=create;update,versions=v1,name=networkpolicy.policy.apptier.dev,admissionReviewVersions=v1,timeoutSeconds=5,patch=`{"namespaceSelector":{"matchExpressions":[{"key":"kubernetes.io/metadata.name","operator":"NotIn","values":["kube-system","kube-public","kube-node-lease","system"]},{"key":"policy.apptier.dev/check","operator":"NotIn","values":["true"]}]},"matchConditions":[{"name":"not-by-the-manager","expression":"request.userInfo.username != 'system:serviceaccount:' + 'system' + ':' + 'manager'"},{"name":"to-stay","expression":"!has(object.metadata.deletionTimestamp)"},{"name":"changed","expression":"oldObject == null || object.spec != oldObject.spec || object.metadata.?annotations[?'policy.apptier.dev/allow-widening'].orValue('') != oldObject.metadata.?annotations[?'policy.apptier.dev/allow-widening'].orValue('')"}]}`
 // +kubebuilder:webhook:path=/validate-networking-k8s-io-v1-networkpolicy,mutating=false,failurePolicy=ignore,sideEffects=None,groups=networking.k8s.io,resources=networkpolicies,verbs=create;update,versions=v1,name=checked.networkpolicy.policy.apptier.dev,admissionReviewVersions=v1,timeoutSeconds=5,patch=`{"namespaceSelector":{"matchExpressions":[{"key":"kubernetes.io/metadata.name","operator":"NotIn","values":["kube-system","kube-public","kube-node-lease","system"]},{"key":"policy.apptier.dev/check","operator":"In","values":["true"]}]},"matchConditions":[{"name":"not-by-the-manager","expression":"request.userInfo.username != 'system:serviceaccount:' + 'system' + ':' + 'manager'"},{"name":"to-stay","expression":"!has(object.metadata.deletionTimestamp)"},{"name":"changed","expression":"oldObject == null || object.spec != oldObject.spec || object.metadata.?annotations[?'policy.apptier.dev/allow-widening'].orValue('') != oldObject.metadata.?annotations[?'policy.apptier.dev/allow-widening'].orValue('')"}]}`
 
+// recoverPanic is false: a panic ends the connection, and with that the API server does as failurePolicy says.
+// Recovered, it would be an answer that refuses, also where this is to fail open.
+const recoverPanic = false
+
 // SetupWithManager registers the webhook at the manager's webhook server.
 func (v NetworkPolicyValidator) SetupWithManager(mgr ctrl.Manager) error {
-	// A panic ends the connection, and with that the API server does as failurePolicy says. Recovered,
-	// it would be an answer that refuses the policy, also where this is to fail open.
-	err := ctrl.NewWebhookManagedBy(mgr, &networkingv1.NetworkPolicy{}).WithValidator(v).RecoverPanic(false).Complete()
+	err := ctrl.NewWebhookManagedBy(mgr, &networkingv1.NetworkPolicy{}).WithValidator(v).RecoverPanic(recoverPanic).Complete()
 	if err != nil {
 		return fmt.Errorf("setting up the NetworkPolicy webhook: %w", err)
 	}
@@ -46,26 +53,59 @@ func (v NetworkPolicyValidator) SetupWithManager(mgr ctrl.Manager) error {
 }
 
 // ValidateCreate judges a new policy.
-func (v NetworkPolicyValidator) ValidateCreate(_ context.Context, policy *networkingv1.NetworkPolicy) (admission.Warnings, error) {
+func (v NetworkPolicyValidator) ValidateCreate(ctx context.Context, policy *networkingv1.NetworkPolicy) (admission.Warnings, error) {
 	if !v.isChecked(policy.Namespace) {
 		return nil, nil
 	}
-	return answerPolicy(policy, v.Cluster.current().NetworkPolicy(policy))
+	return v.answer(ctx, nil, policy)
 }
 
-func answerPolicy(policy *networkingv1.NetworkPolicy, findings []lint.Finding) (admission.Warnings, error) {
-	return warnings(findings), refusal(networkingv1.SchemeGroupVersion.WithKind("NetworkPolicy").GroupKind(), policy.Name, findings)
+// answer refuses a policy, or accepts it with warnings. What enforcers would refuse is not judged.
+func (v NetworkPolicyValidator) answer(ctx context.Context, old, policy *networkingv1.NetworkPolicy) (admission.Warnings, error) {
+	of := subject{
+		kind:      networkingv1.SchemeGroupVersion.WithKind("NetworkPolicy").GroupKind(),
+		namespace: policy.Namespace, name: policy.Name, size: sizeOf(policy),
+	}
+	findings, err := v.Judging.within(ctx, of, func(work *lint.Work) ([]lint.Finding, error) {
+		findings := v.budget(old, policy)
+		if len(lint.WithSeverity(findings, lint.Reject)) > 0 {
+			return findings, nil
+		}
+		if old == nil {
+			return append(findings, v.Cluster.current().NetworkPolicyWithin(policy, work)...), nil
+		}
+		return append(findings, v.judgeUpdate(old, policy, work, lint.NewWork(mostSteps, ctx.Err))...), nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return warnings(findings), refusal(of.kind, policy.Name, findings)
+}
+
+// budget holds a policy to the budgets.
+func (v NetworkPolicyValidator) budget(old, policy *networkingv1.NetworkPolicy) []lint.Finding {
+	var before budget.Cost
+	if old != nil {
+		before = budget.Count(&old.Spec)
+	}
+	others := v.Cluster.otherPolicies(policy.Namespace, func(p *networkingv1.NetworkPolicy) bool { return p.Name == policy.Name })
+	return withinBudget(v.Limits, []*networkingv1.NetworkPolicy{policy}, others, before)
+}
+
+func sizeOf(policy *networkingv1.NetworkPolicy) string {
+	cost := budget.Count(&policy.Spec)
+	return fmt.Sprintf("%d rules with %d peers and %d ports", cost.Rules, cost.Peers+cost.Blocks, cost.Ports)
 }
 
 // ValidateUpdate judges a change. A policy that is being deleted, or that says what it said before,
 // always passes: labels and finalizers must not depend on checks that came later. Nor must other changes
 // of what it says: what was refused of it before is a warning.
-func (v NetworkPolicyValidator) ValidateUpdate(_ context.Context, old, policy *networkingv1.NetworkPolicy) (admission.Warnings, error) {
+func (v NetworkPolicyValidator) ValidateUpdate(ctx context.Context, old, policy *networkingv1.NetworkPolicy) (admission.Warnings, error) {
 	isSame := equality.Semantic.DeepEqual(old.Spec, policy.Spec) && old.Annotations[lint.AllowWidening] == policy.Annotations[lint.AllowWidening]
 	if !policy.DeletionTimestamp.IsZero() || isSame || !v.isChecked(policy.Namespace) {
 		return nil, nil
 	}
-	return answerPolicy(policy, v.judgeUpdate(old, policy))
+	return v.answer(ctx, old, policy)
 }
 
 // ValidateDelete lets everything pass; it is not registered for deletions.

@@ -10,6 +10,7 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/client-go/rest"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -33,6 +34,8 @@ func TestNetworkPolicyWebhook(t *testing.T) {
 		"takes a policy that only looks like one for anyone's":      testPretended,
 		"warns of what is doubtful, on a dry run as well":           testDoubtful,
 		"lets go of a policy that is being deleted, whatever it is": testFinalizer,
+		"refuses what is too big to judge, and never lets it pass":  testTooBig,
+		"refuses what enforcers would refuse, and warns at half":    testBudget,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, w) })
 	}
@@ -245,4 +248,88 @@ func testFinalizer(t *testing.T, w *policyTest) {
 	policy.Finalizers = nil
 	policy.Spec.PodSelector = metav1.LabelSelector{}
 	g.Expect(w.client.Update(ctx, policy)).To(Succeed())
+}
+
+// blocks are so many peers that are addresses.
+func blocks(count int) (peers []networkingv1.NetworkPolicyPeer) {
+	for i := range count {
+		peers = append(peers, networkingv1.NetworkPolicyPeer{IPBlock: &networkingv1.IPBlock{CIDR: fmt.Sprintf("203.%d.%d.0/24", i/256, i%256)}})
+	}
+	return peers
+}
+
+// testTooBig: the policy is within the budgets, and its selector stands in each of 1,500 clauses.
+func testTooBig(t *testing.T, w *policyTest) {
+	g, policy := NewWithT(t), harmless(w.ledger(t))
+	for i := range 1500 {
+		policy.Spec.PodSelector.MatchExpressions = append(policy.Spec.PodSelector.MatchExpressions,
+			metav1.LabelSelectorRequirement{Key: fmt.Sprint("label-", i), Operator: metav1.LabelSelectorOpDoesNotExist})
+	}
+	policy.Spec.Ingress = []networkingv1.NetworkPolicyIngressRule{{From: blocks(1500)}}
+	refused := MatchError(And(
+		ContainSubstring("NetworkPolicy harmless is refused:\n  spec: it is too big to judge beside what there is: its 1 rules with 1500 peers and 0 ports take more than the 20000000 steps"),
+		ContainSubstring("(too-big-to-judge)\n    fix: split it")))
+	g.Expect(w.client.Create(t.Context(), policy, client.DryRunAll)).To(refused)
+	policy.Annotations = map[string]string{lint.AllowWidening: "a reason changes nothing about it"}
+	g.Expect(w.client.Create(t.Context(), policy, client.DryRunAll)).To(refused)
+	g.Expect(as(t, w.config, managerAccount).Create(t.Context(), policy)).To(Succeed(), "as if it had been there before")
+	policy.Spec.Ingress[0].From = policy.Spec.Ingress[0].From[:10]
+	g.Expect(w.client.Update(t.Context(), policy)).To(Succeed(), "it becomes one that can be judged")
+}
+
+func testBudget(t *testing.T, w *policyTest) {
+	g, ctx, namespace := NewWithT(t), t.Context(), w.ledger(t)
+	recorder, c := recordingClient(t, w.config)
+	policy := harmless(namespace)
+	rules := func(count int) {
+		policy.Spec.Ingress = nil
+		for i := range count {
+			policy.Spec.Ingress = append(policy.Spec.Ingress, networkingv1.NetworkPolicyIngressRule{From: blocks(i + 1)[i:]})
+		}
+	}
+	rules(501)
+	g.Expect(c.Create(ctx, policy, client.DryRunAll)).To(MatchError(And(
+		ContainSubstring("NetworkPolicy "+namespace+"/harmless has 501 rules, more than the 500 that a policy may have"), ContainSubstring("--policy-budget=rules=501"), ContainSubstring("(over-budget)"))))
+	rules(400)
+	g.Expect(c.Create(ctx, policy, client.DryRunAll)).To(Succeed())
+	g.Expect(recorder.warnings).To(ContainElement(ContainSubstring("NetworkPolicy harmless: it has 400 rules of 500 that a policy may have")))
+
+	t.Run("of all policies of the namespace", func(t *testing.T) {
+		g := NewWithT(t)
+		for i := range 4 {
+			policy.Name, policy.ResourceVersion = fmt.Sprint("part-", i), ""
+			g.Expect(c.Create(ctx, policy)).To(Succeed())
+		}
+		policy.Name, policy.ResourceVersion = "last", ""
+		rules(401)
+		g.Eventually(func() error { return c.Create(ctx, policy, client.DryRunAll) }, 10*time.Second, 50*time.Millisecond).Should(MatchError(
+			ContainSubstring("NetworkPolicy " + namespace + "/last: with it the policies of namespace " + namespace + " have 2001 rules, more than the 2000")))
+	})
+	t.Run("but lets what is above be less", func(t *testing.T) {
+		g := NewWithT(t)
+		policy.Name, policy.ResourceVersion = "older", ""
+		rules(600)
+		g.Expect(as(t, w.config, managerAccount).Create(ctx, policy)).To(Succeed(), "as if it had been there before")
+		rules(550)
+		recorder.warnings = nil
+		g.Expect(c.Update(ctx, policy)).To(Succeed())
+		g.Expect(recorder.warnings).To(ContainElement(ContainSubstring("has 550 rules, more than the 500")))
+		rules(551)
+		g.Expect(c.Update(ctx, policy)).To(MatchError(ContainSubstring("over-budget")))
+	})
+	t.Run("and holds AppTiers to it", func(t *testing.T) {
+		g, app := NewWithT(t), valid()
+		app.Namespace, app.Name, app.Spec.Tiers = namespace, "wide", nil
+		for i := range 30 {
+			tier := v1alpha1.Tier{Name: fmt.Sprint("t-", i), PodSelector: metav1.LabelSelector{MatchLabels: map[string]string{"wide": fmt.Sprint(i)}}}
+			for j := range 16 {
+				tier.Ingress = append(tier.Ingress, v1alpha1.IngressRule{
+					From:  []v1alpha1.Peer{{Networks: &v1alpha1.NetworksPeer{CIDRs: []string{"203.0.113.0/24"}}}},
+					Ports: []v1alpha1.RulePort{{Port: intstr.FromInt32(int32(8000 + j))}},
+				})
+			}
+			app.Spec.Tiers = append(app.Spec.Tiers, tier)
+		}
+		g.Expect(c.Create(ctx, app, client.DryRunAll)).To(MatchError(And(ContainSubstring("AppTier wide is refused"), ContainSubstring("more than the 2000"), ContainSubstring("(over-budget)"))))
+	})
 }

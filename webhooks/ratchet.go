@@ -29,20 +29,21 @@ func ratchet(now []lint.Finding, before func() []lint.Finding) []lint.Finding {
 }
 
 // judgeUpdate judges a change of a policy. What it opens is refused as before unless the rules of that
-// direction are the same ones: in the same words, another rule may open more.
-func (v NetworkPolicyValidator) judgeUpdate(old, policy *networkingv1.NetworkPolicy) []lint.Finding {
+// direction are the same ones: in the same words, another rule may open more. What it was is judged with work
+// of its own: if that is too much, all that is refused of it now is refused.
+func (v NetworkPolicyValidator) judgeUpdate(old, policy *networkingv1.NetworkPolicy, work, workBefore *lint.Work) []lint.Finding {
 	index := v.Cluster.current()
 	before := func(of *networkingv1.NetworkPolicy) func() []lint.Finding {
 		return func() []lint.Finding {
-			return slices.DeleteFunc(index.NetworkPolicy(of), func(f lint.Finding) bool { return f.Check == lint.Widens && !opensTheSame(old, policy, f) })
+			return slices.DeleteFunc(index.NetworkPolicyWithin(of, workBefore), func(f lint.Finding) bool { return f.Check == lint.Widens && !opensTheSame(old, policy, f) })
 		}
 	}
-	findings := ratchet(index.NetworkPolicy(policy), before(old))
+	findings := ratchet(index.NetworkPolicyWithin(policy, work), before(old))
 	if len(lint.WithSeverity(findings, lint.Reject)) > 0 || !slices.ContainsFunc(findings, func(f lint.Finding) bool { return f.Check == lint.Invalid }) {
 		return findings
 	}
 	// What cannot be read is judged alone; of what was stored so, the rest is judged as it is read.
-	return append(findings, ratchet(index.NetworkPolicy(asRead(policy)), before(asRead(old)))...)
+	return append(findings, ratchet(index.NetworkPolicyWithin(asRead(policy), work), before(asRead(old)))...)
 }
 
 func opensTheSame(old, policy *networkingv1.NetworkPolicy, finding lint.Finding) bool {

@@ -31,6 +31,7 @@ import (
 
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/internal/environment"
+	"github.com/apptier/apptier/policy/budget"
 	"github.com/apptier/apptier/test/apiserver"
 	"github.com/apptier/apptier/test/scenario"
 	"github.com/apptier/apptier/webhooks"
@@ -42,7 +43,13 @@ const managerAccount = "system:serviceaccount:" + scenario.Namespace + ":apptier
 // deployed returns what config/default has of a kind.
 func deployed(t *testing.T, kind string) []*unstructured.Unstructured {
 	t.Helper()
-	manifests, err := scenario.Kustomize(t.Context(), "config", "default")
+	return deployedFrom(t, kind, "config", "default")
+}
+
+// deployedFrom returns what a kustomization of the repository has of a kind.
+func deployedFrom(t *testing.T, kind string, path ...string) []*unstructured.Unstructured {
+	t.Helper()
+	manifests, err := scenario.Kustomize(t.Context(), path...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,6 +93,11 @@ func schemeOf(t *testing.T) *runtime.Scheme {
 
 // startWebhooks starts a real API server that asks the webhooks over TLS.
 func startWebhooks(t *testing.T, more ...apiserver.Option) *rest.Config {
+	return startWebhooksWith(t, register, more...)
+}
+
+// startWebhooksWith starts what it is told to register.
+func startWebhooksWith(t *testing.T, register func(context.Context, ctrl.Manager) error, more ...apiserver.Option) *rest.Config {
 	g := NewWithT(t)
 	config, api := apiserver.Start(t, append(more, asDeployed(t))...)
 	ctrl.SetLogger(zap.New(zap.WriteTo(os.Stderr)))
@@ -122,9 +134,10 @@ func register(ctx context.Context, mgr ctrl.Manager) error {
 		return err
 	}
 	settings := environment.Settings{DNSService: types.NamespacedName{Namespace: "kube-system", Name: "kube-dns"}}
+	judging, limits := webhooks.NewJudging(4), budget.Defaults()
 	return errors.Join(
-		webhooks.AppTierValidator{Cluster: cluster, Reader: mgr.GetClient(), Settings: settings}.SetupWithManager(mgr),
-		webhooks.NetworkPolicyValidator{Cluster: cluster, Namespace: scenario.Namespace}.SetupWithManager(mgr))
+		webhooks.AppTierValidator{Cluster: cluster, Judging: judging, Limits: limits, Reader: mgr.GetClient(), Settings: settings}.SetupWithManager(mgr),
+		webhooks.NetworkPolicyValidator{Cluster: cluster, Judging: judging, Limits: limits, Namespace: scenario.Namespace}.SetupWithManager(mgr))
 }
 
 func newClient(t *testing.T, config *rest.Config) client.Client {

@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"flag"
 	"fmt"
-	"net/netip"
 	"os"
 	"strings"
 	"time"
@@ -28,6 +27,8 @@ import (
 	"github.com/apptier/apptier/controllers"
 	"github.com/apptier/apptier/internal/environment"
 	"github.com/apptier/apptier/internal/version"
+	"github.com/apptier/apptier/policy/budget"
+	"github.com/apptier/apptier/policy/kube"
 )
 
 // options are the command's flags.
@@ -38,24 +39,29 @@ type options struct {
 	webhook         bool
 	webhookPort     int
 	certDir         string
+	clientCA        string
 	rotateCerts     bool
 	namespace       string
 	dnsService      string
 	clusterNetworks string
+	limits          budget.Limits
 }
 
 func main() {
-	var o options
+	o := options{limits: budget.Defaults()}
 	flag.StringVar(&o.metricsAddress, "metrics-bind-address", ":8443", "Address of the metrics endpoint (HTTPS, for authorized clients); 0 turns it off.")
 	flag.StringVar(&o.probeAddress, "health-probe-bind-address", ":8081", "Address of the health and readiness probes.")
 	flag.BoolVar(&o.leaderElect, "leader-elect", false, "Elect a leader among replicas: only it writes policies. Every replica serves the webhook.")
 	flag.BoolVar(&o.webhook, "webhook", true, "Serve the admission webhook.")
 	flag.IntVar(&o.webhookPort, "webhook-port", 9443, "Port of the admission webhook.")
 	flag.StringVar(&o.certDir, "webhook-cert-dir", "/certs", "Folder of the webhook's tls.crt and tls.key, with --rotate-certs=false.")
+	flag.StringVar(&o.clientCA, "webhook-client-ca", "", "File of authorities (PEM), read at the start: the webhook answers only those with a certificate of one, which the API server must be given. Empty answers anyone.")
 	flag.BoolVar(&o.rotateCerts, "rotate-certs", true, "Make and rotate the webhook's certificate; false if something else, such as cert-manager, does.")
 	flag.StringVar(&o.namespace, "namespace", os.Getenv("POD_NAMESPACE"), "Namespace that the manager runs in.")
 	flag.StringVar(&o.dnsService, "dns-service", "kube-system/kube-dns", "The Service that the cluster's DNS is reached by, as namespace/name.")
 	flag.StringVar(&o.clusterNetworks, "cluster-networks", "", "Ranges of pods, services and nodes that are not private ones, separated by commas: they are not the internet.")
+	flag.Var(&o.limits.Policy, budget.PolicyFlag, budget.PolicyHelp)
+	flag.Var(&o.limits.Namespace, budget.NamespaceFlag, budget.NamespaceHelp)
 	// Errors say what was being done; a stack says only where in the program.
 	zapOptions := zap.Options{StacktraceLevel: zapcore.DPanicLevel}
 	zapOptions.BindFlags(flag.CommandLine)
@@ -81,7 +87,11 @@ func run(o options) error {
 	// fairness keeps one client from crowding out others.
 	config.QPS = -1
 	certificate := certificateFor(o)
-	server := serverFor(o, certificate)
+	clients, err := clientsOf(o.clientCA)
+	if err != nil {
+		return err
+	}
+	server := serverFor(o, certificate, clients)
 	mgr, err := ctrl.NewManager(config, managerOptions(o, server))
 	if err != nil {
 		return fmt.Errorf("setting up the manager: %w", err)
@@ -120,11 +130,11 @@ func reconcilerFor(o options) (*controllers.AppTierReconciler, error) {
 		if text == "" {
 			continue
 		}
-		cidr, err := netip.ParsePrefix(text)
+		cidr, err := kube.ParseCIDR(text)
 		if err != nil {
 			return nil, fmt.Errorf("--cluster-networks: %w", err)
 		}
-		reconciler.ClusterNetworks = append(reconciler.ClusterNetworks, cidr.Masked())
+		reconciler.ClusterNetworks = append(reconciler.ClusterNetworks, cidr)
 	}
 	return reconciler, nil
 }

@@ -3,9 +3,12 @@ package main
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
+	"runtime"
 	"sync/atomic"
 	"time"
 
@@ -19,6 +22,7 @@ import (
 
 	"github.com/apptier/apptier/internal/certs"
 	"github.com/apptier/apptier/internal/environment"
+	"github.com/apptier/apptier/policy/budget"
 	"github.com/apptier/apptier/webhooks"
 )
 
@@ -42,12 +46,28 @@ func certificateFor(o options) *certs.Keeper {
 }
 
 // serverFor returns the webhook server, with the kept certificate, or with the files of the flags.
-func serverFor(o options, certificate *certs.Keeper) *webhooks.Server {
-	return webhooks.NewServer(webhook.Options{Port: o.webhookPort, CertDir: o.certDir, TLSOpts: []func(*tls.Config){modernTLS, func(c *tls.Config) {
+func serverFor(o options, certificate *certs.Keeper, clients func(*tls.Config)) *webhooks.Server {
+	return webhooks.NewServer(webhook.Options{Port: o.webhookPort, CertDir: o.certDir, TLSOpts: []func(*tls.Config){modernTLS, clients, func(c *tls.Config) {
 		if certificate != nil {
 			c.GetCertificate = certificate.GetCertificate
 		}
 	}}})
+}
+
+// clientsOf has clients asked for a certificate of an authority in a file; without one, nobody is asked.
+func clientsOf(file string) (func(*tls.Config), error) {
+	if file == "" {
+		return func(*tls.Config) {}, nil
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("--webhook-client-ca: %w", err)
+	}
+	authorities := x509.NewCertPool()
+	if !authorities.AppendCertsFromPEM(text) {
+		return nil, fmt.Errorf("--webhook-client-ca: %s holds no certificate in PEM", file)
+	}
+	return func(c *tls.Config) { c.ClientAuth, c.ClientCAs = tls.RequireAndVerifyClientCert, authorities }, nil
 }
 
 // addWebhook serves the admission webhook, and makes the manager ready once it does.
@@ -55,7 +75,7 @@ func addWebhook(mgr ctrl.Manager, o options, settings environment.Settings, cert
 	if !o.webhook {
 		return addReadiness(mgr, d.ready(healthz.Ping))
 	}
-	server := &webhookStarter{mgr: mgr, settings: settings, namespace: o.namespace, certificate: closed()}
+	server := &webhookStarter{mgr: mgr, settings: settings, limits: o.limits, namespace: o.namespace, certificate: closed()}
 	if certificate != nil {
 		if err := certificate.SetupWithManager(mgr); err != nil {
 			return err
@@ -80,10 +100,14 @@ func addReadiness(mgr ctrl.Manager, check healthz.Checker) error {
 type webhookStarter struct {
 	mgr         ctrl.Manager
 	settings    environment.Settings
+	limits      budget.Limits
 	namespace   string
 	certificate <-chan struct{}
 	registered  atomic.Bool
 }
+
+// leastAtOnce is how many requests are judged at once at least, so that one namespace never takes every turn.
+const leastAtOnce = 4
 
 // NeedLeaderElection is false: every replica serves the webhook.
 func (s *webhookStarter) NeedLeaderElection() bool { return false }
@@ -105,10 +129,13 @@ func (s *webhookStarter) Start(ctx context.Context) error {
 			return fmt.Errorf("reading %Ts into the cache: %w", object, err)
 		}
 	}
-	if err := (webhooks.AppTierValidator{Cluster: cluster, Reader: s.mgr.GetClient(), Settings: s.settings}).SetupWithManager(s.mgr); err != nil {
+	judging := webhooks.NewJudging(max(leastAtOnce, runtime.GOMAXPROCS(0)))
+	apps := webhooks.AppTierValidator{Cluster: cluster, Judging: judging, Limits: s.limits, Reader: s.mgr.GetClient(), Settings: s.settings}
+	if err := apps.SetupWithManager(s.mgr); err != nil {
 		return err
 	}
-	if err := (webhooks.NetworkPolicyValidator{Cluster: cluster, Namespace: s.namespace}).SetupWithManager(s.mgr); err != nil {
+	policies := webhooks.NetworkPolicyValidator{Cluster: cluster, Judging: judging, Limits: s.limits, Namespace: s.namespace}
+	if err := policies.SetupWithManager(s.mgr); err != nil {
 		return err
 	}
 	s.registered.Store(true)

@@ -1,0 +1,91 @@
+package webhooks
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	admissionv1 "k8s.io/api/admission/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/controller-runtime/pkg/webhook"
+)
+
+func reviewOf(t *testing.T, object string) string {
+	t.Helper()
+	text, err := json.Marshal(admissionv1.AdmissionReview{
+		TypeMeta: metav1.TypeMeta{APIVersion: "admission.k8s.io/v1", Kind: "AdmissionReview"},
+		Request:  &admissionv1.AdmissionRequest{UID: "705ab4f5", Name: "x", Object: runtime.RawExtension{Raw: []byte(object)}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+func TestUIDIsReadFromTheBeginning(t *testing.T) {
+	whole := reviewOf(t, `{"a":"`+strings.Repeat("x", 10_000)+`"}`)
+	for name, try := range map[string]struct{ body, want string }{
+		"as the API server writes it":  {whole[:4096], "705ab4f5"},
+		"an object's own":              {`{"request":{"object":{"uid":"other"},"uid":"mine"}}`, "mine"},
+		"another field before":         {`{"response":{"uid":"other"},"request":{"dryRun":true,"uid":"mine"}}`, "mine"},
+		"none":                         {`{"request":{"name":"x"}}`, ""},
+		"a list, which none is before": {`{"request":{"list":[{"uid":"other"}],"uid":"mine"}}`, ""},
+		"nothing":                      {``, ""},
+		"no object":                    {`"uid"`, ""},
+	} {
+		if uid, err := uidOf(strings.NewReader(try.body)); string(uid) != try.want || (err == nil) != (try.want != "") {
+			t.Errorf("%s: %q, %v", name, uid, err)
+		}
+	}
+}
+
+// Requests that there is no room for are refused, and let through by nobody.
+func TestBodiesAreBounded(t *testing.T) {
+	server := NewServer(webhook.Options{})
+	server.Register("/validate", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) }))
+	listening := httptest.NewServer(server.WebhookMux())
+	defer listening.Close()
+	ask := func(body string) (status int, answer []byte) {
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		defer cancel()
+		request, err := http.NewRequestWithContext(ctx, http.MethodPost, listening.URL+"/validate?timeout=100ms", strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		response, err := listening.Client().Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer response.Body.Close()
+		if answer, err = io.ReadAll(response.Body); err != nil {
+			t.Fatal(err)
+		}
+		return response.StatusCode, answer
+	}
+	if err := server.bodies.Acquire(t.Context(), mostBodies); err != nil { // others have it all
+		t.Fatal(err)
+	}
+	var review admissionv1.AdmissionReview
+	_, answer := ask(reviewOf(t, `{}`))
+	if err := json.Unmarshal(answer, &review); err != nil {
+		t.Fatal(err)
+	}
+	if r := review.Response; r == nil || r.UID != "705ab4f5" || r.Allowed || r.Result.Code != http.StatusTooManyRequests {
+		t.Errorf("the answer is %+v", review.Response)
+	}
+	if status, _ := ask("{}"); status != http.StatusServiceUnavailable {
+		t.Errorf("who says nothing is answered %d", status)
+	}
+	server.bodies.Release(mostBodies)
+	for range 10 {
+		if status, _ := ask(reviewOf(t, `{}`)); status != http.StatusOK {
+			t.Errorf("with room again: %d", status)
+		}
+	}
+}

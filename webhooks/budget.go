@@ -1,0 +1,77 @@
+package webhooks
+
+import (
+	"errors"
+	"slices"
+	"strings"
+
+	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/apptier/apptier/policy/budget"
+	"github.com/apptier/apptier/policy/lint"
+)
+
+// overBudget is no check of lint's catalogue: its limits are the enforcer's, and the cluster's to set.
+const overBudget lint.Check = "over-budget"
+
+// withinBudget refuses policies that enforcers would refuse, because they, or those of their namespace
+// together, ask for too much; and warns above half. Before is what they asked for until now: to ask for no
+// more than that is no reason to refuse.
+func withinBudget(limits budget.Limits, wanted, others []*networkingv1.NetworkPolicy, before budget.Cost) (out []lint.Finding) {
+	path := field.NewPath("spec").String()
+	refuse := func(err error, cost budget.Cost) bool {
+		var over *budget.ExceededError
+		if !errors.As(err, &over) {
+			return false
+		}
+		finding := lint.Finding{Check: overBudget, Severity: lint.Reject, Path: path, Message: over.Error(), Fix: "enforcers isolate its pods then, and allow nothing for it"}
+		if cost.Within(before) {
+			finding.Severity = lint.Warn
+		}
+		out = append(out, finding)
+		return true
+	}
+	var total, all budget.Cost
+	for _, policy := range others {
+		if cost := budget.Count(&policy.Spec); limits.Check(nameOf(policy), cost) == nil { // others count for nothing
+			total = total.Add(cost)
+		}
+	}
+	for _, policy := range wanted {
+		cost := budget.Count(&policy.Spec)
+		all = all.Add(cost)
+		if refuse(limits.Check(nameOf(policy), cost), cost) {
+			return out
+		}
+		total = total.Add(cost)
+		if near := limits.Near(cost, budget.Cost{}); len(near) > 0 {
+			out = append(out, nearBudget(path, policy.Name, near))
+		}
+	}
+	if len(wanted) > 0 {
+		last := wanted[len(wanted)-1]
+		if refuse(limits.CheckNamespace(nameOf(last), total), all) {
+			return out
+		}
+		if near := limits.Near(budget.Cost{}, total); len(near) > 0 {
+			out = append(out, nearBudget(path, last.Name, near))
+		}
+	}
+	return out
+}
+
+func nearBudget(path, name string, near []string) lint.Finding {
+	return lint.Finding{Check: overBudget, Severity: lint.Warn, Path: path,
+		Message: "NetworkPolicy " + name + ": " + strings.Join(near, "; "), Fix: "above that, enforcers refuse the policy: have fewer say the same, or have the budgets raised"}
+}
+
+func nameOf(policy *networkingv1.NetworkPolicy) types.NamespacedName {
+	return types.NamespacedName{Namespace: policy.Namespace, Name: policy.Name}
+}
+
+// otherPolicies are those of a namespace that are not to be replaced.
+func (c *Cluster) otherPolicies(namespace string, replaced func(*networkingv1.NetworkPolicy) bool) []*networkingv1.NetworkPolicy {
+	return slices.DeleteFunc(c.policies.in(namespace), replaced)
+}

@@ -1,0 +1,138 @@
+package webhooks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/semaphore"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/apptier/apptier/policy/lint"
+)
+
+// mostSteps is what judging one object may take, in the steps of lint.Work: about a second of a processor.
+const mostSteps = 20_000_000
+
+// Judging bounds what requests take together, so that no tenant keeps the others waiting until the API
+// server stops to wait, and does as failurePolicy says. Whoever cannot be judged in time is refused.
+type Judging struct {
+	slots *semaphore.Weighted
+	// share is how many slots one namespace may hold or wait for at once; others of it wait before.
+	share int64
+
+	mutex      sync.Mutex // of what follows
+	namespaces map[string]*namespaceShare
+}
+
+// namespaceShare is there as long as anyone uses it.
+type namespaceShare struct {
+	slots *semaphore.Weighted
+	users int
+}
+
+// NewJudging returns bounds under which so many requests are judged at once, and at most half of them, but one
+// at least, about objects of one namespace.
+func NewJudging(atOnce int) *Judging {
+	atOnce = max(1, atOnce)
+	return &Judging{slots: semaphore.NewWeighted(int64(atOnce)), share: int64(max(1, atOnce/2)), namespaces: map[string]*namespaceShare{}}
+}
+
+// enter waits for a slot, or until nobody waits for the answer; leave gives it back. First come, first served,
+// in a namespace and among those that are first in theirs.
+func (j *Judging) enter(ctx context.Context, namespace string) (leave func(), err error) {
+	share := j.use(namespace)
+	if err := share.slots.Acquire(ctx, 1); err != nil {
+		j.unuse(namespace, share)
+		return nil, err
+	}
+	if err := j.slots.Acquire(ctx, 1); err != nil {
+		share.slots.Release(1)
+		j.unuse(namespace, share)
+		return nil, err
+	}
+	return func() {
+		j.slots.Release(1)
+		share.slots.Release(1)
+		j.unuse(namespace, share)
+	}, nil
+}
+
+func (j *Judging) use(namespace string) *namespaceShare {
+	j.mutex.Lock()
+	defer j.mutex.Unlock()
+	share := j.namespaces[namespace]
+	if share == nil {
+		share = &namespaceShare{slots: semaphore.NewWeighted(j.share)}
+		j.namespaces[namespace] = share
+	}
+	share.users++
+	return share
+}
+
+func (j *Judging) unuse(namespace string, share *namespaceShare) {
+	j.mutex.Lock()
+	defer j.mutex.Unlock()
+	if share.users--; share.users == 0 {
+		delete(j.namespaces, namespace)
+	}
+}
+
+// subject is what a request is about.
+type subject struct {
+	kind            schema.GroupKind
+	namespace, name string
+	// size says how big it is, for people.
+	size string
+}
+
+// within judges when there is room for it, and refuses what could not be judged.
+func (j *Judging) within(ctx context.Context, of subject, judge func(work *lint.Work) ([]lint.Finding, error)) ([]lint.Finding, error) {
+	start := time.Now()
+	leave, err := j.enter(ctx, of.namespace)
+	if err != nil {
+		return nil, busy(of, time.Since(start))
+	}
+	defer leave()
+	work := lint.NewWork(mostSteps, ctx.Err)
+	findings, err := judge(work)
+	var tooMuch *lint.TooMuchWorkError
+	switch {
+	case err != nil:
+		return nil, err
+	case errors.As(work.Err(), &tooMuch):
+		return []lint.Finding{tooBig(of, fmt.Sprintf("more than the %d steps that there are for one object", tooMuch.Most))}, nil
+	case work.Err() != nil:
+		return []lint.Finding{tooBig(of, fmt.Sprintf("longer than there is time (%d steps in %s)", work.Done(), time.Since(start).Round(time.Millisecond)))}, nil
+	}
+	return findings, nil
+}
+
+// tooBigCheck is no check of an object, and so not in lint's catalogue: it says that there was none.
+const tooBigCheck lint.Check = "too-big-to-judge"
+
+// tooBig refuses what was not judged: it might open anything.
+func tooBig(of subject, takes string) lint.Finding {
+	return lint.Finding{
+		Check: tooBigCheck, Severity: lint.Reject, Path: "spec",
+		Message: fmt.Sprintf("it is too big to judge beside what there is: its %s take %s", of.size, takes),
+		Fix:     "split it, join peers and ports that say the same, or select by fewer labels; nothing passes unjudged",
+	}
+}
+
+// busy refuses what nobody has looked at, and asks to try again.
+func busy(of subject, waited time.Duration) error {
+	return &apierrors.StatusError{ErrStatus: metav1.Status{
+		Status: metav1.StatusFailure,
+		Code:   http.StatusTooManyRequests,
+		Reason: metav1.StatusReasonTooManyRequests,
+		Message: fmt.Sprintf("%s %s is not judged: others were for the %s that there is time, try again in a moment",
+			of.kind.Kind, of.name, waited.Round(time.Millisecond)),
+		Details: &metav1.StatusDetails{Group: of.kind.Group, Kind: of.kind.Kind, Name: of.name, RetryAfterSeconds: 1},
+	}}
+}
