@@ -111,7 +111,7 @@ var _ = Describe("the shop", Ordered, func() {
 
 	It("stays filtered while the enforcer is gone", func(ctx context.Context) {
 		var enforcer appsv1.DaemonSet
-		key := client.ObjectKey{Namespace: scenario.Namespace, Name: "apptier-enforcer"}
+		key := client.ObjectKey{Namespace: scenario.EnforcerNamespace, Name: "apptier-enforcer"}
 		Expect(api.Get(ctx, key, &enforcer)).To(Succeed())
 		nowhere := enforcer.DeepCopy()
 		nowhere.Spec.Template.Spec.NodeSelector = map[string]string{"no-such-label": "true"}

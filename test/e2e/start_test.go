@@ -193,7 +193,7 @@ func enforcers(ctx context.Context) {
 	}, catchesUp, "200ms").Should(Succeed())
 }
 
-var enforcerKey = client.ObjectKey{Namespace: scenario.Namespace, Name: "apptier-enforcer"}
+var enforcerKey = client.ObjectKey{Namespace: scenario.EnforcerNamespace, Name: "apptier-enforcer"}
 
 // announced waits until the runtimes of all nodes announce their pods.
 func announced(ctx context.Context) {
@@ -224,7 +224,7 @@ func withoutEnforcer(ctx context.Context) (restore func(context.Context)) {
 	nodes(ctx, `{"no-such-label":"true"}`)
 	Eventually(func(g Gomega) {
 		var pods corev1.PodList
-		g.Expect(api.List(ctx, &pods, client.InNamespace(scenario.Namespace), client.MatchingLabels{"app.kubernetes.io/component": "enforcer"})).To(Succeed())
+		g.Expect(api.List(ctx, &pods, client.InNamespace(scenario.EnforcerNamespace), client.MatchingLabels{"app.kubernetes.io/component": "enforcer"})).To(Succeed())
 		g.Expect(pods.Items).To(BeEmpty())
 	}, catchesUp, "200ms").Should(Succeed())
 	for _, node := range kube.Nodes() {
