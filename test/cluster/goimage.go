@@ -33,9 +33,9 @@ func ManagerImage() GoImage {
 }
 
 // EnforcerImage is the image of the project's enforcer, which changes the node's packet filter and so
-// runs as root and needs nft.
+// runs as root.
 func EnforcerImage() GoImage {
-	return GoImage{Ref: "apptier/enforcer:dev", Package: "./cmd/enforcer"}.WithProgram("nft")
+	return GoImage{Ref: "apptier/enforcer:dev", Package: "./cmd/enforcer"}
 }
 
 // WithProgram adds a program of this machine.

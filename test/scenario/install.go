@@ -27,8 +27,11 @@ import (
 	"github.com/apptier/apptier/test/cluster"
 )
 
-// Namespace is where config/default installs apptier.
-const Namespace = "apptier-system"
+// Namespace is where config/default installs the manager, and EnforcerNamespace the enforcer.
+const (
+	Namespace         = "apptier-system"
+	EnforcerNamespace = "apptier-enforcer"
+)
 
 // pollEvery is how often a condition of the cluster is looked at.
 const pollEvery = 100 * time.Millisecond
@@ -77,7 +80,7 @@ func installed(ctx context.Context, api client.Client) (string, error) {
 		return "the manager is not available", nil
 	}
 	var enforcer appsv1.DaemonSet
-	if err := api.Get(ctx, client.ObjectKey{Namespace: Namespace, Name: "apptier-enforcer"}, &enforcer); err != nil {
+	if err := api.Get(ctx, client.ObjectKey{Namespace: EnforcerNamespace, Name: "apptier-enforcer"}, &enforcer); err != nil {
 		return "", err
 	}
 	if s := enforcer.Status; s.ObservedGeneration != enforcer.Generation || s.DesiredNumberScheduled == 0 || s.NumberAvailable != s.DesiredNumberScheduled {

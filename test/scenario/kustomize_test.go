@@ -3,8 +3,12 @@ package scenario_test
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+
+	networkingv1 "k8s.io/api/networking/v1"
+	"sigs.k8s.io/yaml"
 
 	"github.com/apptier/apptier/test/cluster"
 	"github.com/apptier/apptier/test/scenario"
@@ -17,16 +21,23 @@ func TestComponents(t *testing.T) {
 			has:   []string{"name: apptier-manager\n"},
 			lacks: []string{"apptier-enforcer", "NET_ADMIN"},
 		},
+		"enforcer-metrics": {
+			has: []string{"- --metrics-bind-address=:9808\n", "- --metrics-secure\n", "name: system:auth-delegator\n"},
+		},
 		"no-nri": {
 			has:   []string{"- --nri-socket=\n", "name: apptier-enforcer\n"},
-			lacks: []string{"hostPath", "/var/run/nri", "volumes:\n      - name: nri"},
+			lacks: []string{"/var/run/nri", "name: nri"},
 		},
 		"strict": {
 			has: []string{"failurePolicy: Ignore", "failurePolicy: Fail\n  matchConditions:", "failurePolicy: Fail\n  name: apptier.policy.apptier.dev\n"},
 		},
+		"widen-verb": {
+			has:   []string{"name: apptier-widening\n", "policyName: apptier-widening\n", "- widen\n", "name: apptier-widener-role\n"},
+			lacks: []string{"- '*'\n"},
+		},
 		"cert-manager": {
 			has:   []string{"kind: Certificate", "cert-manager.io/inject-ca-from: apptier-system/apptier-webhook", "--rotate-certs=false", "secretName: apptier-webhook-cert"},
-			lacks: []string{"kind: Secret\n", "emptyDir"},
+			lacks: []string{"kind: Secret\n", "emptyDir", "  - validatingwebhookconfigurations\n  verbs", "  - secrets\n"},
 		},
 	} {
 		t.Run(component, func(t *testing.T) {
@@ -40,6 +51,55 @@ func TestComponents(t *testing.T) {
 				if strings.Contains(manifests, text) {
 					t.Errorf("%q in the manifests", text)
 				}
+			}
+		})
+	}
+}
+
+// Other pods reach the manager's metrics and its webhook, and nothing else; and the patch that the manifest
+// shows leaves the webhook to the API server.
+func TestManagersNetworkPolicy(t *testing.T) {
+	text, err := os.ReadFile(config(t, "manager", "network_policy.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var patch strings.Builder
+	for line := range strings.Lines(string(text)) {
+		if rest, ok := strings.CutPrefix(line, "#   "); ok {
+			patch.WriteString(rest)
+		}
+	}
+	for name, try := range map[string]struct {
+		more string
+		want []string
+	}{
+		"by default":     {"", []string{"8443 from anyone", "9443 from anyone"}},
+		"with its patch": {patch.String(), []string{"8443 from anyone", "9443 from 192.0.2.10/32"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var policy networkingv1.NetworkPolicy
+			for document := range strings.SplitSeq(string(build(t, try.more)), "\n---\n") {
+				if strings.Contains(document, "kind: NetworkPolicy\n") && strings.Contains(document, "name: apptier-manager\n") {
+					if err := yaml.UnmarshalStrict([]byte(document), &policy); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			var got []string
+			for _, rule := range policy.Spec.Ingress {
+				from := "anyone"
+				for _, peer := range rule.From {
+					from = peer.IPBlock.CIDR
+				}
+				for _, port := range rule.Ports {
+					got = append(got, port.Port.String()+" from "+from)
+				}
+			}
+			if !slices.Equal(got, try.want) || !slices.Equal(policy.Spec.PolicyTypes, []networkingv1.PolicyType{networkingv1.PolicyTypeIngress}) {
+				t.Errorf("lets in %v, and is about %v", got, policy.Spec.PolicyTypes)
+			}
+			if policy.Spec.PodSelector.MatchLabels["app.kubernetes.io/component"] != "manager" {
+				t.Errorf("selects %v", policy.Spec.PodSelector)
 			}
 		})
 	}

@@ -42,7 +42,8 @@ func (a *agent) start() error {
 		return err
 	}
 	defer log.Close() // the process has it as well
-	a.command = exec.Command(a.program, "run", "--node-name="+nodeName, "--kubeconfig="+a.kubeconfig,
+	a.command = exec.Command(a.program, "run", "--node-name="+nodeName, "--kubeconfig="+a.kubeconfig, a.runDirectory(),
+		"--namespace-budget=peers=3000", // there are 1,000 policies on one pod, and a few besides
 		fmt.Sprintf("--metrics-bind-address=%s:%d", a.lab.control, metricsPort),
 		fmt.Sprintf("--health-probe-bind-address=%s:%d", a.lab.control, healthPort))
 	a.command.Stdout, a.command.Stderr = log, log
@@ -66,9 +67,12 @@ func (a *agent) stop() error {
 	return nil
 }
 
+// runDirectory is a flag that keeps the program from leaving anything on this machine.
+func (a *agent) runDirectory() string { return "--run-dir=" + a.log + ".run" }
+
 // cleanUp removes the rules.
 func (a *agent) cleanUp(ctx context.Context) error {
-	command := exec.CommandContext(ctx, a.program, "cleanup")
+	command := exec.CommandContext(ctx, a.program, "cleanup", a.runDirectory())
 	out, err := []byte(nil), error(nil)
 	if err := network.In(a.lab.node, func() error {
 		out, err = command.CombinedOutput()

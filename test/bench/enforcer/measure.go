@@ -25,6 +25,7 @@ const fewPolicies = "10 policies"
 var extras = []size{
 	{Name: fewPolicies, Local: 100, Remote: 1000, Policies: 10},
 	{Name: "1,000 policies on one pod", Local: 100, Remote: 1000, Policies: 1000, Crowded: true},
+	{Name: "300 policies of 50 ports on one pod", Local: 100, Remote: 1000, Policies: 300, Crowded: true, Wide: 48},
 }
 
 // measure takes every figure. What is to be compared is measured in turn, round by round, so that what

@@ -16,6 +16,8 @@ type size struct {
 	Local, Remote, Policies int
 	// Crowded has all policies select one pod; else each selects an app of its own.
 	Crowded bool
+	// Wide is how many more ports each policy has, none of which is any other's.
+	Wide int
 }
 
 const (
@@ -53,6 +55,9 @@ func (s size) policy(i int) *networkingv1.NetworkPolicy {
 		},
 	}
 	p := policy(namespace, fmt.Sprintf("policy-%d", i), selected, peers, 8080, 20000+i%1000)
+	for n := range s.Wide { // every other one, so that they are no range
+		p.Spec.Ingress[0].Ports = append(p.Spec.Ingress[0].Ports, port(corev1.ProtocolTCP, 30_000+2*(i*s.Wide+n)))
+	}
 	if i%2 == 1 && !s.Crowded {
 		p.Spec.PolicyTypes = []networkingv1.PolicyType{networkingv1.PolicyTypeEgress}
 		p.Spec.Egress = []networkingv1.NetworkPolicyEgressRule{{To: peers, Ports: p.Spec.Ingress[0].Ports}}
