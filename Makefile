@@ -37,6 +37,8 @@ demo-down: ## Remove every trace of the demo.
 test: prerequisites ## Run every test: unit, golden, property, kernel, API server and end-to-end (root).
 	$(CLUSTER) build
 	$(GO) test $(TESTFLAGS) -timeout 30m $$($(GO) list ./... | grep -v /test/e2e)
+	@# A module of its own, for what the other evaluator depends on.
+	cd test/differential && $(GO) test $(TESTFLAGS) ./...
 	@# By itself: it measures how soon things happen.
 	$(GO) test $(TESTFLAGS) -timeout 30m ./test/e2e
 	@GO='$(GO)' TIME=3s ./test/fuzz input
@@ -48,6 +50,10 @@ test-unit: ## Run what needs seconds and no root.
 .PHONY: conformance
 conformance: prerequisites ## Run Kubernetes' own NetworkPolicy tests against the enforcer (root; SHAPE='--ip-family ipv6' for others).
 	@$(RUN) ./test/conformance $(SHAPE)
+
+.PHONY: attack
+attack: prerequisites ## Try to get packets past the rules, and print a table of all attacks (root).
+	@cd test/attack && $(GO) test -count=1 -table
 
 .PHONY: fuzz
 fuzz: prerequisites ## Look for packets and histories that go wrong, for TIME=5m (root).
@@ -120,11 +126,11 @@ deploy: ## Install apptier with kubectl (make deploy IMG=... ENFORCER_IMG=...).
 	$(TOOL) kustomize build bin/deploy | $(KUBECTL) apply --server-side -f -
 
 .PHONY: undeploy
-undeploy: ## Remove apptier with kubectl: AppTiers and their policies first, then the rest.
+undeploy: ## Remove apptier with kubectl: AppTiers and their policies first, then the rules on every node, then the rest.
 	@# Without its kind the garbage collector cannot look an owner up, and leaves what it owned.
 	-$(KUBECTL) delete apptiers --all --all-namespaces --cascade=foreground
+	@KUBECTL='$(KUBECTL)' KUSTOMIZE='$(TOOL) kustomize' ./config/cleanup/run
 	$(TOOL) kustomize build config/default | $(KUBECTL) delete --ignore-not-found -f -
-	@echo 'Rules stay on the nodes until "enforcer cleanup" is run there.'
 
 .PHONY: prerequisites
 prerequisites:
