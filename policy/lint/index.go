@@ -9,6 +9,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/apptier/apptier/policy/kube"
@@ -92,7 +93,6 @@ func (x *Index) With(parts map[string]World) *Index {
 	next.sorted, next.strange, next.named, next.dns = nil, nil, false, nil
 	var names []string
 	for _, c := range next.contents {
-		next.dns = append(next.dns, c.dns...)
 		switch {
 		case c.exists:
 			names = append(names, c.name)
@@ -118,6 +118,9 @@ func (x *Index) With(parts map[string]World) *Index {
 	}
 	slices.SortFunc(next.sorted, compareContents)
 	slices.SortFunc(next.strange, compareContents)
+	for _, name := range slices.Sorted(maps.Keys(next.contents)) {
+		next.dns = append(next.dns, next.contents[name].dns...)
+	}
 	next.elsewhere = space.NoneOf(names...).Minus(space.Missing())
 	return &next
 }
@@ -158,6 +161,7 @@ type contents struct {
 	// pods that are not finished, by name.
 	pods     []*knownPod
 	labelled map[label][]*knownPod
+	// services and the policies are by name too: a finding names the same example however the objects came.
 	services []*corev1.Service
 	dns      []*corev1.Service
 	// policies are those of AppTiers, which generated holds alone, after all others.
@@ -206,9 +210,14 @@ func (p *knownPolicy) isolates(direction networkingv1.PolicyType) bool {
 	return space.Isolates(p.NetworkPolicy, direction)
 }
 
+// byName returns objects of a namespace in the order of their names.
+func byName[T metav1.Object](objects []T) []T {
+	return slices.SortedStableFunc(slices.Values(objects), func(a, b T) int { return cmp.Compare(a.GetName(), b.GetName()) })
+}
+
 // newContents prepares what is in a namespace, and takes over what it can of what was there before.
 func (x *Index) newContents(name string, of World, before *contents) *contents {
-	c := &contents{name: name, labels: map[string]string{}, labelled: map[label][]*knownPod{}, services: of.Services}
+	c := &contents{name: name, labels: map[string]string{}, labelled: map[label][]*knownPod{}, services: byName(of.Services)}
 	for _, namespace := range of.Namespaces {
 		c.exists, c.labels = true, maps.Clone(namespace.Labels)
 	}
@@ -217,12 +226,11 @@ func (x *Index) newContents(name string, of World, before *contents) *contents {
 	}
 	c.labels[corev1.LabelMetadataName] = name
 	c.dns = slices.DeleteFunc(slices.Clone(c.services), func(service *corev1.Service) bool { return !x.isDNS(service) })
-	for _, pod := range of.Pods {
+	for _, pod := range byName(of.Pods) {
 		if !reach.Finished(pod) {
 			c.pods = append(c.pods, &knownPod{Pod: pod, in: c, onNode: pod.Spec.HostNetwork, addresses: addressesOf(pod), ports: kube.Ports(pod)})
 		}
 	}
-	slices.SortStableFunc(c.pods, func(a, b *knownPod) int { return cmp.Compare(a.Name, b.Name) })
 	for _, pod := range c.pods {
 		for _, port := range pod.ports {
 			if port.Name != "" {
@@ -248,10 +256,10 @@ func (x *Index) newContents(name string, of World, before *contents) *contents {
 		}
 		return knownPolicyOf(policy)
 	}
-	for _, policy := range of.Policies {
+	for _, policy := range byName(of.Policies) {
 		c.policies = append(c.policies, again(policy))
 	}
-	for _, policy := range of.Generated {
+	for _, policy := range byName(of.Generated) {
 		c.generated = append(c.generated, again(policy))
 	}
 	c.policies = append(c.policies, c.generated...)

@@ -125,22 +125,6 @@ func only(t *rapid.T, policy *networkingv1.NetworkPolicy, path string) *networki
 	return nil
 }
 
-// The same objects in another order lead to the same findings.
-func TestTheOrderOfTheWorldDoesNotMatter(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		s, world := drawWorld(t)
-		policy := rapid.SampledFrom(s.Policies).Draw(t, "policy")
-		other := world
-		other.Pods, other.Namespaces, other.Policies = slices.Clone(world.Pods), slices.Clone(world.Namespaces), slices.Clone(world.Policies)
-		slices.Reverse(other.Pods)
-		slices.Reverse(other.Namespaces)
-		slices.Reverse(other.Policies)
-		if a, b := lint.NetworkPolicy(policy, world), lint.NetworkPolicy(policy, other); !slices.Equal(a, b) {
-			t.Fatalf("%v\n%v", a, b)
-		}
-	})
-}
-
 // Whoever is said to be without DNS is: no policy lets the pod reach a server.
 func TestWhoIsSaidToLackDNSCannotReachIt(t *testing.T) {
 	missing := 0
