@@ -36,11 +36,11 @@ demo-down: ## Remove every trace of the demo.
 .PHONY: test
 test: prerequisites ## Run every test: unit, golden, property, kernel, API server and end-to-end (root).
 	$(CLUSTER) build
-	$(GO) test $(TESTFLAGS) -timeout 30m $$($(GO) list ./... | grep -v /test/e2e)
+	$(GO) test $(TESTFLAGS) -timeout 30m $$($(GO) list ./... | grep -vE '/test/(e2e|patterns)$$')
 	@# A module of its own, for what the other evaluator depends on.
 	cd test/differential && $(GO) test $(TESTFLAGS) ./...
-	@# By itself: it measures how soon things happen.
-	$(GO) test $(TESTFLAGS) -timeout 30m ./test/e2e
+	@# By themselves: whole clusters, whose pods are ready in time, and of which one measures how soon things happen.
+	$(GO) test $(TESTFLAGS) -p 1 -timeout 30m ./test/patterns ./test/e2e
 	@GO='$(GO)' TIME=3s ./test/fuzz input
 
 .PHONY: test-unit

@@ -172,8 +172,7 @@ func testNoNeedlessWrites(t *testing.T, c cluster) {
 
 	// A label on a policy is someone else's business. It has the AppTier reconciled again.
 	edited := before["shop.tier.db"]
-	edited.Labels["team"] = "billing"
-	c.Expect(c.Update(ctx, &edited)).To(Succeed())
+	c.edit(ctx, &edited, func() { edited.Labels["team"] = "billing" })
 	c.Consistently(func() string {
 		after := c.policies(ctx, app.Namespace)
 		c.Expect(c.Get(ctx, client.ObjectKeyFromObject(app), app)).To(Succeed())
@@ -189,9 +188,10 @@ func testRepairs(t *testing.T, c cluster) {
 	before := c.policies(ctx, app.Namespace)
 
 	deleted, edited := before["shop.tier.web"], before["shop.tier.db"]
-	edited.Spec.Ingress = append(edited.Spec.Ingress, networkingv1.NetworkPolicyIngressRule{}) // opens it to everyone
 	c.Expect(c.Delete(ctx, &deleted)).To(Succeed())
-	c.Expect(c.Update(ctx, &edited)).To(Succeed())
+	c.edit(ctx, &edited, func() { // opens it to everyone
+		edited.Spec.Ingress = append(edited.Spec.Ingress, networkingv1.NetworkPolicyIngressRule{})
+	})
 
 	for name, want := range before {
 		c.Eventually(func() networkingv1.NetworkPolicySpec { return c.policies(ctx, app.Namespace)[name].Spec }, soon, 20*time.Millisecond).
@@ -215,10 +215,11 @@ func testPrunes(t *testing.T, c cluster) {
 		return owners
 	}, soon, 20*time.Millisecond).Should(ConsistOf(app.UID, denial.UID), "the garbage collector leaves what allows until what denies is gone")
 
-	app.Spec.Isolation.Scope = v1alpha1.ScopeTiers
-	app.Spec.Tiers = app.Spec.Tiers[:1]
-	app.Spec.Tiers[0].Name = "frontend"
-	c.Expect(c.Update(ctx, app)).To(Succeed())
+	c.edit(ctx, app, func() {
+		app.Spec.Isolation.Scope = v1alpha1.ScopeTiers
+		app.Spec.Tiers = app.Spec.Tiers[:1]
+		app.Spec.Tiers[0].Name = "frontend"
+	})
 	c.becomes(ctx, app, metav1.ConditionTrue)
 	c.Expect(c.policies(ctx, app.Namespace)).To(And(HaveLen(1), HaveKey("shop.tier.frontend")))
 }
@@ -253,9 +254,10 @@ func testRefusedSpec(t *testing.T, c cluster) {
 	before := c.policies(ctx, app.Namespace)
 
 	// No webhook runs here, so the API server takes it.
-	app.Spec.Isolation = v1alpha1.Isolation{Scope: v1alpha1.ScopeNamespace, SameNamespace: v1alpha1.SameNamespaceAllow}
-	app.Spec.Tiers = app.Spec.Tiers[:1]
-	c.Expect(c.Update(ctx, app)).To(Succeed())
+	c.edit(ctx, app, func() {
+		app.Spec.Isolation = v1alpha1.Isolation{Scope: v1alpha1.ScopeNamespace, SameNamespace: v1alpha1.SameNamespaceAllow}
+		app.Spec.Tiers = app.Spec.Tiers[:1]
+	})
 	c.becomes(ctx, app, metav1.ConditionFalse)
 	accepted := meta.FindStatusCondition(app.Status.Conditions, v1alpha1.ConditionAccepted)
 	c.Expect(accepted.Status).To(Equal(metav1.ConditionFalse))

@@ -30,11 +30,11 @@ func TestOthersOwnFieldsToo(t *testing.T) {
 	same.SetName(key.Name)
 	c.Expect(c.Client.Apply(ctx, client.ApplyConfigurationFromUnstructured(same), client.FieldOwner("another"))).To(Succeed())
 
-	c.Expect(c.Get(ctx, client.ObjectKeyFromObject(app), app)).To(Succeed())
-	for i := range app.Spec.Tiers {
-		app.Spec.Tiers[i].Ingress, app.Spec.Tiers[i].Egress = nil, nil
-	}
-	c.Expect(c.Update(ctx, app)).To(Succeed())
+	c.edit(ctx, app, func() {
+		for i := range app.Spec.Tiers {
+			app.Spec.Tiers[i].Ingress, app.Spec.Tiers[i].Egress = nil, nil
+		}
+	})
 	c.Eventually(func(g Gomega) {
 		g.Expect(c.Get(ctx, key, &policy)).To(Succeed())
 		g.Expect(policy.Spec.Ingress).To(BeEmpty())

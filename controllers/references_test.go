@@ -172,6 +172,17 @@ func testAgreementHistory(t *testing.T, c cluster) {
 	c.unresolved(ctx, site, v1alpha1.ReasonRefNotFound, "there is no valid AppTier")
 }
 
+// edit changes an object as it is now, whatever the controller makes of it in the meantime.
+func (c cluster) edit(ctx context.Context, object client.Object, change func()) {
+	c.retry(func() error {
+		if err := c.Get(ctx, client.ObjectKeyFromObject(object), object); err != nil {
+			return err
+		}
+		change()
+		return c.Update(ctx, object)
+	})
+}
+
 // replaceSpec updates an AppTier's spec, whatever became of its status in the meantime.
 func (c cluster) replaceSpec(ctx context.Context, app *v1alpha1.AppTier) error {
 	var now v1alpha1.AppTier
@@ -294,8 +305,7 @@ func testEvents(t *testing.T, c cluster) {
 
 	// A pass that finds nothing to do says nothing.
 	policy := c.policies(ctx, namespace)["site.tier.web"]
-	policy.Labels["team"] = "billing"
-	c.Expect(c.Update(ctx, &policy)).To(Succeed())
+	c.edit(ctx, &policy, func() { policy.Labels["team"] = "billing" })
 	c.Consistently(reasons, time.Second, 100*time.Millisecond).Should(HaveLen(2))
 
 	c.Expect(c.Create(ctx, service(namespace, intstr.FromInt32(5432)))).To(Succeed())
