@@ -56,7 +56,11 @@ func (e edge) ends() bool  { return e&1 != 0 }
 
 // sweep returns the segments unless they are about more than so many rules, each counted every time.
 func sweep(numbered []*shared, free int) (out []segment, ok bool) {
-	var edges []edge
+	spans := 0
+	for _, s := range numbered {
+		spans += len(s.port.spans)
+	}
+	edges := make([]edge, 0, 2*spans)
 	for i, s := range numbered {
 		for _, span := range s.port.spans {
 			edges = append(edges, edgeOf(span.first, i, 0), edgeOf(span.last+1, i, 1))
@@ -64,7 +68,8 @@ func sweep(numbered []*shared, free int) (out []segment, ok bool) {
 	}
 	slices.Sort(edges)
 	out = make([]segment, 0, len(edges))
-	var open []int // indexes of rules, sorted
+	rules := make([]*shared, 0, len(edges)) // of all segments, one after another
+	var open []int                          // indexes of rules, sorted
 	for i, e := range edges {
 		at, _ := slices.BinarySearch(open, e.rule())
 		if e.ends() {
@@ -78,11 +83,11 @@ func sweep(numbered []*shared, free int) (out []segment, ok bool) {
 		if free -= len(open); free < 0 {
 			return nil, false
 		}
-		s := segment{portSpan{e.port(), edges[i+1].port() - 1}, make([]*shared, 0, len(open))}
+		from := len(rules)
 		for _, rule := range open {
-			s.rules = append(s.rules, numbered[rule])
+			rules = append(rules, numbered[rule])
 		}
-		out = append(out, s)
+		out = append(out, segment{portSpan{e.port(), edges[i+1].port() - 1}, rules[from:len(rules):len(rules)]})
 	}
 	return out, true
 }

@@ -26,8 +26,10 @@ type draft struct {
 	chains  map[string]nft.Chain
 	maps    map[string]nft.Set
 	merging merging
-	// byPorts are the names of these chains, by the rules that are in them.
+	// byPorts are the verdicts that lead to those of several rules, by the rules.
 	byPorts map[string]string
+	// content is used again for each text that a name is made of.
+	content []byte
 }
 
 // shared is what the rules with the same ports let in.
@@ -37,6 +39,8 @@ type shared struct {
 	// any is the first of them that lets everyone in.
 	any   string
 	peers map[family]*peerSets
+	// alone is the verdict that leads to the chain of its ports, once that is written.
+	alone string
 }
 
 // peerSets are the peers of one family.

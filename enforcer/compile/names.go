@@ -10,7 +10,7 @@ import (
 
 // hashedName returns prefix-readable-hash. The hash of content alone makes the name unique, so
 // what bears it never changes but for a set's elements; the rest is for people.
-func hashedName(prefix, readable, content string) string {
+func hashedName[T string | []byte](prefix, readable string, content T) string {
 	sum := sha256.Sum256([]byte(content))
 	name := prefix
 	if readable = identifier(readable); readable != "" {

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -28,7 +29,7 @@ type piece struct {
 func (d *draft) dispatch(protocol corev1.Protocol, segments []segment) []nft.Rule {
 	pieces := make([]piece, 0, len(segments))
 	for _, s := range segments {
-		pieces = append(pieces, piece{s.portSpan, "goto " + d.portChain(s.rules)})
+		pieces = append(pieces, piece{s.portSpan, d.portVerdict(s.rules)})
 	}
 	if len(pieces) > page {
 		pieces = d.pages(protocol, pieces)
@@ -70,12 +71,12 @@ func portMap(about string, ranges bool) nft.Set {
 // pages cuts pieces where pages begin, and returns one for each page that leads to its own chain, and one for
 // whole pages at a time that are about the same rules.
 func (d *draft) pages(protocol corev1.Protocol, pieces []piece) []piece {
-	var out, rest []piece
+	out, rest := make([]piece, 0, len(pieces)/page+1), make([]piece, 0, page)
 	turn := func() {
 		if len(rest) > 0 {
 			first := rest[0].first / page * page
 			out = append(out, piece{portSpan{first, first + page - 1}, "goto " + d.pageChain(protocol, rest)})
-			rest = nil // the page keeps it
+			rest = make([]piece, 0, page) // the page keeps the one before
 		}
 	}
 	for _, p := range pieces {
@@ -102,15 +103,20 @@ func (d *draft) pages(protocol corev1.Protocol, pieces []piece) []piece {
 // it, so that groups share it.
 func (d *draft) pageChain(protocol corev1.Protocol, pieces []piece) string {
 	m := &demand{verdicts: pieces}
-	var content strings.Builder
+	first := pieces[0].first / page * page
+	about := fmt.Sprintf("%s %s-%d", d.group.direction, nftProtocol[protocol], first)
+	d.content = append(d.content[:0], about...)
 	ranges := false
 	for _, p := range pieces {
 		ranges = ranges || p.first < p.last
-		content.WriteString(p.String() + " " + p.verdict + " ")
+		d.content = append(d.content, ' ')
+		d.content = strconv.AppendInt(d.content, int64(p.first), 10)
+		d.content = append(d.content, '-')
+		d.content = strconv.AppendInt(d.content, int64(p.last), 10)
+		d.content = append(d.content, ' ')
+		d.content = append(d.content, p.verdict...)
 	}
-	first := pieces[0].first / page * page
-	about := fmt.Sprintf("%s %s-%d", d.group.direction, nftProtocol[protocol], first)
-	m.name = hashedName("page", about, about+" "+content.String())
+	m.name = hashedName("page", about, d.content)
 	m.set = portMap(about, ranges)
 	d.demands[m.name] = m
 	chain := nft.Chain{Comment: remark("ports of " + about), Rules: []nft.Rule{lookUp(protocol, m.name), goTo(deniedChain[d.group.direction])}}
@@ -119,16 +125,29 @@ func (d *draft) pageChain(protocol corev1.Protocol, pieces []piece) string {
 	return name
 }
 
-// portChain returns the name of the chain for the ports that all of these rules are about, and writes
-// it. Its name says what is in it, so that groups share it, and a group that gets one more policy keeps it.
-func (d *draft) portChain(all []*shared) string {
-	var known []byte
+// portVerdict leads to the chain for the ports that all of these rules are about, and writes it. Its name says what
+// is in it, so that groups share it, and a group that gets one more policy keeps it.
+func (d *draft) portVerdict(all []*shared) string {
+	if len(all) == 1 { // as for most ports
+		if all[0].alone == "" {
+			all[0].alone = d.writePortChain(all)
+		}
+		return all[0].alone
+	}
+	d.content = d.content[:0]
 	for _, s := range all {
-		known = binary.NativeEndian.AppendUint32(known, uint32(s.index))
+		d.content = binary.NativeEndian.AppendUint32(d.content, uint32(s.index))
 	}
-	if name, written := d.byPorts[string(known)]; written {
-		return name
+	if verdict, written := d.byPorts[string(d.content)]; written {
+		return verdict
 	}
+	known := string(d.content)
+	d.byPorts[known] = d.writePortChain(all)
+	return d.byPorts[known]
+}
+
+// writePortChain writes the chain, and returns the verdict that leads there.
+func (d *draft) writePortChain(all []*shared) string {
 	exprs := make([]string, 0, len(all))
 	for _, s := range all {
 		exprs = append(exprs, s.port.expr)
@@ -140,8 +159,7 @@ func (d *draft) portChain(all []*shared) string {
 	rules := append(d.lines(joined, ""), goTo(deniedChain[d.group.direction]))
 	name := hashedName(string(d.group.direction)+"-port", rules[0].Comment, fmt.Sprintf("%s %q", d.group.direction, rules))
 	d.chains[name] = nft.Chain{Comment: "at some ports", Rules: rules}
-	d.byPorts[string(known)] = name
-	return name
+	return "goto " + name
 }
 
 // join adds what other rules let in.
