@@ -185,7 +185,8 @@ func sourceRules() []nft.Rule {
 	const routedElsewhere = " fib saddr . iif oif missing goto " + strangeChain
 	return []nft.Rule{
 		{Expr: `meta iifkind "veth"` + routedElsewhere, Comment: "of a pod, and not from its address"},
-		{Expr: "iifname @" + bridgeSet + routedElsewhere, Comment: "of a pod on a bridge, and from no address there"},
+		// The kind first: it is compared, where a name is looked up, and most packets here are by the other kind.
+		{Expr: `meta iifkind "bridge" iifname @` + bridgeSet + routedElsewhere, Comment: "of a pod on a bridge, and from no address there"},
 	}
 }
 

@@ -26,6 +26,8 @@ func BenchmarkASource(b *testing.B) {
 	}{
 		{"no look", nil},
 		{"by route", []nft.Rule{{Expr: `meta iifkind "veth" fib saddr . iif oif missing drop`}}},
+		{"by route and names", []nft.Rule{{Expr: `meta iifkind "veth" fib saddr . iif oif missing drop`}, {Expr: `iifname @bridges fib saddr . iif oif missing drop`}}},
+		{"by route and kinds", []nft.Rule{{Expr: `meta iifkind "veth" fib saddr . iif oif missing drop`}, {Expr: `meta iifkind "bridge" iifname @bridges fib saddr . iif oif missing drop`}}},
 		{"by set", []nft.Rule{{Expr: `iifname . ip saddr @bound accept`}}},
 		{"by kind and set", []nft.Rule{{Expr: `meta iifkind "veth" iifname . ip saddr != @bound drop`}}},
 	}
@@ -43,7 +45,7 @@ func BenchmarkASource(b *testing.B) {
 					v4, _ := lab.PodAddresses(0, p)
 					script += fmt.Sprintf("\"vethpod%d\" . %s, ", p, v4)
 				}
-				script += "} }\nchain c { type filter hook prerouting priority raw; "
+				script += "} }\nset bridges { type ifname; }\nchain c { type filter hook prerouting priority raw; "
 				for _, r := range ways[way].rules {
 					script += r.Expr + "\n"
 				}
