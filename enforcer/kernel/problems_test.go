@@ -54,17 +54,32 @@ func TestUnjudgedPathsAreReported(t *testing.T) {
 		t.Errorf("metrics %v, %v", families, err)
 	}
 
-	// kube-proxy's mark of the mode ipvs is a link.
-	in(func() error { return network.AddBridge("kube-ipvs0") })
-	if got := reasons(0); !strings.Contains(got, "ProxiedByIPVS") {
-		t.Errorf("kube-proxy uses IPVS: %q", got)
+	// What each leaves on the node is a link.
+	for name, want := range map[string]string{"kube-ipvs0": "ProxiedByIPVS", "cilium_host": "RedirectedByEBPF"} {
+		in(func() error { return network.AddBridge(name) })
+		if got := reasons(0); !strings.HasPrefix(got, want+" ") {
+			t.Errorf("there is a link %s: %q", name, got)
+		}
+		in(func() error {
+			l, err := netlink.LinkByName(name)
+			return errors.Join(err, netlink.LinkDel(l))
+		})
+		if got := reasons(later); got != "" {
+			t.Errorf("all is mended: %s", got)
+		}
 	}
-	in(func() error {
-		l, err := netlink.LinkByName("kube-ipvs0")
-		return errors.Join(err, netlink.LinkDel(l))
-	})
+
+	// A pod of the bridge's range, and no port of the bridge that leads to it.
+	unbound := append(l.Given(), bind.Pod{Name: "y/unbound", Addresses: []netip.Addr{netip.MustParseAddr("10.244.0.200")}})
+	lab.Must(t, refresh(t, looks, unbound))
+	if got := looks.Problems(time.Now()); len(got) != 0 {
+		t.Errorf("said too soon: %v", got)
+	}
+	if got := looks.Problems(time.Now().Add(later)); len(got) != 1 || got[0].Reason != "PortUnbound" || !strings.Contains(got[0].Message, "y/unbound") {
+		t.Errorf("a pod without a port: %v", got)
+	}
 	if got := reasons(later); got != "" {
-		t.Errorf("all is mended: %s", got)
+		t.Errorf("the pod is gone: %s", got)
 	}
 
 	// A pod that no link leads to: as by macvlan, which the node's namespace does not show.
