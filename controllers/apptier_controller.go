@@ -21,6 +21,7 @@ import (
 	"github.com/apptier/apptier/internal/environment"
 	"github.com/apptier/apptier/policy/expand"
 	"github.com/apptier/apptier/policy/lint"
+	"github.com/apptier/apptier/policy/model"
 )
 
 // AppTierReconciler keeps the NetworkPolicies of AppTiers.
@@ -105,7 +106,7 @@ func (r *AppTierReconciler) Reconcile(ctx context.Context, request ctrl.Request)
 // could not even be known what is wanted.
 func (r *AppTierReconciler) converge(ctx context.Context, app *v1alpha1.AppTier) (outcome, error) {
 	settings := environment.Settings{DNSService: r.DNSService, ClusterNetworks: r.ClusterNetworks}
-	env, err := settings.Of(ctx, expand.ReferencesOf(app), environment.Cached{Reader: r.Client})
+	env, err := settings.Of(ctx, model.ReferencesOf(app), environment.Cached{Reader: r.Client})
 	if err != nil {
 		return outcome{}, err
 	}

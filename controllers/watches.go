@@ -23,7 +23,7 @@ import (
 
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/internal/environment"
-	"github.com/apptier/apptier/policy/expand"
+	"github.com/apptier/apptier/policy/model"
 )
 
 // referenceField is the index of cached AppTiers by what they depend on: the entries below, and
@@ -42,7 +42,7 @@ func onPods(namespace string) string { return "pods/" + namespace }
 
 // dependencies are an AppTier's entries in the index.
 func dependencies(app *v1alpha1.AppTier) []string {
-	refs := expand.ReferencesOf(app)
+	refs := model.ReferencesOf(app)
 	var entries []string
 	add := func(wanted bool, entry string) {
 		if wanted {

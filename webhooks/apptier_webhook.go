@@ -18,6 +18,7 @@ import (
 	"github.com/apptier/apptier/policy/budget"
 	"github.com/apptier/apptier/policy/expand"
 	"github.com/apptier/apptier/policy/lint"
+	"github.com/apptier/apptier/policy/model"
 )
 
 // AppTierValidator refuses AppTiers that lint rejects, by themselves or beside others of their
@@ -152,7 +153,7 @@ func (v AppTierValidator) budget(ctx context.Context, old, app *v1alpha1.AppTier
 
 // expand returns what an AppTier stands for now.
 func (v AppTierValidator) expand(ctx context.Context, app *v1alpha1.AppTier) (expand.Expansion, error) {
-	env, err := v.Settings.Of(ctx, expand.ReferencesOf(app), environment.Cached{Reader: v.Reader})
+	env, err := v.Settings.Of(ctx, model.ReferencesOf(app), environment.Cached{Reader: v.Reader})
 	if err != nil {
 		return expand.Expansion{}, failed(ctx, fmt.Errorf("looking up what AppTier %s/%s refers to: %w", app.Namespace, app.Name, err))
 	}

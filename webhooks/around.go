@@ -4,8 +4,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/apptier/apptier/api/v1alpha1"
-	"github.com/apptier/apptier/policy/expand"
 	"github.com/apptier/apptier/policy/lint"
+	"github.com/apptier/apptier/policy/model"
 )
 
 // around are the lists that an AppTier is judged by, beside what is prepared: all AppTiers and
@@ -16,7 +16,7 @@ func (c *Cluster) around(app *v1alpha1.AppTier) lint.World {
 		AppTiers: typed[*v1alpha1.AppTier](c.appTiers.List()),
 	}
 	wanted := map[string]bool{app.Namespace: true}
-	references := expand.ReferencesOf(app)
+	references := model.ReferencesOf(app)
 	if len(references.Services) > 0 {
 		w.Services = typed[*corev1.Service](c.services.List())
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/policy/expand"
+	"github.com/apptier/apptier/policy/model"
 	"github.com/apptier/apptier/policy/reach"
 	"github.com/apptier/apptier/policy/remedy"
 )
@@ -227,7 +228,7 @@ func (o *connectionOptions) explanationOf(ctx context.Context, s *scene, q *aske
 			apps = append(apps, app.AppTier)
 		}
 	}
-	references := expand.ReferencesOf(apps...)
+	references := model.ReferencesOf(apps...)
 	references.APIServer = true // which may be what is to be added
 	env, err := settings.Of(ctx, references, inputWorld(s.objects()))
 	if err != nil {

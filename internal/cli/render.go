@@ -17,6 +17,7 @@ import (
 	"github.com/apptier/apptier/internal/environment"
 	"github.com/apptier/apptier/policy/expand"
 	"github.com/apptier/apptier/policy/lint"
+	"github.com/apptier/apptier/policy/model"
 )
 
 // renderOptions are the flags of render.
@@ -183,7 +184,7 @@ func expandAccepted(ctx context.Context, apps []appTier, findings []finding, s e
 			out.accepted = append(out.accepted, app)
 		}
 	}
-	env, err := s.Of(ctx, expand.ReferencesOf(specsOf(out.accepted)...), from)
+	env, err := s.Of(ctx, model.ReferencesOf(specsOf(out.accepted)...), from)
 	if err != nil {
 		return out, err
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/policy/expand"
+	"github.com/apptier/apptier/policy/model"
 )
 
 // appTiers reads AppTiers as the manager sees them: the API server has filled the defaults in.
@@ -52,25 +53,25 @@ func fillDefaults(spec *v1alpha1.AppTierSpec) {
 
 // cluster is what testdata/input/cluster.yaml comes to, written by hand.
 func cluster(apps []*v1alpha1.AppTier) expand.Environment {
-	tcp := func(port int32) expand.Port { return expand.Port{Protocol: corev1.ProtocolTCP, Start: port} }
-	udp := func(port int32) expand.Port { return expand.Port{Protocol: corev1.ProtocolUDP, Start: port} }
+	tcp := func(port int32) model.Port { return model.Port{Protocol: corev1.ProtocolTCP, Start: port} }
+	udp := func(port int32) model.Port { return model.Port{Protocol: corev1.ProtocolUDP, Start: port} }
 	addresses := func(text string) []netip.Addr { return []netip.Addr{netip.MustParseAddr(text)} }
 	env := expand.Environment{
 		DNS: expand.ClusterDNS{
 			Namespace:    "kube-system",
 			PodSelector:  map[string]string{"k8s-app": "kube-dns"},
-			ServicePorts: []expand.Port{udp(53), tcp(53)},
-			TargetPorts:  []expand.Port{udp(1053), tcp(1053)},
+			ServicePorts: []model.Port{udp(53), tcp(53)},
+			TargetPorts:  []model.Port{udp(1053), tcp(1053)},
 			Addresses:    addresses("10.96.0.10"),
 		},
 		AppTiers: map[types.NamespacedName]*v1alpha1.AppTier{},
 		Services: map[types.NamespacedName]expand.Service{
-			{Namespace: "cache", Name: "redis"}: {PodSelector: map[string]string{"app": "redis"}, TargetPorts: []expand.Port{tcp(6380), tcp(9121)}},
+			{Namespace: "cache", Name: "redis"}: {PodSelector: map[string]string{"app": "redis"}, TargetPorts: []model.Port{tcp(6380), tcp(9121)}},
 		},
 		Nodes: addresses("192.168.0.1"),
 		APIServer: expand.APIServer{
-			Endpoints: []expand.Listener{{Addresses: addresses("192.168.0.9"), Ports: []expand.Port{tcp(6443)}}},
-			Service:   expand.Listener{Addresses: addresses("10.96.0.1"), Ports: []expand.Port{tcp(443)}},
+			Endpoints: []expand.Listener{{Addresses: addresses("192.168.0.9"), Ports: []model.Port{tcp(6443)}}},
+			Service:   expand.Listener{Addresses: addresses("10.96.0.1"), Ports: []model.Port{tcp(443)}},
 		},
 	}
 	for _, app := range apps {

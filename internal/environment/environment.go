@@ -17,6 +17,7 @@ import (
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/policy/expand"
 	"github.com/apptier/apptier/policy/lint"
+	"github.com/apptier/apptier/policy/model"
 )
 
 // APIServer is the Service that the API server keeps for itself.
@@ -41,7 +42,7 @@ type Settings struct {
 }
 
 // Of looks up what is wanted, and nothing else. Its error names everything that could not be read.
-func (s Settings) Of(ctx context.Context, wanted expand.References, from Source) (expand.Environment, error) {
+func (s Settings) Of(ctx context.Context, wanted model.References, from Source) (expand.Environment, error) {
 	env := expand.DefaultEnvironment()
 	env.ClusterNetworks = s.ClusterNetworks
 	env.AppTiers = map[types.NamespacedName]*v1alpha1.AppTier{}

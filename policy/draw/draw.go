@@ -14,6 +14,7 @@ import (
 
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/policy/expand"
+	"github.com/apptier/apptier/policy/model"
 )
 
 // Mermaid returns a flowchart in the language of https://mermaid.js.org, which GitHub and others render
@@ -115,7 +116,7 @@ func (d *drawing) steps(app *v1alpha1.AppTier) {
 				middle := d.tier(app, &t)
 				return d.graph.connected(from, middle) && d.graph.connected(middle, to)
 			})
-			closed := expand.Isolates(&app.Spec, &app.Spec.Tiers[i], v1alpha1.Egress) || expand.Isolates(&app.Spec, &app.Spec.Tiers[j], v1alpha1.Ingress)
+			closed := model.Isolates(&app.Spec, &app.Spec.Tiers[i], v1alpha1.Egress) || model.Isolates(&app.Spec, &app.Spec.Tiers[j], v1alpha1.Ingress)
 			if from != to && between && closed && !d.graph.connected(from, to) {
 				d.graph.deny(from, to)
 			}
@@ -128,10 +129,10 @@ func (d *drawing) denials(app *v1alpha1.AppTier) {
 	for i := range app.Spec.Tiers {
 		tier := &app.Spec.Tiers[i]
 		at := d.tier(app, tier)
-		if expand.Isolates(&app.Spec, tier, v1alpha1.Ingress) && !d.graph.connected(d.graph.find(anyone.key), at) {
+		if model.Isolates(&app.Spec, tier, v1alpha1.Ingress) && !d.graph.connected(d.graph.find(anyone.key), at) {
 			d.graph.deny(d.graph.box(anyoneElse), at)
 		}
-		if expand.Isolates(&app.Spec, tier, v1alpha1.Egress) && !d.graph.connected(at, d.graph.find(anywhere.key)) {
+		if model.Isolates(&app.Spec, tier, v1alpha1.Egress) && !d.graph.connected(at, d.graph.find(anywhere.key)) {
 			d.graph.deny(at, d.graph.box(anywhereElse))
 		}
 	}

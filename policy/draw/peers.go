@@ -8,44 +8,47 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/apptier/apptier/api/v1alpha1"
-	"github.com/apptier/apptier/policy/expand"
+	"github.com/apptier/apptier/policy/model"
 )
 
 // peer is the box of a peer that is neither everyone nor of another AppTier, or nil for one that stands
 // for nobody.
-func (r rules) peer(peer v1alpha1.Peer) *box {
-	outside := func(label string) *box { return r.graph.box(box{key: label, label: label, shape: stadium}) }
-	switch {
-	case peer.Tier != nil:
-		for i := range r.app.Spec.Tiers {
-			if r.app.Spec.Tiers[i].Name == *peer.Tier {
-				return r.drawing.tier(r.app, &r.app.Spec.Tiers[i])
-			}
-		}
-		return nil
-	case peer.Pods != nil:
-		return r.graph.box(podsBox(r.app.Namespace, peer.Pods))
-	case peer.Namespaces != nil:
-		label := "every pod of namespaces " + metav1.FormatLabelSelector(peer.Namespaces)
-		return r.graph.box(box{key: label, label: label, shape: rounded})
-	case peer.Networks != nil:
-		return outside(networks(peer.Networks))
-	case peer.Internet != nil:
-		return outside("the internet")
-	case peer.Nodes != nil:
-		return outside("the cluster's nodes")
-	case peer.KubeAPIServer != nil:
-		return outside("the Kubernetes API server")
-	case peer.Service != nil:
-		namespace := peer.Service.Namespace
-		if namespace == "" {
-			namespace = r.app.Namespace
-		}
-		label := "Service " + peer.Service.Name
-		return r.graph.box(box{key: label + " of " + namespace, namespace: namespace, label: label, shape: rounded})
+func (r rules) peer(peer *v1alpha1.Peer) *box { return model.Visit(peer, boxOf{r}) }
+
+// boxOf is the box of a peer.
+type boxOf struct{ rules }
+
+func (b boxOf) outside(label string) *box {
+	return b.graph.box(box{key: label, label: label, shape: stadium})
+}
+
+func (b boxOf) Tier(name string) *box {
+	if tier := model.TierNamed(&b.app.Spec, name); tier != nil {
+		return b.drawing.tier(b.app, tier)
 	}
 	return nil
 }
+
+func (b boxOf) Pods(pods *v1alpha1.PodsPeer) *box { return b.graph.box(podsBox(b.app.Namespace, pods)) }
+
+func (b boxOf) Namespaces(selector *metav1.LabelSelector) *box {
+	label := "every pod of namespaces " + metav1.FormatLabelSelector(selector)
+	return b.graph.box(box{key: label, label: label, shape: rounded})
+}
+
+func (b boxOf) Service(reference *v1alpha1.ServiceReference) *box {
+	key, label := model.Key(b.app, reference.Namespace, reference.Name), "Service "+reference.Name
+	return b.graph.box(box{key: label + " of " + key.Namespace, namespace: key.Namespace, label: label, shape: rounded})
+}
+
+func (b boxOf) Networks(peer *v1alpha1.NetworksPeer) *box { return b.outside(networks(peer)) }
+func (b boxOf) Internet() *box                            { return b.outside("the internet") }
+func (b boxOf) Nodes() *box                               { return b.outside("the cluster's nodes") }
+func (b boxOf) KubeAPIServer() *box                       { return b.outside("the Kubernetes API server") }
+
+func (boxOf) AppTier(*v1alpha1.AppTierReference) *box { return nil } // drawn with its rule
+func (boxOf) Everyone() *box                          { return nil } // another box for each direction
+func (boxOf) Nobody() *box                            { return nil }
 
 // podsBox is in its namespace's frame if the selector names one.
 func podsBox(namespace string, pods *v1alpha1.PodsPeer) box {
@@ -95,5 +98,5 @@ func few(texts []string) string {
 
 // dnsPorts are those of DNS servers that AppTiers name without ports.
 func dnsPorts() portSet {
-	return portSet{of: []expand.Port{newPort(corev1.ProtocolUDP, 53, nil), newPort(corev1.ProtocolTCP, 53, nil)}}
+	return portSet{Ports: model.Ports{Of: []model.Port{model.NewPort(corev1.ProtocolUDP, 53, nil), model.NewPort(corev1.ProtocolTCP, 53, nil)}}}
 }

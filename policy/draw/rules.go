@@ -7,7 +7,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/apptier/apptier/api/v1alpha1"
-	"github.com/apptier/apptier/policy/expand"
+	"github.com/apptier/apptier/policy/model"
 )
 
 // rules draws the rules of a tier.
@@ -21,30 +21,23 @@ type rules struct {
 
 // ingress draws who may connect to the i-th tier.
 func (r rules) ingress(i int) {
-	if !expand.Isolates(&r.app.Spec, r.tier, v1alpha1.Ingress) {
+	if !model.Isolates(&r.app.Spec, r.tier, v1alpha1.Ingress) {
 		r.graph.arrow(r.graph.box(anyone), r.box, anyPort)
 		return
 	}
-	draw := func(path string, list []v1alpha1.IngressRule) {
-		for j, rule := range list {
-			ports := ingressPorts(r.tier, rule)
-			if ports.empty() {
-				continue
-			}
-			for k, peer := range rule.From {
-				r.from(fmt.Sprintf("%s[%d].from[%d]", path, j, k), peer, ports)
+	for _, rule := range model.RulesOf(&r.app.Spec, i, v1alpha1.Ingress) {
+		ports := portsOf(&rule, r.tier)
+		for j := range rule.Peers {
+			if !ports.empty() {
+				r.from(rule.PeerAt(j), &rule.Peers[j], ports)
 			}
 		}
 	}
-	draw(fmt.Sprintf("spec.tiers[%d].ingress", i), r.tier.Ingress)
-	if every := r.app.Spec.EveryTier; every != nil {
-		draw("spec.everyTier.ingress", every.Ingress)
-	}
 }
 
-func (r rules) from(path string, peer v1alpha1.Peer, ports portSet) {
+func (r rules) from(at model.Place, peer *v1alpha1.Peer, ports portSet) {
 	switch {
-	case peer.AppTier != nil && r.isUnresolved(path):
+	case peer.AppTier != nil && r.isUnresolved(at):
 		r.graph.draw(r.other(*peer.AppTier), r.box, pending, ports)
 	case peer.AppTier != nil:
 		r.graph.arrow(r.other(*peer.AppTier), r.box, ports.common(r.sentBy(*peer.AppTier)))
@@ -59,20 +52,14 @@ func (r rules) from(path string, peer v1alpha1.Peer, ports portSet) {
 
 // egress draws what the i-th tier may connect to, beside what accepts it.
 func (r rules) egress(i int) {
-	if !expand.Isolates(&r.app.Spec, r.tier, v1alpha1.Egress) {
+	if !model.Isolates(&r.app.Spec, r.tier, v1alpha1.Egress) {
 		r.graph.arrow(r.box, r.graph.box(anywhere), anyPort)
 		return
 	}
-	draw := func(path string, list []v1alpha1.EgressRule) {
-		for j, rule := range list {
-			for k, peer := range rule.To {
-				r.to(fmt.Sprintf("%s[%d].to[%d]", path, j, k), peer, egressPorts(rule))
-			}
+	for _, rule := range model.RulesOf(&r.app.Spec, i, v1alpha1.Egress) {
+		for j := range rule.Peers {
+			r.to(rule.PeerAt(j), &rule.Peers[j], portsOf(&rule, r.tier))
 		}
-	}
-	draw(fmt.Sprintf("spec.tiers[%d].egress", i), r.tier.Egress)
-	if every := r.app.Spec.EveryTier; every != nil {
-		draw("spec.everyTier.egress", every.Egress)
 	}
 	if mesh := r.app.Spec.Mesh; mesh != nil && mesh.DataPlane != v1alpha1.Ambient {
 		label := string(mesh.Provider) + "'s control plane"
@@ -81,17 +68,17 @@ func (r rules) egress(i int) {
 	if dns := r.app.Spec.DNS; dns.Mode == v1alpha1.DNSCustom {
 		ports := dnsPorts()
 		if len(dns.Ports) > 0 {
-			ports = rulePorts(nil, dns.Ports, false)
+			ports = portSet{Ports: model.RulePorts(nil, dns.Ports, false)}
 		}
-		for k, peer := range dns.To {
-			r.to(fmt.Sprintf("spec.dns.to[%d]", k), peer, ports)
+		for k := range dns.To {
+			r.to(model.DNSServer(k), &dns.To[k], ports)
 		}
 	}
 }
 
-func (r rules) to(path string, peer v1alpha1.Peer, ports portSet) {
+func (r rules) to(at model.Place, peer *v1alpha1.Peer, ports portSet) {
 	switch {
-	case peer.AppTier != nil && r.isUnresolved(path):
+	case peer.AppTier != nil && r.isUnresolved(at):
 		r.graph.draw(r.box, r.other(*peer.AppTier), pending, ports)
 	case peer.AppTier != nil: // drawn with its receiver
 	case peer.Everyone != nil:
@@ -105,8 +92,8 @@ func (r rules) to(path string, peer v1alpha1.Peer, ports portSet) {
 
 // isUnresolved says whether a reference stands for nobody. Its path may be that of the peer or of the
 // field within.
-func (r rules) isUnresolved(path string) bool {
-	return r.unresolved[path] || r.unresolved[path+".appTier"]
+func (r rules) isUnresolved(at model.Place) bool {
+	return r.unresolved[at.String()] || r.unresolved[at.Child("appTier").String()]
 }
 
 // other is the box of a tier of another AppTier, which may not be drawn itself.
@@ -124,18 +111,11 @@ func (r rules) find(reference v1alpha1.AppTierReference) (*v1alpha1.AppTier, *v1
 	if app == nil {
 		return nil, nil
 	}
-	i := slices.IndexFunc(app.Spec.Tiers, func(t v1alpha1.Tier) bool { return t.Name == reference.Tier })
-	if i < 0 {
-		return app, nil
-	}
-	return app, &app.Spec.Tiers[i]
+	return app, model.TierNamed(&app.Spec, reference.Tier)
 }
 
 func (r rules) key(reference v1alpha1.AppTierReference) types.NamespacedName {
-	if reference.Namespace == "" {
-		reference.Namespace = r.app.Namespace
-	}
-	return types.NamespacedName{Namespace: reference.Namespace, Name: reference.Name}
+	return model.Key(r.app, reference.Namespace, reference.Name)
 }
 
 // sentBy are the ports on which a tier of another AppTier wants to connect to this one.
@@ -148,14 +128,10 @@ func (r rules) sentBy(reference v1alpha1.AppTierReference) portSet {
 	this := func(peer v1alpha1.Peer) bool {
 		return peer.AppTier != nil && peer.AppTier.Tier == r.tier.Name && there.key(*peer.AppTier) == nameOf(r.app)
 	}
-	list := tier.Egress
-	if every := app.Spec.EveryTier; every != nil {
-		list = slices.Concat(list, every.Egress)
-	}
 	var ports portSet
-	for _, rule := range list {
-		if slices.ContainsFunc(rule.To, this) {
-			ports = ports.and(egressPorts(rule))
+	for _, rule := range model.RulesOf(&app.Spec, model.TierIndex(&app.Spec, tier.Name), v1alpha1.Egress) {
+		if slices.ContainsFunc(rule.Peers, this) {
+			ports = ports.and(portsOf(&rule, tier))
 		}
 	}
 	return ports

@@ -8,14 +8,14 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/apptier/apptier/api/v1alpha1"
-	"github.com/apptier/apptier/policy/expand"
+	"github.com/apptier/apptier/policy/model"
 )
 
 // reading is what an AppTier says about flows, read from it and the other AppTier alone: the tests'
 // own reading of the API documentation, which shares nothing with the expansion.
 type reading struct{ app, other *v1alpha1.AppTier }
 
-func (r reading) declared(source, destination place, port expand.Port) bool {
+func (r reading) declared(source, destination place, port model.Port) bool {
 	return r.leaves(source, destination, port) && r.enters(source, destination, port)
 }
 
@@ -37,7 +37,7 @@ func (r reading) isolated(p place, direction v1alpha1.Direction) bool {
 		r.app.Spec.Isolation.Scope == v1alpha1.ScopeNamespace && p.namespace == r.app.Namespace
 }
 
-func (r reading) enters(source, destination place, port expand.Port) bool {
+func (r reading) enters(source, destination place, port model.Port) bool {
 	tier := r.tierOf(destination)
 	if !r.isolated(destination, v1alpha1.Ingress) || r.sameNamespace(source, destination) {
 		return true
@@ -47,13 +47,13 @@ func (r reading) enters(source, destination place, port expand.Port) bool {
 	}
 	return slices.ContainsFunc(slices.Concat(tier.Ingress, r.everyTier().Ingress), func(rule v1alpha1.IngressRule) bool {
 		return slices.ContainsFunc(rule.From, func(peer v1alpha1.Peer) bool {
-			on := func(port expand.Port) bool { return onIngress(tier, rule, port) }
+			on := func(port model.Port) bool { return onIngress(tier, rule, port) }
 			return r.matches(peer, source) && r.agreed(peer, tier, on, nil) && r.passes(peer, source, port, on)
 		})
 	})
 }
 
-func (r reading) leaves(source, destination place, port expand.Port) bool {
+func (r reading) leaves(source, destination place, port model.Port) bool {
 	tier := r.tierOf(source)
 	switch {
 	case !r.isolated(source, v1alpha1.Egress) || r.sameNamespace(source, destination):
@@ -67,7 +67,7 @@ func (r reading) leaves(source, destination place, port expand.Port) bool {
 	}
 	for _, rule := range slices.Concat(tier.Egress, r.everyTier().Egress) {
 		for _, peer := range rule.To {
-			on := func(port expand.Port) bool { return r.onEgress(tier, rule, peer, destination, port) }
+			on := func(port model.Port) bool { return r.onEgress(tier, rule, peer, destination, port) }
 			if r.matches(peer, destination) && r.agreed(peer, tier, nil, on) && r.passes(peer, destination, port, on) {
 				return true
 			}
@@ -79,16 +79,16 @@ func (r reading) leaves(source, destination place, port expand.Port) bool {
 	}
 	return slices.ContainsFunc(slices.Concat(receiver.Ingress, r.everyTier().Ingress), func(rule v1alpha1.IngressRule) bool {
 		named := slices.ContainsFunc(rule.From, func(p v1alpha1.Peer) bool { return p.Tier != nil && *p.Tier == tier.Name })
-		return named && r.passes(v1alpha1.Peer{Tier: &tier.Name}, destination, port, func(port expand.Port) bool { return onIngress(receiver, rule, port) })
+		return named && r.passes(v1alpha1.Peer{Tier: &tier.Name}, destination, port, func(port model.Port) bool { return onIngress(receiver, rule, port) })
 	})
 }
 
 // passes says whether a port is one of a rule's or, between pods of an ambient mesh, the tunnel of
 // one.
-func (r reading) passes(peer v1alpha1.Peer, with place, port expand.Port, on func(expand.Port) bool) bool {
+func (r reading) passes(peer v1alpha1.Peer, with place, port model.Port, on func(model.Port) bool) bool {
 	pods := peer.Networks == nil && peer.Internet == nil && peer.Nodes == nil && peer.KubeAPIServer == nil
 	tunnelled := pods && r.app.Spec.Mesh != nil && r.app.Spec.Mesh.DataPlane == v1alpha1.Ambient && port.Start == 15008 && with.namespace != ""
-	return on(port) || tunnelled && slices.ContainsFunc(somePorts, func(p expand.Port) bool { return p.Protocol == corev1.ProtocolTCP && on(p) })
+	return on(port) || tunnelled && slices.ContainsFunc(somePorts, func(p model.Port) bool { return p.Protocol == corev1.ProtocolTCP && on(p) })
 }
 
 func (r reading) sidecar() bool {
@@ -103,7 +103,7 @@ func (r reading) everyTier() v1alpha1.EveryTier {
 }
 
 // resolves says whether a flow to a DNS server is one that dns allows.
-func (r reading) resolves(destination place, port expand.Port) bool {
+func (r reading) resolves(destination place, port model.Port) bool {
 	switch dns := r.app.Spec.DNS; dns.Mode {
 	case v1alpha1.DNSClusterDNS:
 		return destination.name == "dns" && port.Start == 53
@@ -126,13 +126,13 @@ func (r reading) sameNamespace(source, destination place) bool {
 }
 
 // somePorts stand for all ports: one of each side of every bound that is drawn.
-var somePorts = []expand.Port{
+var somePorts = []model.Port{
 	{Protocol: "TCP", Start: 53}, {Protocol: "UDP", Start: 53}, {Protocol: "TCP", Start: 80}, {Protocol: "UDP", Start: 80},
 	{Protocol: "TCP", Start: 443}, {Protocol: "TCP", Start: 15008}, {Protocol: "TCP", Start: 15012},
 }
 
 // agreed says whether the other AppTier agrees to a rule about it, on one of the rule's ports.
-func (r reading) agreed(peer v1alpha1.Peer, tier *v1alpha1.Tier, in, out func(expand.Port) bool) bool {
+func (r reading) agreed(peer v1alpha1.Peer, tier *v1alpha1.Tier, in, out func(model.Port) bool) bool {
 	if peer.AppTier == nil {
 		return true
 	}
@@ -145,13 +145,13 @@ func (r reading) agreed(peer v1alpha1.Peer, tier *v1alpha1.Tier, in, out func(ex
 	}
 	return slices.ContainsFunc(r.other.Spec.Tiers[0].Egress, func(rule v1alpha1.EgressRule) bool {
 		leftToUs := len(rule.Ports) == 0 && !rule.AllPorts
-		return slices.ContainsFunc(rule.To, names) && slices.ContainsFunc(somePorts, func(p expand.Port) bool {
+		return slices.ContainsFunc(rule.To, names) && slices.ContainsFunc(somePorts, func(p model.Port) bool {
 			return in(p) && (leftToUs || rule.AllPorts || covers(rule.Ports, nil, p))
 		})
 	})
 }
 
-func onIngress(tier *v1alpha1.Tier, rule v1alpha1.IngressRule, port expand.Port) bool {
+func onIngress(tier *v1alpha1.Tier, rule v1alpha1.IngressRule, port model.Port) bool {
 	if len(rule.Ports) == 0 && !rule.AllPorts {
 		return slices.ContainsFunc(tier.Ports, func(p v1alpha1.TierPort) bool { return p.Protocol == port.Protocol && p.Port == port.Start })
 	}
@@ -159,7 +159,7 @@ func onIngress(tier *v1alpha1.Tier, rule v1alpha1.IngressRule, port expand.Port)
 }
 
 // onEgress says whether a rule lets a port through to a peer, which may bring its own.
-func (r reading) onEgress(tier *v1alpha1.Tier, rule v1alpha1.EgressRule, peer v1alpha1.Peer, destination place, port expand.Port) bool {
+func (r reading) onEgress(tier *v1alpha1.Tier, rule v1alpha1.EgressRule, peer v1alpha1.Peer, destination place, port model.Port) bool {
 	said := rule.AllPorts || covers(rule.Ports, nil, port)
 	if peer.AppTier == nil {
 		return said || len(rule.Ports) == 0 && brings(peer) && broughtBy(peer, destination, port)
@@ -174,7 +174,7 @@ func (r reading) onEgress(tier *v1alpha1.Tier, rule v1alpha1.EgressRule, peer v1
 		if leftToPeer {
 			return onIngress(receiver, theirs, port)
 		}
-		return said && slices.ContainsFunc(somePorts, func(p expand.Port) bool {
+		return said && slices.ContainsFunc(somePorts, func(p model.Port) bool {
 			return onIngress(receiver, theirs, p) && (rule.AllPorts || covers(rule.Ports, nil, p))
 		})
 	})
@@ -184,7 +184,7 @@ func brings(peer v1alpha1.Peer) bool {
 	return peer.AppTier != nil || peer.Service != nil || peer.KubeAPIServer != nil
 }
 
-func broughtBy(peer v1alpha1.Peer, destination place, port expand.Port) bool {
+func broughtBy(peer v1alpha1.Peer, destination place, port model.Port) bool {
 	switch {
 	case peer.Service != nil:
 		return port.Protocol == corev1.ProtocolTCP && port.Start == 80 || port.Protocol == corev1.ProtocolUDP && port.Start == 53
@@ -194,7 +194,7 @@ func broughtBy(peer v1alpha1.Peer, destination place, port expand.Port) bool {
 	return false
 }
 
-func covers(ports []v1alpha1.RulePort, names []v1alpha1.TierPort, port expand.Port) bool {
+func covers(ports []v1alpha1.RulePort, names []v1alpha1.TierPort, port model.Port) bool {
 	return slices.ContainsFunc(ports, func(p v1alpha1.RulePort) bool {
 		if p.Port.Type == intstr.String {
 			return slices.ContainsFunc(names, func(n v1alpha1.TierPort) bool {

@@ -8,6 +8,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/apptier/apptier/api/v1alpha1"
+	"github.com/apptier/apptier/policy/model"
 )
 
 // nodeLocalDNS is the address that node-local-dns listens on unless told otherwise.
@@ -29,13 +30,13 @@ func (x *expansion) dns() []allowance {
 func (x *expansion) customDNS(dns v1alpha1.DNS) []allowance {
 	var allowed []allowance
 	says := statement{portsLeftToPeer: len(dns.Ports) == 0}
-	for i, peer := range dns.To {
-		at := place{list: "spec.dns", tier: -1, peers: "to", peer: i}
-		for _, end := range x.resolve(at, peer, v1alpha1.Egress, says) {
-			ports := portSet{of: dnsPorts()}
+	for i := range dns.To {
+		at := model.DNSServer(i)
+		for _, end := range x.resolve(at, &dns.To[i], v1alpha1.Egress, says) {
+			ports := model.Ports{Of: dnsPorts()}
 			switch {
 			case len(dns.Ports) > 0:
-				ports = rulePorts(nil, dns.Ports, false)
+				ports = model.RulePorts(nil, dns.Ports, false)
 			case end.bringsPorts:
 				ports = end.ports
 			}
@@ -46,25 +47,25 @@ func (x *expansion) customDNS(dns v1alpha1.DNS) []allowance {
 }
 
 func clusterDNS(nodeLocal v1alpha1.NodeLocalDNS, cluster ClusterDNS) []allowance {
-	at := setting("spec.dns")
+	at := model.Setting("dns")
 	var allowed []allowance
 	if len(cluster.PodSelector) > 0 {
 		// Namespace AND pod, in one peer: as two list items they would be an OR.
 		allowed = append(allowed, allowance{at, onePeer(networkingv1.NetworkPolicyPeer{
 			NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{corev1.LabelMetadataName: cluster.Namespace}},
 			PodSelector:       &metav1.LabelSelector{MatchLabels: cluster.PodSelector},
-		}), portSet{of: cluster.TargetPorts}})
+		}), model.Ports{Of: cluster.TargetPorts}})
 	}
-	allowed = append(allowed, allowance{at, hosts(cluster.Addresses), portSet{of: cluster.ServicePorts}})
+	allowed = append(allowed, allowance{at, hosts(cluster.Addresses), model.Ports{Of: cluster.ServicePorts}})
 	if nodeLocal != v1alpha1.NodeLocalNever {
-		allowed = append(allowed, allowance{at, hosts([]netip.Addr{nodeLocalDNS}), portSet{of: dnsPorts()}})
+		allowed = append(allowed, allowance{at, hosts([]netip.Addr{nodeLocalDNS}), model.Ports{Of: dnsPorts()}})
 	}
 	return allowed
 }
 
 // dnsPorts are UDP and TCP 53: long answers and retries use TCP (RFC 7766).
-func dnsPorts() []Port {
-	return []Port{
+func dnsPorts() []model.Port {
+	return []model.Port{
 		{Protocol: corev1.ProtocolUDP, Start: 53},
 		{Protocol: corev1.ProtocolTCP, Start: 53},
 	}

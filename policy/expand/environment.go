@@ -3,11 +3,11 @@ package expand
 import (
 	"net/netip"
 
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/apptier/apptier/api/v1alpha1"
+	"github.com/apptier/apptier/policy/model"
 )
 
 // Environment is what an AppTier's meaning depends on beside its spec. What a peer refers to and is
@@ -33,7 +33,7 @@ type Service struct {
 	// PodSelector is the Service's selector; empty if it has none.
 	PodSelector map[string]string
 	// TargetPorts are the numbers that the pods listen on.
-	TargetPorts []Port
+	TargetPorts []model.Port
 	// UnresolvedPorts are the names of target ports that no pod of the Service declares.
 	UnresolvedPorts []string
 }
@@ -49,7 +49,7 @@ type APIServer struct {
 // Listener is a number of addresses that listen on the same ports.
 type Listener struct {
 	Addresses []netip.Addr
-	Ports     []Port
+	Ports     []model.Port
 }
 
 // ClusterDNS is the cluster's DNS Service.
@@ -59,17 +59,10 @@ type ClusterDNS struct {
 	// PodSelector is the Service's selector.
 	PodSelector map[string]string
 	// ServicePorts are what clients connect to; TargetPorts what the pods listen on.
-	ServicePorts, TargetPorts []Port
+	ServicePorts, TargetPorts []model.Port
 	// Addresses are the Service's cluster addresses: some CNIs judge a packet before its
 	// destination is translated to a pod's.
 	Addresses []netip.Addr
-}
-
-// Port is a port, or a range of ports if End is not 0, of a protocol.
-type Port struct {
-	Protocol corev1.Protocol
-	// Start and End are numbers from 1 to 65535, both included.
-	Start, End int32
 }
 
 // DefaultEnvironment is what holds for nearly every cluster: DNS pods labelled k8s-app=kube-dns

@@ -10,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/apptier/apptier/api/v1alpha1"
+	"github.com/apptier/apptier/policy/model"
 )
 
 // Expansion is what an AppTier comes to.
@@ -61,28 +62,29 @@ type expansion struct {
 	env        Environment
 	mesh       mesh
 	tiers      map[string]keyedPeer
-	ingress    [][]placed[v1alpha1.IngressRule] // of each tier
+	ingress    [][]model.Rule // of each tier
 	internet   []keyedPeer
 	everyPod   common
 	unresolved []Unresolved
-	// origins are collected if they are not nil.
-	origins *[]Origin
+	// origins are collected if they are not nil, and internetAt are the places of peers internet: {} then.
+	origins    *[]Origin
+	internetAt map[model.Place]bool
 }
 
 // common is what holds for every isolated pod of the namespace, of a tier or not.
 type common struct{ ingress, egress []allowance }
 
 type allowance struct {
-	at    place
+	at    model.Place
 	peers peerSet
-	ports portSet
+	ports model.Ports
 }
 
 func newExpansion(app *v1alpha1.AppTier, env Environment) *expansion {
 	x := &expansion{app: app, env: env, mesh: meshOf(app.Spec.Mesh), tiers: map[string]keyedPeer{}}
 	for i, tier := range app.Spec.Tiers {
 		x.tiers[tier.Name] = keyed(podsPeer(tier.PodSelector))
-		x.ingress = append(x.ingress, ingressRules(app, i))
+		x.ingress = append(x.ingress, model.RulesOf(&app.Spec, i, v1alpha1.Ingress))
 	}
 	x.everyPod = x.forEveryPod()
 	return x
@@ -96,16 +98,16 @@ func (x *expansion) tierPolicy(i int) *networkingv1.NetworkPolicy {
 	// Rules of a direction that is not isolated are read too: what they refer to must be there.
 	ingress, egress := x.newRuleSet(), x.newRuleSet()
 	for _, rule := range x.ingress[i] {
-		x.allowIngress(ingress, tier, rule)
+		x.allowIngress(ingress, tier, &rule)
 	}
-	for _, rule := range egressRules(x.app, i) {
-		x.allowEgress(egress, tier, rule)
+	for _, rule := range model.RulesOf(&x.app.Spec, i, v1alpha1.Egress) {
+		x.allowEgress(egress, tier, &rule)
 	}
 	x.allowAcceptedBy(egress, tier)
 	// The policy of the namespace isolates the pods in both directions, also where the tier does not
 	// ask for it: what is declared has to be granted here then.
-	isolatesIngress := isolates(tier, v1alpha1.Ingress) || Isolates(&x.app.Spec, tier, v1alpha1.Ingress) && !ingress.isEmpty()
-	isolatesEgress := isolates(tier, v1alpha1.Egress) || Isolates(&x.app.Spec, tier, v1alpha1.Egress) && !egress.isEmpty()
+	isolatesIngress := model.TierIsolates(tier, v1alpha1.Ingress) || model.Isolates(&x.app.Spec, tier, v1alpha1.Ingress) && !ingress.isEmpty()
+	isolatesEgress := model.TierIsolates(tier, v1alpha1.Egress) || model.Isolates(&x.app.Spec, tier, v1alpha1.Egress) && !egress.isEmpty()
 	x.everyPod.allow(ingress, egress)
 	if isolatesIngress {
 		x.isolateIngress(policy, ingress)
@@ -116,26 +118,25 @@ func (x *expansion) tierPolicy(i int) *networkingv1.NetworkPolicy {
 	return policy
 }
 
-func (x *expansion) allowIngress(rules *ruleSet, tier *v1alpha1.Tier, rule placed[v1alpha1.IngressRule]) {
-	ports := ingressPorts(tier, rule.rule)
-	for i, peer := range rule.rule.From {
-		rule.at.peer = i
-		for _, end := range x.resolve(rule.at, peer, v1alpha1.Ingress, statement{tier: tier.Name, ports: ports}) {
-			x.connect(rules, rule.at, end, ports)
+func (x *expansion) allowIngress(rules *ruleSet, tier *v1alpha1.Tier, rule *model.Rule) {
+	ports := rule.PortsOf(tier)
+	for i := range rule.Peers {
+		at := rule.PeerAt(i)
+		for _, end := range x.resolve(at, &rule.Peers[i], v1alpha1.Ingress, statement{tier: tier.Name, ports: ports}) {
+			x.connect(rules, at, end, ports)
 		}
 	}
 }
 
-func (x *expansion) allowEgress(rules *ruleSet, tier *v1alpha1.Tier, rule placed[v1alpha1.EgressRule]) {
-	ports := rulePorts(nil, rule.rule.Ports, rule.rule.AllPorts)
-	said := len(rule.rule.Ports) > 0 || rule.rule.AllPorts
-	for i, peer := range rule.rule.To {
-		rule.at.peer = i
-		for _, end := range x.resolve(rule.at, peer, v1alpha1.Egress, statement{tier: tier.Name, ports: ports, portsLeftToPeer: !said}) {
-			if said {
-				x.connect(rules, rule.at, end, ports)
+func (x *expansion) allowEgress(rules *ruleSet, tier *v1alpha1.Tier, rule *model.Rule) {
+	ports := rule.PortsOf(tier)
+	for i := range rule.Peers {
+		at := rule.PeerAt(i)
+		for _, end := range x.resolve(at, &rule.Peers[i], v1alpha1.Egress, statement{tier: tier.Name, ports: ports, portsLeftToPeer: !rule.SaysPorts()}) {
+			if rule.SaysPorts() {
+				x.connect(rules, at, end, ports)
 			} else {
-				x.connect(rules, rule.at, end, end.ports)
+				x.connect(rules, at, end, end.ports)
 			}
 		}
 	}
@@ -147,16 +148,18 @@ func (x *expansion) allowAcceptedBy(rules *ruleSet, sender *v1alpha1.Tier) {
 	for i := range x.app.Spec.Tiers {
 		receiver := &x.app.Spec.Tiers[i]
 		for _, rule := range x.ingress[i] {
-			for i, peer := range rule.rule.From {
-				if rule.at.peer = i; isTier(peer, sender.Name) {
-					x.connect(rules, rule.at, end{peers: peerSet{of: []keyedPeer{x.tiers[receiver.Name]}}, pods: true}, ingressPorts(receiver, rule.rule))
+			for i := range rule.Peers {
+				if isTier(&rule.Peers[i], sender.Name) {
+					x.connect(rules, rule.PeerAt(i), end{peers: peerSet{of: []keyedPeer{x.tiers[receiver.Name]}}, pods: true}, rule.PortsOf(receiver))
 				}
 			}
 		}
 	}
 }
 
-func isTier(peer v1alpha1.Peer, name string) bool { return peer.Tier != nil && *peer.Tier == name }
+func isTier(peer *v1alpha1.Peer, name string) bool {
+	return peer.Kind() == v1alpha1.TierPeerKind && *peer.Tier == name
+}
 
 // forEveryPod says what holds for every isolated pod of the namespace. A tier's policy says it too, so
 // that it never needs the namespace's: what a pod may do depends on one policy alone, and changes
@@ -165,12 +168,12 @@ func (x *expansion) forEveryPod() common {
 	c := common{egress: x.dns()}
 	isolation := x.app.Spec.Isolation
 	if isolation.Scope == v1alpha1.ScopeNamespace && isolation.SameNamespace == v1alpha1.SameNamespaceAllow {
-		everyPodHere := allowance{setting("spec.isolation.sameNamespace"), onePeer(podsPeer(metav1.LabelSelector{})), portSet{all: true}}
+		everyPodHere := allowance{model.Setting("isolation.sameNamespace"), onePeer(podsPeer(metav1.LabelSelector{})), model.Ports{All: true}}
 		c.ingress = append(c.ingress, everyPodHere)
 		c.egress = append(c.egress, everyPodHere)
 	}
 	c.egress = append(c.egress, x.controlPlane()...)
-	c.ingress = append(c.ingress, allowance{setting("spec.mesh"), hosts(x.mesh.probers), portSet{all: true}})
+	c.ingress = append(c.ingress, allowance{model.Setting("mesh"), hosts(x.mesh.probers), model.Ports{All: true}})
 	return c
 }
 
@@ -225,15 +228,4 @@ func (x *expansion) isolateEgress(policy *networkingv1.NetworkPolicy, rules *rul
 		x.record(policy.Name, networkingv1.PolicyTypeEgress, i, rule)
 		policy.Spec.Egress = append(policy.Spec.Egress, networkingv1.NetworkPolicyEgressRule{To: rule.peers, Ports: rule.ports})
 	}
-}
-
-// Isolates says whether a tier's pods are denied what is not declared in a direction: because the tier
-// says so, or because the AppTier isolates the whole namespace.
-func Isolates(spec *v1alpha1.AppTierSpec, tier *v1alpha1.Tier, direction v1alpha1.Direction) bool {
-	return spec.Isolation.Scope == v1alpha1.ScopeNamespace || isolates(tier, direction)
-}
-
-// isolates says whether a tier itself asks for it; unset means both directions.
-func isolates(tier *v1alpha1.Tier, direction v1alpha1.Direction) bool {
-	return len(tier.Isolate) == 0 || slices.Contains(tier.Isolate, direction)
 }

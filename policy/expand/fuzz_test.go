@@ -12,6 +12,7 @@ import (
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/policy/expand"
 	"github.com/apptier/apptier/policy/lint"
+	"github.com/apptier/apptier/policy/model"
 )
 
 // Whatever an AppTier says, it can be expanded: what is not understood is left out. If lint accepts it,
@@ -50,11 +51,11 @@ func FuzzExpand(f *testing.F) {
 			}
 			env.AppTiers = map[types.NamespacedName]*v1alpha1.AppTier{}
 			env.Services = map[types.NamespacedName]expand.Service{}
-			for _, key := range expand.ReferencesOf(&app).AppTiers {
+			for _, key := range model.ReferencesOf(&app).AppTiers {
 				env.AppTiers[key] = &app
 			}
-			for _, key := range expand.ReferencesOf(&app).Services {
-				env.Services[key] = expand.Service{PodSelector: map[string]string{"app": "web"}, TargetPorts: []expand.Port{{Protocol: "TCP", Start: 80, End: 80}}}
+			for _, key := range model.ReferencesOf(&app).Services {
+				env.Services[key] = expand.Service{PodSelector: map[string]string{"app": "web"}, TargetPorts: []model.Port{{Protocol: "TCP", Start: 80, End: 80}}}
 			}
 		}
 	})

@@ -8,6 +8,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/apptier/apptier/api/v1alpha1"
+	"github.com/apptier/apptier/policy/model"
 )
 
 // mesh is what a service mesh adds to the connections of an application.
@@ -72,25 +73,25 @@ func Probers(spec *v1alpha1.Mesh) []netip.Addr { return meshOf(spec).probers }
 func (x *expansion) controlPlane() []allowance {
 	var allowed []allowance
 	for _, plane := range x.mesh.controlPlane {
-		var ports portSet
+		var ports model.Ports
 		for _, port := range plane.ports {
-			ports.of = append(ports.of, Port{Protocol: corev1.ProtocolTCP, Start: port})
+			ports.Of = append(ports.Of, model.Port{Protocol: corev1.ProtocolTCP, Start: port})
 		}
 		pods := onePeer(podsOf(plane.namespace, metav1.LabelSelector{MatchLabels: plane.pods}, x.app.Namespace))
-		allowed = append(allowed, allowance{setting("spec.mesh"), pods, ports})
+		allowed = append(allowed, allowance{model.Setting("mesh"), pods, ports})
 	}
 	return allowed
 }
 
 // connect allows a connection that is declared at a place, and what a mesh makes of it between pods.
-func (x *expansion) connect(rules *ruleSet, at place, with end, ports portSet) {
+func (x *expansion) connect(rules *ruleSet, at model.Place, with end, ports model.Ports) {
 	rules.add(at, with.peers, ports)
-	if x.mesh.tunnel == 0 || !with.pods || !ports.hasTCP() {
+	if x.mesh.tunnel == 0 || !with.pods || !ports.HasTCP() {
 		return
 	}
 	pods := with.peers
 	if pods.everyone { // only pods are part of a mesh
 		pods = onePeer(networkingv1.NetworkPolicyPeer{NamespaceSelector: &metav1.LabelSelector{}})
 	}
-	rules.add(at, pods, portSet{of: []Port{{Protocol: corev1.ProtocolTCP, Start: x.mesh.tunnel}}})
+	rules.add(at, pods, model.Ports{Of: []model.Port{{Protocol: corev1.ProtocolTCP, Start: x.mesh.tunnel}}})
 }

@@ -12,6 +12,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/apptier/apptier/policy/kube"
+	"github.com/apptier/apptier/policy/model"
 )
 
 // DNSOfService reads the Service that the cluster's DNS is reached by. What the Service does not say
@@ -25,10 +26,10 @@ func DNSOfService(service *corev1.Service, pods []*corev1.Pod) ClusterDNS {
 			continue
 		}
 		protocol := cmp.Or(port.Protocol, corev1.ProtocolTCP)
-		dns.ServicePorts = append(dns.ServicePorts, Port{Protocol: protocol, Start: port.Port})
+		dns.ServicePorts = append(dns.ServicePorts, model.Port{Protocol: protocol, Start: port.Port})
 		targets := targetPorts(service, port, pods)
 		if len(targets) == 0 {
-			targets = []Port{{Protocol: protocol, Start: port.Port}}
+			targets = []model.Port{{Protocol: protocol, Start: port.Port}}
 		}
 		dns.TargetPorts = append(dns.TargetPorts, targets...)
 	}
@@ -63,18 +64,18 @@ func ServiceOf(service *corev1.Service, pods []*corev1.Pod) Service {
 
 // targetPorts are the numbers that the pods behind a Service's port listen on: none if it is a name
 // that no pod declares. An unset target port is the port itself (core/v1 ServicePort.TargetPort).
-func targetPorts(service *corev1.Service, port corev1.ServicePort, pods []*corev1.Pod) []Port {
+func targetPorts(service *corev1.Service, port corev1.ServicePort, pods []*corev1.Pod) []model.Port {
 	protocol := cmp.Or(port.Protocol, corev1.ProtocolTCP)
 	if port.TargetPort.Type == intstr.Int {
-		return []Port{{Protocol: protocol, Start: cmp.Or(port.TargetPort.IntVal, port.Port)}}
+		return []model.Port{{Protocol: protocol, Start: cmp.Or(port.TargetPort.IntVal, port.Port)}}
 	}
 	selector := labels.SelectorFromSet(service.Spec.Selector)
 	behind := slices.DeleteFunc(slices.Clone(pods), func(pod *corev1.Pod) bool {
 		return len(service.Spec.Selector) == 0 || pod.Namespace != service.Namespace || !selector.Matches(labels.Set(pod.Labels))
 	})
-	var out []Port
+	var out []model.Port
 	for _, number := range kube.PortsNamed(behind, port.TargetPort.StrVal, protocol) {
-		out = append(out, Port{Protocol: protocol, Start: number})
+		out = append(out, model.Port{Protocol: protocol, Start: number})
 	}
 	return out
 }
@@ -104,14 +105,14 @@ func APIServerOf(service *corev1.Service, endpointSlices []*discoveryv1.Endpoint
 	if service != nil {
 		out.Service.Addresses = clusterAddresses(service)
 		for _, port := range service.Spec.Ports {
-			out.Service.Ports = append(out.Service.Ports, Port{Protocol: cmp.Or(port.Protocol, corev1.ProtocolTCP), Start: port.Port})
+			out.Service.Ports = append(out.Service.Ports, model.Port{Protocol: cmp.Or(port.Protocol, corev1.ProtocolTCP), Start: port.Port})
 		}
 	}
 	for _, slice := range endpointSlices {
 		var listener Listener
 		for _, port := range slice.Ports {
 			if number := ptr.Deref(port.Port, 0); number != 0 {
-				listener.Ports = append(listener.Ports, Port{Protocol: ptr.Deref(port.Protocol, corev1.ProtocolTCP), Start: number})
+				listener.Ports = append(listener.Ports, model.Port{Protocol: ptr.Deref(port.Protocol, corev1.ProtocolTCP), Start: number})
 			}
 		}
 		for _, endpoint := range slice.Endpoints {

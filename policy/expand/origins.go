@@ -6,6 +6,7 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 
 	"github.com/apptier/apptier/api/v1alpha1"
+	"github.com/apptier/apptier/policy/model"
 )
 
 // Origin says where an AppTier declares a peer of a rule of one of its policies.
@@ -25,14 +26,14 @@ type Origin struct {
 // Origins says of every peer of every rule of the policies that Expand returns where it is declared.
 func Origins(app *v1alpha1.AppTier, env Environment) []Origin {
 	x := newExpansion(app, env)
-	x.origins = &[]Origin{}
+	x.origins, x.internetAt = &[]Origin{}, map[model.Place]bool{}
 	x.expand()
 	return *x.origins
 }
 
-func (r *mergedRule) record(at place, peers peerSet) {
+func (r *mergedRule) record(at model.Place, peers peerSet) {
 	if r.origins == nil {
-		r.origins = map[string][]place{}
+		r.origins = map[string][]model.Place{}
 	}
 	if peers.everyone {
 		r.origins[""] = append(r.origins[""], at)
@@ -50,29 +51,10 @@ func (x *expansion) record(policy string, direction networkingv1.PolicyType, ind
 		origin := Origin{Policy: policy, Direction: direction, Rule: index, Peer: i}
 		for _, at := range places {
 			origin.Paths = append(origin.Paths, at.String())
-			origin.IsInternet = origin.IsInternet || x.isInternet(at)
+			origin.IsInternet = origin.IsInternet || x.internetAt[at]
 		}
 		slices.Sort(origin.Paths)
 		origin.Paths = slices.Compact(origin.Paths)
 		*x.origins = append(*x.origins, origin)
-	}
-}
-
-// isInternet says whether a peer internet: {} stands at a place.
-func (x *expansion) isInternet(at place) bool {
-	spec := &x.app.Spec
-	switch {
-	case at.peers == "":
-		return false
-	case at.list == "spec.dns":
-		return spec.DNS.To[at.peer].Internet != nil
-	case at.rules == "ingress" && at.tier >= 0:
-		return spec.Tiers[at.tier].Ingress[at.rule].From[at.peer].Internet != nil
-	case at.rules == "ingress":
-		return spec.EveryTier.Ingress[at.rule].From[at.peer].Internet != nil
-	case at.tier >= 0:
-		return spec.Tiers[at.tier].Egress[at.rule].To[at.peer].Internet != nil
-	default:
-		return spec.EveryTier.Egress[at.rule].To[at.peer].Internet != nil
 	}
 }

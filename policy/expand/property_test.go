@@ -4,16 +4,16 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"pgregory.net/rapid"
 	"sigs.k8s.io/yaml"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/policy/expand"
 	"github.com/apptier/apptier/policy/lint"
+	"github.com/apptier/apptier/policy/model"
 	"github.com/apptier/apptier/policy/reach"
 )
 
@@ -24,7 +24,7 @@ func TestEffectiveFlowsAreTheDeclaredOnes(t *testing.T) {
 		app, other := drawAppTier(t), drawOther(t)
 		policies := expand.NetworkPolicies(app, environment(other))
 		evaluator := reach.New(reach.Snapshot{Namespaces: world.Namespaces, Pods: world.Pods, Policies: policies})
-		forEveryFlow(func(source, destination place, port expand.Port) {
+		forEveryFlow(func(source, destination place, port model.Port) {
 			if source.name == "kubernetes" { // nothing connects from the address of a Service
 				return
 			}
@@ -43,7 +43,7 @@ func TestRemovingAConnectionNeverAddsAFlow(t *testing.T) {
 		app, other := drawAppTier(t), drawOther(t)
 		less, lessOther := removeConnection(t, app, other)
 		before, after := evaluatorOf(app, other), evaluatorOf(less, lessOther)
-		forEveryFlow(func(source, destination place, port expand.Port) {
+		forEveryFlow(func(source, destination place, port model.Port) {
 			if flow := flow(source, destination, port); after.Allowed(flow).Verdict == reach.Allow && before.Allowed(flow).Verdict != reach.Allow {
 				t.Fatalf("%s to %s, %s %d: allowed only after a connection was removed", source.name, destination.name, port.Protocol, port.Start)
 			}
@@ -64,7 +64,7 @@ func TestAddingAnAppTierOpensNoFlowOfAnother(t *testing.T) {
 		env.AppTiers[types.NamespacedName{Namespace: further.Namespace, Name: further.Name}] = further
 		policies := slices.Concat(expand.NetworkPolicies(app, env), expand.NetworkPolicies(further, env))
 		evaluator := reach.New(reach.Snapshot{Namespaces: world.Namespaces, Pods: world.Pods, Policies: policies})
-		forEveryFlow(func(source, destination place, port expand.Port) {
+		forEveryFlow(func(source, destination place, port model.Port) {
 			r := reading{app, other}
 			from, to := r.tierOf(source), r.tierOf(destination)
 			ofApp := from != nil && slices.Contains(from.Isolate, v1alpha1.Egress) && !r.leaves(source, destination, port) ||
@@ -81,12 +81,12 @@ func evaluatorOf(app, other *v1alpha1.AppTier) *reach.Evaluator {
 	return reach.New(reach.Snapshot{Namespaces: world.Namespaces, Pods: world.Pods, Policies: policies})
 }
 
-func flow(source, destination place, port expand.Port) reach.Flow {
+func flow(source, destination place, port model.Port) reach.Flow {
 	return reach.Flow{Source: source.endpoint(), Destination: destination.endpoint(), Protocol: port.Protocol, Port: port.Start}
 }
 
 // forEveryFlow visits the flows between two different places: a pod always reaches itself.
-func forEveryFlow(visit func(source, destination place, port expand.Port)) {
+func forEveryFlow(visit func(source, destination place, port model.Port)) {
 	for _, source := range everywhere {
 		for _, destination := range everywhere {
 			for _, port := range somePorts {
@@ -134,7 +134,7 @@ func TestPoliciesOfTiersAreComplete(t *testing.T) {
 				both.Spec.Ingress = append(both.Spec.Ingress, namespace.Ingress...)
 				both.Spec.Egress = append(both.Spec.Egress, namespace.Egress...)
 				together := reach.New(reach.Snapshot{Namespaces: world.Namespaces, Pods: world.Pods, Policies: []*networkingv1.NetworkPolicy{both}})
-				forEveryFlow(func(source, destination place, port expand.Port) {
+				forEveryFlow(func(source, destination place, port model.Port) {
 					flow := flow(source, destination, port)
 					if want, got := together.Allowed(flow), alone.Allowed(flow); want.Verdict != got.Verdict {
 						t.Fatalf("%s, %s, %v: %s by itself, %s with the policy of the namespace", policy.Name, direction, flow, got, want)

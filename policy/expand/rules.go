@@ -1,17 +1,15 @@
 package expand
 
 import (
-	"cmp"
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
 
-	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
-	"k8s.io/apimachinery/pkg/util/intstr"
-	"k8s.io/utils/ptr"
+
+	"github.com/apptier/apptier/policy/model"
 )
 
 // peerSet is a set of peers. Everyone and nobody are said in words, because in a NetworkPolicy an
@@ -29,19 +27,12 @@ type keyedPeer struct {
 
 func keyed(peer networkingv1.NetworkPolicyPeer) keyedPeer { return keyedPeer{canonical(peer), peer} }
 
-// portSet is a set of ports. All ports are said in words, because in a NetworkPolicy an empty
-// list of ports means all: nothing else may ever become one.
-type portSet struct {
-	all bool
-	of  []Port
-}
-
 // policyRule is one ingress or egress rule of a NetworkPolicy.
 type policyRule struct {
 	peers []networkingv1.NetworkPolicyPeer
 	ports []networkingv1.NetworkPolicyPort
 	// origins are where each peer is declared, if that is recorded; of everyone, there is one.
-	origins [][]place
+	origins [][]model.Place
 }
 
 // ruleSet collects the rules of one direction of one policy, and merges those with the same ports.
@@ -56,7 +47,7 @@ type mergedRule struct {
 	everyone bool
 	peers    map[string]networkingv1.NetworkPolicyPeer
 	// origins are where peers are declared, by their keys; of everyone, by the empty one.
-	origins map[string][]place
+	origins map[string][]model.Place
 }
 
 func (x *expansion) newRuleSet() *ruleSet {
@@ -64,15 +55,15 @@ func (x *expansion) newRuleSet() *ruleSet {
 }
 
 // add allows every peer on every port, as is declared at a place. Nobody, or no port, adds nothing.
-func (s *ruleSet) add(at place, peers peerSet, ports portSet) {
-	if !peers.everyone && len(peers.of) == 0 || !ports.all && len(ports.of) == 0 {
+func (s *ruleSet) add(at model.Place, peers peerSet, ports model.Ports) {
+	if !peers.everyone && len(peers.of) == 0 || ports.IsEmpty() {
 		return
 	}
-	sorted := ports.sorted()
-	key := sorted.key()
+	sorted := ports.Sorted()
+	key := portsKey(sorted)
 	rule, ok := s.byPorts[key]
 	if !ok {
-		rule = &mergedRule{ports: sorted.policyPorts(), peers: map[string]networkingv1.NetworkPolicyPeer{}}
+		rule = &mergedRule{ports: sorted.OfPolicy(), peers: map[string]networkingv1.NetworkPolicyPeer{}}
 		s.byPorts[key] = rule
 	}
 	rule.everyone = rule.everyone || peers.everyone
@@ -98,57 +89,25 @@ func (s *ruleSet) sorted() []policyRule {
 				rule.origins = append(rule.origins, merged.origins[peer])
 			}
 		} else {
-			rule.origins = [][]place{merged.origins[""]}
+			rule.origins = [][]model.Place{merged.origins[""]}
 		}
 		rules = append(rules, rule)
 	}
 	return rules
 }
 
-// sorted returns the set with each port once, in the order of numbers.
-func (s portSet) sorted() portSet {
-	ports := slices.Clone(s.of)
-	slices.SortFunc(ports, func(a, b Port) int {
-		return cmp.Or(cmp.Compare(a.Start, b.Start), cmp.Compare(a.End, b.End), cmp.Compare(a.Protocol, b.Protocol))
-	})
-	return portSet{all: s.all, of: slices.Compact(ports)}
-}
-
-// key sorts as the numbers of ports do; that of all ports comes first.
-func (s portSet) key() string {
-	if s.all {
+// portsKey sorts as the numbers of ports do; that of all ports comes first.
+func portsKey(ports model.Ports) string {
+	if ports.All {
 		return ""
 	}
 	var key []byte
-	for _, port := range s.of {
+	for _, port := range ports.Of {
 		key = binary.BigEndian.AppendUint16(key, uint16(port.Start))
 		key = binary.BigEndian.AppendUint16(key, uint16(port.End))
 		key = append(key, port.Protocol...)
 	}
 	return string(key)
-}
-
-func (s portSet) policyPorts() []networkingv1.NetworkPolicyPort {
-	if s.all {
-		return nil
-	}
-	var out []networkingv1.NetworkPolicyPort
-	for _, port := range s.of {
-		out = append(out, port.policyPort())
-	}
-	return out
-}
-
-func (p Port) policyPort() networkingv1.NetworkPolicyPort {
-	protocol := p.Protocol
-	if protocol == "" {
-		protocol = corev1.ProtocolTCP
-	}
-	out := networkingv1.NetworkPolicyPort{Protocol: &protocol, Port: ptr.To(intstr.FromInt32(p.Start))}
-	if p.End != 0 {
-		out.EndPort = ptr.To(p.End)
-	}
-	return out
 }
 
 // canonical is a text that is equal exactly for values of equal meaning: JSON sorts map keys.

@@ -10,6 +10,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/apptier/apptier/policy/expand"
+	"github.com/apptier/apptier/policy/model"
 )
 
 // A Service's target port that is a name leads to ports that an endpoint listens on: those of containers
@@ -35,7 +36,7 @@ func TestTargetPortsAreThoseOfRunningContainers(t *testing.T) {
 		pod(corev1.PodSucceeded, nil, container(7777)),
 		pod(corev1.PodFailed, nil, container(6666)),
 	}).TargetPorts
-	want := []expand.Port{{Protocol: corev1.ProtocolTCP, Start: 8080}, {Protocol: corev1.ProtocolTCP, Start: 8081}}
+	want := []model.Port{{Protocol: corev1.ProtocolTCP, Start: 8080}, {Protocol: corev1.ProtocolTCP, Start: 8081}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}

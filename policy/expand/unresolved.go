@@ -7,6 +7,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/apptier/apptier/api/v1alpha1"
+	"github.com/apptier/apptier/policy/model"
 )
 
 // Unresolved is a reference that stands for nobody for now: what it names does not exist, or does not
@@ -37,11 +38,11 @@ type Missing struct {
 // String is the reference on one line.
 func (u Unresolved) String() string { return fmt.Sprintf("%s: %s: %s", u.Path, u.Message, u.Fix) }
 
-func (x *expansion) missing(at place, what Missing, message, fix string) {
+func (x *expansion) missing(at model.Place, what Missing, message, fix string) {
 	x.add(Unresolved{Path: at.String(), Reason: v1alpha1.ReasonRefNotFound, Message: message, Fix: fix, Missing: what})
 }
 
-func (x *expansion) note(at place, reason, message, fix string) {
+func (x *expansion) note(at model.Place, reason, message, fix string) {
 	x.add(Unresolved{Path: at.String(), Reason: reason, Message: message, Fix: fix})
 }
 

@@ -4,12 +4,12 @@ import (
 	"net/netip"
 
 	corev1 "k8s.io/api/core/v1"
-
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/policy/expand"
+	"github.com/apptier/apptier/policy/model"
 	"github.com/apptier/apptier/policy/reach"
 )
 
@@ -68,12 +68,12 @@ func environment(other *v1alpha1.AppTier) expand.Environment {
 	env := expand.DefaultEnvironment()
 	env.Nodes = []netip.Addr{addr("172.18.0.3")}
 	env.APIServer = expand.APIServer{
-		Endpoints: []expand.Listener{{Addresses: []netip.Addr{addr("172.18.0.2")}, Ports: []expand.Port{{Protocol: corev1.ProtocolTCP, Start: 443}}}},
-		Service:   expand.Listener{Addresses: []netip.Addr{addr("10.96.0.1")}, Ports: []expand.Port{{Protocol: corev1.ProtocolTCP, Start: 443}}},
+		Endpoints: []expand.Listener{{Addresses: []netip.Addr{addr("172.18.0.2")}, Ports: []model.Port{{Protocol: corev1.ProtocolTCP, Start: 443}}}},
+		Service:   expand.Listener{Addresses: []netip.Addr{addr("10.96.0.1")}, Ports: []model.Port{{Protocol: corev1.ProtocolTCP, Start: 443}}},
 	}
 	env.Services = map[types.NamespacedName]expand.Service{{Namespace: "elsewhere", Name: "svc"}: {
 		PodSelector: map[string]string{"tier": "a"},
-		TargetPorts: []expand.Port{{Protocol: corev1.ProtocolTCP, Start: 80}, {Protocol: corev1.ProtocolUDP, Start: 53}},
+		TargetPorts: []model.Port{{Protocol: corev1.ProtocolTCP, Start: 80}, {Protocol: corev1.ProtocolUDP, Start: 53}},
 	}}
 	env.AppTiers = map[types.NamespacedName]*v1alpha1.AppTier{{Namespace: other.Namespace, Name: other.Name}: other}
 	return env

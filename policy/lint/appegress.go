@@ -5,26 +5,27 @@ import (
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/apptier/apptier/api/v1alpha1"
-	"github.com/apptier/apptier/policy/expand"
 	"github.com/apptier/apptier/policy/kube"
+	"github.com/apptier/apptier/policy/model"
 	"github.com/apptier/apptier/policy/space"
 )
 
 // checkWorldEgress finds tiers that may connect to everyone, though their egress is isolated.
 func checkWorldEgress(r *report, spec *v1alpha1.AppTierSpec) {
-	for _, rule := range rulesOf(spec) {
-		if rule.direction != v1alpha1.Egress || !holdsForAny(rule, spec) {
+	for rule := range model.Rules(spec) {
+		if rule.Direction != v1alpha1.Egress || !holdsForAny(rule, spec) {
 			continue
 		}
-		for i, peer := range rule.peers {
+		for i, peer := range rule.Peers {
 			switch {
 			case peer.Everyone != nil:
-				r.warn(WorldEgress, rule.peerPath(i).Child("everyone"), worldEgressFix, "egress to everyone is open to every address, inside the cluster and outside, %s", theMetadataService)
+				r.warn(WorldEgress, rule.PeerAt(i).Path().Child("everyone"), worldEgressFix, "egress to everyone is open to every address, inside the cluster and outside, %s", theMetadataService)
 			case peer.Networks != nil && isEverything(peer.Networks):
-				r.warn(WorldEgress, rule.peerPath(i).Child("networks"), worldEgressFix, "these ranges are every address of a family, inside the cluster and outside, %s", theMetadataService)
+				r.warn(WorldEgress, rule.PeerAt(i).Path().Child("networks"), worldEgressFix, "these ranges are every address of a family, inside the cluster and outside, %s", theMetadataService)
 			}
 		}
 	}
@@ -36,9 +37,9 @@ const (
 )
 
 // holdsForAny says whether a rule restricts any tier.
-func holdsForAny(rule appRule, spec *v1alpha1.AppTierSpec) bool {
+func holdsForAny(rule model.Rule, spec *v1alpha1.AppTierSpec) bool {
 	for i := range spec.Tiers {
-		if rule.isFor(spec, &spec.Tiers[i]) {
+		if rule.Restricts(spec, &spec.Tiers[i]) {
 			return true
 		}
 	}
@@ -75,7 +76,7 @@ func checkNamesNeeded(r *report, path *field.Path, spec *v1alpha1.AppTierSpec) {
 	}
 	var tiers []string
 	for i := range spec.Tiers {
-		if tier := &spec.Tiers[i]; expand.Isolates(spec, tier, v1alpha1.Egress) && connectsByName(spec, tier) && !asksServers(spec, tier) {
+		if tier := &spec.Tiers[i]; model.Isolates(spec, tier, v1alpha1.Egress) && connectsByName(spec, tier) && !asksServers(spec, tier) {
 			tiers = append(tiers, tier.Name)
 		}
 	}
@@ -87,23 +88,47 @@ func checkNamesNeeded(r *report, path *field.Path, spec *v1alpha1.AppTierSpec) {
 
 // connectsByName says whether a tier may connect to what is usually reached by name.
 func connectsByName(spec *v1alpha1.AppTierSpec, tier *v1alpha1.Tier) bool {
-	return slices.ContainsFunc(rulesOf(spec), func(rule appRule) bool {
-		if rule.direction == v1alpha1.Ingress { // whose sender's egress follows from it
-			return slices.ContainsFunc(rule.peers, func(peer v1alpha1.Peer) bool { return peer.Tier != nil && *peer.Tier == tier.Name })
+	for rule := range model.Rules(spec) {
+		switch {
+		case rule.Direction == v1alpha1.Ingress: // whose sender's egress follows from it
+			if slices.ContainsFunc(rule.Peers, func(peer v1alpha1.Peer) bool { return peer.Tier != nil && *peer.Tier == tier.Name }) {
+				return true
+			}
+		case rule.Restricts(spec, tier) && slices.ContainsFunc(rule.Peers, isReachedByName):
+			return true
 		}
-		return rule.isFor(spec, tier) && slices.ContainsFunc(rule.peers, isReachedByName)
-	})
+	}
+	return false
 }
 
-func isReachedByName(peer v1alpha1.Peer) bool {
-	return peer.Internet != nil || peer.Everyone != nil || peer.Service != nil || peer.AppTier != nil || peer.Pods != nil || peer.Namespaces != nil
-}
+// reachedByName says whether a peer is usually reached by name.
+type reachedByName struct{}
+
+func isReachedByName(peer v1alpha1.Peer) bool { return model.Visit(&peer, reachedByName{}) }
+
+func (reachedByName) Internet() bool                          { return true }
+func (reachedByName) Everyone() bool                          { return true }
+func (reachedByName) Service(*v1alpha1.ServiceReference) bool { return true }
+func (reachedByName) AppTier(*v1alpha1.AppTierReference) bool { return true }
+func (reachedByName) Pods(*v1alpha1.PodsPeer) bool            { return true }
+func (reachedByName) Namespaces(*metav1.LabelSelector) bool   { return true }
+func (reachedByName) Networks(*v1alpha1.NetworksPeer) bool    { return false }
+func (reachedByName) Nodes() bool                             { return false }
+func (reachedByName) KubeAPIServer() bool                     { return false } // every pod is given its address
+func (reachedByName) Tier(string) bool                        { return false } // no peer of an egress rule
+func (reachedByName) Nobody() bool                            { return false }
 
 // asksServers says whether a rule of a tier lets it ask DNS servers: on port 53, or that of OpenShift's.
 func asksServers(spec *v1alpha1.AppTierSpec, tier *v1alpha1.Tier) bool {
 	dns := space.PortRange(corev1.ProtocolUDP, 53, 53).Union(space.PortRange(corev1.ProtocolTCP, 53, 53)).
 		Union(space.PortRange(corev1.ProtocolUDP, 5353, 5353)).Union(space.PortRange(corev1.ProtocolTCP, 5353, 5353))
-	return slices.ContainsFunc(rulesOf(spec), func(rule appRule) bool {
-		return rule.direction == v1alpha1.Egress && rule.isFor(spec, tier) && rule.opens(dns)
-	})
+	for rule := range model.Rules(spec) {
+		if rule.Direction != v1alpha1.Egress || !rule.Restricts(spec, tier) || !rule.SaysPorts() {
+			continue
+		}
+		if opened, _ := space.RulePorts(rule.PortsOf(tier).OfPolicy()); !opened.Intersect(dns).IsEmpty() {
+			return true
+		}
+	}
+	return false
 }

@@ -1,7 +1,6 @@
 package lint
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/policy/expand"
+	"github.com/apptier/apptier/policy/model"
 )
 
 // checkReferences finds names of AppTiers, their tiers, and Services that nothing has. It needs all of
@@ -21,18 +21,18 @@ func checkReferences(r *report, app *v1alpha1.AppTier, world World) {
 		for i, peer := range peers {
 			switch {
 			case peer.AppTier != nil:
-				key := types.NamespacedName{Namespace: cmp.Or(peer.AppTier.Namespace, app.Namespace), Name: peer.AppTier.Name}
+				key := model.Key(app, peer.AppTier.Namespace, peer.AppTier.Name)
 				if other := known(r, at(i).Child("appTier"), "AppTier", key, world.Whole && world.Known.AppTiers, besidesItself(app, world.AppTiers)); other != nil {
 					checkTierKnown(r, at(i).Child("appTier", "tier"), other, peer.AppTier.Tier)
 				}
 			case peer.Service != nil:
-				key := types.NamespacedName{Namespace: cmp.Or(peer.Service.Namespace, app.Namespace), Name: peer.Service.Name}
+				key := model.Key(app, peer.Service.Namespace, peer.Service.Name)
 				known(r, at(i).Child("service"), "Service", key, world.Whole && world.Known.Services, world.Services)
 			}
 		}
 	}
-	for _, rule := range rulesOf(&app.Spec) {
-		check(rule.peers, rule.peerPath)
+	for rule := range model.Rules(&app.Spec) {
+		check(rule.Peers, func(i int) *field.Path { return rule.PeerAt(i).Path() })
 	}
 	check(app.Spec.DNS.To, field.NewPath("spec", "dns", "to").Index)
 }
@@ -102,7 +102,7 @@ func checkAgreements(r *report, app *v1alpha1.AppTier, world World) {
 
 // environmentOf is what a world knows of what an AppTier refers to.
 func environmentOf(app *v1alpha1.AppTier, world World) expand.Environment {
-	references, env := expand.ReferencesOf(app), expand.DefaultEnvironment()
+	references, env := model.ReferencesOf(app), expand.DefaultEnvironment()
 	env.AppTiers = map[types.NamespacedName]*v1alpha1.AppTier{}
 	env.Services = map[types.NamespacedName]expand.Service{}
 	for _, other := range world.AppTiers {

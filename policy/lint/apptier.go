@@ -10,7 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/apptier/apptier/api/v1alpha1"
-	"github.com/apptier/apptier/policy/expand"
+	"github.com/apptier/apptier/policy/model"
 )
 
 // AppTier returns what an AppTier says that cannot be meant, or has no effect, in the order of its
@@ -62,11 +62,15 @@ func oneOf[T ~string](r *report, path *field.Path, value T, allowed ...T) {
 	if value == "" || slices.Contains(allowed, value) {
 		return
 	}
-	words := make([]string, len(allowed))
-	for i, word := range allowed {
-		words[i] = string(word)
+	r.reject(Invalid, path, "use "+strings.Join(texts(allowed), ", ")+", or leave it out", "%q is not a value of this field", value)
+}
+
+func texts[T ~string](words []T) []string {
+	out := make([]string, len(words))
+	for i, word := range words {
+		out[i] = string(word)
 	}
-	r.reject(Invalid, path, "use "+strings.Join(words, ", ")+", or leave it out", "%q is not a value of this field", value)
+	return out
 }
 
 // checkProtocol refuses a protocol that NetworkPolicy does not know.
@@ -172,7 +176,7 @@ func checkTier(r *report, path *field.Path, spec *v1alpha1.AppTierSpec, tier *v1
 	dead := slices.ContainsFunc(tier.Egress, func(rule v1alpha1.EgressRule) bool {
 		return slices.ContainsFunc(rule.To, func(p v1alpha1.Peer) bool { return p.AppTier == nil })
 	})
-	if !expand.Isolates(spec, tier, v1alpha1.Egress) && dead {
+	if !model.Isolates(spec, tier, v1alpha1.Egress) && dead {
 		r.warn(DeadRules, path.Child("egress"), "add Egress to isolate, or remove the rules",
 			"tier %s does not isolate egress, so these rules change nothing: everything is allowed", tier.Name)
 	}
@@ -210,7 +214,7 @@ func checkEgress(r *report, path *field.Path, spec *v1alpha1.AppTierSpec, rule v
 	switch {
 	case rule.AllPorts && len(rule.Ports) > 0:
 		r.reject(Invalid, path.Child("allPorts"), "leave one of them out", "ports and allPorts contradict each other")
-	case !rule.AllPorts && len(rule.Ports) == 0 && slices.ContainsFunc(rule.To, bringsNoPorts):
+	case !rule.AllPorts && len(rule.Ports) == 0 && slices.ContainsFunc(rule.To, func(p v1alpha1.Peer) bool { return !model.BringsPorts(&p) }):
 		r.reject(PortsMissing, path.Child("ports"), "list ports, or say allPorts: true",
 			"an egress rule must say its ports: only the peers appTier, service and kubeAPIServer bring their own")
 	}

@@ -1,7 +1,6 @@
 package lint
 
 import (
-	"cmp"
 	"regexp"
 	"slices"
 	"strconv"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/policy/expand"
+	"github.com/apptier/apptier/policy/model"
 )
 
 // asPolicy is a tier as the NetworkPolicy that a person would write for it: a rule for each rule, and
@@ -22,7 +22,7 @@ type asPolicy struct {
 	index  int
 	policy *networkingv1.NetworkPolicy
 	// ingress and egress are the rules of the tier, and then those of every tier.
-	ingress, egress []appRule
+	ingress, egress []model.Rule
 }
 
 // checkAsPolicies finds peers that match nobody, or nobody whom policies can tell apart, ports of
@@ -85,74 +85,76 @@ func newAsPolicy(app *v1alpha1.AppTier, index int, world World) asPolicy {
 		Spec:       networkingv1.NetworkPolicySpec{PodSelector: tier.PodSelector},
 	}}
 	for _, direction := range []v1alpha1.Direction{v1alpha1.Ingress, v1alpha1.Egress} {
-		if expand.Isolates(&app.Spec, tier, direction) {
+		if model.Isolates(&app.Spec, tier, direction) {
 			p.policy.Spec.PolicyTypes = append(p.policy.Spec.PolicyTypes, networkingv1.PolicyType(direction))
 		}
 	}
-	rules := rulesOf(&app.Spec)
-	slices.SortStableFunc(rules, func(a, b appRule) int { return cmp.Compare(ofEveryTier(a), ofEveryTier(b)) })
-	for _, rule := range rules {
-		switch {
-		case !rule.isFor(&app.Spec, tier):
-		case rule.direction == v1alpha1.Ingress:
+	for _, rule := range model.RulesOf(&app.Spec, index, v1alpha1.Ingress) {
+		if rule.Restricts(&app.Spec, tier) {
 			p.ingress = append(p.ingress, rule)
-			p.policy.Spec.Ingress = append(p.policy.Spec.Ingress, networkingv1.NetworkPolicyIngressRule{From: p.peers(rule, world), Ports: ingressPorts(tier, rule)})
-		default:
+			ports := rule.PortsOf(tier).OfPolicy()
+			p.policy.Spec.Ingress = append(p.policy.Spec.Ingress, networkingv1.NetworkPolicyIngressRule{From: p.peers(rule, world), Ports: ports})
+		}
+	}
+	for _, rule := range model.RulesOf(&app.Spec, index, v1alpha1.Egress) {
+		if rule.Restricts(&app.Spec, tier) {
 			p.egress = append(p.egress, rule)
-			p.policy.Spec.Egress = append(p.policy.Spec.Egress, networkingv1.NetworkPolicyEgressRule{To: p.peers(rule, world), Ports: policyPorts(rule.ports)})
+			ports := rule.PortsOf(tier).OfPolicy()
+			p.policy.Spec.Egress = append(p.policy.Spec.Egress, networkingv1.NetworkPolicyEgressRule{To: p.peers(rule, world), Ports: ports})
 		}
 	}
 	return p
-}
-
-func ofEveryTier(rule appRule) int {
-	if rule.tier == nil {
-		return 1
-	}
-	return 0
-}
-
-// ingressPorts are the numbers of a rule's ports: without any, of those that the tier declares.
-func ingressPorts(tier *v1alpha1.Tier, rule appRule) []networkingv1.NetworkPolicyPort {
-	if len(rule.ports) == 0 && !rule.allPorts {
-		return policyPorts(tierPorts(tier))
-	}
-	ports := slices.Clone(rule.ports)
-	for i, port := range ports {
-		if j := slices.IndexFunc(tier.Ports, func(t v1alpha1.TierPort) bool { return t.Name != "" && t.Name == port.Port.StrVal }); j >= 0 {
-			ports[i] = tierPorts(tier)[j]
-		}
-	}
-	return policyPorts(ports)
 }
 
 // somewhere stands for whatever is no pod.
 var somewhere = networkingv1.NetworkPolicyPeer{IPBlock: &networkingv1.IPBlock{CIDR: "0.0.0.0/0"}}
 
 // peers are those of a rule, each in its place. What stands for no pods that are known is somewhere.
-func (p asPolicy) peers(rule appRule, world World) []networkingv1.NetworkPolicyPeer {
-	out := make([]networkingv1.NetworkPolicyPeer, len(rule.peers))
-	for i, peer := range rule.peers {
-		switch out[i] = somewhere; {
-		case peer.Pods != nil:
-			out[i] = networkingv1.NetworkPolicyPeer{NamespaceSelector: peer.Pods.NamespaceSelector, PodSelector: &peer.Pods.PodSelector}
-		case peer.Namespaces != nil:
-			out[i] = networkingv1.NetworkPolicyPeer{NamespaceSelector: peer.Namespaces}
-		case peer.Tier != nil:
-			j := slices.IndexFunc(p.app.Spec.Tiers, func(t v1alpha1.Tier) bool { return t.Name == *peer.Tier })
-			out[i] = networkingv1.NetworkPolicyPeer{PodSelector: &p.app.Spec.Tiers[j].PodSelector}
-		case peer.AppTier != nil:
-			out[i] = podsOf(cmp.Or(peer.AppTier.Namespace, p.app.Namespace), nil)
-		case peer.Service != nil:
-			namespace := cmp.Or(peer.Service.Namespace, p.app.Namespace)
-			j := slices.IndexFunc(world.Services, func(s *corev1.Service) bool { return s.Namespace == namespace && s.Name == peer.Service.Name })
-			if j >= 0 && len(world.Services[j].Spec.Selector) > 0 {
-				out[i] = podsOf(namespace, &metav1.LabelSelector{MatchLabels: world.Services[j].Spec.Selector})
-			}
-		}
+func (p asPolicy) peers(rule model.Rule, world World) []networkingv1.NetworkPolicyPeer {
+	out := make([]networkingv1.NetworkPolicyPeer, len(rule.Peers))
+	for i := range rule.Peers {
+		out[i] = model.Visit(&rule.Peers[i], policyPeer{p.app, world})
 	}
 	return out
 }
+
+// policyPeer makes peers of an AppTier those of a NetworkPolicy.
+type policyPeer struct {
+	app   *v1alpha1.AppTier
+	world World
+}
+
+func (policyPeer) Pods(peer *v1alpha1.PodsPeer) networkingv1.NetworkPolicyPeer {
+	return networkingv1.NetworkPolicyPeer{NamespaceSelector: peer.NamespaceSelector, PodSelector: &peer.PodSelector}
+}
+
+func (policyPeer) Namespaces(selector *metav1.LabelSelector) networkingv1.NetworkPolicyPeer {
+	return networkingv1.NetworkPolicyPeer{NamespaceSelector: selector}
+}
+
+func (p policyPeer) Tier(name string) networkingv1.NetworkPolicyPeer {
+	return networkingv1.NetworkPolicyPeer{PodSelector: &model.TierNamed(&p.app.Spec, name).PodSelector}
+}
+
+func (p policyPeer) AppTier(reference *v1alpha1.AppTierReference) networkingv1.NetworkPolicyPeer {
+	return podsOf(model.Key(p.app, reference.Namespace, reference.Name).Namespace, nil)
+}
+
+func (p policyPeer) Service(reference *v1alpha1.ServiceReference) networkingv1.NetworkPolicyPeer {
+	key := model.Key(p.app, reference.Namespace, reference.Name)
+	i := slices.IndexFunc(p.world.Services, func(s *corev1.Service) bool { return s.Namespace == key.Namespace && s.Name == key.Name })
+	if i < 0 || len(p.world.Services[i].Spec.Selector) == 0 {
+		return somewhere
+	}
+	return podsOf(key.Namespace, &metav1.LabelSelector{MatchLabels: p.world.Services[i].Spec.Selector})
+}
+
+func (policyPeer) Networks(*v1alpha1.NetworksPeer) networkingv1.NetworkPolicyPeer { return somewhere }
+func (policyPeer) Internet() networkingv1.NetworkPolicyPeer                       { return somewhere }
+func (policyPeer) Everyone() networkingv1.NetworkPolicyPeer                       { return somewhere }
+func (policyPeer) Nodes() networkingv1.NetworkPolicyPeer                          { return somewhere }
+func (policyPeer) KubeAPIServer() networkingv1.NetworkPolicyPeer                  { return somewhere }
+func (policyPeer) Nobody() networkingv1.NetworkPolicyPeer                         { return somewhere }
 
 func podsOf(namespace string, pods *metav1.LabelSelector) networkingv1.NetworkPolicyPeer {
 	return networkingv1.NetworkPolicyPeer{NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{corev1.LabelMetadataName: namespace}}, PodSelector: pods}
@@ -194,20 +196,20 @@ func (p asPolicy) field(text string) (string, bool) {
 	at := func(part string) int { i, _ := strconv.Atoi(part); return i } // only digits match
 	switch {
 	case parts[2] == "":
-		return tierPath(p.index).Child(parts[1]).String(), true
+		return model.Tier(p.index).Path().Child(parts[1]).String(), true
 	case parts[3] != "":
 		rule, i := rules[at(parts[2])], at(parts[3])
-		return peerField(rule.peerPath(i).String(), rule.peers[i], parts[4])
+		return peerField(rule.PeerAt(i).Path().String(), rule.Peers[i], parts[4])
 	case parts[5] != "":
 		rule := rules[at(parts[2])]
-		of := rule.path
-		if len(rule.ports) == 0 {
-			of = tierPath(p.index)
+		of := rule.At.Path()
+		if len(rule.Ports) == 0 {
+			of = model.Tier(p.index).Path()
 		}
 		// Where a rule is for every tier, some tier's pods may well listen elsewhere.
-		return of.Child("ports").Index(at(parts[5])).Child("port").String(), rule.tier != nil
+		return of.Child("ports").Index(at(parts[5])).Child("port").String(), rule.Tier != nil
 	}
-	return rules[at(parts[2])].path.String(), true
+	return rules[at(parts[2])].At.String(), true
 }
 
 // peerField returns the path of a field of a peer; false for peers that are checked otherwise.

@@ -10,6 +10,7 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 
 	"github.com/apptier/apptier/api/v1alpha1"
+	"github.com/apptier/apptier/policy/model"
 	"github.com/apptier/apptier/policy/space"
 )
 
@@ -48,12 +49,12 @@ func (x *Index) checkNetworksOfServices(r *report, app *v1alpha1.AppTier) {
 	if !x.known.Services {
 		return
 	}
-	for _, rule := range rulesOf(&app.Spec) {
+	for rule := range model.Rules(&app.Spec) {
 		isPods := func(peer v1alpha1.Peer) bool { return peer.Networks == nil && peer.Internet == nil }
-		if rule.direction != v1alpha1.Egress || !holdsForAny(rule, &app.Spec) || slices.ContainsFunc(rule.peers, isPods) {
+		if rule.Direction != v1alpha1.Egress || !holdsForAny(rule, &app.Spec) || slices.ContainsFunc(rule.Peers, isPods) {
 			continue
 		}
-		for i, peer := range rule.peers {
+		for i, peer := range rule.Peers {
 			if peer.Networks == nil {
 				continue
 			}
@@ -65,7 +66,7 @@ func (x *Index) checkNetworksOfServices(r *report, app *v1alpha1.AppTier) {
 				if service == nil || len(service.Spec.Selector) == 0 {
 					continue
 				}
-				r.warn(ClusterIP, rule.peerPath(i).Child("networks", "cidrs").Index(j),
+				r.warn(ClusterIP, rule.PeerAt(i).Path().Child("networks", "cidrs").Index(j),
 					fmt.Sprintf("write service: {namespace: %s, name: %s}", service.Namespace, service.Name),
 					"%s, which is translated before policies are asked: they see the pods behind it, so this allows nothing", addressWords(cidr, service))
 			}

@@ -6,6 +6,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/apptier/apptier/api/v1alpha1"
+	"github.com/apptier/apptier/policy/model"
 )
 
 // How long lists may be, as in the schema, which bounds what its own checks may cost.
@@ -41,11 +42,11 @@ func checkLimits(r *report, path *field.Path, spec *v1alpha1.AppTierSpec) {
 		checkWritten(r, tierPath.Child("isolate"), tier.Isolate, "both directions")
 		checkOnce(r, tierPath.Child("isolate"), tier.Isolate)
 	}
-	for _, rule := range rulesOf(spec) {
-		checkLength(r, rule.peersPath(), len(rule.peers), mostOfRule)
-		checkLength(r, rule.path.Child("ports"), len(rule.ports), mostOfRule)
-		checkWritten(r, rule.path.Child("ports"), rule.ports, "the ports of the other end, or those that the tier declares")
-		checkListsOfPeers(r, rule.peerPath, rule.peers)
+	for rule := range model.Rules(spec) {
+		checkLength(r, rule.At.Path().Child(rule.PeersField()), len(rule.Peers), mostOfRule)
+		checkLength(r, rule.At.Path().Child("ports"), len(rule.Ports), mostOfRule)
+		checkWritten(r, rule.At.Path().Child("ports"), rule.Ports, "the ports of the other end, or those that the tier declares")
+		checkListsOfPeers(r, func(i int) *field.Path { return rule.PeerAt(i).Path() }, rule.Peers)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/apptier/apptier/api/v1alpha1"
+	"github.com/apptier/apptier/policy/model"
 	"github.com/apptier/apptier/policy/reach"
 	"github.com/apptier/apptier/policy/space"
 )
@@ -27,7 +28,7 @@ func tiersOf(app *v1alpha1.AppTier) (tiers []tierOf, paths []*field.Path) {
 		tier := &app.Spec.Tiers[i]
 		box, err := space.Everything().WhereSelected(space.Subject, &tier.PodSelector)
 		if err == nil && !isEmpty(&tier.PodSelector) && !box.IsEmpty() {
-			tiers, paths = append(tiers, tierOf{app, tier, box}), append(paths, tierPath(i).Child("podSelector"))
+			tiers, paths = append(tiers, tierOf{app, tier, box}), append(paths, model.Tier(i).Path().Child("podSelector"))
 		}
 	}
 	return tiers, paths

@@ -16,40 +16,15 @@ import (
 	"github.com/apptier/apptier/api/v1alpha1"
 )
 
-// peerKinds returns the names of the fields that are set, in the order of the schema.
-func peerKinds(peer v1alpha1.Peer) []string {
-	var kinds []string
-	for _, kind := range []struct {
-		name string
-		set  bool
-	}{
-		{"tier", peer.Tier != nil},
-		{"appTier", peer.AppTier != nil},
-		{"pods", peer.Pods != nil},
-		{"namespaces", peer.Namespaces != nil},
-		{"networks", peer.Networks != nil},
-		{"internet", peer.Internet != nil},
-		{"everyone", peer.Everyone != nil},
-		{"nodes", peer.Nodes != nil},
-		{"kubeAPIServer", peer.KubeAPIServer != nil},
-		{"service", peer.Service != nil},
-	} {
-		if kind.set {
-			kinds = append(kinds, kind.name)
-		}
-	}
-	return kinds
-}
-
 func checkPeer(r *report, path *field.Path, peer v1alpha1.Peer) {
-	kinds := peerKinds(peer)
+	kinds := peer.Kinds()
 	switch len(kinds) {
 	case 0:
 		r.reject(Invalid, path, "set one, for example tier: api, or everyone: {} for truly anyone", "a peer that says nothing stands for nobody")
 	case 1:
 	default:
 		r.reject(Invalid, path, "write one list item for each; for pods of certain namespaces use pods with namespaceSelector and podSelector",
-			"one peer cannot be %s at once: it is unclear whether both or either is meant", strings.Join(kinds, " and "))
+			"one peer cannot be %s at once: it is unclear whether both or either is meant", strings.Join(texts(kinds), " and "))
 	}
 	if peer.Pods != nil {
 		checkSelector(r, path.Child("pods", "podSelector"), &peer.Pods.PodSelector, "name the labels, or use the peer namespaces for every pod of a namespace")

@@ -9,6 +9,7 @@ import (
 
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/policy/expand"
+	"github.com/apptier/apptier/policy/model"
 	"github.com/apptier/apptier/policy/space"
 )
 
@@ -28,7 +29,7 @@ func (x *Index) checkProbes(r *report, app *v1alpha1.AppTier, world World) {
 	pods := podsIn(app.Namespace, world)
 	tiers, paths := tiersOf(app)
 	for i, tier := range tiers {
-		if !expand.Isolates(&app.Spec, tier.tier, v1alpha1.Ingress) {
+		if !model.Isolates(&app.Spec, tier.tier, v1alpha1.Ingress) {
 			continue
 		}
 		open := openTo(probers, &app.Spec, tier.tier)
@@ -57,11 +58,11 @@ func isAmbient(pod *corev1.Pod, namespace map[string]string) bool {
 // openTo are the ports of a tier that its rules open to any of some addresses.
 func openTo(addresses []netip.Addr, spec *v1alpha1.AppTierSpec, tier *v1alpha1.Tier) space.Ports {
 	var open space.Ports
-	for _, rule := range rulesOf(spec) {
-		if rule.direction != v1alpha1.Ingress || !rule.isFor(spec, tier) || !slices.ContainsFunc(rule.peers, func(peer v1alpha1.Peer) bool { return admits(peer, addresses) }) {
+	for rule := range model.Rules(spec) {
+		if rule.Direction != v1alpha1.Ingress || !rule.Restricts(spec, tier) || !slices.ContainsFunc(rule.Peers, func(peer v1alpha1.Peer) bool { return admits(peer, addresses) }) {
 			continue
 		}
-		ports, _ := space.RulePorts(ingressPorts(tier, rule))
+		ports, _ := space.RulePorts(rule.PortsOf(tier).OfPolicy())
 		open = open.Union(ports)
 	}
 	return open

@@ -9,12 +9,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/apptier/apptier/api/v1alpha1"
+	"github.com/apptier/apptier/policy/model"
 )
-
-// bringsNoPorts says whether a peer leaves it open which ports are meant.
-func bringsNoPorts(peer v1alpha1.Peer) bool {
-	return peer.AppTier == nil && peer.Service == nil && peer.KubeAPIServer == nil
-}
 
 func checkMesh(r *report, path *field.Path, mesh *v1alpha1.Mesh) {
 	if mesh == nil {
@@ -54,13 +50,13 @@ func checkLabel(r *report, path *field.Path, name string) {
 
 // checkSelf refuses a reference to the AppTier that it stands in.
 func checkSelf(r *report, app *v1alpha1.AppTier) {
-	for _, rule := range rulesOf(&app.Spec) {
-		for i, peer := range rule.peers {
+	for rule := range model.Rules(&app.Spec) {
+		for i, peer := range rule.Peers {
 			reference := peer.AppTier
 			if reference == nil || reference.Name != app.Name || reference.Namespace != "" && reference.Namespace != app.Namespace {
 				continue
 			}
-			r.reject(DeclaredAtReceiver, rule.peerPath(i).Child("appTier"), "write tier: "+reference.Tier+" under ingress.from of the tier that receives",
+			r.reject(DeclaredAtReceiver, rule.PeerAt(i).Path().Child("appTier"), "write tier: "+reference.Tier+" under ingress.from of the tier that receives",
 				"this is the AppTier itself, where a connection is declared once")
 		}
 	}
@@ -117,8 +113,7 @@ func withDefaults(dns v1alpha1.DNS) v1alpha1.DNS {
 func isolatedTiers(app *v1alpha1.AppTier, directions ...v1alpha1.Direction) []string {
 	var names []string
 	for _, tier := range app.Spec.Tiers {
-		isolated := func(direction v1alpha1.Direction) bool { return slices.Contains(tier.Isolate, direction) }
-		if len(tier.Isolate) == 0 || slices.ContainsFunc(directions, isolated) {
+		if slices.ContainsFunc(directions, func(direction v1alpha1.Direction) bool { return model.TierIsolates(&tier, direction) }) {
 			names = append(names, tier.Name)
 		}
 	}

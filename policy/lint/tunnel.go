@@ -8,6 +8,7 @@ import (
 
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/policy/expand"
+	"github.com/apptier/apptier/policy/model"
 	"github.com/apptier/apptier/policy/space"
 )
 
@@ -20,11 +21,11 @@ func checkTunnel(r *report, app *v1alpha1.AppTier) {
 	}
 	for i := range app.Spec.Tiers {
 		tier := &app.Spec.Tiers[i]
-		for _, rule := range rulesOf(&app.Spec) {
-			if rule.direction != v1alpha1.Ingress || !rule.isFor(&app.Spec, tier) || rule.allPorts || len(rule.ports) == 0 {
+		for rule := range model.Rules(&app.Spec) {
+			if rule.Direction != v1alpha1.Ingress || !rule.Restricts(&app.Spec, tier) || rule.AllPorts || len(rule.Ports) == 0 {
 				continue
 			}
-			opened, _ := space.RulePorts(ingressPorts(tier, rule))
+			opened, _ := space.RulePorts(rule.PortsOf(tier).OfPolicy())
 			if slices.ContainsFunc(tier.Ports, func(p v1alpha1.TierPort) bool {
 				return protocolOf(p.Protocol) == corev1.ProtocolTCP && !opened.Contains(space.PortOf(corev1.ProtocolTCP, p.Port))
 			}) {
