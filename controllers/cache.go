@@ -39,7 +39,7 @@ func trimPod(object any) (any, error) {
 		Status:     corev1.PodStatus{Phase: pod.Status.Phase, PodIPs: pod.Status.PodIPs},
 	}
 	trimmed.Labels = pod.Labels
-	// By these one knows whether it is being removed: reach.Finished.
+	// By these one knows whether it is being removed: kube.Finished.
 	trimmed.DeletionTimestamp, trimmed.DeletionGracePeriodSeconds, trimmed.Finalizers = pod.DeletionTimestamp, pod.DeletionGracePeriodSeconds, pod.Finalizers
 	trimmed.Spec.InitContainers = trimContainers(pod.Spec.InitContainers)
 	trimmed.Spec.Containers = trimContainers(pod.Spec.Containers)

@@ -10,7 +10,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/apptier/apptier/api/v1alpha1"
-	"github.com/apptier/apptier/policy/reach"
+	"github.com/apptier/apptier/policy/kube"
 )
 
 // countPods counts the pods of each tier, in the order of the spec.
@@ -41,5 +41,5 @@ func (r *AppTierReconciler) countPods(ctx context.Context, app *v1alpha1.AppTier
 // isolatable says whether policies can act on a pod: finished ones have no network any more, and
 // those of the host's network have the node's.
 func isolatable(pod *corev1.Pod) bool {
-	return !pod.Spec.HostNetwork && !reach.Finished(pod)
+	return !pod.Spec.HostNetwork && !kube.Finished(pod)
 }

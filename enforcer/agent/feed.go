@@ -13,7 +13,7 @@ import (
 	"k8s.io/client-go/tools/cache"
 
 	"github.com/apptier/apptier/enforcer/compile"
-	"github.com/apptier/apptier/policy/reach"
+	"github.com/apptier/apptier/policy/kube"
 )
 
 // feed keeps what the API server shows, as far as policies look at it, and tells a compiler what of it
@@ -200,7 +200,7 @@ func (f *feed) readPod(object any) *shownPod {
 	}
 	return &shownPod{
 		Pod: compile.NewPod(o, f.node), key: types.NamespacedName{Namespace: o.Namespace, Name: o.Name}, uid: o.UID,
-		finished: reach.Finished(o),
+		finished: kube.Finished(o),
 		leaving:  o.DeletionTimestamp != nil, hostNetwork: o.Spec.HostNetwork,
 	}
 }

@@ -3,7 +3,6 @@ package compile
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	networkingv1 "k8s.io/api/networking/v1"
@@ -49,7 +48,7 @@ func (p *policy) parse() {
 		p.pods, p.sides = labels.Everything(), map[Direction]side{Ingress: {isolates: true}, Egress: {isolates: true}}
 		return
 	}
-	ingress, egress := isolates(spec)
+	ingress, egress := kube.Isolates(&spec, networkingv1.PolicyTypeIngress), kube.Isolates(&spec, networkingv1.PolicyTypeEgress)
 	p.sides = map[Direction]side{Ingress: {isolates: ingress}, Egress: {isolates: egress}}
 	p.pods, err = metav1.LabelSelectorAsSelector(&spec.PodSelector)
 	if err != nil {
@@ -94,15 +93,6 @@ func (p *policy) report(path string, err error) {
 
 func (p *policy) problem(path string, err error) Problem {
 	return Problem{Policy: p.String(), Path: path, Err: err, Object: p.object()}
-}
-
-// isolates tells which directions a policy is about: API, NetworkPolicySpec.PolicyTypes.
-func isolates(spec networkingv1.NetworkPolicySpec) (ingress, egress bool) {
-	if len(spec.PolicyTypes) == 0 {
-		return true, len(spec.Egress) > 0
-	}
-	return slices.Contains(spec.PolicyTypes, networkingv1.PolicyTypeIngress),
-		slices.Contains(spec.PolicyTypes, networkingv1.PolicyTypeEgress)
 }
 
 func (p *policy) rule(

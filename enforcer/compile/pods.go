@@ -9,7 +9,6 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/apptier/apptier/policy/kube"
-	"github.com/apptier/apptier/policy/reach"
 )
 
 // Pod is what of a pod matters to policies. Its addresses are its own: a pod on its node's network,
@@ -205,12 +204,8 @@ func NewPod(object *corev1.Pod, node string) *Pod {
 		local:     node != "" && object.Spec.NodeName == node,
 		ports:     containerPorts(object),
 	}
-	if !object.Spec.HostNetwork && !reach.Finished(object) {
-		addresses := parseAddresses(object.Status.PodIP)
-		for _, ip := range object.Status.PodIPs {
-			addresses = append(addresses, parseAddresses(ip.IP)...)
-		}
-		p.own(addresses)
+	if !object.Spec.HostNetwork && !kube.Finished(object) {
+		p.own(kube.Addresses(object))
 	}
 	return p
 }
@@ -240,7 +235,7 @@ func (p *Pod) Addressed() bool { return len(p.addresses) > 0 }
 func containerPorts(pod *corev1.Pod) []containerPort {
 	var ports []containerPort
 	for _, port := range kube.Ports(pod) {
-		p := containerPort{namedPort{port.Name, cmp.Or(port.Protocol, corev1.ProtocolTCP)}, port.ContainerPort}
+		p := containerPort{namedPort{port.Name, kube.Protocol(port.Protocol)}, port.ContainerPort}
 		if port.Name != "" && !slices.Contains(ports, p) {
 			ports = append(ports, p)
 		}

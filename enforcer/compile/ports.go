@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/apptier/apptier/enforcer/nft"
+	"github.com/apptier/apptier/policy/kube"
 )
 
 // ports is the ports of a rule.
@@ -44,7 +45,7 @@ const maxPort = 65535
 func (p *ports) add(port networkingv1.NetworkPolicyPort) error {
 	protocol := corev1.ProtocolTCP
 	if port.Protocol != nil {
-		protocol = cmp.Or(*port.Protocol, corev1.ProtocolTCP)
+		protocol = kube.Protocol(*port.Protocol)
 	}
 	first, last := int32(1), int32(maxPort)
 	switch {

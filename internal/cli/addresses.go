@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -14,6 +13,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/apptier/apptier/policy/expand"
+	"github.com/apptier/apptier/policy/kube"
 	"github.com/apptier/apptier/policy/reach"
 )
 
@@ -91,7 +91,7 @@ func (o *connectionOptions) slicePorts(e end, endpoint int) []port {
 	var out []port
 	for _, p := range e.service.Spec.Ports {
 		if target, found := e.behind[endpoint][p.Name]; found && o.isAsked(e, p) && target.number > 0 {
-			out = append(out, port{cmp.Or(target.protocol, corev1.ProtocolTCP), target.number})
+			out = append(out, port{kube.Protocol(target.protocol), target.number})
 		}
 	}
 	return out
@@ -153,10 +153,8 @@ func after(prefix netip.Prefix) netip.Addr {
 func (e *end) families() []bool {
 	var out []bool
 	for _, pod := range e.pods {
-		for _, ip := range append([]corev1.PodIP{{IP: pod.Status.PodIP}}, pod.Status.PodIPs...) {
-			if address, err := netip.ParseAddr(ip.IP); err == nil {
-				out = append(out, address.Unmap().Is4())
-			}
+		for _, address := range kube.Addresses(pod) {
+			out = append(out, address.Is4())
 		}
 	}
 	if e.address.IsValid() {

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -127,7 +126,7 @@ func (o *connectionOptions) ports(e end, i int) ([]port, error) {
 	case e.service != nil:
 		declared = o.servicePorts(e, pod)
 	case isNumber:
-		return []port{{cmp.Or(corev1.Protocol(o.protocol), corev1.ProtocolTCP), int32(number)}}, nil
+		return []port{{kube.Protocol(corev1.Protocol(o.protocol)), int32(number)}}, nil
 	default:
 		declared = o.declaredPorts(e, pod)
 	}
@@ -166,7 +165,7 @@ func (o *connectionOptions) declaredPorts(e end, pod *corev1.Pod) []port {
 	var out []port
 	for _, p := range e.ports {
 		if o.port == "" || o.port == p.Name {
-			out = append(out, port{cmp.Or(p.Protocol, corev1.ProtocolTCP), p.Port})
+			out = append(out, port{kube.Protocol(p.Protocol), p.Port})
 		}
 	}
 	if len(out) > 0 || o.port == "" || pod == nil {
@@ -174,7 +173,7 @@ func (o *connectionOptions) declaredPorts(e end, pod *corev1.Pod) []port {
 	}
 	for _, p := range kube.Ports(pod) {
 		if p.Name == o.port {
-			out = append(out, port{cmp.Or(p.Protocol, corev1.ProtocolTCP), p.ContainerPort})
+			out = append(out, port{kube.Protocol(p.Protocol), p.ContainerPort})
 		}
 	}
 	return out

@@ -9,7 +9,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -83,11 +82,10 @@ func (in inputWorld) Service(_ context.Context, key types.NamespacedName) (*core
 }
 
 func (in inputWorld) PodsBehind(_ context.Context, service *corev1.Service) ([]*corev1.Pod, error) {
-	selector := labels.SelectorFromSet(service.Spec.Selector)
 	var pods []*corev1.Pod
 	for _, o := range in {
 		for _, pod := range podsOf(o.Object) {
-			if pod.Namespace == service.Namespace && selector.Matches(labels.Set(pod.Labels)) {
+			if kube.Selects(service, pod) {
 				pods = append(pods, pod)
 			}
 		}

@@ -194,8 +194,7 @@ func labelsFor(selector *metav1.LabelSelector) map[string]string {
 // owns says whether a pod is in a namespace and has an address.
 func owns(address netip.Addr, namespace string) func(*corev1.Pod) bool {
 	return func(pod *corev1.Pod) bool {
-		isAddress := func(ip corev1.PodIP) bool { return ip.IP == address.Unmap().String() }
-		return pod.Namespace == namespace && slices.ContainsFunc(append([]corev1.PodIP{{IP: pod.Status.PodIP}}, pod.Status.PodIPs...), isAddress)
+		return pod.Namespace == namespace && slices.Contains(kube.Addresses(pod), address.Unmap())
 	}
 }
 

@@ -120,7 +120,7 @@ func (s *scene) podsMatching(namespace string, selector labels.Selector) []candi
 func (s *scene) pods(namespace string) []*corev1.Pod {
 	var out []*corev1.Pod
 	for _, o := range s.objects() {
-		if pod, ok := o.Object.(*corev1.Pod); ok && pod.Namespace == namespace && !reach.Finished(pod) {
+		if pod, ok := o.Object.(*corev1.Pod); ok && pod.Namespace == namespace && !kube.Finished(pod) {
 			out = append(out, pod)
 		}
 	}

@@ -1,14 +1,11 @@
 package expand
 
 import (
-	"cmp"
 	"net/netip"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
-	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/utils/ptr"
 
 	"github.com/apptier/apptier/policy/kube"
@@ -25,7 +22,7 @@ func DNSOfService(service *corev1.Service, pods []*corev1.Pod) ClusterDNS {
 		if !isDNS(port) {
 			continue
 		}
-		protocol := cmp.Or(port.Protocol, corev1.ProtocolTCP)
+		protocol := kube.Protocol(port.Protocol)
 		dns.ServicePorts = append(dns.ServicePorts, model.Port{Protocol: protocol, Start: port.Port})
 		targets := targetPorts(service, port, pods)
 		if len(targets) == 0 {
@@ -62,20 +59,11 @@ func ServiceOf(service *corev1.Service, pods []*corev1.Pod) Service {
 	return out
 }
 
-// targetPorts are the numbers that the pods behind a Service's port listen on: none if it is a name
-// that no pod declares. An unset target port is the port itself (core/v1 ServicePort.TargetPort).
+// targetPorts are where a Service's port leads.
 func targetPorts(service *corev1.Service, port corev1.ServicePort, pods []*corev1.Pod) []model.Port {
-	protocol := cmp.Or(port.Protocol, corev1.ProtocolTCP)
-	if port.TargetPort.Type == intstr.Int {
-		return []model.Port{{Protocol: protocol, Start: cmp.Or(port.TargetPort.IntVal, port.Port)}}
-	}
-	selector := labels.SelectorFromSet(service.Spec.Selector)
-	behind := slices.DeleteFunc(slices.Clone(pods), func(pod *corev1.Pod) bool {
-		return len(service.Spec.Selector) == 0 || pod.Namespace != service.Namespace || !selector.Matches(labels.Set(pod.Labels))
-	})
 	var out []model.Port
-	for _, number := range kube.PortsNamed(behind, port.TargetPort.StrVal, protocol) {
-		out = append(out, model.Port{Protocol: protocol, Start: number})
+	for _, number := range kube.TargetPorts(service, port, pods) {
+		out = append(out, model.Port{Protocol: kube.Protocol(port.Protocol), Start: number})
 	}
 	return out
 }
@@ -105,7 +93,7 @@ func APIServerOf(service *corev1.Service, endpointSlices []*discoveryv1.Endpoint
 	if service != nil {
 		out.Service.Addresses = clusterAddresses(service)
 		for _, port := range service.Spec.Ports {
-			out.Service.Ports = append(out.Service.Ports, model.Port{Protocol: cmp.Or(port.Protocol, corev1.ProtocolTCP), Start: port.Port})
+			out.Service.Ports = append(out.Service.Ports, model.Port{Protocol: kube.Protocol(port.Protocol), Start: port.Port})
 		}
 	}
 	for _, slice := range endpointSlices {

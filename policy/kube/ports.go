@@ -1,13 +1,12 @@
-// Package kube reads pods, their ports, and the workloads that make pods as Kubernetes means them: one
-// reader for everybody but policy/reach, which reads for itself because the others are tested against it.
+// Package kube reads pods, Services, policies and the workloads that make pods as Kubernetes means them: one
+// reader for everybody but policy/reach, which reads for itself because the others are tested against it. A property
+// holds both readings together.
 package kube
 
 import (
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
-
-	"github.com/apptier/apptier/policy/reach"
 )
 
 // Ports are the ports that a pod declares in containers that run as long as it does: in its containers
@@ -15,7 +14,7 @@ import (
 // (https://kubernetes.io/docs/concepts/workloads/pods/sidecar-containers/). Other init containers have
 // ended by the time that anyone connects, and a pod that has finished listens on nothing.
 func Ports(pod *corev1.Pod) []corev1.ContainerPort {
-	if reach.Finished(pod) {
+	if Finished(pod) {
 		return nil
 	}
 	var out []corev1.ContainerPort
@@ -35,18 +34,11 @@ func PortsNamed(pods []*corev1.Pod, name string, protocol corev1.Protocol) []int
 	var out []int32
 	for _, pod := range pods {
 		for _, port := range Ports(pod) {
-			if port.Name == name && orTCP(port.Protocol) == protocol {
+			if port.Name == name && Protocol(port.Protocol) == protocol {
 				out = append(out, port.ContainerPort)
 			}
 		}
 	}
 	slices.Sort(out)
 	return slices.Compact(out)
-}
-
-func orTCP(protocol corev1.Protocol) corev1.Protocol {
-	if protocol == "" {
-		return corev1.ProtocolTCP
-	}
-	return protocol
 }

@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/apptier/apptier/policy/kube"
 	"github.com/apptier/apptier/policy/space"
 )
 
@@ -93,7 +94,7 @@ func checkBackends(r *report, v *view) {
 				continue
 			}
 			for _, pod := range v.subjects() {
-				if isBehind(service, pod) && checkReachedByServer(r, v, backend, service, pod) {
+				if kube.Selects(service, pod.Pod) && checkReachedByServer(r, v, backend, service, pod) {
 					break // one example is enough
 				}
 			}

@@ -10,6 +10,7 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 
 	"github.com/apptier/apptier/api/v1alpha1"
+	"github.com/apptier/apptier/policy/kube"
 	"github.com/apptier/apptier/policy/model"
 	"github.com/apptier/apptier/policy/space"
 )
@@ -121,7 +122,7 @@ func (v *view) allowsBehind(clauses []space.Clause, service *corev1.Service) boo
 			return false
 		}
 		return slices.ContainsFunc(behind.pods, func(pod *knownPod) bool {
-			return isBehind(service, pod) && clause.Box.Match(space.Namespace, behind.labels) && clause.Box.Match(space.Peer, pod.Labels)
+			return kube.Selects(service, pod.Pod) && clause.Box.Match(space.Namespace, behind.labels) && clause.Box.Match(space.Peer, pod.Labels)
 		})
 	})
 }

@@ -109,19 +109,6 @@ func (x *Index) isDNS(service *corev1.Service) bool {
 		slices.Contains([]types.NamespacedName{{Namespace: "kube-system", Name: "kube-dns"}, {Namespace: "openshift-dns", Name: "dns-default"}}, name)
 }
 
-// isBehind says whether a Service with a selector leads to a pod.
-func isBehind(service *corev1.Service, pod *knownPod) bool {
-	if service.Namespace != pod.Namespace {
-		return false
-	}
-	for key, value := range service.Spec.Selector {
-		if has, found := pod.Labels[key]; !found || has != value {
-			return false
-		}
-	}
-	return true
-}
-
 // dnsServers returns the cluster's, as its Services say.
 func (v *view) dnsServers() dnsServers {
 	var servers dnsServers
@@ -129,7 +116,7 @@ func (v *view) dnsServers() dnsServers {
 		if !v.whole || !v.known.Services || len(service.Spec.Selector) == 0 {
 			continue
 		}
-		servers.pods = append(servers.pods, where(v.at(service.Namespace).pods, func(pod *knownPod) bool { return isBehind(service, pod) })...)
+		servers.pods = append(servers.pods, where(v.at(service.Namespace).pods, func(pod *knownPod) bool { return kube.Selects(service, pod.Pod) })...)
 		for _, text := range service.Spec.ClusterIPs {
 			if address, err := netip.ParseAddr(text); err == nil {
 				servers.addresses = append(servers.addresses, address)

@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
+	"github.com/apptier/apptier/policy/kube"
 	"github.com/apptier/apptier/policy/space"
 )
 
@@ -53,7 +54,7 @@ func (v *view) dnsListeners() []dnsListener {
 	for _, protocol := range []corev1.Protocol{corev1.ProtocolUDP, corev1.ProtocolTCP} {
 		for _, service := range v.dns {
 			for _, port := range service.Spec.Ports {
-				if port.Port != 53 || protocolOf(port.Protocol) != protocol {
+				if port.Port != 53 || kube.Protocol(port.Protocol) != protocol {
 					continue
 				}
 				for _, pod := range v.at(service.Namespace).pods {

@@ -8,6 +8,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/apptier/apptier/policy/kube"
 	"github.com/apptier/apptier/policy/space"
 )
 
@@ -33,7 +34,7 @@ func checkHealthChecks(r *report, v *view) {
 			if !v.work.spend(1) {
 				return
 			}
-			if isBehind(service, pod) && checkReachedByBalancer(r, v, service, pod) {
+			if kube.Selects(service, pod.Pod) && checkReachedByBalancer(r, v, service, pod) {
 				break // one example is enough
 			}
 		}

@@ -13,7 +13,6 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/apptier/apptier/policy/kube"
-	"github.com/apptier/apptier/policy/reach"
 	"github.com/apptier/apptier/policy/space"
 )
 
@@ -207,7 +206,7 @@ func (p *knownPolicy) clauses(direction networkingv1.PolicyType) []space.Clause 
 }
 
 func (p *knownPolicy) isolates(direction networkingv1.PolicyType) bool {
-	return space.Isolates(p.NetworkPolicy, direction)
+	return kube.Isolates(&p.NetworkPolicy.Spec, direction)
 }
 
 // byName returns objects of a namespace in the order of their names.
@@ -227,8 +226,8 @@ func (x *Index) newContents(name string, of World, before *contents) *contents {
 	c.labels[corev1.LabelMetadataName] = name
 	c.dns = slices.DeleteFunc(slices.Clone(c.services), func(service *corev1.Service) bool { return !x.isDNS(service) })
 	for _, pod := range byName(of.Pods) {
-		if !reach.Finished(pod) {
-			c.pods = append(c.pods, &knownPod{Pod: pod, in: c, onNode: pod.Spec.HostNetwork, addresses: addressesOf(pod), ports: kube.Ports(pod)})
+		if !kube.Finished(pod) {
+			c.pods = append(c.pods, &knownPod{Pod: pod, in: c, onNode: pod.Spec.HostNetwork, addresses: kube.Addresses(pod), ports: kube.Ports(pod)})
 		}
 	}
 	for _, pod := range c.pods {

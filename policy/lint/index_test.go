@@ -12,6 +12,7 @@ import (
 	"k8s.io/utils/ptr"
 	"pgregory.net/rapid"
 
+	"github.com/apptier/apptier/policy/kube"
 	"github.com/apptier/apptier/policy/reach"
 	"github.com/apptier/apptier/policy/reach/reachtest"
 	"github.com/apptier/apptier/policy/space"
@@ -105,7 +106,7 @@ func halfOpenByPairs(v *view, world World, direction networkingv1.PolicyType, cl
 		isolated := false
 		for _, policy := range policies {
 			selected := space.Selected(policy)
-			if policy.Namespace == peer.Namespace && space.Isolates(policy, opposite(direction)) && !selected.IsEmpty() && selected.Match(space.Subject, peer.Labels) {
+			if policy.Namespace == peer.Namespace && kube.Isolates(&policy.Spec, opposite(direction)) && !selected.IsEmpty() && selected.Match(space.Subject, peer.Labels) {
 				isolated = true
 				allowing = append(allowing, knownPolicyOf(policy))
 			}

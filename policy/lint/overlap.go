@@ -10,8 +10,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/apptier/apptier/api/v1alpha1"
+	"github.com/apptier/apptier/policy/kube"
 	"github.com/apptier/apptier/policy/model"
-	"github.com/apptier/apptier/policy/reach"
 	"github.com/apptier/apptier/policy/space"
 )
 
@@ -138,7 +138,7 @@ func labelsAmong(pods []*corev1.Pod) iter.Seq[label] {
 func podsIn(namespace string, world World) []*corev1.Pod {
 	var out []*corev1.Pod
 	for _, pod := range world.Pods {
-		if pod.Namespace == namespace && !reach.Finished(pod) {
+		if pod.Namespace == namespace && !kube.Finished(pod) {
 			out = append(out, pod)
 		}
 	}

@@ -11,9 +11,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
-	corev1 "k8s.io/api/core/v1"
-
 	"github.com/apptier/apptier/api/v1alpha1"
+	"github.com/apptier/apptier/policy/kube"
 )
 
 func checkPeer(r *report, path *field.Path, peer v1alpha1.Peer) {
@@ -147,7 +146,7 @@ func checkRulePort(r *report, path *field.Path, port v1alpha1.RulePort, declared
 		r.reject(UnknownReference, path.Child("port"), unknownPortFix(name, declared), "there is no port named %q here", name)
 		return
 	}
-	if have := protocolOf(declared[i].Protocol); port.Protocol != "" && port.Protocol != have {
+	if have := kube.Protocol(declared[i].Protocol); port.Protocol != "" && port.Protocol != have {
 		r.reject(Invalid, path.Child("protocol"), "leave protocol out", "port %s is declared with protocol %s", name, have)
 	}
 }
@@ -166,11 +165,4 @@ func unknownPortFix(name string, declared []v1alpha1.TierPort) string {
 		return "write its number: names are those that the receiving tier declares in ports"
 	}
 	return "named ports of this tier: " + strings.Join(names, ", ")
-}
-
-func protocolOf(protocol corev1.Protocol) corev1.Protocol {
-	if protocol == "" {
-		return corev1.ProtocolTCP
-	}
-	return protocol
 }

@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
+	"github.com/apptier/apptier/policy/kube"
 	"github.com/apptier/apptier/policy/space"
 )
 
@@ -41,7 +42,7 @@ func checkPorts(r *report, v *view) {
 					isForDNS := func(of *corev1.Service) bool {
 						return direction == egress && !v.ofTier && port.Port.IntVal == 53 && v.isDNS(of)
 					}
-					checkServicePort(r, path, rule, protocolOf(deref(port.Protocol)), port.Port.IntVal, destinations, isForDNS)
+					checkServicePort(r, path, rule, kube.Protocol(deref(port.Protocol)), port.Port.IntVal, destinations, isForDNS)
 				}
 			}
 		}
@@ -133,7 +134,7 @@ func checkServicePort(r *report, path *field.Path, rule space.Rule, protocol cor
 			continue
 		}
 		for _, servicePort := range service.Spec.Ports {
-			if servicePort.Port != number || protocolOf(servicePort.Protocol) != protocol {
+			if servicePort.Port != number || kube.Protocol(servicePort.Protocol) != protocol {
 				continue
 			}
 			target, found := targetOf(service, servicePort, pods)
@@ -174,20 +175,12 @@ func listens(pod *knownPod, port space.Port) bool {
 // targetOf returns where a port of a Service leads among some pods.
 func targetOf(service *corev1.Service, port corev1.ServicePort, pods []*knownPod) (space.Port, bool) {
 	for _, pod := range pods {
-		if len(service.Spec.Selector) == 0 || !isBehind(service, pod) {
+		if !kube.Selects(service, pod.Pod) {
 			continue
 		}
-		if port.TargetPort.Type == intstr.String {
-			resolved := resolve([]space.NamedPort{{Name: port.TargetPort.StrVal, Protocol: protocolOf(port.Protocol)}}, pod)
-			for first := range resolved.Spans {
-				return first, true
-			}
-			continue
+		for _, number := range kube.TargetPorts(service, port, []*corev1.Pod{pod.Pod}) {
+			return space.PortOf(port.Protocol, number), true
 		}
-		if port.TargetPort.IntVal == 0 {
-			return space.PortOf(port.Protocol, port.Port), true
-		}
-		return space.PortOf(port.Protocol, port.TargetPort.IntVal), true
 	}
 	return space.Port{}, false
 }

@@ -10,6 +10,7 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/apptier/apptier/policy/kube"
 	"github.com/apptier/apptier/policy/reach"
 )
 
@@ -53,7 +54,7 @@ func setOf(pod *knownPod) string {
 // isFoundByName says whether a headless Service gives a pod a name.
 func isFoundByName(in *contents, pod *knownPod) bool {
 	return slices.ContainsFunc(in.services, func(service *corev1.Service) bool {
-		return service.Spec.ClusterIP == corev1.ClusterIPNone && isBehind(service, pod)
+		return service.Spec.ClusterIP == corev1.ClusterIPNone && kube.Selects(service, pod.Pod)
 	})
 }
 
@@ -86,7 +87,7 @@ func (v *view) closedBetween(pod, other *knownPod) []string {
 	}
 	var closed []string
 	for _, port := range pod.ports {
-		flow := reach.Flow{Source: end(other), Destination: end(pod), Protocol: protocolOf(port.Protocol), Port: port.ContainerPort}
+		flow := reach.Flow{Source: end(other), Destination: end(pod), Protocol: kube.Protocol(port.Protocol), Port: port.ContainerPort}
 		if evaluator.Allowed(flow).Verdict != reach.Deny {
 			return nil
 		}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/policy/expand"
+	"github.com/apptier/apptier/policy/kube"
 	"github.com/apptier/apptier/policy/model"
 	"github.com/apptier/apptier/policy/space"
 )
@@ -27,7 +28,7 @@ func checkTunnel(r *report, app *v1alpha1.AppTier) {
 			}
 			opened, _ := space.RulePorts(rule.PortsOf(tier).OfPolicy())
 			if slices.ContainsFunc(tier.Ports, func(p v1alpha1.TierPort) bool {
-				return protocolOf(p.Protocol) == corev1.ProtocolTCP && !opened.Contains(space.PortOf(corev1.ProtocolTCP, p.Port))
+				return kube.Protocol(p.Protocol) == corev1.ProtocolTCP && !opened.Contains(space.PortOf(corev1.ProtocolTCP, p.Port))
 			}) {
 				r.add(MeshTunnel, Note, field.NewPath("spec", "mesh"), "restrict ports with the mesh's own authorization policies",
 					"the mesh carries connections to any port through TCP %d, which is open to whoever tier %s lets in on one: policies cannot keep them from its other ports", tunnel, tier.Name)

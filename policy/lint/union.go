@@ -5,6 +5,7 @@ import (
 
 	networkingv1 "k8s.io/api/networking/v1"
 
+	"github.com/apptier/apptier/policy/kube"
 	"github.com/apptier/apptier/policy/space"
 )
 
@@ -97,7 +98,7 @@ func resolve(named []space.NamedPort, destination *knownPod) space.Ports {
 	var ports space.Ports
 	for _, port := range named {
 		for _, declared := range destination.ports {
-			if declared.Name == port.Name && protocolOf(declared.Protocol) == port.Protocol {
+			if declared.Name == port.Name && kube.Protocol(declared.Protocol) == port.Protocol {
 				ports = ports.Union(space.PortRange(port.Protocol, declared.ContainerPort, declared.ContainerPort))
 			}
 		}

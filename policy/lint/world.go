@@ -167,20 +167,3 @@ func where[T any](list []T, wanted func(T) bool) []T {
 	}
 	return out
 }
-
-// addressesOf returns the addresses of a pod; none if it has none yet.
-func addressesOf(pod *corev1.Pod) []netip.Addr {
-	var out []netip.Addr
-	add := func(text string) {
-		if address, err := netip.ParseAddr(text); err == nil {
-			out = append(out, address.Unmap())
-		}
-	}
-	if pod.Status.PodIP != "" {
-		add(pod.Status.PodIP)
-	}
-	for _, ip := range pod.Status.PodIPs {
-		add(ip.IP)
-	}
-	return out
-}

@@ -10,6 +10,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/apptier/apptier/api/v1alpha1"
+	"github.com/apptier/apptier/policy/kube"
 )
 
 // Port is a port of a protocol, or a range of ports if End is not 0.
@@ -21,7 +22,7 @@ type Port struct {
 
 // NewPort returns a port as schemas write it: an unset protocol is TCP, and a range of one port is that port.
 func NewPort(protocol corev1.Protocol, start int32, end *int32) Port {
-	port := Port{Protocol: cmp.Or(protocol, corev1.ProtocolTCP), Start: start}
+	port := Port{Protocol: kube.Protocol(protocol), Start: start}
 	if end != nil && *end != start {
 		port.End = *end
 	}
@@ -38,7 +39,7 @@ func (p Port) Compare(q Port) int {
 
 // OfPolicy is the port as a NetworkPolicy has it.
 func (p Port) OfPolicy() networkingv1.NetworkPolicyPort {
-	protocol := cmp.Or(p.Protocol, corev1.ProtocolTCP)
+	protocol := kube.Protocol(p.Protocol)
 	out := networkingv1.NetworkPolicyPort{Protocol: &protocol, Port: ptr.To(intstr.FromInt32(p.Start))}
 	if p.End != 0 {
 		out.EndPort = ptr.To(p.End)

@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/apptier/apptier/api/v1alpha1"
+	"github.com/apptier/apptier/policy/kube"
 	"github.com/apptier/apptier/policy/reach"
 )
 
@@ -63,7 +64,7 @@ func podOf(pods []*corev1.Pod, endpoint reach.Endpoint) *corev1.Pod {
 		if endpoint.Pod != (types.NamespacedName{}) {
 			return pod.Namespace == endpoint.Pod.Namespace && pod.Name == endpoint.Pod.Name
 		}
-		return !reach.Finished(pod) && !pod.Spec.HostNetwork && slices.Contains(addressesOf(pod), endpoint.Address.Unmap())
+		return !kube.Finished(pod) && !pod.Spec.HostNetwork && slices.Contains(kube.Addresses(pod), endpoint.Address.Unmap())
 	})
 	if i < 0 {
 		return nil
@@ -76,20 +77,10 @@ func addressOf(pod *corev1.Pod, endpoint reach.Endpoint) netip.Addr {
 	if endpoint.Address.IsValid() || pod == nil {
 		return endpoint.Address.Unmap()
 	}
-	for _, address := range addressesOf(pod) {
+	for _, address := range kube.Addresses(pod) {
 		return address
 	}
 	return netip.Addr{}
-}
-
-func addressesOf(pod *corev1.Pod) []netip.Addr {
-	var out []netip.Addr
-	for _, ip := range append([]corev1.PodIP{{IP: pod.Status.PodIP}}, pod.Status.PodIPs...) {
-		if address, err := netip.ParseAddr(ip.IP); err == nil {
-			out = append(out, address.Unmap())
-		}
-	}
-	return out
 }
 
 // volatile are labels that a controller gives to one pod, or to one generation of pods.

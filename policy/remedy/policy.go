@@ -14,6 +14,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/apptier/apptier/policy/expand"
+	"github.com/apptier/apptier/policy/kube"
 	"github.com/apptier/apptier/policy/lint"
 )
 
@@ -42,10 +43,7 @@ func (q *question) policyFor(h half) Addition {
 }
 
 func (q *question) protocol() corev1.Protocol {
-	if q.flow.Protocol == "" {
-		return corev1.ProtocolTCP
-	}
-	return q.flow.Protocol
+	return kube.Protocol(q.flow.Protocol)
 }
 
 func (q *question) deed() string {

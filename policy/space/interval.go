@@ -5,6 +5,8 @@ import (
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/apptier/apptier/policy/kube"
 )
 
 // point is a value on a line, or on one of several.
@@ -192,10 +194,7 @@ var protocols = []corev1.Protocol{"", corev1.ProtocolTCP, corev1.ProtocolUDP, co
 
 // PortOf returns a port; without a protocol, of TCP, as in NetworkPolicy.
 func PortOf(protocol corev1.Protocol, number int32) Port {
-	if protocol == "" {
-		protocol = corev1.ProtocolTCP
-	}
-	i := max(0, slices.Index(protocols, protocol))
+	i := max(0, slices.Index(protocols, kube.Protocol(protocol)))
 	return Port{uint32(i)<<16 | uint32(number)&0xffff}
 }
 

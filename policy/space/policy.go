@@ -30,15 +30,6 @@ type NamedPort struct {
 	Protocol corev1.Protocol
 }
 
-// Isolates says whether a policy is about a direction. Omitted types mean ingress, and egress when
-// there are egress rules (networking/v1 NetworkPolicySpec.PolicyTypes).
-func Isolates(policy *networkingv1.NetworkPolicy, direction networkingv1.PolicyType) bool {
-	if len(policy.Spec.PolicyTypes) > 0 {
-		return slices.Contains(policy.Spec.PolicyTypes, direction)
-	}
-	return direction == networkingv1.PolicyTypeIngress || len(policy.Spec.Egress) > 0
-}
-
 // Selected is every connection, in any direction, of the pods that a policy selects. It is empty if
 // the selector cannot be read.
 func Selected(policy *networkingv1.NetworkPolicy) Box {
@@ -52,7 +43,7 @@ func Selected(policy *networkingv1.NetworkPolicy) Box {
 // Clauses returns what a policy allows in a direction; nothing if it is not about the direction.
 // What cannot be read allows nothing.
 func Clauses(policy *networkingv1.NetworkPolicy, direction networkingv1.PolicyType) []Clause {
-	if !Isolates(policy, direction) {
+	if !kube.Isolates(&policy.Spec, direction) {
 		return nil
 	}
 	var out []Clause
