@@ -2,7 +2,9 @@
 //
 // It is the project's specification of networking.k8s.io/v1 NetworkPolicy: admission, the
 // command line and the packet filter in the kernel are tested against it. So it is written to be
-// read, and it is pure: a [Snapshot] and a [Flow] go in, a [Result] comes out.
+// read, and it is pure: a [Snapshot] and a [Flow] go in, a [Result] comes out. It is independent on purpose: it shares
+// no reader of pods, ports or addresses with those that are tested against it, and a property in package kube holds
+// both readings together.
 //
 // # Where the rules come from
 //
