@@ -206,7 +206,7 @@ func (p *knownPolicy) clauses(direction networkingv1.PolicyType) []space.Clause 
 }
 
 func (p *knownPolicy) isolates(direction networkingv1.PolicyType) bool {
-	return kube.Isolates(&p.NetworkPolicy.Spec, direction)
+	return kube.Isolates(&p.Spec, direction)
 }
 
 // byName returns objects of a namespace in the order of their names.
