@@ -1,6 +1,7 @@
 package controllers
 
 import (
+	admissionv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -18,6 +19,8 @@ func CacheOptions() cache.Options {
 		ByObject: map[client.Object]cache.ByObject{
 			&corev1.Pod{}:  {Transform: trimPod},
 			&corev1.Node{}: {Transform: trimNode},
+			&admissionv1.ValidatingWebhookConfiguration{}: {Transform: trimValidating},
+			&admissionv1.MutatingWebhookConfiguration{}:   {Transform: trimMutating},
 			&discoveryv1.EndpointSlice{}: {
 				Namespaces: map[string]cache.Config{environment.APIServer.Namespace: {}},
 				Label:      labels.SelectorFromSet(labels.Set{discoveryv1.LabelServiceName: environment.APIServer.Name}),
@@ -80,6 +83,35 @@ func trimNode(object any) (any, error) {
 		return object, nil
 	}
 	return &corev1.Node{ObjectMeta: trimMeta(node.ObjectMeta), Status: corev1.NodeStatus{Addresses: node.Status.Addresses}}, nil
+}
+
+// trimValidating keeps which Services are called, as trimMutating does.
+func trimValidating(object any) (any, error) {
+	configuration, ok := object.(*admissionv1.ValidatingWebhookConfiguration)
+	if !ok {
+		return object, nil
+	}
+	trimmed := &admissionv1.ValidatingWebhookConfiguration{ObjectMeta: trimMeta(configuration.ObjectMeta)}
+	for _, webhook := range configuration.Webhooks {
+		trimmed.Webhooks = append(trimmed.Webhooks, admissionv1.ValidatingWebhook{ClientConfig: trimClientConfig(webhook.ClientConfig)})
+	}
+	return trimmed, nil
+}
+
+func trimMutating(object any) (any, error) {
+	configuration, ok := object.(*admissionv1.MutatingWebhookConfiguration)
+	if !ok {
+		return object, nil
+	}
+	trimmed := &admissionv1.MutatingWebhookConfiguration{ObjectMeta: trimMeta(configuration.ObjectMeta)}
+	for _, webhook := range configuration.Webhooks {
+		trimmed.Webhooks = append(trimmed.Webhooks, admissionv1.MutatingWebhook{ClientConfig: trimClientConfig(webhook.ClientConfig)})
+	}
+	return trimmed, nil
+}
+
+func trimClientConfig(config admissionv1.WebhookClientConfig) admissionv1.WebhookClientConfig {
+	return admissionv1.WebhookClientConfig{Service: config.Service}
 }
 
 func trimMeta(meta metav1.ObjectMeta) metav1.ObjectMeta {

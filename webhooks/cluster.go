@@ -26,6 +26,7 @@ type Cluster struct {
 	pods       store[*corev1.Pod]
 	services   store[*corev1.Service]
 	policies   store[*networkingv1.NetworkPolicy]
+	backends   backends
 
 	// preparing is held while index is brought up to date.
 	preparing sync.Mutex
@@ -52,26 +53,43 @@ func ClusterOf(ctx context.Context, from cache.Cache) (*Cluster, error) {
 		{&corev1.Service{}, &c.services.Indexer},
 		{&networkingv1.NetworkPolicy{}, &c.policies.Indexer},
 	} {
-		informer, err := from.GetInformer(ctx, part.of)
+		indexer, synced, err := follow(ctx, from, part.of, &c.changed)
 		if err != nil {
-			return nil, fmt.Errorf("reading %Ts into the cache: %w", part.of, err)
+			return nil, err
 		}
-		shared, ok := informer.(toolscache.SharedIndexInformer)
-		if !ok {
-			return nil, fmt.Errorf("the cache keeps %Ts as %T, which cannot be read in place", part.of, informer)
-		}
-		*part.into = shared.GetIndexer()
-		registration, err := informer.AddEventHandler(&c.changed)
+		*part.into = indexer
+		followed = append(followed, synced)
+	}
+	for _, object := range calling() {
+		indexer, synced, err := follow(ctx, from, object, &c.backends)
 		if err != nil {
-			return nil, fmt.Errorf("following changes of %Ts: %w", part.of, err)
+			return nil, err
 		}
-		followed = append(followed, registration.HasSynced)
+		c.backends.stores = append(c.backends.stores, indexer)
+		followed = append(followed, synced)
 	}
 	if !toolscache.WaitForCacheSync(ctx.Done(), followed...) {
 		return nil, fmt.Errorf("following changes of the cache: %w", context.Cause(ctx))
 	}
 	c.current() // so that no request waits for all of it
 	return c, nil
+}
+
+// follow returns where a cache keeps objects of one kind, and tells a handler of their changes.
+func follow(ctx context.Context, from cache.Cache, of client.Object, handler toolscache.ResourceEventHandler) (toolscache.Indexer, toolscache.InformerSynced, error) {
+	informer, err := from.GetInformer(ctx, of)
+	if err != nil {
+		return nil, nil, fmt.Errorf("reading %Ts into the cache: %w", of, err)
+	}
+	shared, ok := informer.(toolscache.SharedIndexInformer)
+	if !ok {
+		return nil, nil, fmt.Errorf("the cache keeps %Ts as %T, which cannot be read in place", of, informer)
+	}
+	registration, err := informer.AddEventHandler(handler)
+	if err != nil {
+		return nil, nil, fmt.Errorf("following changes of %Ts: %w", of, err)
+	}
+	return shared.GetIndexer(), registration.HasSynced, nil
 }
 
 // namespaceSet collects the namespaces in which something changed.
@@ -158,6 +176,9 @@ func (c *Cluster) current() *lint.Index {
 		c.index = lint.NewIndex(lint.World{Whole: true, Known: lint.Parts{Namespaces: true, Pods: true, Services: true, Policies: true}})
 	}
 	// Taken before anything is read: what changes from now on is seen here, or the next time.
+	if c.backends.changed.Swap(false) {
+		c.index = c.index.WithBackends(c.backends.list())
+	}
 	changed := c.changed.take()
 	if len(changed) == 0 {
 		return c.index

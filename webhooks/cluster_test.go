@@ -7,6 +7,7 @@ import (
 	"slices"
 	"testing"
 
+	admissionv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -29,6 +30,7 @@ func newCluster() *Cluster {
 	}
 	c := &Cluster{}
 	c.appTiers.Indexer, c.namespaces.Indexer, c.pods.Indexer, c.services.Indexer, c.policies.Indexer = indexer(), indexer(), indexer(), indexer(), indexer()
+	c.backends.stores = []toolscache.Store{indexer()}
 	return c
 }
 
@@ -45,9 +47,19 @@ func (c *Cluster) partFor(object client.Object) toolscache.Indexer {
 		return c.services
 	case *networkingv1.NetworkPolicy:
 		return c.policies
+	case *admissionv1.ValidatingWebhookConfiguration:
+		return c.backends.stores[0].(toolscache.Indexer)
 	default:
 		panic(fmt.Sprintf("no place for a %T", object))
 	}
+}
+
+// handlerOf is who is told of the changes of an object.
+func (c *Cluster) handlerOf(object client.Object) toolscache.ResourceEventHandler {
+	if _, calls := object.(*admissionv1.ValidatingWebhookConfiguration); calls {
+		return &c.backends
+	}
+	return &c.changed
 }
 
 // show has the cache show objects, as an informer does.
@@ -56,7 +68,7 @@ func (c *Cluster) show(objects ...client.Object) {
 		if err := c.partFor(object).Add(object); err != nil {
 			panic(err)
 		}
-		c.changed.OnAdd(object, false)
+		c.handlerOf(object).OnAdd(object, false)
 	}
 }
 
@@ -66,10 +78,10 @@ func (c *Cluster) hide(object client.Object, missed bool) {
 		panic(err)
 	}
 	if missed {
-		c.changed.OnDelete(toolscache.DeletedFinalStateUnknown{Key: client.ObjectKeyFromObject(object).String(), Obj: object})
+		c.handlerOf(object).OnDelete(toolscache.DeletedFinalStateUnknown{Key: client.ObjectKeyFromObject(object).String(), Obj: object})
 		return
 	}
-	c.changed.OnDelete(object)
+	c.handlerOf(object).OnDelete(object)
 }
 
 // afresh is everything that the cache shows, without a history.
@@ -83,6 +95,7 @@ func (c *Cluster) afresh() lint.World {
 			w.Policies = append(w.Policies, policy)
 		}
 	}
+	w.Backends = c.backends.list()
 	return w
 }
 
@@ -125,7 +138,7 @@ func TestAHistoryIsJudgedAsAFreshStart(t *testing.T) {
 		rapid.Check(t, history)
 	}
 	t.Logf("found: %v", found)
-	for _, check := range []lint.Check{lint.Widens, lint.HalfOpen, lint.PeerSelectsNothing, lint.ServicePort, lint.DNSMissing} {
+	for _, check := range []lint.Check{lint.Widens, lint.HalfOpen, lint.PeerSelectsNothing, lint.ServicePort, lint.DNSMissing, lint.APIServerUnreachable} {
 		if found[check] == 0 {
 			t.Errorf("%s was never found: the comparison shows nothing about it", check)
 		}
@@ -134,7 +147,7 @@ func TestAHistoryIsJudgedAsAFreshStart(t *testing.T) {
 
 // change has some objects go, and others come or take the place of those of their name.
 func (c *Cluster) change(t *rapid.T) {
-	for _, part := range []toolscache.Indexer{c.namespaces, c.pods, c.services, c.policies} {
+	for _, part := range []toolscache.Store{c.namespaces, c.pods, c.services, c.policies, c.backends.stores[0]} {
 		for _, object := range byName(typed[client.Object](part.List())) {
 			if rapid.IntRange(0, 3).Draw(t, "goes") == 0 {
 				c.hide(object, rapid.Bool().Draw(t, "missed"))
@@ -175,6 +188,12 @@ func drawCluster(t *rapid.T) []client.Object {
 			service.Labels = map[string]string{"k8s-app": "kube-dns"}
 		}
 		objects = append(objects, service)
+		if rapid.Bool().Draw(t, "is called") {
+			of := &admissionv1.ServiceReference{Namespace: service.Namespace, Name: service.Name, Port: ptr.To(service.Spec.Ports[0].Port)}
+			calls := &admissionv1.ValidatingWebhookConfiguration{ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprint("webhook-", rapid.IntRange(0, 1).Draw(t, "webhook"))}}
+			calls.Webhooks = []admissionv1.ValidatingWebhook{{ClientConfig: admissionv1.WebhookClientConfig{Service: of}}}
+			objects = append(objects, calls)
+		}
 	}
 	return objects
 }

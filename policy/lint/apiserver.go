@@ -144,10 +144,11 @@ func backendsByNamespace(backends []Backend) map[string][]Backend {
 	for _, backend := range backends {
 		out[backend.Service.Namespace] = append(out[backend.Service.Namespace], backend)
 	}
-	for _, of := range out {
+	for namespace, of := range out {
 		slices.SortFunc(of, func(a, b Backend) int {
 			return cmp.Or(cmp.Compare(a.Service.Name, b.Service.Name), cmp.Compare(a.Port, b.Port), cmp.Compare(a.By, b.By))
 		})
+		out[namespace] = slices.Compact(of)
 	}
 	return out
 }

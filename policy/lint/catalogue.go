@@ -108,7 +108,8 @@ anyone uses the port is not to be seen.`},
 	{APIServerUnreachable, Warn, ofBoth, "The API server does not reach what it calls",
 		`The API server calls webhooks from outside the pod network, on the port that the pods listen on. Where no policy
 lets it in, whatever the webhook is about can no longer be applied (or is no longer checked, with failurePolicy: Ignore),
-in the whole cluster. So it is with APIs of other servers (APIService), and with webhooks that convert resources. Name its addresses in an ipBlock; who cannot know them leaves ` + "`from`" + ` out for this port. Of an
+in the whole cluster. So it is with APIs of other servers (APIService), and with webhooks that convert resources; the last
+are not known at admission. Name its addresses in an ipBlock; who cannot know them leaves ` + "`from`" + ` out for this port. Of an
 AppTier, ` + "`kubeAPIServer: {}`" + ` is it. Control planes that come in through Konnectivity's agents are let in by them.`},
 	{DNSPort, Warn, ofPolicies, "Port 53, where DNS listens on another",
 		`Policies see the port that the pods of the cluster's DNS listen on, since the Service's is translated before. Some do

@@ -50,6 +50,13 @@ func NewIndex(world World) *Index {
 	return x.With(byNamespace(world))
 }
 
+// WithBackends returns the index of a world where the API server calls these.
+func (x *Index) WithBackends(backends []Backend) *Index {
+	next := *x
+	next.backends = backendsByNamespace(backends)
+	return &next
+}
+
 // byNamespace returns the lists of a world, parted.
 func byNamespace(world World) map[string]World {
 	parts := map[string]World{}
