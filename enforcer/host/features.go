@@ -56,7 +56,8 @@ func Features() []Feature {
 			table(nft.Inet, nil, "fib saddr . iif oif missing drop")},
 		{"the types of addresses (fib daddr type)", "CONFIG_NFT_FIB_INET, Linux 4.10", table(nft.Inet, nil, "fib daddr type broadcast drop")},
 		{"the kinds of links (meta iifkind)", kinds, table(nft.Inet, nil, `meta iifkind "veth" meta oifkind "bridge" drop`)},
-		{"named counters", "CONFIG_NF_TABLES, with CONFIG_NFT_COUNTER before 5.16, Linux 4.10", counting()}, // NFT_OBJECT_COUNTER
+		{"routing headers (exthdr)", "CONFIG_NF_TABLES, Linux 4.12", table(nft.Inet, nil, "exthdr rt exists drop")}, // NFT_EXTHDR_F_PRESENT
+		{"named counters", "CONFIG_NF_TABLES, with CONFIG_NFT_COUNTER before 5.16, Linux 4.10", counting()},         // NFT_OBJECT_COUNTER
 		{"tables of the family bridge", bridges + ", Linux 3.14", base(nft.Bridge, nft.PreroutingHook, nft.FilterPriority)},
 		{"sets of ports, MACs and addresses on bridges", bridges + ", Linux 4.1", table(nft.Bridge,
 			sets{"s": {Key: "ifname . ether_addr . ipv4_addr"}}, "ether type ip iifname . ether saddr . ip saddr @s accept")},

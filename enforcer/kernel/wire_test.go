@@ -167,6 +167,8 @@ func TestRareWordsOverNetlinkAreThoseOfTheProgram(t *testing.T) {
 				rule("ip saddr @v4 ip daddr != @v4 drop"), rule("ip saddr . ip daddr @four"), rule("icmpv6 type 128 accept"),
 				rule("ip6 saddr @v6 ip6 hoplimit 1 ip6 daddr @v6 drop"), rule("meta l4proto icmp"),
 				rule("ct original ip saddr @v4 ct reply ip saddr vmap @verdicts"),
+				rule("exthdr rt exists drop"), rule("udp sport 53 accept"), rule("ip6 saddr @v6 ip6 length > 65535"),
+				rule("icmpv6 type 135 ip6 length > 32 @th,64,128 0x" + strings.Repeat("ab", 16) + " @th,208,48 != 0x020000000001 drop"),
 			}},
 		},
 	}

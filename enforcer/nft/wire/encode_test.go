@@ -95,6 +95,7 @@ func TestWhatIsNotKnownIsNotEncoded(t *testing.T) {
 		"ct reply proto-src 80 accept", "meta l4proto icmp ct reply proto-src 80 accept", "meta l4proto tcp ct reply proto-src 90-80 accept",
 		"meta l4proto tcp ct reply proto-src 65536 accept", "meta l4proto gre accept", "ct state odd accept", "ct mark & 0xff == accept",
 		"ct mark set 1", "ct mark & 1 == 0x100000000", "ct original ip saddr != vmap @verdicts", "icmpv6 type 256 accept", "ip6 hoplimit -1 accept",
+		"@th,4,8 0x01 drop", "@th,64,16 0x01 drop", "@th,64,0 0x drop", "@th,64,136 0x" + strings.Repeat("00", 17) + " drop", "ip6 length > 65536 drop",
 		"meta l4proto tcp ct reply ip saddr . ct reply proto-src 80", "ip saddr @v6 drop", "iifname . ip saddr @v4 drop", "ether type ip drop", "meta iifkind veth drop", "arp saddr ip @v4", "ct original ip6 saddr @v4 drop", "ip saddr vmap @v4",
 		"meta l4proto tcp meta l4proto udp drop", "ip saddr @v4 ct original ip saddr @v4 drop", "ct original ip saddr . ct original ip6 saddr @v4 drop", "ct original ip saddr", "meta l4proto tcp icmpv6 type 1 accept", "tcp dport 80 accept",
 	} {

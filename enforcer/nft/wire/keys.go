@@ -73,12 +73,14 @@ func (r *rule) key(register int) (datatype, error) {
 			return service, nil
 		}
 	}
-	if register == 0 && !r.transported && r.take("udp", "dport") {
-		r.transported = true
-		r.meta(unix.NFT_META_L4PROTO)
-		r.compare(unix.NFT_CMP_EQ, unix.IPPROTO_UDP)
-		r.payload(unix.NFT_PAYLOAD_TRANSPORT_HEADER, 2, 2, 0) // struct udphdr
-		return service, nil
+	for offset, word := range []string{0: "sport", 2: "dport"} { // struct udphdr
+		if word != "" && register == 0 && !r.transported && r.take("udp", word) {
+			r.transported = true
+			r.meta(unix.NFT_META_L4PROTO)
+			r.compare(unix.NFT_CMP_EQ, unix.IPPROTO_UDP)
+			r.payload(unix.NFT_PAYLOAD_TRANSPORT_HEADER, uint32(offset), 2, 0)
+			return service, nil
+		}
 	}
 	if t, ok := r.linkKey(register); ok {
 		return t, nil

@@ -90,16 +90,24 @@ func (r *rule) notTransport() error {
 	return nil
 }
 
-// target compares what a neighbour solicitation or advertisement is about: RFC 4861, sections 4.3 and 4.4.
-// nft has no word for it before its version 1.0.7.
-func (r *rule) target() error {
-	digits, ok := strings.CutPrefix(r.next(), "0x")
-	value, err := hex.DecodeString(digits)
-	if !ok || err != nil || len(value) != ipv6Address.length() {
+// raw compares bytes behind the network header, by the numbers of their first bit and of all their bits. nft has no words
+// for what a neighbour solicitation is about before its version 1.0.7, and none for options of these messages.
+func (r *rule) raw() error {
+	var offset, length uint32
+	if _, err := fmt.Sscanf(r.next(), "@th,%d,%d", &offset, &length); err != nil || offset%8 != 0 {
 		return errSyntax
 	}
-	r.payload(unix.NFT_PAYLOAD_TRANSPORT_HEADER, 8, uint32(ipv6Address.length()), 0)
-	r.compare(unix.NFT_CMP_EQ, value...)
+	operation := uint32(unix.NFT_CMP_EQ)
+	if r.take("!=") {
+		operation = unix.NFT_CMP_NEQ
+	}
+	digits, ok := strings.CutPrefix(r.next(), "0x")
+	value, err := hex.DecodeString(digits)
+	if !ok || err != nil || len(value) == 0 || len(value) > ipv6Address.length() || uint32(len(value))*8 != length {
+		return errSyntax
+	}
+	r.payload(unix.NFT_PAYLOAD_TRANSPORT_HEADER, offset/8, length/8, 0)
+	r.compare(operation, value...)
 	return nil
 }
 

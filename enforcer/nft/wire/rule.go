@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -102,8 +103,10 @@ func (r *rule) statement() error {
 		r.routeMissing()
 	case r.take("ether", "type"):
 		err = r.etherType()
-	case r.take("@th,64,128"):
-		err = r.target()
+	case strings.HasPrefix(all, "@th,"):
+		err = r.raw()
+	case r.take("exthdr", "rt", "exists"):
+		err = r.routingHeader()
 	case r.take("ct", "state"):
 		err = r.state()
 	case r.take("ct", "mark", "set", "ct", "mark", "&"):
@@ -112,6 +115,8 @@ func (r *rule) statement() error {
 		err = r.matchMark()
 	case r.take("icmpv6", "type"):
 		err = r.icmpv6Type()
+	case r.take("ip6", "length", ">"):
+		err = r.longerThan()
 	case r.take("ip6", "hoplimit"):
 		err = r.hopLimit()
 	case r.take("counter", "name"):
@@ -284,6 +289,36 @@ func (r *rule) hopLimit() error {
 	}
 	r.payload(unix.NFT_PAYLOAD_NETWORK_HEADER, 7, 1, 0) // struct ipv6hdr
 	r.compare(unix.NFT_CMP_EQ, byte(limit))
+	return nil
+}
+
+// longerThan matches packets with more behind the header than a number of bytes.
+func (r *rule) longerThan() error {
+	length, err := strconv.ParseUint(r.next(), 10, 16)
+	if err != nil {
+		return errSyntax
+	}
+	if err := r.onlyOf(unix.NFPROTO_IPV6); err != nil {
+		return err
+	}
+	r.payload(unix.NFT_PAYLOAD_NETWORK_HEADER, 4, 2, 0) // struct ipv6hdr
+	r.compare(unix.NFT_CMP_GT, binary.BigEndian.AppendUint16(nil, uint16(length))...)
+	return nil
+}
+
+// routingHeader matches packets that have one: RFC 8200, section 4.4.
+func (r *rule) routingHeader() error {
+	if err := r.onlyOf(unix.NFPROTO_IPV6); err != nil {
+		return err
+	}
+	r.expression("exthdr", func() {
+		r.uint32(unix.NFTA_EXTHDR_DREG, unix.NFT_REG_1)
+		r.bytes(unix.NFTA_EXTHDR_TYPE, []byte{unix.IPPROTO_ROUTING})
+		r.uint32(unix.NFTA_EXTHDR_OFFSET, 0)
+		r.uint32(unix.NFTA_EXTHDR_LEN, 1)
+		r.uint32(unix.NFTA_EXTHDR_FLAGS, unix.NFT_EXTHDR_F_PRESENT)
+	})
+	r.compare(unix.NFT_CMP_EQ, 1)
 	return nil
 }
 
