@@ -144,7 +144,7 @@ func skeleton() nft.Table {
 		untrackedChain:  {Comment: "not part of a known connection", Rules: untrackedRules()},
 		inputChain: {
 			Base:  &nft.Base{Hook: nft.InputHook, Priority: nft.FilterPriority, Policy: nft.AcceptPolicy},
-			Rules: []nft.Rule{{Expr: "udp dport @" + tunnelSet + " jump " + tunnelChain}},
+			Rules: inputRules(),
 		},
 		tunnelChain:   {Comment: "packets in packets, which nodes alone send each other", Rules: tunnelRules()},
 		errorChain:    {Comment: "ICMP errors, each about a connection", Rules: errorRules()},
@@ -202,18 +202,33 @@ func forwardRules() []nft.Rule {
 		{Expr: "ct state related meta l4proto icmp jump " + errorChain},
 		{Expr: "ct state related meta l4proto icmpv6 jump " + errorChain},
 		{Expr: "udp dport @" + tunnelSet + " oifname @" + uplinkSet + " jump " + tunnelChain, Comment: "to another node's, as far as is known"},
+		// If it were allowed, its answers would be, without another look.
+		{Expr: "udp sport @" + tunnelSet + " iifname @" + uplinkSet + " goto " + deniedSpoofed, Comment: "asks for an answer into a tunnel"},
 		{Expr: "jump " + judgeChain},
 		goTo(deniedUndecided),
 	}
 }
 
+func inputRules() []nft.Rule {
+	return []nft.Rule{
+		{Expr: "udp dport @" + tunnelSet + " jump " + tunnelChain},
+		// Nodes that are told to send it on (seg6_enabled, rpl_seg_enabled) do that after this hook, and it is still part of
+		// its connection with the node, whomever it goes to (ipv6_rthdr_rcv).
+		{Expr: "exthdr rt exists goto " + deniedUnroutable, Comment: "the sender says by what way it goes on from here"},
+	}
+}
+
 // tunnelRules keep pods out of the tunnels between nodes. A node takes the packet out, whoever sent it, and
 // routes it: it has left the pod as one to a node, which is always allowed, and arrives with any source. All nodes
-// have the same ports, as a network plugin sets them.
+// have the same ports, as a network plugin sets them. Nor does a node send by a tunnel what is for one: a pod of another
+// node does, to an address that its node reaches that way.
 func tunnelRules() []nft.Rule {
 	var rules []nft.Rule
 	for _, kind := range []string{"veth", "bridge"} {
 		rules = append(rules, nft.Rule{Expr: fmt.Sprintf("meta iifkind %q iifname != @%s goto %s", kind, uplinkSet, deniedSpoofed)})
+	}
+	for _, kind := range []string{"vxlan", "geneve"} {
+		rules = append(rules, nft.Rule{Expr: fmt.Sprintf("meta iifkind %q goto %s", kind, deniedSpoofed)})
 	}
 	return rules
 }
