@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/apptier/apptier/enforcer/nft"
 )
@@ -93,7 +94,7 @@ func (t table) bind(name string, b Binding) {
 	t.Sets[podSet].Elements[port] = comment
 	t.Sets[macSet].Elements[nft.Key(port, b.MAC)] = nft.Element{}
 	t.Sets[portMap].Elements[port] = nft.Element{Value: "goto " + portPrefix + name}
-	chain := nft.Chain{Comment: nft.Remark(b.Pod)}
+	chain := nft.Chain{Comment: nft.Remark(b.Pod), Rules: ownMAC(b.MAC)}
 	for _, a := range b.Addresses {
 		set, reach := bound4Set, reach4Set
 		if a.Is6() {
@@ -109,6 +110,18 @@ func (t table) bind(name string, b Binding) {
 	}
 	chain.Rules = append(chain.Rules, goTo(portChain))
 	t.Chains[portPrefix+name] = chain
+}
+
+// ownMAC are rules against messages of discovery that send what is for the pod to another's MAC. Each has the option at
+// one place: see sourceRules.
+func ownMAC(mac string) []nft.Rule {
+	digits := strings.ReplaceAll(mac, ":", "")
+	var rules []nft.Rule
+	for _, m := range []struct{ kind, option, at int }{{133, 1, 64}, {135, 1, 192}, {136, 2, 192}} {
+		rules = append(rules, nft.Rule{Expr: fmt.Sprintf("ether type ip6 icmpv6 type %d @th,%d,16 0x%02x01 @th,%d,48 != 0x%s goto %s",
+			m.kind, m.at, m.option, m.at+16, digits, deniedSpoofed), Comment: "its address at another's MAC"})
+	}
+	return rules
 }
 
 func (t table) take(a netip.Addr, by string) {
@@ -176,6 +189,9 @@ func sourceRules() []nft.Rule {
 	return []nft.Rule{
 		{Expr: from4 + " accept"},
 		{Expr: from6 + " meta l4proto != icmpv6 accept"},
+		// One option of 8 bytes at the most is what pods send, and what ownMAC reads: RFC 4861, sections 4.1, 4.3 and 4.4.
+		{Expr: "ether type ip6 icmpv6 type 133 ip6 length > 16 iifname @" + podSet + " goto " + deniedSpoofed, Comment: "options that hide others"},
+		{Expr: "ether type ip6 icmpv6 type 135-136 ip6 length > 32 iifname @" + podSet + " goto " + deniedSpoofed, Comment: "options that hide others"},
 		{Expr: "iifname vmap @" + portMap},
 		{Expr: `meta iifkind "veth" goto ` + unboundChain},
 	}

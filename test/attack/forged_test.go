@@ -270,3 +270,43 @@ func TestAccomplice(t *testing.T) {
 		},
 	})
 }
+
+// Nor does what is for one pod, of a sender outside, when that pod says that it is behind the accomplice's MAC: neighbours
+// believe the option, not the frame (RFC 4861, sections 4.1, 4.3 and 4.4).
+func TestAddressBehindAnotherMAC(t *testing.T) {
+	for name, message := range map[string]func(s *scene, other net.HardwareAddr) []byte{
+		"an advertisement": func(s *scene, other net.HardwareAddr) []byte {
+			return neighbourMessage(136, s.attacker.V6, lab.Gateway6, s.attacker.V6, other)
+		},
+		"a solicitation": func(s *scene, other net.HardwareAddr) []byte {
+			return neighbourMessage(135, s.attacker.V6, lab.Gateway6, lab.Gateway6, other)
+		},
+		"an advertisement, in its second option": func(s *scene, other net.HardwareAddr) []byte {
+			return neighbourMessage(136, s.attacker.V6, lab.Gateway6, s.attacker.V6, other, 2, 1, 0, 0, 0, 0, 0, 0)
+		},
+		"a router solicitation": func(s *scene, other net.HardwareAddr) []byte {
+			return neighbourMessage(133, s.attacker.V6, lab.Gateway6, netip.Addr{}, other)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			run(t, attack{
+				name: "its own address at an accomplice's MAC, by " + name, by: withNetRaw, wirings: []lab.Wiring{lab.Bridged}, family: only6,
+				policies: defaults()[:1],
+				try: func(s *scene) bool {
+					own, accomplice := s.mac(s.attacker, 0), s.mac(s.victim, 1)
+					world := s.lab.Host("world-7")
+					s.connects(world, s.attacker, corev1.ProtocolUDP, 80) // the node knows the neighbour
+					s.sends(frame(own, macIn(s.t, s.lab.Node, lab.Bridge), etherIPv6, message(s, accomplice)))
+					var fd int
+					s.in(s.victim, func() (err error) {
+						fd, err = packetSocket(lab.Inside(1))
+						return err
+					})
+					defer func() { _ = unix.Close(fd) }()
+					s.in(world, func() error { return sendWith(world.V6, s.attacker.V6, secret, nil) })
+					return s.receives(fd, secret)
+				},
+			})
+		})
+	}
+}

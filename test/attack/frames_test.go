@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"net"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -48,14 +49,15 @@ func arpReply(mac net.HardwareAddr, address netip.Addr, toMAC net.HardwareAddr, 
 	return append(append(p, toMAC...), to.AsSlice()...)
 }
 
-// neighbourMessage is a solicitation (135) or an advertisement (136): RFC 4861, sections 4.3 and 4.4.
-func neighbourMessage(kind byte, from, to, about netip.Addr, mac net.HardwareAddr) []byte {
+// neighbourMessage is a solicitation of routers (133) or neighbours (135), or an advertisement (136): RFC 4861, sections
+// 4.1, 4.3 and 4.4. It may have options before the one with the MAC.
+func neighbourMessage(kind byte, from, to, about netip.Addr, mac net.HardwareAddr, before ...byte) []byte {
 	option := byte(1)
 	body := []byte{kind, 0, 0, 0, 0, 0, 0, 0}
 	if kind == 136 {
 		option, body[4] = 2, 0x60 // solicited, and to be taken over what is known
 	}
-	body = append(append(body, about.AsSlice()...), append([]byte{option, 1}, mac...)...)
+	body = slices.Concat(body, about.AsSlice(), before, []byte{option, 1}, mac)
 	pseudo := append(append(from.AsSlice(), to.AsSlice()...), 0, 0, 0, byte(len(body)), 0, 0, 0, unix.IPPROTO_ICMPV6)
 	binary.BigEndian.PutUint16(body[2:], checksum(append(pseudo, body...)))
 	return ipPacket(from, to, unix.IPPROTO_ICMPV6, body)
