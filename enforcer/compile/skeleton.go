@@ -202,8 +202,6 @@ func forwardRules() []nft.Rule {
 		{Expr: "ct state related meta l4proto icmp jump " + errorChain},
 		{Expr: "ct state related meta l4proto icmpv6 jump " + errorChain},
 		{Expr: "udp dport @" + tunnelSet + " oifname @" + uplinkSet + " jump " + tunnelChain, Comment: "to another node's, as far as is known"},
-		// If it were allowed, its answers would be, without another look.
-		{Expr: "udp sport @" + tunnelSet + " iifname @" + uplinkSet + " goto " + deniedSpoofed, Comment: "asks for an answer into a tunnel"},
 		{Expr: "jump " + judgeChain},
 		goTo(deniedUndecided),
 	}

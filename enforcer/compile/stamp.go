@@ -113,9 +113,18 @@ func (m Mark) stamped(generation uint16) map[string]nft.Chain {
 	rules := append([]nft.Rule{allowed("ct state established,new")}, forward.Rules...)
 	judge := slices.IndexFunc(rules, func(r nft.Rule) bool { return r.Expr == "jump "+judgeChain })
 	forward.Rules = slices.Insert(rules, judge, allowed("meta l4proto icmp"), allowed("meta l4proto icmpv6"))
-	admit.Rules = []nft.Rule{{
-		Expr:    fmt.Sprintf("ct mark set ct mark & %s | 0x%08x accept", ^m, m.of(generation)),
-		Comment: m.comment(generation),
-	}}
+	stamp := func(which string) nft.Rule {
+		return nft.Rule{
+			Expr:    fmt.Sprintf("%s ct mark set ct mark & %s | 0x%08x accept", which, ^m, m.of(generation)),
+			Comment: m.comment(generation),
+		}
+	}
+	// What began at a tunnel's port is answered into the tunnel: with a stamp, nobody would look at these answers. An error
+	// about it is no reason to stamp it either.
+	admit.Rules = []nft.Rule{
+		stamp("ct state established,new meta l4proto != udp"),
+		stamp("udp sport != @" + tunnelSet),
+		{Expr: "accept", Comment: "without a stamp: errors, and what is answered into a tunnel"},
+	}
 	return map[string]nft.Chain{forwardChain: forward, admitChain: admit}
 }
