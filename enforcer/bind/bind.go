@@ -73,12 +73,25 @@ func Bind(before Bindings, ports []Port, pods []Pod, own []netip.Addr) Bindings 
 			b.keep(p, old)
 		}
 	}
-	for _, p := range ports {
-		if _, ok := b.bound[p.Name]; !ok {
-			b.find(p)
-		}
+	for b.findAny(ports) {
 	}
 	return b.bound
+}
+
+// findAny binds one more port, if it can. Each that is bound may settle what others were in doubt about.
+func (b *binder) findAny(ports []Port) bool {
+	shown := map[netip.Addr]int{} // by ports that are not bound
+	for _, p := range ports {
+		if _, ok := b.bound[p.Name]; !ok {
+			for _, a := range p.Addresses {
+				shown[a]++
+			}
+		}
+	}
+	return slices.ContainsFunc(ports, func(p Port) bool {
+		_, ok := b.bound[p.Name]
+		return !ok && b.find(p, func(a netip.Addr) bool { return shown[a] > 1 })
+	})
 }
 
 type binder struct {
@@ -112,11 +125,12 @@ func (b *binder) keep(p Port, old Binding) {
 }
 
 // find binds a port to the pod that has the first of the addresses there, of those that have no port yet. It
-// is the one that the network plugin set first.
-func (b *binder) find(p Port) {
-	pod := b.podOf(p.Addresses)
+// is the one that the network plugin set first. An address that another port shows too tells nothing: a pod with
+// NET_ADMIN that has no port yet may have guessed it, and the pod that has it comes later.
+func (b *binder) find(p Port, doubtful func(netip.Addr) bool) bool {
+	pod := b.podOf(slices.DeleteFunc(slices.Clone(p.Addresses), doubtful))
 	if pod == "" || len(p.MAC) != 6 {
-		return
+		return false
 	}
 	b.held[pod] = p.Name
 	addresses := b.addresses(pod, p.Addresses)
@@ -126,6 +140,7 @@ func (b *binder) find(p Port) {
 		}
 	}
 	b.bound[p.Name] = Binding{Index: p.Index, Pod: pod, MAC: p.MAC.String(), Addresses: sorted(addresses)}
+	return true
 }
 
 // podOf returns the pod that has the first of these addresses, of those that have no port.

@@ -77,6 +77,24 @@ func TestBind(t *testing.T) {
 			want:  map[string][]string{"v1": {"x/thief", mac1, "10.0.0.1"}, "v2": {"x/victim", mac2, "10.0.0.2"}},
 		},
 		{
+			name:  "a thief that has no port yet and waits for the next pod",
+			ports: []bind.Port{port("v1", 1, "10.0.0.2", "10.0.0.1"), port("v2", 2, "10.0.0.2")},
+			pods:  []bind.Pod{pod("x/victim", "10.0.0.2")},
+			want:  map[string][]string{},
+		},
+		{
+			name:  "a thief that shows its neighbour's address before its own, and came later",
+			ports: []bind.Port{port("v1", 1, "10.0.0.2"), port("v2", 2, "10.0.0.2", "10.0.0.1")},
+			pods:  []bind.Pod{pod("x/thief", "10.0.0.1"), pod("x/victim", "10.0.0.2")},
+			want:  map[string][]string{"v1": {"x/victim", mac1, "10.0.0.2"}, "v2": {"x/thief", mac2, "10.0.0.1"}},
+		},
+		{
+			name:  "a thief that shows its neighbour's address after its own",
+			ports: []bind.Port{port("v1", 1, "10.0.0.1", "10.0.0.2"), port("v2", 2, "10.0.0.2")},
+			pods:  []bind.Pod{pod("x/thief", "10.0.0.1"), pod("x/victim", "10.0.0.2")},
+			want:  map[string][]string{"v1": {"x/thief", mac1, "10.0.0.1"}, "v2": {"x/victim", mac2, "10.0.0.2"}},
+		},
+		{
 			name: "another MAC later", before: bind.Bindings{"v1": {Index: 1, Pod: "x/a", MAC: mac2, Addresses: addresses("10.0.0.1")}},
 			ports: []bind.Port{port("v1", 1, "10.0.0.1")}, pods: []bind.Pod{pod("x/a", "10.0.0.1")},
 			want: map[string][]string{"v1": {"x/a", mac2, "10.0.0.1"}},
