@@ -20,6 +20,9 @@ func TestProtocols(t *testing.T) {
 		{"IGMP", unix.IPPROTO_IGMP, make([]byte, 8)},
 		{"packets in packets", unix.IPPROTO_IPIP, nil},
 		{"GRE", unix.IPPROTO_GRE, make([]byte, 4)},
+		{"ESP", unix.IPPROTO_ESP, make([]byte, 8)},
+		// Its ports are where those of TCP and UDP are, and 80 is allowed to others.
+		{"UDP-Lite to an allowed port", unix.IPPROTO_UDPLITE, []byte{0, 80, 0, 80, 0, 8, 0, 0}},
 		{"a protocol that nobody knows", 253, nil}, // for experiments: RFC 3692
 		// All flags are off and the checksum is wrong: to conntrack it is invalid.
 		{"a TCP segment that makes no sense", unix.IPPROTO_TCP, append([]byte{0, 80, 0, 80, 0, 0, 0, 0, 0, 0, 0, 0, 0x50}, make([]byte, 7)...)},
