@@ -118,15 +118,17 @@ func (reachedByName) KubeAPIServer() bool                     { return false } /
 func (reachedByName) Tier(string) bool                        { return false } // no peer of an egress rule
 func (reachedByName) Nobody() bool                            { return false }
 
+// dnsPorts are those that DNS servers listen on: 53, or OpenShift's.
+var dnsPorts = space.PortRange(corev1.ProtocolUDP, 53, 53).Union(space.PortRange(corev1.ProtocolTCP, 53, 53)).
+	Union(space.PortRange(corev1.ProtocolUDP, 5353, 5353)).Union(space.PortRange(corev1.ProtocolTCP, 5353, 5353))
+
 // asksServers says whether a rule of a tier lets it ask DNS servers: on port 53, or that of OpenShift's.
 func asksServers(spec *v1alpha1.AppTierSpec, tier *v1alpha1.Tier) bool {
-	dns := space.PortRange(corev1.ProtocolUDP, 53, 53).Union(space.PortRange(corev1.ProtocolTCP, 53, 53)).
-		Union(space.PortRange(corev1.ProtocolUDP, 5353, 5353)).Union(space.PortRange(corev1.ProtocolTCP, 5353, 5353))
 	for rule := range model.Rules(spec) {
 		if rule.Direction != v1alpha1.Egress || !rule.Restricts(spec, tier) || !rule.SaysPorts() {
 			continue
 		}
-		if opened, _ := space.RulePorts(rule.PortsOf(tier).OfPolicy()); !opened.Intersect(dns).IsEmpty() {
+		if opened, _ := space.RulePorts(rule.PortsOf(tier).OfPolicy()); !opened.Intersect(dnsPorts).IsEmpty() {
 			return true
 		}
 	}

@@ -72,7 +72,7 @@ func (c *contents) with(app string, desired []*networkingv1.NetworkPolicy) World
 // judgeAsPolicy makes the checks that are about AppTiers too.
 func judgeAsPolicy(policy *networkingv1.NetworkPolicy, index *Index, work *Work) []Finding {
 	r, v := &report{}, newView(policy, index, work)
-	for _, check := range []func(*report, *view){checkPeers, checkPorts, checkHealthChecks, checkBackends, checkReplicas} {
+	for _, check := range []func(*report, *view){checkPeers, checkExclusions, checkPorts, checkHealthChecks, checkBackends, checkReplicas} {
 		check(r, v)
 	}
 	return r.findings
@@ -176,6 +176,7 @@ func (p asPolicy) translate(finding Finding) (Finding, bool) {
 
 // appTierFixes are in the words of AppTiers.
 var appTierFixes = map[Check]string{
+	ExcludesNobody:         "leave the same out there, or remove one of them",
 	HostNetwork:            "use the peer nodes: {}",
 	HealthCheckUnreachable: "let the load balancer's ranges in with networks, or all that is outside with internet: {}, on these ports",
 	APIServerUnreachable:   "let the API server in with kubeAPIServer: {}, on this port",

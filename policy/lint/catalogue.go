@@ -115,9 +115,10 @@ AppTier, ` + "`kubeAPIServer: {}`" + ` is it. Control planes that come in throug
 		`Policies see the port that the pods of the cluster's DNS listen on, since the Service's is translated before. Some do
 not listen on 53: OpenShift's use 5353. Reported when such pods are known, by --dns-service or by their Service's label or
 name, the policy allows 53 to them, and nothing allows theirs.`},
-	{ExcludesNobody, Warn, ofPolicies, "An exclusion that excludes nobody",
+	{ExcludesNobody, Warn, ofBoth, "An exclusion that excludes nobody",
 		`Peers add up, and so do rules. Where one peer leaves somebody out (NotIn, DoesNotExist, except), and another holds
-all of the first with those, nobody is left out.`},
+all of the first with those, nobody is left out. So it is with ports: named beside an entry that is every port of the
+protocol, or where another rule lets the same peer reach every port, they restrict nothing.`},
 	{NotJudged, Note, ofBoth, "Not judged",
 		`What is not in the input is not known, and what is of another kind is not understood: a Service or AppTier that an
 AppTier refers to, nodes and the API server, policies of other kinds (AdminNetworkPolicy, Calico's, Cilium's), files that

@@ -7,6 +7,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 
+	"github.com/apptier/apptier/policy/kube"
 	"github.com/apptier/apptier/policy/space"
 )
 
@@ -15,6 +16,8 @@ import (
 func checkExclusions(r *report, v *view) {
 	for _, direction := range []networkingv1.PolicyType{ingress, egress} {
 		clauses := v.policy.clauses(direction)
+		checkOpenPorts(r, v, direction)
+		checkOpenRules(r, v, direction, clauses)
 		for i, clause := range clauses {
 			peer := peerOf(direction, clause)
 			if peer == nil {
@@ -33,6 +36,49 @@ func checkExclusions(r *report, v *view) {
 					"%s holds all that this peer leaves out with %s: peers add up, so nobody is left out", clausePath(direction, other), what)
 				break
 			}
+		}
+	}
+}
+
+// checkOpenPorts finds ports of a rule beside an entry that is every port of their protocol.
+func checkOpenPorts(r *report, v *view, direction networkingv1.PolicyType) {
+	for i, rule := range space.Rules(v.policy.NetworkPolicy, direction) {
+		ports := rulesPath(direction).Index(i).Child("ports")
+		for j, every := range rule.Ports {
+			protocol := kube.Protocol(ptr.Deref(every.Protocol, ""))
+			opened, named := space.RulePorts([]networkingv1.NetworkPolicyPort{every})
+			if len(named) > 0 || !space.PortRange(protocol, 1, 65535).Minus(opened).IsEmpty() {
+				continue
+			}
+			isNarrower := func(p networkingv1.NetworkPolicyPort) bool {
+				return p.Port != nil && p.Port != every.Port && kube.Protocol(ptr.Deref(p.Protocol, "")) == protocol
+			}
+			if k := slices.IndexFunc(rule.Ports, isNarrower); k >= 0 {
+				r.warn(ExcludesNobody, ports.Index(k), "remove "+ports.Index(j).String()+", or this",
+					"%s is every port of %s: entries add up, so naming one restricts nothing", ports.Index(j), protocol)
+				break
+			}
+		}
+	}
+}
+
+// checkOpenRules finds ports of a rule whose peers another rule lets reach every port. What everyone may reach is
+// reported by itself, and a rule for DNS beside others is a habit that does no harm.
+func checkOpenRules(r *report, v *view, direction networkingv1.PolicyType, clauses []space.Clause) {
+	for _, clause := range clauses {
+		isForDNS := clause.Box.Ports.Minus(dnsPorts).IsEmpty()
+		if clause.Peer < 0 || isForDNS || space.AllPorts().Minus(clause.Box.Ports).IsEmpty() {
+			continue
+		}
+		all := clause.Box
+		all.Ports = space.AllPorts()
+		isOpen := func(other space.Clause) bool {
+			return other.Rule != clause.Rule && other.Peer >= 0 && space.AllPorts().Minus(other.Box.Ports).IsEmpty() &&
+				isWithin([]space.Box{all}, []space.Box{other.Box})
+		}
+		if i := slices.IndexFunc(clauses, isOpen); i >= 0 {
+			r.warn(ExcludesNobody, clausePath(direction, clause), "name ports in "+rulesPath(direction).Index(clauses[i].Rule).String()+", or remove this",
+				"%s holds this peer too, on every port: rules add up, so the ports named here restrict nothing", clausePath(direction, clauses[i]))
 		}
 	}
 }

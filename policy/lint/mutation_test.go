@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -170,6 +171,16 @@ var mutations = []mutation{
 		rule := &d.components[0].policy.Spec.Ingress[0]
 		i := d.IntN(2)
 		rule.Ports = slices.Delete(rule.Ports, i, i+1)
+	}},
+	{"a port beside every port", lint.ExcludesNobody, func(d *drawn) {
+		rule := &d.components[1].policy.Spec.Ingress[0]
+		rule.Ports = append(rule.Ports, networkingv1.NetworkPolicyPort{Protocol: ptr.To(corev1.ProtocolTCP)})
+	}},
+	{"a rule for every port beside one for some", lint.ExcludesNobody, func(d *drawn) {
+		policy := d.components[1].policy
+		open := *policy.Spec.Ingress[0].DeepCopy()
+		open.Ports = nil
+		policy.Spec.Ingress = append(policy.Spec.Ingress, open)
 	}},
 	{"everyone beside all but some", lint.ExcludesNobody, func(d *drawn) {
 		c, _ := d.some()
