@@ -61,7 +61,9 @@ func (o *connectionOptions) validate() error {
 }
 
 // always are the listings of a cluster that every question needs.
-func always() []listing { return []listing{listNamespaces, listPods, listNodes, listPolicies} }
+func always() []listing {
+	return []listing{listNamespaces, listPods, listNodes, listPolicies, listOthers}
+}
 
 // see reads the scene, with what the ends need, and says what the ends stand for.
 func (o *connectionOptions) see(ctx context.Context, stdin io.Reader, texts []string, more ...listing) (*scene, []end, error) {

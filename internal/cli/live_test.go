@@ -19,6 +19,13 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
+// discovered is what the server says that it serves: no policies but NetworkPolicies.
+var discovered = map[string]any{
+	"/api":    map[string]any{"kind": "APIVersions", "versions": []string{"v1"}},
+	"/apis":   map[string]any{"kind": "APIGroupList", "apiVersion": "v1", "groups": []any{}},
+	"/api/v1": map[string]any{"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": "v1", "resources": []any{}},
+}
+
 // apiServer serves the objects of files of testdata/input, each by its name and in lists, and returns
 // its address and the paths that are asked for.
 func apiServer(t *testing.T, files ...string) (address string, asked *[]string) {
@@ -31,6 +38,10 @@ func apiServer(t *testing.T, files ...string) (address string, asked *[]string) 
 	}
 	asked = &[]string{}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if body, isDiscovery := discovered[r.URL.Path]; isDiscovery {
+			answerJSON(t, w, http.StatusOK, body)
+			return
+		}
 		*asked = append(*asked, r.URL.Path)
 		list, namespace, name := dissect(r.URL.Path)
 		selector, err := labels.Parse(r.URL.Query().Get("labelSelector"))

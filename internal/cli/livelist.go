@@ -26,8 +26,9 @@ func (o object) isLive() bool { return o.origin.document.file == liveName }
 
 // clusterClient reads a cluster.
 type clusterClient struct {
-	core kubernetes.Interface
-	apps dynamic.NamespaceableResourceInterface
+	core    kubernetes.Interface
+	dynamic dynamic.Interface
+	apps    dynamic.NamespaceableResourceInterface
 }
 
 func newClusterClient(cluster *genericclioptions.ConfigFlags) (*clusterClient, error) {
@@ -39,11 +40,11 @@ func newClusterClient(cluster *genericclioptions.ConfigFlags) (*clusterClient, e
 	if err != nil {
 		return nil, fmt.Errorf("setting up the client: %w", err)
 	}
-	apps, err := dynamic.NewForConfig(config)
+	others, err := dynamic.NewForConfig(config)
 	if err != nil {
 		return nil, fmt.Errorf("setting up the client: %w", err)
 	}
-	return &clusterClient{core: core, apps: apps.Resource(v1alpha1.GroupVersion.WithResource("apptiers"))}, nil
+	return &clusterClient{core: core, dynamic: others, apps: others.Resource(v1alpha1.GroupVersion.WithResource("apptiers"))}, nil
 }
 
 // listing lists the objects of a cluster that are of some kind, in every namespace: peers may be in any.
@@ -61,6 +62,7 @@ var (
 	listAPIServer  = listing{"the API server", readAPIServer}
 	listAppTiers   = listing{"AppTiers", readLiveAppTiers}
 	listBackends   = listing{"webhooks", readWebhooks}
+	listOthers     = listing{"other policies", readOthers}
 )
 
 // once drops listings that come again.
