@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/url"
@@ -148,10 +147,7 @@ func writeSARIF(out io.Writer, findings []finding) error {
 			Locations: []sarifLocation{{Physical: sarifPlace(f), Logical: []sarifLogical{{strings.Trim(f.source.name+": "+f.Path, ": ")}}}},
 		})
 	}
-	encoder := json.NewEncoder(out)
-	encoder.SetIndent("", "  ")
-	encoder.SetEscapeHTML(false)
-	return encoder.Encode(sarifLog{"https://json.schemastore.org/sarif-2.1.0.json", "2.1.0", []sarifRun{run}})
+	return writeJSON(out, sarifLog{"https://json.schemastore.org/sarif-2.1.0.json", "2.1.0", []sarifRun{run}})
 }
 
 // sarifPlace is the file and line of a finding; nil for what is in no file.

@@ -113,6 +113,8 @@ func TestGolden(t *testing.T) {
 		{"can-bad-end", "can shop/web/1 shop/api --port 80" + input("pods.yaml"), 2},
 		{"can-one-end", "can shop/web --port 80" + input("pods.yaml"), 2},
 		{"unknown-command", "rendr", 2},
+		{"checks-one", "checks dns-port", 0},
+		{"checks-unknown", "checks dns-prot", 2},
 		{"unknown-flag", "render --file shop.yaml", 2},
 	} {
 		t.Run(test.name, func(t *testing.T) { wantOutput(t, test.name, test.args, test.code) })

@@ -6,6 +6,8 @@
 package cli
 
 import (
+	"fmt"
+
 	"github.com/spf13/cobra"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 )
@@ -22,11 +24,22 @@ check them as the admission webhook does, and ask who may talk to whom, and why.
 		// kubectl runs the plugin, and this is how people call it.
 		Annotations: map[string]string{cobra.CommandDisplayNameAnnotation: "kubectl apptier"},
 	}
-	root.DisableSuggestions = true // they are spread over several lines; the help lists the commands
+	root.DisableSuggestions = true // theirs are spread over several lines
+	root.Args = func(_ *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return nil
+		}
+		var names []string
+		for _, command := range root.Commands() {
+			names = append(names, command.Name())
+		}
+		return fmt.Errorf("there is no command %q%s: kubectl apptier --help lists them", args[0], didYouMean(args[0], names))
+	}
+	root.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetIn(streams.In)
 	root.SetOut(streams.Out)
 	root.SetErr(streams.ErrOut)
-	root.AddCommand(newRender(streams), newLint(streams), newCan(streams), newExplain(streams), newFn(streams), newVersion(streams))
+	root.AddCommand(newRender(streams), newLint(streams), newCan(streams), newExplain(streams), newChecks(streams), newFn(streams), newVersion(streams))
 	return root
 }

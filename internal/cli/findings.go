@@ -2,7 +2,6 @@ package cli
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
@@ -158,8 +157,5 @@ func writeFindingsJSON(out io.Writer, findings []finding) error {
 		line, column := f.position()
 		entries = append(entries, entry{f.Check, f.Severity, f.file(), line, column, f.source.name, f.Path, f.Message, f.Fix})
 	}
-	encoder := json.NewEncoder(out)
-	encoder.SetIndent("", "  ")
-	encoder.SetEscapeHTML(false)
-	return encoder.Encode(map[string]any{"findings": entries})
+	return writeJSON(out, map[string]any{"findings": entries})
 }
