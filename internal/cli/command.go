@@ -10,6 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
+
+	"github.com/apptier/apptier/internal/version"
 )
 
 // NewCommand returns the root command. Its errors are not printed: see [Report] and [ExitCode].
@@ -36,6 +38,8 @@ check them as the admission webhook does, and ask who may talk to whom, and why.
 		return fmt.Errorf("there is no command %q%s: kubectl apptier --help lists them", args[0], didYouMean(args[0], names))
 	}
 	root.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+	root.Version = version.String()
+	root.SetVersionTemplate("{{.Version}}\n")
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetIn(streams.In)
 	root.SetOut(streams.Out)

@@ -28,8 +28,11 @@ var endKinds = map[string]string{
 type endRef struct {
 	text    string
 	address netip.Addr
-	// kind is one of endKinds' values; empty for NAMESPACE/POD, which may also mean APP/TIER.
+	// kind is one of endKinds' values; empty for NAMESPACE/POD, which may also mean APP/TIER or KIND/NAME.
 	kind string
+	// otherKind is the kind as it is written that is none of these, where there can be nothing else in its place. kind
+	// is empty then.
+	otherKind string
 	// namespace and name are those of the object; of a tier, those of its AppTier.
 	types.NamespacedName
 	tier string
@@ -70,6 +73,9 @@ func parseEnd(text, namespace string) (endRef, error) {
 		return r, nil
 	case !isKind(0) && isKind(1):
 		r.Namespace, parts = parts[0], parts[1:]
+	case len(parts) == 3 && !isKind(0):
+		r.Namespace, r.otherKind, r.Name = parts[0], parts[1], parts[2]
+		return r, nil
 	case !isKind(0):
 		return r, badEnd(text)
 	}

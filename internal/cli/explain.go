@@ -50,6 +50,9 @@ Exits as can does; with one end, with 0, or 2 when the question cannot be answer
 			if len(args) != 1 && len(args) != 2 {
 				return fmt.Errorf("give a source and a destination, or one pod, not %d arguments: see kubectl apptier explain --help", len(args))
 			}
+			if len(args) == 1 && slices.Contains(checkNames(), args[0]) {
+				return fmt.Errorf("%s is a check: see kubectl apptier checks %s", args[0], args[0])
+			}
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error { return runExplain(cmd.Context(), &o, streams, args) },

@@ -69,6 +69,14 @@ func (s *scene) resolve(r endRef, namespace string) (end, error) {
 
 // disambiguate decides between a pod of a namespace, and a tier of an AppTier.
 func (s *scene) disambiguate(r endRef, namespace string) (endRef, error) {
+	if r.otherKind != "" {
+		of, found := s.workloadOf(r.Namespace, r.otherKind, r.Name)
+		if !found {
+			return r, fmt.Errorf("%s: there is no %s %s with a pod template: %w", r.text, r.otherKind, r.NamespacedName, badEnd(r.text))
+		}
+		r.kind = of
+		return r, nil
+	}
 	tier := r
 	tier.kind, tier.Namespace, tier.Name, tier.tier = "tier", namespace, r.Namespace, r.Name
 	r.kind = "Pod"

@@ -10,10 +10,22 @@ import (
 )
 
 func newVersion(streams genericiooptions.IOStreams) *cobra.Command {
-	return &cobra.Command{
+	var output string
+	cmd := &cobra.Command{
 		Use:   "version",
 		Short: "Print which build this is",
 		Args:  cobra.NoArgs,
-		Run:   func(*cobra.Command, []string) { fmt.Fprintln(streams.Out, version.String()) },
+		RunE: func(*cobra.Command, []string) error {
+			switch output {
+			case "text":
+				fmt.Fprintln(streams.Out, version.String())
+				return nil
+			case "json":
+				return writeJSON(streams.Out, map[string]string{"version": version.String()})
+			}
+			return fmt.Errorf("--output %q is not known: use json, text", output)
+		},
 	}
+	cmd.Flags().StringVarP(&output, "output", "o", "text", "How to print: text or json.")
+	return cmd
 }

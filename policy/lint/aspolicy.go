@@ -72,7 +72,7 @@ func (c *contents) with(app string, desired []*networkingv1.NetworkPolicy) World
 // judgeAsPolicy makes the checks that are about AppTiers too.
 func judgeAsPolicy(policy *networkingv1.NetworkPolicy, index *Index, work *Work) []Finding {
 	r, v := &report{}, newView(policy, index, work)
-	for _, check := range []func(*report, *view){checkPeers, checkExclusions, checkPorts, checkHealthChecks, checkBackends, checkReplicas} {
+	for _, check := range []func(*report, *view){checkPeers, checkExclusions, checkHalves, checkPorts, checkHealthChecks, checkBackends, checkReplicas} {
 		check(r, v)
 	}
 	return r.findings

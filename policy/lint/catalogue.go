@@ -61,7 +61,7 @@ namespace, which anyone here can create. Both conditions belong into one item.`}
 	{PeerOr, Warn, ofBoth, "OR where AND is meant",
 		`Two list items mean either of them. This is reported when the pods that the second item selects exist in the
 namespaces of the first and not in this one.`},
-	{HalfOpen, Warn, ofPolicies, "One end allows what the other denies",
+	{HalfOpen, Warn, ofBoth, "One end allows what the other denies",
 		`A connection needs the egress of its source and the ingress of its destination, on the same port and protocol.
 This is reported when no pod that is selected can use what a rule allows, because policies at the other end
 deny it.`},
