@@ -79,7 +79,7 @@ func TestRulesThatCrossWithoutEndAreNotCutWithoutEnd(t *testing.T) {
 
 // Many ports of many policies, each with its own, are as many elements of one map.
 func TestWideRulesAreFoundByPort(t *testing.T) {
-	d := draft{group: &group{direction: Ingress, chain: "ingress-x"}, mergeAbove: mergeAbove}
+	d := draft{group: &group{direction: Ingress, chain: "ingress-x"}, mergeAbove: mergeAbove, written: &writtenPages{}}
 	for i := range 300 {
 		var spans []portSpan
 		for n := range int32(50) {

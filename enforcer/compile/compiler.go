@@ -38,6 +38,8 @@ type Compiler struct {
 	groups map[string]*group
 	// chains are those that groups share, by name, and how many of them do.
 	chains map[string]int
+	// written are chains that another group may lead to as well.
+	written writtenPages
 	// moved are the pods whose groups may be others, and stale the groups whose chains may be.
 	moved map[*Pod]bool
 	stale map[*group]bool

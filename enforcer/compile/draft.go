@@ -30,12 +30,15 @@ type draft struct {
 	byPorts map[string]string
 	// content is used again for each text that a name is made of.
 	content []byte
+	written *writtenPages
 }
 
 // shared is what the rules with the same ports let in.
 type shared struct {
 	index int // among those of its draft
 	port  portMatch
+	// only is the rule, if it is one alone.
+	only *rule
 	// any is the first of them that lets everyone in.
 	any   string
 	peers map[family]*peerSets
@@ -66,10 +69,12 @@ func (d *draft) write() {
 		if p.excess != nil {
 			continue
 		}
-		for _, r := range p.sides[d.group.direction].rules {
-			for _, port := range r.ports {
+		rules := p.sides[d.group.direction].rules
+		for i := range rules {
+			of := p.String() + " " + rules[i].path
+			for _, port := range rules[i].ports {
 				if port.family == anyFamily || slices.Contains(d.group.families, port.family) {
-					d.sharing(port).add(p.String()+" "+r.path, r.peers, d.group.families)
+					d.sharing(port).add(&rules[i], of, d.group.families)
 				}
 			}
 		}
@@ -100,12 +105,9 @@ func (d *draft) write() {
 
 // lines are the rules for what some rules with the same ports let in.
 func (d *draft) lines(s *shared, port string) []nft.Rule {
-	end, next := server, ingressChain
+	end, next := server, d.next()
 	if d.group.direction == Ingress {
-		end, next = initiator, admitChain
-	}
-	if d.group.then != nil {
-		next = d.group.then.chain
+		end = initiator
 	}
 	line := func(peer, of string) nft.Rule {
 		parts := slices.DeleteFunc([]string{port, peer, "goto " + next}, func(s string) bool { return s == "" })
@@ -124,6 +126,18 @@ func (d *draft) lines(s *shared, port string) []nft.Rule {
 	return out
 }
 
+// next is the chain that goes on with what the group allows.
+func (d *draft) next() string {
+	switch {
+	case d.group.then != nil:
+		return d.group.then.chain
+	case d.group.direction == Ingress:
+		return admitChain
+	default:
+		return ingressChain
+	}
+}
+
 func (d *draft) sharing(port portMatch) *shared {
 	s := d.byPort[port.expr]
 	if s == nil {
@@ -135,7 +149,12 @@ func (d *draft) sharing(port portMatch) *shared {
 }
 
 // add adds the peers of a rule.
-func (s *shared) add(of string, p peers, families []family) {
+func (s *shared) add(r *rule, of string, families []family) {
+	s.only = r
+	if s.any != "" || len(s.peers) > 0 {
+		s.only = nil
+	}
+	p := r.peers
 	if p.any {
 		if s.any == "" {
 			s.any = of
@@ -173,6 +192,14 @@ func (p *peerSets) add(peer peerSet) {
 		p.pods = append(p.pods, peer)
 	}
 	p.known[peer.name] = true
+}
+
+// merges says whether merge makes sets that are the group's own.
+func (d *draft) merges(s *shared) bool {
+	return slices.ContainsFunc(d.group.families, func(f family) bool {
+		sets := s.peers[f]
+		return sets != nil && (len(sets.pods) > d.mergeAbove || len(sets.blocks) > d.mergeAbove)
+	})
 }
 
 // merge returns the sets to look up: each peer's own, or one of all pods and one of all blocks where

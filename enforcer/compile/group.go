@@ -107,12 +107,12 @@ func (c *Compiler) refresh(g *group) {
 		return
 	}
 	g.changed, g.families = false, of
-	d := draft{group: g, mergeAbove: c.mergeAbove}
+	d := draft{group: g, mergeAbove: c.mergeAbove, written: &c.written}
 	d.write()
 	s := c.spaces[g.policies[0].namespace]
 	g.merging, c.unmerged[s] = d.merging, true
 	if s.plain {
-		d = draft{group: g, mergeAbove: oneByOne}
+		d = draft{group: g, mergeAbove: oneByOne, written: &c.written}
 		d.write()
 	}
 	for _, demand := range d.demands {
@@ -155,6 +155,7 @@ func (c *Compiler) discardParts(g *group, maps map[string]nft.Set) {
 	for _, name := range g.chains {
 		if c.chains[name]--; c.chains[name] == 0 {
 			delete(c.chains, name)
+			c.written.forget(name)
 			c.journal.DeleteChain(name)
 		}
 	}

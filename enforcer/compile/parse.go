@@ -23,6 +23,8 @@ type rule struct {
 	path  string
 	peers peers
 	ports []portMatch
+	// written are the chains of its ports that groups share, for as long as the policy says the same.
+	written map[chainKey]writtenChain
 }
 
 // peers is a rule's from or to.

@@ -102,8 +102,13 @@ func (d *draft) pages(protocol corev1.Protocol, pieces []piece) []piece {
 // pageChain returns the name of the chain for the ports of a page, and writes it. Its name says what is in
 // it, so that groups share it.
 func (d *draft) pageChain(protocol corev1.Protocol, pieces []piece) string {
-	m := &demand{verdicts: pieces}
 	first := pieces[0].first / page * page
+	key := pageKey{d.group.direction, protocol, first}
+	if w, found := d.written.pages[key]; found && slices.Equal(w.ports.verdicts, pieces) {
+		d.demands[w.ports.name], d.chains[w.name] = w.ports, w.chain
+		return w.name
+	}
+	m := &demand{verdicts: pieces}
 	about := fmt.Sprintf("%s %s-%d", d.group.direction, nftProtocol[protocol], first)
 	d.content = append(d.content[:0], about...)
 	ranges := false
@@ -122,6 +127,7 @@ func (d *draft) pageChain(protocol corev1.Protocol, pieces []piece) string {
 	chain := nft.Chain{Comment: remark("ports of " + about), Rules: []nft.Rule{lookUp(protocol, m.name), goTo(deniedChain[d.group.direction])}}
 	name := hashedName(string(d.group.direction)+"-page", nftProtocol[protocol]+fmt.Sprintf("-%d", first), m.name)
 	d.chains[name] = chain
+	d.written.keep(key, writtenPage{name, chain, m})
 	return name
 }
 
@@ -148,6 +154,33 @@ func (d *draft) portVerdict(all []*shared) string {
 
 // writePortChain writes the chain, and returns the verdict that leads there.
 func (d *draft) writePortChain(all []*shared) string {
+	only := all[0].only
+	if len(all) > 1 || only == nil || d.merges(all[0]) {
+		return d.newPortChain(all)
+	}
+	key := chainKey{all[0].port.expr, d.next(), fmt.Sprint(d.group.families)}
+	w, found := only.written[key]
+	if !found {
+		w.verdict = d.newPortChain(all)
+		w.name = strings.TrimPrefix(w.verdict, "goto ")
+		w.chain = d.chains[w.name]
+		if only.written == nil {
+			only.written = map[chainKey]writtenChain{}
+		}
+		only.written[key] = w
+		return w.verdict
+	}
+	d.chains[w.name] = w.chain
+	for _, f := range d.group.families {
+		for _, peer := range d.merge(all[0], f) {
+			d.demands[peer.name] = peer.demand
+		}
+	}
+	return w.verdict
+}
+
+// newPortChain writes it where no group has before.
+func (d *draft) newPortChain(all []*shared) string {
 	exprs := make([]string, 0, len(all))
 	for _, s := range all {
 		exprs = append(exprs, s.port.expr)
