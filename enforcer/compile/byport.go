@@ -30,17 +30,26 @@ const most = 16
 
 // segments cuts the ports of rules where any of them begins or ends, so that no two segments overlap, which
 // an interval map would not take. Rules that would be cut too often are returned as they are.
-func segments(numbered []*shared) (out []segment, uncut []*shared) {
+func (b *buffers) segments(numbered []*shared) (out []segment, uncut []*shared) {
 	free := 0
 	for _, s := range numbered {
 		free += most + len(s.port.spans)
 	}
-	if out, ok := sweep(numbered, free); ok {
+	if out, ok := b.sweep(numbered, free); ok {
 		return out, nil
 	}
 	numbered, uncut = bounded(numbered, free)
-	out, _ = sweep(numbered, free)
+	out, _ = b.sweep(numbered, free)
 	return out, uncut
+}
+
+// buffers are used again for each draft: what is written in them is of no use once it is dispatched.
+type buffers struct {
+	edges, ordered []edge
+	parts          []segment
+	rules          []*shared
+	pieces, page   []piece
+	from           [maxPort + 3]int32
 }
 
 // edge is a port that rules begin at, or the first after their last: port, rule and whether it is the end.
@@ -55,21 +64,17 @@ func (e edge) rule() int   { return int(uint32(e) >> 1) }
 func (e edge) ends() bool  { return e&1 != 0 }
 
 // sweep returns the segments unless they are about more than so many rules, each counted every time.
-func sweep(numbered []*shared, free int) (out []segment, ok bool) {
-	spans := 0
-	for _, s := range numbered {
-		spans += len(s.port.spans)
-	}
-	edges := make([]edge, 0, 2*spans)
+func (b *buffers) sweep(numbered []*shared, free int) (out []segment, ok bool) {
+	b.edges = b.edges[:0]
 	for i, s := range numbered {
 		for _, span := range s.port.spans {
-			edges = append(edges, edgeOf(span.first, i, 0), edgeOf(span.last+1, i, 1))
+			b.edges = append(b.edges, edgeOf(span.first, i, 0), edgeOf(span.last+1, i, 1))
 		}
 	}
-	slices.Sort(edges)
-	out = make([]segment, 0, len(edges))
-	rules := make([]*shared, 0, len(edges)) // of all segments, one after another
-	var open []int                          // indexes of rules, sorted
+	edges := b.inOrder()
+	out, rules := b.parts[:0], b.rules[:0] // the rules of all segments, one after another
+	defer func() { b.parts, b.rules = out, rules }()
+	var open []int // indexes of rules, sorted
 	for i, e := range edges {
 		at, _ := slices.BinarySearch(open, e.rule())
 		if e.ends() {
@@ -90,6 +95,24 @@ func sweep(numbered []*shared, free int) (out []segment, ok bool) {
 		out = append(out, segment{portSpan{e.port(), edges[i+1].port() - 1}, rules[from:len(rules):len(rules)]})
 	}
 	return out, true
+}
+
+// inOrder returns the edges in the order of their ports: counted, for there are many, and few ports.
+func (b *buffers) inOrder() []edge {
+	from := b.from[:] // where the edges of a port begin
+	clear(from)
+	for _, e := range b.edges {
+		from[e.port()+1]++
+	}
+	for port := 1; port < len(from); port++ {
+		from[port] += from[port-1]
+	}
+	b.ordered = slices.Grow(b.ordered[:0], len(b.edges))[:len(b.edges)]
+	for _, e := range b.edges {
+		b.ordered[from[e.port()]] = e
+		from[e.port()]++
+	}
+	return b.ordered
 }
 
 // bounded splits rules into those that may be cut where others begin and end, and those that would be cut

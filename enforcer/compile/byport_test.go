@@ -30,7 +30,7 @@ func TestSegmentsAreWhatRulesSay(t *testing.T) {
 			}
 			rules = append(rules, ruleOf(spans...))
 		}
-		cut, uncut := segments(rules)
+		cut, uncut := new(buffers).segments(rules)
 		copies := 0
 		for i, s := range cut {
 			copies += len(s.rules)
@@ -67,7 +67,7 @@ func TestRulesThatCrossWithoutEndAreNotCutWithoutEnd(t *testing.T) {
 	for i := range int32(1000) {
 		rules = append(rules, ruleOf(portSpan{1 + i, maxPort - 1 - i}))
 	}
-	cut, uncut := segments(rules)
+	cut, uncut := new(buffers).segments(rules)
 	copies := 0
 	for _, s := range cut {
 		copies += len(s.rules)
@@ -79,7 +79,7 @@ func TestRulesThatCrossWithoutEndAreNotCutWithoutEnd(t *testing.T) {
 
 // Many ports of many policies, each with its own, are as many elements of one map.
 func TestWideRulesAreFoundByPort(t *testing.T) {
-	d := draft{group: &group{direction: Ingress, chain: "ingress-x"}, mergeAbove: mergeAbove, written: &writtenPages{}}
+	d := draft{group: &group{direction: Ingress, chain: "ingress-x"}, mergeAbove: mergeAbove, written: &writtenPages{}, buffers: &buffers{}}
 	for i := range 300 {
 		var spans []portSpan
 		for n := range int32(50) {

@@ -40,6 +40,7 @@ type Compiler struct {
 	chains map[string]int
 	// written are chains that another group may lead to as well.
 	written writtenPages
+	buffers buffers
 	// moved are the pods whose groups may be others, and stale the groups whose chains may be.
 	moved map[*Pod]bool
 	stale map[*group]bool

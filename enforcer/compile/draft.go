@@ -31,6 +31,7 @@ type draft struct {
 	// content is used again for each text that a name is made of.
 	content []byte
 	written *writtenPages
+	buffers *buffers
 }
 
 // shared is what the rules with the same ports let in.
@@ -86,7 +87,7 @@ func (d *draft) write() {
 		if len(numbered) <= d.mergeAbove {
 			continue
 		}
-		segments, uncut := segments(numbered)
+		segments, uncut := d.buffers.segments(numbered)
 		last = append(last, d.dispatch(protocol, segments)...)
 		for _, s := range numbered {
 			dispatched[s] = !slices.Contains(uncut, s)

@@ -107,12 +107,12 @@ func (c *Compiler) refresh(g *group) {
 		return
 	}
 	g.changed, g.families = false, of
-	d := draft{group: g, mergeAbove: c.mergeAbove, written: &c.written}
+	d := draft{group: g, mergeAbove: c.mergeAbove, written: &c.written, buffers: &c.buffers}
 	d.write()
 	s := c.spaces[g.policies[0].namespace]
 	g.merging, c.unmerged[s] = d.merging, true
 	if s.plain {
-		d = draft{group: g, mergeAbove: oneByOne, written: &c.written}
+		d = draft{group: g, mergeAbove: oneByOne, written: &c.written, buffers: &c.buffers}
 		d.write()
 	}
 	for _, demand := range d.demands {

@@ -27,10 +27,11 @@ type piece struct {
 // with their own ports are two or three lookups, and not a thousand rules. A port that several rules are
 // about has the peers of all of them; ports with the same rules share a chain.
 func (d *draft) dispatch(protocol corev1.Protocol, segments []segment) []nft.Rule {
-	pieces := make([]piece, 0, len(segments))
+	pieces := d.buffers.pieces[:0]
 	for _, s := range segments {
 		pieces = append(pieces, piece{s.portSpan, d.portVerdict(s.rules)})
 	}
+	d.buffers.pieces = pieces
 	if len(pieces) > page {
 		pieces = d.pages(protocol, pieces)
 	}
@@ -71,12 +72,13 @@ func portMap(about string, ranges bool) nft.Set {
 // pages cuts pieces where pages begin, and returns one for each page that leads to its own chain, and one for
 // whole pages at a time that are about the same rules.
 func (d *draft) pages(protocol corev1.Protocol, pieces []piece) []piece {
-	out, rest := make([]piece, 0, len(pieces)/page+1), make([]piece, 0, page)
+	out, rest := make([]piece, 0, len(pieces)/page+1), d.buffers.page[:0]
+	defer func() { d.buffers.page = rest }()
 	turn := func() {
 		if len(rest) > 0 {
 			first := rest[0].first / page * page
 			out = append(out, piece{portSpan{first, first + page - 1}, "goto " + d.pageChain(protocol, rest)})
-			rest = make([]piece, 0, page) // the page keeps the one before
+			rest = rest[:0]
 		}
 	}
 	for _, p := range pieces {
@@ -108,7 +110,7 @@ func (d *draft) pageChain(protocol corev1.Protocol, pieces []piece) string {
 		d.demands[w.ports.name], d.chains[w.name] = w.ports, w.chain
 		return w.name
 	}
-	m := &demand{verdicts: pieces}
+	m := &demand{verdicts: slices.Clone(pieces)}
 	about := fmt.Sprintf("%s %s-%d", d.group.direction, nftProtocol[protocol], first)
 	d.content = append(d.content[:0], about...)
 	ranges := false
