@@ -27,6 +27,9 @@ func checkExclusions(r *report, v *view) {
 			if what == "" {
 				continue
 			}
+			if !v.work.spend(len(clauses)) {
+				return
+			}
 			all := v.clauseOf(direction, clause, whole)
 			for j, other := range clauses {
 				if i == j || all == nil || !isWithin([]space.Box{all.Box}, []space.Box{other.Box}) || !isNameAllowedBy(clause, other) {
@@ -65,20 +68,24 @@ func checkOpenPorts(r *report, v *view, direction networkingv1.PolicyType) {
 // checkOpenRules finds ports of a rule whose peers another rule lets reach every port. What everyone may reach is
 // reported by itself, and a rule for DNS beside others is a habit that does no harm.
 func checkOpenRules(r *report, v *view, direction networkingv1.PolicyType, clauses []space.Clause) {
+	isEveryPort := func(c space.Clause) bool { return space.AllPorts().Minus(c.Box.Ports).IsEmpty() }
+	open := where(clauses, func(c space.Clause) bool { return c.Peer >= 0 && isEveryPort(c) })
 	for _, clause := range clauses {
 		isForDNS := clause.Box.Ports.Minus(dnsPorts).IsEmpty()
-		if clause.Peer < 0 || isForDNS || space.AllPorts().Minus(clause.Box.Ports).IsEmpty() {
+		if clause.Peer < 0 || isForDNS || isEveryPort(clause) {
 			continue
+		}
+		if !v.work.spend(len(open)) {
+			return
 		}
 		all := clause.Box
 		all.Ports = space.AllPorts()
-		isOpen := func(other space.Clause) bool {
-			return other.Rule != clause.Rule && other.Peer >= 0 && space.AllPorts().Minus(other.Box.Ports).IsEmpty() &&
-				isWithin([]space.Box{all}, []space.Box{other.Box})
+		holds := func(other space.Clause) bool {
+			return other.Rule != clause.Rule && isWithin([]space.Box{all}, []space.Box{other.Box})
 		}
-		if i := slices.IndexFunc(clauses, isOpen); i >= 0 {
-			r.warn(ExcludesNobody, clausePath(direction, clause), "name ports in "+rulesPath(direction).Index(clauses[i].Rule).String()+", or remove this",
-				"%s holds this peer too, on every port: rules add up, so the ports named here restrict nothing", clausePath(direction, clauses[i]))
+		if i := slices.IndexFunc(open, holds); i >= 0 {
+			r.warn(ExcludesNobody, clausePath(direction, clause), "name ports in "+rulesPath(direction).Index(open[i].Rule).String()+", or remove this",
+				"%s holds this peer too, on every port: rules add up, so the ports named here restrict nothing", clausePath(direction, open[i]))
 		}
 	}
 }
