@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -39,11 +40,14 @@ func readOthers(ctx context.Context, c *clusterClient) ([]object, error) {
 	}
 	if failed != nil {
 		for group := range failed.Groups {
-			if kind := group.WithKind("NetworkPolicy"); isOtherPolicy(kind) {
-				out = append(out, notReadable(kind, "whose API does not answer"))
+			for _, name := range []string{"NetworkPolicy", "EgressFirewall"} {
+				if kind := group.WithKind(name); isOtherPolicy(kind) {
+					out = append(out, notReadable(kind, "whose API does not answer"))
+				}
 			}
 		}
 	}
+	slices.SortFunc(out, func(a, b object) int { return strings.Compare(a.name, b.name) })
 	return out, nil
 }
 

@@ -72,7 +72,7 @@ func (s *scene) disambiguate(r endRef, namespace string) (endRef, error) {
 	if r.otherKind != "" {
 		of, found := s.workloadOf(r.Namespace, r.otherKind, r.Name)
 		if !found {
-			return r, fmt.Errorf("%s: there is no %s %s with a pod template: %w", r.text, r.otherKind, r.NamespacedName, badEnd(r.text))
+			return r, badEnd(r.text)
 		}
 		r.kind = of
 		return r, nil

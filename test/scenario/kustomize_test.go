@@ -37,7 +37,7 @@ func TestComponents(t *testing.T) {
 		},
 		"cert-manager": {
 			has:   []string{"kind: Certificate", "cert-manager.io/inject-ca-from: apptier-system/apptier-webhook", "--rotate-certs=false", "secretName: apptier-webhook-cert"},
-			lacks: []string{"kind: Secret\n", "emptyDir", "  - validatingwebhookconfigurations\n  verbs", "  - secrets\n"},
+			lacks: []string{"kind: Secret\n", "emptyDir", "  - validatingwebhookconfigurations\n  verbs:\n  - get\n  - list\n  - patch", "  - secrets\n"},
 		},
 	} {
 		t.Run(component, func(t *testing.T) {
