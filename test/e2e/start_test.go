@@ -57,7 +57,7 @@ func prepareStarters(ctx context.Context) {
 		Expect(outside.Serve(serving, dialPort, corev1.ProtocolTCP)).To(Succeed())
 		Expect(outside.Serve(serving, dialPort, corev1.ProtocolUDP)).To(Succeed())
 	}
-	Expect(api.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: starters}})).To(Succeed())
+	Expect(scenario.CreateNamespace(ctx, api, starters)).To(Succeed())
 	DeferCleanup(expectGone, starters)
 	Expect(api.Create(ctx, &networkingv1.NetworkPolicy{
 		ObjectMeta: metav1.ObjectMeta{Namespace: starters, Name: "one-place"},

@@ -114,7 +114,7 @@ func (l *lab) populate(ctx context.Context, listeners map[patterns.End]map[port]
 		}
 		if !namespaces[end.Pod.Namespace] {
 			namespaces[end.Pod.Namespace] = true
-			if err := l.api.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: end.Pod.Namespace}}); err != nil {
+			if err := scenario.CreateNamespace(ctx, l.api, end.Pod.Namespace); err != nil {
 				return err
 			}
 		}

@@ -159,6 +159,21 @@ func eventually(ctx context.Context, what string, missing func(context.Context) 
 	return nil
 }
 
+// CreateNamespace creates a namespace, and waits until pods may be made in it: a controller gives it the account that pods
+// have by default.
+func CreateNamespace(ctx context.Context, api client.Client, name string) error {
+	if err := api.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}); err != nil {
+		return fmt.Errorf("creating namespace %s: %w", name, err)
+	}
+	return eventually(ctx, "namespace "+name+" has its default account", func(ctx context.Context) (string, error) {
+		err := api.Get(ctx, client.ObjectKey{Namespace: name, Name: "default"}, &corev1.ServiceAccount{})
+		if apierrors.IsNotFound(err) {
+			return "the account default", nil
+		}
+		return "", err
+	})
+}
+
 // podsReady says which pod of the namespaces is not ready, or "".
 func podsReady(ctx context.Context, api client.Client, namespaces ...string) (string, error) {
 	for _, namespace := range namespaces {
