@@ -157,10 +157,11 @@ func (d *draft) portVerdict(all []*shared) string {
 // writePortChain writes the chain, and returns the verdict that leads there.
 func (d *draft) writePortChain(all []*shared) string {
 	only := all[0].only
-	if len(all) > 1 || only == nil || d.merges(all[0]) {
+	// Groups that lead on to others come and go with the claims to addresses: nobody bounds how many there were.
+	if len(all) > 1 || only == nil || d.group.then != nil || d.merges(all[0]) {
 		return d.newPortChain(all)
 	}
-	key := chainKey{all[0].port.expr, d.next(), fmt.Sprint(d.group.families)}
+	key := chainKey{all[0].port.expr, fmt.Sprint(d.group.families)}
 	w, found := only.written[key]
 	if !found {
 		w.verdict = d.newPortChain(all)

@@ -10,7 +10,7 @@ import (
 // is kept, for to write and name it anew takes longer than everything else about the policy.
 
 // chainKey tells apart the chains that one rule is written as.
-type chainKey struct{ port, next, families string }
+type chainKey struct{ port, families string }
 
 // writtenChain is one of them, and the verdict that leads there.
 type writtenChain struct {
