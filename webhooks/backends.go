@@ -1,7 +1,6 @@
 package webhooks
 
 import (
-	"slices"
 	"sync/atomic"
 
 	admissionv1 "k8s.io/api/admissionregistration/v1"
@@ -47,7 +46,7 @@ func (b *backends) list() []lint.Backend {
 	var out []lint.Backend
 	for _, store := range b.stores {
 		for _, object := range typed[runtime.Object](store.List()) {
-			out = slices.Concat(out, lint.BackendsOf(object))
+			out = append(out, lint.BackendsOf(object)...)
 		}
 	}
 	return out
