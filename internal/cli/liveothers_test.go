@@ -42,6 +42,14 @@ roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: limited}
 subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: limited}]
 `
 
+// silentAPI is of another server, which is not there.
+const silentAPI = `
+apiVersion: apiregistration.k8s.io/v1
+kind: APIService
+metadata: {name: v1.k8s.ovn.org}
+spec: {group: k8s.ovn.org, version: v1, groupPriorityMinimum: 100, versionPriority: 100, insecureSkipTLSVerify: true, service: {namespace: shop, name: none}}
+`
+
 const adminPolicy = `
 apiVersion: policy.networking.k8s.io/v1alpha1
 kind: AdminNetworkPolicy
@@ -59,6 +67,16 @@ func (c realCluster) apply(manifests string) {
 			c.Fatal(err)
 		}
 		c.create(&o)
+	}
+}
+
+func (c realCluster) remove(manifest string) {
+	var o unstructured.Unstructured
+	if err := yaml.Unmarshal([]byte(manifest), &o.Object); err != nil {
+		c.Fatal(err)
+	}
+	if err := c.Delete(c.Context(), &o); err != nil {
+		c.Fatal(err)
 	}
 }
 
@@ -84,6 +102,13 @@ func TestOtherPoliciesOfACluster(t *testing.T) {
 		stdout, _, code := ask("explain", "--as=limited")
 		return code == 3 && strings.Contains(stdout, "AdminNetworkPolicy of policy.networking.k8s.io, which you may not list (the cluster) could decide otherwise")
 	})
+	c.apply(silentAPI)
+	c.await(func() bool {
+		stdout, _, code := ask("explain")
+		return code == 3 && strings.Contains(stdout, "EgressFirewall of k8s.ovn.org, whose API does not answer (the cluster) could decide otherwise")
+	})
+	c.remove(silentAPI)
+	c.await(func() bool { _, _, code := ask("can"); return code == 0 })
 	if stdout, stderr, code := ask("can"); code != 0 {
 		t.Errorf("there is none of the kind: exits with %d: %s%s", code, stdout, stderr)
 	}
