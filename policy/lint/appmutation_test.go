@@ -4,6 +4,8 @@ import (
 	"slices"
 	"testing"
 
+	networkingv1 "k8s.io/api/networking/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/apptier/apptier/api/v1alpha1"
@@ -122,6 +124,13 @@ var appMutations = []appMutation{
 	{"two kinds in one peer", lint.Invalid, func(d *drawnApp) { d.last().Egress[0].To[0].Internet = &v1alpha1.InternetPeer{} }},
 	{"a range of ports backwards", lint.Invalid, func(d *drawnApp) { tier, _ := d.two(); tier.Ports[0].EndPort = backwards() }},
 	{"a label that cannot be", lint.Invalid, func(d *drawnApp) { tier, _ := d.two(); tier.PodSelector.MatchLabels["tier"] = "not a label" }},
+	{"who is let in may not connect", lint.HalfOpen, func(d *drawnApp) { d.add("admin", selector("app", "admin"), networkingv1.PolicyTypeEgress) }},
+	{"all but some beside all", lint.ExcludesNobody, func(d *drawnApp) {
+		some := selector("purpose", "monitoring")
+		some.MatchExpressions = []metav1.LabelSelectorRequirement{{Key: "team", Operator: metav1.LabelSelectorOpNotIn, Values: []string{"red"}}}
+		from := []v1alpha1.Peer{{Namespaces: some}, {Namespaces: selector("purpose", "monitoring")}}
+		d.last().Ingress = append(d.last().Ingress, v1alpha1.IngressRule{From: from})
+	}},
 	{"nobody to let in", lint.Invalid, func(d *drawnApp) { _, next := d.two(); next.Ingress[0].From = nil }},
 }
 
