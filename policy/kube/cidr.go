@@ -1,6 +1,9 @@
 package kube
 
-import "net/netip"
+import (
+	"fmt"
+	"net/netip"
+)
 
 // mappedBits is how much of an IPv4-mapped IPv6 address comes before the IPv4 address: RFC 4291, section
 // 2.5.5.2.
@@ -13,7 +16,7 @@ const mappedBits = 96
 func ParseCIDR(text string) (netip.Prefix, error) {
 	cidr, err := netip.ParsePrefix(text)
 	if err != nil {
-		return netip.Prefix{}, err
+		return netip.Prefix{}, fmt.Errorf("%q is no range of addresses, such as 203.0.113.0/24", text) // people know no netip
 	}
 	if cidr.Addr().Is4In6() && cidr.Bits() >= mappedBits {
 		cidr = netip.PrefixFrom(cidr.Addr().Unmap(), cidr.Bits()-mappedBits)

@@ -80,10 +80,13 @@ func newBlockPeer(block networkingv1.IPBlock) (peer, error) {
 // which stays (KEP-4858), is IPv4.
 func parseRange(text string) (netip.Prefix, error) {
 	prefix, err := netip.ParsePrefix(text)
-	if before := 128 - 32; err == nil && prefix.Addr().Is4In6() && prefix.Bits() >= before {
+	if err != nil {
+		return prefix, fmt.Errorf("%q is no range of addresses, such as 203.0.113.0/24", text) // people know no netip
+	}
+	if before := 128 - 32; prefix.Addr().Is4In6() && prefix.Bits() >= before {
 		prefix = netip.PrefixFrom(prefix.Addr().Unmap(), prefix.Bits()-before)
 	}
-	return prefix, err
+	return prefix, nil
 }
 
 // matches tells whether the peer is the given end of a flow. Selectors match pods alone, and not
