@@ -3,6 +3,7 @@ package cli_test
 import (
 	"fmt"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -132,8 +133,14 @@ func wantOutput(t *testing.T, name, args string, want int, more ...string) {
 		t.Errorf("prints to standard output and fails:\n%s", stdout)
 	}
 	text := fmt.Sprintf("$ kubectl apptier %s\n%s--- standard error\n%s--- exit %d\n", args, stdout, stderr, code)
+	if name := goNames.FindString(text); name != "" {
+		t.Errorf("%s is a name of Go's, which tells people nothing", name)
+	}
 	golden.Assert(t, text, filepath.Join("golden", name+".txt"))
 }
+
+// goNames are what the errors of the standard library begin with.
+var goNames = regexp.MustCompile(`\b(netip|strconv|json|yaml|net|time|url|base64|unstructured|runtime)\.[A-Z]\w+|\bParse(Addr|Prefix|Int)\b`)
 
 // Scripts depend on exit codes, so people must be able to look them up.
 func TestHelpNamesEveryExitCode(t *testing.T) {
