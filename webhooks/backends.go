@@ -26,20 +26,23 @@ func calling() []client.Object {
 
 // backends are the Services that the API server calls, as the cache shows them.
 type backends struct {
-	stores  []toolscache.Store
-	changed atomic.Bool
+	stores []toolscache.Store
+	changes
 }
 
-var _ toolscache.ResourceEventHandler = &backends{}
+// changes say whether something changed.
+type changes struct{ changed atomic.Bool }
+
+var _ toolscache.ResourceEventHandler = &changes{}
 
 // OnAdd takes note of an object.
-func (b *backends) OnAdd(any, bool) { b.changed.Store(true) }
+func (c *changes) OnAdd(any, bool) { c.changed.Store(true) }
 
 // OnUpdate takes note of an object.
-func (b *backends) OnUpdate(any, any) { b.changed.Store(true) }
+func (c *changes) OnUpdate(any, any) { c.changed.Store(true) }
 
 // OnDelete takes note of an object.
-func (b *backends) OnDelete(any) { b.changed.Store(true) }
+func (c *changes) OnDelete(any) { c.changed.Store(true) }
 
 // list returns them in no order.
 func (b *backends) list() []lint.Backend {

@@ -54,6 +54,28 @@ func testShutsOutTheAPIServer(t *testing.T, w *policyTest) {
 	}
 }
 
+// The range of Services is the API server's to say.
+func testAllowsTheRangeOfServices(t *testing.T, w *policyTest) {
+	g, ctx, namespace := NewWithT(t), t.Context(), w.ledger(t)
+	policy := &networkingv1.NetworkPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "everything"}}
+	policy.Spec.PodSelector.MatchLabels = map[string]string{"app": "quota"} // of no tier
+	policy.Spec.PolicyTypes = []networkingv1.PolicyType{networkingv1.PolicyTypeEgress}
+	policy.Spec.Egress = []networkingv1.NetworkPolicyEgressRule{{To: []networkingv1.NetworkPolicyPeer{{IPBlock: &networkingv1.IPBlock{CIDR: "10.77.0.0/16"}}}}}
+	recorder, c := recordingClient(t, w.config)
+	warnings := func() []string {
+		recorder.warnings = nil
+		g.Expect(c.Create(ctx, policy.DeepCopy(), client.DryRunAll)).To(Succeed())
+		return recorder.warnings
+	}
+	warned := ContainElement(HaveSuffix("(cluster-ip)"))
+	g.Expect(warnings()).NotTo(warned)
+	more := &networkingv1.ServiceCIDR{ObjectMeta: metav1.ObjectMeta{Name: namespace}, Spec: networkingv1.ServiceCIDRSpec{CIDRs: []string{"10.76.0.0/15"}}}
+	g.Expect(w.client.Create(ctx, more)).To(Succeed())
+	g.Eventually(warnings, 10*time.Second, 50*time.Millisecond).Should(warned)
+	g.Expect(w.client.Delete(ctx, more)).To(Succeed())
+	g.Eventually(warnings, 10*time.Second, 50*time.Millisecond).ShouldNot(warned)
+}
+
 func apiService(namespace string) client.Object {
 	return &unstructured.Unstructured{Object: map[string]any{
 		"apiVersion": "apiregistration.k8s.io/v1", "kind": "APIService",

@@ -27,6 +27,7 @@ type Cluster struct {
 	services   store[*corev1.Service]
 	policies   store[*networkingv1.NetworkPolicy]
 	backends   backends
+	networks   serviceNetworks
 
 	// preparing is held while index is brought up to date.
 	preparing sync.Mutex
@@ -35,7 +36,7 @@ type Cluster struct {
 }
 
 // +kubebuilder:rbac:groups=core,resources=namespaces;pods;services,verbs=get;list;watch
-// +kubebuilder:rbac:groups=networking.k8s.io,resources=networkpolicies,verbs=get;list;watch
+// +kubebuilder:rbac:groups=networking.k8s.io,resources=networkpolicies;servicecidrs,verbs=get;list;watch
 // +kubebuilder:rbac:groups=policy.apptier.dev,resources=apptiers,verbs=get;list;watch
 
 // ClusterOf returns the cluster that a cache shows. The cache must have started: this waits until
@@ -68,6 +69,11 @@ func ClusterOf(ctx context.Context, from cache.Cache) (*Cluster, error) {
 		c.backends.stores = append(c.backends.stores, indexer)
 		followed = append(followed, synced)
 	}
+	indexer, synced, err := follow(ctx, from, &networkingv1.ServiceCIDR{}, &c.networks)
+	if err != nil {
+		return nil, err
+	}
+	c.networks.Indexer, followed = indexer, append(followed, synced)
 	if !toolscache.WaitForCacheSync(ctx.Done(), followed...) {
 		return nil, fmt.Errorf("following changes of the cache: %w", context.Cause(ctx))
 	}
@@ -178,6 +184,9 @@ func (c *Cluster) current() *lint.Index {
 	// Taken before anything is read: what changes from now on is seen here, or the next time.
 	if c.backends.changed.Swap(false) {
 		c.index = c.index.WithBackends(c.backends.list())
+	}
+	if c.networks.changed.Swap(false) {
+		c.index = c.index.WithServiceNetworks(c.networks.list())
 	}
 	changed := c.changed.take()
 	if len(changed) == 0 {

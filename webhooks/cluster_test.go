@@ -30,7 +30,7 @@ func newCluster() *Cluster {
 	}
 	c := &Cluster{}
 	c.appTiers.Indexer, c.namespaces.Indexer, c.pods.Indexer, c.services.Indexer, c.policies.Indexer = indexer(), indexer(), indexer(), indexer(), indexer()
-	c.backends.stores = []toolscache.Store{indexer()}
+	c.backends.stores, c.networks.Indexer = []toolscache.Store{indexer()}, indexer()
 	return c
 }
 

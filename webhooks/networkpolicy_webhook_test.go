@@ -34,6 +34,7 @@ func TestNetworkPolicyWebhook(t *testing.T) {
 		"takes a policy that only looks like one for anyone's":      testPretended,
 		"warns of what is doubtful, on a dry run as well":           testDoubtful,
 		"warns of what shuts the API server out":                    testShutsOutTheAPIServer,
+		"warns of the range of Services":                            testAllowsTheRangeOfServices,
 		"lets go of a policy that is being deleted, whatever it is": testFinalizer,
 		"refuses what is too big to judge, and never lets it pass":  testTooBig,
 		"refuses what enforcers would refuse, and warns at half":    testBudget,

@@ -155,7 +155,7 @@ func (o *lintOptions) check(ctx context.Context, stdin io.Reader) (findings []fi
 		return nil, seen, err
 	}
 	o.partly = true
-	s, d, err := o.read(ctx, stdin, namespace, listNamespaces, listPods, listNodes, listServices, listPolicies, listAppTiers, listAPIServer, listBackends, listOthers)
+	s, d, err := o.read(ctx, stdin, namespace, listNamespaces, listPods, listNodes, listServices, listPolicies, listAppTiers, listAPIServer, listBackends, listNetworks, listOthers)
 	if err != nil {
 		return nil, seen, err
 	}

@@ -62,6 +62,7 @@ var (
 	listAPIServer  = listing{"the API server", readAPIServer}
 	listAppTiers   = listing{"AppTiers", readLiveAppTiers}
 	listBackends   = listing{"webhooks", readWebhooks}
+	listNetworks   = listing{"ServiceCIDRs", readServiceCIDRs}
 	listOthers     = listing{"other policies", readOthers}
 )
 
@@ -156,6 +157,19 @@ func readWebhooks(ctx context.Context, c *clusterClient) ([]object, error) {
 	}
 	return slices.Concat(liveObjects("ValidatingWebhookConfiguration", pointers(validating.Items)),
 		liveObjects("MutatingWebhookConfiguration", pointers(mutating.Items))), nil
+}
+
+// readServiceCIDRs lists where Services get their addresses from. A cluster before Kubernetes 1.33 does not say,
+// nor is who may not list it told.
+func readServiceCIDRs(ctx context.Context, c *clusterClient) ([]object, error) {
+	list, err := c.core.NetworkingV1().ServiceCIDRs().List(ctx, metav1.ListOptions{})
+	if apierrors.IsForbidden(err) || apierrors.IsNotFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("listing ServiceCIDRs: %w", err)
+	}
+	return liveObjects("ServiceCIDR", pointers(list.Items)), nil
 }
 
 // readLiveAppTiers: a cluster that does not know the kind has none.

@@ -167,6 +167,22 @@ func TestLintOfARealCluster(t *testing.T) {
 	}
 }
 
+// A cluster says which addresses are those of Services.
+func TestTheRangeOfServicesOfARealCluster(t *testing.T) {
+	startCluster(t, "lint-cluster.yaml")
+	policy := `apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: services, namespace: default}
+spec: {podSelector: {}, policyTypes: [Egress], egress: [{to: [{ipBlock: {cidr: 10.0.0.0/25}}]}]}
+`
+	for cidr, warns := range map[string]bool{"10.0.0.0/25": true, "10.0.0.0/23": false} {
+		stdout, stderr, _ := run(t, strings.ReplaceAll(policy, "10.0.0.0/25", cidr), "lint", "--cluster", "-f", "-")
+		if strings.Contains(stdout, cidr+" holds addresses of Services alone") != warns {
+			t.Errorf("%s: want a warning %v: %s%s", cidr, warns, stdout, stderr)
+		}
+	}
+}
+
 // lintFindings are what lint finds in a cluster, whatever order it lists its objects in.
 func lintFindings(t *testing.T, more ...string) []string {
 	t.Helper()

@@ -27,7 +27,9 @@ func snapshotKinds() []kinds {
 			&admissionv1.ValidatingWebhookConfiguration{}, &admissionv1.ValidatingWebhookConfigurationList{},
 			&admissionv1.MutatingWebhookConfiguration{}, &admissionv1.MutatingWebhookConfigurationList{},
 		}},
-		{networkingv1.SchemeGroupVersion, []runtime.Object{&networkingv1.NetworkPolicy{}, &networkingv1.NetworkPolicyList{}}},
+		{networkingv1.SchemeGroupVersion, []runtime.Object{
+			&networkingv1.NetworkPolicy{}, &networkingv1.NetworkPolicyList{}, &networkingv1.ServiceCIDR{}, &networkingv1.ServiceCIDRList{},
+		}},
 	}
 }
 

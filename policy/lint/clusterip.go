@@ -15,12 +15,13 @@ import (
 	"github.com/apptier/apptier/policy/space"
 )
 
-// checkClusterIPs finds ranges of which every address is a Service's cluster address. Policies see the pod
+// checkClusterIPs finds ranges of which every address is a Service's cluster address, or one that only a
+// Service may have. Policies see the pod
 // that a connection arrives at, since the address is translated first
 // (https://kubernetes.io/docs/concepts/services-networking/network-policies/#behavior-of-ipblock-selectors).
 // Some network plugins judge before that, so an address beside the pods themselves is taken as meant.
 func checkClusterIPs(r *report, v *view) {
-	if !v.known.Services || !v.policy.isolates(egress) {
+	if !v.policy.isolates(egress) {
 		return
 	}
 	clauses := v.policy.clauses(egress)
@@ -30,26 +31,41 @@ func checkClusterIPs(r *report, v *view) {
 			continue
 		}
 		addresses, ok := space.BlockAddresses(peer.IPBlock)
-		if !ok || !isNarrow(peer.IPBlock.CIDR) {
+		if !ok {
 			continue
 		}
-		service := v.servesOnly(addresses)
-		if service == nil || len(service.Spec.Selector) == 0 || v.allowsBehind(clauses, service) {
+		path := clausePath(egress, clause).Child("ipBlock", "cidr")
+		if service := v.servesOnly(peer.IPBlock.CIDR, addresses); service != nil {
+			if len(service.Spec.Selector) > 0 && !v.allowsBehind(clauses, service) {
+				r.warn(ClusterIP, path, "select the pods behind the Service, on the ports that they listen on",
+					"%s, %s", addressWords(peer.IPBlock.CIDR, service), isTranslated)
+			}
 			continue
 		}
-		r.warn(ClusterIP, clausePath(egress, clause).Child("ipBlock", "cidr"),
-			"select the pods behind the Service, on the ports that they listen on",
-			"%s, which is translated before policies are asked: they see the pods behind it, so this allows nothing",
-			addressWords(peer.IPBlock.CIDR, service))
+		if v.areOfServices(addresses) && !slices.ContainsFunc(clauses, isAboutPods) {
+			r.warn(ClusterIP, path, "select the pods behind the Services, on the ports that they listen on",
+				"%s holds addresses of Services alone, %s", peer.IPBlock.CIDR, isTranslated)
+		}
 	}
+}
+
+// isTranslated says why an address of a Service is none of a peer.
+const isTranslated = "and those are translated before policies are asked: they see the pods behind, so this allows nothing"
+
+// isAboutPods says whether a clause is about pods: beside them, an address of a Service is taken as meant.
+func isAboutPods(clause space.Clause) bool {
+	peer := peerOf(egress, clause)
+	return peer == nil || peer.IPBlock == nil
+}
+
+// areOfServices says whether addresses are all such as only Services have.
+func (x *Index) areOfServices(addresses space.Addresses) bool {
+	return !addresses.IsEmpty() && addresses.Minus(x.serviceNetworks).IsEmpty()
 }
 
 // checkNetworksOfServices finds what checkClusterIPs does in the networks of an AppTier's egress. Beside a peer
 // that stands for pods, they are taken as meant.
 func (x *Index) checkNetworksOfServices(r *report, app *v1alpha1.AppTier) {
-	if !x.known.Services {
-		return
-	}
 	for rule := range model.Rules(&app.Spec) {
 		isPods := func(peer v1alpha1.Peer) bool { return peer.Networks == nil && peer.Internet == nil }
 		if rule.Direction != v1alpha1.Egress || !holdsForAny(rule, &app.Spec) || slices.ContainsFunc(rule.Peers, isPods) {
@@ -60,16 +76,15 @@ func (x *Index) checkNetworksOfServices(r *report, app *v1alpha1.AppTier) {
 				continue
 			}
 			for j, cidr := range peer.Networks.CIDRs {
-				if !isNarrow(cidr) {
-					continue
+				path := rule.PeerAt(i).Path().Child("networks", "cidrs").Index(j)
+				addresses := addressesIn([]string{cidr}).Minus(addressesIn(peer.Networks.Except))
+				switch service := x.servesOnly(cidr, addresses); {
+				case service != nil && len(service.Spec.Selector) > 0:
+					r.warn(ClusterIP, path, fmt.Sprintf("write service: {namespace: %s, name: %s}", service.Namespace, service.Name),
+						"%s, %s", addressWords(cidr, service), isTranslated)
+				case service == nil && x.areOfServices(addresses):
+					r.warn(ClusterIP, path, "write service: with the name of each Service", "%s holds addresses of Services alone, %s", cidr, isTranslated)
 				}
-				service := x.servesOnly(addressesIn([]string{cidr}).Minus(addressesIn(peer.Networks.Except)))
-				if service == nil || len(service.Spec.Selector) == 0 {
-					continue
-				}
-				r.warn(ClusterIP, rule.PeerAt(i).Path().Child("networks", "cidrs").Index(j),
-					fmt.Sprintf("write service: {namespace: %s, name: %s}", service.Namespace, service.Name),
-					"%s, which is translated before policies are asked: they see the pods behind it, so this allows nothing", addressWords(cidr, service))
 			}
 		}
 	}
@@ -88,8 +103,12 @@ func addressWords(cidr string, service *corev1.Service) string {
 	return fmt.Sprintf("every address of %s is that of a Service, such as %s/%s", cidr, service.Namespace, service.Name)
 }
 
-// servesOnly is a Service that has one of some addresses, if each of them is a Service's cluster address.
-func (x *Index) servesOnly(addresses space.Addresses) *corev1.Service {
+// servesOnly is a Service that has one of the addresses of a range, if each of them is a Service's cluster
+// address; nil if that is not so, or not known.
+func (x *Index) servesOnly(cidr string, addresses space.Addresses) *corev1.Service {
+	if !x.known.Services || !isNarrow(cidr) {
+		return nil
+	}
 	var found *corev1.Service
 	rest := addresses
 	for _, name := range slices.Sorted(maps.Keys(x.contents)) {

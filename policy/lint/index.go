@@ -26,6 +26,8 @@ type Index struct {
 	morePods    bool
 	podNetworks []netip.Prefix
 	backends    map[string][]Backend
+	// serviceNetworks are the addresses that Services may have.
+	serviceNetworks space.Addresses
 	dnsService  types.NamespacedName
 
 	contents map[string]*contents
@@ -46,6 +48,7 @@ func NewIndex(world World) *Index {
 	x := &Index{
 		whole: world.Whole, known: world.Known, unknown: world.UnknownLabels, morePods: world.MorePods, podNetworks: world.PodNetworks,
 		backends: backendsByNamespace(world.Backends), dnsService: world.DNSService,
+		serviceNetworks: space.PrefixAddresses(world.ServiceNetworks...),
 	}
 	return x.With(byNamespace(world))
 }
@@ -54,6 +57,13 @@ func NewIndex(world World) *Index {
 func (x *Index) WithBackends(backends []Backend) *Index {
 	next := *x
 	next.backends = backendsByNamespace(backends)
+	return &next
+}
+
+// WithServiceNetworks returns the index of a world where Services get their addresses from these.
+func (x *Index) WithServiceNetworks(networks []netip.Prefix) *Index {
+	next := *x
+	next.serviceNetworks = space.PrefixAddresses(networks...)
 	return &next
 }
 

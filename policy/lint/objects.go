@@ -1,6 +1,8 @@
 package lint
 
 import (
+	"net/netip"
+
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -31,6 +33,8 @@ func WorldOf(objects []runtime.Object) World {
 			} else {
 				w.Policies = append(w.Policies, o)
 			}
+		case *networkingv1.ServiceCIDR:
+			w.ServiceNetworks = append(w.ServiceNetworks, ServiceNetworksOf(o)...)
 		default:
 			if workload := kube.WorkloadOf(object); workload != nil {
 				w.Pods = append(w.Pods, workload.Pods...)
@@ -42,6 +46,18 @@ func WorldOf(objects []runtime.Object) World {
 	w.Known.Namespaces, w.Known.AppTiers = len(w.Namespaces) > 0, len(w.AppTiers) > 0
 	w.Known.Pods, w.Known.Services = len(w.Pods) > 0, len(w.Services) > 0
 	return w
+}
+
+// ServiceNetworksOf returns the ranges that an object has Services get their addresses from. One that is about
+// to go gives its addresses until none of them is used.
+func ServiceNetworksOf(object *networkingv1.ServiceCIDR) []netip.Prefix {
+	var out []netip.Prefix
+	for _, text := range object.Spec.CIDRs {
+		if prefix, err := netip.ParsePrefix(text); err == nil {
+			out = append(out, prefix)
+		}
+	}
+	return out
 }
 
 // IsGenerated says whether a policy bears the labels of one that an AppTier stands for.

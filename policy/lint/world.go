@@ -41,6 +41,8 @@ type World struct {
 	MorePods bool
 	// Backends are what the API server calls, as far as that is known.
 	Backends []Backend
+	// ServiceNetworks are the ranges that Services get their addresses from; empty if that is not known.
+	ServiceNetworks []netip.Prefix
 	// DNSService is the Service of the cluster's DNS, beside those that are known by their labels and
 	// names; empty for no other.
 	DNSService types.NamespacedName
