@@ -126,11 +126,13 @@ are no manifests. It may be right or wrong. Give what is missing as well, or ask
 	{ReplicasIsolated, Warn, ofBoth, "Replicas that cannot reach one another",
 		`Most databases, queues and caches that run as several pods talk among themselves, and a policy that names
 their clients shuts them off from each other. Reported when the pods of a StatefulSet of several, which a headless
-Service gives names to, cannot reach one another on any port that they declare, though somebody else may reach them.`},
+Service gives names to, cannot reach one another on any port that they declare, though somebody else may reach them.
+Pods whose ports are all named as those of web servers and scrapers (http, grpc, web, metrics) need nothing of each
+other, unless their command, arguments or environment name one of them.`},
 	{ClusterIP, Warn, ofBoth, "The address of a Service",
 		`A Service's cluster address is translated to a pod's before policies are asked, so an ` + "`ipBlock`" + `, or the ` + "`networks`" + ` of an
-AppTier, that hold nothing but such addresses allow nothing. Some network plugins judge before that: beside a peer that selects the pods behind the Service, the
-address is taken as meant.`},
+AppTier, that hold nothing but such addresses allow nothing. Ranges of which only Services get addresses (ServiceCIDR) are the same. Some
+network plugins judge before that: beside a peer that selects the pods, the address is taken as meant.`},
 	{Redundant, Warn, ofPolicies, "Changes nothing",
 		`Other policies isolate all the pods that this one selects, and allow all that it allows. A policy without rules
 is never reported.`},

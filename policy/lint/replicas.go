@@ -2,6 +2,7 @@ package lint
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -17,7 +18,9 @@ import (
 // checkReplicas finds StatefulSets whose pods cannot reach one another on any port that they declare:
 // what clusters of databases, queues and caches need, and what policies that name their clients forget.
 // Replicas that need nothing of each other are the rule elsewhere. So it takes a StatefulSet of several
-// pods, a headless Service, by which they find each other, and a policy that lets somebody else in.
+// pods, a headless Service, by which they find each other, a policy that lets somebody else in, and a sign
+// that they speak to each other: a port that is not one of those for clients, or their own names in what
+// they are told. Of 66 StatefulSets of public charts this is right for all but some that store or collect.
 func checkReplicas(r *report, v *view) {
 	if !v.known.Policies || !v.known.Services || len(v.policy.Spec.Ingress) == 0 || !v.policy.isolates(ingress) {
 		return
@@ -30,7 +33,8 @@ func checkReplicas(r *report, v *view) {
 		}
 		seen[name] = true
 		i := slices.IndexFunc(v.subjects(), func(other *knownPod) bool { return other != pod && setOf(other) == name })
-		if i < 0 || !isFoundByName(v.here, pod) || !v.isFirst(pod) {
+		service := headlessOf(v.here, pod)
+		if i < 0 || service == nil || servesClientsAlone(pod) && !isToldOf(pod, service.Name, name) || !v.isFirst(pod) {
 			continue
 		}
 		if ports := v.closedBetween(pod, v.subjects()[i]); len(ports) > 0 {
@@ -51,10 +55,34 @@ func setOf(pod *knownPod) string {
 	return name[:i]
 }
 
-// isFoundByName says whether a headless Service gives a pod a name.
-func isFoundByName(in *contents, pod *knownPod) bool {
-	return slices.ContainsFunc(in.services, func(service *corev1.Service) bool {
+// headlessOf is a headless Service that gives a pod a name; nil if none does.
+func headlessOf(in *contents, pod *knownPod) *corev1.Service {
+	i := slices.IndexFunc(in.services, func(service *corev1.Service) bool {
 		return service.Spec.ClusterIP == corev1.ClusterIPNone && kube.Selects(service, pod.Pod)
+	})
+	if i < 0 {
+		return nil
+	}
+	return in.services[i]
+}
+
+// servesClientsAlone says whether the names of a pod's ports are those of what clients and scrapers use,
+// which web servers, stores and collectors have and no other. A port without a name may be any.
+func servesClientsAlone(pod *knownPod) bool {
+	return !slices.ContainsFunc(pod.ports, func(port corev1.ContainerPort) bool { return !clientPort.MatchString(port.Name) })
+}
+
+// clientPort matches http, https-web, reloader-web, grpc, http-metrics. What joins more to http is not
+// one: http-memberlist, https-internal.
+var clientPort = regexp.MustCompile(`^((https?|grpc|[a-z]+)-)?(https?|grpc|web|metrics|monitoring)$`)
+
+// isToldOf says whether the command, the arguments or the environment of a pod's containers name its
+// headless Service or the first pod of its set, as what joins others or tells them its name does.
+func isToldOf(pod *knownPod, service, set string) bool {
+	isNamed := regexp.MustCompile(`(^|[^a-z0-9-])(` + regexp.QuoteMeta(set) + `-0|` + regexp.QuoteMeta(service) + `\.)`).MatchString
+	return slices.ContainsFunc(slices.Concat(pod.Spec.InitContainers, pod.Spec.Containers), func(container corev1.Container) bool {
+		return slices.ContainsFunc(container.Command, isNamed) || slices.ContainsFunc(container.Args, isNamed) ||
+			slices.ContainsFunc(container.Env, func(variable corev1.EnvVar) bool { return isNamed(variable.Value) })
 	})
 }
 
