@@ -108,3 +108,24 @@ spec:
 		t.Errorf("exits with %d: %s", code, stdout)
 	}
 }
+
+// An address is no file, and kubectl's own -f takes one: the way there is said.
+func TestAnAddressOfAFile(t *testing.T) {
+	_, stderr, code := run(t, "", "lint", "-f", "https://example.com/shop.yaml")
+	if want := "curl -sSL https://example.com/shop.yaml | kubectl apptier lint -f -"; code != 2 || !strings.Contains(stderr, want) {
+		t.Errorf("exits with %d: %s", code, stderr)
+	}
+}
+
+// What a command is about comes before what all of kubectl's commands have.
+func TestHelpPartsFlags(t *testing.T) {
+	stdout, _, _ := run(t, "", "lint", "--help")
+	own, kubectls, isParted := strings.Cut(stdout, "\nFlags of kubectl, for finding a cluster:\n")
+	if !isParted || !strings.Contains(own, "--fail-on") || strings.Contains(own, "--token") || !strings.Contains(kubectls, "--token") || strings.Contains(kubectls, "--namespace") {
+		t.Errorf("prints:\n%s", stdout)
+	}
+	stdout, _, _ = run(t, "", "checks", "--help")
+	if strings.Contains(stdout, "Flags of kubectl") {
+		t.Errorf("prints:\n%s", stdout)
+	}
+}

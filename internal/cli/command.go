@@ -44,6 +44,7 @@ check them as the admission webhook does, and ask who may talk to whom, and why.
 	root.SetIn(streams.In)
 	root.SetOut(streams.Out)
 	root.SetErr(streams.ErrOut)
+	setHelp(root)
 	root.AddCommand(newRender(streams), newLint(streams), newCan(streams), newExplain(streams), newChecks(streams), newFn(streams), newVersion(streams))
 	return root
 }

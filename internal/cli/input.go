@@ -62,6 +62,9 @@ func (in *input) readOne(stdin io.Reader, name string) ([]document, error) {
 		}
 		return split(stdinName, text), nil
 	}
+	if strings.HasPrefix(name, "https://") || strings.HasPrefix(name, "http://") {
+		return nil, fmt.Errorf("-f %s is an address: give files with -f, as in curl -sSL %s | kubectl apptier lint -f -", name, name)
+	}
 	files, err := in.manifests(name)
 	if err != nil {
 		return nil, err

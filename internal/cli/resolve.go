@@ -15,6 +15,7 @@ import (
 
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/policy/kube"
+	"github.com/apptier/apptier/policy/model"
 	"github.com/apptier/apptier/policy/reach"
 )
 
@@ -130,7 +131,7 @@ func (s *scene) resolveTier(e *end) error {
 		return fmt.Errorf("%s: AppTier %s has no tier %q: its tiers are %s", e.text, e.NamespacedName, e.tier, strings.Join(tierNames(app), ", "))
 	}
 	tier := &app.Spec.Tiers[i]
-	e.ports = tier.Ports
+	e.ports = portsOf(app, i)
 	selector, err := metav1.LabelSelectorAsSelector(&tier.PodSelector)
 	if err != nil {
 		return fmt.Errorf("%s: podSelector: %w", e.text, err)
@@ -140,6 +141,21 @@ func (s *scene) resolveTier(e *end) error {
 		e.standForLabels(app.Namespace, labelsFor(&tier.PodSelector), "tier/"+app.Name+"/"+tier.Name)
 	}
 	return nil
+}
+
+// portsOf are the ports that a tier declares, and those that only its rules name.
+func portsOf(app *v1alpha1.AppTier, tier int) []v1alpha1.TierPort {
+	declared := app.Spec.Tiers[tier].Ports
+	out := slices.Clone(declared)
+	for _, rule := range model.RulesOf(&app.Spec, tier, v1alpha1.Ingress) {
+		for _, p := range rule.PortsOf(&app.Spec.Tiers[tier]).Of {
+			isKnown := func(known v1alpha1.TierPort) bool { return known.Port == p.Start && kube.Protocol(known.Protocol) == p.Protocol }
+			if !slices.ContainsFunc(out, isKnown) {
+				out = append(out, v1alpha1.TierPort{Protocol: p.Protocol, Port: p.Start})
+			}
+		}
+	}
+	return out
 }
 
 func (s *scene) resolveService(e *end) error {

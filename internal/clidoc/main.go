@@ -7,8 +7,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
-	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
 	"github.com/apptier/apptier/internal/cli"
@@ -42,11 +40,11 @@ func section(b *strings.Builder, command *cobra.Command) {
 	if command.Example != "" {
 		fmt.Fprintf(b, "\n```sh\n%s\n```\n", command.Example)
 	}
-	own, hasKubectls := flags(command)
+	own, kubectls := cli.Flags(command)
 	if own.HasFlags() {
 		fmt.Fprintf(b, "\n```text\n%s```\n", own.FlagUsages())
 	}
-	if hasKubectls {
+	if kubectls.HasFlags() {
 		b.WriteString("\nThe flags by which kubectl finds a cluster and says who asks, such as `--context`, are there too.\n")
 	}
 }
@@ -56,24 +54,4 @@ func firstOf(long, short string) string {
 		return long
 	}
 	return short + "."
-}
-
-// flags returns a command's own flags, and whether it has kubectl's as well. Those are the same for
-// every plugin, and their defaults are of the machine that this runs on.
-func flags(command *cobra.Command) (own *pflag.FlagSet, hasKubectls bool) {
-	kubectls := pflag.NewFlagSet("", pflag.ContinueOnError)
-	usual := genericclioptions.NewConfigFlags(false)
-	usual.ClusterName = nil // --cluster is a flag of our own
-	usual.AddFlags(kubectls)
-	own = pflag.NewFlagSet("", pflag.ContinueOnError)
-	own.SortFlags = true
-	command.LocalFlags().VisitAll(func(flag *pflag.Flag) {
-		switch {
-		case flag.Name == "namespace" || kubectls.Lookup(flag.Name) == nil:
-			own.AddFlag(flag)
-		default:
-			hasKubectls = true
-		}
-	})
-	return own, hasKubectls
 }
