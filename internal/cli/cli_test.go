@@ -2,6 +2,7 @@ package cli_test
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
 	"github.com/apptier/apptier/internal/cli"
+	"github.com/apptier/apptier/policy/lint"
 )
 
 // run is what a process of the plugin would print, and exit with.
@@ -163,5 +165,31 @@ func TestNoKustomization(t *testing.T) {
 func TestVersion(t *testing.T) {
 	if stdout, _, code := run(t, "", "version"); code != 0 || strings.TrimSpace(stdout) == "" {
 		t.Errorf("exits with %d and prints %q", code, stdout)
+	}
+}
+
+// printedCheck is a finding as text shows it: its severity, what it says, and its check.
+var printedCheck = regexp.MustCompile(`(?m): (?:error|warning|note): .* \(([A-Za-z-]+)\)$`)
+
+// Whatever a command prints as the name of a check is one that it can tell about.
+func TestPrintedChecksAreInTheCatalogue(t *testing.T) {
+	files, err := filepath.Glob("testdata/golden/*.txt")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no golden files: %v", err)
+	}
+	known := map[string]bool{}
+	for _, entry := range lint.Catalogue() {
+		known[string(entry.ID)] = true
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, match := range printedCheck.FindAllStringSubmatch(string(text), -1) {
+			if !known[match[1]] {
+				t.Errorf("%s prints %q, which is no check", file, match[1])
+			}
+		}
 	}
 }

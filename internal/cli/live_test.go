@@ -214,7 +214,7 @@ func TestRenderOfOneLiveNamespace(t *testing.T) {
 	if code != 0 || stdout != "networkpolicy.networking.k8s.io/site.tier.web\n" {
 		t.Errorf("exits with %d and prints:\n%s", code, stdout)
 	}
-	want := "the cluster: warning: AppTier frontend/site: spec.tiers[0].egress[0].to[1].service: there is no Service cache/redis (RefNotFound)\n"
+	want := "the cluster: warning: AppTier frontend/site: spec.tiers[0].egress[0].to[1].service: there is no Service cache/redis (unknown-reference)\n"
 	if !strings.Contains(stderr, want) {
 		t.Errorf("standard error lacks %q:\n%s", want, stderr)
 	}
@@ -224,7 +224,7 @@ func TestInvalidAppTiersOfTheClusterStandForNobody(t *testing.T) {
 	withoutKubeconfig(t)
 	server, _ := apiServer(t, "invalid-orders.yaml")
 	_, stderr, code := run(t, "", strings.Fields("render --cluster --server "+server+input("site.yaml"))...)
-	if want := "there is no valid AppTier backend/orders (RefNotFound)"; code != 0 || !strings.Contains(stderr, want) {
+	if want := "there is no valid AppTier backend/orders (unknown-reference)"; code != 0 || !strings.Contains(stderr, want) {
 		t.Errorf("exits with %d, want 0 and %q:\n%s", code, want, stderr)
 	}
 	_, stderr, code = run(t, "", "render", "--cluster", "-A", "--server", server)

@@ -21,9 +21,7 @@ type unresolved struct {
 }
 
 func (u unresolved) finding() finding {
-	return finding{source: u.source, Finding: lint.Finding{
-		Check: lint.Check(u.Reason), Severity: lint.Warn, Path: u.Path, Message: u.Message, Fix: u.Fix,
-	}}
+	return finding{source: u.source, Finding: lint.FindingOf(u.Unresolved)}
 }
 
 // missing are the findings of references that no check of policy/lint is about: it knows AppTiers and
@@ -36,7 +34,6 @@ func (s *scene) missing(references []unresolved) []finding {
 		case s.renamed(what.Kind, what.Key) != "":
 			f.Check, f.Fix = lint.UnknownReference, fmt.Sprintf("kustomize has renamed it: write %s, or have kustomize follow the reference with a nameReference in its configurations", s.renamed(what.Kind, what.Key))
 		case what.Ports != "" && s.hasPods(what.Key.Namespace):
-			f.Check = lint.NamedPortUnresolved
 		case (what.Kind == "Node" || what.Kind == "EndpointSlice") && s.whole:
 			f.Check = lint.UnknownReference
 		case (what.Kind == "Node" || what.Kind == "EndpointSlice") && !s.whole:

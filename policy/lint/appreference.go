@@ -91,13 +91,25 @@ func besidesItself(app *v1alpha1.AppTier, all []*v1alpha1.AppTier) []*v1alpha1.A
 // Services that stand for no pods. It is what the controller reports of them.
 func checkAgreements(r *report, app *v1alpha1.AppTier, world World) {
 	for _, reference := range expand.Expand(app, environmentOf(app, world)).Unresolved {
-		switch reference.Reason {
-		case v1alpha1.ReasonPeerNotAccepted:
-			r.findings = append(r.findings, Finding{PeerNotAccepted, Warn, reference.Path, reference.Message, reference.Fix})
-		case v1alpha1.ReasonUnsupportedRef:
-			r.findings = append(r.findings, Finding{PeerSelectsNothing, Warn, reference.Path, reference.Message, reference.Fix})
+		// Of names that nothing has, checkReferences knows more; of ports, who has all pods of the Service.
+		if finding := FindingOf(reference); finding.Check == PeerNotAccepted || finding.Check == PeerSelectsNothing {
+			r.findings = append(r.findings, finding)
 		}
 	}
+}
+
+// FindingOf is a reference that stands for nobody as a finding.
+func FindingOf(reference expand.Unresolved) Finding {
+	check := UnknownReference
+	switch {
+	case reference.Reason == v1alpha1.ReasonPeerNotAccepted:
+		check = PeerNotAccepted
+	case reference.Reason == v1alpha1.ReasonUnsupportedRef:
+		check = PeerSelectsNothing
+	case reference.Missing.Ports != "":
+		check = NamedPortUnresolved
+	}
+	return Finding{check, Warn, reference.Path, reference.Message, reference.Fix}
 }
 
 // environmentOf is what a world knows of what an AppTier refers to.
