@@ -13,9 +13,6 @@ import (
 	"github.com/apptier/apptier/policy/lint"
 )
 
-// overBudget is no check of lint's catalogue: its limits are the enforcer's, and the cluster's to set.
-const overBudget lint.Check = "over-budget"
-
 // withinBudget refuses policies that enforcers would refuse, because they, or those of their namespace
 // together, ask for too much; and warns above half. Before is what they asked for until now: to ask for no
 // more than that is no reason to refuse.
@@ -26,7 +23,7 @@ func withinBudget(limits budget.Limits, wanted, others []*networkingv1.NetworkPo
 		if !errors.As(err, &over) {
 			return false
 		}
-		finding := lint.Finding{Check: overBudget, Severity: lint.Reject, Path: path, Message: over.Error(), Fix: "enforcers isolate its pods then, and allow nothing for it"}
+		finding := lint.Finding{Check: lint.OverBudget, Severity: lint.Reject, Path: path, Message: over.Error(), Fix: "enforcers isolate its pods then, and allow nothing for it"}
 		if cost.Within(before) {
 			finding.Severity = lint.Warn
 		}
@@ -63,7 +60,7 @@ func withinBudget(limits budget.Limits, wanted, others []*networkingv1.NetworkPo
 }
 
 func nearBudget(path, name string, near []string) lint.Finding {
-	return lint.Finding{Check: overBudget, Severity: lint.Warn, Path: path,
+	return lint.Finding{Check: lint.OverBudget, Severity: lint.Warn, Path: path,
 		Message: "NetworkPolicy " + name + ": " + strings.Join(near, "; "), Fix: "above that, enforcers refuse the policy: have fewer say the same, or have the budgets raised"}
 }
 

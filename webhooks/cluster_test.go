@@ -117,7 +117,7 @@ func generatedFrom(app string, policy *networkingv1.NetworkPolicy) {
 // However a cluster came to be as it is, policies are judged as they would be by whoever sees it for
 // the first time.
 func TestAHistoryIsJudgedAsAFreshStart(t *testing.T) {
-	found := map[lint.Check]int{}
+	found := map[lint.ID]int{}
 	history := func(t *rapid.T) {
 		c := newCluster()
 		for range rapid.IntRange(1, 3).Draw(t, "steps") {
@@ -138,7 +138,7 @@ func TestAHistoryIsJudgedAsAFreshStart(t *testing.T) {
 		rapid.Check(t, history)
 	}
 	t.Logf("found: %v", found)
-	for _, check := range []lint.Check{lint.Widens, lint.HalfOpen, lint.PeerSelectsNothing, lint.ServicePort, lint.DNSMissing, lint.APIServerUnreachable} {
+	for _, check := range []lint.ID{lint.Widens, lint.HalfOpen, lint.PeerSelectsNothing, lint.ServicePort, lint.DNSMissing, lint.APIServerUnreachable} {
 		if found[check] == 0 {
 			t.Errorf("%s was never found: the comparison shows nothing about it", check)
 		}

@@ -113,13 +113,10 @@ func (j *Judging) within(ctx context.Context, of subject, judge func(work *lint.
 	return findings, nil
 }
 
-// tooBigCheck is no check of an object, and so not in lint's catalogue: it says that there was none.
-const tooBigCheck lint.Check = "too-big-to-judge"
-
 // tooBig refuses what was not judged: it might open anything.
 func tooBig(of subject, takes string) lint.Finding {
 	return lint.Finding{
-		Check: tooBigCheck, Severity: lint.Reject, Path: "spec",
+		Check: lint.TooBig, Severity: lint.Reject, Path: "spec",
 		Message: fmt.Sprintf("it is too big to judge beside what there is: its %s take %s", of.size, takes),
 		Fix:     "split it, join peers and ports that say the same, or select by fewer labels; nothing passes unjudged",
 	}

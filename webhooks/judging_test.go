@@ -66,7 +66,7 @@ func TestJudgingTellsWhyNot(t *testing.T) {
 			lint.NewIndex(lint.World{}).NetworkPolicyWithin(heavyPolicy(), work)
 			return nil, nil
 		})
-		if err != nil || len(findings) != 1 || findings[0].Severity != lint.Reject || findings[0].Check != tooBigCheck {
+		if err != nil || len(findings) != 1 || findings[0].Severity != lint.Reject || findings[0].Check != lint.TooBig {
 			t.Errorf("%v, %v", findings, err)
 		}
 	})

@@ -36,11 +36,15 @@ func markdown() []byte {
 	out.WriteString(introduction)
 	entries := lint.Catalogue()
 	for _, e := range entries {
-		fmt.Fprintf(&out, "| [%s](#%s) | %s | %s | %s |\n", e.ID, e.ID, e.Severity, e.Of, e.Title)
+		fmt.Fprintf(&out, "| [%s](#%s) | %s | %s | %s |\n", e.ID, e.ID, e.Severity, e.About, e.Title)
 	}
 	for _, e := range entries {
 		example := e.Example()
-		fmt.Fprintf(&out, "\n## %s\n\n%s. %s\n\nWrong:\n\n%s\nRight:\n\n%s", e.ID, e.Title, e.Text, fence(example.Wrong), fence(example.Right))
+		fmt.Fprintf(&out, "\n## %s\n\n%s. %s\n", e.ID, e.Title, e.Text)
+		if example.Wrong == "" {
+			continue // it takes too much of everything to be shown
+		}
+		fmt.Fprintf(&out, "\nWrong:\n\n%s\nRight:\n\n%s", fence(example.Wrong), fence(example.Right))
 		if example.World != "" {
 			fmt.Fprintf(&out, "\nIn a cluster with:\n\n%s", fence(example.World))
 		}

@@ -129,7 +129,7 @@ const (
 // writeSARIF writes findings for code scanners.
 func writeSARIF(out io.Writer, findings []finding) error {
 	run := sarifRun{Tool: sarifTool{sarifDriver{"apptier", version.String(), home, []sarifRule{}}}, Results: []sarifResult{}}
-	index := map[lint.Check]int{}
+	index := map[lint.ID]int{}
 	for _, entry := range lint.Catalogue() {
 		isFound := func(f finding) bool { return f.Check == entry.ID }
 		if !slices.ContainsFunc(findings, isFound) {
@@ -138,7 +138,7 @@ func writeSARIF(out io.Writer, findings []finding) error {
 		index[entry.ID] = len(run.Tool.Driver.Rules)
 		run.Tool.Driver.Rules = append(run.Tool.Driver.Rules, sarifRule{
 			ID: string(entry.ID), Name: string(entry.ID), Short: sarifText{entry.Title}, Full: sarifText{strings.ReplaceAll(entry.Text, "\n", " ")},
-			HelpURI: checksPage + "#" + string(entry.ID), Default: sarifDefault{string(entry.Severity)}, More: sarifProperties{strings.Split(entry.Of, ", ")},
+			HelpURI: checksPage + "#" + string(entry.ID), Default: sarifDefault{string(entry.Severity)}, More: sarifProperties{strings.Split(string(entry.About), ", ")},
 		})
 	}
 	for _, f := range findings {

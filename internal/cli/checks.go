@@ -44,7 +44,7 @@ Exits with 0, or 2 for a check that there is not.`,
 		RunE: func(_ *cobra.Command, args []string) error {
 			entries := lint.Catalogue()
 			if len(args) > 0 {
-				i := slices.IndexFunc(entries, func(e lint.Entry) bool { return string(e.ID) == args[0] })
+				i := slices.IndexFunc(entries, func(e lint.Check) bool { return string(e.ID) == args[0] })
 				if i < 0 {
 					return fmt.Errorf("there is no check %q%s: kubectl apptier checks lists them", args[0], didYouMean(args[0], checkNames()))
 				}
@@ -82,11 +82,11 @@ func didYouMean(typed string, names []string) string {
 	return ""
 }
 
-func writeCheckList(out io.Writer, entries []lint.Entry) error {
+func writeCheckList(out io.Writer, entries []lint.Check) error {
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "CHECK\tSEVERITY\tABOUT\tWHAT IT FINDS")
 	for _, e := range entries {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", e.ID, e.Severity, e.Of, e.Title)
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", e.ID, e.Severity, e.About, e.Title)
 	}
 	if err := table.Flush(); err != nil {
 		return fmt.Errorf("printing the checks: %w", err)
@@ -94,9 +94,9 @@ func writeCheckList(out io.Writer, entries []lint.Entry) error {
 	return nil
 }
 
-func writeCheck(out io.Writer, e lint.Entry) {
+func writeCheck(out io.Writer, e lint.Check) {
 	example := e.Example()
-	fmt.Fprintf(out, "%s: %s, about %s\n\n%s.\n%s\n", e.ID, e.Severity, e.Of, e.Title, e.Text)
+	fmt.Fprintf(out, "%s: %s, about %s\n\n%s.\n%s\n", e.ID, e.Severity, e.About, e.Title, e.Text)
 	for _, part := range []struct{ title, text string }{{"Wrong", example.Wrong}, {"Right", example.Right}, {"In a cluster with", example.World}} {
 		if part.text != "" {
 			fmt.Fprintf(out, "\n%s:\n\n  %s\n", part.title, strings.ReplaceAll(strings.TrimRight(part.text, "\n"), "\n", "\n  "))
@@ -104,13 +104,13 @@ func writeCheck(out io.Writer, e lint.Entry) {
 	}
 }
 
-func writeChecksJSON(out io.Writer, entries []lint.Entry) error {
+func writeChecksJSON(out io.Writer, entries []lint.Check) error {
 	var list struct {
 		Checks []checkPage `json:"checks"`
 	}
 	for _, e := range entries {
 		example := e.Example()
-		list.Checks = append(list.Checks, checkPage{string(e.ID), e.Severity, e.Of, e.Title, e.Text, example.Wrong, example.Right, example.World})
+		list.Checks = append(list.Checks, checkPage{string(e.ID), e.Severity, string(e.About), e.Title, e.Text, example.Wrong, example.Right, example.World})
 	}
 	return writeJSON(out, list)
 }

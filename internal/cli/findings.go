@@ -141,7 +141,7 @@ func writeFindings(out io.Writer, findings []finding) {
 // writeFindingsJSON writes findings for programs. Without any, the list is empty and there.
 func writeFindingsJSON(out io.Writer, findings []finding) error {
 	type entry struct {
-		Check    lint.Check    `json:"check"`
+		Check    lint.ID       `json:"check"`
 		Severity lint.Severity `json:"severity"`
 		// File, line and column, from 1, are left out where they are not known.
 		File    string `json:"file,omitempty"`

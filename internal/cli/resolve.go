@@ -149,7 +149,9 @@ func portsOf(app *v1alpha1.AppTier, tier int) []v1alpha1.TierPort {
 	out := slices.Clone(declared)
 	for _, rule := range model.RulesOf(&app.Spec, tier, v1alpha1.Ingress) {
 		for _, p := range rule.PortsOf(&app.Spec.Tiers[tier]).Of {
-			isKnown := func(known v1alpha1.TierPort) bool { return known.Port == p.Start && kube.Protocol(known.Protocol) == p.Protocol }
+			isKnown := func(known v1alpha1.TierPort) bool {
+				return known.Port == p.Start && kube.Protocol(known.Protocol) == p.Protocol
+			}
 			if !slices.ContainsFunc(out, isKnown) {
 				out = append(out, v1alpha1.TierPort{Protocol: p.Protocol, Port: p.Start})
 			}

@@ -15,6 +15,24 @@ import (
 	"github.com/apptier/apptier/policy/space"
 )
 
+// APIServerUnreachable is found where the API server cannot reach what it is to call.
+const APIServerUnreachable ID = "apiserver-unreachable"
+
+func init() {
+	register(Check{
+		ID: APIServerUnreachable, Severity: Warn, About: ofBoth,
+		Title: "The API server does not reach what it calls",
+		Text: `The API server calls webhooks from outside the pod network, on the port that the pods listen on. Where no policy
+lets it in, whatever the webhook is about can no longer be applied (or is no longer checked, with failurePolicy: Ignore),
+in the whole cluster. So it is with APIs of other servers (APIService), and with webhooks that convert resources; the last
+are not known at admission. Name its addresses in an ipBlock; who cannot know them leaves ` + "`from`" + ` out for this port. Of an
+AppTier, ` + "`kubeAPIServer: {}`" + ` is it. Control planes that come in through Konnectivity's agents are let in by them.`,
+		Policy:  checkBackends,
+		Tiers:   true,
+		TierFix: "let the API server in with kubeAPIServer: {}, on this port",
+	})
+}
+
 // Backend is a Service that the API server calls.
 type Backend struct {
 	// By names what has it called, as in "ValidatingWebhookConfiguration topology".
@@ -111,7 +129,7 @@ func checkReachedByServer(r *report, v *view, backend Backend, service *corev1.S
 	if !found || v.openOutside(pod, isForTunnel).Contains(port) {
 		return false
 	}
-	r.warn(APIServerUnreachable, rulesPath(ingress), fmt.Sprintf("add an ingress rule with an ipBlock for the API server's addresses, or without from, on %s", portWords(port)),
+	r.find(APIServerUnreachable, rulesPath(ingress), fmt.Sprintf("add an ingress rule with an ipBlock for the API server's addresses, or without from, on %s", portWords(port)),
 		"no policy lets anyone from outside the pod network reach %s on %s, where the API server calls Service %s for %s", podWords(pod), portWords(port), service.Name, backend.By)
 	return true
 }

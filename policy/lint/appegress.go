@@ -6,7 +6,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/policy/kube"
@@ -14,8 +13,37 @@ import (
 	"github.com/apptier/apptier/policy/space"
 )
 
+// WorldEgress is found where egress that is isolated is open to everyone.
+const WorldEgress ID = "world-egress"
+
+func init() {
+	register(Check{
+		ID: WorldEgress, Severity: Warn, About: ofAppTiers,
+		Title: "Isolated egress that is open to everyone",
+		Text: `Everyone is every pod of the cluster too, every node, and the address where clouds hand out credentials of the
+node. What is outside the cluster is ` + "`internet`" + `. A tier that is to connect to whatever it likes says so with
+` + "`isolate: [Ingress]`" + `.`,
+		AppTier: checkWorldEgress,
+	})
+}
+
+// DNSNoneWithEgress is found where there is no DNS, and connections go to what is reached by name.
+const DNSNoneWithEgress ID = "dns-none-with-egress"
+
+func init() {
+	register(Check{
+		ID: DNSNoneWithEgress, Severity: Warn, About: ofAppTiers,
+		Title: "No DNS for what is reached by name",
+		Text: `Other tiers, Services, pods and the internet are usually reached by name. With ` + "`dns.mode: None`" + ` nothing lets
+pods resolve one. Tiers that may connect to addresses, nodes or the API server alone need none, and a rule that allows
+port 53 is taken for DNS of one's own.`,
+		AppTier: checkNamesNeeded,
+	})
+}
+
 // checkWorldEgress finds tiers that may connect to everyone, though their egress is isolated.
-func checkWorldEgress(r *report, spec *v1alpha1.AppTierSpec) {
+func checkWorldEgress(r *report, in *appView) {
+	spec := &in.app.Spec
 	for rule := range model.Rules(spec) {
 		if rule.Direction != v1alpha1.Egress || !holdsForAny(rule, spec) {
 			continue
@@ -23,9 +51,9 @@ func checkWorldEgress(r *report, spec *v1alpha1.AppTierSpec) {
 		for i, peer := range rule.Peers {
 			switch {
 			case peer.Everyone != nil:
-				r.warn(WorldEgress, rule.PeerAt(i).Path().Child("everyone"), worldEgressFix, "egress to everyone is open to every address, inside the cluster and outside, %s", theMetadataService)
+				r.find(WorldEgress, rule.PeerAt(i).Path().Child("everyone"), worldEgressFix, "egress to everyone is open to every address, inside the cluster and outside, %s", theMetadataService)
 			case peer.Networks != nil && isEverything(peer.Networks):
-				r.warn(WorldEgress, rule.PeerAt(i).Path().Child("networks"), worldEgressFix, "these ranges are every address of a family, inside the cluster and outside, %s", theMetadataService)
+				r.find(WorldEgress, rule.PeerAt(i).Path().Child("networks"), worldEgressFix, "these ranges are every address of a family, inside the cluster and outside, %s", theMetadataService)
 			}
 		}
 	}
@@ -70,7 +98,8 @@ func addressesIn(ranges []string) space.Addresses {
 
 // checkNamesNeeded finds tiers that may connect to what is usually reached by name, while nothing lets
 // them resolve one. Addresses, nodes and the API server, whose address every pod is given, need none.
-func checkNamesNeeded(r *report, path *field.Path, spec *v1alpha1.AppTierSpec) {
+func checkNamesNeeded(r *report, in *appView) {
+	path, spec := specPath.Child("dns"), &in.app.Spec
 	if spec.DNS.Mode != v1alpha1.DNSNone {
 		return
 	}
@@ -81,7 +110,7 @@ func checkNamesNeeded(r *report, path *field.Path, spec *v1alpha1.AppTierSpec) {
 		}
 	}
 	if len(tiers) > 0 {
-		r.warn(DNSNoneWithEgress, path.Child("mode"), "leave mode out, name the servers with mode: Custom, or allow addresses alone with networks",
+		r.find(DNSNoneWithEgress, path.Child("mode"), "leave mode out, name the servers with mode: Custom, or allow addresses alone with networks",
 			"tier %s may connect to what is usually reached by name, and may not resolve any", listWords(tiers))
 	}
 }

@@ -15,7 +15,7 @@ import (
 // appMutation is a mistake that people make in AppTiers, and the check that finds it.
 type appMutation struct {
 	name  string
-	check lint.Check
+	check lint.ID
 	make  func(*drawnApp)
 }
 

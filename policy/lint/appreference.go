@@ -14,9 +14,36 @@ import (
 	"github.com/apptier/apptier/policy/model"
 )
 
+// UnknownReference is found where what a field names does not exist.
+const UnknownReference ID = "unknown-reference"
+
+func init() {
+	register(Check{
+		ID: UnknownReference, Severity: Reject, About: ofAppTiers,
+		Title: "A name that nothing has",
+		Text: `The tier or port that is named is not declared. Of another AppTier, its tiers, and Services it is a warning:
+they may be applied later, and until then stand for nobody.`,
+		AppTier: checkReferences,
+	})
+}
+
+// PeerNotAccepted is found where the other AppTier does not agree.
+const PeerNotAccepted ID = "peer-not-accepted"
+
+func init() {
+	register(Check{
+		ID: PeerNotAccepted, Severity: Warn, About: ofAppTiers,
+		Title: "A connection that the other owner has not agreed to",
+		Text: `Between two AppTiers both owners declare a connection: the receiver in its ingress, the sender in its egress,
+with a port in common. Until both do, it is denied.`,
+		AppTier: checkAgreements,
+	})
+}
+
 // checkReferences finds names of AppTiers, their tiers, and Services that nothing has. It needs all of
 // them, or one whose name is nearly the same: what is in no file may be in the cluster.
-func checkReferences(r *report, app *v1alpha1.AppTier, world World) {
+func checkReferences(r *report, in *appView) {
+	app, world := in.app, in.world
 	check := func(peers []v1alpha1.Peer, at func(int) *field.Path) {
 		for i, peer := range peers {
 			switch {
@@ -50,7 +77,7 @@ func checkTierKnown(r *report, path *field.Path, other *v1alpha1.AppTier, tier s
 	if near := nearestOf(tier, names); near != "" {
 		fix = fmt.Sprintf("did you mean %s? %s", near, fix)
 	}
-	r.warn(UnknownReference, path, fix, "AppTier %s has no tier %q, so this peer stands for nobody", name, tier)
+	r.add(UnknownReference, Warn, path, fix, "AppTier %s has no tier %q, so this peer stands for nobody", name, tier)
 }
 
 // known returns the object of a name, and warns if it is certain, or likely, that there is none.
@@ -75,9 +102,9 @@ func known[T metav1.Object](r *report, path *field.Path, kind string, key types.
 		fix, all = fmt.Sprintf("did you mean namespace: %s? There is one of this name", slices.Min(elsewhere)), true
 	}
 	if all {
-		r.warn(UnknownReference, path, fix, "there is no %s %s, so this peer stands for nobody", kind, key)
+		r.add(UnknownReference, Warn, path, fix, "there is no %s %s, so this peer stands for nobody", kind, key)
 	} else {
-		r.add(NotJudged, Note, path, "give its manifest as well, or ask the cluster with --cluster", "%s %s is not given, so whether this peer stands for anybody is not known", kind, key)
+		r.find(NotJudged, path, "give its manifest as well, or ask the cluster with --cluster", "%s %s is not given, so whether this peer stands for anybody is not known", kind, key)
 	}
 	return found
 }
@@ -89,8 +116,8 @@ func besidesItself(app *v1alpha1.AppTier, all []*v1alpha1.AppTier) []*v1alpha1.A
 
 // checkAgreements finds peers that are there and cannot be peers: tiers whose owner does not agree, and
 // Services that stand for no pods. It is what the controller reports of them.
-func checkAgreements(r *report, app *v1alpha1.AppTier, world World) {
-	for _, reference := range expand.Expand(app, environmentOf(app, world)).Unresolved {
+func checkAgreements(r *report, in *appView) {
+	for _, reference := range expand.Expand(in.app, environmentOf(in.app, in.world)).Unresolved {
 		// Of names that nothing has, checkReferences knows more; of ports, who has all pods of the Service.
 		if finding := FindingOf(reference); finding.Check == PeerNotAccepted || finding.Check == PeerSelectsNothing {
 			r.findings = append(r.findings, finding)

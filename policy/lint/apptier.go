@@ -13,6 +13,30 @@ import (
 	"github.com/apptier/apptier/policy/model"
 )
 
+// PortsMissing is found where a rule says no ports, and there are none to stand in for them.
+const PortsMissing ID = "ports-missing"
+
+func init() {
+	register(Check{
+		ID: PortsMissing, Severity: Reject, About: ofAppTiers,
+		Title: "A rule without ports",
+		Text: `Without ports, an ingress rule means those that the tier declares. If there are none, it has to say
+` + "`allPorts: true`" + `.`,
+	})
+}
+
+// NotSupported is found where a field has a meaning that this version does not implement yet.
+const NotSupported ID = "not-supported"
+
+func init() {
+	register(Check{
+		ID: NotSupported, Severity: Reject, About: ofAppTiers,
+		Title: "Not supported yet",
+		Text: `The field has a meaning that this version does not implement. Ignoring it would leave people believing in a
+rule that is not there.`,
+	})
+}
+
 // AppTier returns what an AppTier says that cannot be meant, or has no effect, in the order of its
 // fields: one that is not refused here has a meaning, which the controller brings about. It stands on
 // its own: it also finds what the schema refuses, for where there is no API server to ask. AppTierIn
@@ -38,7 +62,7 @@ func AppTier(app *v1alpha1.AppTier) []Finding {
 
 func checkName(r *report, path *field.Path, name string) {
 	for _, problem := range validation.IsDNS1123Label(name) {
-		r.reject(Invalid, path, "for example shop, or web-api", "%q is not a DNS label, and policies are named after it: %s", name, problem)
+		r.find(Invalid, path, "for example shop, or web-api", "%q is not a DNS label, and policies are named after it: %s", name, problem)
 	}
 }
 
@@ -62,7 +86,7 @@ func oneOf[T ~string](r *report, path *field.Path, value T, allowed ...T) {
 	if value == "" || slices.Contains(allowed, value) {
 		return
 	}
-	r.reject(Invalid, path, "use "+strings.Join(texts(allowed), ", ")+", or leave it out", "%q is not a value of this field", value)
+	r.find(Invalid, path, "use "+strings.Join(texts(allowed), ", ")+", or leave it out", "%q is not a value of this field", value)
 }
 
 func texts[T ~string](words []T) []string {
@@ -82,27 +106,27 @@ func checkProtocol(r *report, path *field.Path, protocol corev1.Protocol) {
 // believing in a rule that is not there.
 func checkUnsupported(r *report, path *field.Path, spec *v1alpha1.AppTierSpec) {
 	if spec.Mode == v1alpha1.Audit {
-		r.reject(NotSupported, path.Child("mode"), "use mode: Enforce, or leave it out", "mode Audit is not supported yet")
+		r.find(NotSupported, path.Child("mode"), "use mode: Enforce, or leave it out", "mode Audit is not supported yet")
 	}
 }
 
 func checkIsolation(r *report, path *field.Path, spec *v1alpha1.AppTierSpec) {
 	namespaced := spec.Isolation.Scope == v1alpha1.ScopeNamespace
 	if !namespaced && len(spec.Tiers) == 0 {
-		r.reject(Invalid, path.Child("tiers"), "declare a tier, or set isolation.scope: Namespace", "there is nothing to isolate")
+		r.find(Invalid, path.Child("tiers"), "declare a tier, or set isolation.scope: Namespace", "there is nothing to isolate")
 	}
 	if spec.Isolation.SameNamespace != v1alpha1.SameNamespaceAllow {
 		return
 	}
 	same := path.Child("isolation", "sameNamespace")
 	if !namespaced {
-		r.reject(Invalid, same, "set isolation.scope: Namespace, or leave sameNamespace out",
+		r.find(Invalid, same, "set isolation.scope: Namespace, or leave sameNamespace out",
 			"sameNamespace: Allow has no meaning while only tiers are isolated")
 		return
 	}
 	for i, tier := range spec.Tiers {
 		if len(tier.Isolate) == 0 || slices.Contains(tier.Isolate, v1alpha1.Ingress) {
-			r.reject(SameNamespaceConflict, same, fmt.Sprintf("set sameNamespace: Deny, or isolate: [Egress] in %s", path.Child("tiers").Index(i)),
+			r.find(SameNamespaceConflict, same, fmt.Sprintf("set sameNamespace: Deny, or isolate: [Egress] in %s", path.Child("tiers").Index(i)),
 				"policies add up, so allowing the whole namespace would open tier %s to every pod of it", tier.Name)
 		}
 	}
@@ -112,14 +136,14 @@ func checkIsolation(r *report, path *field.Path, spec *v1alpha1.AppTierSpec) {
 func checkDNS(r *report, path *field.Path, spec *v1alpha1.AppTierSpec) {
 	if spec.DNS.Mode != v1alpha1.DNSCustom {
 		if len(spec.DNS.To) > 0 || len(spec.DNS.Ports) > 0 {
-			r.reject(Invalid, path, "set mode: Custom, or leave to and ports out", "to and ports belong to mode Custom")
+			r.find(Invalid, path, "set mode: Custom, or leave to and ports out", "to and ports belong to mode Custom")
 		}
 		return
 	}
 	checkEgressPeers(r, path.Child("to"), spec, spec.DNS.To)
 	for i, peer := range spec.DNS.To {
 		if peer.AppTier != nil {
-			r.reject(Invalid, path.Child("to").Index(i).Child("appTier"), "name its pods with pods or service", "a tier of another AppTier agrees to tiers, not to DNS")
+			r.find(Invalid, path.Child("to").Index(i).Child("appTier"), "name its pods with pods or service", "a tier of another AppTier agrees to tiers, not to DNS")
 		}
 	}
 	for i, port := range spec.DNS.Ports {
@@ -148,7 +172,7 @@ func checkDuplicates[T any](r *report, path *field.Path, things []T, name func(T
 		if !found {
 			seen[name(thing)] = i
 		} else if name(thing) != "" {
-			r.reject(Duplicate, path.Index(i).Child("name"), "give each a name of its own, or merge them",
+			r.find(Duplicate, path.Index(i).Child("name"), "give each a name of its own, or merge them",
 				"the name %q is already used by %s", name(thing), path.Index(first))
 		}
 	}
@@ -177,7 +201,7 @@ func checkTier(r *report, path *field.Path, spec *v1alpha1.AppTierSpec, tier *v1
 		return slices.ContainsFunc(rule.To, func(p v1alpha1.Peer) bool { return p.AppTier == nil })
 	})
 	if !model.Isolates(spec, tier, v1alpha1.Egress) && dead {
-		r.warn(DeadRules, path.Child("egress"), "add Egress to isolate, or remove the rules",
+		r.find(DeadRules, path.Child("egress"), "add Egress to isolate, or remove the rules",
 			"tier %s does not isolate egress, so these rules change nothing: everything is allowed", tier.Name)
 	}
 }
@@ -199,9 +223,9 @@ func checkIngress(r *report, path *field.Path, spec *v1alpha1.AppTierSpec, by de
 	}
 	switch {
 	case rule.AllPorts && len(rule.Ports) > 0:
-		r.reject(Invalid, path.Child("allPorts"), "leave one of them out", "ports and allPorts contradict each other")
+		r.find(Invalid, path.Child("allPorts"), "leave one of them out", "ports and allPorts contradict each other")
 	case !rule.AllPorts && len(rule.Ports) == 0 && len(by.ports) == 0:
-		r.reject(PortsMissing, path.Child("ports"), "list ports here, say allPorts: true, or declare the tier's ports",
+		r.find(PortsMissing, path.Child("ports"), "list ports here, say allPorts: true, or declare the tier's ports",
 			"without ports the rule means the declared ones, and %s declares none", by.name)
 	}
 	for i, port := range rule.Ports {
@@ -213,9 +237,9 @@ func checkEgress(r *report, path *field.Path, spec *v1alpha1.AppTierSpec, rule v
 	checkEgressPeers(r, path.Child("to"), spec, rule.To)
 	switch {
 	case rule.AllPorts && len(rule.Ports) > 0:
-		r.reject(Invalid, path.Child("allPorts"), "leave one of them out", "ports and allPorts contradict each other")
+		r.find(Invalid, path.Child("allPorts"), "leave one of them out", "ports and allPorts contradict each other")
 	case !rule.AllPorts && len(rule.Ports) == 0 && slices.ContainsFunc(rule.To, func(p v1alpha1.Peer) bool { return !model.BringsPorts(&p) }):
-		r.reject(PortsMissing, path.Child("ports"), "list ports, or say allPorts: true",
+		r.find(PortsMissing, path.Child("ports"), "list ports, or say allPorts: true",
 			"an egress rule must say its ports: only the peers appTier, service and kubeAPIServer bring their own")
 	}
 	for i, port := range rule.Ports {
@@ -229,7 +253,7 @@ func checkEgressPeers(r *report, path *field.Path, spec *v1alpha1.AppTierSpec, t
 		checkPeer(r, path.Index(i), peer)
 		if peer.Tier != nil {
 			tier := path.Index(i).Child("tier")
-			r.reject(DeclaredAtReceiver, tier, "write it under ingress.from of tier "+*peer.Tier,
+			r.find(DeclaredAtReceiver, tier, "write it under ingress.from of tier "+*peer.Tier,
 				"a connection between tiers is declared once, at its receiver; the sender's egress follows")
 			checkTierExists(r, tier, spec, *peer.Tier)
 		}
@@ -240,6 +264,6 @@ func checkEgressPeers(r *report, path *field.Path, spec *v1alpha1.AppTierSpec, t
 // NetworkPolicy.
 func checkNotEmpty(r *report, path *field.Path, peers []v1alpha1.Peer) {
 	if len(peers) == 0 {
-		r.reject(Invalid, path, "name a peer, or say everyone: {}", "it is unclear whether an empty list means nobody or everybody")
+		r.find(Invalid, path, "name a peer, or say everyone: {}", "it is unclear whether an empty list means nobody or everybody")
 	}
 }

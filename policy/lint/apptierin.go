@@ -3,8 +3,6 @@ package lint
 import (
 	"slices"
 
-	"k8s.io/apimachinery/pkg/util/validation/field"
-
 	"github.com/apptier/apptier/api/v1alpha1"
 )
 
@@ -31,16 +29,21 @@ func (x *Index) AppTierWithin(app *v1alpha1.AppTier, world World, work *Work) []
 	if len(WithSeverity(byItself, Reject)) > 0 {
 		return r.findings // the rest has no meaning
 	}
-	checkWorldEgress(r, &app.Spec)
-	checkNamesNeeded(r, field.NewPath("spec", "dns"), &app.Spec)
-	checkTunnel(r, app)
-	checkTierPods(r, app, world)
-	x.checkProbes(r, app, world)
-	x.checkNetworksOfServices(r, app)
-	checkReferences(r, app, world)
-	checkAgreements(r, app, world)
+	in := &appView{x, app, world}
+	for _, check := range all() {
+		if check.AppTier != nil {
+			check.AppTier(r, in)
+		}
+	}
 	x.checkAsPolicies(r, app, world, work)
 	return r.findings
+}
+
+// appView is an Index, and the AppTier judged in it, with the lists that [Index.AppTier] is asked with.
+type appView struct {
+	*Index
+	app   *v1alpha1.AppTier
+	world World
 }
 
 // besides are the other AppTiers of an AppTier's namespace that are to stay.

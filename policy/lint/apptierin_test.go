@@ -87,7 +87,7 @@ func TestAppTiersInAWorld(t *testing.T) {
 // An AppTier alone is judged by what it says: in a world where nothing is known, no mistake is found
 // that only the rest of the world shows, and none is missed that the AppTier shows.
 func TestNothingIsKnown(t *testing.T) {
-	byItself := []lint.Check{lint.WorldEgress, lint.DNSNoneWithEgress, lint.TierOverlap, lint.NamespaceLabelName, lint.ExcludesNobody, lint.NotJudged}
+	byItself := []lint.ID{lint.WorldEgress, lint.DNSNoneWithEgress, lint.TierOverlap, lint.NamespaceLabelName, lint.ExcludesNobody, lint.NotJudged}
 	for _, m := range appMutations {
 		d := drawApp(1)
 		m.make(d)

@@ -72,8 +72,10 @@ func (c *contents) with(app string, desired []*networkingv1.NetworkPolicy) World
 // judgeAsPolicy makes the checks that are about AppTiers too.
 func judgeAsPolicy(policy *networkingv1.NetworkPolicy, index *Index, work *Work) []Finding {
 	r, v := &report{}, newView(policy, index, work)
-	for _, check := range []func(*report, *view){checkPeers, checkExclusions, checkHalves, checkPorts, checkHealthChecks, checkBackends, checkReplicas} {
-		check(r, v)
+	for _, check := range all() {
+		if check.Tiers {
+			check.Policy(r, v)
+		}
 	}
 	return r.findings
 }
@@ -165,23 +167,13 @@ var policyPath = regexp.MustCompile(`spec\.(ingress|egress)(?:\[(\d+)\](?:\.(?:f
 
 // translate says of the tier what was found of the policy; false if it is no business of the tier's.
 func (p asPolicy) translate(finding Finding) (Finding, bool) {
-	if fix, found := appTierFixes[finding.Check]; found {
+	if fix := checks[finding.Check].TierFix; fix != "" {
 		finding.Fix = fix
 	}
 	path, ok := p.field(finding.Path)
 	finding.Path = path
 	finding.Message = policyPath.ReplaceAllStringFunc(finding.Message, func(text string) string { named, _ := p.field(text); return named })
 	return finding, ok
-}
-
-// appTierFixes are in the words of AppTiers.
-var appTierFixes = map[Check]string{
-	ExcludesNobody:         "leave the same out there, or remove one of them",
-	HostNetwork:            "use the peer nodes: {}",
-	HealthCheckUnreachable: "let the load balancer's ranges in with networks, or all that is outside with internet: {}, on these ports",
-	APIServerUnreachable:   "let the API server in with kubeAPIServer: {}, on this port",
-	PeerOr:                 "write one item, pods: {namespaceSelector, podSelector}",
-	DNSPeerOr:              "write one item, pods: {namespaceSelector, podSelector}, or leave it out: DNS is allowed by default",
 }
 
 // field returns the path of an AppTier's field that stands for one of the policy.

@@ -11,6 +11,32 @@ import (
 	"github.com/apptier/apptier/policy/space"
 )
 
+// PrivateRangesIncomplete is found where ranges that are not the internet are left out only in part.
+const PrivateRangesIncomplete ID = "private-ranges-incomplete"
+
+func init() {
+	register(Check{
+		ID: PrivateRangesIncomplete, Severity: Warn, About: ofPolicies,
+		Title: "The internet, but for some private ranges",
+		Text: `Clusters use 100.64.0.0/10 and IPv6's fc00::/7 as well as the well-known private ranges, and 169.254.0.0/16 is
+the node and the cloud. Who means the internet should leave out all of them. A block of one family says nothing
+about the other.`,
+		Policy: checkBlocks, ByItself: true,
+	})
+}
+
+// MetadataAddress is found where egress reaches the cloud's metadata service.
+const MetadataAddress ID = "metadata-address"
+
+func init() {
+	register(Check{
+		ID: MetadataAddress, Severity: Warn, About: ofPolicies,
+		Title: "Egress to the cloud's metadata service",
+		Text: `169.254.169.254 hands credentials of the node to whoever asks over HTTP. A wide block holds it too. A block of
+this address alone is taken as meant.`,
+	})
+}
+
 // Ranges that are not the internet, from the IANA special-purpose address registries (RFC 6890).
 var (
 	privateIPv4  = []string{"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"}
@@ -58,7 +84,7 @@ func checkPrivateRanges(r *report, direction networkingv1.PolicyType, rule int, 
 		})
 		if len(missing) > 0 {
 			slices.Sort(missing)
-			r.warn(PrivateRangesIncomplete, peersPath(direction, rule).Index(i).Child("ipBlock", "except"), "add "+strings.Join(missing, ", "),
+			r.find(PrivateRangesIncomplete, peersPath(direction, rule).Index(i).Child("ipBlock", "except"), "add "+strings.Join(missing, ", "),
 				"this leaves out some ranges that are not the internet, but not %s: clusters use them for pods, services and nodes", strings.Join(missing, ", "))
 		}
 	}
@@ -82,7 +108,7 @@ func checkMetadata(r *report, rule int, of space.Rule) {
 		block := orNone(peer.IPBlock)
 		addresses, ok := space.BlockAddresses(block)
 		if ok && !strings.HasSuffix(block.CIDR, "/32") && addresses.Contains(metadataAddress) {
-			r.warn(MetadataAddress, peersPath(egress, rule).Index(i).Child("ipBlock"), "add 169.254.0.0/16 to except",
+			r.find(MetadataAddress, peersPath(egress, rule).Index(i).Child("ipBlock"), "add 169.254.0.0/16 to except",
 				"%s holds %s, where clouds hand credentials of the node to whoever asks", block.CIDR, metadataAddress)
 		}
 	}

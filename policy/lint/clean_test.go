@@ -96,7 +96,7 @@ func TestNoFalseAlarms(t *testing.T) {
 	}
 	var table strings.Builder
 	for _, entry := range lint.Catalogue() {
-		if entry.Of == "AppTier" {
+		if entry.About == "AppTier" {
 			continue
 		}
 		warnings, notes := string(lint.Warn)+" "+string(entry.ID), string(lint.Note)+" "+string(entry.ID)

@@ -15,6 +15,21 @@ import (
 	"github.com/apptier/apptier/policy/space"
 )
 
+// ClusterIP is found where an address range holds Services' cluster addresses alone.
+const ClusterIP ID = "cluster-ip"
+
+func init() {
+	register(Check{
+		ID: ClusterIP, Severity: Warn, About: ofBoth,
+		Title: "The address of a Service",
+		Text: `A Service's cluster address is translated to a pod's before policies are asked, so an ` + "`ipBlock`" + `, or the ` + "`networks`" + ` of an
+AppTier, that hold nothing but such addresses allow nothing. Ranges of which only Services get addresses (ServiceCIDR) are the same. Some
+network plugins judge before that: beside a peer that selects the pods, the address is taken as meant.`,
+		Policy:  checkClusterIPs,
+		AppTier: checkNetworksOfServices,
+	})
+}
+
 // checkClusterIPs finds ranges of which every address is a Service's cluster address, or one that only a
 // Service may have. Policies see the pod
 // that a connection arrives at, since the address is translated first
@@ -37,13 +52,13 @@ func checkClusterIPs(r *report, v *view) {
 		path := clausePath(egress, clause).Child("ipBlock", "cidr")
 		if service := v.servesOnly(peer.IPBlock.CIDR, addresses); service != nil {
 			if len(service.Spec.Selector) > 0 && !v.allowsBehind(clauses, service) {
-				r.warn(ClusterIP, path, "select the pods behind the Service, on the ports that they listen on",
+				r.find(ClusterIP, path, "select the pods behind the Service, on the ports that they listen on",
 					"%s, %s", addressWords(peer.IPBlock.CIDR, service), isTranslated)
 			}
 			continue
 		}
 		if v.areOfServices(addresses) && !slices.ContainsFunc(clauses, isAboutPods) {
-			r.warn(ClusterIP, path, "select the pods behind the Services, on the ports that they listen on",
+			r.find(ClusterIP, path, "select the pods behind the Services, on the ports that they listen on",
 				"%s holds addresses of Services alone, %s", peer.IPBlock.CIDR, isTranslated)
 		}
 	}
@@ -65,10 +80,10 @@ func (x *Index) areOfServices(addresses space.Addresses) bool {
 
 // checkNetworksOfServices finds what checkClusterIPs does in the networks of an AppTier's egress. Beside a peer
 // that stands for pods, they are taken as meant.
-func (x *Index) checkNetworksOfServices(r *report, app *v1alpha1.AppTier) {
-	for rule := range model.Rules(&app.Spec) {
+func checkNetworksOfServices(r *report, in *appView) {
+	for rule := range model.Rules(&in.app.Spec) {
 		isPods := func(peer v1alpha1.Peer) bool { return peer.Networks == nil && peer.Internet == nil }
-		if rule.Direction != v1alpha1.Egress || !holdsForAny(rule, &app.Spec) || slices.ContainsFunc(rule.Peers, isPods) {
+		if rule.Direction != v1alpha1.Egress || !holdsForAny(rule, &in.app.Spec) || slices.ContainsFunc(rule.Peers, isPods) {
 			continue
 		}
 		for i, peer := range rule.Peers {
@@ -78,12 +93,12 @@ func (x *Index) checkNetworksOfServices(r *report, app *v1alpha1.AppTier) {
 			for j, cidr := range peer.Networks.CIDRs {
 				path := rule.PeerAt(i).Path().Child("networks", "cidrs").Index(j)
 				addresses := addressesIn([]string{cidr}).Minus(addressesIn(peer.Networks.Except))
-				switch service := x.servesOnly(cidr, addresses); {
+				switch service := in.servesOnly(cidr, addresses); {
 				case service != nil && len(service.Spec.Selector) > 0:
-					r.warn(ClusterIP, path, fmt.Sprintf("write service: {namespace: %s, name: %s}", service.Namespace, service.Name),
+					r.find(ClusterIP, path, fmt.Sprintf("write service: {namespace: %s, name: %s}", service.Namespace, service.Name),
 						"%s, %s", addressWords(cidr, service), isTranslated)
-				case service == nil && x.areOfServices(addresses):
-					r.warn(ClusterIP, path, "write service: with the name of each Service", "%s holds addresses of Services alone, %s", cidr, isTranslated)
+				case service == nil && in.areOfServices(addresses):
+					r.find(ClusterIP, path, "write service: with the name of each Service", "%s holds addresses of Services alone, %s", cidr, isTranslated)
 				}
 			}
 		}

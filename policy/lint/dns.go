@@ -12,6 +12,33 @@ import (
 	"github.com/apptier/apptier/policy/space"
 )
 
+// DNSMissing is found where pods may open connections but cannot resolve names.
+const DNSMissing ID = "dns-missing"
+
+func init() {
+	register(Check{
+		ID: DNSMissing, Severity: Warn, About: ofPolicies,
+		Title: "Egress without DNS",
+		Text: `A pod whose egress is isolated resolves no names unless some policy allows it to, and nearly everything is
+reached by name. All policies that select the pod are considered together; where the pods are not given, there may be
+more, and it is no more than a note. Pods that may connect to nothing, or
+to single addresses only, need no names.`,
+		Policy: checkDNSReached,
+	})
+}
+
+// DNSUDPOnly is found where DNS is allowed over UDP and not over TCP.
+const DNSUDPOnly ID = "dns-udp-only"
+
+func init() {
+	register(Check{
+		ID: DNSUDPOnly, Severity: Warn, About: ofPolicies,
+		Title: "DNS over UDP only",
+		Text: `Answers that are too long for one packet, and retries, use TCP (RFC 7766). Without it resolving fails for some
+names and at some times, which is hard to find.`,
+	})
+}
+
 // dnsFix is the rule that works in nearly every cluster.
 const dnsFix = "add an egress rule to namespaceSelector {kubernetes.io/metadata.name: kube-system} and podSelector {k8s-app: kube-dns} in one list item, on UDP 53 and TCP 53"
 
@@ -79,7 +106,7 @@ func (v *view) checkDNSOf(r *report, servers dnsServers, pod *knownPod, clauses 
 		}
 		r.add(DNSMissing, severity, rulesPath(egress), dnsFix, "%s may open connections but cannot resolve names: %s", who, why)
 	case udp && !tcp && reachesDNS(v.policy.egress, servers, corev1.ProtocolUDP):
-		r.warn(DNSUDPOnly, rulesPath(egress), "add protocol: TCP, port: 53 beside UDP",
+		r.find(DNSUDPOnly, rulesPath(egress), "add protocol: TCP, port: 53 beside UDP",
 			"%s may ask DNS over UDP only: long answers, and retries, use TCP (RFC 7766)", who)
 	default:
 		return false

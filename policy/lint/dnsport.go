@@ -13,6 +13,20 @@ import (
 	"github.com/apptier/apptier/policy/space"
 )
 
+// DNSPort is found where port 53 is allowed, and the DNS servers listen on another.
+const DNSPort ID = "dns-port"
+
+func init() {
+	register(Check{
+		ID: DNSPort, Severity: Warn, About: ofPolicies,
+		Title: "Port 53, where DNS listens on another",
+		Text: `Policies see the port that the pods of the cluster's DNS listen on, since the Service's is translated before. Some do
+not listen on 53: OpenShift's use 5353. Reported when such pods are known, by --dns-service or by their Service's label or
+name, the policy allows 53 to them, and nothing allows theirs.`,
+		Policy: checkDNSPort,
+	})
+}
+
 // dnsListener is where a pod of the cluster's DNS is asked: policies see the port that it listens on, and
 // not the Service's 53.
 type dnsListener struct {
@@ -39,7 +53,7 @@ func checkDNSPort(r *report, v *view) {
 			if !isPeer(&clause.Box, listener.pod) || !clause.Box.Ports.Contains(port53) {
 				continue
 			}
-			r.warn(DNSPort, v.portPath(egress, clause.Rule, port53), fmt.Sprintf("add port: %d beside it", listener.port.Number()),
+			r.find(DNSPort, v.portPath(egress, clause.Rule, port53), fmt.Sprintf("add port: %d beside it", listener.port.Number()),
 				"%s is the port of Service %s/%s; its pods, such as %s, listen on %d, which is what policies see, so names are not resolved",
 				portWords(port53), listener.service.Namespace, listener.service.Name, listener.pod.Name, listener.port.Number())
 			return

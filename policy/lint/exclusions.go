@@ -11,6 +11,22 @@ import (
 	"github.com/apptier/apptier/policy/space"
 )
 
+// ExcludesNobody is found where another peer holds whom a peer leaves out.
+const ExcludesNobody ID = "excludes-nobody"
+
+func init() {
+	register(Check{
+		ID: ExcludesNobody, Severity: Warn, About: ofBoth,
+		Title: "An exclusion that excludes nobody",
+		Text: `Peers add up, and so do rules. Where one peer leaves somebody out (NotIn, DoesNotExist, except), and another holds
+all of the first with those, nobody is left out. So it is with ports: named beside an entry that is every port of the
+protocol, or where another rule lets the same peer reach every port, they restrict nothing.`,
+		Policy: checkExclusions, ByItself: true,
+		Tiers:   true,
+		TierFix: "leave the same out there, or remove one of them",
+	})
+}
+
 // checkExclusions finds peers that leave somebody out, beside a peer that lets them in again, with everybody
 // else that the first would hold: peers add up, so the exclusion excludes nobody.
 func checkExclusions(r *report, v *view) {
@@ -35,7 +51,7 @@ func checkExclusions(r *report, v *view) {
 				if i == j || all == nil || !isWithin([]space.Box{all.Box}, []space.Box{other.Box}) || !isNameAllowedBy(clause, other) {
 					continue
 				}
-				r.warn(ExcludesNobody, clausePath(direction, clause), "remove "+clausePath(direction, other).String()+", or leave the same out there",
+				r.find(ExcludesNobody, clausePath(direction, clause), "remove "+clausePath(direction, other).String()+", or leave the same out there",
 					"%s holds all that this peer leaves out with %s: peers add up, so nobody is left out", clausePath(direction, other), what)
 				break
 			}
@@ -57,7 +73,7 @@ func checkOpenPorts(r *report, v *view, direction networkingv1.PolicyType) {
 				return p.Port != nil && p.Port != every.Port && kube.Protocol(ptr.Deref(p.Protocol, "")) == protocol
 			}
 			if k := slices.IndexFunc(rule.Ports, isNarrower); k >= 0 {
-				r.warn(ExcludesNobody, ports.Index(k), "remove "+ports.Index(j).String()+", or this",
+				r.find(ExcludesNobody, ports.Index(k), "remove "+ports.Index(j).String()+", or this",
 					"%s is every port of %s: entries add up, so naming one restricts nothing", ports.Index(j), protocol)
 				break
 			}
@@ -84,7 +100,7 @@ func checkOpenRules(r *report, v *view, direction networkingv1.PolicyType, claus
 			return other.Rule != clause.Rule && isWithin([]space.Box{all}, []space.Box{other.Box})
 		}
 		if i := slices.IndexFunc(open, holds); i >= 0 {
-			r.warn(ExcludesNobody, clausePath(direction, clause), "name ports in "+rulesPath(direction).Index(open[i].Rule).String()+", or remove this",
+			r.find(ExcludesNobody, clausePath(direction, clause), "name ports in "+rulesPath(direction).Index(open[i].Rule).String()+", or remove this",
 				"%s holds this peer too, on every port: rules add up, so the ports named here restrict nothing", clausePath(direction, open[i]))
 		}
 	}

@@ -23,54 +23,9 @@ const (
 	Note Severity = "note"
 )
 
-// Check is the stable ID of a check.
-type Check string
-
-// Checks of AppTiers; some of those of NetworkPolicies are checks of both.
-const (
-	// NotSupported: the field has a meaning, which this version does not implement yet.
-	NotSupported Check = "not-supported"
-	// Invalid: the field cannot be what it says.
-	Invalid Check = "invalid"
-	// Duplicate: two things have the same name.
-	Duplicate Check = "duplicate"
-	// UnknownReference: what the field names does not exist.
-	UnknownReference Check = "unknown-reference"
-	// EmptySelector: a selector that would match everything.
-	EmptySelector Check = "empty-selector"
-	// PortsMissing: a rule says no ports, and there are none to stand in for them.
-	PortsMissing Check = "ports-missing"
-	// DeclaredAtReceiver: a connection between tiers is declared at its receiver alone.
-	DeclaredAtReceiver Check = "declared-at-receiver"
-	// SameNamespaceConflict: a rule for the whole namespace would open an isolated tier.
-	SameNamespaceConflict Check = "same-namespace-conflict"
-	// DeadRules: rules in a direction that is not isolated change nothing.
-	DeadRules Check = "dead-rules"
-	// TierOverlap: a pod is in two tiers.
-	TierOverlap Check = "tier-overlap"
-	// PeerNotAccepted: the other AppTier does not agree.
-	PeerNotAccepted Check = "peer-not-accepted"
-	// WorldEgress: egress that is isolated is open to everyone.
-	WorldEgress Check = "world-egress"
-	// DNSNoneWithEgress: no DNS, and connections to what is reached by name.
-	DNSNoneWithEgress Check = "dns-none-with-egress"
-	// MeshTunnel: a mesh carries any port through one, which policies cannot look into.
-	MeshTunnel Check = "mesh-tunnel"
-	// ProbeUnreachable: the kubelet's probes do not reach a tier.
-	ProbeUnreachable Check = "probe-unreachable"
-)
-
-// Checks of what is read from files.
-const (
-	// Schema: it cannot be read as what it says it is.
-	Schema Check = "schema"
-	// NotJudged: it is not known here, or not understood.
-	NotJudged Check = "not-judged"
-)
-
 // Finding is what a check found at one place.
 type Finding struct {
-	Check    Check    `json:"check"`
+	Check    ID       `json:"check"`
 	Severity Severity `json:"severity"`
 	// Path of the field, as in spec.tiers[0].name.
 	Path string `json:"path"`
@@ -98,7 +53,7 @@ type report struct {
 }
 
 type place struct {
-	check    Check
+	check    ID
 	severity Severity
 }
 
@@ -108,7 +63,7 @@ const mostOfCheck = 100
 
 // isFull says whether a check is to name no more places, and counts one more if it is not. The first that is
 // too many becomes a finding that says so.
-func (r *report) isFull(check Check, severity Severity, path *field.Path) bool {
+func (r *report) isFull(check ID, severity Severity, path *field.Path) bool {
 	if r.named == nil {
 		r.named = map[place]int{}
 	}
@@ -120,15 +75,12 @@ func (r *report) isFull(check Check, severity Severity, path *field.Path) bool {
 	return r.named[p] > mostOfCheck
 }
 
-func (r *report) reject(check Check, path *field.Path, fix, message string, args ...any) {
-	r.add(check, Reject, path, fix, message, args...)
+// find adds a finding of the severity that its check has.
+func (r *report) find(check ID, path *field.Path, fix, message string, args ...any) {
+	r.add(check, checks[check].Severity, path, fix, message, args...)
 }
 
-func (r *report) warn(check Check, path *field.Path, fix, message string, args ...any) {
-	r.add(check, Warn, path, fix, message, args...)
-}
-
-func (r *report) add(check Check, severity Severity, path *field.Path, fix, message string, args ...any) {
+func (r *report) add(check ID, severity Severity, path *field.Path, fix, message string, args ...any) {
 	r.findings = append(r.findings, Finding{
 		Check: check, Severity: severity, Path: path.String(), Message: fmt.Sprintf(message, args...), Fix: fix,
 	})

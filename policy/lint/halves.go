@@ -9,6 +9,21 @@ import (
 	"github.com/apptier/apptier/policy/space"
 )
 
+// HalfOpen is found where one end allows a connection and the other denies it.
+const HalfOpen ID = "half-open"
+
+func init() {
+	register(Check{
+		ID: HalfOpen, Severity: Warn, About: ofBoth,
+		Title: "One end allows what the other denies",
+		Text: `A connection needs the egress of its source and the ingress of its destination, on the same port and protocol.
+This is reported when no pod that is selected can use what a rule allows, because policies at the other end
+deny it.`,
+		Policy: checkHalves,
+		Tiers:  true,
+	})
+}
+
 // A connection needs both halves: egress of its source, and ingress of its destination
 // (https://kubernetes.io/docs/concepts/services-networking/network-policies/#the-two-sorts-of-pod-isolation).
 
@@ -66,7 +81,7 @@ func checkOtherHalf(r *report, v *view, direction networkingv1.PolicyType, claus
 	if r.isFull(HalfOpen, Warn, path) {
 		return
 	}
-	r.warn(HalfOpen, path, fmt.Sprintf("allow the same in %s of %s, or remove this", word(opposite(direction)), podWords(peer)),
+	r.find(HalfOpen, path, fmt.Sprintf("allow the same in %s of %s, or remove this", word(opposite(direction)), podWords(peer)),
 		"this allows %s to reach %s, but the policies that select %s deny that %s, so it does not come about",
 		podWords(from), podWords(to), podWords(peer), word(opposite(direction)))
 }

@@ -12,6 +12,23 @@ import (
 	"github.com/apptier/apptier/policy/space"
 )
 
+// HealthCheckUnreachable is found where a load balancer cannot reach the pods behind it.
+const HealthCheckUnreachable ID = "health-check-unreachable"
+
+func init() {
+	register(Check{
+		ID: HealthCheckUnreachable, Severity: Warn, About: ofBoth,
+		Title: "A load balancer that does not reach its pods",
+		Text: `A load balancer sends from outside the pod network, on the port that it forwards to and on the one that it
+probes. If no policy lets it in, it takes the pods out of service though they answer. The kubelet's own probes
+always pass: a pod can always be reached from its own node. Services of type NodePort are not asked about: whether
+anyone uses the port is not to be seen.`,
+		Policy:  checkHealthChecks,
+		Tiers:   true,
+		TierFix: "let the load balancer's ranges in with networks, or all that is outside with internet: {}, on these ports",
+	})
+}
+
 // healthCheckPortAnnotations name the port that a load balancer probes, as its controller documents.
 var healthCheckPortAnnotations = []string{
 	"service.beta.kubernetes.io/aws-load-balancer-healthcheck-port",
@@ -59,7 +76,7 @@ func checkReachedByBalancer(r *report, v *view, service *corev1.Service, pod *kn
 	if len(closed) == 0 {
 		return false
 	}
-	r.warn(HealthCheckUnreachable, rulesPath(ingress), fmt.Sprintf("add an ingress rule with an ipBlock for the load balancer's ranges, on %s", listWords(closed)),
+	r.find(HealthCheckUnreachable, rulesPath(ingress), fmt.Sprintf("add an ingress rule with an ipBlock for the load balancer's ranges, on %s", listWords(closed)),
 		"no policy lets anyone from outside the pod network reach %s on %s, where the load balancer of Service %s sends traffic or probes", podWords(pod), listWords(closed), service.Name)
 	return true
 }

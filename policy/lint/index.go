@@ -28,7 +28,7 @@ type Index struct {
 	backends    map[string][]Backend
 	// serviceNetworks are the addresses that Services may have.
 	serviceNetworks space.Addresses
-	dnsService  types.NamespacedName
+	dnsService      types.NamespacedName
 
 	contents map[string]*contents
 	// sorted are the contents of all namespaces that are known to exist, by name.

@@ -58,10 +58,10 @@ spec:
 	other := "apiVersion: v1\nkind: Pod\nmetadata: {name: db, namespace: shop, labels: {app: db}}\n"
 	namespace := "apiVersion: v1\nkind: Namespace\nmetadata: {name: payments}\n"
 	for name, test := range map[string]struct{ rest, want string }{
-		"the policy alone":        {"", "note namespace-label-name, note dns-missing"},
-		"its pods":                {pod, "note namespace-label-name, warning dns-missing"},
-		"other pods":              {other, "warning selects-nothing, note namespace-label-name, note dns-missing"},
-		"the namespace":           {namespace, "warning namespace-label-name, note dns-missing"},
+		"the policy alone":        {"", "note dns-missing, note namespace-label-name"},
+		"its pods":                {pod, "warning dns-missing, note namespace-label-name"},
+		"other pods":              {other, "note dns-missing, note namespace-label-name, warning selects-nothing"},
+		"the namespace":           {namespace, "note dns-missing, warning namespace-label-name"},
 		"the namespace, labelled": {strings.Replace(namespace, "name: payments", "name: payments, labels: {name: payments}", 1), "note dns-missing"},
 	} {
 		var got []string

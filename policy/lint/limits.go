@@ -9,6 +9,17 @@ import (
 	"github.com/apptier/apptier/policy/model"
 )
 
+// Duplicate is found where two things have the same name.
+const Duplicate ID = "duplicate"
+
+func init() {
+	register(Check{
+		ID: Duplicate, Severity: Reject, About: ofAppTiers,
+		Title: "Two things of one name",
+		Text:  `Tiers and ports are referred to by name, so there can be only one of each.`,
+	})
+}
+
 // How long lists may be, as in the schema, which bounds what its own checks may cost.
 const (
 	mostTiers      = 64
@@ -28,7 +39,7 @@ func checkLimits(r *report, path *field.Path, spec *v1alpha1.AppTierSpec) {
 	if every := spec.EveryTier; every != nil {
 		everyPath := path.Child("everyTier")
 		if every.Ingress == nil && every.Egress == nil {
-			r.reject(Invalid, everyPath, "declare ingress or egress, or leave it out", "it says nothing")
+			r.find(Invalid, everyPath, "declare ingress or egress, or leave it out", "it says nothing")
 		}
 		checkLength(r, everyPath.Child("ingress"), len(every.Ingress), mostEveryTier)
 		checkLength(r, everyPath.Child("egress"), len(every.Egress), mostEveryTier)
@@ -65,7 +76,7 @@ func checkListsOfPeers(r *report, at func(int) *field.Path, peers []v1alpha1.Pee
 
 func checkLength(r *report, path *field.Path, length, most int) {
 	if length > most {
-		r.reject(Invalid, path, fmt.Sprintf("leave at most %d, or write several of what holds the list", most), "%d items are more than the %d that there may be", length, most)
+		r.find(Invalid, path, fmt.Sprintf("leave at most %d, or write several of what holds the list", most), "%d items are more than the %d that there may be", length, most)
 	}
 }
 
@@ -73,7 +84,7 @@ func checkLength(r *report, path *field.Path, length, most int) {
 // something, and an empty list looks as if it meant nothing.
 func checkWritten[T any](r *report, path *field.Path, list []T, meaning string) {
 	if list != nil && len(list) == 0 {
-		r.reject(Invalid, path, "leave it out for "+meaning, "it is unclear what an empty list means")
+		r.find(Invalid, path, "leave it out for "+meaning, "it is unclear what an empty list means")
 	}
 }
 
@@ -81,7 +92,7 @@ func checkOnce[T comparable](r *report, path *field.Path, list []T) {
 	seen := map[T]int{}
 	for i, item := range list {
 		if first, found := seen[item]; found {
-			r.reject(Duplicate, path.Index(i), "remove one of them", "%v is in %s as well", item, path.Index(first))
+			r.find(Duplicate, path.Index(i), "remove one of them", "%v is in %s as well", item, path.Index(first))
 			continue
 		}
 		seen[item] = i

@@ -19,7 +19,7 @@ import (
 // mutation is a mistake that people make, and the check that finds it.
 type mutation struct {
 	name  string
-	check lint.Check
+	check lint.ID
 	make  func(*drawn)
 }
 
@@ -275,7 +275,7 @@ func TestMutations(t *testing.T) {
 // mistake is made in a set, and which check is meant to find it.
 type mistake struct {
 	name     string
-	check    lint.Check
+	check    lint.ID
 	findings func(seed uint64) []lint.Finding
 }
 

@@ -28,16 +28,12 @@ func (x *Index) NetworkPolicyWithin(policy *networkingv1.NetworkPolicy, work *Wo
 		return r.findings
 	}
 	v := newView(policy, x, work)
-	checks := []func(*report, *view){
-		checkTypes, checkEveryone, checkExclusions, checkBlocks,
-		checkSubjects, checkPeers, checkPorts,
-		checkDNSReached, checkDNSPort, checkHealthChecks, checkBackends, checkReplicas, checkClusterIPs, checkHalves, checkRedundant, checkWidening,
-	}
-	if x.asksUnknown(v.policy) { // which pods it means, only a cluster can say
-		checks = []func(*report, *view){checkTypes, checkEveryone, checkExclusions, checkBlocks, checkRedundant, checkWidening}
-	}
-	for _, check := range checks {
-		if check(r, v); work.err != nil {
+	onlyByItself := x.asksUnknown(v.policy) // which pods it means, only a cluster can say
+	for _, check := range all() {
+		if check.Policy == nil || onlyByItself && !check.ByItself {
+			continue
+		}
+		if check.Policy(r, v); work.err != nil {
 			return nil
 		}
 	}

@@ -8,6 +8,32 @@ import (
 	"github.com/apptier/apptier/policy/space"
 )
 
+// DNSPeerOr is found where a namespace or DNS pods are written, and DNS pods of the namespace meant.
+const DNSPeerOr ID = "dns-peer-or"
+
+func init() {
+	register(Check{
+		ID: DNSPeerOr, Severity: Warn, About: ofBoth,
+		Title: "DNS servers written as two list items",
+		Text: `Two list items mean either of them: every pod of kube-system, and pods labelled as DNS servers in this
+namespace, which anyone here can create. Both conditions belong into one item.`,
+		TierFix: "write one item, pods: {namespaceSelector, podSelector}, or leave it out: DNS is allowed by default",
+	})
+}
+
+// PeerOr is found where a namespace or pods are written, and pods of the namespace meant.
+const PeerOr ID = "peer-or"
+
+func init() {
+	register(Check{
+		ID: PeerOr, Severity: Warn, About: ofBoth,
+		Title: "OR where AND is meant",
+		Text: `Two list items mean either of them. This is reported when the pods that the second item selects exist in the
+namespaces of the first and not in this one.`,
+		TierFix: "write one item, pods: {namespaceSelector, podSelector}",
+	})
+}
+
 // checkOr finds two list items where one was meant: a namespace, and beside it pods that are in that
 // namespace and not in this one. As two items they mean either
 // (https://kubernetes.io/docs/concepts/services-networking/network-policies/#behavior-of-to-and-from-selectors).
@@ -26,7 +52,7 @@ func checkOr(r *report, v *view, direction networkingv1.PolicyType, clause space
 		if !doubtful {
 			continue
 		}
-		r.warn(check, clausePath(direction, clause), "write namespaceSelector and podSelector in one list item, with one dash",
+		r.find(check, clausePath(direction, clause), "write namespaceSelector and podSelector in one list item, with one dash",
 			"as two list items, %s and %s mean either one: %s, and %s", peersPath(direction, clause.Rule).Index(i), clausePath(direction, clause),
 			peerWords(v.policy.Namespace, &other), peerWords(v.policy.Namespace, pods))
 		return true

@@ -16,7 +16,7 @@ import (
 
 // The order in which a cluster's objects are read decides nothing, not even which of them a finding names.
 func TestTheOrderOfObjectsDecidesNothing(t *testing.T) {
-	found := map[Check]int{}
+	found := map[ID]int{}
 	property := func(t *rapid.T) {
 		v, w := drawView(t)
 		w.Services = drawServices(t, w)

@@ -15,6 +15,20 @@ import (
 	"github.com/apptier/apptier/policy/space"
 )
 
+// TierOverlap is found where a pod is in two tiers.
+const TierOverlap ID = "tier-overlap"
+
+func init() {
+	register(Check{
+		ID: TierOverlap, Severity: Reject, About: ofAppTiers,
+		Title: "A pod in two tiers",
+		Text: `Policies add up, so a pod in two tiers may do what either may, and a rule for one of them is a rule for the
+other. Reported when one selector includes the other, or when there is a pod that has the labels of both. That some
+pod could have them is no reason: nothing keeps a pod from having the labels of any two tiers. Where the other tier
+is another AppTier's, it is a warning.`,
+	})
+}
+
 // tierOf is a tier, and the pods that it is about.
 type tierOf struct {
 	app  *v1alpha1.AppTier
@@ -48,13 +62,13 @@ func checkOverlap(r *report, app *v1alpha1.AppTier, world World) {
 	for i, tier := range tiers {
 		for _, first := range tiers[:i] {
 			if who := inBoth(first, tier, first.knownAmong(tier.knownAmong(pods, world), world)); who != "" {
-				r.reject(TierOverlap, paths[i], "let each tier select by a label that the pods of the other do not have",
+				r.find(TierOverlap, paths[i], "let each tier select by a label that the pods of the other do not have",
 					"%s: a pod in two tiers may do what either may", who)
 			}
 		}
 		for _, other := range others {
 			if who := inBoth(other, tier, other.knownAmong(tier.knownAmong(pods, world), world)); who != "" {
-				r.warn(TierOverlap, paths[i], "let each select by a label that the pods of the other do not have, or declare the tier once",
+				r.add(TierOverlap, Warn, paths[i], "let each select by a label that the pods of the other do not have, or declare the tier once",
 					"%s: a pod in two tiers may do what either may", who)
 			}
 		}
@@ -98,7 +112,8 @@ func (t tierOf) knownAmong(pods []*corev1.Pod, world World) []*corev1.Pod {
 
 // checkTierPods finds tiers without pods, while the namespace has some, and those whose pods no policy
 // can isolate.
-func checkTierPods(r *report, app *v1alpha1.AppTier, world World) {
+func checkTierPods(r *report, in *appView) {
+	app, world := in.app, in.world
 	pods := podsIn(app.Namespace, world)
 	if !world.Known.Pods || len(pods) == 0 || world.MorePods {
 		return
@@ -113,9 +128,9 @@ func checkTierPods(r *report, app *v1alpha1.AppTier, world World) {
 		switch {
 		case first < 0:
 			selector := &tier.tier.PodSelector
-			r.warn(SelectsNothing, paths[i], hint(selector, labelsAmong(pods), "pods"), "no pod of namespace %s has %s, so tier %s is empty", app.Namespace, selectorWords(selector), tier.tier.Name)
+			r.find(SelectsNothing, paths[i], hint(selector, labelsAmong(pods), "pods"), "no pod of namespace %s has %s, so tier %s is empty", app.Namespace, selectorWords(selector), tier.tier.Name)
 		case !slices.ContainsFunc(pods, func(pod *corev1.Pod) bool { return inTier(pod) && !pod.Spec.HostNetwork }):
-			r.warn(HostNetwork, paths[i], "restrict the node's traffic otherwise: a policy cannot",
+			r.find(HostNetwork, paths[i], "restrict the node's traffic otherwise: a policy cannot",
 				"every pod of tier %s, such as %s, is on its node's network, where policies do not apply", tier.tier.Name, podWords(pods[first]))
 		}
 	}

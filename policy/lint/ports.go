@@ -16,6 +16,32 @@ import (
 	"github.com/apptier/apptier/policy/space"
 )
 
+// ServicePort is found where the port of a Service stands where the pod's is meant.
+const ServicePort ID = "service-port"
+
+func init() {
+	register(Check{
+		ID: ServicePort, Severity: Warn, About: ofBoth,
+		Title: "The port of a Service",
+		Text: `Policies see the port that the pod listens on: the Service's port is translated before. Reported when a Service
+leads from this port to another one, and no pod that is meant declares this one.`,
+		Policy: checkPorts,
+		Tiers:  true,
+	})
+}
+
+// NamedPortUnresolved is found where no destination has a port of this name.
+const NamedPortUnresolved ID = "named-port-unresolved"
+
+func init() {
+	register(Check{
+		ID: NamedPortUnresolved, Severity: Warn, About: ofPolicies,
+		Title: "A port name that no pod has",
+		Text: `A port's name is looked up at the pod that a connection goes to. Where no container declares it, for this
+protocol, the rule allows nothing. Nor does it towards addresses, which have no port names.`,
+	})
+}
+
 // checkPorts finds ports that no destination has.
 func checkPorts(r *report, v *view) {
 	for _, direction := range []networkingv1.PolicyType{ingress, egress} {
@@ -58,7 +84,7 @@ func checkNamesOfAddresses(r *report, direction networkingv1.PolicyType, index i
 	}
 	for j, port := range rule.Ports {
 		if port.Port != nil && port.Port.Type == intstr.String {
-			r.warn(NamedPortUnresolved, rulesPath(direction).Index(index).Child("ports").Index(j).Child("port"), "write the number",
+			r.find(NamedPortUnresolved, rulesPath(direction).Index(index).Child("ports").Index(j).Child("port"), "write the number",
 				"an address has no port names: only pods do, so port %s allows nothing here", port.Port.StrVal)
 		}
 	}
@@ -117,7 +143,7 @@ func checkNamedPort(r *report, path *field.Path, rule space.Rule, index int, des
 	if near := nearest(name, names); near != "" && near != name {
 		fix = "did you mean " + near + "?"
 	}
-	r.warn(NamedPortUnresolved, path, fix, "no container of the pods, such as %s, has a port named %s for %s, so this allows nothing",
+	r.find(NamedPortUnresolved, path, fix, "no container of the pods, such as %s, has a port named %s for %s, so this allows nothing",
 		podWords(destinations[0]), name, named[0].Protocol)
 }
 
@@ -141,7 +167,7 @@ func checkServicePort(r *report, path *field.Path, rule space.Rule, protocol cor
 			if !found || target == port || allowed.Contains(target) {
 				continue
 			}
-			r.warn(ServicePort, path, fmt.Sprintf("write port: %d", target.Number()),
+			r.find(ServicePort, path, fmt.Sprintf("write port: %d", target.Number()),
 				"%d is the port of Service %s/%s; its pods listen on %d, which is what policies see", number, service.Namespace, service.Name, target.Number())
 			return
 		}

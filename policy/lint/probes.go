@@ -13,6 +13,21 @@ import (
 	"github.com/apptier/apptier/policy/space"
 )
 
+// ProbeUnreachable is found where the kubelet's probes do not reach a tier.
+const ProbeUnreachable ID = "probe-unreachable"
+
+func init() {
+	register(Check{
+		ID: ProbeUnreachable, Severity: Warn, About: ofAppTiers,
+		Title: "Probes that are denied",
+		Text: `The kubelet's probes always pass, since a pod can be reached from its own node. In Istio's ambient mesh they
+come from an address of the mesh instead (169.254.7.127), which is open to the tiers of an AppTier that names the mesh.
+Reported when a pod of the mesh, by its label or its namespace's, is probed on a port that nothing opens to it. What a
+load balancer probes is asked about by health-check-unreachable.`,
+		AppTier: checkProbes,
+	})
+}
+
 // dataPlaneLabel puts a pod, or all pods of a namespace, into Istio's ambient mesh with the value
 // "ambient", and takes a pod out of it with "none":
 // https://istio.io/latest/docs/ambient/usage/add-workloads/.
@@ -21,7 +36,8 @@ const dataPlaneLabel = "istio.io/dataplane-mode"
 // checkProbes finds tiers whose pods' probes are denied. The kubelet's always pass, since a pod can be
 // reached from its own node; but in an ambient mesh they come from addresses that are not the node's,
 // which are open only where the AppTier names the mesh.
-func (x *Index) checkProbes(r *report, app *v1alpha1.AppTier, world World) {
+func checkProbes(r *report, in *appView) {
+	x, app, world := in.Index, in.app, in.world
 	if !world.Known.Pods || len(expand.Probers(app.Spec.Mesh)) > 0 {
 		return
 	}
@@ -38,7 +54,7 @@ func (x *Index) checkProbes(r *report, app *v1alpha1.AppTier, world World) {
 				continue
 			}
 			if denied := slices.DeleteFunc(probedPorts(pod), open.Contains); len(denied) > 0 {
-				r.warn(ProbeUnreachable, paths[i], "write spec.mesh: {provider: Istio, dataPlane: Ambient}",
+				r.find(ProbeUnreachable, paths[i], "write spec.mesh: {provider: Istio, dataPlane: Ambient}",
 					"%s is in Istio's ambient mesh, where the kubelet's probes come from %s, and nothing lets them in on %s: it would be restarted though it answers",
 					podWords(pod), probers[0], listWords(portsWords(denied)))
 				break // one example is enough

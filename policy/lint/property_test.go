@@ -25,7 +25,7 @@ func drawWorld(t *rapid.T, options ...reachtest.Option) (reach.Snapshot, lint.Wo
 	}
 }
 
-func has(findings []lint.Finding, check lint.Check) bool {
+func has(findings []lint.Finding, check lint.ID) bool {
 	return slices.ContainsFunc(findings, func(f lint.Finding) bool { return f.Check == check })
 }
 

@@ -8,6 +8,19 @@ import (
 	"github.com/apptier/apptier/policy/space"
 )
 
+// Redundant is found where a policy changes nothing.
+const Redundant ID = "redundant"
+
+func init() {
+	register(Check{
+		ID: Redundant, Severity: Warn, About: ofPolicies,
+		Title: "Changes nothing",
+		Text: `Other policies isolate all the pods that this one selects, and allow all that it allows. A policy without rules
+is never reported.`,
+		Policy: checkRedundant, ByItself: true,
+	})
+}
+
 // mostBoxes bounds what is looked at to decide a question about all pods that could exist.
 const mostBoxes = 2_000
 
@@ -23,7 +36,7 @@ func checkRedundant(r *report, v *view) {
 			return
 		}
 	}
-	r.warn(Redundant, specPath, "remove it, if the other policies are to stay", "the other policies of namespace %s isolate the same pods, and allow all that this one allows", v.policy.Namespace)
+	r.find(Redundant, specPath, "remove it, if the other policies are to stay", "the other policies of namespace %s isolate the same pods, and allow all that this one allows", v.policy.Namespace)
 }
 
 // missesSomebody says whether a peer of a direction matches no pod, where pods are known: the policy is

@@ -12,15 +12,37 @@ import (
 	"github.com/apptier/apptier/policy/model"
 )
 
+// DeclaredAtReceiver is found where a connection between tiers is declared at its receiver alone.
+const DeclaredAtReceiver ID = "declared-at-receiver"
+
+func init() {
+	register(Check{
+		ID: DeclaredAtReceiver, Severity: Reject, About: ofAppTiers,
+		Title: "A connection declared at its sender",
+		Text:  `A connection between tiers is declared once, at its receiver. The sender's egress follows from it.`,
+	})
+}
+
+// SameNamespaceConflict is found where a rule for the whole namespace would open an isolated tier.
+const SameNamespaceConflict ID = "same-namespace-conflict"
+
+func init() {
+	register(Check{
+		ID: SameNamespaceConflict, Severity: Reject, About: ofAppTiers,
+		Title: "A perimeter that opens a tier",
+		Text:  `Policies add up, so allowing the whole namespace would open a tier that is to be isolated from it.`,
+	})
+}
+
 func checkMesh(r *report, path *field.Path, mesh *v1alpha1.Mesh) {
 	if mesh == nil {
 		return
 	}
 	if mesh.Provider == "" {
-		r.reject(Invalid, path.Child("provider"), "say Istio or Linkerd, or leave mesh out", "it is unclear which mesh is meant")
+		r.find(Invalid, path.Child("provider"), "say Istio or Linkerd, or leave mesh out", "it is unclear which mesh is meant")
 	}
 	if mesh.Provider == v1alpha1.Linkerd && mesh.DataPlane == v1alpha1.Ambient {
-		r.reject(Invalid, path.Child("dataPlane"), "leave it out", "only Istio has the data plane Ambient")
+		r.find(Invalid, path.Child("dataPlane"), "leave it out", "only Istio has the data plane Ambient")
 	}
 }
 
@@ -44,7 +66,7 @@ func checkNamespace(r *report, path *field.Path, name string) {
 
 func checkLabel(r *report, path *field.Path, name string) {
 	for _, problem := range validation.IsDNS1123Label(name) {
-		r.reject(Invalid, path, "write its metadata.name", "%q cannot be the name of anything: %s", name, problem)
+		r.find(Invalid, path, "write its metadata.name", "%q cannot be the name of anything: %s", name, problem)
 	}
 }
 
@@ -56,7 +78,7 @@ func checkSelf(r *report, app *v1alpha1.AppTier) {
 			if reference == nil || reference.Name != app.Name || reference.Namespace != "" && reference.Namespace != app.Namespace {
 				continue
 			}
-			r.reject(DeclaredAtReceiver, rule.PeerAt(i).Path().Child("appTier"), "write tier: "+reference.Tier+" under ingress.from of the tier that receives",
+			r.find(DeclaredAtReceiver, rule.PeerAt(i).Path().Child("appTier"), "write tier: "+reference.Tier+" under ingress.from of the tier that receives",
 				"this is the AppTier itself, where a connection is declared once")
 		}
 	}
@@ -68,11 +90,11 @@ func SameNamespaceAs(app, other *v1alpha1.AppTier) []Finding {
 	r := &report{}
 	isolation := field.NewPath("spec", "isolation")
 	for _, shared := range sharedAllowances(app, other) {
-		r.reject(SameNamespaceConflict, isolation.Child("scope"), "set scope: Tiers, or "+shared.fix,
+		r.find(SameNamespaceConflict, isolation.Child("scope"), "set scope: Tiers, or "+shared.fix,
 			"policies add up, so %s for every pod of the namespace would open tier %s of AppTier %s", shared.what, shared.tier, other.Name)
 	}
 	for _, shared := range sharedAllowances(other, app) {
-		r.reject(SameNamespaceConflict, field.NewPath("spec", "tiers"), "set scope: Tiers in AppTier "+other.Name+", or "+shared.fix,
+		r.find(SameNamespaceConflict, field.NewPath("spec", "tiers"), "set scope: Tiers in AppTier "+other.Name+", or "+shared.fix,
 			"AppTier %s holds for every pod of the namespace, and its %s would open tier %s", other.Name, shared.what, shared.tier)
 	}
 	return r.findings

@@ -10,6 +10,24 @@ import (
 	"github.com/apptier/apptier/api/v1alpha1"
 )
 
+// Widens is found where a policy opens what an AppTier closes.
+const Widens ID = "widening"
+
+func init() {
+	register(Check{
+		ID: Widens, Severity: Reject, About: ofPolicies,
+		Title: "Opens what an AppTier closes",
+		Text: `Policies only ever add, so a NetworkPolicy that selects pods of an AppTier can let in what the AppTier
+keeps out, and nothing that the AppTier says takes it back. This is decided for every peer that could exist, not
+only for those that do, and for every pod that the policy selects and the AppTier isolates. Declare the connection in the AppTier. If it is meant to
+stay beside it, annotate the policy with ` + "`policy.apptier.dev/allow-widening: \"the reason\"`" + `, which makes it a warning.
+Where labels, addresses or the number behind a port's name decide and are not known, it says so in a warning. At
+admission, an AppTier that such a policy would open is refused for the same reason: what is refused does not
+depend on which of the two comes first.`,
+		Policy: checkWidening, ByItself: true,
+	})
+}
+
 // AllowWidening is the annotation of a NetworkPolicy that opens on purpose what an AppTier closes.
 // Its value says why.
 const AllowWidening = "policy.apptier.dev/allow-widening"
@@ -31,15 +49,15 @@ func checkWidening(r *report, v *view) {
 			continue // what is to be refused may come yet
 		}
 		if w.Unknown != "" {
-			r.warn(Widens, path, "write it so that it can be decided: namespaces by name, ports by number", "whether this opens what an AppTier closes is not known: %s", w.Unknown)
+			r.add(Widens, Warn, path, "write it so that it can be decided: namespaces by name, ports by number", "whether this opens what an AppTier closes is not known: %s", w.Unknown)
 			continue
 		}
 		message := fmt.Sprintf("would let %s; %s", v.deed(w), v.instead(w))
 		if reason != "" {
-			r.warn(Widens, path, "declare it in the AppTier, if it is to stay", "%s; the annotation %s gives as reason: %s", message, AllowWidening, reason)
+			r.add(Widens, Warn, path, "declare it in the AppTier, if it is to stay", "%s; the annotation %s gives as reason: %s", message, AllowWidening, reason)
 			continue
 		}
-		r.reject(Widens, path, fmt.Sprintf("declare it in AppTier %s, remove it here, or annotate the policy with %s: the reason", appName(w), AllowWidening), "%s", message)
+		r.find(Widens, path, fmt.Sprintf("declare it in AppTier %s, remove it here, or annotate the policy with %s: the reason", appName(w), AllowWidening), "%s", message)
 	}
 }
 

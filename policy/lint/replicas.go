@@ -15,6 +15,23 @@ import (
 	"github.com/apptier/apptier/policy/reach"
 )
 
+// ReplicasIsolated is found where the pods of a StatefulSet cannot reach one another.
+const ReplicasIsolated ID = "replicas-isolated"
+
+func init() {
+	register(Check{
+		ID: ReplicasIsolated, Severity: Warn, About: ofBoth,
+		Title: "Replicas that cannot reach one another",
+		Text: `Most databases, queues and caches that run as several pods talk among themselves, and a policy that names
+their clients shuts them off from each other. Reported when the pods of a StatefulSet of several, which a headless
+Service gives names to, cannot reach one another on any port that they declare, though somebody else may reach them.
+Pods whose ports are all named as those of web servers and scrapers (http, grpc, web, metrics) need nothing of each
+other, unless their command, arguments or environment name one of them.`,
+		Policy: checkReplicas,
+		Tiers:  true,
+	})
+}
+
 // checkReplicas finds StatefulSets whose pods cannot reach one another on any port that they declare:
 // what clusters of databases, queues and caches need, and what policies that name their clients forget.
 // Replicas that need nothing of each other are the rule elsewhere. So it takes a StatefulSet of several
@@ -38,7 +55,7 @@ func checkReplicas(r *report, v *view) {
 			continue
 		}
 		if ports := v.closedBetween(pod, v.subjects()[i]); len(ports) > 0 {
-			r.warn(ReplicasIsolated, rulesPath(ingress), "allow its pods on the ports that they use among themselves, or ignore this if they need nothing of each other",
+			r.find(ReplicasIsolated, rulesPath(ingress), "allow its pods on the ports that they use among themselves, or ignore this if they need nothing of each other",
 				"the pods of StatefulSet %s, such as %s, cannot reach one another on any of their ports (%s)", name, podWords(pod), listWords(ports))
 		}
 	}

@@ -12,6 +12,60 @@ import (
 	"github.com/apptier/apptier/policy/space"
 )
 
+// SelectsNothing is found where a policy selects no pod.
+const SelectsNothing ID = "selects-nothing"
+
+func init() {
+	register(Check{
+		ID: SelectsNothing, Severity: Warn, About: ofBoth,
+		Title: "Selects no pod",
+		Text: `A selector that matches nothing protects nothing, and says nothing about it. Reported when the namespace has
+pods, and none of them matches. With an AppTier, of each tier. Objects of kinds that are not known may stand for more pods:
+with any, nothing is reported.`,
+		Policy:  checkSubjects,
+		AppTier: checkTierPods,
+	})
+}
+
+// PeerSelectsNothing is found where a peer matches nobody.
+const PeerSelectsNothing ID = "peer-selects-nothing"
+
+func init() {
+	register(Check{
+		ID: PeerSelectsNothing, Severity: Warn, About: ofBoth,
+		Title: "A peer that matches nobody",
+		Text: `A rule for a peer that does not exist allows nothing. Reported when the namespaces that are meant have pods, and
+none of them matches, when there is no such namespace, and of a Service that selects no pods.`,
+		Policy: checkPeers,
+		Tiers:  true,
+	})
+}
+
+// NamespaceLabelName is found where a namespace is selected by a label that nothing sets.
+const NamespaceLabelName ID = "namespace-label-name"
+
+func init() {
+	register(Check{
+		ID: NamespaceLabelName, Severity: Warn, About: ofBoth,
+		Title: "A namespace selected by the label name",
+		Text: `Nothing sets a label ` + "`name`" + ` on namespaces. The API server sets ` + "`kubernetes.io/metadata.name`" + ` on every one. Where the
+namespace that is meant is not known, someone may have set it, and it is no more than a note.`,
+	})
+}
+
+// HostNetwork is found where pods on their node's network are neither selected nor matched.
+const HostNetwork ID = "host-network"
+
+func init() {
+	register(Check{
+		ID: HostNetwork, Severity: Warn, About: ofBoth,
+		Title: "Pods on their node's network",
+		Text: `A pod on its node's network is the node to every policy: nothing isolates it, and selectors do not match it.
+Reported when all the pods that are selected, or that a peer matches, are such pods.`,
+		TierFix: "use the peer nodes: {}",
+	})
+}
+
 // checkSubjects finds policies that protect nothing: with a typo, a selector matches nothing, and
 // says nothing about it.
 func checkSubjects(r *report, v *view) {
@@ -23,10 +77,10 @@ func checkSubjects(r *report, v *view) {
 	selected := v.here.selected(v.policy)
 	switch {
 	case len(selected) == 0:
-		r.warn(SelectsNothing, path, hint(selector, labelsOfPods(v.here), "pods"),
+		r.find(SelectsNothing, path, hint(selector, labelsOfPods(v.here), "pods"),
 			"no pod of namespace %s has %s, so the policy protects nothing", namespace, selectorWords(selector))
 	case len(onPodNetwork(selected)) == 0:
-		r.warn(HostNetwork, path, "restrict the node's traffic otherwise: a policy cannot",
+		r.find(HostNetwork, path, "restrict the node's traffic otherwise: a policy cannot",
 			"every pod that is selected, such as %s, is on its node's network, where policies do not apply", podWords(selected[0]))
 	}
 }
@@ -64,7 +118,7 @@ func checkNamespaceLabel(r *report, v *view, path *field.Path, selector *metav1.
 		}
 		path, fix := path.Child("namespaceSelector"), "write "+corev1.LabelMetadataName+": "+value
 		if v.knowsNamespaces() || v.at(value).exists {
-			r.warn(NamespaceLabelName, path, fix, "the label name is set by nobody unless someone does it by hand, so this matches no namespace")
+			r.find(NamespaceLabelName, path, fix, "the label name is set by nobody unless someone does it by hand, so this matches no namespace")
 		} else {
 			r.add(NamespaceLabelName, Note, path, fix, "the label name is set by nobody unless someone does it by hand; whether someone does is not known here")
 		}
@@ -81,7 +135,7 @@ func checkPeerMatches(r *report, v *view, path *field.Path, peer *networkingv1.N
 			return
 		}
 		if near := hint(peer.NamespaceSelector, v.labelsOfNamespaces, "namespaces"); v.whole || isNear(near) {
-			r.warn(PeerSelectsNothing, path.Child("namespaceSelector"), near, "no namespace has %s, so this peer matches nobody", selectorWords(peer.NamespaceSelector))
+			r.find(PeerSelectsNothing, path.Child("namespaceSelector"), near, "no namespace has %s, so this peer matches nobody", selectorWords(peer.NamespaceSelector))
 			return
 		}
 	}
@@ -97,10 +151,10 @@ func checkPeerMatches(r *report, v *view, path *field.Path, peer *networkingv1.N
 			fix = fmt.Sprintf("such pods are in namespace %s: write namespaceSelector: {matchLabels: {%s: %s}} beside podSelector, in the same item",
 				elsewhere, corev1.LabelMetadataName, elsewhere)
 		}
-		r.warn(PeerSelectsNothing, path.Child("podSelector"), fix,
+		r.find(PeerSelectsNothing, path.Child("podSelector"), fix,
 			"no pod of %s has %s, so this peer matches nobody", placeWords(v.policy.Namespace, peer.NamespaceSelector), selectorWords(peer.PodSelector))
 	case len(matched.all) > 0 && len(matched.meant) == 0 && !v.morePods:
-		r.warn(HostNetwork, path, "use ipBlock with the addresses of the nodes",
+		r.find(HostNetwork, path, "use ipBlock with the addresses of the nodes",
 			"every pod that matches, such as %s, is on its node's network and has the node's address, which selectors do not match", podWords(matched.all[0]))
 	}
 }
