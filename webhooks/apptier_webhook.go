@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -174,7 +173,7 @@ func (v AppTierValidator) opened(ctx context.Context, old, app *v1alpha1.AppTier
 	}
 	known := cluster.Opened(old, before.Policies, lint.NewWork(mostSteps, ctx.Err))
 	for i, finding := range findings {
-		if slices.ContainsFunc(known, func(k lint.Finding) bool { return k.Fix == finding.Fix }) { // it names the policy
+		if slices.ContainsFunc(known, func(k lint.Finding) bool { return k.Other == finding.Other }) {
 			findings[i].Severity = lint.Warn
 		}
 	}
@@ -185,7 +184,7 @@ func (v AppTierValidator) opened(ctx context.Context, old, app *v1alpha1.AppTier
 // was found. They are no reason to refuse it: what it refers to may be applied after it.
 func unresolved(result expand.Expansion, findings []lint.Finding) (out admission.Warnings) {
 	for _, reference := range result.Unresolved {
-		if !slices.ContainsFunc(findings, func(f lint.Finding) bool { return strings.HasPrefix(f.Path, reference.Path) }) {
+		if !slices.ContainsFunc(findings, func(f lint.Finding) bool { return f.Path.Within(lint.Path(reference.Path)) }) {
 			out = append(out, reference.String())
 		}
 	}

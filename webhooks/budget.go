@@ -7,7 +7,6 @@ import (
 
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/apptier/apptier/policy/budget"
 	"github.com/apptier/apptier/policy/lint"
@@ -17,7 +16,7 @@ import (
 // together, ask for too much; and warns above half. Before is what they asked for until now: to ask for no
 // more than that is no reason to refuse.
 func withinBudget(limits budget.Limits, wanted, others []*networkingv1.NetworkPolicy, before budget.Cost) (out []lint.Finding) {
-	path := field.NewPath("spec").String()
+	path := lint.Path("spec")
 	refuse := func(err error, cost budget.Cost) bool {
 		var over *budget.ExceededError
 		if !errors.As(err, &over) {
@@ -59,7 +58,7 @@ func withinBudget(limits budget.Limits, wanted, others []*networkingv1.NetworkPo
 	return out
 }
 
-func nearBudget(path, name string, near []string) lint.Finding {
+func nearBudget(path lint.Path, name string, near []string) lint.Finding {
 	return lint.Finding{Check: lint.OverBudget, Severity: lint.Warn, Path: path,
 		Message: "NetworkPolicy " + name + ": " + strings.Join(near, "; "), Fix: "above that, enforcers refuse the policy: have fewer say the same, or have the budgets raised"}
 }

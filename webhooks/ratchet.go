@@ -2,7 +2,6 @@ package webhooks
 
 import (
 	"slices"
-	"strings"
 
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -50,7 +49,7 @@ func opensTheSame(old, policy *networkingv1.NetworkPolicy, finding lint.Finding)
 	if !equality.Semantic.DeepEqual(old.Spec.PodSelector, policy.Spec.PodSelector) {
 		return false
 	}
-	if strings.HasPrefix(finding.Path, "spec.ingress") {
+	if finding.Path.Within("spec.ingress") {
 		return equality.Semantic.DeepEqual(old.Spec.Ingress, policy.Spec.Ingress)
 	}
 	return equality.Semantic.DeepEqual(old.Spec.Egress, policy.Spec.Egress)

@@ -144,7 +144,7 @@ func writeSARIF(out io.Writer, findings []finding) error {
 	for _, f := range findings {
 		run.Results = append(run.Results, sarifResult{
 			Rule: string(f.Check), RuleIndex: index[f.Check], Level: string(f.Severity), Message: sarifText{f.Message + ". Fix: " + f.Fix},
-			Locations: []sarifLocation{{Physical: sarifPlace(f), Logical: []sarifLogical{{strings.Trim(f.source.name+": "+f.Path, ": ")}}}},
+			Locations: []sarifLocation{{Physical: sarifPlace(f), Logical: []sarifLogical{{strings.Trim(f.source.name+": "+string(f.Path), ": ")}}}},
 		})
 	}
 	return writeJSON(out, sarifLog{"https://json.schemastore.org/sarif-2.1.0.json", "2.1.0", []sarifRun{run}})

@@ -59,7 +59,7 @@ func (f finding) position() (line, column int) {
 	if f.line > 0 {
 		return f.line, 1
 	}
-	return f.source.origin.positionOf(f.Path)
+	return f.source.origin.positionOf(string(f.Path))
 }
 
 // file is where the object of a finding was read; empty for what a cluster holds.
@@ -107,7 +107,7 @@ func count(findings []finding, severity lint.Severity) int {
 
 // sentence says what is found in which field of which object, as far as these are known.
 func (f finding) sentence() string {
-	words := slices.DeleteFunc([]string{f.source.name, f.Path, f.Message}, func(word string) bool { return word == "" })
+	words := slices.DeleteFunc([]string{f.source.name, string(f.Path), f.Message}, func(word string) bool { return word == "" })
 	return strings.Join(words, ": ")
 }
 
@@ -155,7 +155,7 @@ func writeFindingsJSON(out io.Writer, findings []finding) error {
 	entries := make([]entry, 0, len(findings))
 	for _, f := range findings {
 		line, column := f.position()
-		entries = append(entries, entry{f.Check, f.Severity, f.file(), line, column, f.source.name, f.Path, f.Message, f.Fix})
+		entries = append(entries, entry{f.Check, f.Severity, f.file(), line, column, f.source.name, string(f.Path), f.Message, f.Fix})
 	}
 	return writeJSON(out, map[string]any{"findings": entries})
 }

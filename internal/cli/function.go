@@ -124,7 +124,7 @@ func (f *function) results() framework.Results {
 			result.Severity = framework.Error
 		}
 		if found.Path != "" {
-			result.Field = &framework.Field{Path: found.Path}
+			result.Field = &framework.Field{Path: string(found.Path)}
 		}
 		item := f.items[found.source.origin.item-1]
 		result.ResourceRef = &yaml.ResourceIdentifier{

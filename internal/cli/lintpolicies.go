@@ -44,7 +44,7 @@ func (s *scene) judge(ctx context.Context, judged []object, settings environment
 }
 
 // isNotJudgedAt says whether a finding is that a field is not judged.
-func isNotJudgedAt(path string) func(lint.Finding) bool {
+func isNotJudgedAt(path lint.Path) func(lint.Finding) bool {
 	return func(f lint.Finding) bool { return f.Check == lint.NotJudged && f.Path == path }
 }
 

@@ -47,7 +47,7 @@ func (p *problem) where() string {
 func (p *problem) finding() finding {
 	return finding{
 		Finding: lint.Finding{
-			Check: lint.Schema, Severity: lint.Reject, Path: p.path, Message: p.what,
+			Check: lint.Schema, Severity: lint.Reject, Path: lint.Path(p.path), Message: p.what,
 			Fix: cmp.Or(p.fix, "correct it: nothing of this object is judged before"),
 		},
 		source: object{origin: p.origin, name: p.who},

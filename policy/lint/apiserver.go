@@ -129,7 +129,7 @@ func checkReachedByServer(r *report, v *view, backend Backend, service *corev1.S
 	if !found || v.openOutside(pod, isForTunnel).Contains(port) {
 		return false
 	}
-	r.find(APIServerUnreachable, rulesPath(ingress), fmt.Sprintf("add an ingress rule with an ipBlock for the API server's addresses, or without from, on %s", portWords(port)),
+	r.find(APIServerUnreachable, v.places.rules(ingress), fmt.Sprintf("add an ingress rule with an ipBlock for the API server's addresses, or without from, on %s", portWords(port)),
 		"no policy lets anyone from outside the pod network reach %s on %s, where the API server calls Service %s for %s", podWords(pod), portWords(port), service.Name, backend.By)
 	return true
 }

@@ -136,7 +136,7 @@ func FindingOf(reference expand.Unresolved) Finding {
 	case reference.Missing.Ports != "":
 		check = NamedPortUnresolved
 	}
-	return Finding{check, Warn, reference.Path, reference.Message, reference.Fix}
+	return Finding{Check: check, Severity: Warn, Path: Path(reference.Path), Message: reference.Message, Fix: reference.Fix}
 }
 
 // environmentOf is what a world knows of what an AppTier refers to.

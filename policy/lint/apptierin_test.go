@@ -16,7 +16,7 @@ import (
 func told(findings []lint.Finding) []string {
 	var out []string
 	for _, finding := range findings {
-		out = append(out, string(finding.Check)+" "+finding.Path)
+		out = append(out, string(finding.Check)+" "+string(finding.Path))
 	}
 	return out
 }
@@ -106,7 +106,7 @@ func TestFindingsAreAboutTheAppTier(t *testing.T) {
 		d := drawApp(2)
 		m.make(d)
 		for _, finding := range lint.AppTierIn(d.app, d.world) {
-			if text := finding.Message + finding.Fix; !ofAppTier.MatchString(finding.Path) || strings.Contains(text, "spec.ingress") || strings.Contains(text, "spec.egress") || strings.Contains(text, "ipBlock") {
+			if text := finding.Message + finding.Fix; !ofAppTier.MatchString(string(finding.Path)) || strings.Contains(text, "spec.ingress") || strings.Contains(text, "spec.egress") || strings.Contains(text, "ipBlock") {
 				t.Errorf("%s: %s", m.name, finding)
 			}
 		}

@@ -1,9 +1,7 @@
 package lint
 
 import (
-	"regexp"
 	"slices"
-	"strconv"
 
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
@@ -18,11 +16,9 @@ import (
 // a peer for each peer. So what selectors match, and what Services and load balancers need, is asked
 // by the checks of NetworkPolicies, and asked once.
 type asPolicy struct {
+	inTier
 	app    *v1alpha1.AppTier
-	index  int
 	policy *networkingv1.NetworkPolicy
-	// ingress and egress are the rules of the tier, and then those of every tier.
-	ingress, egress []model.Rule
 }
 
 // checkAsPolicies finds peers that match nobody, or nobody whom policies can tell apart, ports of
@@ -31,9 +27,9 @@ func (x *Index) checkAsPolicies(r *report, app *v1alpha1.AppTier, world World, w
 	index := x.withoutPolicies(app)
 	for i := range app.Spec.Tiers {
 		p := newAsPolicy(app, i, world)
-		for _, finding := range judgeAsPolicy(p.policy, index, work) {
-			if found, ok := p.translate(finding); ok && !slices.Contains(r.findings, found) {
-				r.findings = append(r.findings, found)
+		for _, finding := range p.judge(index, work) {
+			if !slices.Contains(r.findings, finding) { // what holds for every tier is found of each
+				r.findings = append(r.findings, finding)
 			}
 		}
 	}
@@ -69,9 +65,10 @@ func (c *contents) with(app string, desired []*networkingv1.NetworkPolicy) World
 	return part
 }
 
-// judgeAsPolicy makes the checks that are about AppTiers too.
-func judgeAsPolicy(policy *networkingv1.NetworkPolicy, index *Index, work *Work) []Finding {
-	r, v := &report{}, newView(policy, index, work)
+// judge makes the checks that are about AppTiers too.
+func (p asPolicy) judge(index *Index, work *Work) []Finding {
+	r, v := &report{ofTier: true}, newView(p.policy, index, work)
+	v.places = p.inTier
 	for _, check := range all() {
 		if check.Tiers {
 			check.Policy(r, v)
@@ -82,7 +79,7 @@ func judgeAsPolicy(policy *networkingv1.NetworkPolicy, index *Index, work *Work)
 
 func newAsPolicy(app *v1alpha1.AppTier, index int, world World) asPolicy {
 	tier := &app.Spec.Tiers[index]
-	p := asPolicy{app: app, index: index, policy: &networkingv1.NetworkPolicy{
+	p := asPolicy{app: app, inTier: inTier{tier: index}, policy: &networkingv1.NetworkPolicy{
 		ObjectMeta: metav1.ObjectMeta{Namespace: app.Namespace, Name: expand.TierPolicyName(app.Name, tier.Name)},
 		Spec:       networkingv1.NetworkPolicySpec{PodSelector: tier.PodSelector},
 	}}
@@ -160,61 +157,4 @@ func (policyPeer) Nobody() networkingv1.NetworkPolicyPeer                       
 
 func podsOf(namespace string, pods *metav1.LabelSelector) networkingv1.NetworkPolicyPeer {
 	return networkingv1.NetworkPolicyPeer{NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{corev1.LabelMetadataName: namespace}}, PodSelector: pods}
-}
-
-// policyPath is a path in the policy: of a direction, a rule, a peer or a port, and of what is in it.
-var policyPath = regexp.MustCompile(`spec\.(ingress|egress)(?:\[(\d+)\](?:\.(?:from|to)\[(\d+)\](\.\w+)?|\.ports\[(\d+)\]\.port)?)?`)
-
-// translate says of the tier what was found of the policy; false if it is no business of the tier's.
-func (p asPolicy) translate(finding Finding) (Finding, bool) {
-	if fix := checks[finding.Check].TierFix; fix != "" {
-		finding.Fix = fix
-	}
-	path, ok := p.field(finding.Path)
-	finding.Path = path
-	finding.Message = policyPath.ReplaceAllStringFunc(finding.Message, func(text string) string { named, _ := p.field(text); return named })
-	return finding, ok
-}
-
-// field returns the path of an AppTier's field that stands for one of the policy.
-func (p asPolicy) field(text string) (string, bool) {
-	parts := policyPath.FindStringSubmatch(text)
-	if parts == nil {
-		return text, false
-	}
-	rules := p.ingress
-	if parts[1] == "egress" {
-		rules = p.egress
-	}
-	at := func(part string) int { i, _ := strconv.Atoi(part); return i } // only digits match
-	switch {
-	case parts[2] == "":
-		return model.Tier(p.index).Path().Child(parts[1]).String(), true
-	case parts[3] != "":
-		rule, i := rules[at(parts[2])], at(parts[3])
-		return peerField(rule.PeerAt(i).Path().String(), rule.Peers[i], parts[4])
-	case parts[5] != "":
-		rule := rules[at(parts[2])]
-		of := rule.At.Path()
-		if len(rule.Ports) == 0 {
-			of = model.Tier(p.index).Path()
-		}
-		// Where a rule is for every tier, some tier's pods may well listen elsewhere.
-		return of.Child("ports").Index(at(parts[5])).Child("port").String(), rule.Tier != nil
-	}
-	return rules[at(parts[2])].At.String(), true
-}
-
-// peerField returns the path of a field of a peer; false for peers that are checked otherwise.
-func peerField(path string, peer v1alpha1.Peer, selector string) (string, bool) {
-	switch {
-	case peer.Pods != nil:
-		return path + ".pods" + selector, true
-	case peer.Namespaces != nil:
-		return path + ".namespaces", true
-	case peer.Service != nil:
-		return path + ".service", true
-	default:
-		return path, false
-	}
 }

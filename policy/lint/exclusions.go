@@ -51,8 +51,8 @@ func checkExclusions(r *report, v *view) {
 				if i == j || all == nil || !isWithin([]space.Box{all.Box}, []space.Box{other.Box}) || !isNameAllowedBy(clause, other) {
 					continue
 				}
-				r.find(ExcludesNobody, clausePath(direction, clause), "remove "+clausePath(direction, other).String()+", or leave the same out there",
-					"%s holds all that this peer leaves out with %s: peers add up, so nobody is left out", clausePath(direction, other), what)
+				r.find(ExcludesNobody, v.clauseField(direction, clause, ""), "remove "+v.clausePlace(direction, other).String()+", or leave the same out there",
+					"%s holds all that this peer leaves out with %s: peers add up, so nobody is left out", v.clausePlace(direction, other), what)
 				break
 			}
 		}
@@ -62,7 +62,7 @@ func checkExclusions(r *report, v *view) {
 // checkOpenPorts finds ports of a rule beside an entry that is every port of their protocol.
 func checkOpenPorts(r *report, v *view, direction networkingv1.PolicyType) {
 	for i, rule := range space.Rules(v.policy.NetworkPolicy, direction) {
-		ports := rulesPath(direction).Index(i).Child("ports")
+		ports := v.places.rule(direction, i).Child("ports")
 		for j, every := range rule.Ports {
 			protocol := kube.Protocol(ptr.Deref(every.Protocol, ""))
 			opened, named := space.RulePorts([]networkingv1.NetworkPolicyPort{every})
@@ -100,8 +100,8 @@ func checkOpenRules(r *report, v *view, direction networkingv1.PolicyType, claus
 			return other.Rule != clause.Rule && isWithin([]space.Box{all}, []space.Box{other.Box})
 		}
 		if i := slices.IndexFunc(open, holds); i >= 0 {
-			r.find(ExcludesNobody, clausePath(direction, clause), "name ports in "+rulesPath(direction).Index(open[i].Rule).String()+", or remove this",
-				"%s holds this peer too, on every port: rules add up, so the ports named here restrict nothing", clausePath(direction, open[i]))
+			r.find(ExcludesNobody, v.clauseField(direction, clause, ""), "name ports in "+v.places.rule(direction, open[i].Rule).String()+", or remove this",
+				"%s holds this peer too, on every port: rules add up, so the ports named here restrict nothing", v.clausePlace(direction, open[i]))
 		}
 	}
 }

@@ -4,6 +4,7 @@
 package lint
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -27,12 +28,14 @@ const (
 type Finding struct {
 	Check    ID       `json:"check"`
 	Severity Severity `json:"severity"`
-	// Path of the field, as in spec.tiers[0].name.
-	Path string `json:"path"`
+	// Path of the field that is to be changed.
+	Path Path `json:"path"`
 	// Message says what is wrong and why it matters.
 	Message string `json:"message"`
 	// Fix says what to write instead.
 	Fix string `json:"fix"`
+	// Other is the name of the policy that is at fault beside the object; empty if it is the object itself.
+	Other string `json:"-"`
 }
 
 // String is the finding on one line.
@@ -48,6 +51,8 @@ func WithSeverity(findings []Finding, severity Severity) []Finding {
 // report collects findings.
 type report struct {
 	findings []Finding
+	// ofTier says that what is judged is written in an AppTier, and that fixes are to be in its words.
+	ofTier bool
 	// named is how many places each check has named that may name only so many.
 	named map[place]int
 }
@@ -80,8 +85,15 @@ func (r *report) find(check ID, path *field.Path, fix, message string, args ...a
 	r.add(check, checks[check].Severity, path, fix, message, args...)
 }
 
+// add adds a finding. Without a path there is nothing to find fault with: it is judged otherwise.
 func (r *report) add(check ID, severity Severity, path *field.Path, fix, message string, args ...any) {
+	if path == nil {
+		return
+	}
+	if r.ofTier {
+		fix = cmp.Or(checks[check].TierFix, fix)
+	}
 	r.findings = append(r.findings, Finding{
-		Check: check, Severity: severity, Path: path.String(), Message: fmt.Sprintf(message, args...), Fix: fix,
+		Check: check, Severity: severity, Path: Path(path.String()), Message: fmt.Sprintf(message, args...), Fix: fix,
 	})
 }

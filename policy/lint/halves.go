@@ -77,7 +77,7 @@ func checkOtherHalf(r *report, v *view, direction networkingv1.PolicyType, claus
 	if direction == ingress {
 		from, to = peer, subject
 	}
-	path := clausePath(direction, clause)
+	path := v.clauseField(direction, clause, "")
 	if r.isFull(HalfOpen, Warn, path) {
 		return
 	}

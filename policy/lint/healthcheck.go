@@ -76,7 +76,7 @@ func checkReachedByBalancer(r *report, v *view, service *corev1.Service, pod *kn
 	if len(closed) == 0 {
 		return false
 	}
-	r.find(HealthCheckUnreachable, rulesPath(ingress), fmt.Sprintf("add an ingress rule with an ipBlock for the load balancer's ranges, on %s", listWords(closed)),
+	r.find(HealthCheckUnreachable, v.places.rules(ingress), fmt.Sprintf("add an ingress rule with an ipBlock for the load balancer's ranges, on %s", listWords(closed)),
 		"no policy lets anyone from outside the pod network reach %s on %s, where the load balancer of Service %s sends traffic or probes", podWords(pod), listWords(closed), service.Name)
 	return true
 }

@@ -87,9 +87,10 @@ func (x *Index) Opened(app *v1alpha1.AppTier, desired []*networkingv1.NetworkPol
 		message := fmt.Sprintf("NetworkPolicy %s lets %s", o.Policy.Name, o.Example)
 		if o.Reason != "" {
 			r.add(Widens, Warn, path, "declare it here, if it is to stay", "%s; its annotation %s gives as reason: %s", message, AllowWidening, o.Reason)
-			continue
+		} else {
+			r.find(Widens, path, fmt.Sprintf("declare it here, or delete NetworkPolicy %s; for as long as it is needed, annotate it with %s: the reason", o.Policy.Name, AllowWidening), "%s", message)
 		}
-		r.find(Widens, path, fmt.Sprintf("declare it here, or delete NetworkPolicy %s; for as long as it is needed, annotate it with %s: the reason", o.Policy.Name, AllowWidening), "%s", message)
+		r.findings[len(r.findings)-1].Other = o.Policy.Name
 	}
 	return r.findings
 }

@@ -52,8 +52,8 @@ func checkOr(r *report, v *view, direction networkingv1.PolicyType, clause space
 		if !doubtful {
 			continue
 		}
-		r.find(check, clausePath(direction, clause), "write namespaceSelector and podSelector in one list item, with one dash",
-			"as two list items, %s and %s mean either one: %s, and %s", peersPath(direction, clause.Rule).Index(i), clausePath(direction, clause),
+		r.find(check, v.clauseField(direction, clause, ""), "write namespaceSelector and podSelector in one list item, with one dash",
+			"as two list items, %s and %s mean either one: %s, and %s", v.places.peer(direction, clause.Rule, i), v.clausePlace(direction, clause),
 			peerWords(v.policy.Namespace, &other), peerWords(v.policy.Namespace, pods))
 		return true
 	}

@@ -63,7 +63,7 @@ func checkSelector(r *report, path *field.Path, selector *metav1.LabelSelector, 
 
 func checkSelectorSyntax(r *report, path *field.Path, selector *metav1.LabelSelector) {
 	for _, err := range metav1validation.ValidateLabelSelector(selector, metav1validation.LabelSelectorValidationOptions{}, path) {
-		r.findings = append(r.findings, Finding{Check: Invalid, Severity: Reject, Path: err.Field, Message: err.ErrorBody(),
+		r.findings = append(r.findings, Finding{Check: Invalid, Severity: Reject, Path: Path(err.Field), Message: err.ErrorBody(),
 			Fix: "see https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/"})
 	}
 }

@@ -49,7 +49,7 @@ func checkPorts(r *report, v *view) {
 			continue
 		}
 		for i, rule := range space.Rules(v.policy.NetworkPolicy, direction) {
-			checkNamesOfAddresses(r, direction, i, rule)
+			checkNamesOfAddresses(r, v, direction, i, rule)
 			destinations := v.destinations(direction, i)
 			if len(destinations) == 0 {
 				continue
@@ -58,7 +58,7 @@ func checkPorts(r *report, v *view) {
 				if !v.work.spend(1 + len(destinations)) {
 					return
 				}
-				path := rulesPath(direction).Index(i).Child("ports").Index(j).Child("port")
+				path := v.places.port(direction, i, j)
 				switch {
 				case port.Port == nil:
 				case port.Port.Type == intstr.String && v.morePods: // others may have it
@@ -66,7 +66,7 @@ func checkPorts(r *report, v *view) {
 					checkNamedPort(r, path, rule, j, destinations)
 				case port.EndPort == nil && v.known.Services:
 					isForDNS := func(of *corev1.Service) bool {
-						return direction == egress && !v.ofTier && port.Port.IntVal == 53 && v.isDNS(of)
+						return direction == egress && !v.isTier() && port.Port.IntVal == 53 && v.isDNS(of)
 					}
 					checkServicePort(r, path, rule, kube.Protocol(deref(port.Protocol)), port.Port.IntVal, destinations, isForDNS)
 				}
@@ -77,14 +77,14 @@ func checkPorts(r *report, v *view) {
 
 // checkNamesOfAddresses finds ports that have names in rules for addresses alone: a name is looked up at a pod,
 // and what is outside has none.
-func checkNamesOfAddresses(r *report, direction networkingv1.PolicyType, index int, rule space.Rule) {
+func checkNamesOfAddresses(r *report, v *view, direction networkingv1.PolicyType, index int, rule space.Rule) {
 	isPods := func(peer networkingv1.NetworkPolicyPeer) bool { return peer.IPBlock == nil }
 	if direction == ingress || len(rule.Peers) == 0 || slices.ContainsFunc(rule.Peers, isPods) {
 		return
 	}
 	for j, port := range rule.Ports {
 		if port.Port != nil && port.Port.Type == intstr.String {
-			r.find(NamedPortUnresolved, rulesPath(direction).Index(index).Child("ports").Index(j).Child("port"), "write the number",
+			r.find(NamedPortUnresolved, v.places.port(direction, index, j), "write the number",
 				"an address has no port names: only pods do, so port %s allows nothing here", port.Port.StrVal)
 		}
 	}

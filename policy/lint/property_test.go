@@ -88,7 +88,7 @@ func checkHalfOpen(t *rapid.T) (halfOpen int) {
 			}
 			halfOpen++
 			alone := s
-			alone.Policies = []*networkingv1.NetworkPolicy{only(t, policy, finding.Path)}
+			alone.Policies = []*networkingv1.NetworkPolicy{only(t, policy, string(finding.Path))}
 			for range 20 {
 				flow := reachtest.Packet(s).Draw(t, "flow")
 				by := reach.Allowed(alone, flow)

@@ -55,7 +55,7 @@ func checkReplicas(r *report, v *view) {
 			continue
 		}
 		if ports := v.closedBetween(pod, v.subjects()[i]); len(ports) > 0 {
-			r.find(ReplicasIsolated, rulesPath(ingress), "allow its pods on the ports that they use among themselves, or ignore this if they need nothing of each other",
+			r.find(ReplicasIsolated, v.places.rules(ingress), "allow its pods on the ports that they use among themselves, or ignore this if they need nothing of each other",
 				"the pods of StatefulSet %s, such as %s, cannot reach one another on any of their ports (%s)", name, podWords(pod), listWords(ports))
 		}
 	}

@@ -96,9 +96,9 @@ func checkPeers(r *report, v *view) {
 			if !v.work.spend(1) {
 				return
 			}
-			path := clausePath(direction, clause)
-			if !checkNamespaceLabel(r, v, path, peer.NamespaceSelector) && !checkOr(r, v, direction, clause, peer) {
-				checkPeerMatches(r, v, path, peer, clause.Box, v.peersOf(direction, clause))
+			at := func(name string) *field.Path { return v.clauseField(direction, clause, name) }
+			if !checkNamespaceLabel(r, v, at, peer.NamespaceSelector) && !checkOr(r, v, direction, clause, peer) {
+				checkPeerMatches(r, v, at, peer, clause.Box, v.peersOf(direction, clause))
 			}
 		}
 	}
@@ -107,7 +107,7 @@ func checkPeers(r *report, v *view) {
 // checkNamespaceLabel finds selectors for a label "name", which nothing sets by itself: namespaces
 // have kubernetes.io/metadata.name
 // (https://kubernetes.io/docs/reference/labels-annotations-taints/#kubernetes-io-metadata-name).
-func checkNamespaceLabel(r *report, v *view, path *field.Path, selector *metav1.LabelSelector) bool {
+func checkNamespaceLabel(r *report, v *view, at func(string) *field.Path, selector *metav1.LabelSelector) bool {
 	if selector == nil || v.named { // someone does set it
 		return false
 	}
@@ -116,7 +116,7 @@ func checkNamespaceLabel(r *report, v *view, path *field.Path, selector *metav1.
 		if key != "name" {
 			continue
 		}
-		path, fix := path.Child("namespaceSelector"), "write "+corev1.LabelMetadataName+": "+value
+		path, fix := at("namespaceSelector"), "write "+corev1.LabelMetadataName+": "+value
 		if v.knowsNamespaces() || v.at(value).exists {
 			r.find(NamespaceLabelName, path, fix, "the label name is set by nobody unless someone does it by hand, so this matches no namespace")
 		} else {
@@ -127,15 +127,16 @@ func checkNamespaceLabel(r *report, v *view, path *field.Path, selector *metav1.
 	return false
 }
 
-// checkPeerMatches finds peers that match no pod, or none that a selector can mean.
-func checkPeerMatches(r *report, v *view, path *field.Path, peer *networkingv1.NetworkPolicyPeer, box space.Box, matched matches) {
+// checkPeerMatches finds peers that match no pod, or none that a selector can mean. At is where the peer's fields
+// are.
+func checkPeerMatches(r *report, v *view, at func(string) *field.Path, peer *networkingv1.NetworkPolicyPeer, box space.Box, matched matches) {
 	isMatch := func(c *contents) bool { return box.Match(space.Namespace, c.labels) }
 	if peer.NamespaceSelector != nil && v.known.Namespaces && !slices.ContainsFunc(v.namespaces, isMatch) {
-		if r.isFull(PeerSelectsNothing, Warn, path) {
+		if r.isFull(PeerSelectsNothing, Warn, at("")) {
 			return
 		}
 		if near := hint(peer.NamespaceSelector, v.labelsOfNamespaces, "namespaces"); v.whole || isNear(near) {
-			r.find(PeerSelectsNothing, path.Child("namespaceSelector"), near, "no namespace has %s, so this peer matches nobody", selectorWords(peer.NamespaceSelector))
+			r.find(PeerSelectsNothing, at("namespaceSelector"), near, "no namespace has %s, so this peer matches nobody", selectorWords(peer.NamespaceSelector))
 			return
 		}
 	}
@@ -143,7 +144,7 @@ func checkPeerMatches(r *report, v *view, path *field.Path, peer *networkingv1.N
 	switch {
 	case !known || len(candidates) == 0:
 	case len(matched.all) == 0 && !isEmpty(peer.PodSelector):
-		if r.isFull(PeerSelectsNothing, Warn, path) {
+		if r.isFull(PeerSelectsNothing, Warn, at("")) {
 			return
 		}
 		fix := hint(peer.PodSelector, labelsOfPods(candidates...), "pods")
@@ -151,10 +152,10 @@ func checkPeerMatches(r *report, v *view, path *field.Path, peer *networkingv1.N
 			fix = fmt.Sprintf("such pods are in namespace %s: write namespaceSelector: {matchLabels: {%s: %s}} beside podSelector, in the same item",
 				elsewhere, corev1.LabelMetadataName, elsewhere)
 		}
-		r.find(PeerSelectsNothing, path.Child("podSelector"), fix,
+		r.find(PeerSelectsNothing, at("podSelector"), fix,
 			"no pod of %s has %s, so this peer matches nobody", placeWords(v.policy.Namespace, peer.NamespaceSelector), selectorWords(peer.PodSelector))
 	case len(matched.all) > 0 && len(matched.meant) == 0 && !v.morePods:
-		r.find(HostNetwork, path, "use ipBlock with the addresses of the nodes",
+		r.find(HostNetwork, at(""), "use ipBlock with the addresses of the nodes",
 			"every pod that matches, such as %s, is on its node's network and has the node's address, which selectors do not match", podWords(matched.all[0]))
 	}
 }

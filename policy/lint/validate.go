@@ -48,7 +48,7 @@ func checkValid(r *report, policy *networkingv1.NetworkPolicy) {
 	}
 	errs = append(errs, validateTypes(specPath.Child("policyTypes"), policy.Spec.PolicyTypes)...)
 	for _, err := range errs {
-		r.findings = append(r.findings, Finding{Check: Invalid, Severity: Reject, Path: err.Field, Message: err.ErrorBody(), Fix: invalidFix(err)})
+		r.findings = append(r.findings, Finding{Check: Invalid, Severity: Reject, Path: Path(err.Field), Message: err.ErrorBody(), Fix: invalidFix(err)})
 	}
 }
 

@@ -57,13 +57,13 @@ type Parts struct{ Namespaces, AppTiers, Pods, Services, Policies bool }
 type view struct {
 	*Index
 	policy *knownPolicy
-	// ofTier says that the policy stands for a tier of an AppTier.
-	ofTier bool
+	// places say where it is written.
+	places places
 	// here is what is in the policy's namespace, and namespaces are all that are known to exist.
 	here       *contents
 	namespaces []*contents
 	selecting  map[memberOf][]*knownPolicy
-	matched    map[string]matches
+	matched    map[peerAt]matches
 	// ofNamespaces are the answers of wholeNamespaces.
 	ofNamespaces map[ruleOf][]int
 	// selected are the subjects, once they are asked for.
@@ -77,13 +77,19 @@ type ruleOf struct {
 	index     int
 }
 
+// peerAt is a peer of the judged policy; -1 for everyone.
+type peerAt struct {
+	ruleOf
+	peer int
+}
+
 // matches are the pods that a peer matches, and those of them that it means: pods on their node's network
 // are the node to every policy.
 type matches struct{ all, meant []*knownPod }
 
 func newView(policy *networkingv1.NetworkPolicy, index *Index, work *Work) *view {
-	v := &view{Index: index, policy: knownPolicyOf(policy), here: index.at(policy.Namespace), namespaces: index.sorted, work: work}
-	v.selecting, v.matched, v.ofNamespaces = map[memberOf][]*knownPolicy{}, map[string]matches{}, map[ruleOf][]int{}
+	v := &view{Index: index, policy: knownPolicyOf(policy), places: inPolicy{}, here: index.at(policy.Namespace), namespaces: index.sorted, work: work}
+	v.selecting, v.matched, v.ofNamespaces = map[memberOf][]*knownPolicy{}, map[peerAt]matches{}, map[ruleOf][]int{}
 	if i, found := slices.BinarySearchFunc(v.namespaces, v.here, compareContents); !found {
 		v.namespaces = slices.Insert(slices.Clone(v.namespaces), i, v.here)
 	}
@@ -141,12 +147,12 @@ func (v *view) peers(box space.Box) []*knownPod {
 
 // peersOf are the peers of a clause of the judged policy.
 func (v *view) peersOf(direction networkingv1.PolicyType, clause space.Clause) matches {
-	path := clausePath(direction, clause).String()
-	peers, found := v.matched[path]
+	at := peerAt{ruleOf{direction, clause.Rule}, clause.Peer}
+	peers, found := v.matched[at]
 	if !found {
 		all := v.peers(clause.Box)
 		peers = matches{all, onPodNetwork(all)}
-		v.matched[path] = peers
+		v.matched[at] = peers
 	}
 	return peers
 }

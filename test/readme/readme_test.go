@@ -100,7 +100,7 @@ func TestRejection(t *testing.T) {
 	if len(findings) != 1 {
 		t.Fatalf("findings: %v", findings)
 	}
-	for _, want := range []string{findings[0].Path + ": " + findings[0].Message + " (" + string(findings[0].Check) + ")", "fix: " + findings[0].Fix} {
+	for _, want := range []string{string(findings[0].Path) + ": " + findings[0].Message + " (" + string(findings[0].Check) + ")", "fix: " + findings[0].Fix} {
 		if text := blocks(t, "text")[0]; !strings.Contains(text, want) {
 			t.Errorf("the README does not say %q:\n%s", want, text)
 		}
