@@ -1,13 +1,20 @@
 package webhooks
 
 import (
+	"context"
 	"fmt"
 	"runtime"
 	"testing"
 
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/apptier/apptier/api/v1alpha1"
+	"github.com/apptier/apptier/internal/environment"
+	"github.com/apptier/apptier/policy/budget"
 	"github.com/apptier/apptier/policy/lint"
 )
 
@@ -15,7 +22,7 @@ import (
 // a few tiers and of as many as there may be.
 func BenchmarkAppTier(b *testing.B) {
 	c := largeCluster()
-	v := AppTierValidator{Cluster: c}
+	v := AppTierValidator{Cluster: c, Reader: clusterReader{c}, Limits: budget.Defaults(), Settings: environment.Settings{}}
 	c.current()
 	for _, tiers := range []int{3, 64} {
 		b.Run(fmt.Sprintf("tiers=%d", tiers), func(b *testing.B) {
@@ -23,11 +30,43 @@ func BenchmarkAppTier(b *testing.B) {
 			defer runtime.UnlockOSThread()
 			app, before := chainOf(tiers), threadTime(b)
 			for b.Loop() {
-				v.judge(app, lint.NewWork(0, nil))
+				if _, _, err := v.judgeChange(b.Context(), nil, app, lint.NewWork(0, nil)); err != nil {
+					b.Fatal(err)
+				}
 			}
 			b.ReportMetric(float64((threadTime(b)-before).Nanoseconds())/float64(b.N), "cpu-ns/op")
 		})
 	}
+}
+
+// clusterReader reads a cluster's stores as a manager's cache reads its own: it copies what it returns.
+type clusterReader struct{ *Cluster }
+
+func (r clusterReader) Get(_ context.Context, key client.ObjectKey, into client.Object, _ ...client.GetOption) error {
+	object, found, err := r.partFor(into).GetByKey(key.String())
+	if !found || err != nil {
+		return apierrors.NewNotFound(corev1.Resource("object"), key.Name)
+	}
+	switch into := into.(type) {
+	case *corev1.Service:
+		object.(*corev1.Service).DeepCopyInto(into)
+	case *v1alpha1.AppTier:
+		object.(*v1alpha1.AppTier).DeepCopyInto(into)
+	}
+	return nil
+}
+
+func (r clusterReader) List(_ context.Context, into client.ObjectList, options ...client.ListOption) error {
+	var wanted client.ListOptions
+	wanted.ApplyOptions(options)
+	if pods, ok := into.(*corev1.PodList); ok {
+		for _, pod := range r.pods.in(wanted.Namespace) {
+			if wanted.LabelSelector.Matches(labels.Set(pod.Labels)) {
+				pods.Items = append(pods.Items, *pod.DeepCopy())
+			}
+		}
+	}
+	return nil
 }
 
 // chainOf is an AppTier whose tiers connect to the next one each.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync"
 
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -66,9 +67,10 @@ func (v AppTierValidator) ValidateUpdate(ctx context.Context, old, app *v1alpha1
 
 // judge returns what is wrong or doubtful about an AppTier in the cluster. Of two that cannot be beside
 // each other, admission refuses the one that comes to be so, be it older or not.
-func (v AppTierValidator) judge(app *v1alpha1.AppTier, work *lint.Work) []lint.Finding {
+func (v AppTierValidator) judge(meaning lint.Meaning, work *lint.Work) []lint.Finding {
+	app := meaning.App
 	world := v.Cluster.around(app)
-	findings := v.Cluster.current().AppTierWithin(app, world, work)
+	findings := v.Cluster.current().AppTier(meaning, world, work)
 	for _, other := range world.AppTiers {
 		if other.Namespace != app.Namespace || other.Name == app.Name || !other.DeletionTimestamp.IsZero() {
 			continue
@@ -103,75 +105,90 @@ func (v AppTierValidator) answer(ctx context.Context, old, app *v1alpha1.AppTier
 // what it refers to and is not there. What it costs is counted first: counting is cheap, and what is above a
 // budget may be too big to be judged.
 func (v AppTierValidator) judgeChange(ctx context.Context, old, app *v1alpha1.AppTier, work *lint.Work) (findings []lint.Finding, left admission.Warnings, err error) {
-	if len(lint.WithSeverity(lint.AppTier(app), lint.Reject)) > 0 { // it stands for nothing
-		return v.judgeSpec(ctx, old, app, work), nil, nil
-	}
-	result, err := v.expand(ctx, app)
+	now, err := v.meaning(ctx, app)
 	if err != nil {
 		return nil, nil, err
 	}
-	costs, err := v.budget(ctx, old, app, result)
+	before := formerly{of: old, meaning: sync.OnceValues(func() (lint.Meaning, error) { return v.meaning(ctx, old) })}
+	costs, err := v.budget(before, now)
 	if err != nil || len(lint.WithSeverity(costs, lint.Reject)) > 0 {
 		return costs, nil, err
 	}
-	findings = v.judgeSpec(ctx, old, app, work)
-	opened, err := v.opened(ctx, old, app, result, work)
+	findings, err = v.judgeSpec(ctx, before, now, work)
+	if err != nil || now.IsRefused() { // it stands for nothing
+		return findings, nil, err
+	}
+	opened, err := v.opened(ctx, before, now, work)
 	if err != nil {
 		return nil, nil, err
 	}
 	findings = slices.Concat(findings, opened, costs)
-	return findings, unresolved(result, findings), nil
+	return findings, unresolved(now.Expansion, findings), nil
+}
+
+// formerly is an AppTier as it was, nil if there was none; what it meant is worked out once, and only if something is
+// refused now.
+type formerly struct {
+	of      *v1alpha1.AppTier
+	meaning func() (lint.Meaning, error)
+}
+
+// meaning returns what an AppTier means now.
+func (v AppTierValidator) meaning(ctx context.Context, app *v1alpha1.AppTier) (lint.Meaning, error) {
+	meaning, err := lint.MeaningOf(app, func() (expand.Environment, error) {
+		return v.Settings.Of(ctx, model.ReferencesOf(app), environment.Cached{Reader: v.Reader})
+	})
+	if err != nil {
+		return meaning, failed(ctx, fmt.Errorf("looking up what AppTier %s/%s refers to: %w", app.Namespace, app.Name, err))
+	}
+	return meaning, nil
 }
 
 // judgeSpec judges what an AppTier says beside the others. What was refused of it before is a warning.
-func (v AppTierValidator) judgeSpec(ctx context.Context, old, app *v1alpha1.AppTier, work *lint.Work) []lint.Finding {
-	findings := v.judge(app, work)
-	if old == nil {
-		return findings
-	}
-	return ratchet(findings, func() []lint.Finding { return v.judge(old, lint.NewWork(mostSteps, ctx.Err)) })
-}
-
-// budget holds the policies that an AppTier stands for to the budgets.
-func (v AppTierValidator) budget(ctx context.Context, old, app *v1alpha1.AppTier, now expand.Expansion) ([]lint.Finding, error) {
-	var before budget.Cost
-	others := v.Cluster.otherPolicies(app.Namespace, func(p *networkingv1.NetworkPolicy) bool { return v1alpha1.OwnerOf(p) == app.Name })
-	findings := withinBudget(v.Limits, now.Policies, others, before)
-	if old == nil || len(lint.WithSeverity(findings, lint.Reject)) == 0 {
+func (v AppTierValidator) judgeSpec(ctx context.Context, before formerly, now lint.Meaning, work *lint.Work) ([]lint.Finding, error) {
+	findings := v.judge(now, work)
+	if before.of == nil || len(lint.WithSeverity(findings, lint.Reject)) == 0 {
 		return findings, nil
 	}
-	was, err := v.expand(ctx, old)
+	old, err := before.meaning()
 	if err != nil {
 		return nil, err
 	}
-	for _, policy := range was.Policies {
-		before = before.Add(budget.Count(&policy.Spec))
-	}
-	return withinBudget(v.Limits, now.Policies, others, before), nil
+	return ratchet(findings, func() []lint.Finding { return v.judge(old, lint.NewWork(mostSteps, ctx.Err)) }), nil
 }
 
-// expand returns what an AppTier stands for now.
-func (v AppTierValidator) expand(ctx context.Context, app *v1alpha1.AppTier) (expand.Expansion, error) {
-	env, err := v.Settings.Of(ctx, model.ReferencesOf(app), environment.Cached{Reader: v.Reader})
-	if err != nil {
-		return expand.Expansion{}, failed(ctx, fmt.Errorf("looking up what AppTier %s/%s refers to: %w", app.Namespace, app.Name, err))
+// budget holds the policies that an AppTier stands for to the budgets.
+func (v AppTierValidator) budget(before formerly, now lint.Meaning) ([]lint.Finding, error) {
+	var cost budget.Cost
+	app := now.App
+	others := v.Cluster.otherPolicies(app.Namespace, func(p *networkingv1.NetworkPolicy) bool { return v1alpha1.OwnerOf(p) == app.Name })
+	findings := withinBudget(v.Limits, now.Expansion.Policies, others, cost)
+	if before.of == nil || len(lint.WithSeverity(findings, lint.Reject)) == 0 {
+		return findings, nil
 	}
-	return expand.Expand(app, env), nil
+	was, err := before.meaning()
+	if err != nil {
+		return nil, err
+	}
+	for _, policy := range was.Expansion.Policies {
+		cost = cost.Add(budget.Count(&policy.Spec))
+	}
+	return withinBudget(v.Limits, now.Expansion.Policies, others, cost), nil
 }
 
 // opened are the policies that open what the AppTier closes. Of those that opened it before it was
 // changed too, people are warned: what it says now is no reason to refuse it.
-func (v AppTierValidator) opened(ctx context.Context, old, app *v1alpha1.AppTier, now expand.Expansion, work *lint.Work) ([]lint.Finding, error) {
+func (v AppTierValidator) opened(ctx context.Context, before formerly, now lint.Meaning, work *lint.Work) ([]lint.Finding, error) {
 	cluster := v.Cluster.current()
-	findings := cluster.Opened(app, now.Policies, work)
-	if old == nil || len(findings) == 0 {
+	findings := cluster.Opened(now.App, now.Expansion.Policies, work)
+	if before.of == nil || len(findings) == 0 {
 		return findings, nil
 	}
-	before, err := v.expand(ctx, old)
+	was, err := before.meaning()
 	if err != nil {
 		return nil, err
 	}
-	known := cluster.Opened(old, before.Policies, lint.NewWork(mostSteps, ctx.Err))
+	known := cluster.Opened(before.of, was.Expansion.Policies, lint.NewWork(mostSteps, ctx.Err))
 	for i, finding := range findings {
 		if slices.ContainsFunc(known, func(k lint.Finding) bool { return k.Other == finding.Other }) {
 			findings[i].Severity = lint.Warn

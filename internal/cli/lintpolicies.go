@@ -28,7 +28,8 @@ func (s *scene) judge(ctx context.Context, judged []object, settings environment
 		}
 	}
 	for _, app := range appTiers(judged) {
-		found := index.AppTier(app.AppTier, world)
+		meaning := lint.Meaning{App: app.AppTier, Findings: lint.AppTier(app.AppTier), Expansion: meant.expansions[app.AppTier]}
+		found := index.AppTier(meaning, world, lint.NewWork(0, nil))
 		for _, f := range append(meant.findings, s.missing(meant.unresolved)...) {
 			// The checks of a world know no age in manifests, where everything is about to be created.
 			if f.source.Object == app.source.Object && !slices.Contains(found, f.Finding) {

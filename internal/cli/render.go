@@ -14,6 +14,7 @@ import (
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
+	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/internal/environment"
 	"github.com/apptier/apptier/policy/expand"
 	"github.com/apptier/apptier/policy/lint"
@@ -157,8 +158,10 @@ func (o *renderOptions) readCluster(ctx context.Context, namespace string) ([]ap
 // expanded is what AppTiers come to.
 type expanded struct {
 	// policies are in the order of the AppTiers that are accepted. Others have none.
-	policies   []*networkingv1.NetworkPolicy
-	accepted   []appTier
+	policies []*networkingv1.NetworkPolicy
+	accepted []appTier
+	// expansions are what the accepted ones come to, by themselves.
+	expansions map[*v1alpha1.AppTier]expand.Expansion
 	findings   []finding
 	unresolved []unresolved
 	// environment is what the AppTiers refer to.
@@ -188,9 +191,10 @@ func expandAccepted(ctx context.Context, apps []appTier, findings []finding, s e
 	if err != nil {
 		return out, err
 	}
-	out.environment = env
+	out.environment, out.expansions = env, map[*v1alpha1.AppTier]expand.Expansion{}
 	for _, app := range out.accepted {
 		expansion := expand.Expand(app.AppTier, env)
+		out.expansions[app.AppTier] = expansion
 		out.policies = append(out.policies, expansion.Policies...)
 		for _, u := range expansion.Unresolved {
 			out.unresolved = append(out.unresolved, unresolved{u, app.source})

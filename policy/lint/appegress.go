@@ -43,7 +43,7 @@ port 53 is taken for DNS of one's own.`,
 
 // checkWorldEgress finds tiers that may connect to everyone, though their egress is isolated.
 func checkWorldEgress(r *report, in *appView) {
-	spec := &in.app.Spec
+	spec := &in.App.Spec
 	for rule := range model.Rules(spec) {
 		if rule.Direction != v1alpha1.Egress || !holdsForAny(rule, spec) {
 			continue
@@ -99,7 +99,7 @@ func addressesIn(ranges []string) space.Addresses {
 // checkNamesNeeded finds tiers that may connect to what is usually reached by name, while nothing lets
 // them resolve one. Addresses, nodes and the API server, whose address every pod is given, need none.
 func checkNamesNeeded(r *report, in *appView) {
-	path, spec := specPath.Child("dns"), &in.app.Spec
+	path, spec := specPath.Child("dns"), &in.App.Spec
 	if spec.DNS.Mode != v1alpha1.DNSNone {
 		return
 	}

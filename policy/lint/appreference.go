@@ -43,7 +43,7 @@ with a port in common. Until both do, it is denied.`,
 // checkReferences finds names of AppTiers, their tiers, and Services that nothing has. It needs all of
 // them, or one whose name is nearly the same: what is in no file may be in the cluster.
 func checkReferences(r *report, in *appView) {
-	app, world := in.app, in.world
+	app, world := in.App, in.world
 	check := func(peers []v1alpha1.Peer, at func(int) *field.Path) {
 		for i, peer := range peers {
 			switch {
@@ -117,7 +117,7 @@ func besidesItself(app *v1alpha1.AppTier, all []*v1alpha1.AppTier) []*v1alpha1.A
 // checkAgreements finds peers that are there and cannot be peers: tiers whose owner does not agree, and
 // Services that stand for no pods. It is what the controller reports of them.
 func checkAgreements(r *report, in *appView) {
-	for _, reference := range expand.Expand(in.app, environmentOf(in.app, in.world)).Unresolved {
+	for _, reference := range in.Expansion.Unresolved {
 		// Of names that nothing has, checkReferences knows more; of ports, who has all pods of the Service.
 		if finding := FindingOf(reference); finding.Check == PeerNotAccepted || finding.Check == PeerSelectsNothing {
 			r.findings = append(r.findings, finding)

@@ -81,9 +81,9 @@ func (x *Index) areOfServices(addresses space.Addresses) bool {
 // checkNetworksOfServices finds what checkClusterIPs does in the networks of an AppTier's egress. Beside a peer
 // that stands for pods, they are taken as meant.
 func checkNetworksOfServices(r *report, in *appView) {
-	for rule := range model.Rules(&in.app.Spec) {
+	for rule := range model.Rules(&in.App.Spec) {
 		isPods := func(peer v1alpha1.Peer) bool { return peer.Networks == nil && peer.Internet == nil }
-		if rule.Direction != v1alpha1.Egress || !holdsForAny(rule, &in.app.Spec) || slices.ContainsFunc(rule.Peers, isPods) {
+		if rule.Direction != v1alpha1.Egress || !holdsForAny(rule, &in.App.Spec) || slices.ContainsFunc(rule.Peers, isPods) {
 			continue
 		}
 		for i, peer := range rule.Peers {

@@ -113,7 +113,7 @@ func (t tierOf) knownAmong(pods []*corev1.Pod, world World) []*corev1.Pod {
 // checkTierPods finds tiers without pods, while the namespace has some, and those whose pods no policy
 // can isolate.
 func checkTierPods(r *report, in *appView) {
-	app, world := in.app, in.world
+	app, world := in.App, in.world
 	pods := podsIn(app.Namespace, world)
 	if !world.Known.Pods || len(pods) == 0 || world.MorePods {
 		return

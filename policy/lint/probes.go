@@ -37,7 +37,7 @@ const dataPlaneLabel = "istio.io/dataplane-mode"
 // reached from its own node; but in an ambient mesh they come from addresses that are not the node's,
 // which are open only where the AppTier names the mesh.
 func checkProbes(r *report, in *appView) {
-	x, app, world := in.Index, in.app, in.world
+	x, app, world := in.Index, in.App, in.world
 	if !world.Known.Pods || len(expand.Probers(app.Spec.Mesh)) > 0 {
 		return
 	}

@@ -30,7 +30,7 @@ may use all of them. The mesh's own authorization can tell ports apart.`,
 // checkTunnel notes tiers that let somebody in on some of their TCP ports, in a mesh whose proxies take
 // connections for any port on one of their own: to policies, whoever may use one port may use all.
 func checkTunnel(r *report, in *appView) {
-	app := in.app
+	app := in.App
 	tunnel := expand.Tunnel(app.Spec.Mesh)
 	if tunnel == 0 {
 		return
