@@ -86,7 +86,11 @@ func (r *AppTierReconciler) Reconcile(ctx context.Context, request ctrl.Request)
 	if !app.DeletionTimestamp.IsZero() {
 		return ctrl.Result{}, nil
 	}
-	rejected := lint.WithSeverity(lint.AppTier(&app), lint.Reject)
+	meaning, err := lint.MeaningOf(&app, func() (expand.Environment, error) { return r.environment(ctx, &app) })
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	rejected := lint.WithSeverity(meaning.Findings, lint.Reject)
 	conflicts, err := r.conflicts(ctx, &app)
 	if err != nil {
 		return ctrl.Result{}, err
@@ -95,26 +99,26 @@ func (r *AppTierReconciler) Reconcile(ctx context.Context, request ctrl.Request)
 		// What was applied for an earlier, valid generation stays: half a change is none.
 		return ctrl.Result{}, r.report(ctx, &app, outcome{rejected: rejected})
 	}
-	out, err := r.converge(ctx, &app)
+	out, err := r.converge(ctx, &app, meaning.Expansion)
 	if err != nil {
 		return ctrl.Result{}, err
 	}
 	return ctrl.Result{}, errors.Join(out.applyErr, r.report(ctx, &app, out))
 }
 
+// environment looks up what an AppTier refers to.
+func (r *AppTierReconciler) environment(ctx context.Context, app *v1alpha1.AppTier) (expand.Environment, error) {
+	settings := environment.Settings{DNSService: r.DNSService, ClusterNetworks: r.ClusterNetworks}
+	return settings.Of(ctx, model.ReferencesOf(app), environment.Cached{Reader: r.Client})
+}
+
 // converge writes the AppTier's policies and removes those it no longer wants. An error says that it
 // could not even be known what is wanted.
-func (r *AppTierReconciler) converge(ctx context.Context, app *v1alpha1.AppTier) (outcome, error) {
-	settings := environment.Settings{DNSService: r.DNSService, ClusterNetworks: r.ClusterNetworks}
-	env, err := settings.Of(ctx, model.ReferencesOf(app), environment.Cached{Reader: r.Client})
-	if err != nil {
-		return outcome{}, err
-	}
+func (r *AppTierReconciler) converge(ctx context.Context, app *v1alpha1.AppTier, expansion expand.Expansion) (outcome, error) {
 	tiers, err := r.countPods(ctx, app)
 	if err != nil {
 		return outcome{}, err
 	}
-	expansion := expand.Expand(app, env)
 	out := outcome{policies: expansion.Policies, unresolved: expansion.Unresolved, tiers: tiers}
 	out.applyErr = r.applyPolicies(ctx, app, expansion.Policies)
 	if out.openings, err = r.openings(ctx, app, expansion.Policies); err != nil {
