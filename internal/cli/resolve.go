@@ -185,14 +185,14 @@ func (s *scene) resolveWorkload(e *end) error {
 	if workload == nil || len(workload.Pods) == 0 {
 		return fmt.Errorf("%s: there is no %s %s%s", e.text, e.kind, e.NamespacedName, s.nearName(e.kind, e.NamespacedName))
 	}
-	selector := labels.SelectorFromSet(workload.Pods[0].Labels)
-	if workload.Selector != nil {
-		var err error
-		if selector, err = metav1.LabelSelectorAsSelector(workload.Selector); err != nil {
-			return fmt.Errorf("%s: selector: %w", e.text, err)
+	if _, err := metav1.LabelSelectorAsSelector(workload.Selector); err != nil {
+		return fmt.Errorf("%s: selector: %w", e.text, err)
+	}
+	for _, pod := range s.pods(e.Namespace) {
+		if workload.Makes(pod) {
+			e.add(pod)
 		}
 	}
-	e.choose(slices.DeleteFunc(s.podsMatching(e.Namespace, selector), func(c candidate) bool { return c.standIn != nil }))
 	if len(e.endpoints) == 0 {
 		e.standFor(standInsFor(workload))
 	}

@@ -104,7 +104,7 @@ func (s *scene) podsMatching(namespace string, selector labels.Selector) []candi
 	}
 	for _, o := range s.objects() {
 		workload := kube.WorkloadOf(o.Object)
-		if workload == nil || len(workload.Pods) == 0 || workload.Pods[0].Namespace != namespace || hasPods(workload, pods) {
+		if workload == nil || len(workload.Pods) == 0 || workload.Pods[0].Namespace != namespace || slices.ContainsFunc(pods, workload.Makes) {
 			continue
 		}
 		for _, pod := range standInsFor(workload) {
@@ -125,15 +125,6 @@ func (s *scene) pods(namespace string) []*corev1.Pod {
 		}
 	}
 	return out
-}
-
-// hasPods says whether any of some pods is likely to be a workload's.
-func hasPods(workload *kube.Workload, pods []*corev1.Pod) bool {
-	if workload.Selector == nil {
-		return false
-	}
-	selector, err := metav1.LabelSelectorAsSelector(workload.Selector)
-	return err == nil && slices.ContainsFunc(pods, func(pod *corev1.Pod) bool { return selector.Matches(labels.Set(pod.Labels)) })
 }
 
 // choose takes the candidates.

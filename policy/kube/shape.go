@@ -15,7 +15,7 @@ import (
 // is a pod template in it. Its operator may add any labels, and make more pods.
 func ofShape(o *unstructured.Unstructured) *Workload {
 	meta := metav1.ObjectMeta{Namespace: o.GetNamespace(), Name: o.GetName()}
-	w := &Workload{Kind: o.GetKind(), Several: true}
+	w := &Workload{Kind: o.GetKind(), Name: o.GetName(), Several: true}
 	for i, template := range templatesIn(o.Object["spec"], mostLevels) {
 		name := o.GetName()
 		if i > 0 {

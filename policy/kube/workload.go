@@ -27,8 +27,8 @@ const mostDistinct = 100
 
 // Workload is an object that makes pods.
 type Workload struct {
-	// Kind as in a manifest.
-	Kind string
+	// Kind and Name as in a manifest.
+	Kind, Name string
 	// Pods are those that it makes, as far as they differ in their labels: those of a StatefulSet by
 	// their number, for example, up to 100. Of pods that are all alike it is one, which bears the
 	// workload's name. Labels are those of the template, and those that the controller adds with
@@ -83,7 +83,7 @@ func WorkloadOf(object runtime.Object) *Workload {
 // alike are the pods of a workload that differ in nothing. It may be scaled; without a number of
 // replicas somebody else is likely to do that.
 func alike(kind string, meta metav1.ObjectMeta, template *corev1.PodTemplateSpec, selector *metav1.LabelSelector, replicas *int32) *Workload {
-	w := &Workload{Kind: kind, Selector: selector, Replicas: ptr.Deref(replicas, 0), Several: ptr.Deref(replicas, 2) > 1}
+	w := &Workload{Kind: kind, Name: meta.Name, Selector: selector, Replicas: ptr.Deref(replicas, 0), Several: ptr.Deref(replicas, 2) > 1}
 	if template != nil {
 		w.Pods = []*corev1.Pod{podOf(meta, template, meta.Name, nil)}
 	}
@@ -94,7 +94,7 @@ func alike(kind string, meta metav1.ObjectMeta, template *corev1.PodTemplateSpec
 func ofStatefulSet(o *appsv1.StatefulSet) *Workload {
 	replicas := ptr.Deref(o.Spec.Replicas, 1)
 	w := &Workload{
-		Kind: "StatefulSet", Selector: o.Spec.Selector, Replicas: ptr.Deref(o.Spec.Replicas, 0), Several: replicas > 1,
+		Kind: "StatefulSet", Name: o.Name, Selector: o.Spec.Selector, Replicas: ptr.Deref(o.Spec.Replicas, 0), Several: replicas > 1,
 		Unknown: []string{appsv1.ControllerRevisionHashLabelKey},
 	}
 	first := int32(0)
@@ -117,7 +117,7 @@ func jobLabels(name string) map[string]string {
 // ofJob: the pods of an indexed Job bear their number.
 func ofJob(kind string, meta metav1.ObjectMeta, spec *batchv1.JobSpec, added map[string]string) *Workload {
 	w := &Workload{
-		Kind: kind, Several: ptr.Deref(spec.Parallelism, 1) > 1, Replicas: ptr.Deref(spec.Parallelism, 0),
+		Kind: kind, Name: meta.Name, Several: ptr.Deref(spec.Parallelism, 1) > 1, Replicas: ptr.Deref(spec.Parallelism, 0),
 		Unknown: []string{batchv1.ControllerUidLabel, legacyControllerUID},
 	}
 	if spec.Selector != nil && len(spec.Selector.MatchLabels) > 0 {
