@@ -40,6 +40,15 @@ type endRef struct {
 	byNodePort bool
 }
 
+// withoutGroup is a kind as kubectl prints it, as in deployment.apps, without its group; other words stay as they are.
+func withoutGroup(word string) string {
+	kind, group, _ := strings.Cut(word, ".")
+	if endKinds[strings.ToLower(kind)] != "" && (group == "apps" || group == "batch") {
+		return kind
+	}
+	return word
+}
+
 // parseEnd reads one end of a connection.
 func parseEnd(text, namespace string) (endRef, error) {
 	r := endRef{text: text}
@@ -63,7 +72,10 @@ func parseEnd(text, namespace string) (endRef, error) {
 		return r, badEnd(text)
 	}
 	r.Namespace = namespace
-	isKind := func(i int) bool { return endKinds[strings.ToLower(parts[i])] != "" }
+	isKind := func(i int) bool {
+		parts[i] = withoutGroup(parts[i])
+		return endKinds[strings.ToLower(parts[i])] != ""
+	}
 	switch {
 	case len(parts) == 1:
 		r.kind, r.Name = "Pod", parts[0]

@@ -8,6 +8,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/policy/kube"
@@ -51,8 +53,8 @@ func checkClusterIPs(r *report, v *view) {
 		}
 		path := clausePath(egress, clause).Child("ipBlock", "cidr")
 		if service := v.servesOnly(peer.IPBlock.CIDR, addresses); service != nil {
-			if len(service.Spec.Selector) > 0 && !v.allowsBehind(clauses, service) {
-				r.find(ClusterIP, path, "select the pods behind the Service, on the ports that they listen on",
+			if !v.allowsBehind(clauses, service) {
+				r.find(ClusterIP, path, behindFix(service),
 					"%s, %s", addressWords(peer.IPBlock.CIDR, service), isTranslated)
 			}
 			continue
@@ -94,9 +96,8 @@ func checkNetworksOfServices(r *report, in *appView) {
 				path := rule.PeerAt(i).Path().Child("networks", "cidrs").Index(j)
 				addresses := addressesIn([]string{cidr}).Minus(addressesIn(peer.Networks.Except))
 				switch service := in.servesOnly(cidr, addresses); {
-				case service != nil && len(service.Spec.Selector) > 0:
-					r.find(ClusterIP, path, fmt.Sprintf("write service: {namespace: %s, name: %s}", service.Namespace, service.Name),
-						"%s, %s", addressWords(cidr, service), isTranslated)
+				case service != nil:
+					r.find(ClusterIP, path, tierBehindFix(service), "%s, %s", addressWords(cidr, service), isTranslated)
 				case service == nil && in.areOfServices(addresses):
 					r.find(ClusterIP, path, "write service: with the name of each Service", "%s holds addresses of Services alone, %s", cidr, isTranslated)
 				}
@@ -144,6 +145,33 @@ func (x *Index) servesOnly(cidr string, addresses space.Addresses) *corev1.Servi
 		return nil
 	}
 	return found
+}
+
+// apiServer is the Service that the API server keeps for itself.
+var apiServer = types.NamespacedName{Namespace: metav1.NamespaceDefault, Name: "kubernetes"}
+
+func isAPIServer(service *corev1.Service) bool {
+	return service.Namespace == apiServer.Namespace && service.Name == apiServer.Name
+}
+
+// behindFix is what to write in a NetworkPolicy for the address of a Service.
+func behindFix(service *corev1.Service) string {
+	if len(service.Spec.Selector) > 0 {
+		return "select the pods behind the Service, on the ports that they listen on"
+	}
+	return fmt.Sprintf("write the addresses and ports that its EndpointSlices have: kubectl get endpointslices -n %s -l kubernetes.io/service-name=%s", service.Namespace, service.Name)
+}
+
+// tierBehindFix is what to write in an AppTier.
+func tierBehindFix(service *corev1.Service) string {
+	switch {
+	case isAPIServer(service):
+		return "write kubeAPIServer: {}"
+	case len(service.Spec.Selector) > 0:
+		return fmt.Sprintf("write service: {namespace: %s, name: %s}", service.Namespace, service.Name)
+	default:
+		return behindFix(service)
+	}
 }
 
 // allowsBehind says whether any clause of a policy is about pods behind a Service, or may be: those that

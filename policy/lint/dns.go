@@ -6,6 +6,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/apptier/apptier/policy/kube"
@@ -42,10 +43,12 @@ names and at some times, which is hard to find.`,
 // dnsFix is the rule that works in nearly every cluster.
 const dnsFix = "add an egress rule to namespaceSelector {kubernetes.io/metadata.name: kube-system} and podSelector {k8s-app: kube-dns} in one list item, on UDP 53 and TCP 53"
 
-// dnsServers are where a cluster's names are resolved. Without any, wherever port 53 leads may be.
+// dnsServers are where a cluster's names are resolved. Which pods that are may not be known.
 type dnsServers struct {
 	pods      []*knownPod
 	addresses []netip.Addr
+	// namespaces are those in which they may be.
+	namespaces []string
 }
 
 // checkDNSReached finds pods that may open connections, but cannot resolve names.
@@ -97,7 +100,7 @@ func (v *view) checkDNSOf(r *report, servers dnsServers, pod *knownPod, clauses 
 		if !v.whole {
 			why = "no policy that is given allows port 53"
 		}
-		if reachesDNS(clauses, dnsServers{}, corev1.ProtocolUDP) {
+		if slices.ContainsFunc(clauses, func(clause space.Clause) bool { return isForDNS(clause, corev1.ProtocolUDP) }) {
 			why = "port 53 is allowed, but to no pod of the cluster's DNS"
 		}
 		severity := Warn
@@ -138,7 +141,13 @@ func (x *Index) isDNS(service *corev1.Service) bool {
 
 // dnsServers returns the cluster's, as its Services say.
 func (v *view) dnsServers() dnsServers {
-	var servers dnsServers
+	servers := dnsServers{namespaces: []string{metav1.NamespaceSystem, "openshift-dns"}}
+	if v.dnsService.Namespace != "" {
+		servers.namespaces = append(servers.namespaces, v.dnsService.Namespace)
+	}
+	for _, service := range v.dns {
+		servers.namespaces = append(servers.namespaces, service.Namespace)
+	}
 	for _, service := range v.dns {
 		if !v.whole || !v.known.Services || len(service.Spec.Selector) == 0 {
 			continue
@@ -151,26 +160,63 @@ func (v *view) dnsServers() dnsServers {
 		}
 	}
 	if len(servers.pods) == 0 || slices.ContainsFunc(servers.pods, func(pod *knownPod) bool { return pod.Spec.HostNetwork }) {
-		return dnsServers{} // who answers is not known, or is a node
+		return dnsServers{namespaces: servers.namespaces} // who answers is not known, or is a node
 	}
 	// Beside them: the usual address of the node-local cache.
 	servers.addresses = append(servers.addresses, netip.MustParseAddr("169.254.20.10"))
 	return servers
 }
 
-// reachesDNS says whether clauses allow DNS over a protocol, to the servers if they are known.
-// OpenShift's listen on 5353; a port with a name may be theirs as well.
+// reachesDNS says whether clauses allow DNS over a protocol, to the servers if they are known, and otherwise to pods
+// that may be.
 func reachesDNS(clauses []space.Clause, servers dnsServers, protocol corev1.Protocol) bool {
 	return slices.ContainsFunc(clauses, func(clause space.Clause) bool {
-		named := slices.ContainsFunc(clause.Named, func(port space.NamedPort) bool { return port.Protocol == protocol })
-		on53 := clause.Box.Ports.Contains(space.PortOf(protocol, 53))
-		if !named && !on53 && !clause.Box.Ports.Contains(space.PortOf(protocol, 5353)) {
+		if !isForDNS(clause, protocol) {
 			return false
 		}
-		return len(servers.pods) == 0 ||
-			slices.ContainsFunc(servers.pods, func(pod *knownPod) bool { return isPeer(&clause.Box, pod) }) ||
+		if len(servers.pods) == 0 {
+			return servers.mayBePeersOf(clause)
+		}
+		on53 := clause.Box.Ports.Contains(space.PortOf(protocol, 53))
+		return slices.ContainsFunc(servers.pods, func(pod *knownPod) bool { return isPeer(&clause.Box, pod) }) ||
 			slices.ContainsFunc(servers.addresses, func(address netip.Addr) bool {
 				return on53 && clause.Box.Kinds&space.Others != 0 && clause.Box.Addresses.Contains(address)
 			})
 	})
+}
+
+// isForDNS says whether a clause allows a port on which DNS servers listen: OpenShift's is 5353, and one with a name
+// may be theirs as well.
+func isForDNS(clause space.Clause, protocol corev1.Protocol) bool {
+	return slices.ContainsFunc(clause.Named, func(port space.NamedPort) bool { return port.Protocol == protocol }) ||
+		clause.Box.Ports.Contains(space.PortOf(protocol, 53)) || clause.Box.Ports.Contains(space.PortOf(protocol, 5353))
+}
+
+// mayBePeersOf says whether DNS servers may be among whom a clause means: not where it names namespaces, or is about
+// its own, and DNS is in others.
+func (s dnsServers) mayBePeersOf(clause space.Clause) bool {
+	peer := peerOf(egress, clause)
+	if peer == nil || peer.IPBlock != nil {
+		return true
+	}
+	named := []string{clause.Policy.Namespace}
+	if peer.NamespaceSelector != nil {
+		if named = namespacesNamed(peer.NamespaceSelector); len(named) == 0 {
+			return true
+		}
+	}
+	return slices.ContainsFunc(named, func(name string) bool { return slices.Contains(s.namespaces, name) })
+}
+
+// namespacesNamed are the namespaces that a selector asks for by their names; none if it does not.
+func namespacesNamed(selector *metav1.LabelSelector) []string {
+	if name, found := selector.MatchLabels[corev1.LabelMetadataName]; found {
+		return []string{name}
+	}
+	for _, requirement := range selector.MatchExpressions {
+		if requirement.Key == corev1.LabelMetadataName && requirement.Operator == metav1.LabelSelectorOpIn {
+			return requirement.Values
+		}
+	}
+	return nil
 }
