@@ -226,7 +226,7 @@ func isStrict(gvk schema.GroupVersionKind) bool {
 
 // isNamespaced says so of the kinds that commands ask for.
 func isNamespaced(gvk schema.GroupVersionKind) bool {
-	return gvk.Kind != "Namespace" && gvk.Kind != "Node" && gvk.Group != admissionv1.GroupName
+	return gvk.Kind != "Namespace" && gvk.Kind != "Node" && gvk.Kind != "ServiceCIDR" && gvk.Group != admissionv1.GroupName
 }
 
 func qualified(o metav1.Object) string {
@@ -244,7 +244,7 @@ func (d *decoder) decodeProblems(from origin, gvk schema.GroupVersionKind, text 
 	}
 	var value any
 	if utiljson.Unmarshal(text, &value) == nil {
-		wrong, right := wrongTypes(of, "", value)
+		wrong, right := wrongTypes(of, value, from.written)
 		for _, w := range wrong {
 			add(w.path, w.what, w.fix)
 		}

@@ -77,6 +77,26 @@ func (o origin) positionOf(path string) (line, column int) {
 	return o.document.linesBefore + at.Line, at.Column
 }
 
+// written is the scalar at a field as it is written, where that is not what it is read as: y is true, and 1.10 is 1.1.
+// It is empty where nothing is there, or nobody wrote it.
+func (o origin) written(path string) string {
+	if o.document.from != nil || o.document.root == nil {
+		return ""
+	}
+	node := o.document.root()
+	if o.item > 0 {
+		path = fmt.Sprintf("items[%d].%s", o.item-1, path)
+	}
+	for node != nil && path != "" {
+		_, next, rest := step(node, path)
+		node, path = next, strings.TrimPrefix(rest, ".")
+	}
+	if node == nil || node.Kind != yaml.ScalarNode {
+		return ""
+	}
+	return node.Value
+}
+
 // nodeAt follows a path such as spec.tiers[0].podSelector as far as the nodes go, and returns the one
 // that it gets to: of a field, its key.
 func nodeAt(node *yaml.Node, path string) *yaml.Node {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -19,14 +20,17 @@ import (
 type wrongType struct{ path, what, fix string }
 
 // wrongTypes compares a decoded value with the type that it is for, and returns the value without what is
-// wrong, so that the rest can be judged.
-func wrongTypes(t reflect.Type, path string, value any) (wrong []wrongType, right any) {
-	w := typeWalk{}
-	right, _ = w.walk(t, path, value)
+// wrong, so that the rest can be judged. Written is the scalar at a path as its author wrote it, or empty.
+func wrongTypes(t reflect.Type, value any, written func(path string) string) (wrong []wrongType, right any) {
+	w := typeWalk{written: written}
+	right, _ = w.walk(t, "", value)
 	return w.wrong, right
 }
 
-type typeWalk struct{ wrong []wrongType }
+type typeWalk struct {
+	wrong   []wrongType
+	written func(path string) string
+}
 
 var unmarshaler = reflect.TypeFor[json.Unmarshaler]()
 
@@ -113,7 +117,7 @@ func (w *typeWalk) want(path string, value any, wanted ...string) bool {
 	if slices.Contains(wanted, is) {
 		return true
 	}
-	w.wrong = append(w.wrong, wrongType{path, is + " where " + strings.Join(wanted, " or ") + " is wanted", retype(value, wanted[0])})
+	w.wrong = append(w.wrong, wrongType{path, is + " where " + strings.Join(wanted, " or ") + " is wanted", retype(value, wanted[0], w.written(path))})
 	return false
 }
 
@@ -150,16 +154,18 @@ func typeWord(value any) string {
 	}
 }
 
-// retype says how to write a value as a type, if that is what is meant.
-func retype(value any, wanted string) string {
+// retype says how to write a value as a type, if that is what is meant. Written is how it is written now, if that is
+// known.
+func retype(value any, wanted, written string) string {
+	written = cmp.Or(written, fmt.Sprint(value))
 	switch of := value.(type) {
 	case bool:
 		if wanted == "a string" {
-			return fmt.Sprintf("write \"%v\" in quotes (in YAML y, n, yes, no, on, off, true and false are true or false, unless they are in quotes)", of)
+			return fmt.Sprintf("write %q in quotes (in YAML y, n, yes, no, on, off, true and false are true or false, unless they are in quotes)", written)
 		}
 	case int64, float64:
 		if wanted == "a string" {
-			return fmt.Sprintf("write \"%v\" in quotes", of)
+			return fmt.Sprintf("write %q in quotes", written)
 		}
 	case string:
 		if wanted == "a number" && of != "" && strings.Trim(of, "0123456789") == "" {

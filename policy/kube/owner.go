@@ -29,7 +29,9 @@ func (w *Workload) Makes(pod *corev1.Pod) bool {
 	if owner != nil && len(w.commonLabels()) == 0 {
 		return true
 	}
-	bears := func(set labels.Set) bool { return len(set) > 0 && labels.SelectorFromSet(set).Matches(labels.Set(pod.Labels)) }
+	bears := func(set labels.Set) bool {
+		return len(set) > 0 && labels.SelectorFromSet(set).Matches(labels.Set(pod.Labels))
+	}
 	return bears(w.commonLabels()) || slices.ContainsFunc(w.Pods, func(made *corev1.Pod) bool { return bears(made.Labels) })
 }
 
