@@ -40,6 +40,8 @@ func nearestField(of reflect.Type, path string) string {
 		return "labels go below matchLabels"
 	case translation != "" && slices.Contains(names, "kubeAPIServer"): // a peer of an AppTier
 		return translation
+	case slices.Contains(names, "port") && slices.Contains(namesOfPort, unknown):
+		return "write port, with the number that the pods listen on"
 	}
 	return "the fields here are " + strings.Join(names, ", ")
 }
@@ -55,6 +57,9 @@ var translations = map[string]string{
 	"host":              "names cannot be matched, since packets carry addresses: write networks: {cidrs: [...]}, or internet: {}",
 	"entities":          "write kubeAPIServer: {}, nodes: {}, internet: {} or everyone: {}",
 }
+
+// namesOfPort are what other kinds call the number of a port.
+var namesOfPort = []string{"containerPort", "targetPort", "number", "fromPort"}
 
 var indices = regexp.MustCompile(`\[\d+\]`)
 

@@ -176,6 +176,17 @@ func TestCanWithoutACluster(t *testing.T) {
 	}
 }
 
+// Who has no cluster is told what to give instead.
+func TestNoClusterIsConfigured(t *testing.T) {
+	withoutKubeconfig(t)
+	for _, command := range []string{"can a b --port 80", "lint --cluster", "explain a b --port 80", "render --cluster"} {
+		_, stderr, code := run(t, "", strings.Fields(command)...)
+		if code != 2 || !strings.Contains(stderr, "no cluster is configured") || !strings.Contains(stderr, "-f") {
+			t.Errorf("%s exits with %d: %s", command, code, stderr)
+		}
+	}
+}
+
 // Wherever the objects are, they mean the same: in files, in a cluster, or some here and some there.
 func TestRenderIsTheSameFromFilesAndFromACluster(t *testing.T) {
 	withoutKubeconfig(t)

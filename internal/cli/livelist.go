@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -36,6 +37,9 @@ func newClusterClient(cluster *genericclioptions.ConfigFlags) (*clusterClient, e
 	if err != nil {
 		return nil, fmt.Errorf("finding the cluster: %w (or give manifests with -f, and leave --cluster out)", err)
 	}
+	if isNoCluster(cluster) && config.Host == defaultHost {
+		return nil, errors.New("no cluster is configured for kubectl: give manifests with -f or -k, or say where the cluster is, as with --kubeconfig")
+	}
 	core, err := kubernetes.NewForConfig(config)
 	if err != nil {
 		return nil, fmt.Errorf("setting up the client: %w", err)
@@ -45,6 +49,18 @@ func newClusterClient(cluster *genericclioptions.ConfigFlags) (*clusterClient, e
 		return nil, fmt.Errorf("setting up the client: %w", err)
 	}
 	return &clusterClient{core: core, dynamic: others, apps: others.Resource(v1alpha1.GroupVersion.WithResource("apptiers"))}, nil
+}
+
+// defaultHost is where kubectl looks for a cluster that nobody has told it of.
+const defaultHost = "http://localhost:8080"
+
+// isNoCluster says whether neither a flag nor a configuration says where a cluster is.
+func isNoCluster(cluster *genericclioptions.ConfigFlags) bool {
+	if *cluster.APIServer != "" {
+		return false
+	}
+	config, err := cluster.ToRawKubeConfigLoader().RawConfig()
+	return err == nil && len(config.Clusters) == 0
 }
 
 // listing lists the objects of a cluster that are of some kind, in every namespace: peers may be in any.

@@ -103,11 +103,20 @@ func (s *scene) disambiguate(r endRef, namespace string) (endRef, error) {
 func (s *scene) workloadOf(namespace, kind, name string) (string, bool) {
 	for _, o := range s.objects() {
 		of, isUnknown := o.Object.(*unstructured.Unstructured)
-		if isUnknown && of.GetNamespace() == namespace && of.GetName() == name && strings.EqualFold(of.GetKind(), kind) && kube.WorkloadOf(of) != nil {
+		if isUnknown && of.GetNamespace() == namespace && of.GetName() == name && isKindOf(of, kind) && kube.WorkloadOf(of) != nil {
 			return of.GetKind(), true
 		}
 	}
 	return "", false
+}
+
+// isKindOf says whether an object is of a kind as people write it: Rollout, rollouts, or rollouts.argoproj.io.
+func isKindOf(o *unstructured.Unstructured, kind string) bool {
+	kind, group, hasGroup := strings.Cut(kind, ".")
+	if hasGroup && group != o.GroupVersionKind().Group {
+		return false
+	}
+	return strings.EqualFold(o.GetKind(), kind) || strings.EqualFold(o.GetKind()+"s", kind)
 }
 
 // object returns the object of a kind and name, or nil.
