@@ -11,7 +11,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/apptier/apptier/policy/reach"
-	"github.com/apptier/apptier/policy/remedy"
+	"github.com/apptier/apptier/policy/suggest"
 )
 
 // additionJSON is something to add.
@@ -33,7 +33,7 @@ type patchJSON struct {
 	Value any    `json:"value"`
 }
 
-func additionsJSON(additions []remedy.Addition) []additionJSON {
+func additionsJSON(additions []suggest.Addition) []additionJSON {
 	var out []additionJSON
 	for _, a := range additions {
 		if a.Policy != nil {
@@ -48,7 +48,7 @@ func additionsJSON(additions []remedy.Addition) []additionJSON {
 var tierPath = regexp.MustCompile(`^spec\.tiers\[(\d+)\]`)
 
 // patchOf appends the item to its list, if the tier at that position is still the one that is meant.
-func patchOf(a remedy.Addition) []patchJSON {
+func patchOf(a suggest.Addition) []patchJSON {
 	var patch []patchJSON
 	if tier := tierPath.FindStringSubmatch(a.Path); tier != nil {
 		patch = append(patch, patchJSON{"test", "/spec/tiers/" + tier[1] + "/name", a.Tier})
@@ -64,7 +64,7 @@ func patchOf(a remedy.Addition) []patchJSON {
 func (e *explanation) writeAdditions(out io.Writer, a answer) error {
 	before := e.world
 	additions := e.additions(a)
-	switch alike := remedy.Alike(before, a.flow); {
+	switch alike := suggest.Alike(before, a.flow); {
 	case len(additions) > 0:
 	case len(alike) > 0:
 		fmt.Fprintf(out, "pods of %s cannot be told apart from others of their namespace, as they have no labels of their own: to allow it, give them one in their template, such as app: %s, and ask again\n",
@@ -94,7 +94,7 @@ func (e *explanation) writeAdditions(out io.Writer, a answer) error {
 	return nil
 }
 
-func deedOf(a remedy.Addition) string {
+func deedOf(a suggest.Addition) string {
 	switch {
 	case a.Policy != nil && isEmptySelector(&a.Policy.Spec.PodSelector):
 		return fmt.Sprintf("create a NetworkPolicy for every pod of namespace %s, as this one has no labels of its own", a.Policy.Namespace)
@@ -108,7 +108,7 @@ func deedOf(a remedy.Addition) string {
 }
 
 // yamlOf is what to add as it is written: a NetworkPolicy, or an item of a list.
-func yamlOf(a remedy.Addition) (string, error) {
+func yamlOf(a suggest.Addition) (string, error) {
 	var v any = a.Policy
 	if a.Policy == nil {
 		v = []any{a.Item}

@@ -7,7 +7,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/apptier/apptier/policy/reach"
-	"github.com/apptier/apptier/policy/remedy"
+	"github.com/apptier/apptier/policy/suggest"
 )
 
 // What is printed of connections as JSON. Lists are there when they are empty.
@@ -79,7 +79,7 @@ func writeAnswersJSON(out io.Writer, asked *asked, e *explanation) error {
 			Egress: asked.halfJSON(halves[0], e != nil), Ingress: asked.halfJSON(halves[1], e != nil),
 		}
 		if e != nil {
-			c.Alike = namesOf(remedy.Alike(e.world, a.flow))
+			c.Alike = namesOf(suggest.Alike(e.world, a.flow))
 			c.Add = additionsJSON(e.additions(a))
 			for _, flow := range e.opens {
 				c.Opens = append(c.Opens, flowJSON{flow.Source.String(), flow.Destination.String()})

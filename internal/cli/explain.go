@@ -17,7 +17,7 @@ import (
 	"github.com/apptier/apptier/policy/expand"
 	"github.com/apptier/apptier/policy/model"
 	"github.com/apptier/apptier/policy/reach"
-	"github.com/apptier/apptier/policy/remedy"
+	"github.com/apptier/apptier/policy/suggest"
 )
 
 func newExplain(streams genericiooptions.IOStreams) *cobra.Command {
@@ -191,7 +191,7 @@ func (q *asked) peersWords(r reach.RuleVerdict, peers []networkingv1.NetworkPoli
 
 // explanation finds out what to add.
 type explanation struct {
-	world remedy.World
+	world suggest.World
 	*asked
 	// source and destination are the ends that were asked about.
 	source, destination end
@@ -200,11 +200,11 @@ type explanation struct {
 }
 
 // additions are what to add for an answer, beside what was to be added for those before.
-func (e *explanation) additions(a answer) []remedy.Addition {
-	additions, before := remedy.For(e.world, a.flow), e.world
+func (e *explanation) additions(a answer) []suggest.Addition {
+	additions, before := suggest.For(e.world, a.flow), e.world
 	e.world, e.opens = e.world.With(additions), nil
 	if len(additions) > 0 {
-		e.opens = slices.DeleteFunc(remedy.Opens(before, e.world, a.flow), func(flow reach.Flow) bool {
+		e.opens = slices.DeleteFunc(suggest.Opens(before, e.world, a.flow), func(flow reach.Flow) bool {
 			return e.isMeant(e.source, flow.Source) && e.isMeant(e.destination, flow.Destination)
 		})
 	}
@@ -240,7 +240,7 @@ func (o *connectionOptions) explanationOf(ctx context.Context, s *scene, q *aske
 	if env.AppTiers == nil {
 		env.AppTiers = map[types.NamespacedName]*v1alpha1.AppTier{}
 	}
-	world := remedy.World{Snapshot: q.snapshot, AppTiers: apps, Environment: env, Internet: len(q.internet) > 0}
+	world := suggest.World{Snapshot: q.snapshot, AppTiers: apps, Environment: env, Internet: len(q.internet) > 0}
 	return &explanation{world: world, asked: q, source: ends[0], destination: ends[1]}, nil
 }
 

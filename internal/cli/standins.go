@@ -12,7 +12,7 @@ import (
 
 	"github.com/apptier/apptier/policy/kube"
 	"github.com/apptier/apptier/policy/reach"
-	"github.com/apptier/apptier/policy/remedy"
+	"github.com/apptier/apptier/policy/suggest"
 )
 
 // standIn is a pod that does not exist. Its name says so: no pod's has a slash.
@@ -72,7 +72,7 @@ func (e *end) note() string {
 	var sets []string
 	for _, pod := range e.standIns {
 		set := "without labels"
-		if stable := remedy.StableLabels(pod.Pod); len(stable) > 0 {
+		if stable := suggest.StableLabels(pod.Pod); len(stable) > 0 {
 			set = "labelled " + labelWords(stable)
 		}
 		if !slices.Contains(sets, set) {

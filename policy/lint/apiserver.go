@@ -11,8 +11,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/apptier/apptier/policy/connset"
 	"github.com/apptier/apptier/policy/kube"
-	"github.com/apptier/apptier/policy/space"
 )
 
 // APIServerUnreachable is found where the API server cannot reach what it is to call.
@@ -136,12 +136,12 @@ func checkReachedByServer(r *report, v *view, backend Backend, service *corev1.S
 
 // openOutside are the ports of a pod that some policy opens to whom the pod network does not hold, that is to
 // addresses or to everyone; or to what is taken for such.
-func (v *view) openOutside(pod *knownPod, taken ...func(space.Box) bool) space.Ports {
+func (v *view) openOutside(pod *knownPod, taken ...func(connset.Box) bool) connset.Ports {
 	policies, _ := v.union(pod, ingress)
-	var open space.Ports
+	var open connset.Ports
 	for _, clause := range clausesOf(policies, ingress) {
-		isTaken := func(is func(space.Box) bool) bool { return is(clause.Box) }
-		if clause.Box.Kinds&space.Others != 0 || slices.ContainsFunc(taken, isTaken) {
+		isTaken := func(is func(connset.Box) bool) bool { return is(clause.Box) }
+		if clause.Box.Kinds&connset.Others != 0 || slices.ContainsFunc(taken, isTaken) {
 			open = open.Union(clause.Box.Ports).Union(resolve(clause.Named, pod))
 		}
 	}
@@ -151,9 +151,9 @@ func (v *view) openOutside(pod *knownPod, taken ...func(space.Box) bool) space.P
 // isForTunnel says whether a box lets in the agents of Konnectivity, from which the API server comes where
 // the control plane is in another network
 // (https://kubernetes.io/docs/tasks/extend-kubernetes/setup-konnectivity/).
-func isForTunnel(box space.Box) bool {
-	return box.Kinds&space.Pods != 0 && box.Match(space.Namespace, map[string]string{corev1.LabelMetadataName: "kube-system"}) &&
-		box.Match(space.Peer, map[string]string{"k8s-app": "konnectivity-agent"})
+func isForTunnel(box connset.Box) bool {
+	return box.Kinds&connset.Pods != 0 && box.Match(connset.Namespace, map[string]string{corev1.LabelMetadataName: "kube-system"}) &&
+		box.Match(connset.Peer, map[string]string{"k8s-app": "konnectivity-agent"})
 }
 
 // backendsByNamespace are the backends of a world, by the namespace of their Service.

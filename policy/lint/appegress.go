@@ -8,9 +8,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/apptier/apptier/api/v1alpha1"
+	"github.com/apptier/apptier/policy/connset"
 	"github.com/apptier/apptier/policy/kube"
 	"github.com/apptier/apptier/policy/model"
-	"github.com/apptier/apptier/policy/space"
 )
 
 // WorldEgress is found where egress that is isolated is open to everyone.
@@ -77,7 +77,7 @@ func holdsForAny(rule model.Rule, spec *v1alpha1.AppTierSpec) bool {
 // isEverything says whether ranges are all addresses of a family.
 func isEverything(networks *v1alpha1.NetworksPeer) bool {
 	for _, family := range []string{"0.0.0.0/0", "::/0"} {
-		all := space.PrefixAddresses(netip.MustParsePrefix(family))
+		all := connset.PrefixAddresses(netip.MustParsePrefix(family))
 		if all.Minus(addressesIn(networks.CIDRs)).IsEmpty() && all.Intersect(addressesIn(networks.Except)).IsEmpty() {
 			return true
 		}
@@ -86,14 +86,14 @@ func isEverything(networks *v1alpha1.NetworksPeer) bool {
 }
 
 // addressesIn are those of ranges that can be read.
-func addressesIn(ranges []string) space.Addresses {
+func addressesIn(ranges []string) connset.Addresses {
 	var prefixes []netip.Prefix
 	for _, text := range ranges {
 		if prefix, err := kube.ParseCIDR(text); err == nil {
 			prefixes = append(prefixes, prefix)
 		}
 	}
-	return space.PrefixAddresses(prefixes...)
+	return connset.PrefixAddresses(prefixes...)
 }
 
 // checkNamesNeeded finds tiers that may connect to what is usually reached by name, while nothing lets
@@ -148,8 +148,8 @@ func (reachedByName) Tier(string) bool                        { return false } /
 func (reachedByName) Nobody() bool                            { return false }
 
 // dnsPorts are those that DNS servers listen on: 53, or OpenShift's.
-var dnsPorts = space.PortRange(corev1.ProtocolUDP, 53, 53).Union(space.PortRange(corev1.ProtocolTCP, 53, 53)).
-	Union(space.PortRange(corev1.ProtocolUDP, 5353, 5353)).Union(space.PortRange(corev1.ProtocolTCP, 5353, 5353))
+var dnsPorts = connset.PortRange(corev1.ProtocolUDP, 53, 53).Union(connset.PortRange(corev1.ProtocolTCP, 53, 53)).
+	Union(connset.PortRange(corev1.ProtocolUDP, 5353, 5353)).Union(connset.PortRange(corev1.ProtocolTCP, 5353, 5353))
 
 // asksServers says whether a rule of a tier lets it ask DNS servers: on port 53, or that of OpenShift's.
 func asksServers(spec *v1alpha1.AppTierSpec, tier *v1alpha1.Tier) bool {
@@ -157,7 +157,7 @@ func asksServers(spec *v1alpha1.AppTierSpec, tier *v1alpha1.Tier) bool {
 		if rule.Direction != v1alpha1.Egress || !rule.Restricts(spec, tier) || !rule.SaysPorts() {
 			continue
 		}
-		if opened, _ := space.RulePorts(rule.PortsOf(tier).OfPolicy()); !opened.Intersect(dnsPorts).IsEmpty() {
+		if opened, _ := connset.RulePorts(rule.PortsOf(tier).OfPolicy()); !opened.Intersect(dnsPorts).IsEmpty() {
 			return true
 		}
 	}

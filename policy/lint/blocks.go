@@ -8,7 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 
-	"github.com/apptier/apptier/policy/space"
+	"github.com/apptier/apptier/policy/connset"
 )
 
 // PrivateRangesIncomplete is found where ranges that are not the internet are left out only in part.
@@ -52,7 +52,7 @@ func checkBlocks(r *report, v *view) {
 		if !v.policy.isolates(direction) {
 			continue
 		}
-		for i, rule := range space.Rules(v.policy.NetworkPolicy, direction) {
+		for i, rule := range connset.Rules(v.policy.NetworkPolicy, direction) {
 			checkPrivateRanges(r, direction, i, rule.Peers)
 			if direction == egress {
 				checkMetadata(r, i, rule)
@@ -78,9 +78,9 @@ func checkPrivateRanges(r *report, direction networkingv1.PolicyType, rule int, 
 		case peer.IPBlock != nil && peer.IPBlock.CIDR == "::/0":
 			want = internalIPv6
 		}
-		allowed, _ := space.BlockAddresses(orNone(peer.IPBlock))
+		allowed, _ := connset.BlockAddresses(orNone(peer.IPBlock))
 		missing := slices.DeleteFunc(slices.Clone(want), func(text string) bool {
-			return allowed.Intersect(space.PrefixAddresses(netip.MustParsePrefix(text))).IsEmpty()
+			return allowed.Intersect(connset.PrefixAddresses(netip.MustParsePrefix(text))).IsEmpty()
 		})
 		if len(missing) > 0 {
 			slices.Sort(missing)
@@ -99,14 +99,14 @@ func orNone(block *networkingv1.IPBlock) *networkingv1.IPBlock {
 
 // checkMetadata finds wide blocks that the cloud's metadata service is in. A block for this address
 // alone is meant.
-func checkMetadata(r *report, rule int, of space.Rule) {
-	ports, _ := space.RulePorts(of.Ports)
-	if !ports.Contains(space.PortOf(corev1.ProtocolTCP, 80)) {
+func checkMetadata(r *report, rule int, of connset.Rule) {
+	ports, _ := connset.RulePorts(of.Ports)
+	if !ports.Contains(connset.PortOf(corev1.ProtocolTCP, 80)) {
 		return
 	}
 	for i, peer := range of.Peers {
 		block := orNone(peer.IPBlock)
-		addresses, ok := space.BlockAddresses(block)
+		addresses, ok := connset.BlockAddresses(block)
 		if ok && !strings.HasSuffix(block.CIDR, "/32") && addresses.Contains(metadataAddress) {
 			r.find(MetadataAddress, peersPath(egress, rule).Index(i).Child("ipBlock"), "add 169.254.0.0/16 to except",
 				"%s holds %s, where clouds hand credentials of the node to whoever asks", block.CIDR, metadataAddress)

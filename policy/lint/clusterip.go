@@ -12,9 +12,9 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/apptier/apptier/api/v1alpha1"
+	"github.com/apptier/apptier/policy/connset"
 	"github.com/apptier/apptier/policy/kube"
 	"github.com/apptier/apptier/policy/model"
-	"github.com/apptier/apptier/policy/space"
 )
 
 // ClusterIP is found where an address range holds Services' cluster addresses alone.
@@ -47,7 +47,7 @@ func checkClusterIPs(r *report, v *view) {
 		if peer == nil || peer.IPBlock == nil {
 			continue
 		}
-		addresses, ok := space.BlockAddresses(peer.IPBlock)
+		addresses, ok := connset.BlockAddresses(peer.IPBlock)
 		if !ok {
 			continue
 		}
@@ -70,13 +70,13 @@ func checkClusterIPs(r *report, v *view) {
 const isTranslated = "and those are translated before policies are asked: they see the pods behind, so this allows nothing"
 
 // isAboutPods says whether a clause is about pods: beside them, an address of a Service is taken as meant.
-func isAboutPods(clause space.Clause) bool {
+func isAboutPods(clause connset.Clause) bool {
 	peer := peerOf(egress, clause)
 	return peer == nil || peer.IPBlock == nil
 }
 
 // areOfServices says whether addresses are all such as only Services have.
-func (x *Index) areOfServices(addresses space.Addresses) bool {
+func (x *Index) areOfServices(addresses connset.Addresses) bool {
 	return !addresses.IsEmpty() && addresses.Minus(x.serviceNetworks).IsEmpty()
 }
 
@@ -121,7 +121,7 @@ func addressWords(cidr string, service *corev1.Service) string {
 
 // servesOnly is a Service that has one of the addresses of a range, if each of them is a Service's cluster
 // address; nil if that is not so, or not known.
-func (x *Index) servesOnly(cidr string, addresses space.Addresses) *corev1.Service {
+func (x *Index) servesOnly(cidr string, addresses connset.Addresses) *corev1.Service {
 	if !x.known.Services || !isNarrow(cidr) {
 		return nil
 	}
@@ -134,7 +134,7 @@ func (x *Index) servesOnly(cidr string, addresses space.Addresses) *corev1.Servi
 				if err != nil || !addresses.Contains(address) { // None, or not given yet
 					continue
 				}
-				rest = rest.Minus(space.PrefixAddresses(netip.PrefixFrom(address, address.BitLen())))
+				rest = rest.Minus(connset.PrefixAddresses(netip.PrefixFrom(address, address.BitLen())))
 				if found == nil {
 					found = service
 				}
@@ -176,15 +176,15 @@ func tierBehindFix(service *corev1.Service) string {
 
 // allowsBehind says whether any clause of a policy is about pods behind a Service, or may be: those that
 // do not exist are not known.
-func (v *view) allowsBehind(clauses []space.Clause, service *corev1.Service) bool {
+func (v *view) allowsBehind(clauses []connset.Clause, service *corev1.Service) bool {
 	behind := v.at(service.Namespace)
-	return slices.ContainsFunc(clauses, func(clause space.Clause) bool {
+	return slices.ContainsFunc(clauses, func(clause connset.Clause) bool {
 		peer := peerOf(networkingv1.PolicyTypeEgress, clause)
 		if peer != nil && peer.IPBlock != nil || !v.work.spend(1+len(behind.pods)) {
 			return false
 		}
 		return slices.ContainsFunc(behind.pods, func(pod *knownPod) bool {
-			return kube.Selects(service, pod.Pod) && clause.Box.Match(space.Namespace, behind.labels) && clause.Box.Match(space.Peer, pod.Labels)
+			return kube.Selects(service, pod.Pod) && clause.Box.Match(connset.Namespace, behind.labels) && clause.Box.Match(connset.Peer, pod.Labels)
 		})
 	})
 }

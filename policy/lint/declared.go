@@ -5,7 +5,7 @@ import (
 
 	networkingv1 "k8s.io/api/networking/v1"
 
-	"github.com/apptier/apptier/policy/space"
+	"github.com/apptier/apptier/policy/connset"
 )
 
 // declared is what the AppTiers of a namespace let its pods do in a direction.
@@ -13,21 +13,21 @@ type declared struct {
 	*view
 	direction networkingv1.PolicyType
 	by        []*knownPolicy
-	boxes     []space.Box
+	boxes     []connset.Box
 	// every holds all boxes when boxes are only those about one pod, and keys the labels of subjects
 	// that any of them asks for.
-	every []space.Box
+	every []connset.Box
 	keys  []string
 
 	// What follows is worked out once, for all rules of a policy.
 
 	// about are boxes that differ in what they ask of namespaces, and kinds the answers of kindOf.
-	about []space.Box
+	about []connset.Box
 	kinds map[*contents]string
 	// shelves are the boxes as they are at the namespaces of a kind.
-	shelves map[string]*space.Shelf
+	shelves map[string]*connset.Shelf
 	// certain and possible are the pods of the policy that AppTiers isolate, see subjects.go.
-	certain, possible []space.Box
+	certain, possible []connset.Box
 	// known are the answers about rules that allow the same.
 	known map[string]*Widening
 }
@@ -41,38 +41,38 @@ func (v *view) declaredIn(direction networkingv1.PolicyType) *declared {
 // declaredBy returns what some policies of AppTiers declare for the pods that others of them isolate.
 func (v *view) declaredBy(direction networkingv1.PolicyType, isolating, allowing []*knownPolicy) *declared {
 	d := &declared{view: v, direction: direction, by: isolating, known: map[string]*Widening{}}
-	d.kinds, d.shelves = map[*contents]string{}, map[string]*space.Shelf{}
+	d.kinds, d.shelves = map[*contents]string{}, map[string]*connset.Shelf{}
 	if len(isolating) == 0 {
 		return d
 	}
 	for _, clause := range clausesOf(allowing, direction) {
 		d.boxes = append(d.boxes, clause.Box)
 	}
-	d.boxes = space.Merged(d.boxes)
+	d.boxes = connset.Merged(d.boxes)
 	for _, box := range d.boxes {
-		d.keys = append(d.keys, box.Labels(space.Subject)...)
+		d.keys = append(d.keys, box.Labels(connset.Subject)...)
 	}
 	slices.Sort(d.keys)
 	d.keys = slices.Compact(d.keys)
-	d.every, d.about = d.boxes, space.Unlike(d.boxes, space.Namespace)
+	d.every, d.about = d.boxes, connset.Unlike(d.boxes, connset.Namespace)
 	d.certain, d.possible = d.isolated()
 	return d
 }
 
 // only returns the same where labels of one pod are given.
-func (d *declared) only(scope space.Scope, labels map[string]string) *declared {
+func (d *declared) only(scope connset.Scope, labels map[string]string) *declared {
 	only := *d
-	only.boxes, only.shelves = allAt(d.boxes, scope, labels), map[string]*space.Shelf{}
+	only.boxes, only.shelves = allAt(d.boxes, scope, labels), map[string]*connset.Shelf{}
 	return &only
 }
 
 // shelf holds what is declared about a place.
-func (d *declared) shelf(at *contents) *space.Shelf {
+func (d *declared) shelf(at *contents) *connset.Shelf {
 	kind := d.kindOf(at)
 	shelf, found := d.shelves[kind]
 	if !found {
 		d.work.spend(len(d.boxes))
-		shelf = space.NewShelf(d.within(at, d.boxes))
+		shelf = connset.NewShelf(d.within(at, d.boxes))
 		d.shelves[kind] = shelf
 	}
 	return shelf
@@ -88,7 +88,7 @@ func (d *declared) kindOf(at *contents) string {
 		d.work.spend(len(d.about))
 		matches := make([]byte, len(d.about))
 		for i, box := range d.about {
-			matches[i] = bit(box.Match(space.Namespace, at.labels))
+			matches[i] = bit(box.Match(connset.Namespace, at.labels))
 		}
 		kind = string(matches)
 		d.kinds[at] = kind
@@ -97,7 +97,7 @@ func (d *declared) kindOf(at *contents) string {
 }
 
 // widening returns what a clause opens beyond what is declared; nil for nothing.
-func (d *declared) widening(clause space.Clause) *Widening {
+func (d *declared) widening(clause connset.Clause) *Widening {
 	key := clause.Box.Key()
 	if known, found := d.known[key]; found && len(clause.Named) == 0 {
 		if known == nil {

@@ -9,8 +9,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/apptier/apptier/policy/connset"
 	"github.com/apptier/apptier/policy/kube"
-	"github.com/apptier/apptier/policy/space"
 )
 
 // DNSMissing is found where pods may open connections but cannot resolve names.
@@ -83,13 +83,13 @@ func checkDNSReached(r *report, v *view) {
 
 // perhapsUnion is what may be allowed to pods that the policy selects, at most: a policy counts that
 // could select one of them.
-func (v *view) perhapsUnion() []space.Clause {
+func (v *view) perhapsUnion() []connset.Clause {
 	policies := where(v.others(), func(other *knownPolicy) bool { return other.selected.Overlaps(v.policy.selected) })
 	return clausesOf(slices.Insert(policies, 0, v.policy), egress)
 }
 
 // checkDNSOf judges what a pod, or nil for any that is selected, is allowed altogether.
-func (v *view) checkDNSOf(r *report, servers dnsServers, pod *knownPod, clauses []space.Clause) bool {
+func (v *view) checkDNSOf(r *report, servers dnsServers, pod *knownPod, clauses []connset.Clause) bool {
 	who := "the pods that it selects"
 	if pod != nil {
 		who = podWords(pod)
@@ -100,7 +100,7 @@ func (v *view) checkDNSOf(r *report, servers dnsServers, pod *knownPod, clauses 
 		if !v.whole {
 			why = "no policy that is given allows port 53"
 		}
-		if slices.ContainsFunc(clauses, func(clause space.Clause) bool { return isForDNS(clause, corev1.ProtocolUDP) }) {
+		if slices.ContainsFunc(clauses, func(clause connset.Clause) bool { return isForDNS(clause, corev1.ProtocolUDP) }) {
 			why = "port 53 is allowed, but to no pod of the cluster's DNS"
 		}
 		severity := Warn
@@ -119,8 +119,8 @@ func (v *view) checkDNSOf(r *report, servers dnsServers, pod *knownPod, clauses 
 
 // needsNames says whether anything is allowed that is commonly reached by name: who connects to
 // nothing, or to single addresses, needs none.
-func needsNames(clauses []space.Clause) bool {
-	return slices.ContainsFunc(clauses, func(clause space.Clause) bool {
+func needsNames(clauses []connset.Clause) bool {
+	return slices.ContainsFunc(clauses, func(clause connset.Clause) bool {
 		peer := peerOf(egress, clause)
 		return peer == nil || peer.IPBlock == nil || !isSingle(peer.IPBlock)
 	})
@@ -169,32 +169,32 @@ func (v *view) dnsServers() dnsServers {
 
 // reachesDNS says whether clauses allow DNS over a protocol, to the servers if they are known, and otherwise to pods
 // that may be.
-func reachesDNS(clauses []space.Clause, servers dnsServers, protocol corev1.Protocol) bool {
-	return slices.ContainsFunc(clauses, func(clause space.Clause) bool {
+func reachesDNS(clauses []connset.Clause, servers dnsServers, protocol corev1.Protocol) bool {
+	return slices.ContainsFunc(clauses, func(clause connset.Clause) bool {
 		if !isForDNS(clause, protocol) {
 			return false
 		}
 		if len(servers.pods) == 0 {
 			return servers.mayBePeersOf(clause)
 		}
-		on53 := clause.Box.Ports.Contains(space.PortOf(protocol, 53))
+		on53 := clause.Box.Ports.Contains(connset.PortOf(protocol, 53))
 		return slices.ContainsFunc(servers.pods, func(pod *knownPod) bool { return isPeer(&clause.Box, pod) }) ||
 			slices.ContainsFunc(servers.addresses, func(address netip.Addr) bool {
-				return on53 && clause.Box.Kinds&space.Others != 0 && clause.Box.Addresses.Contains(address)
+				return on53 && clause.Box.Kinds&connset.Others != 0 && clause.Box.Addresses.Contains(address)
 			})
 	})
 }
 
 // isForDNS says whether a clause allows a port on which DNS servers listen: OpenShift's is 5353, and one with a name
 // may be theirs as well.
-func isForDNS(clause space.Clause, protocol corev1.Protocol) bool {
-	return slices.ContainsFunc(clause.Named, func(port space.NamedPort) bool { return port.Protocol == protocol }) ||
-		clause.Box.Ports.Contains(space.PortOf(protocol, 53)) || clause.Box.Ports.Contains(space.PortOf(protocol, 5353))
+func isForDNS(clause connset.Clause, protocol corev1.Protocol) bool {
+	return slices.ContainsFunc(clause.Named, func(port connset.NamedPort) bool { return port.Protocol == protocol }) ||
+		clause.Box.Ports.Contains(connset.PortOf(protocol, 53)) || clause.Box.Ports.Contains(connset.PortOf(protocol, 5353))
 }
 
 // mayBePeersOf says whether DNS servers may be among whom a clause means: not where it names namespaces, or is about
 // its own, and DNS is in others.
-func (s dnsServers) mayBePeersOf(clause space.Clause) bool {
+func (s dnsServers) mayBePeersOf(clause connset.Clause) bool {
 	peer := peerOf(egress, clause)
 	if peer == nil || peer.IPBlock != nil {
 		return true

@@ -9,8 +9,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
+	"github.com/apptier/apptier/policy/connset"
 	"github.com/apptier/apptier/policy/kube"
-	"github.com/apptier/apptier/policy/space"
 )
 
 // DNSPort is found where port 53 is allowed, and the DNS servers listen on another.
@@ -32,7 +32,7 @@ name, the policy allows 53 to them, and nothing allows theirs.`,
 type dnsListener struct {
 	service *corev1.Service
 	pod     *knownPod
-	port    space.Port
+	port    connset.Port
 }
 
 // checkDNSPort finds rules for port 53 that reach the pods of the cluster's DNS, which listen on another port,
@@ -43,8 +43,8 @@ func checkDNSPort(r *report, v *view) {
 	}
 	allowed := v.perhapsUnion()
 	for _, listener := range v.dnsListeners() {
-		port53 := space.PortOf(listener.port.Protocol(), 53)
-		if slices.ContainsFunc(allowed, func(c space.Clause) bool {
+		port53 := connset.PortOf(listener.port.Protocol(), 53)
+		if slices.ContainsFunc(allowed, func(c connset.Clause) bool {
 			return isPeer(&c.Box, listener.pod) && (c.Box.Ports.Contains(listener.port) || resolve(c.Named, listener.pod).Contains(listener.port))
 		}) {
 			continue
@@ -85,10 +85,10 @@ func (v *view) dnsListeners() []dnsListener {
 }
 
 // portPath is the path of the port of a rule that holds a number; of the rule if none is written.
-func (v *view) portPath(direction networkingv1.PolicyType, rule int, port space.Port) *field.Path {
+func (v *view) portPath(direction networkingv1.PolicyType, rule int, port connset.Port) *field.Path {
 	path := rulesPath(direction).Index(rule)
-	for i, written := range space.Rules(v.policy.NetworkPolicy, direction)[rule].Ports {
-		if ports, _ := space.RulePorts([]networkingv1.NetworkPolicyPort{written}); written.Port != nil && written.Port.Type == intstr.Int && ports.Contains(port) {
+	for i, written := range connset.Rules(v.policy.NetworkPolicy, direction)[rule].Ports {
+		if ports, _ := connset.RulePorts([]networkingv1.NetworkPolicyPort{written}); written.Port != nil && written.Port.Type == intstr.Int && ports.Contains(port) {
 			return path.Child("ports").Index(i).Child("port")
 		}
 	}

@@ -7,8 +7,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 
+	"github.com/apptier/apptier/policy/connset"
 	"github.com/apptier/apptier/policy/kube"
-	"github.com/apptier/apptier/policy/space"
 )
 
 // ExcludesNobody is found where another peer holds whom a peer leaves out.
@@ -48,7 +48,7 @@ func checkExclusions(r *report, v *view) {
 			}
 			all := v.clauseOf(direction, clause, whole)
 			for j, other := range clauses {
-				if i == j || all == nil || !isWithin([]space.Box{all.Box}, []space.Box{other.Box}) || !isNameAllowedBy(clause, other) {
+				if i == j || all == nil || !isWithin([]connset.Box{all.Box}, []connset.Box{other.Box}) || !isNameAllowedBy(clause, other) {
 					continue
 				}
 				r.find(ExcludesNobody, v.clauseField(direction, clause, ""), "remove "+v.clausePlace(direction, other).String()+", or leave the same out there",
@@ -61,12 +61,12 @@ func checkExclusions(r *report, v *view) {
 
 // checkOpenPorts finds ports of a rule beside an entry that is every port of their protocol.
 func checkOpenPorts(r *report, v *view, direction networkingv1.PolicyType) {
-	for i, rule := range space.Rules(v.policy.NetworkPolicy, direction) {
+	for i, rule := range connset.Rules(v.policy.NetworkPolicy, direction) {
 		ports := v.places.rule(direction, i).Child("ports")
 		for j, every := range rule.Ports {
 			protocol := kube.Protocol(ptr.Deref(every.Protocol, ""))
-			opened, named := space.RulePorts([]networkingv1.NetworkPolicyPort{every})
-			if len(named) > 0 || !space.PortRange(protocol, 1, 65535).Minus(opened).IsEmpty() {
+			opened, named := connset.RulePorts([]networkingv1.NetworkPolicyPort{every})
+			if len(named) > 0 || !connset.PortRange(protocol, 1, 65535).Minus(opened).IsEmpty() {
 				continue
 			}
 			isNarrower := func(p networkingv1.NetworkPolicyPort) bool {
@@ -83,9 +83,9 @@ func checkOpenPorts(r *report, v *view, direction networkingv1.PolicyType) {
 
 // checkOpenRules finds ports of a rule whose peers another rule lets reach every port. What everyone may reach is
 // reported by itself, and a rule for DNS beside others is a habit that does no harm.
-func checkOpenRules(r *report, v *view, direction networkingv1.PolicyType, clauses []space.Clause) {
-	isEveryPort := func(c space.Clause) bool { return space.AllPorts().Minus(c.Box.Ports).IsEmpty() }
-	open := where(clauses, func(c space.Clause) bool { return c.Peer >= 0 && isEveryPort(c) })
+func checkOpenRules(r *report, v *view, direction networkingv1.PolicyType, clauses []connset.Clause) {
+	isEveryPort := func(c connset.Clause) bool { return connset.AllPorts().Minus(c.Box.Ports).IsEmpty() }
+	open := where(clauses, func(c connset.Clause) bool { return c.Peer >= 0 && isEveryPort(c) })
 	for _, clause := range clauses {
 		isForDNS := clause.Box.Ports.Minus(dnsPorts).IsEmpty()
 		if clause.Peer < 0 || isForDNS || isEveryPort(clause) {
@@ -95,9 +95,9 @@ func checkOpenRules(r *report, v *view, direction networkingv1.PolicyType, claus
 			return
 		}
 		all := clause.Box
-		all.Ports = space.AllPorts()
-		holds := func(other space.Clause) bool {
-			return other.Rule != clause.Rule && isWithin([]space.Box{all}, []space.Box{other.Box})
+		all.Ports = connset.AllPorts()
+		holds := func(other connset.Clause) bool {
+			return other.Rule != clause.Rule && isWithin([]connset.Box{all}, []connset.Box{other.Box})
 		}
 		if i := slices.IndexFunc(open, holds); i >= 0 {
 			r.find(ExcludesNobody, v.clauseField(direction, clause, ""), "name ports in "+v.places.rule(direction, open[i].Rule).String()+", or remove this",
@@ -128,8 +128,8 @@ func withoutExclusions(peer *networkingv1.NetworkPolicyPeer) (whole *networkingv
 }
 
 // clauseOf is a clause of the judged policy with another peer in the place of its own.
-func (v *view) clauseOf(direction networkingv1.PolicyType, clause space.Clause, peer *networkingv1.NetworkPolicyPeer) *space.Clause {
-	rule := space.Rules(v.policy.NetworkPolicy, direction)[clause.Rule]
+func (v *view) clauseOf(direction networkingv1.PolicyType, clause connset.Clause, peer *networkingv1.NetworkPolicyPeer) *connset.Clause {
+	rule := connset.Rules(v.policy.NetworkPolicy, direction)[clause.Rule]
 	policy := networkingv1.NetworkPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: v.policy.Namespace}}
 	policy.Spec.PodSelector, policy.Spec.PolicyTypes = v.policy.Spec.PodSelector, []networkingv1.PolicyType{direction}
 	if direction == ingress {
@@ -137,17 +137,17 @@ func (v *view) clauseOf(direction networkingv1.PolicyType, clause space.Clause, 
 	} else {
 		policy.Spec.Egress = []networkingv1.NetworkPolicyEgressRule{{Ports: rule.Ports, To: []networkingv1.NetworkPolicyPeer{*peer}}}
 	}
-	if clauses := space.Clauses(&policy, direction); len(clauses) == 1 {
+	if clauses := connset.Clauses(&policy, direction); len(clauses) == 1 {
 		return ptr.To(clauses[0])
 	}
 	return nil
 }
 
 // isNameAllowedBy says whether another clause allows the named ports of a clause, by name or by any number.
-func isNameAllowedBy(clause, other space.Clause) bool {
-	return !slices.ContainsFunc(clause.Named, func(port space.NamedPort) bool {
-		isSame := func(p space.NamedPort) bool { return p.Name == port.Name && p.Protocol == port.Protocol }
-		every := space.PortRange(port.Protocol, 1, 65535)
+func isNameAllowedBy(clause, other connset.Clause) bool {
+	return !slices.ContainsFunc(clause.Named, func(port connset.NamedPort) bool {
+		isSame := func(p connset.NamedPort) bool { return p.Name == port.Name && p.Protocol == port.Protocol }
+		every := connset.PortRange(port.Protocol, 1, 65535)
 		return !slices.ContainsFunc(other.Named, isSame) && !every.Minus(other.Box.Ports).IsEmpty()
 	})
 }

@@ -6,7 +6,7 @@ import (
 
 	networkingv1 "k8s.io/api/networking/v1"
 
-	"github.com/apptier/apptier/policy/space"
+	"github.com/apptier/apptier/policy/connset"
 )
 
 // HalfOpen is found where one end allows a connection and the other denies it.
@@ -54,7 +54,7 @@ func checkHalves(r *report, v *view) {
 	}
 }
 
-func checkOtherHalf(r *report, v *view, direction networkingv1.PolicyType, clause space.Clause, subjects, peers []*knownPod) {
+func checkOtherHalf(r *report, v *view, direction networkingv1.PolicyType, clause connset.Clause, subjects, peers []*knownPod) {
 	if len(subjects)*len(peers) > mostPairs {
 		return
 	}
@@ -102,7 +102,7 @@ func (v *view) endOf(peer *knownPod, direction networkingv1.PolicyType) end {
 
 // passing returns the first two subjects that a clause and the policies of a peer both let through,
 // or that the clause says nothing about. Two are enough to find one that is not the peer itself.
-func (v *view) passing(direction networkingv1.PolicyType, clause space.Clause, subjects []*knownPod, peer *knownPod) []*knownPod {
+func (v *view) passing(direction networkingv1.PolicyType, clause connset.Clause, subjects []*knownPod, peer *knownPod) []*knownPod {
 	var out []*knownPod
 	policies, isolated := v.union(peer, opposite(direction))
 	for _, subject := range subjects {

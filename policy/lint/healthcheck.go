@@ -8,8 +8,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/apptier/apptier/policy/connset"
 	"github.com/apptier/apptier/policy/kube"
-	"github.com/apptier/apptier/policy/space"
 )
 
 // HealthCheckUnreachable is found where a load balancer cannot reach the pods behind it.
@@ -61,9 +61,9 @@ func checkHealthChecks(r *report, v *view) {
 func checkReachedByBalancer(r *report, v *view, service *corev1.Service, pod *knownPod) bool {
 	policies, _ := v.union(pod, ingress)
 	v.work.spend(rulesIn(policies, ingress))
-	var open space.Ports
+	var open connset.Ports
 	for _, clause := range clausesOf(policies, ingress) {
-		if clause.Box.Kinds&space.Others != 0 {
+		if clause.Box.Kinds&connset.Others != 0 {
 			open = open.Union(clause.Box.Ports).Union(resolve(clause.Named, pod))
 		}
 	}
@@ -83,8 +83,8 @@ func checkReachedByBalancer(r *report, v *view, service *corev1.Service, pod *kn
 
 // balancedPorts are the ports of a pod that a load balancer sends to, and the one it probes if that
 // is a port of the pod: it may also be one of the node.
-func balancedPorts(service *corev1.Service, pod *knownPod) []space.Port {
-	var out []space.Port
+func balancedPorts(service *corev1.Service, pod *knownPod) []connset.Port {
+	var out []connset.Port
 	for _, port := range service.Spec.Ports {
 		if target, found := targetOf(service, port, []*knownPod{pod}); found {
 			out = append(out, target)
@@ -92,7 +92,7 @@ func balancedPorts(service *corev1.Service, pod *knownPod) []space.Port {
 	}
 	for _, annotation := range healthCheckPortAnnotations {
 		number, err := strconv.ParseInt(strings.TrimSpace(service.Annotations[annotation]), 10, 32)
-		if port := space.PortOf(corev1.ProtocolTCP, int32(number)); err == nil && listens(pod, port) && !slices.Contains(out, port) {
+		if port := connset.PortOf(corev1.ProtocolTCP, int32(number)); err == nil && listens(pod, port) && !slices.Contains(out, port) {
 			out = append(out, port)
 		}
 	}

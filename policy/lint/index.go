@@ -12,8 +12,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/apptier/apptier/policy/connset"
 	"github.com/apptier/apptier/policy/kube"
-	"github.com/apptier/apptier/policy/space"
 )
 
 // Index is a World prepared for many NetworkPolicies to be judged in it, also at the same time: an
@@ -27,7 +27,7 @@ type Index struct {
 	podNetworks []netip.Prefix
 	backends    map[string][]Backend
 	// serviceNetworks are the addresses that Services may have.
-	serviceNetworks space.Addresses
+	serviceNetworks connset.Addresses
 	dnsService      types.NamespacedName
 
 	contents map[string]*contents
@@ -36,7 +36,7 @@ type Index struct {
 	// strange are those of sorted which are known only for what is in them.
 	strange []*contents
 	// elsewhere are the names of namespaces that do not exist.
-	elsewhere space.Values
+	elsewhere connset.Values
 	// named says that some namespace has the label "name".
 	named bool
 	// dns are the Services of the cluster's DNS, in no order.
@@ -48,7 +48,7 @@ func NewIndex(world World) *Index {
 	x := &Index{
 		whole: world.Whole, known: world.Known, unknown: world.UnknownLabels, morePods: world.MorePods, podNetworks: world.PodNetworks,
 		backends: backendsByNamespace(world.Backends), dnsService: world.DNSService,
-		serviceNetworks: space.PrefixAddresses(world.ServiceNetworks...),
+		serviceNetworks: connset.PrefixAddresses(world.ServiceNetworks...),
 	}
 	return x.With(byNamespace(world))
 }
@@ -63,7 +63,7 @@ func (x *Index) WithBackends(backends []Backend) *Index {
 // WithServiceNetworks returns the index of a world where Services get their addresses from these.
 func (x *Index) WithServiceNetworks(networks []netip.Prefix) *Index {
 	next := *x
-	next.serviceNetworks = space.PrefixAddresses(networks...)
+	next.serviceNetworks = connset.PrefixAddresses(networks...)
 	return &next
 }
 
@@ -137,20 +137,20 @@ func (x *Index) With(parts map[string]World) *Index {
 	for _, name := range slices.Sorted(maps.Keys(next.contents)) {
 		next.dns = append(next.dns, next.contents[name].dns...)
 	}
-	next.elsewhere = space.NoneOf(names...).Minus(space.Missing())
+	next.elsewhere = connset.NoneOf(names...).Minus(connset.Missing())
 	return &next
 }
 
 // asksUnknown says whether a policy selects by a label whose value is not known of some pods.
 func (x *Index) asksUnknown(policy *knownPolicy) bool {
-	asks := func(box space.Box, scope space.Scope) bool {
+	asks := func(box connset.Box, scope connset.Scope) bool {
 		return slices.ContainsFunc(box.Labels(scope), func(key string) bool { return slices.Contains(x.unknown, key) })
 	}
 	if len(x.unknown) == 0 {
 		return false
 	}
-	return asks(policy.selected, space.Subject) || slices.ContainsFunc(slices.Concat(policy.ingress, policy.egress), func(clause space.Clause) bool {
-		return asks(clause.Box, space.Peer)
+	return asks(policy.selected, connset.Subject) || slices.ContainsFunc(slices.Concat(policy.ingress, policy.egress), func(clause connset.Clause) bool {
+		return asks(clause.Box, connset.Peer)
 	})
 }
 
@@ -207,15 +207,15 @@ type class struct{ policies []*knownPolicy }
 type knownPolicy struct {
 	*networkingv1.NetworkPolicy
 	// selected is empty if the selector cannot be read.
-	selected        space.Box
-	ingress, egress []space.Clause
+	selected        connset.Box
+	ingress, egress []connset.Clause
 }
 
 func knownPolicyOf(policy *networkingv1.NetworkPolicy) *knownPolicy {
-	return &knownPolicy{policy, space.Selected(policy), space.Clauses(policy, ingress), space.Clauses(policy, egress)}
+	return &knownPolicy{policy, connset.Selected(policy), connset.Clauses(policy, ingress), connset.Clauses(policy, egress)}
 }
 
-func (p *knownPolicy) clauses(direction networkingv1.PolicyType) []space.Clause {
+func (p *knownPolicy) clauses(direction networkingv1.PolicyType) []connset.Clause {
 	if direction == ingress {
 		return p.ingress
 	}
@@ -314,11 +314,11 @@ func (c *contents) selected(policy *knownPolicy) []*knownPod {
 	if policy.selected.IsEmpty() {
 		return nil
 	}
-	return c.matching(policy.selected, space.Subject)
+	return c.matching(policy.selected, connset.Subject)
 }
 
 // matching are the pods whose labels meet a box's conditions on those of a scope.
-func (c *contents) matching(box space.Box, scope space.Scope) []*knownPod {
+func (c *contents) matching(box connset.Box, scope connset.Scope) []*knownPod {
 	candidates, all := c.near(box, scope)
 	if all {
 		return candidates
@@ -327,7 +327,7 @@ func (c *contents) matching(box space.Box, scope space.Scope) []*knownPod {
 }
 
 // near are pods among which are those that match, and whether they all do.
-func (c *contents) near(box space.Box, scope space.Scope) (candidates []*knownPod, all bool) {
+func (c *contents) near(box connset.Box, scope connset.Scope) (candidates []*knownPod, all bool) {
 	conditions, candidates := box.Conditions(scope), c.pods
 	if key, values, found := box.Listing(scope); found && len(values) == 1 {
 		conditions, candidates = conditions-1, c.labelled[label{key, values[0]}]
@@ -336,7 +336,7 @@ func (c *contents) near(box space.Box, scope space.Scope) (candidates []*knownPo
 }
 
 // matching are pods of a namespace that match, for which it spends what it takes to find them.
-func (v *view) matching(c *contents, box space.Box, scope space.Scope) []*knownPod {
+func (v *view) matching(c *contents, box connset.Box, scope connset.Scope) []*knownPod {
 	candidates, all := c.near(box, scope)
 	if !v.work.spend(len(candidates)) {
 		return nil

@@ -12,10 +12,10 @@ import (
 	"k8s.io/utils/ptr"
 	"pgregory.net/rapid"
 
+	"github.com/apptier/apptier/policy/connset"
 	"github.com/apptier/apptier/policy/kube"
 	"github.com/apptier/apptier/policy/reach"
 	"github.com/apptier/apptier/policy/reach/reachtest"
-	"github.com/apptier/apptier/policy/space"
 )
 
 // What is looked up, or decided once for many, is what going through everything finds. These tests go
@@ -53,7 +53,7 @@ func drawView(t *rapid.T) (*view, World) {
 }
 
 // eachClause calls judge with every clause of the judged policy.
-func (v *view) eachClause(judge func(networkingv1.PolicyType, space.Clause)) {
+func (v *view) eachClause(judge func(networkingv1.PolicyType, connset.Clause)) {
 	for _, direction := range []networkingv1.PolicyType{ingress, egress} {
 		for _, clause := range v.policy.clauses(direction) {
 			judge(direction, clause)
@@ -71,10 +71,10 @@ func often(t *testing.T, property func(*rapid.T)) {
 func TestPeersAreThosePodsThatMatch(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		v, world := drawView(t)
-		v.eachClause(func(_ networkingv1.PolicyType, clause space.Clause) {
+		v.eachClause(func(_ networkingv1.PolicyType, clause connset.Clause) {
 			var want []*corev1.Pod
 			for _, pod := range world.Pods {
-				if !reach.Finished(pod) && clause.Box.Match(space.Namespace, v.at(pod.Namespace).labels) && clause.Box.Match(space.Peer, pod.Labels) {
+				if !reach.Finished(pod) && clause.Box.Match(connset.Namespace, v.at(pod.Namespace).labels) && clause.Box.Match(connset.Peer, pod.Labels) {
 					want = append(want, pod)
 				}
 			}
@@ -93,7 +93,7 @@ func TestPeersAreThosePodsThatMatch(t *testing.T) {
 }
 
 // halfOpenByPairs asks about every pair of pods, and every policy, by themselves.
-func halfOpenByPairs(v *view, world World, direction networkingv1.PolicyType, clause space.Clause, subjects, peers []*knownPod) bool {
+func halfOpenByPairs(v *view, world World, direction networkingv1.PolicyType, clause connset.Clause, subjects, peers []*knownPod) bool {
 	pairs := 0
 	for _, peer := range peers {
 		policies := []*networkingv1.NetworkPolicy{v.policy.NetworkPolicy}
@@ -105,8 +105,8 @@ func halfOpenByPairs(v *view, world World, direction networkingv1.PolicyType, cl
 		var allowing []*knownPolicy
 		isolated := false
 		for _, policy := range policies {
-			selected := space.Selected(policy)
-			if policy.Namespace == peer.Namespace && kube.Isolates(&policy.Spec, opposite(direction)) && !selected.IsEmpty() && selected.Match(space.Subject, peer.Labels) {
+			selected := connset.Selected(policy)
+			if policy.Namespace == peer.Namespace && kube.Isolates(&policy.Spec, opposite(direction)) && !selected.IsEmpty() && selected.Match(connset.Subject, peer.Labels) {
 				isolated = true
 				allowing = append(allowing, knownPolicyOf(policy))
 			}
@@ -129,7 +129,7 @@ func TestHalvesAreOpenAsEveryPairOfPodsSays(t *testing.T) {
 	count := map[bool]int{}
 	often(t, func(t *rapid.T) {
 		v, world := drawView(t)
-		v.eachClause(func(direction networkingv1.PolicyType, clause space.Clause) {
+		v.eachClause(func(direction networkingv1.PolicyType, clause connset.Clause) {
 			subjects, peers := v.subjects(), onPodNetwork(v.peers(clause.Box))
 			r := &report{}
 			checkOtherHalf(r, v, direction, clause, subjects, peers)
@@ -148,15 +148,15 @@ func TestHalvesAreOpenAsEveryPairOfPodsSays(t *testing.T) {
 // What is left in one namespace is taken to be left in others of its kind, and what is opened at one
 // pod, at others like it.
 func TestWhatIsAlikeIsJudgedAlike(t *testing.T) {
-	alike, scopes := map[string]int{}, map[networkingv1.PolicyType]space.Scope{ingress: space.Subject, egress: space.Peer}
+	alike, scopes := map[string]int{}, map[networkingv1.PolicyType]connset.Scope{ingress: connset.Subject, egress: connset.Peer}
 	often(t, func(t *rapid.T) {
 		v, _ := drawView(t)
-		v.eachClause(func(direction networkingv1.PolicyType, clause space.Clause) {
+		v.eachClause(func(direction networkingv1.PolicyType, clause connset.Clause) {
 			d := v.declaredIn(direction)
 			boxes := onPorts(onlyOf(clause.Box, d.certain), clause.Box.Ports)
 			if direction == egress { // only pods know names
 				for i := range boxes {
-					boxes[i].Kinds &= space.Pods
+					boxes[i].Kinds &= connset.Pods
 				}
 			}
 			shared := remainders{}
@@ -173,7 +173,7 @@ func TestWhatIsAlikeIsJudgedAlike(t *testing.T) {
 			}
 			opened := map[string]bool{}
 			for _, pod := range d.knowing(clause) {
-				like, is := d.likeness(space.Unlike(slices.Concat(boxes, d.every), scopes[direction]), scopes[direction], d.ranges(boxes), pod), d.openedAt(clause, boxes, pod) != nil
+				like, is := d.likeness(connset.Unlike(slices.Concat(boxes, d.every), scopes[direction]), scopes[direction], d.ranges(boxes), pod), d.openedAt(clause, boxes, pod) != nil
 				if was, found := opened[like]; found {
 					alike["pods"]++
 					if was != is {

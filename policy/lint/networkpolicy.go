@@ -4,7 +4,7 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
-	"github.com/apptier/apptier/policy/space"
+	"github.com/apptier/apptier/policy/connset"
 )
 
 // NetworkPolicy returns what [Index.NetworkPolicy] does in a world that is asked only once.
@@ -59,7 +59,7 @@ func peersPath(direction networkingv1.PolicyType, rule int) *field.Path {
 }
 
 // clausePath is the path of what a clause stands for.
-func clausePath(direction networkingv1.PolicyType, clause space.Clause) *field.Path {
+func clausePath(direction networkingv1.PolicyType, clause connset.Clause) *field.Path {
 	if clause.Peer < 0 {
 		return rulesPath(direction).Index(clause.Rule)
 	}
@@ -67,7 +67,7 @@ func clausePath(direction networkingv1.PolicyType, clause space.Clause) *field.P
 }
 
 // peerOf returns the peer of a clause; nil for everyone.
-func peerOf(direction networkingv1.PolicyType, clause space.Clause) *networkingv1.NetworkPolicyPeer {
+func peerOf(direction networkingv1.PolicyType, clause connset.Clause) *networkingv1.NetworkPolicyPeer {
 	if clause.Peer < 0 {
 		return nil
 	}

@@ -5,7 +5,7 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/apptier/apptier/policy/space"
+	"github.com/apptier/apptier/policy/connset"
 )
 
 // DNSPeerOr is found where a namespace or DNS pods are written, and DNS pods of the namespace meant.
@@ -37,12 +37,12 @@ namespaces of the first and not in this one.`,
 // checkOr finds two list items where one was meant: a namespace, and beside it pods that are in that
 // namespace and not in this one. As two items they mean either
 // (https://kubernetes.io/docs/concepts/services-networking/network-policies/#behavior-of-to-and-from-selectors).
-func checkOr(r *report, v *view, direction networkingv1.PolicyType, clause space.Clause, pods *networkingv1.NetworkPolicyPeer) bool {
+func checkOr(r *report, v *view, direction networkingv1.PolicyType, clause connset.Clause, pods *networkingv1.NetworkPolicyPeer) bool {
 	if pods.NamespaceSelector != nil || isEmpty(pods.PodSelector) || len(v.peersOf(direction, clause).all) > 0 {
 		return false
 	}
 	isDNS := direction == egress && v.policy.Namespace != metav1.NamespaceSystem &&
-		clause.Box.Ports.Contains(space.PortOf(corev1.ProtocolUDP, 53)) && pods.PodSelector.MatchLabels["k8s-app"] == "kube-dns"
+		clause.Box.Ports.Contains(connset.PortOf(corev1.ProtocolUDP, 53)) && pods.PodSelector.MatchLabels["k8s-app"] == "kube-dns"
 	for _, i := range v.wholeNamespaces(direction, clause.Rule) {
 		other := peersOfRule(v.policy.NetworkPolicy, direction, clause.Rule)[i]
 		check, doubtful := PeerOr, v.knowsPods(v.here) && len(v.peers(both(other.NamespaceSelector, pods.PodSelector))) > 0
@@ -77,13 +77,13 @@ func (v *view) wholeNamespaces(direction networkingv1.PolicyType, rule int) []in
 }
 
 // both are the connections with pods that match, in namespaces that match.
-func both(namespaces, pods *metav1.LabelSelector) space.Box {
-	box, err := space.Everything().WhereSelected(space.Namespace, namespaces)
+func both(namespaces, pods *metav1.LabelSelector) connset.Box {
+	box, err := connset.Everything().WhereSelected(connset.Namespace, namespaces)
 	if err == nil {
-		box, err = box.WhereSelected(space.Peer, pods)
+		box, err = box.WhereSelected(connset.Peer, pods)
 	}
 	if err != nil {
-		return space.Box{}
+		return connset.Box{}
 	}
 	return box
 }

@@ -10,9 +10,9 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/apptier/apptier/api/v1alpha1"
+	"github.com/apptier/apptier/policy/connset"
 	"github.com/apptier/apptier/policy/kube"
 	"github.com/apptier/apptier/policy/model"
-	"github.com/apptier/apptier/policy/space"
 )
 
 // TierOverlap is found where a pod is in two tiers.
@@ -33,14 +33,14 @@ is another AppTier's, it is a warning.`,
 type tierOf struct {
 	app  *v1alpha1.AppTier
 	tier *v1alpha1.Tier
-	pods space.Box
+	pods connset.Box
 }
 
 // tiersOf are the tiers of an AppTier whose selectors can be read and say anything.
 func tiersOf(app *v1alpha1.AppTier) (tiers []tierOf, paths []*field.Path) {
 	for i := range app.Spec.Tiers {
 		tier := &app.Spec.Tiers[i]
-		box, err := space.Everything().WhereSelected(space.Subject, &tier.PodSelector)
+		box, err := connset.Everything().WhereSelected(connset.Subject, &tier.PodSelector)
 		if err == nil && !isEmpty(&tier.PodSelector) && !box.IsEmpty() {
 			tiers, paths = append(tiers, tierOf{app, tier, box}), append(paths, model.Tier(i).Path().Child("podSelector"))
 		}
@@ -86,11 +86,11 @@ func inBoth(first, second tierOf, pods []*corev1.Pod) string {
 		firstName += " of AppTier " + first.app.Name
 	}
 	for _, pod := range pods {
-		if first.pods.Match(space.Subject, pod.Labels) && second.pods.Match(space.Subject, pod.Labels) {
+		if first.pods.Match(connset.Subject, pod.Labels) && second.pods.Match(connset.Subject, pod.Labels) {
 			return fmt.Sprintf("pod %s is in %s and in %s", podWords(pod), firstName, secondName)
 		}
 	}
-	firsts, seconds := []space.Box{first.pods}, []space.Box{second.pods}
+	firsts, seconds := []connset.Box{first.pods}, []connset.Box{second.pods}
 	switch {
 	case isWithin(seconds, firsts):
 		return fmt.Sprintf("every pod of %s is in %s as well", secondName, firstName)
@@ -104,7 +104,7 @@ func inBoth(first, second tierOf, pods []*corev1.Pod) string {
 // knownAmong are the pods of which it is known whether they are in the tier: none where it selects by labels
 // that only a cluster knows.
 func (t tierOf) knownAmong(pods []*corev1.Pod, world World) []*corev1.Pod {
-	if slices.ContainsFunc(t.pods.Labels(space.Subject), func(key string) bool { return slices.Contains(world.UnknownLabels, key) }) {
+	if slices.ContainsFunc(t.pods.Labels(connset.Subject), func(key string) bool { return slices.Contains(world.UnknownLabels, key) }) {
 		return nil
 	}
 	return pods
@@ -123,7 +123,7 @@ func checkTierPods(r *report, in *appView) {
 		if len(tier.knownAmong(pods, world)) == 0 {
 			continue
 		}
-		inTier := func(pod *corev1.Pod) bool { return tier.pods.Match(space.Subject, pod.Labels) }
+		inTier := func(pod *corev1.Pod) bool { return tier.pods.Match(connset.Subject, pod.Labels) }
 		first := slices.IndexFunc(pods, inTier)
 		switch {
 		case first < 0:

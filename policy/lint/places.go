@@ -5,8 +5,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/apptier/apptier/api/v1alpha1"
+	"github.com/apptier/apptier/policy/connset"
 	"github.com/apptier/apptier/policy/model"
-	"github.com/apptier/apptier/policy/space"
 )
 
 // places say where the parts of a judged policy are written: in a NetworkPolicy, or in the AppTier whose tier it
@@ -118,7 +118,7 @@ func (v *view) isTier() bool {
 }
 
 // clausePlace is the place of what a clause stands for, as texts name it.
-func (v *view) clausePlace(direction networkingv1.PolicyType, clause space.Clause) *field.Path {
+func (v *view) clausePlace(direction networkingv1.PolicyType, clause connset.Clause) *field.Path {
 	if clause.Peer < 0 {
 		return v.places.rule(direction, clause.Rule)
 	}
@@ -126,7 +126,7 @@ func (v *view) clausePlace(direction networkingv1.PolicyType, clause space.Claus
 }
 
 // clauseField is a field of what a clause stands for, or that itself; nil if it is judged otherwise.
-func (v *view) clauseField(direction networkingv1.PolicyType, clause space.Clause, name string) *field.Path {
+func (v *view) clauseField(direction networkingv1.PolicyType, clause connset.Clause, name string) *field.Path {
 	if clause.Peer < 0 {
 		return v.places.rule(direction, clause.Rule)
 	}

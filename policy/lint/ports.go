@@ -12,8 +12,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
+	"github.com/apptier/apptier/policy/connset"
 	"github.com/apptier/apptier/policy/kube"
-	"github.com/apptier/apptier/policy/space"
 )
 
 // ServicePort is found where the port of a Service stands where the pod's is meant.
@@ -48,7 +48,7 @@ func checkPorts(r *report, v *view) {
 		if !v.policy.isolates(direction) {
 			continue
 		}
-		for i, rule := range space.Rules(v.policy.NetworkPolicy, direction) {
+		for i, rule := range connset.Rules(v.policy.NetworkPolicy, direction) {
 			checkNamesOfAddresses(r, v, direction, i, rule)
 			destinations := v.destinations(direction, i)
 			if len(destinations) == 0 {
@@ -77,7 +77,7 @@ func checkPorts(r *report, v *view) {
 
 // checkNamesOfAddresses finds ports that have names in rules for addresses alone: a name is looked up at a pod,
 // and what is outside has none.
-func checkNamesOfAddresses(r *report, v *view, direction networkingv1.PolicyType, index int, rule space.Rule) {
+func checkNamesOfAddresses(r *report, v *view, direction networkingv1.PolicyType, index int, rule connset.Rule) {
 	isPods := func(peer networkingv1.NetworkPolicyPeer) bool { return peer.IPBlock == nil }
 	if direction == ingress || len(rule.Peers) == 0 || slices.ContainsFunc(rule.Peers, isPods) {
 		return
@@ -105,7 +105,7 @@ func (v *view) destinations(direction networkingv1.PolicyType, rule int) []*know
 	}
 	var out []*knownPod
 	clauses := v.policy.clauses(direction) // in the order of their rules
-	first, _ := slices.BinarySearchFunc(clauses, rule, func(c space.Clause, rule int) int { return cmp.Compare(c.Rule, rule) })
+	first, _ := slices.BinarySearchFunc(clauses, rule, func(c connset.Clause, rule int) int { return cmp.Compare(c.Rule, rule) })
 	for _, clause := range clauses[first:] {
 		if clause.Rule != rule {
 			break
@@ -123,8 +123,8 @@ func (v *view) destinations(direction networkingv1.PolicyType, rule int) []*know
 }
 
 // checkNamedPort finds names that no destination declares.
-func checkNamedPort(r *report, path *field.Path, rule space.Rule, index int, destinations []*knownPod) {
-	_, named := space.RulePorts(rule.Ports[index : index+1])
+func checkNamedPort(r *report, path *field.Path, rule connset.Rule, index int, destinations []*knownPod) {
+	_, named := connset.RulePorts(rule.Ports[index : index+1])
 	var names []string
 	seen := map[string]bool{}
 	for _, pod := range destinations {
@@ -149,12 +149,12 @@ func checkNamedPort(r *report, path *field.Path, rule space.Rule, index int, des
 
 // checkServicePort finds the port of a Service where its pods listen on another: policies see the
 // pod's, since the destination is translated first. Some Services are left to another check.
-func checkServicePort(r *report, path *field.Path, rule space.Rule, protocol corev1.Protocol, number int32, destinations []*knownPod, leftOut func(*corev1.Service) bool) {
-	port := space.PortOf(protocol, number)
+func checkServicePort(r *report, path *field.Path, rule connset.Rule, protocol corev1.Protocol, number int32, destinations []*knownPod, leftOut func(*corev1.Service) bool) {
+	port := connset.PortOf(protocol, number)
 	if slices.ContainsFunc(destinations, func(pod *knownPod) bool { return listens(pod, port) }) {
 		return
 	}
-	allowed, _ := space.RulePorts(rule.Ports)
+	allowed, _ := connset.RulePorts(rule.Ports)
 	for service, pods := range servicesOf(destinations) {
 		if leftOut(service) {
 			continue
@@ -192,21 +192,21 @@ func servicesOf(pods []*knownPod) iter.Seq2[*corev1.Service, []*knownPod] {
 	}
 }
 
-func listens(pod *knownPod, port space.Port) bool {
+func listens(pod *knownPod, port connset.Port) bool {
 	return slices.ContainsFunc(pod.ports, func(declared corev1.ContainerPort) bool {
-		return space.PortOf(declared.Protocol, declared.ContainerPort) == port
+		return connset.PortOf(declared.Protocol, declared.ContainerPort) == port
 	})
 }
 
 // targetOf returns where a port of a Service leads among some pods.
-func targetOf(service *corev1.Service, port corev1.ServicePort, pods []*knownPod) (space.Port, bool) {
+func targetOf(service *corev1.Service, port corev1.ServicePort, pods []*knownPod) (connset.Port, bool) {
 	for _, pod := range pods {
 		if !kube.Selects(service, pod.Pod) {
 			continue
 		}
 		for _, number := range kube.TargetPorts(service, port, []*corev1.Pod{pod.Pod}) {
-			return space.PortOf(port.Protocol, number), true
+			return connset.PortOf(port.Protocol, number), true
 		}
 	}
-	return space.Port{}, false
+	return connset.Port{}, false
 }

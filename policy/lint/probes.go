@@ -8,9 +8,9 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/apptier/apptier/api/v1alpha1"
+	"github.com/apptier/apptier/policy/connset"
 	"github.com/apptier/apptier/policy/expand"
 	"github.com/apptier/apptier/policy/model"
-	"github.com/apptier/apptier/policy/space"
 )
 
 // ProbeUnreachable is found where the kubelet's probes do not reach a tier.
@@ -50,7 +50,7 @@ func checkProbes(r *report, in *appView) {
 		}
 		open := openTo(probers, &app.Spec, tier.tier)
 		for _, pod := range tier.knownAmong(pods, world) {
-			if pod.Spec.HostNetwork || !tier.pods.Match(space.Subject, pod.Labels) || !isAmbient(pod, x.at(app.Namespace).labels) {
+			if pod.Spec.HostNetwork || !tier.pods.Match(connset.Subject, pod.Labels) || !isAmbient(pod, x.at(app.Namespace).labels) {
 				continue
 			}
 			if denied := slices.DeleteFunc(probedPorts(pod), open.Contains); len(denied) > 0 {
@@ -72,13 +72,13 @@ func isAmbient(pod *corev1.Pod, namespace map[string]string) bool {
 }
 
 // openTo are the ports of a tier that its rules open to any of some addresses.
-func openTo(addresses []netip.Addr, spec *v1alpha1.AppTierSpec, tier *v1alpha1.Tier) space.Ports {
-	var open space.Ports
+func openTo(addresses []netip.Addr, spec *v1alpha1.AppTierSpec, tier *v1alpha1.Tier) connset.Ports {
+	var open connset.Ports
 	for rule := range model.Rules(spec) {
 		if rule.Direction != v1alpha1.Ingress || !rule.Restricts(spec, tier) || !slices.ContainsFunc(rule.Peers, func(peer v1alpha1.Peer) bool { return admits(peer, addresses) }) {
 			continue
 		}
-		ports, _ := space.RulePorts(rule.PortsOf(tier).OfPolicy())
+		ports, _ := connset.RulePorts(rule.PortsOf(tier).OfPolicy())
 		open = open.Union(ports)
 	}
 	return open
@@ -91,21 +91,21 @@ func admits(peer v1alpha1.Peer, addresses []netip.Addr) bool {
 	}
 	allowed := addressesIn(peer.Networks.CIDRs).Minus(addressesIn(peer.Networks.Except))
 	return slices.ContainsFunc(addresses, func(a netip.Addr) bool {
-		return !allowed.Intersect(space.PrefixAddresses(netip.PrefixFrom(a, a.BitLen()))).IsEmpty()
+		return !allowed.Intersect(connset.PrefixAddresses(netip.PrefixFrom(a, a.BitLen()))).IsEmpty()
 	})
 }
 
 // probedPorts are the ports of a pod that its node's probes connect to, as far as their numbers are
 // known. A probe with a host of its own leaves the pod, and one that runs a command does not connect.
-func probedPorts(pod *corev1.Pod) []space.Port {
-	var out []space.Port
+func probedPorts(pod *corev1.Pod) []connset.Port {
+	var out []connset.Port
 	for _, container := range slices.Concat(pod.Spec.InitContainers, pod.Spec.Containers) {
 		for _, probe := range []*corev1.Probe{container.StartupProbe, container.ReadinessProbe, container.LivenessProbe} {
 			if probe == nil {
 				continue
 			}
 			if number := probedPort(probe.ProbeHandler, container.Ports); number > 0 {
-				out = append(out, space.PortOf(corev1.ProtocolTCP, number))
+				out = append(out, connset.PortOf(corev1.ProtocolTCP, number))
 			}
 		}
 	}
@@ -134,7 +134,7 @@ func probedPort(probe corev1.ProbeHandler, declared []corev1.ContainerPort) int3
 	return 0
 }
 
-func portsWords(ports []space.Port) []string {
+func portsWords(ports []connset.Port) []string {
 	out := make([]string, len(ports))
 	for i, port := range ports {
 		out[i] = portWords(port)

@@ -5,7 +5,7 @@ import (
 
 	networkingv1 "k8s.io/api/networking/v1"
 
-	"github.com/apptier/apptier/policy/space"
+	"github.com/apptier/apptier/policy/connset"
 )
 
 // Redundant is found where a policy changes nothing.
@@ -42,52 +42,52 @@ func checkRedundant(r *report, v *view) {
 // missesSomebody says whether a peer of a direction matches no pod, where pods are known: the policy is
 // for somebody that it does not name rightly, or who is still to come.
 func (v *view) missesSomebody(direction networkingv1.PolicyType) bool {
-	return v.known.Pods && slices.ContainsFunc(v.policy.clauses(direction), func(clause space.Clause) bool {
+	return v.known.Pods && slices.ContainsFunc(v.policy.clauses(direction), func(clause connset.Clause) bool {
 		peer := peerOf(direction, clause)
 		return peer != nil && peer.IPBlock == nil && len(v.peersOf(direction, clause).all) == 0
 	})
 }
 
 func (v *view) isRedundant(direction networkingv1.PolicyType) bool {
-	var isolated, boxes []space.Box
+	var isolated, boxes []connset.Box
 	others := v.others()
 	for _, other := range others {
 		if other.isolates(direction) {
 			isolated = append(isolated, other.selected)
 		}
 	}
-	if !v.work.spend(len(isolated)) || !isWithin([]space.Box{v.policy.selected}, isolated) {
+	if !v.work.spend(len(isolated)) || !isWithin([]connset.Box{v.policy.selected}, isolated) {
 		return false
 	}
 	clauses := clausesOf(others, direction)
 	for _, other := range clauses {
 		boxes = append(boxes, other.Box)
 	}
-	allowed := space.NewShelf(space.Merged(boxes))
-	return v.work.spend(len(boxes)) && !slices.ContainsFunc(v.policy.clauses(direction), func(clause space.Clause) bool {
-		left, ok := space.SubtractWithin([]space.Box{clause.Box}, allowed.Near(clause.Box), mostBoxes, v.work.spend)
-		return !ok || len(left) > 0 || slices.ContainsFunc(clause.Named, func(port space.NamedPort) bool {
+	allowed := connset.NewShelf(connset.Merged(boxes))
+	return v.work.spend(len(boxes)) && !slices.ContainsFunc(v.policy.clauses(direction), func(clause connset.Clause) bool {
+		left, ok := connset.SubtractWithin([]connset.Box{clause.Box}, allowed.Near(clause.Box), mostBoxes, v.work.spend)
+		return !ok || len(left) > 0 || slices.ContainsFunc(clause.Named, func(port connset.NamedPort) bool {
 			return !v.work.spend(len(clauses)) || !isNameAllowed(clause.Box, port, clauses)
 		})
 	})
 }
 
 // isNameAllowed says whether others allow a port by name as well, or whatever its number is.
-func isNameAllowed(box space.Box, port space.NamedPort, others []space.Clause) bool {
-	box.Ports = space.PortRange(port.Protocol, 1, 65535)
-	var allowed []space.Box
+func isNameAllowed(box connset.Box, port connset.NamedPort, others []connset.Clause) bool {
+	box.Ports = connset.PortRange(port.Protocol, 1, 65535)
+	var allowed []connset.Box
 	for _, other := range others {
-		isSame := func(p space.NamedPort) bool { return p.Name == port.Name && p.Protocol == port.Protocol }
+		isSame := func(p connset.NamedPort) bool { return p.Name == port.Name && p.Protocol == port.Protocol }
 		if slices.ContainsFunc(other.Named, isSame) {
 			other.Box.Ports = box.Ports
 		}
 		allowed = append(allowed, other.Box)
 	}
-	return isWithin([]space.Box{box}, allowed)
+	return isWithin([]connset.Box{box}, allowed)
 }
 
 // isWithin says whether boxes are certain to lie within others.
-func isWithin(boxes, others []space.Box) bool {
-	left, ok := space.Subtract(boxes, others, mostBoxes)
+func isWithin(boxes, others []connset.Box) bool {
+	left, ok := connset.Subtract(boxes, others, mostBoxes)
 	return ok && len(left) == 0
 }

@@ -9,7 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
-	"github.com/apptier/apptier/policy/space"
+	"github.com/apptier/apptier/policy/connset"
 )
 
 // SelectsNothing is found where a policy selects no pod.
@@ -129,8 +129,8 @@ func checkNamespaceLabel(r *report, v *view, at func(string) *field.Path, select
 
 // checkPeerMatches finds peers that match no pod, or none that a selector can mean. At is where the peer's fields
 // are.
-func checkPeerMatches(r *report, v *view, at func(string) *field.Path, peer *networkingv1.NetworkPolicyPeer, box space.Box, matched matches) {
-	isMatch := func(c *contents) bool { return box.Match(space.Namespace, c.labels) }
+func checkPeerMatches(r *report, v *view, at func(string) *field.Path, peer *networkingv1.NetworkPolicyPeer, box connset.Box, matched matches) {
+	isMatch := func(c *contents) bool { return box.Match(connset.Namespace, c.labels) }
 	if peer.NamespaceSelector != nil && v.known.Namespaces && !slices.ContainsFunc(v.namespaces, isMatch) {
 		if r.isFull(PeerSelectsNothing, Warn, at("")) {
 			return
@@ -162,13 +162,13 @@ func checkPeerMatches(r *report, v *view, at func(string) *field.Path, peer *net
 
 // elsewhereWith is the one other namespace with pods that a peer without a namespace asks for; empty if
 // there is none, or more than one.
-func (v *view) elsewhereWith(peer *networkingv1.NetworkPolicyPeer, box space.Box) string {
+func (v *view) elsewhereWith(peer *networkingv1.NetworkPolicyPeer, box connset.Box) string {
 	if peer.NamespaceSelector != nil {
 		return ""
 	}
 	var found []string
 	for _, c := range v.namespaces {
-		if c != v.here && v.work.spend(1) && len(v.matching(c, box, space.Peer)) > 0 {
+		if c != v.here && v.work.spend(1) && len(v.matching(c, box, connset.Peer)) > 0 {
 			found = append(found, c.name)
 		}
 	}
@@ -187,14 +187,14 @@ func placeWords(namespace string, selector *metav1.LabelSelector) string {
 
 // candidates are the namespaces with pods that a peer is about; the pods are known if those of every
 // such namespace are.
-func (v *view) candidates(peer *networkingv1.NetworkPolicyPeer, box space.Box) (of []*contents, known bool) {
+func (v *view) candidates(peer *networkingv1.NetworkPolicyPeer, box connset.Box) (of []*contents, known bool) {
 	if peer.NamespaceSelector != nil && !v.whole {
-		if _, named := box.Values(space.Label{Scope: space.Namespace, Key: corev1.LabelMetadataName}).Listed(); !named {
+		if _, named := box.Values(connset.Label{Scope: connset.Namespace, Key: corev1.LabelMetadataName}).Listed(); !named {
 			return nil, false
 		}
 	}
 	for _, c := range v.namespaces {
-		if !box.Match(space.Namespace, c.labels) {
+		if !box.Match(connset.Namespace, c.labels) {
 			continue
 		}
 		if !v.whole && !v.knowsPods(c) {

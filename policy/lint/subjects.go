@@ -3,20 +3,20 @@ package lint
 import (
 	"slices"
 
-	"github.com/apptier/apptier/policy/space"
+	"github.com/apptier/apptier/policy/connset"
 )
 
 // isolated returns the connections of the policy's pods that a policy of an AppTier isolates. Where one
 // selector includes the other, that is so for pods that do not exist yet, too. Where they ask for
 // different labels, a pod could always have both; so those that exist are certain, and as long as
 // none is known that the judged policy is for, any other is possible.
-func (d *declared) isolated() (certain, possible []space.Box) {
-	selected, subjects := []space.Box{d.policy.selected}, d.subjects()
+func (d *declared) isolated() (certain, possible []connset.Box) {
+	selected, subjects := []connset.Box{d.policy.selected}, d.subjects()
 	for _, g := range d.by {
 		if !d.work.spend(1) || !d.policy.selected.Overlaps(g.selected) {
 			continue
 		}
-		both, theirs := d.policy.selected.Intersect(g.selected), []space.Box{g.selected}
+		both, theirs := d.policy.selected.Intersect(g.selected), []connset.Box{g.selected}
 		if isWithin(selected, theirs) || isWithin(theirs, selected) {
 			certain = append(certain, both)
 			continue
@@ -32,18 +32,18 @@ func (d *declared) isolated() (certain, possible []space.Box) {
 }
 
 // onlyOf returns the connections of a box, on whichever port, that are of some pods.
-func onlyOf(box space.Box, pods []space.Box) []space.Box {
-	box.Ports = space.AllPorts()
-	if box.Kinds&space.Others != 0 {
+func onlyOf(box connset.Box, pods []connset.Box) []connset.Box {
+	box.Ports = connset.AllPorts()
+	if box.Kinds&connset.Others != 0 {
 		// Of everyone, and of addresses, it is enough to look at what is no pod: an AppTier allows
 		// a pod all that it allows the pod's address.
-		box.Kinds, box.Addresses = space.Others, box.Addresses.Minus(loopback)
+		box.Kinds, box.Addresses = connset.Others, box.Addresses.Minus(loopback)
 	}
 	if box.IsEmpty() {
 		return nil
 	}
-	box = box.Without(space.Subject, func(string) bool { return true }) // the pods are all selected
-	out := make([]space.Box, len(pods))
+	box = box.Without(connset.Subject, func(string) bool { return true }) // the pods are all selected
+	out := make([]connset.Box, len(pods))
 	for i, of := range pods {
 		out[i] = of.Intersect(box)
 	}
@@ -51,7 +51,7 @@ func onlyOf(box space.Box, pods []space.Box) []space.Box {
 }
 
 // unlike returns, of the pods that a box is about, one of each set of labels that selectors ask for.
-func (d *declared) unlike(box space.Box, pods []*knownPod) []*knownPod {
+func (d *declared) unlike(box connset.Box, pods []*knownPod) []*knownPod {
 	keys := d.subjectKeys(box)
 	seen := map[string]bool{}
 	if !d.work.spend(len(pods)) {
@@ -66,26 +66,26 @@ func (d *declared) unlike(box space.Box, pods []*knownPod) []*knownPod {
 		}
 		first := !seen[labelWords(asked)]
 		seen[labelWords(asked)] = true
-		return first && box.Match(space.Subject, pod.Labels)
+		return first && box.Match(connset.Subject, pod.Labels)
 	})
 }
 
 // subjectKeys are the labels of subjects that a box, or anything declared, asks for.
-func (d *declared) subjectKeys(box space.Box) []string {
-	keys := slices.Concat(box.Labels(space.Subject), d.keys)
+func (d *declared) subjectKeys(box connset.Box) []string {
+	keys := slices.Concat(box.Labels(connset.Subject), d.keys)
 	slices.Sort(keys)
 	return slices.Compact(keys)
 }
 
 // exactly returns the part of a box that is about pods with the labels of one, as far as any
 // selector asks.
-func (d *declared) exactly(box space.Box, pod *knownPod) space.Box {
+func (d *declared) exactly(box connset.Box, pod *knownPod) connset.Box {
 	for _, key := range d.subjectKeys(box) {
-		values := space.Missing()
+		values := connset.Missing()
 		if value, found := pod.Labels[key]; found {
-			values = space.OneOf(value)
+			values = connset.OneOf(value)
 		}
-		box = box.Where(space.Label{Scope: space.Subject, Key: key}, values)
+		box = box.Where(connset.Label{Scope: connset.Subject, Key: key}, values)
 	}
 	return box
 }

@@ -7,10 +7,10 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/apptier/apptier/api/v1alpha1"
+	"github.com/apptier/apptier/policy/connset"
 	"github.com/apptier/apptier/policy/expand"
 	"github.com/apptier/apptier/policy/kube"
 	"github.com/apptier/apptier/policy/model"
-	"github.com/apptier/apptier/policy/space"
 )
 
 // MeshTunnel is found where a mesh carries any port through one, which policies cannot look into.
@@ -41,9 +41,9 @@ func checkTunnel(r *report, in *appView) {
 			if rule.Direction != v1alpha1.Ingress || !rule.Restricts(&app.Spec, tier) || rule.AllPorts || len(rule.Ports) == 0 {
 				continue
 			}
-			opened, _ := space.RulePorts(rule.PortsOf(tier).OfPolicy())
+			opened, _ := connset.RulePorts(rule.PortsOf(tier).OfPolicy())
 			if slices.ContainsFunc(tier.Ports, func(p v1alpha1.TierPort) bool {
-				return kube.Protocol(p.Protocol) == corev1.ProtocolTCP && !opened.Contains(space.PortOf(corev1.ProtocolTCP, p.Port))
+				return kube.Protocol(p.Protocol) == corev1.ProtocolTCP && !opened.Contains(connset.PortOf(corev1.ProtocolTCP, p.Port))
 			}) {
 				r.find(MeshTunnel, field.NewPath("spec", "mesh"), "restrict ports with the mesh's own authorization policies",
 					"the mesh carries connections to any port through TCP %d, which is open to whoever tier %s lets in on one: policies cannot keep them from its other ports", tunnel, tier.Name)

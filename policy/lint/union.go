@@ -5,8 +5,8 @@ import (
 
 	networkingv1 "k8s.io/api/networking/v1"
 
+	"github.com/apptier/apptier/policy/connset"
 	"github.com/apptier/apptier/policy/kube"
-	"github.com/apptier/apptier/policy/space"
 )
 
 // Policies only add up, so what a pod may do is said by all that select it together.
@@ -23,7 +23,7 @@ type memberOf struct {
 }
 
 func (v *view) membership(pod *knownPod) memberOf {
-	return memberOf{pod.class, pod.in == v.here && !v.policy.selected.IsEmpty() && v.policy.selected.Match(space.Subject, pod.Labels)}
+	return memberOf{pod.class, pod.in == v.here && !v.policy.selected.IsEmpty() && v.policy.selected.Match(connset.Subject, pod.Labels)}
 }
 
 // policiesOf are the policies that select a pod, with the judged one in place of what it was.
@@ -44,8 +44,8 @@ func (v *view) policiesOf(pod *knownPod) []*knownPolicy {
 }
 
 // clausesOf returns what policies allow in a direction.
-func clausesOf(policies []*knownPolicy, direction networkingv1.PolicyType) []space.Clause {
-	var out []space.Clause
+func clausesOf(policies []*knownPolicy, direction networkingv1.PolicyType) []connset.Clause {
+	var out []connset.Clause
 	for _, policy := range policies {
 		out = append(out, policy.clauses(direction)...)
 	}
@@ -61,8 +61,8 @@ func (v *view) union(pod *knownPod, direction networkingv1.PolicyType) (policies
 
 // portsBetween returns the ports that policies of one pod allow with another. Where an address that
 // is not known decides, the port is taken to be allowed: what is doubted must be certain.
-func portsBetween(policies []*knownPolicy, pod, peer *knownPod, direction networkingv1.PolicyType) space.Ports {
-	var ports space.Ports
+func portsBetween(policies []*knownPolicy, pod, peer *knownPod, direction networkingv1.PolicyType) connset.Ports {
+	var ports connset.Ports
 	destination := pod
 	if direction == egress {
 		destination = peer
@@ -79,27 +79,27 @@ func portsBetween(policies []*knownPolicy, pod, peer *knownPod, direction networ
 }
 
 // isPeer says whether a pod may be the other end of connections in a box.
-func isPeer(box *space.Box, pod *knownPod) bool {
-	kind := space.Pods
+func isPeer(box *connset.Box, pod *knownPod) bool {
+	kind := connset.Pods
 	if pod.Spec.HostNetwork {
-		kind = space.Others
+		kind = connset.Others
 	}
 	if box.Kinds&kind == 0 {
 		return false
 	}
-	if kind == space.Pods && (!box.Match(space.Namespace, pod.in.labels) || !box.Match(space.Peer, pod.Labels)) {
+	if kind == connset.Pods && (!box.Match(connset.Namespace, pod.in.labels) || !box.Match(connset.Peer, pod.Labels)) {
 		return false
 	}
 	return len(pod.addresses) == 0 || slices.ContainsFunc(pod.addresses, box.Addresses.Contains)
 }
 
 // resolve looks named ports up at a destination.
-func resolve(named []space.NamedPort, destination *knownPod) space.Ports {
-	var ports space.Ports
+func resolve(named []connset.NamedPort, destination *knownPod) connset.Ports {
+	var ports connset.Ports
 	for _, port := range named {
 		for _, declared := range destination.ports {
 			if declared.Name == port.Name && kube.Protocol(declared.Protocol) == port.Protocol {
-				ports = ports.Union(space.PortRange(port.Protocol, declared.ContainerPort, declared.ContainerPort))
+				ports = ports.Union(connset.PortRange(port.Protocol, declared.ContainerPort, declared.ContainerPort))
 			}
 		}
 	}

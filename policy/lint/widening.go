@@ -8,7 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 
-	"github.com/apptier/apptier/policy/space"
+	"github.com/apptier/apptier/policy/connset"
 )
 
 // Widening is a connection that a policy lets a pod of an enforced AppTier take or make, and that
@@ -18,7 +18,7 @@ type Widening struct {
 	// Direction, as seen from the AppTier's pod.
 	Direction networkingv1.PolicyType
 	// Clause is the part of the policy that does it.
-	Clause space.Clause
+	Clause connset.Clause
 	// Unknown says why the question is open, or is empty; if it is not, there is nothing below.
 	Unknown string
 	// By are the policies of the AppTiers that isolate the pod.
@@ -36,7 +36,7 @@ type Widening struct {
 	// Address of the other end.
 	Address netip.Addr
 	// Port of the destination.
-	Port space.Port
+	Port connset.Port
 }
 
 // Widenings returns, for each peer of each rule of a policy, a connection that it opens although
@@ -65,7 +65,7 @@ func (v *view) widenings(yield func(Widening) bool) {
 }
 
 // opened decides about the connections of some pods.
-func (d *declared) opened(clause space.Clause, of []space.Box) *Widening {
+func (d *declared) opened(clause connset.Clause, of []connset.Box) *Widening {
 	numbered := d.numbered(clause, onPorts(of, clause.Box.Ports))
 	if numbered != nil && numbered.Unknown == "" {
 		return numbered
@@ -74,7 +74,7 @@ func (d *declared) opened(clause space.Clause, of []space.Box) *Widening {
 }
 
 // onPorts returns boxes with these ports alone.
-func onPorts(boxes []space.Box, ports space.Ports) []space.Box {
+func onPorts(boxes []connset.Box, ports connset.Ports) []connset.Box {
 	boxes = slices.Clone(boxes)
 	for i := range boxes {
 		boxes[i].Ports = ports
@@ -83,7 +83,7 @@ func onPorts(boxes []space.Box, ports space.Ports) []space.Box {
 }
 
 // numbered decides about ports that have numbers.
-func (d *declared) numbered(clause space.Clause, boxes []space.Box) *Widening {
+func (d *declared) numbered(clause connset.Clause, boxes []connset.Box) *Widening {
 	w := &Widening{Direction: d.direction, Clause: clause}
 	remains := remainders{}
 	for _, place := range d.places(clause.Box) {
@@ -107,23 +107,23 @@ func (d *declared) numbered(clause space.Clause, boxes []space.Box) *Widening {
 var elsewhere *contents
 
 // places are the namespaces that matter to a box: those that exist, and any other.
-func (d *declared) places(box space.Box) []*contents {
-	if box.Kinds&space.Others != 0 || !d.work.spend(len(d.namespaces)) {
+func (d *declared) places(box connset.Box) []*contents {
+	if box.Kinds&connset.Others != 0 || !d.work.spend(len(d.namespaces)) {
 		return []*contents{elsewhere}
 	}
-	exist := where(d.namespaces, func(c *contents) bool { return c.exists && box.Match(space.Namespace, c.labels) })
+	exist := where(d.namespaces, func(c *contents) bool { return c.exists && box.Match(connset.Namespace, c.labels) })
 	return append(exist, elsewhere)
 }
 
 // within returns the parts of boxes that are about a place.
-func (d *declared) within(at *contents, boxes []space.Box) []space.Box {
+func (d *declared) within(at *contents, boxes []connset.Box) []connset.Box {
 	if at != elsewhere {
-		return allAt(boxes, space.Namespace, at.labels)
+		return allAt(boxes, connset.Namespace, at.labels)
 	}
-	name := space.Label{Scope: space.Namespace, Key: corev1.LabelMetadataName}
+	name := connset.Label{Scope: connset.Namespace, Key: corev1.LabelMetadataName}
 	boxes = slices.Clone(boxes)
 	for i, box := range boxes {
-		if box.Kinds == space.Pods { // in a namespace, which always has this label
+		if box.Kinds == connset.Pods { // in a namespace, which always has this label
 			boxes[i] = box.Where(name, d.elsewhere)
 		}
 	}
@@ -132,7 +132,7 @@ func (d *declared) within(at *contents, boxes []space.Box) []space.Box {
 
 // remainder is what is left of some boxes without those declared; not ok if that is too much to tell.
 type remainder struct {
-	left []space.Box
+	left []connset.Box
 	ok   bool
 }
 
@@ -141,20 +141,20 @@ type remainders map[string]remainder
 
 // remainder returns what is left of boxes, and not declared, at a place. It is the same for all
 // namespaces of a kind.
-func (d *declared) remainder(at *contents, boxes []space.Box, known remainders) remainder {
+func (d *declared) remainder(at *contents, boxes []connset.Box, known remainders) remainder {
 	kind := d.kindOf(at)
 	if r, found := known[kind]; found {
 		return r
 	}
 	boxes = d.within(at, boxes)
-	if len(boxes) > 0 && boxes[0].Kinds == space.Pods && len(d.podNetworks) > 0 {
+	if len(boxes) > 0 && boxes[0].Kinds == connset.Pods && len(d.podNetworks) > 0 {
 		for i := range boxes {
-			boxes[i].Addresses = boxes[i].Addresses.Intersect(space.PrefixAddresses(d.podNetworks...))
+			boxes[i].Addresses = boxes[i].Addresses.Intersect(connset.PrefixAddresses(d.podNetworks...))
 		}
 	}
 	r := remainder{ok: true}
 	for _, box := range boxes {
-		left, ok := space.SubtractWithin([]space.Box{box}, d.shelf(at).Near(box), mostBoxes, d.work.spend)
+		left, ok := connset.SubtractWithin([]connset.Box{box}, d.shelf(at).Near(box), mostBoxes, d.work.spend)
 		r.left = append(r.left, left...)
 		r.ok = r.ok && ok
 	}
@@ -163,15 +163,15 @@ func (d *declared) remainder(at *contents, boxes []space.Box, known remainders) 
 }
 
 // loopback never leaves a pod, and no policy is asked about it.
-var loopback = space.PrefixAddresses(netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128"))
+var loopback = connset.PrefixAddresses(netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128"))
 
 // privateNetworks are where pods have their addresses in nearly every cluster.
-var privateNetworks = func() space.Addresses {
+var privateNetworks = func() connset.Addresses {
 	var prefixes []netip.Prefix
 	for _, text := range append(slices.Clone(privateIPv4), "100.64.0.0/10", "fc00::/7") {
 		prefixes = append(prefixes, netip.MustParsePrefix(text))
 	}
-	return space.PrefixAddresses(prefixes...)
+	return connset.PrefixAddresses(prefixes...)
 }()
 
 const (
@@ -183,28 +183,28 @@ const (
 )
 
 // undeclared returns what is in the boxes and not declared, at a place; or why that is not known.
-func (d *declared) undeclared(at *contents, boxes []space.Box, known remainders) (left []space.Box, unknown string) {
+func (d *declared) undeclared(at *contents, boxes []connset.Box, known remainders) (left []connset.Box, unknown string) {
 	r := d.remainder(at, boxes, known)
 	left = r.left
 	switch {
 	case !r.ok && len(left) == 0:
 		return nil, tooMuch
-	case len(left) == 0 || left[0].Kinds != space.Pods:
+	case len(left) == 0 || left[0].Kinds != connset.Pods:
 		return left, ""
 	}
 	// What the world leaves open, seen in favour of the policy: is it declared then?
 	if at == elsewhere && !d.knowsNamespaces() && isNamed(boxes) {
 		lifted := d.within(at, d.boxes)
 		for i, box := range lifted {
-			lifted[i] = box.Without(space.Namespace, func(key string) bool { return key != corev1.LabelMetadataName })
+			lifted[i] = box.Without(connset.Namespace, func(key string) bool { return key != corev1.LabelMetadataName })
 		}
 		var ok bool
-		if left, ok = space.SubtractWithin(left, lifted, mostBoxes, d.work.spend); !ok || len(left) == 0 {
+		if left, ok = connset.SubtractWithin(left, lifted, mostBoxes, d.work.spend); !ok || len(left) == 0 {
 			return nil, labelsUnknown
 		}
 	}
 	if len(d.podNetworks) == 0 {
-		left = where(left, func(box space.Box) bool { return hasPrivateNetworks(box) || d.isSeen(at, box) })
+		left = where(left, func(box connset.Box) bool { return hasPrivateNetworks(box) || d.isSeen(at, box) })
 		if len(left) == 0 {
 			return nil, networksUnknown
 		}
@@ -213,16 +213,16 @@ func (d *declared) undeclared(at *contents, boxes []space.Box, known remainders)
 }
 
 // isNamed says whether boxes are about namespaces by name, which therefore exist, it seems.
-func isNamed(boxes []space.Box) bool {
-	return slices.ContainsFunc(boxes, func(box space.Box) bool {
-		_, listed := box.Values(space.Label{Scope: space.Namespace, Key: corev1.LabelMetadataName}).Listed()
+func isNamed(boxes []connset.Box) bool {
+	return slices.ContainsFunc(boxes, func(box connset.Box) bool {
+		_, listed := box.Values(connset.Label{Scope: connset.Namespace, Key: corev1.LabelMetadataName}).Listed()
 		return listed
 	})
 }
 
-func hasPrivateNetworks(box space.Box) bool { return privateNetworks.Minus(box.Addresses).IsEmpty() }
+func hasPrivateNetworks(box connset.Box) bool { return privateNetworks.Minus(box.Addresses).IsEmpty() }
 
 // isSeen says whether a pod that exists, with an address that is known, is a peer in a box.
-func (d *declared) isSeen(at *contents, box space.Box) bool {
+func (d *declared) isSeen(at *contents, box connset.Box) bool {
 	return slices.ContainsFunc(d.peersAt(at, box), func(pod *knownPod) bool { return len(pod.addresses) > 0 })
 }

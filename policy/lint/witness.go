@@ -7,22 +7,22 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 
-	"github.com/apptier/apptier/policy/space"
+	"github.com/apptier/apptier/policy/connset"
 )
 
 // named decides about ports that have names. They have numbers at certain pods only, so that such a
 // port is either seen to be opened at one, or its number cannot be foreseen.
-func (d *declared) named(clause space.Clause, of []space.Box) *Widening {
+func (d *declared) named(clause connset.Clause, of []connset.Box) *Widening {
 	if len(clause.Named) == 0 {
 		return nil
 	}
-	var whichever space.Ports
+	var whichever connset.Ports
 	for _, port := range clause.Named {
-		whichever = whichever.Union(space.PortRange(port.Protocol, 1, 65535))
+		whichever = whichever.Union(connset.PortRange(port.Protocol, 1, 65535))
 	}
 	of = slices.Clone(of)
 	if d.direction == egress { // only pods know names
-		clause.Box.Kinds &= space.Pods
+		clause.Box.Kinds &= connset.Pods
 		for i := range of {
 			of[i].Kinds = clause.Box.Kinds
 		}
@@ -30,11 +30,11 @@ func (d *declared) named(clause space.Clause, of []space.Box) *Widening {
 	if d.numbered(clause, onPorts(of, whichever)) == nil {
 		return nil // whatever the numbers are, they are declared
 	}
-	scope := space.Subject
+	scope := connset.Subject
 	if d.direction == egress {
-		scope = space.Peer
+		scope = connset.Peer
 	}
-	tried, ranges, conditions := map[string]bool{}, d.ranges(of), space.Unlike(slices.Concat(of, d.every), scope)
+	tried, ranges, conditions := map[string]bool{}, d.ranges(of), connset.Unlike(slices.Concat(of, d.every), scope)
 	for _, pod := range d.knowing(clause) {
 		if like := d.likeness(conditions, scope, ranges, pod); !d.work.spend(1) || tried[like] {
 			continue // nothing was opened at another, nor is it here
@@ -49,19 +49,19 @@ func (d *declared) named(clause space.Clause, of []space.Box) *Widening {
 }
 
 // knowing are the destinations of a clause, which know the numbers of its ports.
-func (d *declared) knowing(clause space.Clause) []*knownPod {
+func (d *declared) knowing(clause connset.Clause) []*knownPod {
 	if d.direction == egress {
 		return d.peersOf(d.direction, clause).meant
 	}
-	return onPodNetwork(d.matching(d.here, clause.Box, space.Subject))
+	return onPodNetwork(d.matching(d.here, clause.Box, connset.Subject))
 }
 
 // openedAt decides about the ports of a clause with the numbers that they have at a destination.
-func (d *declared) openedAt(clause space.Clause, of []space.Box, pod *knownPod) *Widening {
+func (d *declared) openedAt(clause connset.Clause, of []connset.Box, pod *knownPod) *Widening {
 	boxes := onPorts(of, resolve(clause.Named, pod))
 	if d.direction == egress && len(pod.addresses) > 0 {
 		for i := range boxes {
-			boxes[i].Addresses = boxes[i].Addresses.Intersect(space.SingleAddresses(pod.addresses...))
+			boxes[i].Addresses = boxes[i].Addresses.Intersect(connset.SingleAddresses(pod.addresses...))
 		}
 	}
 	return d.numberedAt(clause, boxes, pod)
@@ -69,7 +69,7 @@ func (d *declared) openedAt(clause space.Clause, of []space.Box, pod *knownPod) 
 
 // likeness tells destinations apart by what decides whether anything is opened there: what their
 // ports are called, which conditions they and their namespaces meet, and their addresses.
-func (d *declared) likeness(conditions []space.Box, scope space.Scope, ranges []space.Addresses, pod *knownPod) string {
+func (d *declared) likeness(conditions []connset.Box, scope connset.Scope, ranges []connset.Addresses, pod *knownPod) string {
 	key := []byte(pod.named + "/")
 	d.work.spend(len(conditions) + len(ranges))
 	for _, box := range conditions {
@@ -99,10 +99,10 @@ func bit(is bool) byte {
 }
 
 // ranges are those that tell one address from another, among the boxes and what is declared.
-func (d *declared) ranges(of []space.Box) []space.Addresses {
-	out := []space.Addresses{space.PrefixAddresses(d.podNetworks...)}
+func (d *declared) ranges(of []connset.Box) []connset.Addresses {
+	out := []connset.Addresses{connset.PrefixAddresses(d.podNetworks...)}
 	for _, box := range slices.Concat(of, d.every) {
-		if !space.AllAddresses().Minus(box.Addresses).IsEmpty() {
+		if !connset.AllAddresses().Minus(box.Addresses).IsEmpty() {
 			out = append(out, box.Addresses)
 		}
 	}
@@ -110,16 +110,16 @@ func (d *declared) ranges(of []space.Box) []space.Addresses {
 }
 
 // numberedAt decides about one destination pod that exists.
-func (d *declared) numberedAt(clause space.Clause, of []space.Box, pod *knownPod) *Widening {
-	scope, places := space.Subject, d.places(clause.Box)
+func (d *declared) numberedAt(clause connset.Clause, of []connset.Box, pod *knownPod) *Widening {
+	scope, places := connset.Subject, d.places(clause.Box)
 	if d.direction == egress {
-		scope, places = space.Peer, []*contents{pod.in}
+		scope, places = connset.Peer, []*contents{pod.in}
 		if !pod.in.exists {
 			return nil // its labels decide
 		}
 	}
 	only := d.only(scope, pod.Labels)
-	boxes := slices.DeleteFunc(allAt(of, scope, pod.Labels), space.Box.IsEmpty)
+	boxes := slices.DeleteFunc(allAt(of, scope, pod.Labels), connset.Box.IsEmpty)
 	remains := remainders{}
 	for _, place := range places {
 		left, _ := only.undeclared(place, boxes, remains)
@@ -128,7 +128,7 @@ func (d *declared) numberedAt(clause space.Clause, of []space.Box, pod *knownPod
 		}
 		w := &Widening{Direction: d.direction, Clause: clause}
 		d.witness(w, place, left)
-		if scope == space.Peer {
+		if scope == connset.Peer {
 			w.Peer, w.PeerPod = pod.Labels, pod.Pod
 		} else {
 			w.Subject, w.SubjectPod, w.By = pod.Labels, pod.Pod, d.isolating(pod.Labels)
@@ -139,8 +139,8 @@ func (d *declared) numberedAt(clause space.Clause, of []space.Box, pod *knownPod
 }
 
 // allAt returns the parts of boxes where the labels of a scope are given.
-func allAt(boxes []space.Box, scope space.Scope, set map[string]string) []space.Box {
-	var out []space.Box
+func allAt(boxes []connset.Box, scope connset.Scope, set map[string]string) []connset.Box {
+	var out []connset.Box
 	for _, box := range boxes {
 		if here, ok := box.At(scope, set); ok {
 			out = append(out, here)
@@ -150,19 +150,19 @@ func allAt(boxes []space.Box, scope space.Scope, set map[string]string) []space.
 }
 
 // witness fills in an example from what is left: with pods that exist at both ends, if there are.
-func (d *declared) witness(w *Widening, at *contents, left []space.Box) {
+func (d *declared) witness(w *Widening, at *contents, left []connset.Box) {
 	best, score := left[0], -1
 	for _, box := range left {
 		if s := 2*min(1, len(d.subjectsIn(box))) + min(1, len(d.peersAt(at, box))); s > score {
 			best, score = box, s
 		}
 	}
-	w.Subject, w.Peer, w.Namespace = best.Example(space.Subject), best.Example(space.Peer), best.Example(space.Namespace)
+	w.Subject, w.Peer, w.Namespace = best.Example(connset.Subject), best.Example(connset.Peer), best.Example(connset.Namespace)
 	var subject *knownPod
 	if subjects := d.subjectsIn(best); len(subjects) > 0 {
 		subject, w.SubjectPod, w.Subject = subjects[0], subjects[0].Pod, subjects[0].Labels
 	}
-	w.IsPod = best.Kinds == space.Pods
+	w.IsPod = best.Kinds == connset.Pods
 	if at != elsewhere {
 		w.Namespace = at.labels
 	}
@@ -182,7 +182,7 @@ func (d *declared) witness(w *Widening, at *contents, left []space.Box) {
 }
 
 // exampleAddress prefers one that people recognise (RFC 5737, RFC 3849).
-func exampleAddress(addresses space.Addresses) netip.Addr {
+func exampleAddress(addresses connset.Addresses) netip.Addr {
 	for _, text := range []string{"203.0.113.7", "10.0.0.7", "192.168.0.7", "172.16.0.7", "2001:db8::7", "fd00::7"} {
 		if address := netip.MustParseAddr(text); addresses.Contains(address) {
 			return address
@@ -193,11 +193,11 @@ func exampleAddress(addresses space.Addresses) netip.Addr {
 
 // examplePort prefers a port that the pod listens on, or else one that the AppTiers speak of, so that
 // people see what is at stake when every port is opened.
-func (d *declared) examplePort(ports space.Ports, pod *knownPod) space.Port {
-	var port space.Port
+func (d *declared) examplePort(ports connset.Ports, pod *knownPod) connset.Port {
+	var port connset.Port
 	if pod != nil && d.direction == ingress {
 		for _, declared := range pod.ports {
-			if port = space.PortOf(declared.Protocol, declared.ContainerPort); ports.Contains(port) {
+			if port = connset.PortOf(declared.Protocol, declared.ContainerPort); ports.Contains(port) {
 				return port
 			}
 		}
@@ -209,7 +209,7 @@ func (d *declared) examplePort(ports space.Ports, pod *knownPod) space.Port {
 			}
 		}
 	}
-	if port = space.PortOf(corev1.ProtocolTCP, 80); ports.Contains(port) {
+	if port = connset.PortOf(corev1.ProtocolTCP, 80); ports.Contains(port) {
 		return port
 	}
 	for port = range ports.Spans {
@@ -220,13 +220,13 @@ func (d *declared) examplePort(ports space.Ports, pod *knownPod) space.Port {
 	return port
 }
 
-func (d *declared) subjectsIn(box space.Box) []*knownPod {
-	return onPodNetwork(d.matching(d.here, box, space.Subject))
+func (d *declared) subjectsIn(box connset.Box) []*knownPod {
+	return onPodNetwork(d.matching(d.here, box, connset.Subject))
 }
 
 // peersAt are pods which are peers in a box, at a place.
-func (d *declared) peersAt(at *contents, box space.Box) []*knownPod {
-	if box.Kinds != space.Pods {
+func (d *declared) peersAt(at *contents, box connset.Box) []*knownPod {
+	if box.Kinds != connset.Pods {
 		return nil
 	}
 	in := d.strange
@@ -235,7 +235,7 @@ func (d *declared) peersAt(at *contents, box space.Box) []*knownPod {
 	}
 	var out []*knownPod
 	for _, c := range in {
-		out = append(out, where(d.matching(c, box, space.Peer), func(pod *knownPod) bool { return !pod.Spec.HostNetwork && isPeer(&box, pod) })...)
+		out = append(out, where(d.matching(c, box, connset.Peer), func(pod *knownPod) bool { return !pod.Spec.HostNetwork && isPeer(&box, pod) })...)
 	}
 	return out
 }
@@ -244,7 +244,7 @@ func (d *declared) peersAt(at *contents, box space.Box) []*knownPod {
 func (d *declared) isolating(set map[string]string) []*networkingv1.NetworkPolicy {
 	var out []*networkingv1.NetworkPolicy
 	for _, g := range d.by {
-		if g.selected.Match(space.Subject, set) {
+		if g.selected.Match(connset.Subject, set) {
 			out = append(out, g.NetworkPolicy)
 		}
 	}

@@ -10,7 +10,7 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/apptier/apptier/policy/space"
+	"github.com/apptier/apptier/policy/connset"
 )
 
 // peerWords names a peer of a policy in a namespace for a sentence; nil is everyone.
@@ -64,7 +64,7 @@ func labelWords(set map[string]string) string {
 func podWords(pod metav1.Object) string { return pod.GetNamespace() + "/" + pod.GetName() }
 
 // portWords names a port, such as "TCP 80".
-func portWords(port space.Port) string {
+func portWords(port connset.Port) string {
 	if port.Protocol() == "" {
 		return "protocols without ports, such as ICMP"
 	}

@@ -9,7 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/apptier/apptier/api/v1alpha1"
-	"github.com/apptier/apptier/policy/space"
+	"github.com/apptier/apptier/policy/connset"
 )
 
 // World is what a NetworkPolicy or an AppTier is judged against: the cluster it is for, as far as it is known. A
@@ -132,21 +132,21 @@ func (v *view) subjects() []*knownPod {
 
 // peers are the pods that a peer of the judged policy matches, also those on their node's network,
 // which it does not mean.
-func (v *view) peers(box space.Box) []*knownPod {
+func (v *view) peers(box connset.Box) []*knownPod {
 	var parts [][]*knownPod
 	if !v.work.spend(len(v.namespaces)) {
 		return nil
 	}
 	for _, c := range v.namespaces {
-		if len(c.pods) > 0 && box.Match(space.Namespace, c.labels) {
-			parts = append(parts, v.matching(c, box, space.Peer))
+		if len(c.pods) > 0 && box.Match(connset.Namespace, c.labels) {
+			parts = append(parts, v.matching(c, box, connset.Peer))
 		}
 	}
 	return slices.Concat(parts...)
 }
 
 // peersOf are the peers of a clause of the judged policy.
-func (v *view) peersOf(direction networkingv1.PolicyType, clause space.Clause) matches {
+func (v *view) peersOf(direction networkingv1.PolicyType, clause connset.Clause) matches {
 	at := peerAt{ruleOf{direction, clause.Rule}, clause.Peer}
 	peers, found := v.matched[at]
 	if !found {

@@ -1,4 +1,4 @@
-package remedy_test
+package suggest_test
 
 import (
 	"encoding/json"
@@ -11,7 +11,7 @@ import (
 	"github.com/apptier/apptier/policy/expand"
 	"github.com/apptier/apptier/policy/lint"
 	"github.com/apptier/apptier/policy/reach"
-	"github.com/apptier/apptier/policy/remedy"
+	"github.com/apptier/apptier/policy/suggest"
 )
 
 // scene is the world without the policies that its AppTiers stand for.
@@ -20,7 +20,7 @@ type scene struct {
 	snapshot reach.Snapshot
 }
 
-func (s scene) world() remedy.World {
+func (s scene) world() suggest.World {
 	env := expand.DefaultEnvironment()
 	env.AppTiers = map[types.NamespacedName]*v1alpha1.AppTier{}
 	for _, app := range s.apps {
@@ -31,11 +31,11 @@ func (s scene) world() remedy.World {
 	for _, app := range s.apps {
 		snapshot.Policies = append(snapshot.Policies, expand.NetworkPolicies(app, env)...)
 	}
-	return remedy.World{Snapshot: snapshot, AppTiers: s.apps, Environment: env}
+	return suggest.World{Snapshot: snapshot, AppTiers: s.apps, Environment: env}
 }
 
 // with adds what is said to add as people would: by the path, from what is printed.
-func (s scene) with(t *rapid.T, additions []remedy.Addition) scene {
+func (s scene) with(t *rapid.T, additions []suggest.Addition) scene {
 	out := scene{snapshot: s.snapshot}
 	out.snapshot.Policies = slices.Clone(s.snapshot.Policies)
 	for _, app := range s.apps {
@@ -71,7 +71,7 @@ func mustJSON(t *rapid.T, v any) []byte {
 }
 
 // appended appends an item to the list at a path.
-func appended(t *rapid.T, text []byte, a remedy.Addition) []byte {
+func appended(t *rapid.T, text []byte, a suggest.Addition) []byte {
 	var object map[string]any
 	var item any
 	if err := json.Unmarshal(text, &object); err != nil {

@@ -1,4 +1,4 @@
-package space_test
+package connset_test
 
 import (
 	"net/netip"
@@ -8,7 +8,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"pgregory.net/rapid"
 
-	"github.com/apptier/apptier/policy/space"
+	"github.com/apptier/apptier/policy/connset"
 )
 
 // connection is a point: what a box is a set of.
@@ -16,18 +16,18 @@ type connection struct {
 	subject, peer, namespace map[string]string
 	isPod                    bool
 	address                  netip.Addr
-	port                     space.Port
+	port                     connset.Port
 }
 
-func (c connection) isIn(b space.Box) bool {
-	kind := space.Others
+func (c connection) isIn(b connset.Box) bool {
+	kind := connset.Others
 	if c.isPod {
-		kind = space.Pods
-		if !b.Match(space.Peer, c.peer) || !b.Match(space.Namespace, c.namespace) {
+		kind = connset.Pods
+		if !b.Match(connset.Peer, c.peer) || !b.Match(connset.Namespace, c.namespace) {
 			return false
 		}
 	}
-	return b.Kinds&kind != 0 && b.Match(space.Subject, c.subject) && b.Addresses.Contains(c.address) && b.Ports.Contains(c.port)
+	return b.Kinds&kind != 0 && b.Match(connset.Subject, c.subject) && b.Addresses.Contains(c.address) && b.Ports.Contains(c.port)
 }
 
 func drawLabels(t *rapid.T) map[string]string {
@@ -47,14 +47,14 @@ func drawConnection(t *rapid.T) connection {
 		address: netip.MustParseAddr(rapid.SampledFrom(addresses).Draw(t, "address")),
 	}
 	if protocol := rapid.SampledFrom([]corev1.Protocol{"", "TCP", "UDP", "SCTP"}).Draw(t, "protocol"); protocol != "" {
-		c.port = space.PortOf(protocol, rapid.SampledFrom([]int32{1, 79, 80, 81, 65535}).Draw(t, "port"))
+		c.port = connset.PortOf(protocol, rapid.SampledFrom([]int32{1, 79, 80, 81, 65535}).Draw(t, "port"))
 	}
 	return c
 }
 
-func drawBox(t *rapid.T) space.Box {
-	b := space.Everything()
-	for _, scope := range []space.Scope{space.Subject, space.Peer, space.Namespace} {
+func drawBox(t *rapid.T) connset.Box {
+	b := connset.Everything()
+	for _, scope := range []connset.Scope{connset.Subject, connset.Peer, connset.Namespace} {
 		for _, key := range []string{"app", "tier"} {
 			operator := rapid.SampledFrom([]metav1.LabelSelectorOperator{"", "", "", "In", "NotIn", "Exists", "DoesNotExist"}).Draw(t, "operator")
 			if operator == "" {
@@ -72,23 +72,23 @@ func drawBox(t *rapid.T) space.Box {
 	}
 	if rapid.Bool().Draw(t, "has addresses") {
 		prefix := rapid.SampledFrom([]string{"10.0.0.0/24", "10.0.0.0/8", "0.0.0.0/0", "::/0", "fd00::/8", "255.255.255.255/32"})
-		b.Addresses = space.PrefixAddresses(netip.MustParsePrefix(prefix.Draw(t, "prefix")), netip.MustParsePrefix(prefix.Draw(t, "prefix")))
-		b.Addresses = b.Addresses.Minus(space.PrefixAddresses(netip.MustParsePrefix(prefix.Draw(t, "except"))))
+		b.Addresses = connset.PrefixAddresses(netip.MustParsePrefix(prefix.Draw(t, "prefix")), netip.MustParsePrefix(prefix.Draw(t, "prefix")))
+		b.Addresses = b.Addresses.Minus(connset.PrefixAddresses(netip.MustParsePrefix(prefix.Draw(t, "except"))))
 	}
 	if rapid.Bool().Draw(t, "has ports") {
-		b.Ports = space.PortRange(corev1.ProtocolTCP, rapid.SampledFrom([]int32{1, 80}).Draw(t, "first"), rapid.SampledFrom([]int32{80, 65535}).Draw(t, "last"))
+		b.Ports = connset.PortRange(corev1.ProtocolTCP, rapid.SampledFrom([]int32{1, 80}).Draw(t, "first"), rapid.SampledFrom([]int32{80, 65535}).Draw(t, "last"))
 		if rapid.Bool().Draw(t, "has more") {
-			b.Ports = b.Ports.Union(space.PortRange(corev1.ProtocolUDP, 1, 65535))
+			b.Ports = b.Ports.Union(connset.PortRange(corev1.ProtocolUDP, 1, 65535))
 		}
 	}
 	return b
 }
 
-func drawBoxes(t *rapid.T) []space.Box {
+func drawBoxes(t *rapid.T) []connset.Box {
 	return rapid.SliceOfN(rapid.Custom(drawBox), 0, 4).Draw(t, "boxes")
 }
 
-func isInAny(c connection, boxes []space.Box) bool {
+func isInAny(c connection, boxes []connset.Box) bool {
 	for _, b := range boxes {
 		if c.isIn(b) {
 			return true
@@ -100,7 +100,7 @@ func isInAny(c connection, boxes []space.Box) bool {
 func TestSubtractLeavesExactlyWhatTheOthersDoNotHold(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		boxes, others := drawBoxes(t), drawBoxes(t)
-		left, ok := space.Subtract(boxes, others, 100_000)
+		left, ok := connset.Subtract(boxes, others, 100_000)
 		if !ok {
 			t.Fatal("gave up")
 		}
@@ -136,7 +136,7 @@ func TestOverlapsSaysWhetherTheIntersectionIsEmpty(t *testing.T) {
 func TestEveryBoxThatIsLeftHasAnExample(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		boxes, others := drawBoxes(t), drawBoxes(t)
-		left, _ := space.Subtract(boxes, others, 100_000)
+		left, _ := connset.Subtract(boxes, others, 100_000)
 		for _, b := range left {
 			if c := exampleOf(b); !c.isIn(b) || !isInAny(c, boxes) || isInAny(c, others) {
 				t.Fatalf("%+v is not in %+v", c, b)
@@ -146,19 +146,19 @@ func TestEveryBoxThatIsLeftHasAnExample(t *testing.T) {
 }
 
 func TestSubtractGivesUp(t *testing.T) {
-	b := space.Everything()
-	other := b.Where(space.Label{Scope: space.Peer, Key: "app"}, space.OneOf("a")).Where(space.Label{Scope: space.Subject, Key: "app"}, space.OneOf("a"))
-	if _, ok := space.Subtract([]space.Box{b}, []space.Box{other}, 1); ok {
+	b := connset.Everything()
+	other := b.Where(connset.Label{Scope: connset.Peer, Key: "app"}, connset.OneOf("a")).Where(connset.Label{Scope: connset.Subject, Key: "app"}, connset.OneOf("a"))
+	if _, ok := connset.Subtract([]connset.Box{b}, []connset.Box{other}, 1); ok {
 		t.Error("described more boxes than it may")
 	}
 }
 
 // exampleOf returns a connection of a box that is not empty.
-func exampleOf(b space.Box) connection {
+func exampleOf(b connset.Box) connection {
 	c := connection{
-		subject: b.Example(space.Subject), peer: b.Example(space.Peer), namespace: b.Example(space.Namespace),
-		isPod: b.Kinds&space.Pods != 0, address: b.Addresses.Example(),
+		subject: b.Example(connset.Subject), peer: b.Example(connset.Peer), namespace: b.Example(connset.Namespace),
+		isPod: b.Kinds&connset.Pods != 0, address: b.Addresses.Example(),
 	}
-	b.Ports.Spans(func(first, _ space.Port) bool { c.port = first; return false })
+	b.Ports.Spans(func(first, _ connset.Port) bool { c.port = first; return false })
 	return c
 }

@@ -1,9 +1,9 @@
-// Package remedy says what to add so that a flow which is denied becomes allowed: a rule of an AppTier
+// Package suggest says what to add so that a flow which is denied becomes allowed: a rule of an AppTier
 // where one isolates the pod, and else a NetworkPolicy.
 //
 // What it says has been tried: it is added to a copy of the world, the policies are expanded again,
 // and package reach is asked. Nothing of it can be left out.
-package remedy
+package suggest
 
 import (
 	"maps"

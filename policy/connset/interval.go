@@ -1,4 +1,4 @@
-package space
+package connset
 
 import (
 	"net/netip"

@@ -1,4 +1,4 @@
-// Package space does arithmetic on sets of connections: which connections does one NetworkPolicy
+// Package connset does arithmetic on sets of connections: which connections does one NetworkPolicy
 // allow that others do not?
 //
 // Sets are described by conditions on labels, addresses and ports, not listed, so that an answer
@@ -8,4 +8,4 @@
 // a list of boxes, and any point of one is a witness.
 //
 // What a policy means is said by package reach, which this package is tested against.
-package space
+package connset

@@ -1,4 +1,4 @@
-package remedy_test
+package suggest_test
 
 import (
 	"maps"
@@ -9,20 +9,20 @@ import (
 
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/policy/reach"
-	"github.com/apptier/apptier/policy/remedy"
+	"github.com/apptier/apptier/policy/suggest"
 )
 
 // wantNarrow tries what is like some additions and narrower: other tiers in place of those that are named, and
 // selectors with one more label of a pod. None may allow the flow and open less.
-func (s scene) wantNarrow(t *rapid.T, additions []remedy.Addition, flow reach.Flow) {
+func (s scene) wantNarrow(t *rapid.T, additions []suggest.Addition, flow reach.Flow) {
 	world := s.world()
-	opens := remedy.Opens(world, world.With(additions), flow)
+	opens := suggest.Opens(world, world.With(additions), flow)
 	for _, other := range s.narrower(additions) {
 		after := world.With(other)
 		if reach.Allowed(after.Snapshot, flow).Verdict != reach.Allow {
 			continue
 		}
-		less := remedy.Opens(world, after, flow)
+		less := suggest.Opens(world, after, flow)
 		isSubset := !slices.ContainsFunc(less, func(f reach.Flow) bool { return !slices.Contains(opens, f) })
 		if isSubset && len(less) < len(opens) {
 			t.Fatalf("%s\nopens %v for %+v, and this only %v:\n%s", mustJSON(t, additions), opens, flow, less, mustJSON(t, other))
@@ -30,10 +30,10 @@ func (s scene) wantNarrow(t *rapid.T, additions []remedy.Addition, flow reach.Fl
 	}
 }
 
-func (s scene) narrower(additions []remedy.Addition) [][]remedy.Addition {
-	var out [][]remedy.Addition
+func (s scene) narrower(additions []suggest.Addition) [][]suggest.Addition {
+	var out [][]suggest.Addition
 	for i, a := range additions {
-		with := func(changed remedy.Addition) {
+		with := func(changed suggest.Addition) {
 			other := slices.Clone(additions)
 			other[i] = changed
 			out = append(out, other)
@@ -64,7 +64,7 @@ func (s scene) narrower(additions []remedy.Addition) [][]remedy.Addition {
 }
 
 // narrowerPeers are other tiers of the AppTier, and the same pods with one more label.
-func (s scene) narrowerPeers(a remedy.Addition, peer v1alpha1.Peer) []v1alpha1.Peer {
+func (s scene) narrowerPeers(a suggest.Addition, peer v1alpha1.Peer) []v1alpha1.Peer {
 	var out []v1alpha1.Peer
 	switch {
 	case peer.Tier != nil:

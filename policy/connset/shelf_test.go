@@ -1,4 +1,4 @@
-package space_test
+package connset_test
 
 import (
 	"fmt"
@@ -9,13 +9,13 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"pgregory.net/rapid"
 
-	"github.com/apptier/apptier/policy/space"
+	"github.com/apptier/apptier/policy/connset"
 )
 
 func TestMergedBoxesHoldTheSame(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		boxes := rapid.SliceOfN(rapid.Custom(drawBox), 0, 8).Draw(t, "boxes")
-		merged := space.Merged(boxes)
+		merged := connset.Merged(boxes)
 		if len(merged) > len(boxes) {
 			t.Fatalf("%d boxes became %d", len(boxes), len(merged))
 		}
@@ -28,13 +28,13 @@ func TestMergedBoxesHoldTheSame(t *testing.T) {
 }
 
 func TestMergedJoinsAddresses(t *testing.T) {
-	var boxes []space.Box
+	var boxes []connset.Box
 	for i := range 100 {
-		box := space.Everything().Where(space.Label{Scope: space.Subject, Key: "tier"}, space.OneOf(fmt.Sprint(i%2)))
-		box.Addresses = space.SingleAddresses(netip.AddrFrom4([4]byte{10, 0, 0, byte(i)}))
+		box := connset.Everything().Where(connset.Label{Scope: connset.Subject, Key: "tier"}, connset.OneOf(fmt.Sprint(i%2)))
+		box.Addresses = connset.SingleAddresses(netip.AddrFrom4([4]byte{10, 0, 0, byte(i)}))
 		boxes = append(boxes, box)
 	}
-	if merged := space.Merged(boxes); len(merged) != 2 {
+	if merged := connset.Merged(boxes); len(merged) != 2 {
 		t.Errorf("two tiers are %d boxes", len(merged))
 	}
 }
@@ -45,7 +45,7 @@ func TestShelfHasWhatOverlapsNear(t *testing.T) {
 		boxes := rapid.SliceOfN(rapid.Custom(drawBox), 0, 12).Draw(t, "boxes")
 		box := drawBox(t)
 		var near, all []string
-		for _, b := range space.NewShelf(boxes).Near(box) {
+		for _, b := range connset.NewShelf(boxes).Near(box) {
 			if b.Overlaps(box) {
 				near = append(near, b.Key())
 			}
@@ -62,18 +62,18 @@ func TestShelfHasWhatOverlapsNear(t *testing.T) {
 }
 
 func TestShelfLeavesTheRestAlone(t *testing.T) {
-	tier := func(name string) space.Box {
-		return space.Everything().Where(space.Label{Scope: space.Subject, Key: "tier"}, space.OneOf(name))
+	tier := func(name string) connset.Box {
+		return connset.Everything().Where(connset.Label{Scope: connset.Subject, Key: "tier"}, connset.OneOf(name))
 	}
-	var boxes []space.Box
+	var boxes []connset.Box
 	for i := range 100 {
 		boxes = append(boxes, tier(fmt.Sprint(i)))
 	}
-	shelf := space.NewShelf(boxes)
+	shelf := connset.NewShelf(boxes)
 	if near := shelf.Near(tier("7")); len(near) != 1 {
 		t.Errorf("%d boxes are near one tier", len(near))
 	}
-	if near := shelf.Near(space.Everything()); len(near) != 100 {
+	if near := shelf.Near(connset.Everything()); len(near) != 100 {
 		t.Errorf("%d boxes are near everything", len(near))
 	}
 }
@@ -85,26 +85,26 @@ func TestKeyTellsBoxesApart(t *testing.T) {
 		if a.Key() == b.Key() && c.isIn(a) != c.isIn(b) {
 			t.Fatalf("%+v is in one of two boxes with one key", c)
 		}
-		if again := a.Intersect(space.Everything()); again.Key() != a.Key() {
+		if again := a.Intersect(connset.Everything()); again.Key() != a.Key() {
 			t.Fatal("the same box has two keys")
 		}
 	})
 }
 
 func TestSubtractSpends(t *testing.T) {
-	boxes := []space.Box{space.Everything()}
-	var others []space.Box
+	boxes := []connset.Box{connset.Everything()}
+	var others []connset.Box
 	for port := range int32(10) {
-		other := space.Everything()
-		other.Ports = space.PortRange(corev1.ProtocolTCP, port+1, port+1)
+		other := connset.Everything()
+		other.Ports = connset.PortRange(corev1.ProtocolTCP, port+1, port+1)
 		others = append(others, other)
 	}
 	left := 9
-	if _, ok := space.SubtractWithin(boxes, others, 100, func(pairs int) bool { left -= pairs; return left >= 0 }); ok {
+	if _, ok := connset.SubtractWithin(boxes, others, 100, func(pairs int) bool { left -= pairs; return left >= 0 }); ok {
 		t.Error("spent more than there was")
 	}
 	left = 10
-	if _, ok := space.SubtractWithin(boxes, others, 100, func(pairs int) bool { left -= pairs; return left >= 0 }); !ok {
+	if _, ok := connset.SubtractWithin(boxes, others, 100, func(pairs int) bool { left -= pairs; return left >= 0 }); !ok {
 		t.Error("did not spend all that there was")
 	}
 }

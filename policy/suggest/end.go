@@ -1,4 +1,4 @@
-package remedy
+package suggest
 
 import (
 	"net/netip"

@@ -1,4 +1,4 @@
-package remedy_test
+package suggest_test
 
 import (
 	"maps"
@@ -16,7 +16,7 @@ import (
 	"github.com/apptier/apptier/policy/lint"
 	"github.com/apptier/apptier/policy/reach"
 	"github.com/apptier/apptier/policy/reach/reachtest"
-	"github.com/apptier/apptier/policy/remedy"
+	"github.com/apptier/apptier/policy/suggest"
 )
 
 // drawApps draws at most one AppTier for a namespace, so that none is in another's way.
@@ -95,13 +95,13 @@ func checkAdditions(t *rapid.T, kinds map[string]int) {
 	}
 	world := s.world()
 	before := reach.Allowed(world.Snapshot, flow)
-	additions := remedy.For(world, flow)
+	additions := suggest.For(world, flow)
 	switch {
 	case before.Verdict != reach.Deny && len(additions) > 0:
 		t.Fatalf("%+v is not denied, and yet there is something to add: %+v", flow, additions)
 	case before.Verdict != reach.Deny:
 		return
-	case len(additions) == 0 && len(remedy.Alike(world, flow)) > 0:
+	case len(additions) == 0 && len(suggest.Alike(world, flow)) > 0:
 		kinds["none"]++
 		return
 	case len(additions) == 0:
@@ -125,7 +125,7 @@ func checkAdditions(t *rapid.T, kinds map[string]int) {
 }
 
 // wantNoRejection asks the checks of admission about what is added, in the world that it is added to.
-func (s scene) wantNoRejection(t *rapid.T, additions []remedy.Addition) {
+func (s scene) wantNoRejection(t *rapid.T, additions []suggest.Addition) {
 	after := s.withAll(t, additions)
 	world := lint.World{
 		Whole: true, Known: lint.Parts{Namespaces: true, AppTiers: true, Pods: true, Policies: true},
@@ -156,11 +156,11 @@ func (s scene) wantNoRejection(t *rapid.T, additions []remedy.Addition) {
 	}
 }
 
-func (s scene) withAll(t *rapid.T, additions []remedy.Addition) remedy.World {
+func (s scene) withAll(t *rapid.T, additions []suggest.Addition) suggest.World {
 	return s.with(t, additions).world()
 }
 
-func kindOf(a remedy.Addition) string {
+func kindOf(a suggest.Addition) string {
 	switch a.Item.(type) {
 	case v1alpha1.IngressRule:
 		return "IngressRule"
@@ -181,9 +181,9 @@ func TestWhatIsAddedOpensNothingElse(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := scene{apps: drawApps(t), snapshot: reachtest.Snapshot(reachtest.OnlyRunning(), reachtest.OnlyPodNetwork()).Draw(t, "snapshot")}
 		flow := reachtest.Packet(s.snapshot).Draw(t, "flow")
-		additions := remedy.For(s.world(), flow)
+		additions := suggest.For(s.world(), flow)
 		said := map[reach.Flow]bool{}
-		for _, other := range remedy.Opens(s.world(), s.world().With(additions), flow) {
+		for _, other := range suggest.Opens(s.world(), s.world().With(additions), flow) {
 			said[other] = true
 		}
 		before, after := reach.New(s.world().Snapshot), reach.New(s.withAll(t, additions).Snapshot)
@@ -236,7 +236,7 @@ func (s scene) isLike(pod *corev1.Pod, end reach.Endpoint) bool {
 		if !s.isEnd(like, end) || like.Namespace != pod.Namespace {
 			continue
 		}
-		if labels.SelectorFromSet(remedy.StableLabels(like)).Matches(labels.Set(pod.Labels)) || s.shareTier(like, pod) {
+		if labels.SelectorFromSet(suggest.StableLabels(like)).Matches(labels.Set(pod.Labels)) || s.shareTier(like, pod) {
 			return true
 		}
 	}

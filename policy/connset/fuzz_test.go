@@ -1,4 +1,4 @@
-package space_test
+package connset_test
 
 import (
 	"testing"
@@ -6,7 +6,7 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	"sigs.k8s.io/yaml"
 
-	"github.com/apptier/apptier/policy/space"
+	"github.com/apptier/apptier/policy/connset"
 )
 
 // Whatever policies say, what one of them allows and the other does not has an example, which is so.
@@ -24,7 +24,7 @@ func FuzzSubtract(f *testing.F) {
 		}
 		for _, direction := range []networkingv1.PolicyType{networkingv1.PolicyTypeIngress, networkingv1.PolicyTypeEgress} {
 			allowed, others := boxesOf(&policies[0], direction), boxesOf(&policies[1], direction)
-			left, ok := space.Subtract(allowed, others, 500)
+			left, ok := connset.Subtract(allowed, others, 500)
 			if !ok {
 				continue
 			}
@@ -37,9 +37,9 @@ func FuzzSubtract(f *testing.F) {
 	})
 }
 
-func boxesOf(policy *networkingv1.NetworkPolicy, direction networkingv1.PolicyType) []space.Box {
-	var out []space.Box
-	for _, clause := range space.Clauses(policy, direction) {
+func boxesOf(policy *networkingv1.NetworkPolicy, direction networkingv1.PolicyType) []connset.Box {
+	var out []connset.Box
+	for _, clause := range connset.Clauses(policy, direction) {
 		out = append(out, clause.Box)
 	}
 	return out
