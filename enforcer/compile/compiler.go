@@ -25,13 +25,13 @@ type Compiler struct {
 	// localPods are those, as they were last asked for.
 	localPods     []LocalPod
 	localsChanged bool
-	claims        claims
-	spaces        map[string]*space
+	owners        ownership
+	namespaces    map[string]*namespace
 	// selected are the selectors that rules use, by their text.
 	selected map[string]*selected
-	// uses are the sets that rules look up, by name; named those of them that hold named ports.
-	uses  map[string]*use
-	named map[namedPort][]*use
+	// setRefs are the sets that rules look up, by name; named those of them that hold named ports.
+	setRefs map[string]*setRef
+	named   map[namedPort][]*setRef
 	// namers are the pods, by the ports that they name.
 	namers map[namedPort]map[*Pod]bool
 
@@ -51,8 +51,8 @@ type Compiler struct {
 	watchedPorts map[naming]*watched
 	// unweighed are the namespaces whose policies may ask for too much, or no longer, and unmerged those whose
 	// groups may copy too much.
-	unweighed map[*space]bool
-	unmerged  map[*space]bool
+	unweighed map[*namespace]bool
+	unmerged  map[*namespace]bool
 	// limits are those that were set, and within what they are in this cluster, whose pods have total addresses.
 	limits, within budget.Limits
 	total          int
@@ -72,12 +72,12 @@ type Compiler struct {
 func New(node string) *Compiler {
 	return &Compiler{
 		node: node, journal: nft.NewJournal(skeleton()),
-		pods: map[types.NamespacedName]*Pod{}, locals: map[*Pod]*local{}, claims: newClaims(),
-		spaces: map[string]*space{}, selected: map[string]*selected{},
-		uses: map[string]*use{}, named: map[namedPort][]*use{}, namers: map[namedPort]map[*Pod]bool{},
+		pods: map[types.NamespacedName]*Pod{}, locals: map[*Pod]*local{}, owners: newOwnership(),
+		namespaces: map[string]*namespace{}, selected: map[string]*selected{},
+		setRefs: map[string]*setRef{}, named: map[namedPort][]*setRef{}, namers: map[namedPort]map[*Pod]bool{},
 		groups: map[string]*group{}, chains: map[string]int{}, moved: map[*Pod]bool{}, stale: map[*group]bool{},
 		watched: map[string]*watched{}, naming: map[naming]int{}, watchedPorts: map[naming]*watched{},
-		unweighed: map[*space]bool{}, unmerged: map[*space]bool{}, limits: budget.Defaults(),
+		unweighed: map[*namespace]bool{}, unmerged: map[*namespace]bool{}, limits: budget.Defaults(),
 		troubled: map[*policy]bool{}, joints: map[netip.Addr][]*group{}, mergeAbove: mergeAbove, mark: DefaultMark,
 	}
 }
@@ -155,7 +155,7 @@ func (c *Compiler) settle() {
 	for g := range c.stale {
 		if g.weighed == g.empty() {
 			g.weighed = !g.empty()
-			c.unweighed[c.spaces[g.policies[0].namespace]] = true
+			c.unweighed[c.namespaces[g.policies[0].namespace]] = true
 		}
 	}
 	c.relimit()

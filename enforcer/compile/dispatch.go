@@ -21,7 +21,7 @@ func (c *Compiler) familiesOf(g *group) []family {
 
 func (c *Compiler) hasFamily(g *group, f family) bool {
 	for p := range g.pods {
-		if slices.ContainsFunc(c.claims.of(p), func(a address) bool { return a.family() == f }) {
+		if slices.ContainsFunc(c.owners.of(p), func(a address) bool { return a.family() == f }) {
 			return true
 		}
 	}
@@ -39,17 +39,17 @@ func (c *Compiler) dispatch(p *Pod) {
 	if l == nil {
 		return
 	}
-	own := c.claims.of(p)
+	own := c.owners.of(p)
 	for direction, g := range l.groups {
 		c.stale[g] = true // it may have other families now
 		for _, a := range own {
-			if len(c.claims.together(a.Addr)) == 0 {
+			if len(c.owners.together(a.Addr)) == 0 {
 				c.journal.SetElement(dispatchMap[direction][a.family()], a.text, nft.Element{Value: "goto " + g.chain, Comment: remark(p.String())})
 			}
 		}
 	}
 	for _, a := range own {
-		if holders := c.claims.together(a.Addr); len(holders) > 0 {
+		if holders := c.owners.together(a.Addr); len(holders) > 0 {
 			c.dispatchTogether(a, holders)
 		}
 	}
@@ -62,7 +62,7 @@ func (c *Compiler) undispatch(p *Pod) {
 	if l == nil {
 		return
 	}
-	own := c.claims.of(p)
+	own := c.owners.of(p)
 	for direction, g := range l.groups {
 		c.stale[g] = true
 		for _, a := range own {
@@ -119,7 +119,7 @@ func (c *Compiler) part(a netip.Addr) {
 func (c *Compiler) eachPair(own []address, do func(set, key string)) {
 	for _, a := range own {
 		for _, b := range own {
-			if a.family() == b.family() && slices.Equal(c.claims.together(a.Addr), c.claims.together(b.Addr)) {
+			if a.family() == b.family() && slices.Equal(c.owners.together(a.Addr), c.owners.together(b.Addr)) {
 				do(selfSet[a.family()], nft.Key(a.text, b.text))
 			}
 		}

@@ -21,7 +21,7 @@ type draft struct {
 	byPort map[string]*shared
 
 	rules   []nft.Rule
-	demands map[string]*demand
+	demands map[string]*setSpec
 	// chains are those of some ports each, and maps the verdict maps that lead there.
 	chains  map[string]nft.Chain
 	maps    map[string]nft.Set
@@ -56,14 +56,14 @@ type peerSets struct {
 
 // peerSet is one of the sets that a rule's peers are in, and the first rule that it is of.
 type peerSet struct {
-	*demand
+	*setSpec
 	of    string
 	spans []span
 }
 
 // write writes the rules of the group's policies.
 func (d *draft) write() {
-	d.byPort, d.demands = map[string]*shared{}, map[string]*demand{}
+	d.byPort, d.demands = map[string]*shared{}, map[string]*setSpec{}
 	d.merging = merging{of: map[string]int{}}
 	d.chains, d.maps, d.byPorts = map[string]nft.Chain{}, map[string]nft.Set{}, map[string]string{}
 	for _, p := range d.group.policies {
@@ -120,7 +120,7 @@ func (d *draft) lines(s *shared, port string) []nft.Rule {
 	var out []nft.Rule
 	for _, f := range d.group.families {
 		for _, peer := range d.merge(s, f) {
-			d.demands[peer.name] = peer.demand
+			d.demands[peer.name] = peer.setSpec
 			out = append(out, line(fmt.Sprintf("%s @%s", end[f], peer.name), peer.of))
 		}
 	}
@@ -167,7 +167,7 @@ func (s *shared) add(r *rule, of string, families []family) {
 			continue
 		}
 		for _, selector := range p.selectors {
-			s.of(f).add(peerSet{demand: selector.sets[f], of: of})
+			s.of(f).add(peerSet{setSpec: selector.sets[f], of: of})
 		}
 		if block := p.blockSets[f]; block != nil {
 			s.of(f).add(peerSet{block, of, p.blocks[f]})
@@ -213,7 +213,7 @@ func (d *draft) merge(s *shared, f family) []peerSet {
 	pods, ranges := sets.pods, sets.blocks
 	if len(pods) > d.mergeAbove {
 		content := d.group.chain + " " + s.port.expr
-		union := &demand{
+		union := &setSpec{
 			name: hashedName(fmt.Sprintf("union%d", f), d.group.chain, content), family: f, merged: true,
 			set: set(addressType[f], remark("peers of "+d.group.chain)),
 		}
@@ -224,14 +224,14 @@ func (d *draft) merge(s *shared, f family) []peerSet {
 		for _, s := range union.selectors {
 			d.merging.of[s.text]++
 		}
-		pods = []peerSet{{demand: union, of: rulesOf(pods)}}
+		pods = []peerSet{{setSpec: union, of: rulesOf(pods)}}
 	}
 	if len(ranges) > d.mergeAbove {
 		var spans []span
 		for _, b := range ranges {
 			spans = append(spans, b.spans...)
 		}
-		ranges = []peerSet{{demand: blocks(f, union(spans), fmt.Sprintf("blocks of %s", rulesOf(ranges))), of: rulesOf(ranges)}}
+		ranges = []peerSet{{setSpec: blocks(f, union(spans), fmt.Sprintf("blocks of %s", rulesOf(ranges))), of: rulesOf(ranges)}}
 	}
 	return slices.Concat(pods, ranges)
 }

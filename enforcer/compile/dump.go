@@ -45,10 +45,10 @@ func (m Member) String() string {
 func (r Ruleset) Dump() Dump {
 	d := Dump{Groups: append([]Group{}, r.Groups...), Sets: []Set{}, Problems: []string{}}
 	owners := map[string]string{}
-	for address, p := range r.compiler.claims.sole {
+	for address, p := range r.compiler.owners.sole {
 		owners[address.String()] = p.String()
 	}
-	for address, contested := range r.compiler.claims.contested {
+	for address, contested := range r.compiler.owners.contested {
 		owners[address.String()] = listed(contested.holders)
 	}
 	sets := r.compiler.journal.Table().Sets
@@ -72,7 +72,7 @@ func (r Ruleset) Dump() Dump {
 
 // union returns the selectors of a set of several peers.
 func (c *Compiler) union(name string) []string {
-	u := c.uses[name]
+	u := c.setRefs[name]
 	if u == nil || !u.merged {
 		return nil
 	}

@@ -35,10 +35,10 @@ func (c *Compiler) setRanges(prefixes []span) {
 		c.journal.SetElement(rangeSet[familyOf(s.first)], s.String(), nft.Element{})
 	}
 	c.ranges = ranges
-	for a := range c.claims.sole {
+	for a := range c.owners.sole {
 		c.gate(a)
 	}
-	for a := range c.claims.contested {
+	for a := range c.owners.contested {
 		c.gate(a)
 	}
 	for a := range c.attached {
@@ -69,7 +69,7 @@ func (c *Compiler) SetAttached(addresses []netip.Addr) {
 
 // gate opens an address to the policies of the pods that hold it, or closes it.
 func (c *Compiler) gate(a netip.Addr) {
-	f, text, holders := familyOf(a), a.String(), c.claims.holders(a)
+	f, text, holders := familyOf(a), a.String(), c.owners.holders(a)
 	known := len(holders) > 0 && (holders[0].local || !c.attached[a])
 	ranged := within(c.ranges, a)
 	if known && ranged {

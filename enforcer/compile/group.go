@@ -109,7 +109,7 @@ func (c *Compiler) refresh(g *group) {
 	g.changed, g.families = false, of
 	d := draft{group: g, mergeAbove: c.mergeAbove, written: &c.written, buffers: &c.buffers}
 	d.write()
-	s := c.spaces[g.policies[0].namespace]
+	s := c.namespaces[g.policies[0].namespace]
 	g.merging, c.unmerged[s] = d.merging, true
 	if s.plain {
 		d = draft{group: g, mergeAbove: oneByOne, written: &c.written, buffers: &c.buffers}
@@ -142,7 +142,7 @@ func (g *group) remark() string {
 // drop forgets a group without pods.
 func (c *Compiler) drop(g *group) {
 	delete(c.groups, g.key)
-	c.unmerged[c.spaces[g.policies[0].namespace]] = true
+	c.unmerged[c.namespaces[g.policies[0].namespace]] = true
 	for _, p := range g.policies {
 		delete(p.groups, g)
 	}
@@ -201,7 +201,7 @@ func (c *Compiler) podNames(g *group) []string {
 		names = append(names, p.String())
 	}
 	for a := range g.addresses {
-		for _, p := range c.claims.holders(a) {
+		for _, p := range c.owners.holders(a) {
 			names = append(names, p.String())
 		}
 	}

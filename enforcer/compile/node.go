@@ -53,7 +53,7 @@ func (c *Compiler) describeNode(addresses []netip.Addr, ranges []span) {
 // to the node is judged by no policy.
 func (c *Compiler) setNodeAddress(a netip.Addr) {
 	set := nodeSet[familyOf(a)]
-	if slices.Contains(c.addresses, a) && !within(c.ranges, a) && len(c.claims.holders(a)) == 0 {
+	if slices.Contains(c.addresses, a) && !within(c.ranges, a) && len(c.owners.holders(a)) == 0 {
 		c.journal.SetElement(set, a.String(), nft.Element{})
 	} else {
 		c.journal.DeleteElement(set, a.String())

@@ -35,7 +35,7 @@ type peers struct {
 	// blockTexts is the blocks as they were written.
 	blockTexts map[family][]string
 	// blockSets are the sets of all blocks of a family.
-	blockSets map[family]*demand
+	blockSets map[family]*setSpec
 }
 
 // withoutRules is what remains of a side when its rules are left out.
@@ -107,7 +107,7 @@ func (p *policy) rule(
 	for i, peer := range from {
 		p.report(fmt.Sprintf("%s.%s[%d]", path, field, i), r.peers.add(p.namespace, peer))
 	}
-	r.peers.blockSets = map[family]*demand{}
+	r.peers.blockSets = map[family]*setSpec{}
 	for f, spans := range r.peers.blocks {
 		r.peers.blocks[f] = union(spans)
 		if len(r.peers.blocks[f]) > 0 {

@@ -69,24 +69,24 @@ func (c *Compiler) replacePod(key types.NamespacedName, p *Pod) {
 	}
 	rivals := map[*Pod]bool{}
 	if old != nil {
-		c.claims.rivals(rivals, old)
+		c.owners.rivals(rivals, old)
 		c.displace(old)
 	}
 	if p != nil {
-		c.claims.rivals(rivals, p)
+		c.owners.rivals(rivals, p)
 		delete(rivals, old)
 	}
 	for r := range rivals {
 		c.displace(r)
 	}
 	if old != nil {
-		c.claims.remove(old)
+		c.owners.remove(old)
 		delete(c.pods, key)
 		c.forgetNames(old)
 		c.leave(old)
 	}
 	if p != nil {
-		c.claims.add(p)
+		c.owners.add(p)
 		c.pods[key] = p
 		c.learnNames(p)
 		c.join(p)
@@ -97,7 +97,7 @@ func (c *Compiler) replacePod(key types.NamespacedName, p *Pod) {
 	}
 	c.reopen(old)
 	c.reopen(p)
-	c.tidy(key.Namespace)
+	c.collectGarbage(key.Namespace)
 }
 
 // reopen does to a pod's addresses what depends on whether any pod has them.
@@ -113,7 +113,7 @@ func (c *Compiler) reopen(p *Pod) {
 
 // join makes the pod one of its namespace, and of its node's if that is this one.
 func (c *Compiler) join(p *Pod) {
-	s := c.space(p.namespace)
+	s := c.namespaceOf(p.namespace)
 	s.pods[p] = true
 	c.countPod(p, 1)
 	if !p.local {
@@ -125,13 +125,13 @@ func (c *Compiler) join(p *Pod) {
 		c.readAll(s)
 	}
 	for _, policy := range s.policies {
-		c.submit(p, policy)
+		c.match(p, policy)
 	}
 }
 
 // leave undoes it.
 func (c *Compiler) leave(p *Pod) {
-	s := c.spaces[p.namespace]
+	s := c.namespaces[p.namespace]
 	delete(s.pods, p)
 	c.countPod(p, -1)
 	if !p.local {
@@ -152,15 +152,15 @@ func (c *Compiler) leave(p *Pod) {
 // place puts what the pod stands for into the sets that it belongs to. An address that it holds with
 // others belongs where all of them do: the last of them puts it there.
 func (c *Compiler) place(p *Pod) {
-	for selected := range c.spaces[p.namespace].selected {
+	for selected := range c.namespaces[p.namespace].selected {
 		if selected.pods.Matches(p.labels) {
 			selected.members[p] = true
-			selected.pour(c.journal, c.claims.each(p, selected.has))
+			selected.addMembers(c.journal, c.owners.each(p, selected.has))
 		}
 	}
 	for _, port := range p.ports {
 		for _, u := range c.named[port.namedPort] {
-			u.addPort(c.journal, p, port.number, c.claims.each(p, port.isOf))
+			u.addPort(c.journal, p, port.number, c.owners.each(p, port.isOf))
 		}
 	}
 	c.dispatch(p)
@@ -168,15 +168,15 @@ func (c *Compiler) place(p *Pod) {
 
 // displace undoes it. The first of those that hold an address takes it out of everything.
 func (c *Compiler) displace(p *Pod) {
-	for selected := range c.spaces[p.namespace].selected {
+	for selected := range c.namespaces[p.namespace].selected {
 		if selected.members[p] {
-			selected.drain(c.journal, c.claims.each(p, selected.has))
+			selected.removeMembers(c.journal, c.owners.each(p, selected.has))
 			delete(selected.members, p)
 		}
 	}
 	for _, port := range p.ports {
 		for _, u := range c.named[port.namedPort] {
-			u.removePort(c.journal, port.number, c.claims.of(p))
+			u.removePort(c.journal, port.number, c.owners.of(p))
 		}
 	}
 	c.undispatch(p)

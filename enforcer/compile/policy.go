@@ -75,7 +75,7 @@ func (c *Compiler) SetPolicy(object *networkingv1.NetworkPolicy) { c.PutPolicy(N
 
 // PutPolicy does the same.
 func (c *Compiler) PutPolicy(kept *Policy) {
-	s := c.space(kept.namespace)
+	s := c.namespaceOf(kept.namespace)
 	p := s.policies[kept.name]
 	if p == nil {
 		p = &policy{}
@@ -87,7 +87,7 @@ func (c *Compiler) PutPolicy(kept *Policy) {
 
 // DeletePolicy tells of a policy that is gone.
 func (c *Compiler) DeletePolicy(namespace, name string) {
-	s := c.spaces[namespace]
+	s := c.namespaces[namespace]
 	if s == nil || s.policies[name] == nil {
 		return
 	}
@@ -96,16 +96,16 @@ func (c *Compiler) DeletePolicy(namespace, name string) {
 	c.unweighed[s] = true
 	c.unread(p)
 	for pod := range s.locals {
-		c.submit(pod, p)
+		c.match(pod, p)
 	}
-	c.tidy(namespace)
+	c.collectGarbage(namespace)
 }
 
 // Refuse leaves the rules of a policy out: it isolates the pods that it selects, and allows nothing.
 // That is reported with the error, as long as the policy is not set again. Without an error the rules
 // count again.
 func (c *Compiler) Refuse(namespace, name string, err error) {
-	s := c.spaces[namespace]
+	s := c.namespaces[namespace]
 	if s == nil || s.policies[name] == nil || s.policies[name].refused == err { //nolint:errorlint // the very same
 		return
 	}
@@ -114,32 +114,32 @@ func (c *Compiler) Refuse(namespace, name string, err error) {
 }
 
 // reread reads a policy of a namespace with pods on this node, and finds the pods that it isolates.
-func (c *Compiler) reread(s *space, p *policy) {
+func (c *Compiler) reread(s *namespace, p *policy) {
 	if len(s.locals) == 0 {
 		return
 	}
 	c.read(s, p)
 	for pod := range s.locals {
-		c.submit(pod, p)
+		c.match(pod, p)
 	}
 }
 
 // readAll reads the policies of a namespace that has its first pod on this node.
-func (c *Compiler) readAll(s *space) {
+func (c *Compiler) readAll(s *namespace) {
 	for _, p := range s.policies {
 		c.read(s, p)
 	}
 }
 
 // unreadAll forgets what they say after the last.
-func (c *Compiler) unreadAll(s *space) {
+func (c *Compiler) unreadAll(s *namespace) {
 	for _, p := range s.policies {
 		c.unread(p)
 	}
 }
 
 // read reads whom the policy isolates. Its rules wait until all policies of the namespace are weighed.
-func (c *Compiler) read(s *space, p *policy) {
+func (c *Compiler) read(s *namespace, p *policy) {
 	c.unreadRules(p)
 	p.parse()
 	c.rewrite(p)
@@ -185,8 +185,8 @@ func (p *policy) allProblems() []Problem {
 	return all
 }
 
-// submit puts a pod of this node under the policy, or takes it out.
-func (c *Compiler) submit(pod *Pod, p *policy) {
+// match puts a pod of this node under the policy, or takes it out.
+func (c *Compiler) match(pod *Pod, p *policy) {
 	l := c.locals[pod]
 	for _, direction := range directions {
 		under := l.under[direction]

@@ -110,7 +110,7 @@ func (d *draft) pageChain(protocol corev1.Protocol, pieces []piece) string {
 		d.demands[w.ports.name], d.chains[w.name] = w.ports, w.chain
 		return w.name
 	}
-	m := &demand{verdicts: slices.Clone(pieces)}
+	m := &setSpec{verdicts: slices.Clone(pieces)}
 	about := fmt.Sprintf("%s %s-%d", d.group.direction, nftProtocol[protocol], first)
 	d.content = append(d.content[:0], about...)
 	ranges := false
@@ -176,7 +176,7 @@ func (d *draft) writePortChain(all []*shared) string {
 	d.chains[w.name] = w.chain
 	for _, f := range d.group.families {
 		for _, peer := range d.merge(all[0], f) {
-			d.demands[peer.name] = peer.demand
+			d.demands[peer.name] = peer.setSpec
 		}
 	}
 	return w.verdict

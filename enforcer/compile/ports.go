@@ -116,7 +116,7 @@ func unionPorts(spans []portSpan) []portSpan {
 type portMatch struct {
 	family family
 	expr   string
-	demand *demand
+	demand *setSpec
 	// protocol and spans are its ports, unless they go by name or all are meant.
 	protocol corev1.Protocol
 	spans    []portSpan
@@ -135,7 +135,7 @@ func (p ports) matches(direction Direction) []portMatch {
 	}
 	for _, named := range p.names {
 		for _, f := range families {
-			d := named.demand(direction, f)
+			d := named.spec(direction, f)
 			out = append(out, portMatch{family: f, demand: d, expr: fmt.Sprintf("%s %s . %s @%s",
 				layer4(named.protocol), server[f], serverPort, d.name)})
 		}
@@ -162,8 +162,8 @@ func matchNumbers(protocol corev1.Protocol, spans []portSpan) portMatch {
 func (m portMatch) allPorts() bool { return m.spans[0] == portSpan{1, maxPort} }
 
 // numbers is the set that holds these ports.
-func numbers(spans []portSpan) *demand {
-	d := &demand{set: set("inet_service", "")}
+func numbers(spans []portSpan) *setSpec {
+	d := &setSpec{set: set("inet_service", "")}
 	d.set.Interval = true
 	for _, s := range spans {
 		d.keys = append(d.keys, s.String())
@@ -172,10 +172,10 @@ func numbers(spans []portSpan) *demand {
 	return d
 }
 
-// demand is the set of addresses and numbers that a named port stands for. For ingress, only the pods
+// spec is the set of addresses and numbers that a named port stands for. For ingress, only the pods
 // of this node are needed.
-func (n namedPort) demand(direction Direction, f family) *demand {
-	d := &demand{family: f, port: &n, local: direction == Ingress}
+func (n namedPort) spec(direction Direction, f family) *setSpec {
+	d := &setSpec{family: f, port: &n, local: direction == Ingress}
 	where := map[bool]string{true: "pods of this node", false: "any pod"}[d.local]
 	text := fmt.Sprintf("port %s/%s of %s", n.name, nftProtocol[n.protocol], where)
 	d.set = set(nft.Key(addressType[f], "inet_service"), remark(text))

@@ -22,11 +22,11 @@ type selector struct {
 	namespaces labels.Selector
 	pods       labels.Selector
 	// sets are those that hold the selected pods' addresses of a family.
-	sets map[family]*demand
+	sets map[family]*setSpec
 }
 
 // in tells whether the selector is about pods of a namespace.
-func (s *selector) in(n *space) bool {
+func (s *selector) in(n *namespace) bool {
 	return (s.names == nil || slices.Contains(s.names, n.name)) && (s.namespaces == nil || s.namespaces.Matches(n.labels))
 }
 
@@ -90,19 +90,19 @@ func namesOf(s labels.Selector) []string {
 
 // called gives the selector its text, and the sets that are named after it.
 func (s *selector) called(text string) {
-	s.text, s.sets = text, map[family]*demand{}
+	s.text, s.sets = text, map[family]*setSpec{}
 	readable := strings.NewReplacer("namespaces ", "", "namespace ", "", " pods ", ".", " all pods", "",
 		corev1.LabelMetadataName, "ns", "any namespace", "any").Replace(text)
 	for _, f := range families {
 		name := hashedName(fmt.Sprintf("pods%d", f), readable, text)
-		s.sets[f] = &demand{name: name, set: set(addressType[f], remark(text)), family: f, selectors: []*selector{s}}
+		s.sets[f] = &setSpec{name: name, set: set(addressType[f], remark(text)), family: f, selectors: []*selector{s}}
 	}
 }
 
 // blocks is the set that holds these ranges. They are part of its name, so it never changes: interval
 // sets are slow to.
-func blocks(f family, spans []span, text string) *demand {
-	d := &demand{family: f, set: set(addressType[f], remark(text))}
+func blocks(f family, spans []span, text string) *setSpec {
+	d := &setSpec{family: f, set: set(addressType[f], remark(text))}
 	d.set.Interval = true
 	content := text
 	for _, s := range spans {

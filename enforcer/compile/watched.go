@@ -20,7 +20,7 @@ type naming struct {
 // watch counts what the policy's peers select, each different one once.
 func (c *Compiler) watch(p *policy) {
 	p.peers = map[*watched]bool{}
-	defer func() { c.spaces[p.namespace].addresses += p.addresses }()
+	defer func() { c.namespaces[p.namespace].addresses += p.addresses }()
 	for _, side := range p.sides {
 		for _, r := range side.rules {
 			for _, s := range r.peers.selectors {
@@ -28,7 +28,7 @@ func (c *Compiler) watch(p *policy) {
 				if w == nil {
 					w = &watched{selector: s, by: map[*policy]bool{}}
 					c.watched[s.text] = w
-					c.eachSpace(s, func(in *space) {
+					c.eachNamespace(s, func(in *namespace) {
 						in.watched[w] = true
 						w.addresses += in.count(w)
 					})
@@ -68,17 +68,17 @@ func (c *Compiler) unwatch(p *policy) {
 			delete(c.watchedPorts, *w.port)
 		default:
 			delete(c.watched, w.text)
-			c.eachSpace(w.selector, func(in *space) { delete(in.watched, w) })
+			c.eachNamespace(w.selector, func(in *namespace) { delete(in.watched, w) })
 		}
 	}
-	if s := c.spaces[p.namespace]; s != nil {
+	if s := c.namespaces[p.namespace]; s != nil {
 		s.addresses -= p.addresses
 	}
 	p.peers, p.addresses = nil, 0
 }
 
 // count counts the addresses of a namespace's pods that the selector selects.
-func (s *space) count(w *watched) int {
+func (s *namespace) count(w *watched) int {
 	n := 0
 	for p := range s.pods {
 		if w.pods.Matches(p.labels) {
@@ -92,7 +92,7 @@ func (s *space) count(w *watched) int {
 func (c *Compiler) countPod(p *Pod, by int) {
 	c.total += by * len(p.addresses)
 	c.countPorts(p, by)
-	for w := range c.spaces[p.namespace].watched {
+	for w := range c.namespaces[p.namespace].watched {
 		if w.pods.Matches(p.labels) {
 			c.recount(w, by*len(p.addresses))
 		}
@@ -125,9 +125,9 @@ func (c *Compiler) recount(w *watched, addresses int) {
 		*count += by
 		return before > limit || *count > limit
 	}
-	var seen []*space
+	var seen []*namespace
 	for p := range w.by {
-		s := c.spaces[p.namespace]
+		s := c.namespaces[p.namespace]
 		if changes(&p.addresses, addresses, c.within.Policy.Addresses) {
 			c.unweighed[s] = true
 		}
@@ -144,7 +144,7 @@ func (c *Compiler) recount(w *watched, addresses int) {
 }
 
 // watchSpace holds a namespace with other labels against the selectors.
-func (c *Compiler) watchSpace(s *space) {
+func (c *Compiler) watchSpace(s *namespace) {
 	for _, w := range c.watched {
 		switch was, is := s.watched[w], w.in(s); {
 		case is && !was:

@@ -18,7 +18,7 @@ func (c *Compiler) relimit() {
 	}
 	least := min(within.Policy.Addresses, within.Namespace.Addresses, c.within.Policy.Addresses, c.within.Namespace.Addresses)
 	c.within = within
-	for _, s := range c.spaces {
+	for _, s := range c.namespaces {
 		if s.addresses > least {
 			c.unweighed[s] = true
 		}
@@ -31,7 +31,7 @@ func (c *Compiler) relimit() {
 // weigh decides which policies of a namespace ask for too much. These isolate the pods that they select, and
 // allow nothing. First it is counted what they say, and only the rules of the others are read; then what
 // that comes to in this cluster and on this node.
-func (c *Compiler) weigh(s *space) {
+func (c *Compiler) weigh(s *namespace) {
 	if len(s.locals) == 0 {
 		return
 	}
@@ -56,7 +56,7 @@ func (c *Compiler) weigh(s *space) {
 }
 
 // tooMuch returns why policies of a namespace are refused, by name.
-func (c *Compiler) tooMuch(s *space, cost func(*policy) budget.Cost) map[string]error {
+func (c *Compiler) tooMuch(s *namespace, cost func(*policy) budget.Cost) map[string]error {
 	var total budget.Cost
 	within := true
 	for _, p := range s.policies {
@@ -128,7 +128,7 @@ func (m merging) cost(c *Compiler) int {
 // flatten decides whether the peers of a namespace's rules are still looked up together. That copies
 // addresses: where it would copy more than a namespace may select, its rules are met one by one, which
 // costs the packets of its own pods alone.
-func (c *Compiler) flatten(s *space) {
+func (c *Compiler) flatten(s *namespace) {
 	all := merging{of: map[string]int{}}
 	var of []*group
 	for _, g := range c.groups {

@@ -29,7 +29,7 @@ type pageKey struct {
 type writtenPage struct {
 	name  string
 	chain nft.Chain
-	ports *demand
+	ports *setSpec
 }
 
 // writtenPages are the last that were written in each place, as long as something leads there.

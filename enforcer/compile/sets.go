@@ -8,8 +8,8 @@ import (
 	"github.com/apptier/apptier/enforcer/nft"
 )
 
-// demand is a set that a rule looks up: its name, and what is to be in it.
-type demand struct {
+// setSpec is a set that a rule looks up: its name, and what is to be in it.
+type setSpec struct {
 	name string
 	// set is its definition, without elements.
 	set    nft.Set
@@ -27,9 +27,9 @@ type demand struct {
 	local bool
 }
 
-// use is a set that rules look up.
-type use struct {
-	demand
+// setRef is a set that rules look up.
+type setRef struct {
+	setSpec
 	refs      int // chains that do
 	selectors map[string]*selected
 	// counts is how many of its selectors select an address, if it is merged.
@@ -37,15 +37,15 @@ type use struct {
 }
 
 // acquire makes sure that the set is there, and stays.
-func (c *Compiler) acquire(d *demand) {
-	u := c.uses[d.name]
+func (c *Compiler) acquire(d *setSpec) {
+	u := c.setRefs[d.name]
 	if u == nil {
 		u = c.create(d)
 	}
 	u.refs++
 	for _, s := range d.selectors {
 		if u.selectors[s.text] == nil {
-			c.feed(u, s)
+			c.attach(u, s)
 		}
 	}
 	if len(u.selectors) > len(d.selectors) {
@@ -55,15 +55,15 @@ func (c *Compiler) acquire(d *demand) {
 		}
 		for text, from := range u.selectors {
 			if !wanted[text] {
-				c.unfeed(u, from)
+				c.detach(u, from)
 			}
 		}
 	}
 }
 
-func (c *Compiler) create(d *demand) *use {
-	u := &use{demand: *d, selectors: map[string]*selected{}}
-	u.demand.selectors = nil
+func (c *Compiler) create(d *setSpec) *setRef {
+	u := &setRef{setSpec: *d, selectors: map[string]*selected{}}
+	u.setSpec.selectors = nil
 	if d.merged {
 		u.counts = map[netip.Addr]int{}
 	}
@@ -75,17 +75,17 @@ func (c *Compiler) create(d *demand) *use {
 	for _, p := range d.verdicts {
 		s.Elements[p.String()] = nft.Element{Value: p.verdict}
 	}
-	c.uses[d.name] = u
+	c.setRefs[d.name] = u
 	c.journal.AddSet(d.name, s)
 	if d.port != nil {
 		c.named[*d.port] = append(c.named[*d.port], u)
-		c.eachNaming(u, func(p *Pod, port containerPort) { u.addPort(c.journal, p, port.number, c.claims.each(p, port.isOf)) })
+		c.eachNaming(u, func(p *Pod, port containerPort) { u.addPort(c.journal, p, port.number, c.owners.each(p, port.isOf)) })
 	}
 	return u
 }
 
 // eachNaming calls do for the pods that name the port.
-func (c *Compiler) eachNaming(u *use, do func(*Pod, containerPort)) {
+func (c *Compiler) eachNaming(u *setRef, do func(*Pod, containerPort)) {
 	for p := range c.namers[*u.port] {
 		if u.local && !p.local {
 			continue
@@ -119,14 +119,14 @@ func (c *Compiler) forgetNames(p *Pod) {
 
 // release lets the set go when no chain looks it up any more.
 func (c *Compiler) release(name string) {
-	u := c.uses[name]
+	u := c.setRefs[name]
 	if u.refs--; u.refs > 0 {
 		return
 	}
-	delete(c.uses, name)
+	delete(c.setRefs, name)
 	c.journal.DeleteSet(name)
 	for _, from := range u.selectors {
-		c.unfeed(u, from)
+		c.detach(u, from)
 	}
 	if u.port != nil {
 		left := without(c.named[*u.port], u)
@@ -137,7 +137,7 @@ func (c *Compiler) release(name string) {
 }
 
 // add adds addresses that one more selector selects.
-func (u *use) add(j *nft.Journal, addresses []address) {
+func (u *setRef) add(j *nft.Journal, addresses []address) {
 	for _, a := range addresses {
 		if a.family() != u.family {
 			continue
@@ -152,7 +152,7 @@ func (u *use) add(j *nft.Journal, addresses []address) {
 }
 
 // remove removes addresses unless another selector selects them too.
-func (u *use) remove(j *nft.Journal, addresses []address) {
+func (u *setRef) remove(j *nft.Journal, addresses []address) {
 	for _, a := range addresses {
 		if a.family() != u.family {
 			continue
@@ -168,7 +168,7 @@ func (u *use) remove(j *nft.Journal, addresses []address) {
 }
 
 // addPort adds what a pod's name for a port stands for.
-func (u *use) addPort(j *nft.Journal, p *Pod, number int32, addresses []address) {
+func (u *setRef) addPort(j *nft.Journal, p *Pod, number int32, addresses []address) {
 	if u.local && !p.local {
 		return
 	}
@@ -179,7 +179,7 @@ func (u *use) addPort(j *nft.Journal, p *Pod, number int32, addresses []address)
 	}
 }
 
-func (u *use) removePort(j *nft.Journal, number int32, addresses []address) {
+func (u *setRef) removePort(j *nft.Journal, number int32, addresses []address) {
 	for _, a := range addresses {
 		if a.family() == u.family {
 			j.DeleteElement(u.name, portKey(a, number))
@@ -189,6 +189,6 @@ func (u *use) removePort(j *nft.Journal, number int32, addresses []address) {
 
 func portKey(a address, number int32) string { return nft.Key(a.text, strconv.Itoa(int(number))) }
 
-func without(uses []*use, one *use) []*use {
-	return slices.DeleteFunc(uses, func(u *use) bool { return u == one })
+func without(uses []*setRef, one *setRef) []*setRef {
+	return slices.DeleteFunc(uses, func(u *setRef) bool { return u == one })
 }

@@ -5,8 +5,8 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 )
 
-// space is a namespace, whether or not its object is known.
-type space struct {
+// namespace is a namespace, whether or not its object is known.
+type namespace struct {
 	name     string
 	object   bool
 	labels   labels.Set
@@ -28,30 +28,30 @@ type space struct {
 
 // SetNamespace tells of a namespace that came, or whose labels changed.
 func (c *Compiler) SetNamespace(object *corev1.Namespace) {
-	s := c.space(object.Name)
+	s := c.namespaceOf(object.Name)
 	s.object = true
 	c.relabel(s, namespaceLabels(object.Name, object.Labels))
 }
 
 // DeleteNamespace tells of a namespace that is gone. Its pods may go later.
 func (c *Compiler) DeleteNamespace(name string) {
-	if s := c.spaces[name]; s != nil {
+	if s := c.namespaces[name]; s != nil {
 		s.object = false
 		c.relabel(s, namespaceLabels(name, nil))
-		c.tidy(name)
+		c.collectGarbage(name)
 	}
 }
 
-// space returns the namespace of a name, and makes it if need be.
-func (c *Compiler) space(name string) *space {
-	s := c.spaces[name]
+// namespaceOf returns the namespace of a name, and makes it if need be.
+func (c *Compiler) namespaceOf(name string) *namespace {
+	s := c.namespaces[name]
 	if s == nil {
-		s = &space{
+		s = &namespace{
 			name: name, labels: namespaceLabels(name, nil), pods: map[*Pod]bool{}, locals: map[*Pod]bool{},
 			policies: map[string]*policy{}, selected: map[*selected]bool{},
 			watched: map[*watched]bool{},
 		}
-		c.spaces[name] = s
+		c.namespaces[name] = s
 		for _, selected := range c.selected {
 			if selected.in(s) {
 				s.selected[selected] = true
@@ -66,15 +66,15 @@ func (c *Compiler) space(name string) *space {
 	return s
 }
 
-// tidy forgets a namespace that nothing is known of any more.
-func (c *Compiler) tidy(name string) {
-	if s := c.spaces[name]; s != nil && !s.object && len(s.pods) == 0 && len(s.policies) == 0 {
-		delete(c.spaces, name)
+// collectGarbage forgets a namespace that nothing is known of any more.
+func (c *Compiler) collectGarbage(name string) {
+	if s := c.namespaces[name]; s != nil && !s.object && len(s.pods) == 0 && len(s.policies) == 0 {
+		delete(c.namespaces, name)
 	}
 }
 
 // relabel holds a namespace with other labels against the selectors in use.
-func (c *Compiler) relabel(s *space, set labels.Set) {
+func (c *Compiler) relabel(s *namespace, set labels.Set) {
 	if labels.Equals(s.labels, set) {
 		return
 	}

@@ -5,11 +5,11 @@ import (
 	"slices"
 )
 
-// claims tells whose an address is. An address has one holder, as a rule: the pod that claims it, which
+// ownership tells whose an address is. An address has one holder, as a rule: the pod that ownership it, which
 // is to say that has it in its status. Several pods may claim one, because an address was given away
 // again before the news of the first pod's end came, or because somebody wrote what is not so. Then:
 //
-//   - Where a pod of this node claims it, those of other nodes do not count: this node's network is what
+//   - Where a pod of this node ownership it, those of other nodes do not count: this node's network is what
 //     gives its pods their addresses, and nobody elsewhere can know better.
 //   - Among pods of this node, those that the container runtime has announced with it count alone.
 //   - All that are left hold the address, and nothing is allowed that one of them alone would be: it is
@@ -17,7 +17,7 @@ import (
 //     selector's peer, or has a named port, if all of them are and have.
 //
 // So a claim takes from an address what it was allowed, and gives nothing to it.
-type claims struct {
+type ownership struct {
 	// sole are the pods whose claim is the only one.
 	sole map[netip.Addr]*Pod
 	// contested are the addresses that several claim.
@@ -27,11 +27,11 @@ type claims struct {
 // contest is the pods that claim an address, and those of them that hold it; both by name.
 type contest struct{ claimants, holders []*Pod }
 
-func newClaims() claims {
-	return claims{sole: map[netip.Addr]*Pod{}, contested: map[netip.Addr]contest{}}
+func newOwnership() ownership {
+	return ownership{sole: map[netip.Addr]*Pod{}, contested: map[netip.Addr]contest{}}
 }
 
-func (c claims) add(p *Pod) {
+func (c ownership) add(p *Pod) {
 	for _, a := range p.addresses {
 		one, contested := c.sole[a.Addr], c.contested[a.Addr]
 		switch {
@@ -46,7 +46,7 @@ func (c claims) add(p *Pod) {
 	}
 }
 
-func (c claims) remove(p *Pod) {
+func (c ownership) remove(p *Pod) {
 	for _, a := range p.addresses {
 		contested, ok := c.contested[a.Addr]
 		if !ok {
@@ -82,7 +82,7 @@ func (p *Pod) isLocal() bool     { return p.local }
 func (p *Pod) isAnnounced() bool { return p.announced }
 
 // rivals adds the pods that claim an address of p too.
-func (c claims) rivals(into map[*Pod]bool, p *Pod) {
+func (c ownership) rivals(into map[*Pod]bool, p *Pod) {
 	for _, a := range p.addresses {
 		if one := c.sole[a.Addr]; one != nil && one != p {
 			into[one] = true
@@ -96,7 +96,7 @@ func (c claims) rivals(into map[*Pod]bool, p *Pod) {
 }
 
 // holders returns the pods that hold an address, by name; there are none if none claims it.
-func (c claims) holders(a netip.Addr) []*Pod {
+func (c ownership) holders(a netip.Addr) []*Pod {
 	if contested, ok := c.contested[a]; ok {
 		return contested.holders
 	}
@@ -107,7 +107,7 @@ func (c claims) holders(a netip.Addr) []*Pod {
 }
 
 // together returns the pods that hold an address, if they are several.
-func (c claims) together(a netip.Addr) []*Pod {
+func (c ownership) together(a netip.Addr) []*Pod {
 	if len(c.contested) == 0 {
 		return nil
 	}
@@ -118,26 +118,26 @@ func (c claims) together(a netip.Addr) []*Pod {
 }
 
 // of returns the addresses that a pod holds, alone or not.
-func (c claims) of(p *Pod) []address {
+func (c ownership) of(p *Pod) []address {
 	return c.where(p, func(holders []*Pod) bool { return slices.Contains(holders, p) })
 }
 
 // each returns the addresses that a pod holds, if all others that hold them are so too.
-func (c claims) each(p *Pod, so func(*Pod) bool) []address {
+func (c ownership) each(p *Pod, so func(*Pod) bool) []address {
 	return c.where(p, func(holders []*Pod) bool {
 		return slices.Contains(holders, p) && !slices.ContainsFunc(holders, func(o *Pod) bool { return o != p && !so(o) })
 	})
 }
 
 // first returns the addresses of a pod whose holders are all so, and of which it is the first by name.
-func (c claims) first(p *Pod, so func(*Pod) bool) []address {
+func (c ownership) first(p *Pod, so func(*Pod) bool) []address {
 	return c.where(p, func(holders []*Pod) bool {
 		return holders[0] == p && !slices.ContainsFunc(holders, func(o *Pod) bool { return !so(o) })
 	})
 }
 
 // where returns those of a pod's addresses that it alone claims, or whose holders are as asked for.
-func (c claims) where(p *Pod, ok func(holders []*Pod) bool) []address {
+func (c ownership) where(p *Pod, ok func(holders []*Pod) bool) []address {
 	lost := func(a address) bool {
 		contested, several := c.contested[a.Addr]
 		return several && !ok(contested.holders)
