@@ -66,6 +66,10 @@ func TestAHistoryOverNetlinkIsThatOfTheProgram(t *testing.T) {
 }
 
 // Compiled rulesets seldom have ranges at the edges, and never change many: others do.
+//
+// The program gets each table whole. A transaction of its own (nft 1.0.6) that deletes a range up to the
+// last port and adds one at or before it goes wrong about once in a thousand times: it keeps the old range
+// without a word, or refuses the new one as overlapping. Over netlink, none of 12,000 such changes did.
 func TestRangesOverNetlinkAreThoseOfTheProgram(t *testing.T) {
 	w := newTwins(t)
 	rapid.Check(t, func(t *rapid.T) {
@@ -74,9 +78,10 @@ func TestRangesOverNetlinkAreThoseOfTheProgram(t *testing.T) {
 		w.compare(t)
 		for range 2 {
 			next := rangesTable(t, "next")
-			w.apply(t, nft.Diff(table, next))
-			w.compare(t)
+			lab.Must(t, w.conn.Run(wireSteps(nft.Diff(table, next))))
 			w.compareListed(t, next)
+			lab.Must(t, nft.Apply(context.Background(), w.byProgram, nft.Replace(next)))
+			w.compare(t)
 			table = next
 		}
 	})
@@ -85,30 +90,30 @@ func TestRangesOverNetlinkAreThoseOfTheProgram(t *testing.T) {
 // rangesTable has sets of ranges, and a map, that may touch, and begin or end where addresses and ports do.
 func rangesTable(t *rapid.T, label string) nft.Table {
 	table := nft.Table{Family: compile.TableFamily, Name: compile.TableName, Chains: map[string]nft.Chain{"other": {}}, Sets: map[string]nft.Set{}}
-	for name, s := range map[string]struct {
-		key  string
-		text func(int) string
+	for _, s := range []struct { // in an order, so that what is drawn can be drawn again
+		name, key string
+		text      func(int) string
 	}{
-		"ports":    {"inet_service", func(n int) string { return strconv.Itoa(edge(n, 16)) }},
-		"verdicts": {"inet_service", func(n int) string { return strconv.Itoa(edge(n, 16)) }},
-		"v4": {"ipv4_addr", func(n int) string {
+		{"ports", "inet_service", func(n int) string { return strconv.Itoa(edge(n, 16)) }},
+		{"verdicts", "inet_service", func(n int) string { return strconv.Itoa(edge(n, 16)) }},
+		{"v4", "ipv4_addr", func(n int) string {
 			e := edge(n, 8)
 			return netip.AddrFrom4([4]byte{byte(e), byte(e), byte(e), byte(e)}).String()
 		}},
-		"v6": {"ipv6_addr", func(n int) string {
+		{"v6", "ipv6_addr", func(n int) string {
 			e := byte(edge(n, 8))
 			return netip.AddrFrom16([16]byte{e, e, e, e, e, e, e, e, e, e, e, e, e, e, e, e}).String()
 		}},
 	} {
 		value := func() string { return "" }
 		set := nft.Set{Key: s.key, Interval: true, Comment: "ranges"}
-		if name == "verdicts" {
+		if s.name == "verdicts" {
 			set.Value = "verdict"
 			value = func() string { return rapid.SampledFrom([]string{"accept", "goto other"}).Draw(t, label+" verdict") }
 		}
 		elements := map[string]nft.Element{}
 		for first := 0; first < edges; first++ {
-			switch last := min(first+rapid.IntRange(-3, 3).Draw(t, label+" length in "+name), edges-1); {
+			switch last := min(first+rapid.IntRange(-3, 3).Draw(t, label+" length in "+s.name), edges-1); {
 			case last < first:
 			case last == first:
 				elements[s.text(first)] = nft.Element{Value: value(), Comment: rapid.SampledFrom([]string{"", "one"}).Draw(t, "comment")}
@@ -118,7 +123,7 @@ func rangesTable(t *rapid.T, label string) nft.Table {
 			}
 		}
 		set.Elements = elements
-		table.Sets[name] = set
+		table.Sets[s.name] = set
 	}
 	return table
 }
