@@ -167,15 +167,18 @@ func (v *view) dnsServers() dnsServers {
 	return servers
 }
 
+// anyPort is one that nobody names: a rule that allows it means every port, and not DNS in particular.
+const anyPort = 54321
+
 // reachesDNS says whether clauses allow DNS over a protocol, to the servers if they are known, and otherwise to pods
-// that may be.
+// that may be. Whoever names the port means the servers, wherever they are.
 func reachesDNS(clauses []connset.Clause, servers dnsServers, protocol corev1.Protocol) bool {
 	return slices.ContainsFunc(clauses, func(clause connset.Clause) bool {
 		if !isForDNS(clause, protocol) {
 			return false
 		}
 		if len(servers.pods) == 0 {
-			return servers.mayBePeersOf(clause)
+			return servers.mayBePeersOf(clause) || !clause.Box.Ports.Contains(connset.PortOf(protocol, anyPort))
 		}
 		on53 := clause.Box.Ports.Contains(connset.PortOf(protocol, 53))
 		return slices.ContainsFunc(servers.pods, func(pod *knownPod) bool { return isPeer(&clause.Box, pod) }) ||
