@@ -37,7 +37,8 @@ other, unless their command, arguments or environment name one of them.`,
 // Replicas that need nothing of each other are the rule elsewhere. So it takes a StatefulSet of several
 // pods, a headless Service, by which they find each other, a policy that lets somebody else in, and a sign
 // that they speak to each other: a port that is not one of those for clients, or their own names in what
-// they are told. Of 66 StatefulSets of public charts this is right for all but some that store or collect.
+// they are told. Admission does not keep what containers are told, so there the ports alone are a sign.
+// docs/design/2026-11-30-replicas-by-signs.md has what public charts say.
 func checkReplicas(r *report, v *view) {
 	if !v.known.Policies || !v.known.Services || len(v.policy.Spec.Ingress) == 0 || !v.policy.isolates(ingress) {
 		return
@@ -89,14 +90,14 @@ func servesClientsAlone(pod *knownPod) bool {
 	return !slices.ContainsFunc(pod.ports, func(port corev1.ContainerPort) bool { return !clientPort.MatchString(port.Name) })
 }
 
-// clientPort matches http, https-web, reloader-web, grpc, http-metrics. What joins more to http is not
-// one: http-memberlist, https-internal.
-var clientPort = regexp.MustCompile(`^((https?|grpc|[a-z]+)-)?(https?|grpc|web|metrics|monitoring)$`)
+// clientPort matches http, https-web, reloader-web, grpc, http-metrics. What joins more to them is not
+// one: http-memberlist, https-internal, raft-grpc.
+var clientPort = regexp.MustCompile(`^((https?|grpc|web|metrics|reloader)-)?(https?|grpc|web|metrics|monitoring)$`)
 
 // isToldOf says whether the command, the arguments or the environment of a pod's containers name its
 // headless Service or the first pod of its set, as what joins others or tells them its name does.
 func isToldOf(pod *knownPod, service, set string) bool {
-	isNamed := regexp.MustCompile(`(^|[^a-z0-9-])(` + regexp.QuoteMeta(set) + `-0|` + regexp.QuoteMeta(service) + `\.)`).MatchString
+	isNamed := regexp.MustCompile(`(^|[^a-z0-9-])(` + regexp.QuoteMeta(set) + `-0|` + regexp.QuoteMeta(service) + `[.:])`).MatchString
 	return slices.ContainsFunc(slices.Concat(pod.Spec.InitContainers, pod.Spec.Containers), func(container corev1.Container) bool {
 		return slices.ContainsFunc(container.Command, isNamed) || slices.ContainsFunc(container.Args, isNamed) ||
 			slices.ContainsFunc(container.Env, func(variable corev1.EnvVar) bool { return isNamed(variable.Value) })

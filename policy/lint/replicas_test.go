@@ -47,6 +47,8 @@ spec:
 		{"elasticsearch", `ports: [{name: rest-api, containerPort: 9200}, {name: transport, containerPort: 9300}]`, true},
 		{"loki", `ports: [{name: http, containerPort: 3100}, {name: http-memberlist, containerPort: 7946}, {name: grpc, containerPort: 9095}]`, true},
 		{"nats", `ports: [{name: client, containerPort: 4222}, {name: cluster, containerPort: 6222}, {name: monitoring, containerPort: 8222}]`, true},
+		{"a raft beside http", `ports: [{name: http, containerPort: 8200}, {name: raft-grpc, containerPort: 8201}]`, true},
+		{"one that is told its Service and a port", `ports: [{name: http, containerPort: 8080}], args: ["--join=set-headless:7000"]`, true},
 		{"a volume server that says its name", `ports: [{name: http, containerPort: 8080}], args: ["-ip=$(POD_NAME).set-headless.shop.svc.cluster.local"]`, true},
 		{"a raft that joins the first", `ports: [{name: http, containerPort: 8200}], env: [{name: JOIN, value: "http://set-0.set-headless:8200"}]`, true},
 		{"a shell that joins the first", `ports: [{name: http, containerPort: 8200}], command: [sh, -c, "join set-0"]`, true},
