@@ -35,12 +35,21 @@ func (w *Workload) Makes(pod *corev1.Pod) bool {
 	return bears(w.commonLabels()) || slices.ContainsFunc(w.Pods, func(made *corev1.Pod) bool { return bears(made.Labels) })
 }
 
-// mayOwn says whether an owner is the workload, or may be between it and its pods: that is called after it.
+// between are the kinds that have another between them and their pods, and which. What they make is called by their
+// name, a dash, and a hash or a time without one: backup-28912345 is of the CronJob backup, and backup-db-28912345
+// is not.
+var between = map[string]string{"Deployment": "ReplicaSet", "CronJob": "Job"}
+
+// mayOwn says whether an owner is the workload, or may be between it and its pods.
 func (w *Workload) mayOwn(owner *metav1.OwnerReference) bool {
 	if owner.Kind == w.Kind {
 		return owner.Name == w.Name
 	}
-	return !slices.Contains(direct, w.Kind) && strings.HasPrefix(owner.Name, w.Name+"-")
+	rest, isAfter := strings.CutPrefix(owner.Name, w.Name+"-")
+	if kind, known := between[w.Kind]; known {
+		return isAfter && owner.Kind == kind && !strings.Contains(rest, "-")
+	}
+	return isAfter && !slices.Contains(direct, w.Kind)
 }
 
 // commonLabels are those that all its pods have.
