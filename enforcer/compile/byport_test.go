@@ -91,25 +91,25 @@ func TestWideRulesAreFoundByPort(t *testing.T) {
 	}
 	d.write()
 	ports, pages := 0, 0
-	for _, m := range d.demands {
+	for _, m := range d.specs {
 		ports += len(m.verdicts)
 	}
 	for _, m := range d.maps {
 		pages += len(m.Elements)
 	}
-	if len(d.rules) != 2 || ports != 300*50 || len(d.chains) != 300+len(d.demands) || pages != len(d.demands) {
-		t.Errorf("%d rules, %d chains, %d ports in %d pages, %d found", len(d.rules), len(d.chains), ports, len(d.demands), pages)
+	if len(d.rules) != 2 || ports != 300*50 || len(d.chains) != 300+len(d.specs) || pages != len(d.specs) {
+		t.Errorf("%d rules, %d chains, %d ports in %d pages, %d found", len(d.rules), len(d.chains), ports, len(d.specs), pages)
 	}
 
 	// One more policy is about its own pages alone.
-	before := d.demands
+	before := d.specs
 	p := &policy{Policy: &Policy{namespace: "shop", name: "more"}}
 	p.sides = map[Direction]side{Ingress: {rules: []rule{{peers: peers{any: true}, ports: []portMatch{ruleOf(portSpan{9, 9}, portSpan{1003, 1003}).port}}}}}
 	d.group.policies = append(d.group.policies, p)
 	d.shared, d.rules = nil, nil
 	d.write()
 	made := 0
-	for name := range d.demands {
+	for name := range d.specs {
 		if before[name] == nil {
 			made++
 		}

@@ -20,8 +20,8 @@ type draft struct {
 	shared []*shared
 	byPort map[string]*shared
 
-	rules   []nft.Rule
-	demands map[string]*setSpec
+	rules []nft.Rule
+	specs map[string]*setSpec
 	// chains are those of some ports each, and maps the verdict maps that lead there.
 	chains  map[string]nft.Chain
 	maps    map[string]nft.Set
@@ -63,7 +63,7 @@ type peerSet struct {
 
 // write writes the rules of the group's policies.
 func (d *draft) write() {
-	d.byPort, d.demands = map[string]*shared{}, map[string]*setSpec{}
+	d.byPort, d.specs = map[string]*shared{}, map[string]*setSpec{}
 	d.merging = merging{of: map[string]int{}}
 	d.chains, d.maps, d.byPorts = map[string]nft.Chain{}, map[string]nft.Set{}, map[string]string{}
 	for _, p := range d.group.policies {
@@ -95,8 +95,8 @@ func (d *draft) write() {
 	}
 	for _, s := range d.shared {
 		if !dispatched[s] {
-			if s.port.demand != nil {
-				d.demands[s.port.demand.name] = s.port.demand
+			if s.port.spec != nil {
+				d.specs[s.port.spec.name] = s.port.spec
 			}
 			d.rules = append(d.rules, d.lines(s, s.port.expr)...)
 		}
@@ -120,7 +120,7 @@ func (d *draft) lines(s *shared, port string) []nft.Rule {
 	var out []nft.Rule
 	for _, f := range d.group.families {
 		for _, peer := range d.merge(s, f) {
-			d.demands[peer.name] = peer.setSpec
+			d.specs[peer.name] = peer.setSpec
 			out = append(out, line(fmt.Sprintf("%s @%s", end[f], peer.name), peer.of))
 		}
 	}

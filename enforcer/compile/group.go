@@ -115,8 +115,8 @@ func (c *Compiler) refresh(g *group) {
 		d = draft{group: g, mergeAbove: oneByOne, written: &c.written, buffers: &c.buffers}
 		d.write()
 	}
-	for _, demand := range d.demands {
-		c.acquire(demand)
+	for _, spec := range d.specs {
+		c.acquire(spec)
 	}
 	for name, chain := range d.chains {
 		if c.chains[name]++; c.chains[name] == 1 {
@@ -128,7 +128,7 @@ func (c *Compiler) refresh(g *group) {
 	}
 	c.journal.SetChain(g.chain, nft.Chain{Comment: remark(g.remark()), Rules: d.rules})
 	c.discardParts(g, d.maps)
-	g.uses, g.chains, g.maps = slices.Collect(maps.Keys(d.demands)), slices.Collect(maps.Keys(d.chains)), slices.Collect(maps.Keys(d.maps))
+	g.uses, g.chains, g.maps = slices.Collect(maps.Keys(d.specs)), slices.Collect(maps.Keys(d.chains)), slices.Collect(maps.Keys(d.maps))
 }
 
 func (g *group) remark() string {

@@ -5,11 +5,11 @@ import (
 	"slices"
 )
 
-// ownership tells whose an address is. An address has one holder, as a rule: the pod that ownership it, which
+// ownership tells whose an address is. An address has one holder, as a rule: the pod that claims it, which
 // is to say that has it in its status. Several pods may claim one, because an address was given away
 // again before the news of the first pod's end came, or because somebody wrote what is not so. Then:
 //
-//   - Where a pod of this node ownership it, those of other nodes do not count: this node's network is what
+//   - Where a pod of this node claims it, those of other nodes do not count: this node's network is what
 //     gives its pods their addresses, and nobody elsewhere can know better.
 //   - Among pods of this node, those that the container runtime has announced with it count alone.
 //   - All that are left hold the address, and nothing is allowed that one of them alone would be: it is

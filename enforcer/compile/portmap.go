@@ -107,7 +107,7 @@ func (d *draft) pageChain(protocol corev1.Protocol, pieces []piece) string {
 	first := pieces[0].first / page * page
 	key := pageKey{d.group.direction, protocol, first}
 	if w, found := d.written.pages[key]; found && slices.Equal(w.ports.verdicts, pieces) {
-		d.demands[w.ports.name], d.chains[w.name] = w.ports, w.chain
+		d.specs[w.ports.name], d.chains[w.name] = w.ports, w.chain
 		return w.name
 	}
 	m := &setSpec{verdicts: slices.Clone(pieces)}
@@ -125,7 +125,7 @@ func (d *draft) pageChain(protocol corev1.Protocol, pieces []piece) string {
 	}
 	m.name = hashedName("page", about, d.content)
 	m.set = portMap(about, ranges)
-	d.demands[m.name] = m
+	d.specs[m.name] = m
 	chain := nft.Chain{Comment: remark("ports of " + about), Rules: []nft.Rule{lookUp(protocol, m.name), goTo(deniedChain[d.group.direction])}}
 	name := hashedName(string(d.group.direction)+"-page", nftProtocol[protocol]+fmt.Sprintf("-%d", first), m.name)
 	d.chains[name] = chain
@@ -176,7 +176,7 @@ func (d *draft) writePortChain(all []*shared) string {
 	d.chains[w.name] = w.chain
 	for _, f := range d.group.families {
 		for _, peer := range d.merge(all[0], f) {
-			d.demands[peer.name] = peer.setSpec
+			d.specs[peer.name] = peer.setSpec
 		}
 	}
 	return w.verdict

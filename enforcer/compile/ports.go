@@ -116,7 +116,7 @@ func unionPorts(spans []portSpan) []portSpan {
 type portMatch struct {
 	family family
 	expr   string
-	demand *setSpec
+	spec   *setSpec
 	// protocol and spans are its ports, unless they go by name or all are meant.
 	protocol corev1.Protocol
 	spans    []portSpan
@@ -136,7 +136,7 @@ func (p ports) matches(direction Direction) []portMatch {
 	for _, named := range p.names {
 		for _, f := range families {
 			d := named.spec(direction, f)
-			out = append(out, portMatch{family: f, demand: d, expr: fmt.Sprintf("%s %s . %s @%s",
+			out = append(out, portMatch{family: f, spec: d, expr: fmt.Sprintf("%s %s . %s @%s",
 				layer4(named.protocol), server[f], serverPort, d.name)})
 		}
 	}
@@ -152,8 +152,8 @@ func matchNumbers(protocol corev1.Protocol, spans []portSpan) portMatch {
 	case len(spans) == 1:
 		m.expr += fmt.Sprintf(" %s %s", serverPort, spans[0])
 	default:
-		m.demand = numbers(spans)
-		m.expr += fmt.Sprintf(" %s @%s", serverPort, m.demand.name)
+		m.spec = numbers(spans)
+		m.expr += fmt.Sprintf(" %s @%s", serverPort, m.spec.name)
 	}
 	return m
 }

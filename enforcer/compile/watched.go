@@ -36,10 +36,10 @@ func (c *Compiler) watch(p *policy) {
 				p.asksFor(w)
 			}
 			for _, m := range r.ports {
-				if m.demand == nil || m.demand.port == nil {
+				if m.spec == nil || m.spec.port == nil {
 					continue
 				}
-				name := naming{*m.demand.port, m.demand.local}
+				name := naming{*m.spec.port, m.spec.local}
 				w := c.watchedPorts[name]
 				if w == nil {
 					w = &watched{selector: &selector{}, port: &name, addresses: c.naming[name], by: map[*policy]bool{}}
