@@ -9,7 +9,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/apptier/apptier/internal/environment"
+	"github.com/apptier/apptier/policy/kube"
 )
 
 // CacheOptions keep in memory what is read of the cluster, here and by the webhooks, and not the rest.
@@ -22,8 +22,8 @@ func CacheOptions() cache.Options {
 			&admissionv1.ValidatingWebhookConfiguration{}: {Transform: trimValidating},
 			&admissionv1.MutatingWebhookConfiguration{}:   {Transform: trimMutating},
 			&discoveryv1.EndpointSlice{}: {
-				Namespaces: map[string]cache.Config{environment.APIServer.Namespace: {}},
-				Label:      labels.SelectorFromSet(labels.Set{discoveryv1.LabelServiceName: environment.APIServer.Name}),
+				Namespaces: map[string]cache.Config{kube.APIServer.Namespace: {}},
+				Label:      labels.SelectorFromSet(labels.Set{discoveryv1.LabelServiceName: kube.APIServer.Name}),
 			},
 		},
 	}

@@ -23,6 +23,7 @@ import (
 
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/internal/environment"
+	"github.com/apptier/apptier/policy/kube"
 	"github.com/apptier/apptier/policy/model"
 )
 
@@ -145,7 +146,7 @@ func (r *AppTierReconciler) behindService(ctx context.Context, object client.Obj
 	switch key {
 	case r.DNSService:
 		entries = append(entries, clusterDNS)
-	case environment.APIServer:
+	case kube.APIServer:
 		entries = append(entries, apiServer)
 	}
 	return r.dependents(entries...)(ctx, object)
@@ -207,6 +208,6 @@ func addressesChanged() predicate.Predicate {
 
 func ofAPIServer() predicate.Predicate {
 	return predicate.NewPredicateFuncs(func(object client.Object) bool {
-		return object.GetNamespace() == environment.APIServer.Namespace && object.GetLabels()[discoveryv1.LabelServiceName] == environment.APIServer.Name
+		return object.GetNamespace() == kube.APIServer.Namespace && object.GetLabels()[discoveryv1.LabelServiceName] == kube.APIServer.Name
 	})
 }

@@ -45,16 +45,18 @@ func ClusterOf(ctx context.Context, from cache.Cache) (*Cluster, error) {
 	c := &Cluster{}
 	var followed []toolscache.InformerSynced
 	for _, part := range []struct {
-		of   client.Object
-		into *toolscache.Indexer
+		of      client.Object
+		into    *toolscache.Indexer
+		changes toolscache.ResourceEventHandler
 	}{
-		{&v1alpha1.AppTier{}, &c.appTiers.Indexer},
-		{&corev1.Namespace{}, &c.namespaces.Indexer},
-		{&corev1.Pod{}, &c.pods.Indexer},
-		{&corev1.Service{}, &c.services.Indexer},
-		{&networkingv1.NetworkPolicy{}, &c.policies.Indexer},
+		{&v1alpha1.AppTier{}, &c.appTiers.Indexer, &c.changed},
+		{&corev1.Namespace{}, &c.namespaces.Indexer, &c.changed},
+		{&corev1.Pod{}, &c.pods.Indexer, &c.changed},
+		{&corev1.Service{}, &c.services.Indexer, &c.changed},
+		{&networkingv1.NetworkPolicy{}, &c.policies.Indexer, &c.changed},
+		{&networkingv1.ServiceCIDR{}, &c.networks.Indexer, &c.networks},
 	} {
-		indexer, synced, err := follow(ctx, from, part.of, &c.changed)
+		indexer, synced, err := follow(ctx, from, part.of, part.changes)
 		if err != nil {
 			return nil, err
 		}
@@ -69,11 +71,6 @@ func ClusterOf(ctx context.Context, from cache.Cache) (*Cluster, error) {
 		c.backends.stores = append(c.backends.stores, indexer)
 		followed = append(followed, synced)
 	}
-	indexer, synced, err := follow(ctx, from, &networkingv1.ServiceCIDR{}, &c.networks)
-	if err != nil {
-		return nil, err
-	}
-	c.networks.Indexer, followed = indexer, append(followed, synced)
 	if !toolscache.WaitForCacheSync(ctx.Done(), followed...) {
 		return nil, fmt.Errorf("following changes of the cache: %w", context.Cause(ctx))
 	}

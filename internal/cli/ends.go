@@ -9,7 +9,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/types"
 
-	"github.com/apptier/apptier/internal/environment"
+	"github.com/apptier/apptier/policy/kube"
 )
 
 // endKinds are the kinds that an end of a connection may be of, by their names in kubectl.
@@ -64,18 +64,18 @@ func parseEnd(text, namespace string) (endRef, error) {
 		r.kind = internetKind
 		return r, nil
 	case "kubeAPIServer", "kube-apiserver":
-		r.kind, r.NamespacedName = "Service", environment.APIServer
+		r.kind, r.NamespacedName = "Service", kube.APIServer
 		return r, nil
 	}
 	parts := strings.Split(text, "/")
 	if slices.Contains(parts, "") {
 		return r, badEnd(text)
 	}
-	r.Namespace = namespace
-	isKind := func(i int) bool {
-		parts[i] = withoutGroup(parts[i])
-		return endKinds[strings.ToLower(parts[i])] != ""
+	for i, part := range parts[:len(parts)-1] { // the last is a name
+		parts[i] = withoutGroup(part)
 	}
+	r.Namespace = namespace
+	isKind := func(i int) bool { return endKinds[strings.ToLower(parts[i])] != "" }
 	switch {
 	case len(parts) == 1:
 		r.kind, r.Name = "Pod", parts[0]

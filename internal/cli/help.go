@@ -36,8 +36,9 @@ func flagUsages(command *cobra.Command) string {
 	return strings.TrimRight(text, "\n")
 }
 
+func init() { cobra.AddTemplateFunc("flagUsages", flagUsages) } // of all commands: cobra keeps them in one map
+
 // setHelp has a command and those below it part their flags in their help.
 func setHelp(root *cobra.Command) {
-	cobra.AddTemplateFunc("flagUsages", flagUsages)
 	root.SetUsageTemplate(strings.Replace(root.UsageTemplate(), "{{.LocalFlags.FlagUsages | trimTrailingWhitespaces}}", "{{flagUsages .}}", 1))
 }

@@ -17,7 +17,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/apptier/apptier/api/v1alpha1"
-	"github.com/apptier/apptier/internal/environment"
+	"github.com/apptier/apptier/policy/kube"
 )
 
 // liveName is what people know the cluster by, where others have a file.
@@ -135,8 +135,8 @@ func readServices(ctx context.Context, c *clusterClient) ([]object, error) {
 
 // readAPIServer lists the EndpointSlices of the API server, the only ones that matter here.
 func readAPIServer(ctx context.Context, c *clusterClient) ([]object, error) {
-	selector := labels.Set{discoveryv1.LabelServiceName: environment.APIServer.Name}.String()
-	list, err := c.core.DiscoveryV1().EndpointSlices(environment.APIServer.Namespace).List(ctx, metav1.ListOptions{LabelSelector: selector})
+	selector := labels.Set{discoveryv1.LabelServiceName: kube.APIServer.Name}.String()
+	list, err := c.core.DiscoveryV1().EndpointSlices(kube.APIServer.Namespace).List(ctx, metav1.ListOptions{LabelSelector: selector})
 	if err != nil {
 		return nil, fmt.Errorf("listing the EndpointSlices of the API server: %w", err)
 	}

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -154,18 +153,21 @@ func typeWord(value any) string {
 	}
 }
 
-// retype says how to write a value as a type, if that is what is meant. Written is how it is written now, if that is
-// known.
+// retype says how to write a value as a type, if that is what is meant. Written is how it is written now; where that
+// is not known, neither is what to quote: what is read as true or 1.1 may be y or 1.10.
 func retype(value any, wanted, written string) string {
-	written = cmp.Or(written, fmt.Sprint(value))
+	inQuotes := "write what stands there in quotes"
+	if written != "" {
+		inQuotes = fmt.Sprintf("write %q in quotes", written)
+	}
 	switch of := value.(type) {
 	case bool:
 		if wanted == "a string" {
-			return fmt.Sprintf("write %q in quotes (in YAML y, n, yes, no, on, off, true and false are true or false, unless they are in quotes)", written)
+			return inQuotes + " (in YAML y, n, yes, no, on, off, true and false are true or false, unless they are in quotes)"
 		}
 	case int64, float64:
 		if wanted == "a string" {
-			return fmt.Sprintf("write %q in quotes", written)
+			return inQuotes
 		}
 	case string:
 		if wanted == "a number" && of != "" && strings.Trim(of, "0123456789") == "" {

@@ -10,18 +10,15 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/policy/expand"
+	"github.com/apptier/apptier/policy/kube"
 	"github.com/apptier/apptier/policy/lint"
 	"github.com/apptier/apptier/policy/model"
 )
-
-// APIServer is the Service that the API server keeps for itself.
-var APIServer = types.NamespacedName{Namespace: metav1.NamespaceDefault, Name: "kubernetes"}
 
 // Source is where things are looked up. An object that does not exist is nil.
 type Source interface {
@@ -78,8 +75,8 @@ func lookUpDNS(ctx context.Context, env *expand.Environment, key types.Namespace
 }
 
 func lookUpAPIServer(ctx context.Context, env *expand.Environment, from Source) error {
-	service, err := from.Service(ctx, APIServer)
-	endpoints, endpointsErr := from.EndpointSlices(ctx, APIServer)
+	service, err := from.Service(ctx, kube.APIServer)
+	endpoints, endpointsErr := from.EndpointSlices(ctx, kube.APIServer)
 	env.APIServer = expand.APIServerOf(service, endpoints)
 	return errors.Join(err, endpointsErr)
 }

@@ -4,8 +4,13 @@ import (
 	"cmp"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
+
+// APIServer is the Service that the API server keeps for itself.
+var APIServer = types.NamespacedName{Namespace: metav1.NamespaceDefault, Name: "kubernetes"}
 
 // Selects says whether a Service leads to a pod: one without a selector leads to none.
 func Selects(service *corev1.Service, pod *corev1.Pod) bool {

@@ -55,7 +55,7 @@ func (x *Index) AppTier(of Meaning, world World, work *Work) []Finding {
 	if of.IsRefused() {
 		return r.findings // the rest has no meaning
 	}
-	in := &appView{x, of, world}
+	in := &appView{x, of, world, work}
 	for _, check := range all() {
 		if check.AppTier != nil {
 			check.AppTier(r, in)
@@ -70,6 +70,7 @@ type appView struct {
 	*Index
 	Meaning
 	world World
+	work  *Work
 }
 
 // besides are the other AppTiers of an AppTier's namespace that are to stay.

@@ -8,7 +8,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/apptier/apptier/api/v1alpha1"
@@ -33,8 +32,7 @@ network plugins judge before that: beside a peer that selects the pods, the addr
 }
 
 // checkClusterIPs finds ranges of which every address is a Service's cluster address, or one that only a
-// Service may have. Policies see the pod
-// that a connection arrives at, since the address is translated first
+// Service may have. Policies see the pod that a connection arrives at, since the address is translated first
 // (https://kubernetes.io/docs/concepts/services-networking/network-policies/#behavior-of-ipblock-selectors).
 // Some network plugins judge before that, so an address beside the pods themselves is taken as meant.
 func checkClusterIPs(r *report, v *view) {
@@ -52,7 +50,7 @@ func checkClusterIPs(r *report, v *view) {
 			continue
 		}
 		path := clausePath(egress, clause).Child("ipBlock", "cidr")
-		if service := v.servesOnly(peer.IPBlock.CIDR, addresses); service != nil {
+		if service := v.servesOnly(peer.IPBlock.CIDR, addresses, v.work); service != nil {
 			if !v.allowsBehind(clauses, service) {
 				r.find(ClusterIP, path, behindFix(service),
 					"%s, %s", addressWords(peer.IPBlock.CIDR, service), isTranslated)
@@ -95,10 +93,10 @@ func checkNetworksOfServices(r *report, in *appView) {
 			for j, cidr := range peer.Networks.CIDRs {
 				path := rule.PeerAt(i).Path().Child("networks", "cidrs").Index(j)
 				addresses := addressesIn([]string{cidr}).Minus(addressesIn(peer.Networks.Except))
-				switch service := in.servesOnly(cidr, addresses); {
+				switch service := in.servesOnly(cidr, addresses, in.work); {
 				case service != nil:
 					r.find(ClusterIP, path, tierBehindFix(service), "%s, %s", addressWords(cidr, service), isTranslated)
-				case service == nil && in.areOfServices(addresses):
+				case in.areOfServices(addresses):
 					r.find(ClusterIP, path, "write service: with the name of each Service", "%s holds addresses of Services alone, %s", cidr, isTranslated)
 				}
 			}
@@ -121,13 +119,16 @@ func addressWords(cidr string, service *corev1.Service) string {
 
 // servesOnly is a Service that has one of the addresses of a range, if each of them is a Service's cluster
 // address; nil if that is not so, or not known.
-func (x *Index) servesOnly(cidr string, addresses connset.Addresses) *corev1.Service {
+func (x *Index) servesOnly(cidr string, addresses connset.Addresses, work *Work) *corev1.Service {
 	if !x.known.Services || !isNarrow(cidr) {
 		return nil
 	}
 	var found *corev1.Service
 	rest := addresses
 	for _, name := range slices.Sorted(maps.Keys(x.contents)) {
+		if !work.spend(1 + len(x.contents[name].services)) {
+			return nil
+		}
 		for _, service := range x.contents[name].services {
 			for _, text := range append([]string{service.Spec.ClusterIP}, service.Spec.ClusterIPs...) {
 				address, err := netip.ParseAddr(text)
@@ -147,13 +148,6 @@ func (x *Index) servesOnly(cidr string, addresses connset.Addresses) *corev1.Ser
 	return found
 }
 
-// apiServer is the Service that the API server keeps for itself.
-var apiServer = types.NamespacedName{Namespace: metav1.NamespaceDefault, Name: "kubernetes"}
-
-func isAPIServer(service *corev1.Service) bool {
-	return service.Namespace == apiServer.Namespace && service.Name == apiServer.Name
-}
-
 // behindFix is what to write in a NetworkPolicy for the address of a Service.
 func behindFix(service *corev1.Service) string {
 	if len(service.Spec.Selector) > 0 {
@@ -165,7 +159,7 @@ func behindFix(service *corev1.Service) string {
 // tierBehindFix is what to write in an AppTier.
 func tierBehindFix(service *corev1.Service) string {
 	switch {
-	case isAPIServer(service):
+	case kube.APIServer == types.NamespacedName{Namespace: service.Namespace, Name: service.Name}:
 		return "write kubeAPIServer: {}"
 	case len(service.Spec.Selector) > 0:
 		return fmt.Sprintf("write service: {namespace: %s, name: %s}", service.Namespace, service.Name)

@@ -80,9 +80,10 @@ func (r *report) isFull(check ID, severity Severity, path *field.Path) bool {
 	return r.named[p] > mostOfCheck
 }
 
-// find adds a finding of the severity that its check has.
+// find adds a finding of the severity that its check has. One of a check that nobody registered is refused
+// rather than let through.
 func (r *report) find(check ID, path *field.Path, fix, message string, args ...any) {
-	r.add(check, checks[check].Severity, path, fix, message, args...)
+	r.add(check, cmp.Or(checks[check].Severity, Reject), path, fix, message, args...)
 }
 
 // add adds a finding. Without a path there is nothing to find fault with: it is judged otherwise.
