@@ -1,16 +1,15 @@
 package bind
 
 import (
-	"encoding/hex"
-	"fmt"
 	"maps"
+	"net"
 	"net/netip"
 	"regexp"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/apptier/apptier/enforcer/nft"
+	"github.com/apptier/apptier/enforcer/nft/expr"
 )
 
 // The table is ours alone, as that of package compile is.
@@ -99,27 +98,31 @@ func (t table) bind(name string, b Binding) {
 		set, reach := bound4Set, reach4Set
 		if a.Is6() {
 			set, reach = bound6Set, reach6Set
-			chain.Rules = append(chain.Rules, nft.Rule{
-				Expr:    "ether type ip6 icmpv6 type 135-136 @th,64,128 0x" + hex.EncodeToString(a.AsSlice()) + " goto " + neighbourChain,
-				Comment: "about its address " + a.String(),
-			})
+			chain.Rules = append(chain.Rules, nft.Remarked("about its address "+a.String(),
+				isIPv6, discovery, expr.Raw{Offset: 8, Bytes: string(a.AsSlice())}, expr.GoTo(neighbourChain)))
 		}
 		t.Sets[set].Elements[nft.Key(port, b.MAC, a.String())] = comment
 		t.Sets[reach].Elements[nft.Key(port, a.String())] = comment
 		t.take(a, b.Pod)
 	}
-	chain.Rules = append(chain.Rules, goTo(portChain))
+	chain.Rules = append(chain.Rules, nft.RuleOf(expr.GoTo(portChain)))
 	t.Chains[portPrefix+name] = chain
 }
 
 // ownMAC are rules against messages of discovery that send what is for the pod to another's MAC. Each has the option at
 // one place: see sourceRules.
 func ownMAC(mac string) []nft.Rule {
-	digits := strings.ReplaceAll(mac, ":", "")
+	address, err := net.ParseMAC(mac)
+	if err != nil {
+		return nil // no set takes it either
+	}
 	var rules []nft.Rule
-	for _, m := range []struct{ kind, option, at int }{{133, 1, 64}, {135, 1, 192}, {136, 2, 192}} {
-		rules = append(rules, nft.Rule{Expr: fmt.Sprintf("ether type ip6 icmpv6 type %d @th,%d,16 0x%02x01 @th,%d,48 != 0x%s goto %s",
-			m.kind, m.at, m.option, m.at+16, digits, deniedSpoofed), Comment: "its address at another's MAC"})
+	for _, m := range []struct {
+		kind, option uint8
+		at           uint32
+	}{{133, 1, 8}, {135, 1, 24}, {136, 2, 24}} {
+		rules = append(rules, nft.Remarked("its address at another's MAC", isIPv6, message(m.kind),
+			expr.Raw{Offset: m.at, Bytes: string([]byte{m.option, 1})}, expr.Raw{Offset: m.at + 2, Not: true, Bytes: string(address)}, spoofed))
 	}
 	return rules
 }
@@ -172,60 +175,75 @@ func skeleton() table {
 		t.Sets[name] = s
 	}
 	for name, why := range denials {
-		t.Chains[name] = nft.Chain{Comment: why, Rules: []nft.Rule{{Expr: "counter name " + name + " drop"}}}
+		t.Chains[name] = nft.Chain{Comment: why, Rules: []nft.Rule{nft.RuleOf(expr.Counter{Name: name}, expr.Drop)}}
 		t.Counters[name] = nft.Counter{Comment: why}
 	}
 	return table{t}
 }
 
-const (
-	from4 = "ether type ip iifname . ether saddr . ip saddr @" + bound4Set
-	from6 = "ether type ip6 iifname . ether saddr . ip6 saddr @" + bound6Set
-	byMAC = "iifname . ether saddr @" + macSet
+var (
+	isIPv4 = expr.EtherType{Network: expr.IPv4}
+	isIPv6 = expr.EtherType{Network: expr.IPv6}
+	isARP  = expr.EtherType{Network: expr.ARP}
+	// from4 and from6 are behind isIPv4 and isIPv6.
+	from4 = expr.In(bound4Set, expr.InName, expr.EtherSource, expr.Source4)
+	from6 = expr.In(bound6Set, expr.InName, expr.EtherSource, expr.Source6)
+	byMAC = expr.In(macSet, expr.InName, expr.EtherSource)
+
+	byPod     = expr.In(podSet, expr.InName)
+	toPod     = expr.In(podSet, expr.OutName)
+	byVeth    = expr.LinkKind{Kind: "veth"}
+	toVeth    = expr.LinkKind{Out: true, Kind: "veth"}
+	nowhere   = expr.Address{Field: expr.Source6, Address: netip.IPv6Unspecified()}
+	discovery = expr.ICMPv6Type{First: 135, Last: 136}
+	spoofed   = expr.GoTo(deniedSpoofed)
 )
+
+// message matches ICMPv6 messages of one type.
+func message(kind uint8) expr.ICMPv6Type { return expr.ICMPv6Type{First: kind, Last: kind} }
 
 // sourceRules pass nearly everything in one of the first two.
 func sourceRules() []nft.Rule {
 	return []nft.Rule{
-		{Expr: from4 + " accept"},
-		{Expr: from6 + " meta l4proto != icmpv6 accept"},
+		nft.RuleOf(isIPv4, from4, expr.Accept),
+		nft.RuleOf(isIPv6, from6, expr.Transport{Protocol: expr.ICMPv6, Not: true}, expr.Accept),
 		// One option of 8 bytes at the most is what pods send, and what ownMAC reads: RFC 4861, sections 4.1, 4.3 and 4.4.
-		{Expr: "ether type ip6 icmpv6 type 133 ip6 length > 16 iifname @" + podSet + " goto " + deniedSpoofed, Comment: "options that hide others"},
-		{Expr: "ether type ip6 icmpv6 type 135-136 ip6 length > 32 iifname @" + podSet + " goto " + deniedSpoofed, Comment: "options that hide others"},
-		{Expr: "iifname vmap @" + portMap},
-		{Expr: `meta iifkind "veth" goto ` + unboundChain},
+		nft.Remarked("options that hide others", isIPv6, message(133), expr.LongerThan{Bytes: 16}, byPod, spoofed),
+		nft.Remarked("options that hide others", isIPv6, discovery, expr.LongerThan{Bytes: 32}, byPod, spoofed),
+		nft.RuleOf(expr.By(portMap, expr.InName)),
+		nft.RuleOf(byVeth, expr.GoTo(unboundChain)),
 	}
 }
 
 func portRules() []nft.Rule {
-	spoofed := " goto " + deniedSpoofed
 	return []nft.Rule{
 		// The sender by the frame, and by what the message says: RFC 826.
-		{Expr: "ether type arp iifname . ether saddr . arp saddr ip @" + bound4Set + " iifname . arp saddr ether . arp saddr ip @" + bound4Set + " accept"},
-		{Expr: "ether type arp arp saddr ip 0.0.0.0 " + byMAC + " accept", Comment: "does anyone have this address (RFC 5227)"},
-		{Expr: "ether type ip6 icmpv6 type 136-137" + spoofed, Comment: "an advertisement about another's address, or a redirect"},
-		{Expr: "ether type ip6 icmpv6 type 134" + spoofed, Comment: "no pod is a router"},
-		{Expr: from6 + " accept"},
-		{Expr: "ether type ip6 ip6 saddr :: icmpv6 type 133 " + byMAC + " accept", Comment: "without an address yet (RFC 4861)"},
-		{Expr: "ether type ip6 ip6 saddr :: icmpv6 type 143 " + byMAC + " accept", Comment: "without an address yet (RFC 3590)"},
-		goTo(deniedSpoofed),
+		nft.RuleOf(isARP, expr.In(bound4Set, expr.InName, expr.EtherSource, expr.ARPSenderIP),
+			expr.In(bound4Set, expr.InName, expr.ARPSenderMAC, expr.ARPSenderIP), expr.Accept),
+		nft.Remarked("does anyone have this address (RFC 5227)",
+			isARP, expr.Address{Field: expr.ARPSenderIP, Address: netip.IPv4Unspecified()}, byMAC, expr.Accept),
+		nft.Remarked("an advertisement about another's address, or a redirect", isIPv6, expr.ICMPv6Type{First: 136, Last: 137}, spoofed),
+		nft.Remarked("no pod is a router", isIPv6, message(134), spoofed),
+		nft.RuleOf(isIPv6, from6, expr.Accept),
+		nft.Remarked("without an address yet (RFC 4861)", isIPv6, nowhere, message(133), byMAC, expr.Accept),
+		nft.Remarked("without an address yet (RFC 3590)", isIPv6, nowhere, message(143), byMAC, expr.Accept),
+		nft.RuleOf(spoofed),
 	}
 }
 
 func neighbourRules() []nft.Rule {
 	return []nft.Rule{
-		{Expr: from6 + " accept"},
-		{Expr: "ether type ip6 ip6 saddr :: " + byMAC + " accept", Comment: "does anyone have this address (RFC 4862)"},
-		goTo(deniedSpoofed),
+		nft.RuleOf(isIPv6, from6, expr.Accept),
+		nft.Remarked("does anyone have this address (RFC 4862)", isIPv6, nowhere, byMAC, expr.Accept),
+		nft.RuleOf(spoofed),
 	}
 }
 
 func unboundRules() []nft.Rule {
-	spoofed := " goto " + deniedSpoofed
 	return []nft.Rule{
-		{Expr: "ether type ip ip saddr @" + taken4Set + spoofed},
-		{Expr: "ether type arp arp saddr ip @" + taken4Set + spoofed},
-		{Expr: "ether type ip6 ip6 saddr @" + taken6Set + spoofed},
+		nft.RuleOf(isIPv4, expr.In(taken4Set, expr.Source4), spoofed),
+		nft.RuleOf(isARP, expr.In(taken4Set, expr.ARPSenderIP), spoofed),
+		nft.RuleOf(isIPv6, expr.In(taken6Set, expr.Source6), spoofed),
 	}
 }
 
@@ -234,20 +252,20 @@ func unboundRules() []nft.Rule {
 // other may reach.
 func forwardRules() []nft.Rule {
 	return []nft.Rule{
-		{Expr: "ether type ip oifname . ip daddr @" + reach4Set + " iifname @" + podSet + " accept"},
-		{Expr: "ether type ip6 oifname . ip6 daddr @" + reach6Set + " iifname @" + podSet + " accept"},
-		{Expr: "iifname @" + podSet + ` meta oifkind "veth" oifname != @` + othersSet + " goto " + arrivalChain},
-		{Expr: "iifname @" + podSet + " accept"},
-		{Expr: "oifname @" + podSet + ` meta iifkind "veth" iifname != @` + othersSet + " goto " + strangerChain},
+		nft.RuleOf(isIPv4, expr.In(reach4Set, expr.OutName, expr.Destination4), byPod, expr.Accept),
+		nft.RuleOf(isIPv6, expr.In(reach6Set, expr.OutName, expr.Destination6), byPod, expr.Accept),
+		nft.RuleOf(byPod, toVeth, expr.NotIn(othersSet, expr.OutName), expr.GoTo(arrivalChain)),
+		nft.RuleOf(byPod, expr.Accept),
+		nft.RuleOf(toPod, byVeth, expr.NotIn(othersSet, expr.InName), expr.GoTo(strangerChain)),
 	}
 }
 
 // arrivalRules pass what finds neighbours.
 func arrivalRules() []nft.Rule {
 	return []nft.Rule{
-		{Expr: "ether type arp accept"},
-		{Expr: "ether type ip6 icmpv6 type 135-136 accept"},
-		goTo(deniedAstray),
+		nft.RuleOf(isARP, expr.Accept),
+		nft.RuleOf(isIPv6, discovery, expr.Accept),
+		nft.RuleOf(expr.GoTo(deniedAstray)),
 	}
 }
 
@@ -255,10 +273,8 @@ func arrivalRules() []nft.Rule {
 // address before. It may not be about an address that is bound: see unboundRules.
 func strangerRules() []nft.Rule {
 	return []nft.Rule{
-		{Expr: "ether type arp accept"},
-		{Expr: "ether type ip6 icmpv6 type 135 accept", Comment: fmt.Sprintf("but no advertisement: what it is about nft %s cannot look up", "1.0.6")},
-		goTo(deniedUnbound),
+		nft.RuleOf(isARP, expr.Accept),
+		nft.Remarked("but no advertisement: what it is about nft 1.0.6 cannot look up", isIPv6, message(135), expr.Accept),
+		nft.RuleOf(expr.GoTo(deniedUnbound)),
 	}
 }
-
-func goTo(chain string) nft.Rule { return nft.Rule{Expr: "goto " + chain} }

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/apptier/apptier/enforcer/nft"
+	"github.com/apptier/apptier/enforcer/nft/expr"
 )
 
 // mergeAbove is how many rules a packet may meet one by one: more peers of one family that share
@@ -98,30 +99,26 @@ func (d *draft) write() {
 			if s.port.spec != nil {
 				d.specs[s.port.spec.name] = s.port.spec
 			}
-			d.rules = append(d.rules, d.lines(s, s.port.expr)...)
+			d.rules = append(d.rules, d.lines(s, s.port.match)...)
 		}
 	}
-	d.rules = append(append(d.rules, last...), goTo(deniedChain[d.group.direction]))
+	d.rules = append(append(d.rules, last...), nft.RuleOf(expr.GoTo(deniedChain[d.group.direction])))
 }
 
 // lines are the rules for what some rules with the same ports let in.
-func (d *draft) lines(s *shared, port string) []nft.Rule {
-	end, next := server, d.next()
+func (d *draft) lines(s *shared, port expr.List) []nft.Rule {
+	end, next := server, expr.GoTo(d.next())
 	if d.group.direction == Ingress {
 		end = initiator
 	}
-	line := func(peer, of string) nft.Rule {
-		parts := slices.DeleteFunc([]string{port, peer, "goto " + next}, func(s string) bool { return s == "" })
-		return nft.Rule{Expr: strings.Join(parts, " "), Comment: remark(of)}
-	}
 	if s.any != "" { // the others would open nothing more
-		return []nft.Rule{line("", s.any)}
+		return []nft.Rule{{Exprs: expr.Join(port, expr.List{next}), Comment: remark(s.any)}}
 	}
 	var out []nft.Rule
 	for _, f := range d.group.families {
 		for _, peer := range d.merge(s, f) {
 			d.specs[peer.name] = peer.setSpec
-			out = append(out, line(fmt.Sprintf("%s @%s", end[f], peer.name), peer.of))
+			out = append(out, nft.Rule{Exprs: expr.Join(port, expr.List{expr.In(peer.name, end[f]), next}), Comment: remark(peer.of)})
 		}
 	}
 	return out
@@ -140,10 +137,10 @@ func (d *draft) next() string {
 }
 
 func (d *draft) sharing(port portMatch) *shared {
-	s := d.byPort[port.expr]
+	s := d.byPort[port.key]
 	if s == nil {
 		s = &shared{index: len(d.shared), port: port, peers: map[family]*peerSets{}}
-		d.byPort[port.expr] = s
+		d.byPort[port.key] = s
 		d.shared = append(d.shared, s)
 	}
 	return s
@@ -212,7 +209,7 @@ func (d *draft) merge(s *shared, f family) []peerSet {
 	}
 	pods, ranges := sets.pods, sets.blocks
 	if len(pods) > d.mergeAbove {
-		content := d.group.chain + " " + s.port.expr
+		content := d.group.chain + " " + s.port.key
 		union := &setSpec{
 			name: hashedName(fmt.Sprintf("union%d", f), d.group.chain, content), family: f, merged: true,
 			set: set(addressType[f], remark("peers of "+d.group.chain)),

@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/apptier/apptier/enforcer/nft"
+	"github.com/apptier/apptier/enforcer/nft/expr"
 )
 
 // page is how many ports a map of many is cut into maps of: one policy more, and the pods that it selects
@@ -52,7 +53,7 @@ func (d *draft) dispatch(protocol corev1.Protocol, segments []segment) []nft.Rul
 		if len(m.elements) == 0 {
 			continue
 		}
-		name := hashedName(m.prefix, nftProtocol[protocol]+"-"+d.group.chain, m.prefix+" "+d.group.chain+" "+string(protocol))
+		name := hashedName(m.prefix, nftProtocol[protocol].String()+"-"+d.group.chain, m.prefix+" "+d.group.chain+" "+string(protocol))
 		of := portMap("ports of "+d.group.chain, m.prefix == "by-range")
 		of.Elements = m.elements
 		d.maps[name] = of
@@ -62,7 +63,7 @@ func (d *draft) dispatch(protocol corev1.Protocol, segments []segment) []nft.Rul
 }
 
 func lookUp(protocol corev1.Protocol, name string) nft.Rule {
-	return nft.Rule{Expr: layer4(protocol) + " " + serverPort + " vmap @" + name}
+	return nft.RuleOf(layer4(protocol), expr.By(name, serverPort))
 }
 
 func portMap(about string, ranges bool) nft.Set {
@@ -126,8 +127,8 @@ func (d *draft) pageChain(protocol corev1.Protocol, pieces []piece) string {
 	m.name = hashedName("page", about, d.content)
 	m.set = portMap(about, ranges)
 	d.specs[m.name] = m
-	chain := nft.Chain{Comment: remark("ports of " + about), Rules: []nft.Rule{lookUp(protocol, m.name), goTo(deniedChain[d.group.direction])}}
-	name := hashedName(string(d.group.direction)+"-page", nftProtocol[protocol]+fmt.Sprintf("-%d", first), m.name)
+	chain := nft.Chain{Comment: remark("ports of " + about), Rules: []nft.Rule{lookUp(protocol, m.name), nft.RuleOf(expr.GoTo(deniedChain[d.group.direction]))}}
+	name := hashedName(string(d.group.direction)+"-page", fmt.Sprintf("%s-%d", nftProtocol[protocol], first), m.name)
 	d.chains[name] = chain
 	d.written.keep(key, writtenPage{name, chain, m})
 	return name
@@ -161,7 +162,7 @@ func (d *draft) writePortChain(all []*shared) string {
 	if len(all) > 1 || only == nil || d.group.then != nil || d.merges(all[0]) {
 		return d.newPortChain(all)
 	}
-	key := chainKey{all[0].port.expr, fmt.Sprint(d.group.families)}
+	key := chainKey{all[0].port.key, fmt.Sprint(d.group.families)}
 	w, found := only.written[key]
 	if !found {
 		w.verdict = d.newPortChain(all)
@@ -184,16 +185,20 @@ func (d *draft) writePortChain(all []*shared) string {
 
 // newPortChain writes it where no group has before.
 func (d *draft) newPortChain(all []*shared) string {
-	exprs := make([]string, 0, len(all))
+	ports := make([]string, 0, len(all))
 	for _, s := range all {
-		exprs = append(exprs, s.port.expr)
+		ports = append(ports, s.port.key)
 	}
-	joined := &shared{port: portMatch{expr: strings.Join(exprs, " and ")}, peers: map[family]*peerSets{}}
+	joined := &shared{port: portMatch{key: strings.Join(ports, " and ")}, peers: map[family]*peerSets{}}
 	for _, s := range all {
 		joined.join(s)
 	}
-	rules := append(d.lines(joined, ""), goTo(deniedChain[d.group.direction]))
-	name := hashedName(string(d.group.direction)+"-port", rules[0].Comment, fmt.Sprintf("%s %q", d.group.direction, rules))
+	rules := append(d.lines(joined, nil), nft.RuleOf(expr.GoTo(deniedChain[d.group.direction])))
+	content := make([]struct{ expr, comment string }, len(rules))
+	for i, r := range rules {
+		content[i].expr, content[i].comment = r.Exprs.String(), r.Comment
+	}
+	name := hashedName(string(d.group.direction)+"-port", rules[0].Comment, fmt.Sprintf("%s %q", d.group.direction, content))
 	d.chains[name] = nft.Chain{Comment: "at some ports", Rules: rules}
 	return "goto " + name
 }

@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/apptier/apptier/enforcer/nft"
+	"github.com/apptier/apptier/enforcer/nft/expr"
 	"github.com/apptier/apptier/policy/kube"
 )
 
@@ -49,7 +50,7 @@ func (p *ports) add(port networkingv1.NetworkPolicyPort) error {
 	}
 	first, last := int32(1), int32(maxPort)
 	switch {
-	case nftProtocol[protocol] == "":
+	case nftProtocol[protocol] == 0:
 		return fmt.Errorf("protocol %q is none of TCP, UDP and SCTP", protocol)
 	case port.Port == nil && port.EndPort != nil:
 		return errors.New("endPort needs a port")
@@ -89,8 +90,8 @@ func (p *ports) addNamed(port networkingv1.NetworkPolicyPort, protocol corev1.Pr
 
 var (
 	protocols   = []corev1.Protocol{corev1.ProtocolTCP, corev1.ProtocolUDP, corev1.ProtocolSCTP}
-	nftProtocol = map[corev1.Protocol]string{
-		corev1.ProtocolTCP: "tcp", corev1.ProtocolUDP: "udp", corev1.ProtocolSCTP: "sctp",
+	nftProtocol = map[corev1.Protocol]expr.Protocol{
+		corev1.ProtocolTCP: expr.TCP, corev1.ProtocolUDP: expr.UDP, corev1.ProtocolSCTP: expr.SCTP,
 	}
 )
 
@@ -115,8 +116,10 @@ func unionPorts(spans []portSpan) []portSpan {
 // that it looks up, if any.
 type portMatch struct {
 	family family
-	expr   string
+	match  expr.List
 	spec   *setSpec
+	// key is the text of the match, by which rules share their ports.
+	key string
 	// protocol and spans are its ports, unless they go by name or all are meant.
 	protocol corev1.Protocol
 	spans    []portSpan
@@ -136,25 +139,26 @@ func (p ports) matches(direction Direction) []portMatch {
 	for _, named := range p.names {
 		for _, f := range families {
 			d := named.spec(direction, f)
-			out = append(out, portMatch{family: f, spec: d, expr: fmt.Sprintf("%s %s . %s @%s",
-				layer4(named.protocol), server[f], serverPort, d.name)})
+			match := expr.List{layer4(named.protocol), expr.In(d.name, server[f], serverPort)}
+			out = append(out, portMatch{family: f, spec: d, match: match, key: match.String()})
 		}
 	}
 	return out
 }
 
-func layer4(protocol corev1.Protocol) string { return "meta l4proto " + nftProtocol[protocol] }
+func layer4(protocol corev1.Protocol) expr.Transport { return expr.Of(nftProtocol[protocol]) }
 
 func matchNumbers(protocol corev1.Protocol, spans []portSpan) portMatch {
-	m := portMatch{expr: layer4(protocol), protocol: protocol, spans: spans}
+	m := portMatch{match: expr.List{layer4(protocol)}, protocol: protocol, spans: spans}
 	switch {
 	case m.allPorts():
 	case len(spans) == 1:
-		m.expr += fmt.Sprintf(" %s %s", serverPort, spans[0])
+		m.match = append(m.match, expr.Port{Field: serverPort, First: uint16(spans[0].first), Last: uint16(spans[0].last)})
 	default:
 		m.spec = numbers(spans)
-		m.expr += fmt.Sprintf(" %s @%s", serverPort, m.spec.name)
+		m.match = append(m.match, expr.In(m.spec.name, serverPort))
 	}
+	m.key = m.match.String()
 	return m
 }
 
@@ -179,6 +183,6 @@ func (n namedPort) spec(direction Direction, f family) *setSpec {
 	where := map[bool]string{true: "pods of this node", false: "any pod"}[d.local]
 	text := fmt.Sprintf("port %s/%s of %s", n.name, nftProtocol[n.protocol], where)
 	d.set = set(nft.Key(addressType[f], "inet_service"), remark(text))
-	d.name = hashedName(fmt.Sprintf("named%d", f), n.name+"-"+nftProtocol[n.protocol], text)
+	d.name = hashedName(fmt.Sprintf("named%d", f), n.name+"-"+nftProtocol[n.protocol].String(), text)
 	return d
 }

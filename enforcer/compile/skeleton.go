@@ -1,10 +1,10 @@
 package compile
 
 import (
-	"fmt"
 	"net/netip"
 
 	"github.com/apptier/apptier/enforcer/nft"
+	"github.com/apptier/apptier/enforcer/nft/expr"
 )
 
 // The table is ours alone: nothing outside of it is ever read or changed.
@@ -76,9 +76,12 @@ const (
 var (
 	families    = []family{ipv4, ipv6}
 	addressType = map[family]string{ipv4: "ipv4_addr", ipv6: "ipv6_addr"}
-	// initiator and server are the keys of a connection's two ends.
-	initiator = map[family]string{ipv4: "ct original ip saddr", ipv6: "ct original ip6 saddr"}
-	server    = map[family]string{ipv4: "ct reply ip saddr", ipv6: "ct reply ip6 saddr"}
+	// initiator and server are a connection's two ends.
+	initiator = map[family]expr.Field{ipv4: expr.OriginalSource4, ipv6: expr.OriginalSource6}
+	server    = map[family]expr.Field{ipv4: expr.ReplySource4, ipv6: expr.ReplySource6}
+	// sender and receiver are a packet's.
+	sender   = map[family]expr.Field{ipv4: expr.Source4, ipv6: expr.Source6}
+	receiver = map[family]expr.Field{ipv4: expr.Destination4, ipv6: expr.Destination6}
 
 	egressMap     = map[family]string{ipv4: "egress4", ipv6: "egress6"}
 	ingressMap    = map[family]string{ipv4: "ingress4", ipv6: "ingress6"}
@@ -93,7 +96,13 @@ const linkLocalSet = "linklocal4"
 
 // serverPort needs the protocol matched before it in the same rule: it is nft's way to know that
 // the number is a port.
-const serverPort = "ct reply proto-src"
+const serverPort = expr.ReplyPort
+
+// The kinds of links that rules tell apart.
+const (
+	vethKind   = "veth"
+	bridgeKind = "bridge"
+)
 
 // skeleton is the part of the table that is the same on every node, all its sets still empty.
 func skeleton() nft.Table {
@@ -138,7 +147,7 @@ func skeleton() nft.Table {
 			Rules: forwardRules(),
 		},
 		judgeChain:      {Comment: "by the connection's initiator and server, whichever way the packet goes", Rules: judgeRules()},
-		ingressChain:    {Comment: "egress is allowed, ingress remains", Rules: append(dispatchRules(server, ingressMap), goTo(admitChain))},
+		ingressChain:    {Comment: "egress is allowed, ingress remains", Rules: append(dispatchRules(server, ingressMap), nft.RuleOf(expr.GoTo(admitChain)))},
 		admitChain:      {Comment: "allowed both ways"},
 		unroutableChain: {Comment: "a bridge passes it on, and no router would", Rules: unroutableRules()},
 		untrackedChain:  {Comment: "not part of a known connection", Rules: untrackedRules()},
@@ -151,7 +160,7 @@ func skeleton() nft.Table {
 		podErrorChain: {Comment: "of a pod, which has none but its own connections", Rules: podErrorRules()},
 	}
 	for name, why := range denials {
-		t.Chains[name] = nft.Chain{Comment: why, Rules: []nft.Rule{{Expr: "counter name " + name + " drop"}}}
+		t.Chains[name] = nft.Chain{Comment: why, Rules: []nft.Rule{nft.RuleOf(expr.Counter{Name: name}, expr.Drop)}}
 		t.Counters[name] = nft.Counter{Comment: why}
 	}
 	return t
@@ -182,37 +191,40 @@ func set(key, comment string) nft.Set {
 // it. On a bridge this tells the addresses of its pods from all others; which of them a port may use, a table
 // of bridges says (package bind).
 func sourceRules() []nft.Rule {
-	const routedElsewhere = " fib saddr . iif oif missing goto " + strangeChain
+	strange := expr.GoTo(strangeChain)
 	return []nft.Rule{
-		{Expr: `meta iifkind "veth"` + routedElsewhere, Comment: "of a pod, and not from its address"},
+		nft.Remarked("of a pod, and not from its address", from(vethKind), expr.RouteMissing{}, strange),
 		// The kind first: it is compared, where a name is looked up, and most packets here are by the other kind.
-		{Expr: `meta iifkind "bridge" iifname @` + bridgeSet + routedElsewhere, Comment: "of a pod on a bridge, and from no address there"},
+		nft.Remarked("of a pod on a bridge, and from no address there", from(bridgeKind), expr.In(bridgeSet, expr.InName), expr.RouteMissing{}, strange),
 	}
 }
 
 // strangeRules let pass what comes from outside of the node, which may be by an interface of the same
 // kind (a node that is a container itself), and may well be routed back by another one.
 func strangeRules() []nft.Rule {
-	return []nft.Rule{{Expr: "iifname @" + uplinkSet + " accept"}, goTo(deniedSpoofed)}
+	return []nft.Rule{nft.RuleOf(expr.In(uplinkSet, expr.InName), expr.Accept), nft.RuleOf(expr.GoTo(deniedSpoofed))}
 }
+
+// toJudge is the rule of the forward chain that has a packet judged.
+var toJudge = nft.RuleOf(expr.Jump(judgeChain))
 
 func forwardRules() []nft.Rule {
 	return []nft.Rule{
-		{Expr: "ct state invalid,untracked jump " + untrackedChain},
-		{Expr: "ct state related meta l4proto icmp jump " + errorChain},
-		{Expr: "ct state related meta l4proto icmpv6 jump " + errorChain},
-		{Expr: "udp dport @" + tunnelSet + " oifname @" + uplinkSet + " jump " + tunnelChain, Comment: "to another node's, as far as is known"},
-		{Expr: "jump " + judgeChain},
-		goTo(deniedUndecided),
+		nft.RuleOf(expr.Invalid|expr.Untracked, expr.Jump(untrackedChain)),
+		nft.RuleOf(expr.Related, expr.Of(expr.ICMP), expr.Jump(errorChain)),
+		nft.RuleOf(expr.Related, expr.Of(expr.ICMPv6), expr.Jump(errorChain)),
+		nft.Remarked("to another node's, as far as is known", expr.In(tunnelSet, expr.UDPDestination), expr.In(uplinkSet, expr.OutName), expr.Jump(tunnelChain)),
+		toJudge,
+		nft.RuleOf(expr.GoTo(deniedUndecided)),
 	}
 }
 
 func inputRules() []nft.Rule {
 	return []nft.Rule{
-		{Expr: "udp dport @" + tunnelSet + " jump " + tunnelChain},
+		nft.RuleOf(expr.In(tunnelSet, expr.UDPDestination), expr.Jump(tunnelChain)),
 		// Nodes that are told to send it on (seg6_enabled, rpl_seg_enabled) do that after this hook, and it is still part of
 		// its connection with the node, whomever it goes to (ipv6_rthdr_rcv).
-		{Expr: "exthdr rt exists goto " + deniedUnroutable, Comment: "the sender says by what way it goes on from here"},
+		nft.Remarked("the sender says by what way it goes on from here", expr.RoutingHeader{}, expr.GoTo(deniedUnroutable)),
 	}
 }
 
@@ -222,11 +234,11 @@ func inputRules() []nft.Rule {
 // node does, to an address that its node reaches that way.
 func tunnelRules() []nft.Rule {
 	var rules []nft.Rule
-	for _, kind := range []string{"veth", "bridge"} {
-		rules = append(rules, nft.Rule{Expr: fmt.Sprintf("meta iifkind %q iifname != @%s goto %s", kind, uplinkSet, deniedSpoofed)})
+	for _, kind := range []string{vethKind, bridgeKind} {
+		rules = append(rules, nft.RuleOf(from(kind), expr.NotIn(uplinkSet, expr.InName), expr.GoTo(deniedSpoofed)))
 	}
 	for _, kind := range []string{"vxlan", "geneve"} {
-		rules = append(rules, nft.Rule{Expr: fmt.Sprintf("meta iifkind %q goto %s", kind, deniedSpoofed)})
+		rules = append(rules, nft.RuleOf(from(kind), expr.GoTo(deniedSpoofed)))
 	}
 	return rules
 }
@@ -236,8 +248,8 @@ func tunnelRules() []nft.Rule {
 // tells whom an error is for, but anybody may have sent it. Routers do, by other links than those of pods.
 func errorRules() []nft.Rule {
 	var rules []nft.Rule
-	for _, kind := range []string{"veth", "bridge"} {
-		rules = append(rules, nft.Rule{Expr: fmt.Sprintf("meta iifkind %q iifname != @%s goto %s", kind, uplinkSet, podErrorChain)})
+	for _, kind := range []string{vethKind, bridgeKind} {
+		rules = append(rules, nft.RuleOf(from(kind), expr.NotIn(uplinkSet, expr.InName), expr.GoTo(podErrorChain)))
 	}
 	return rules
 }
@@ -246,30 +258,31 @@ func errorRules() []nft.Rule {
 func podErrorRules() []nft.Rule {
 	var rules []nft.Rule
 	for _, f := range families {
-		source := ends(f)[0]
-		rules = append(rules, nft.Rule{Expr: fmt.Sprintf("%[1]s . %[2]s != @%[4]s %[1]s . %[3]s != @%[4]s goto %[5]s",
-			source, initiator[f], server[f], selfSet[f], deniedSpoofed)})
+		rules = append(rules, nft.RuleOf(expr.NotIn(selfSet[f], sender[f], initiator[f]), expr.NotIn(selfSet[f], sender[f], server[f]), expr.GoTo(deniedSpoofed)))
 	}
 	return rules
 }
 
+// unconcerned lets pass what nothing before it is about.
+var unconcerned = nft.Remarked("no policy is concerned", expr.Accept)
+
 func judgeRules() []nft.Rule {
-	rules := []nft.Rule{betweenPods(), {
+	rules := []nft.Rule{
+		betweenPods(),
 		// Its connection is one with the node, until the router rewrites the destination after this hook
 		// (ip_options_rcv_srr, ip_forward_options). Nodes seldom do: accept_source_route.
-		Expr:    "ip hdrlength != 5 fib daddr type local goto " + deniedUnroutable,
-		Comment: "the sender says by what way it goes on from here",
-	}}
+		nft.Remarked("the sender says by what way it goes on from here", expr.Options{}, expr.ToKind{Kind: expr.Local}, expr.GoTo(deniedUnroutable)),
+	}
 	for _, f := range families {
 		rules = append(rules,
-			nft.Rule{Expr: fmt.Sprintf("%s . %s @%s goto %s", initiator[f], server[f], selfSet[f], admitChain)},
+			nft.RuleOf(expr.In(selfSet[f], initiator[f], server[f]), expr.GoTo(admitChain)),
 			gateRule(f, initiator[f]), // before what goes to the node: who is not known yet reaches nobody
-			nft.Rule{Expr: fmt.Sprintf("%s @%s goto %s", server[f], nodeSet[f], admitChain)},
+			nft.RuleOf(expr.In(nodeSet[f], server[f]), expr.GoTo(admitChain)),
 			gateRule(f, server[f]))
 	}
 	rules = append(rules, dispatchRules(initiator, egressMap)...)
 	rules = append(rules, dispatchRules(server, ingressMap)...)
-	return append(rules, nft.Rule{Expr: "accept", Comment: "no policy is concerned"})
+	return append(rules, unconcerned)
 }
 
 // unroutable are addresses that no router forwards: of nobody yet, of the own host, of everybody on a link
@@ -288,36 +301,33 @@ var unroutable = map[family][]string{
 // (ip_route_input_slow, ip6_forward) but those to groups, where it is one of groups, and these are judged by who
 // sends them.
 func betweenPods() nft.Rule {
-	return nft.Rule{Expr: `meta iifkind "bridge" meta oifkind "bridge" jump ` + unroutableChain, Comment: "what no router forwards"}
+	return nft.Remarked("what no router forwards", from(bridgeKind), expr.LinkKind{Out: true, Kind: bridgeKind}, expr.Jump(unroutableChain))
 }
 
 func unroutableRules() []nft.Rule {
 	var rules []nft.Rule
 	for _, f := range families {
 		for _, end := range ends(f) {
-			rules = append(rules, nft.Rule{Expr: fmt.Sprintf("%s @%s goto %s", end, unroutableSet[f], deniedUnroutable)})
+			rules = append(rules, nft.RuleOf(expr.In(unroutableSet[f], end), expr.GoTo(deniedUnroutable)))
 		}
 	}
 	return append(rules,
-		nft.Rule{Expr: "ip daddr != @" + knownSet[ipv4] + " fib daddr type broadcast goto " + deniedUnroutable, Comment: "of a bridge's own range"},
-		nft.Rule{Expr: "ip daddr @" + linkLocalSet + " goto " + deniedUnroutable, Comment: "from pod to pod"})
+		nft.Remarked("of a bridge's own range", expr.NotIn(knownSet[ipv4], expr.Destination4), expr.ToKind{Kind: expr.Broadcast}, expr.GoTo(deniedUnroutable)),
+		nft.Remarked("from pod to pod", expr.In(linkLocalSet, expr.Destination4), expr.GoTo(deniedUnroutable)))
 }
 
-// ends are the keys of a packet's two addresses.
-func ends(f family) []string {
-	header := map[family]string{ipv4: "ip", ipv6: "ip6"}[f]
-	return []string{header + " saddr", header + " daddr"}
-}
+// ends are a packet's two addresses.
+func ends(f family) []expr.Field { return []expr.Field{sender[f], receiver[f]} }
 
 // gateRule closes an end of a connection as long as nobody knows which policies it is under.
-func gateRule(f family, end string) nft.Rule {
-	return nft.Rule{Expr: fmt.Sprintf("%s @%s %s != @%s goto %s", end, rangeSet[f], end, knownSet[f], deniedUnknown)}
+func gateRule(f family, end expr.Field) nft.Rule {
+	return nft.RuleOf(expr.In(rangeSet[f], end), expr.NotIn(knownSet[f], end), expr.GoTo(deniedUnknown))
 }
 
-func dispatchRules(key, maps map[family]string) []nft.Rule {
+func dispatchRules(end map[family]expr.Field, maps map[family]string) []nft.Rule {
 	var rules []nft.Rule
 	for _, f := range families {
-		rules = append(rules, nft.Rule{Expr: fmt.Sprintf("%s vmap @%s", key[f], maps[f])})
+		rules = append(rules, nft.RuleOf(expr.By(maps[f], end[f])))
 	}
 	return rules
 }
@@ -329,12 +339,12 @@ func untrackedRules() []nft.Rule {
 	for _, f := range families {
 		for _, end := range ends(f) {
 			for _, m := range []string{egressMap[f], ingressMap[f]} {
-				rules = append(rules, nft.Rule{Expr: fmt.Sprintf("%s @%s goto %s", end, m, deniedUntracked)})
+				rules = append(rules, nft.RuleOf(expr.In(m, end), expr.GoTo(deniedUntracked)))
 			}
 			rules = append(rules, gateRule(f, end))
 		}
 	}
-	return append(rules, nft.Rule{Expr: "accept", Comment: "no policy is concerned"})
+	return append(rules, unconcerned)
 }
 
 // discoveryRules let pods of a bridge find each other by IPv6, and no more than that. Conntrack leaves
@@ -343,11 +353,12 @@ func discoveryRules() []nft.Rule {
 	return []nft.Rule{
 		// A router takes one off the hop limit before this hook (ip6_forward), so what has all 255 never
 		// leaves its link, and is no way out for an isolated pod (RFC 4861, section 7.1.1).
-		{Expr: "icmpv6 type 135-136 ip6 hoplimit 255 accept", Comment: "solicitations and advertisements of neighbours"},
+		nft.Remarked("solicitations and advertisements of neighbours", expr.ICMPv6Type{First: 135, Last: 136}, expr.HopLimit{Hops: 255}, expr.Accept),
 		// The node is the router of its pods, and none of them is: one that says so makes itself others' way out.
-		{Expr: "icmpv6 type 133-134 goto " + deniedUnroutable, Comment: "of routers"},
-		{Expr: "icmpv6 type 137 goto " + deniedUnroutable, Comment: "redirects"},
+		nft.Remarked("of routers", expr.ICMPv6Type{First: 133, Last: 134}, expr.GoTo(deniedUnroutable)),
+		nft.Remarked("redirects", expr.ICMPv6Type{First: 137, Last: 137}, expr.GoTo(deniedUnroutable)),
 	}
 }
 
-func goTo(chain string) nft.Rule { return nft.Rule{Expr: "goto " + chain} }
+// from matches packets that come by a link of a kind.
+func from(kind string) expr.LinkKind { return expr.LinkKind{Kind: kind} }

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/apptier/apptier/enforcer/nft"
+	"github.com/apptier/apptier/enforcer/nft/expr"
 )
 
 // Mark is the bits of a connection's ct mark that hold the stamp: the generation of the ruleset that allowed
@@ -99,32 +100,26 @@ func (m Mark) ParseGeneration(marker string) (uint16, bool) {
 func (m Mark) stamped(generation uint16) map[string]nft.Chain {
 	forward, admit := skeleton().Chains[forwardChain], skeleton().Chains[admitChain]
 	if generation == 0 {
-		admit.Rules = []nft.Rule{{Expr: "accept", Comment: "without a stamp: connections may bear old ones"}}
+		admit.Rules = []nft.Rule{nft.Remarked("without a stamp: connections may bear old ones", expr.Accept)}
 		return map[string]nft.Chain{forwardChain: forward, admitChain: admit}
 	}
-	allowed := func(what string) nft.Rule {
-		return nft.Rule{
-			Expr:    fmt.Sprintf("%s ct mark & %s == 0x%08x accept", what, m, m.of(generation)),
-			Comment: "allowed by this very ruleset before",
-		}
+	allowed := func(what expr.Expr) nft.Rule {
+		return nft.Remarked("allowed by this very ruleset before", what, expr.MarkIs{Mask: uint32(m), Value: m.of(generation)}, expr.Accept)
 	}
 	// What is related was not allowed yet: a connection that a helper expects begins with the mark of the one that
 	// announced it (init_conntrack), and an error has that of the connection that it is about, whoever sends it.
-	rules := append([]nft.Rule{allowed("ct state established,new")}, forward.Rules...)
-	judge := slices.IndexFunc(rules, func(r nft.Rule) bool { return r.Expr == "jump "+judgeChain })
-	forward.Rules = slices.Insert(rules, judge, allowed("meta l4proto icmp"), allowed("meta l4proto icmpv6"))
-	stamp := func(which string) nft.Rule {
-		return nft.Rule{
-			Expr:    fmt.Sprintf("%s ct mark set ct mark & %s | 0x%08x accept", which, ^m, m.of(generation)),
-			Comment: m.comment(generation),
-		}
+	rules := append([]nft.Rule{allowed(expr.Established | expr.New)}, forward.Rules...)
+	judge := slices.IndexFunc(rules, toJudge.Equal)
+	forward.Rules = slices.Insert(rules, judge, allowed(expr.Of(expr.ICMP)), allowed(expr.Of(expr.ICMPv6)))
+	stamp := func(which ...expr.Expr) nft.Rule {
+		return nft.Remarked(m.comment(generation), append(which, expr.SetMark{Keep: uint32(^m), Value: m.of(generation)}, expr.Accept)...)
 	}
 	// What began at a tunnel's port is answered into the tunnel: with a stamp, nobody would look at these answers. An error
 	// about it is no reason to stamp it either.
 	admit.Rules = []nft.Rule{
-		stamp("ct state established,new meta l4proto != udp"),
-		stamp("udp sport != @" + tunnelSet),
-		{Expr: "accept", Comment: "without a stamp: errors, and what is answered into a tunnel"},
+		stamp(expr.Established|expr.New, expr.Transport{Protocol: expr.UDP, Not: true}),
+		stamp(expr.NotIn(tunnelSet, expr.UDPSource)),
+		nft.Remarked("without a stamp: errors, and what is answered into a tunnel", expr.Accept),
 	}
 	return map[string]nft.Chain{forwardChain: forward, admitChain: admit}
 }

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/apptier/apptier/enforcer/nft"
+	"github.com/apptier/apptier/enforcer/nft/expr"
 )
 
 // Feature is something of nf_tables that the rules are made of.
@@ -36,33 +37,34 @@ func Features() []Feature {
 	return []Feature{
 		{"tables of the family inet", families, base(nft.Inet, nft.PreroutingHook, nft.RawPriority)},
 		{"the hook forward of the family inet", families, base(nft.Inet, nft.ForwardHook, nft.FilterPriority)},
-		{"sets", core, table(nft.Inet, sets{"s": {Key: "ipv4_addr", Elements: keys("10.0.0.1")}}, "ip saddr @s drop")},
+		{"sets", core, table(nft.Inet, sets{"s": {Key: "ipv4_addr", Elements: keys("10.0.0.1")}}, rule{expr.In("s", expr.Source4), expr.Drop})},
 		{"sets of intervals", core, table(nft.Inet,
-			sets{"s": {Key: "ipv4_addr", Interval: true, Elements: keys("10.0.0.0-10.0.0.9")}}, "ip saddr @s drop")},
+			sets{"s": {Key: "ipv4_addr", Interval: true, Elements: keys("10.0.0.0-10.0.0.9")}}, rule{expr.In("s", expr.Source4), expr.Drop})},
 		{"sets of concatenated keys", "CONFIG_NF_TABLES, Linux 4.1", table(nft.Inet,
-			sets{"s": {Key: "ipv4_addr . ipv4_addr", Elements: keys("10.0.0.1 . 10.0.0.2")}}, "ip saddr . ip daddr @s drop")},
+			sets{"s": {Key: "ipv4_addr . ipv4_addr", Elements: keys("10.0.0.1 . 10.0.0.2")}}, rule{expr.In("s", expr.Source4, expr.Destination4), expr.Drop})},
 		{"verdict maps", core, table(nft.Inet,
-			sets{"m": {Key: "ipv4_addr", Value: "verdict", Elements: verdicts("10.0.0.1")}}, "ip saddr vmap @m")},
+			sets{"m": {Key: "ipv4_addr", Value: "verdict", Elements: verdicts("10.0.0.1")}}, rule{expr.By("m", expr.Source4)})},
 		{"verdict maps of intervals", core, table(nft.Inet,
 			sets{"m": {Key: "inet_service", Value: "verdict", Interval: true, Elements: verdicts("80-443")}},
-			"meta l4proto tcp ct reply proto-src vmap @m")},
-		{"the state of connections (ct state)", conntrack + ", Linux 3.13", table(nft.Inet, nil, "ct state invalid,untracked drop")},
+			rule{expr.Of(expr.TCP), expr.By("m", expr.ReplyPort)})},
+		{"the state of connections (ct state)", conntrack + ", Linux 3.13", table(nft.Inet, nil, rule{expr.Invalid | expr.Untracked, expr.Drop})},
 		{"the marks of connections (ct mark)", conntrack + " and CONFIG_NF_CONNTRACK_MARK, Linux 3.14", table(nft.Inet, nil,
-			"ct mark & 0xffff0000 == 0x00010000 accept", "ct mark set ct mark & 0x0000ffff | 0x00010000 accept")},
+			rule{expr.MarkIs{Mask: 0xffff0000, Value: 0x10000}, expr.Accept}, rule{expr.SetMark{Keep: 0xffff, Value: 0x10000}, expr.Accept})},
 		{"the addresses of connections (ct original, ct reply)", conntrack + ", Linux 4.17", table(nft.Inet, // NFT_CT_SRC_IP
 			sets{"four": {Key: "ipv4_addr"}, "six": {Key: "ipv6_addr"}},
-			"ct original ip saddr @four ct reply ip saddr @four drop", "ct original ip6 saddr @six ct reply ip6 saddr @six drop")},
+			rule{expr.In("four", expr.OriginalSource4), expr.In("four", expr.ReplySource4), expr.Drop},
+			rule{expr.In("six", expr.OriginalSource6), expr.In("six", expr.ReplySource6), expr.Drop})},
 		{"whether routes are there (fib ... oif missing)", "CONFIG_NFT_FIB_INET, Linux 4.12", // NFTA_FIB_F_PRESENT
-			table(nft.Inet, nil, "fib saddr . iif oif missing drop")},
-		{"the types of addresses (fib daddr type)", "CONFIG_NFT_FIB_INET, Linux 4.10", table(nft.Inet, nil, "fib daddr type broadcast drop")},
-		{"the kinds of links (meta iifkind)", kinds, table(nft.Inet, nil, `meta iifkind "veth" meta oifkind "bridge" drop`)},
-		{"routing headers (exthdr)", "CONFIG_NF_TABLES, Linux 4.12", table(nft.Inet, nil, "exthdr rt exists drop")}, // NFT_EXTHDR_F_PRESENT
-		{"named counters", "CONFIG_NF_TABLES, with CONFIG_NFT_COUNTER before 5.16, Linux 4.10", counting()},         // NFT_OBJECT_COUNTER
+			table(nft.Inet, nil, rule{expr.RouteMissing{}, expr.Drop})},
+		{"the types of addresses (fib daddr type)", "CONFIG_NFT_FIB_INET, Linux 4.10", table(nft.Inet, nil, rule{expr.ToKind{Kind: expr.Broadcast}, expr.Drop})},
+		{"the kinds of links (meta iifkind)", kinds, table(nft.Inet, nil, rule{expr.LinkKind{Kind: "veth"}, expr.LinkKind{Out: true, Kind: "bridge"}, expr.Drop})},
+		{"routing headers (exthdr)", "CONFIG_NF_TABLES, Linux 4.12", table(nft.Inet, nil, rule{expr.RoutingHeader{}, expr.Drop})}, // NFT_EXTHDR_F_PRESENT
+		{"named counters", "CONFIG_NF_TABLES, with CONFIG_NFT_COUNTER before 5.16, Linux 4.10", counting()},                       // NFT_OBJECT_COUNTER
 		{"tables of the family bridge", bridges + ", Linux 3.14", base(nft.Bridge, nft.PreroutingHook, nft.FilterPriority)},
 		{"sets of ports, MACs and addresses on bridges", bridges + ", Linux 4.1", table(nft.Bridge,
-			sets{"s": {Key: "ifname . ether_addr . ipv4_addr"}}, "ether type ip iifname . ether saddr . ip saddr @s accept")},
+			sets{"s": {Key: "ifname . ether_addr . ipv4_addr"}}, rule{expr.EtherType{Network: expr.IPv4}, expr.In("s", expr.InName, expr.EtherSource, expr.Source4), expr.Accept})},
 		{"the kinds of links on bridges (meta iifkind)", kinds, table(nft.Bridge, nil,
-			`meta iifkind "veth" meta oifkind "veth" meta l4proto != icmpv6 drop`)},
+			rule{expr.LinkKind{Kind: "veth"}, expr.LinkKind{Out: true, Kind: "veth"}, expr.Transport{Protocol: expr.ICMPv6, Not: true}, expr.Drop})},
 	}
 }
 
@@ -142,13 +144,16 @@ func describe(missing []Missing) string {
 	return strings.Join(texts, "; ")
 }
 
-type sets = map[string]nft.Set
+type (
+	sets = map[string]nft.Set
+	rule = expr.List
+)
 
 // table holds rules in a chain that nothing leads to.
-func table(of nft.Family, sets sets, rules ...string) nft.Table {
+func table(of nft.Family, sets sets, rules ...rule) nft.Table {
 	chain := nft.Chain{}
-	for _, text := range rules {
-		chain.Rules = append(chain.Rules, nft.Rule{Expr: text})
+	for _, exprs := range rules {
+		chain.Rules = append(chain.Rules, nft.RuleOf(exprs...))
 	}
 	return nft.Table{Family: of, Name: probeTable, Sets: sets, Chains: map[string]nft.Chain{"probe": chain}}
 }
@@ -160,7 +165,7 @@ func base(of nft.Family, hook nft.Hook, priority nft.Priority) nft.Table {
 }
 
 func counting() nft.Table {
-	t := table(nft.Inet, nil, "counter name c drop")
+	t := table(nft.Inet, nil, rule{expr.Counter{Name: "c"}, expr.Drop})
 	t.Counters = map[string]nft.Counter{"c": {}}
 	return t
 }

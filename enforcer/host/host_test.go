@@ -14,6 +14,7 @@ import (
 	"github.com/apptier/apptier/enforcer/compile"
 	"github.com/apptier/apptier/enforcer/health"
 	"github.com/apptier/apptier/enforcer/nft"
+	"github.com/apptier/apptier/enforcer/nft/expr"
 	"github.com/apptier/apptier/enforcer/nft/wire"
 	"github.com/apptier/apptier/test/lab"
 	"github.com/apptier/apptier/test/network"
@@ -64,7 +65,7 @@ func TestTheKernelHasWhatIsNeeded(t *testing.T) {
 func TestAMissingFeatureIsNamed(t *testing.T) {
 	n, _ := open(t, compile.DefaultMark)
 	n.features = append(Features(),
-		Feature{"routes of frames", "CONFIG_NFT_FIB_BRIDGE, Linux 9.1", table(nft.Bridge, nil, "fib saddr . iif oif missing drop")})
+		Feature{"routes of frames", "CONFIG_NFT_FIB_BRIDGE, Linux 9.1", table(nft.Bridge, nil, rule{expr.RouteMissing{}, expr.Drop})})
 	for range 2 {
 		lab.Must(t, n.Look(t.Context()))
 		got := n.Problems(time.Now())
@@ -84,7 +85,7 @@ func TestAMissingFeatureIsNamed(t *testing.T) {
 // What cannot be encoded was not asked for, and nothing is said to be missing.
 func TestWhatWasNotAskedForIsNotMissing(t *testing.T) {
 	n, _ := open(t, compile.DefaultMark)
-	n.features = []Feature{{"a word", "nothing", table(nft.Inet, nil, "gibberish drop")}}
+	n.features = []Feature{{"a word", "nothing", table(nft.Inet, nil, rule{expr.In("s", expr.Field(99)), expr.Drop})}}
 	if err := n.Look(t.Context()); err == nil || !strings.Contains(err.Error(), "asking the kernel for a word") || len(n.Problems(time.Now())) != 0 {
 		t.Errorf("%v, %v", err, n.Problems(time.Now()))
 	}

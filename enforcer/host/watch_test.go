@@ -62,7 +62,7 @@ func TestFeaturesCoverTheRules(t *testing.T) {
 		for _, table := range tables {
 			for _, chain := range table.Chains {
 				for _, r := range chain.Rules {
-					for _, word := range words.FindAllString(r.Expr, -1) {
+					for _, word := range words.FindAllString(r.Exprs.String(), -1) {
 						found[string(table.Family)+" "+word] = true
 					}
 				}

@@ -11,7 +11,7 @@ import (
 // from when it saw it first. So a rule that somebody replaced before goes unnoticed; one that was
 // added, removed, or replaced later does not.
 type Auditor struct {
-	forms map[Rule]string
+	forms map[string]string // by the rules' own text
 }
 
 // Forget makes the auditor learn the forms of rules anew: after a repair.
@@ -70,7 +70,7 @@ func elements(wanted, got map[string]Element) string {
 
 // rules compares chains. What it learns of one table it forgets when that is no longer wanted.
 func (a *Auditor) rules(wanted Table, got Contents) string {
-	forms := map[Rule]string{}
+	forms := map[string]string{}
 	for _, name := range sorted(wanted.Chains) {
 		chain, there := wanted.Chains[name], got.Chains[name]
 		if want := chain.Base.In(wanted.Family); want != there.Base {
@@ -80,14 +80,15 @@ func (a *Auditor) rules(wanted Table, got Contents) string {
 			return fmt.Sprintf("chain %s has %d rules", name, len(there.Rules))
 		}
 		for i, rule := range chain.Rules {
-			form, known := a.forms[rule]
-			if seen, again := forms[rule]; again {
+			text := fmt.Sprintf("%s %q", rule.Exprs, rule.Comment)
+			form, known := a.forms[text]
+			if seen, again := forms[text]; again {
 				form, known = seen, true
 			}
 			if known && form != there.Rules[i] {
 				return fmt.Sprintf("chain %s: rule %d was changed", name, i)
 			}
-			forms[rule] = there.Rules[i]
+			forms[text] = there.Rules[i]
 		}
 	}
 	a.forms = forms

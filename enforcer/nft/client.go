@@ -141,7 +141,7 @@ func (k realKernel) Apply(ctx context.Context, ops []Op) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	err := k.direct.Run(wireSteps(ops))
+	err := k.direct.Run(ops)
 	var unsupported *wire.UnsupportedError
 	if !errors.As(err, &unsupported) {
 		return err
@@ -155,7 +155,7 @@ func (k realKernel) Apply(ctx context.Context, ops []Op) error {
 
 // CheckSteps is Checker's.
 func (k realKernel) CheckSteps(ctx context.Context, ops []Op) error {
-	err := k.direct.Check(wireSteps(ops))
+	err := k.direct.Check(ops)
 	var unsupported *wire.UnsupportedError
 	if !k.program || !errors.As(err, &unsupported) {
 		return err
@@ -172,14 +172,6 @@ func (k realKernel) ListRules(_ context.Context, chain string) ([]*knftables.Rul
 	return []*knftables.Rule{{Chain: chain, Comment: &comment}}, nil
 }
 
-func wireSteps(ops []Op) []wire.Step {
-	steps := make([]wire.Step, len(ops))
-	for i, op := range ops {
-		steps[i] = wire.Step{Verb: wire.Verb(op.Verb), Object: op.Object}
-	}
-	return steps
-}
-
 // Check tells whether the kernel would take the steps.
 func Check(ctx context.Context, kernel Kernel, ops []Op) error {
 	if checker, ok := kernel.(Checker); ok {
@@ -191,13 +183,17 @@ func Check(ctx context.Context, kernel Kernel, ops []Op) error {
 func transaction(kernel Writer, ops []Op) *knftables.Transaction {
 	tx := kernel.NewTransaction()
 	for _, op := range ops {
+		object := op.Object
+		if rule, isRule := object.(*wire.Rule); isRule {
+			object = rule.Text()
+		}
 		switch op.Verb {
 		case Add:
-			tx.Add(op.Object)
+			tx.Add(object)
 		case Flush:
-			tx.Flush(op.Object)
+			tx.Flush(object)
 		case Delete:
-			tx.Delete(op.Object)
+			tx.Delete(object)
 		}
 	}
 	return tx
@@ -206,8 +202,8 @@ func transaction(kernel Writer, ops []Op) *knftables.Transaction {
 // RemoveTable removes the whole table and with it every rule; it succeeds when there is none.
 func RemoveTable(ctx context.Context, kernel Writer) error {
 	return Apply(ctx, kernel, []Op{
-		{Add, &knftables.Table{}},
-		{Delete, &knftables.Table{}},
+		{Verb: Add, Object: &knftables.Table{}},
+		{Verb: Delete, Object: &knftables.Table{}},
 	})
 }
 

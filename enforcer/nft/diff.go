@@ -5,23 +5,19 @@ import (
 	"strings"
 
 	"sigs.k8s.io/knftables"
-)
 
-// Verb is what an Op does to its object.
-type Verb string
-
-// The verbs that a difference needs.
-const (
-	Add    Verb = "add"
-	Flush  Verb = "flush"
-	Delete Verb = "delete"
+	"github.com/apptier/apptier/enforcer/nft/wire"
 )
 
 // Op is one step of a transaction.
-type Op struct {
-	Verb   Verb
-	Object knftables.Object
-}
+type Op = wire.Step
+
+// The verbs that a difference needs.
+const (
+	Add    = wire.Add
+	Flush  = wire.Flush
+	Delete = wire.Delete
+)
 
 // Diff returns the steps that turn old, as it is in the kernel, into wanted. It is empty when
 // they are equal. Both must be the same table by family and name.
@@ -84,9 +80,9 @@ func inPlace(old, wanted Table) bool {
 
 type steps struct{ ops []Op }
 
-func (d *steps) add(o knftables.Object)    { d.ops = append(d.ops, Op{Add, o}) }
-func (d *steps) flush(o knftables.Object)  { d.ops = append(d.ops, Op{Flush, o}) }
-func (d *steps) delete(o knftables.Object) { d.ops = append(d.ops, Op{Delete, o}) }
+func (d *steps) add(o knftables.Object)    { d.ops = append(d.ops, Op{Verb: Add, Object: o}) }
+func (d *steps) flush(o knftables.Object)  { d.ops = append(d.ops, Op{Verb: Flush, Object: o}) }
+func (d *steps) delete(o knftables.Object) { d.ops = append(d.ops, Op{Verb: Delete, Object: o}) }
 
 // define adds new counters, chains, sets and maps, all still empty.
 func (d *steps) define(old, wanted Table) {
@@ -142,14 +138,14 @@ func (d *steps) rules(old, wanted Table) {
 	for _, name := range sorted(wanted.Chains) {
 		chain := wanted.Chains[name]
 		before, existed := old.Chains[name]
-		if existed && slices.Equal(before.Rules, chain.Rules) {
+		if existed && slices.EqualFunc(before.Rules, chain.Rules, Rule.Equal) {
 			continue
 		}
 		if existed {
 			d.flush(&knftables.Chain{Name: name})
 		}
 		for _, rule := range chain.Rules {
-			d.add(&knftables.Rule{Chain: name, Rule: rule.Expr, Comment: comment(rule.Comment)})
+			d.add(&wire.Rule{Rule: knftables.Rule{Chain: name, Comment: comment(rule.Comment)}, Exprs: rule.Exprs})
 		}
 	}
 }

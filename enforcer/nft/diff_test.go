@@ -2,6 +2,7 @@ package nft_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -14,6 +15,7 @@ import (
 	"sigs.k8s.io/knftables"
 
 	"github.com/apptier/apptier/enforcer/nft"
+	"github.com/apptier/apptier/enforcer/nft/expr"
 )
 
 const (
@@ -53,7 +55,7 @@ func tables() *rapid.Generator[nft.Table] {
 
 func leafRule(t *rapid.T) nft.Rule {
 	return nft.Rule{
-		Expr:    rapid.SampledFrom([]string{"accept", "drop", "counter drop"}).Draw(t, "rule"),
+		Exprs:   rapid.SampledFrom([]expr.List{{expr.Accept}, {expr.Drop}, {expr.Invalid, expr.Drop}}).Draw(t, "rule"),
 		Comment: rapid.SampledFrom([]string{"", "why"}).Draw(t, "rule comment"),
 	}
 }
@@ -80,19 +82,19 @@ func generatedMap(t *rapid.T, targets []string) nft.Set {
 }
 
 func baseRules(t *rapid.T, table nft.Table, targets []string) []nft.Rule {
-	rules := []nft.Rule{{Expr: "accept"}}
+	rules := []nft.Rule{nft.RuleOf(expr.Accept)}
 	for _, set := range slices.Sorted(maps.Keys(table.Sets)) {
 		if rapid.Bool().Draw(t, "uses "+set) {
 			if table.Sets[set].Value == "" {
-				rules = append(rules, nft.Rule{Expr: "ip saddr @" + set + " drop", Comment: "uses a set"})
+				rules = append(rules, nft.Remarked("uses a set", expr.In(set, expr.Source4), expr.Drop))
 			} else {
-				rules = append(rules, nft.Rule{Expr: "ip saddr . tcp dport vmap @" + set})
+				rules = append(rules, nft.RuleOf(expr.Of(expr.TCP), expr.By(set, expr.ReplySource4, expr.ReplyPort)))
 			}
 		}
 	}
 	for _, chain := range targets {
 		if rapid.Bool().Draw(t, "jumps to "+chain) {
-			rules = append(rules, nft.Rule{Expr: "jump " + chain})
+			rules = append(rules, nft.RuleOf(expr.Jump(chain)))
 		}
 	}
 	return rules
@@ -112,11 +114,11 @@ func TestADifferenceAppliedGivesTheWantedTable(t *testing.T) {
 		old, wanted := tables().Draw(t, "old"), tables().Draw(t, "wanted")
 		fake := knftables.NewFake(family, name)
 		apply(t, fake, nft.Replace(old))
-		if diff := cmp.Diff(old, read(fake), cmpopts.EquateEmpty()); diff != "" {
+		if diff := cmp.Diff(old, read(fake), cmpopts.EquateEmpty(), byText); diff != "" {
 			t.Fatalf("after Replace (-want +got):\n%s", diff)
 		}
 		apply(t, fake, nft.Diff(old, wanted))
-		if diff := cmp.Diff(wanted, read(fake), cmpopts.EquateEmpty()); diff != "" {
+		if diff := cmp.Diff(wanted, read(fake), cmpopts.EquateEmpty(), byText); diff != "" {
 			t.Fatalf("after Diff (-want +got):\n%s", diff)
 		}
 	})
@@ -160,6 +162,16 @@ func apply(t failer, fake *knftables.Fake, ops []nft.Op) {
 	}
 }
 
+// words are a rule that is read back, as one expression.
+type words string
+
+func (w words) String() string { return string(w) }
+
+func (words) Visit(expr.Visitor) error { return errors.New("a rule that was read back") }
+
+// byText compares rules by their text, in which they are read back.
+var byText = cmp.Comparer(func(a, b nft.Rule) bool { return a.Exprs.String() == b.Exprs.String() && a.Comment == b.Comment })
+
 // read is what the fake kernel holds, as a table.
 func read(fake *knftables.Fake) nft.Table {
 	text := func(s *string) string {
@@ -181,7 +193,7 @@ func read(fake *knftables.Fake) nft.Table {
 			chain.Base = &nft.Base{Hook: *c.Hook, Priority: *c.Priority, Policy: *c.Policy}
 		}
 		for _, r := range c.Rules {
-			chain.Rules = append(chain.Rules, nft.Rule{Expr: r.Rule, Comment: text(r.Comment)})
+			chain.Rules = append(chain.Rules, nft.Remarked(text(r.Comment), words(r.Rule)))
 		}
 		out.Chains[key] = chain
 	}

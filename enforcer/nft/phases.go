@@ -4,6 +4,8 @@ import (
 	"slices"
 
 	"sigs.k8s.io/knftables"
+
+	"github.com/apptier/apptier/enforcer/nft/wire"
 )
 
 // MaxSteps is how many steps a transaction may have that changes nothing for packets, which is some tens of
@@ -58,7 +60,7 @@ func about(o knftables.Object) (it object, whole bool) {
 	switch o := o.(type) {
 	case *knftables.Chain:
 		return object{"chain", o.Name}, true
-	case *knftables.Rule:
+	case *wire.Rule:
 		return object{"chain", o.Chain}, false
 	case *knftables.Set:
 		return object{"set", o.Name}, true

@@ -25,8 +25,8 @@ func TestPhasesMakeBeforeTheyBreak(t *testing.T) {
 		for i, phase := range phases {
 			apply(t, fake, phase)
 			after := met(read(fake))
-			if changes := cmp.Diff(before, after, cmpopts.EquateEmpty()); changes != "" && len(phases) > 1 {
-				if diff := cmp.Diff(met(wanted), after, cmpopts.EquateEmpty()); diff != "" {
+			if changes := cmp.Diff(before, after, cmpopts.EquateEmpty(), byText); changes != "" && len(phases) > 1 {
+				if diff := cmp.Diff(met(wanted), after, cmpopts.EquateEmpty(), byText); diff != "" {
 					t.Fatalf("packets meet something between old and wanted after transaction %d of %d:\n%s", i+1, len(phases), diff)
 				}
 				for _, op := range phase {
@@ -37,7 +37,7 @@ func TestPhasesMakeBeforeTheyBreak(t *testing.T) {
 			}
 			before = after
 		}
-		if diff := cmp.Diff(wanted, read(fake), cmpopts.EquateEmpty()); diff != "" {
+		if diff := cmp.Diff(wanted, read(fake), cmpopts.EquateEmpty(), byText); diff != "" {
 			t.Fatalf("after all transactions (-want +got):\n%s", diff)
 		}
 	})
@@ -64,7 +64,7 @@ func met(t nft.Table) nft.Table {
 		}
 		out.Chains[name] = t.Chains[name]
 		for _, rule := range t.Chains[name].Rules {
-			words(rule.Expr)
+			words(rule.Exprs.String())
 		}
 	}
 	set = func(name string) {

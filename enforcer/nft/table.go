@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"sigs.k8s.io/knftables"
+
+	"github.com/apptier/apptier/enforcer/nft/expr"
 )
 
 // The words of nftables that rulesets need.
@@ -63,11 +65,20 @@ type Base struct {
 	Policy   knftables.BaseChainPolicy
 }
 
-// Rule is one rule in nft syntax, without its comment.
+// Rule is one rule.
 type Rule struct {
-	Expr    string
+	Exprs   expr.List
 	Comment string
 }
+
+// RuleOf returns a rule without a comment.
+func RuleOf(exprs ...expr.Expr) Rule { return Rule{Exprs: exprs} }
+
+// Remarked returns a rule with a comment.
+func Remarked(comment string, exprs ...expr.Expr) Rule { return Rule{exprs, comment} }
+
+// Equal says whether two rules do the same and have the same comment.
+func (r Rule) Equal(o Rule) bool { return r.Comment == o.Comment && r.Exprs.Equal(o.Exprs) }
 
 // Set is a set, or a map when Value is not empty.
 type Set struct {

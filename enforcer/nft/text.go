@@ -72,7 +72,7 @@ func (c Chain) write(b *strings.Builder, name string) {
 		fmt.Fprintf(b, "\t\ttype filter hook %s priority %s; policy %s;\n", c.Base.Hook, c.Base.Priority, c.Base.Policy)
 	}
 	for _, rule := range c.Rules {
-		fmt.Fprintf(b, "\t\t%s", rule.Expr)
+		fmt.Fprintf(b, "\t\t%s", rule.Exprs)
 		if rule.Comment != "" {
 			fmt.Fprintf(b, " comment %q", rule.Comment)
 		}

@@ -23,7 +23,7 @@ func BenchmarkAJudgement(b *testing.B) {
 			with := l.Load(b, l.Shop(), 1)
 			without := with.Clone()
 			judge := without.Chains["judge"]
-			judge.Rules = slices.DeleteFunc(slices.Clone(judge.Rules), func(r nft.Rule) bool { return strings.Contains(r.Expr, "unroutable") })
+			judge.Rules = slices.DeleteFunc(slices.Clone(judge.Rules), func(r nft.Rule) bool { return strings.Contains(r.Exprs.String(), "unroutable") })
 			without.Chains["judge"] = judge
 			ways, names := []nft.Table{without, with}, []string{"without", "with"}
 			took := make([][]time.Duration, len(ways))

@@ -12,6 +12,8 @@ import (
 
 	"github.com/apptier/apptier/enforcer/compile"
 	"github.com/apptier/apptier/enforcer/nft"
+	"github.com/apptier/apptier/enforcer/nft/expr"
+	"github.com/apptier/apptier/enforcer/nft/wire"
 	"github.com/apptier/apptier/test/lab"
 	"github.com/apptier/apptier/test/network"
 )
@@ -60,7 +62,14 @@ func (n *node) Run(ctx context.Context, tx *knftables.Transaction) error {
 }
 
 // refused is a step that no kernel takes.
-var refused = &knftables.Rule{Chain: compile.StampChain, Rule: "jump nowhere"}
+var refused = jump(compile.StampChain, "nowhere")
+
+// jump is a rule that leads from a chain to another.
+func jump(from, to string) *wire.Rule { return ruleIn(from, expr.Jump(to)) }
+
+func ruleIn(chain string, exprs ...expr.Expr) *wire.Rule {
+	return &wire.Rule{Rule: knftables.Rule{Chain: chain}, Exprs: exprs}
+}
 
 func (n *node) refuses(text func() string) bool {
 	return n.refuse || n.poison != "" && strings.Contains(text(), n.poison)
@@ -68,7 +77,7 @@ func (n *node) refuses(text func() string) bool {
 
 func (n *node) spoil(tx *knftables.Transaction) {
 	if n.refuses(tx.String) {
-		tx.Add(refused)
+		tx.Add(refused.Text())
 	}
 }
 

@@ -154,9 +154,7 @@ func TestAKernelIsAskedWithoutTheProgram(t *testing.T) {
 	l := newLab(t, lab.Routed)
 	kernel := openNode(t, l.Node).Kernel
 	chain := func(name string) nft.Op { return nft.Op{Verb: nft.Add, Object: &knftables.Chain{Name: name}} }
-	jump := func(from, to string) nft.Op {
-		return nft.Op{Verb: nft.Add, Object: &knftables.Rule{Chain: from, Rule: "jump " + to}}
-	}
+	leads := func(from, to string) nft.Op { return nft.Op{Verb: nft.Add, Object: jump(from, to)} }
 	start := []nft.Op{{Verb: nft.Add, Object: &knftables.Table{}}, chain("a"), chain("b")}
 	for _, test := range []struct {
 		name string
@@ -164,8 +162,8 @@ func TestAKernelIsAskedWithoutTheProgram(t *testing.T) {
 		ok   bool
 	}{
 		{"a whole table", nft.Replace(l.Table(l.Shop(), 1)), true},
-		{"a jump", append(start[:3:3], jump("a", "b")), true},
-		{"a jump to nowhere", append(start[:3:3], jump("a", "c")), false},
+		{"a jump", append(start[:3:3], leads("a", "b")), true},
+		{"a jump to nowhere", append(start[:3:3], leads("a", "c")), false},
 		{"a chain that is not there", append(start[:3:3], nft.Op{Verb: nft.Delete, Object: &knftables.Chain{Name: "c"}}), false},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/apptier/apptier/enforcer/nft"
+	"github.com/apptier/apptier/enforcer/nft/expr"
 	"github.com/apptier/apptier/test/lab"
 	"github.com/apptier/apptier/test/network"
 )
@@ -25,11 +26,13 @@ func BenchmarkASource(b *testing.B) {
 		rules []nft.Rule
 	}{
 		{"no look", nil},
-		{"by route", []nft.Rule{{Expr: `meta iifkind "veth" fib saddr . iif oif missing drop`}}},
-		{"by route and names", []nft.Rule{{Expr: `meta iifkind "veth" fib saddr . iif oif missing drop`}, {Expr: `iifname @bridges fib saddr . iif oif missing drop`}}},
-		{"by route and kinds", []nft.Rule{{Expr: `meta iifkind "veth" fib saddr . iif oif missing drop`}, {Expr: `meta iifkind "bridge" iifname @bridges fib saddr . iif oif missing drop`}}},
-		{"by set", []nft.Rule{{Expr: `iifname . ip saddr @bound accept`}}},
-		{"by kind and set", []nft.Rule{{Expr: `meta iifkind "veth" iifname . ip saddr != @bound drop`}}},
+		{"by route", []nft.Rule{nft.RuleOf(byVeth, expr.RouteMissing{}, expr.Drop)}},
+		{"by route and names", []nft.Rule{nft.RuleOf(byVeth, expr.RouteMissing{}, expr.Drop), nft.RuleOf(expr.In("bridges", expr.InName), expr.RouteMissing{}, expr.Drop)}},
+		{"by route and kinds", []nft.Rule{
+			nft.RuleOf(byVeth, expr.RouteMissing{}, expr.Drop), nft.RuleOf(byBridge, expr.In("bridges", expr.InName), expr.RouteMissing{}, expr.Drop),
+		}},
+		{"by set", []nft.Rule{nft.RuleOf(expr.In("bound", expr.InName, expr.Source4), expr.Accept)}},
+		{"by kind and set", []nft.Rule{nft.RuleOf(byVeth, expr.NotIn("bound", expr.InName, expr.Source4), expr.Drop)}},
 	}
 	l.NFT(b, "flush chain inet apptier source\ndelete chain inet apptier source\n")
 	to := l.Host("local-1")
@@ -47,7 +50,7 @@ func BenchmarkASource(b *testing.B) {
 				}
 				script += "} }\nset bridges { type ifname; }\nchain c { type filter hook prerouting priority raw; "
 				for _, r := range ways[way].rules {
-					script += r.Expr + "\n"
+					script += r.Exprs.String() + "\n"
 				}
 				l.NFT(b, script+"}\n}\n")
 			}

@@ -57,15 +57,7 @@ func openWire(t testing.TB, ns netns.NsHandle) (conn *wire.Conn) {
 func (w *twins) apply(t lab.Tester, ops []nft.Op) {
 	t.Helper()
 	lab.Must(t, nft.Apply(context.Background(), w.byProgram, ops))
-	lab.Must(t, w.conn.Run(wireSteps(ops)))
-}
-
-func wireSteps(ops []nft.Op) []wire.Step {
-	steps := make([]wire.Step, 0, len(ops))
-	for _, op := range ops {
-		steps = append(steps, wire.Step{Verb: wire.Verb(op.Verb), Object: op.Object})
-	}
-	return steps
+	lab.Must(t, w.conn.Run(ops))
 }
 
 // compare fails when the two kernels do not hold the same: by nft's listings, and byte by byte.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/apptier/apptier/enforcer/compile"
 	"github.com/apptier/apptier/enforcer/nft"
+	"github.com/apptier/apptier/enforcer/nft/expr"
 	"github.com/apptier/apptier/enforcer/nft/wire"
 	"github.com/apptier/apptier/policy/reach/reachtest"
 	"github.com/apptier/apptier/test/lab"
@@ -25,7 +26,7 @@ func TestTheStepThatTheKernelRefusesIsNamed(t *testing.T) {
 	table := compile.Compile(reachtest.Snapshot().Example(1), lab.NodeName).Table(1)
 	table.Sets["some"] = nft.Set{Key: "ipv4_addr", Elements: map[string]nft.Element{v4(0): {}}}
 	table.Sets["ranges"] = nft.Set{Key: "ipv4_addr", Interval: true, Elements: map[string]nft.Element{"10.0.0.0-10.0.0.9": {}}}
-	lab.Must(t, w.conn.Run(wireSteps(nft.Replace(table))))
+	lab.Must(t, w.conn.Run(nft.Replace(table)))
 	before := dump(t, w.direct)
 	element := func(set, key string) *knftables.Element { return &knftables.Element{Set: set, Key: []string{key}} }
 	many := []nft.Op{{Verb: nft.Add, Object: &knftables.Chain{Name: "new", Comment: text("x")}}}
@@ -39,8 +40,8 @@ func TestTheStepThatTheKernelRefusesIsNamed(t *testing.T) {
 	}{
 		{"a chain that is not there", nft.Op{Verb: nft.Delete, Object: &knftables.Chain{Name: "nowhere"}}, unix.ENOENT},
 		{"a chain in use", nft.Op{Verb: nft.Delete, Object: &knftables.Chain{Name: "judge"}}, unix.EBUSY},
-		{"a rule to nowhere", nft.Op{Verb: nft.Add, Object: &knftables.Rule{Chain: "judge", Rule: "jump nowhere"}}, unix.ENOENT},
-		{"a rule with a set that is not there", nft.Op{Verb: nft.Add, Object: &knftables.Rule{Chain: "judge", Rule: "ip saddr @nothing drop"}}, unix.ENOENT},
+		{"a rule to nowhere", nft.Op{Verb: nft.Add, Object: jump("judge", "nowhere")}, unix.ENOENT},
+		{"a rule with a set that is not there", nft.Op{Verb: nft.Add, Object: ruleIn("judge", expr.In("nothing", expr.Source4), expr.Drop)}, unix.ENOENT},
 		{"an element that is not there", nft.Op{Verb: nft.Delete, Object: element("some", "10.9.9.9")}, unix.ENOENT},
 		{"an element that overlaps", nft.Op{Verb: nft.Add, Object: element("ranges", "10.0.0.5-10.0.0.12")}, unix.EEXIST},
 		{"a set of another type", nft.Op{Verb: nft.Add, Object: &knftables.Set{Name: "ranges", Type: "ipv6_addr"}}, unix.EEXIST},
@@ -48,7 +49,7 @@ func TestTheStepThatTheKernelRefusesIsNamed(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			ops := append(append(append([]nft.Op{}, many[:2500]...), test.bad), many[2500:]...)
-			err := w.conn.Run(wireSteps(ops))
+			err := w.conn.Run(ops)
 			var refused *wire.StepError
 			if !errors.As(err, &refused) || !errors.Is(err, test.err) || refused.Step.Object != test.bad.Object {
 				t.Errorf("got %v", err)
@@ -56,7 +57,7 @@ func TestTheStepThatTheKernelRefusesIsNamed(t *testing.T) {
 			if diff := cmp.Diff(strings.Split(before, "\n"), strings.Split(dump(t, w.direct), "\n")); diff != "" {
 				t.Errorf("changed (-before +after):\n%s", diff)
 			}
-			lab.Must(t, w.conn.Run(wireSteps(nft.Replace(table)))) // the connection is as good as new
+			lab.Must(t, w.conn.Run(nft.Replace(table))) // the connection is as good as new
 		})
 	}
 	t.Run("one element of many", func(t *testing.T) {
@@ -72,7 +73,7 @@ func TestTheStepThatTheKernelRefusesIsNamed(t *testing.T) {
 			ops = append(ops, nft.Op{Verb: nft.Delete, Object: element("some", v4(i+1))})
 		}
 		var refused *wire.StepError
-		if err := w.conn.Run(wireSteps(ops)); !errors.As(err, &refused) || refused.Step.Object != bad {
+		if err := w.conn.Run(ops); !errors.As(err, &refused) || refused.Step.Object != bad {
 			t.Errorf("got %v", err)
 		}
 	})
@@ -82,18 +83,18 @@ func TestTheStepThatTheKernelRefusesIsNamed(t *testing.T) {
 func TestMoreErrorsThanASocketHolds(t *testing.T) {
 	w := newTwins(t)
 	table := compile.Compile(reachtest.Snapshot().Example(1), lab.NodeName).Table(1)
-	lab.Must(t, w.conn.Run(wireSteps(nft.Replace(table))))
+	lab.Must(t, w.conn.Run(nft.Replace(table)))
 	before := dump(t, w.direct)
 	var ops []nft.Op
 	for i := range 20_000 {
-		ops = append(ops, nft.Op{Verb: nft.Add, Object: &knftables.Rule{Chain: "judge", Rule: fmt.Sprintf("jump nowhere-%d", i)}})
+		ops = append(ops, nft.Op{Verb: nft.Add, Object: jump("judge", fmt.Sprintf("nowhere-%d", i))})
 	}
 	var refused *wire.StepError
-	if err := w.conn.Run(wireSteps(ops)); !errors.As(err, &refused) || refused.Step.Object != ops[0].Object {
+	if err := w.conn.Run(ops); !errors.As(err, &refused) || refused.Step.Object != ops[0].Object {
 		t.Errorf("got %v", err)
 	}
 	if after := dump(t, w.direct); after != before {
 		t.Errorf("changed (-before +after):\n%s", cmp.Diff(before, after))
 	}
-	lab.Must(t, w.conn.Run(wireSteps(nft.Replace(table))))
+	lab.Must(t, w.conn.Run(nft.Replace(table)))
 }

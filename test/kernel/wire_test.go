@@ -17,6 +17,7 @@ import (
 	"github.com/apptier/apptier/enforcer/agent/agenttest"
 	"github.com/apptier/apptier/enforcer/compile"
 	"github.com/apptier/apptier/enforcer/nft"
+	"github.com/apptier/apptier/enforcer/nft/expr"
 	"github.com/apptier/apptier/policy/reach/reachtest"
 	"github.com/apptier/apptier/test/lab"
 	"github.com/apptier/apptier/test/network"
@@ -78,7 +79,7 @@ func TestRangesOverNetlinkAreThoseOfTheProgram(t *testing.T) {
 		w.compare(t)
 		for range 2 {
 			next := rangesTable(t, "next")
-			lab.Must(t, w.conn.Run(wireSteps(nft.Diff(table, next))))
+			lab.Must(t, w.conn.Run(nft.Diff(table, next)))
 			w.compareListed(t, next)
 			lab.Must(t, nft.Apply(context.Background(), w.byProgram, nft.Replace(next)))
 			w.compare(t)
@@ -142,7 +143,10 @@ func edge(n, bits int) int {
 func TestRareWordsOverNetlinkAreThoseOfTheProgram(t *testing.T) {
 	w := newTwins(t)
 	full := strings.Repeat("x", nft.MaxComment-1)
-	rule := func(expression string) nft.Rule { return nft.Rule{Expr: expression, Comment: full} }
+	rule := func(exprs ...expr.Expr) nft.Rule { return nft.Remarked(full, exprs...) }
+	tcp, span := expr.Of(expr.TCP), func(field expr.Field, first, last uint16) expr.Port {
+		return expr.Port{Field: field, First: first, Last: last}
+	}
 	table := nft.Table{
 		Family: compile.TableFamily, Name: compile.TableName, Comment: full,
 		Counters: map[string]nft.Counter{"plain": {}, "with": {Comment: full}},
@@ -162,18 +166,21 @@ func TestRareWordsOverNetlinkAreThoseOfTheProgram(t *testing.T) {
 			"other": {Comment: full},
 			"base": {
 				Base:  &nft.Base{Hook: nft.ForwardHook, Priority: nft.FilterPriority, Policy: knftables.DropPolicy},
-				Rules: []nft.Rule{rule("counter name with ct state new,established,invalid jump other")},
+				Rules: []nft.Rule{rule(expr.Counter{Name: "with"}, expr.New|expr.Established|expr.Invalid, expr.Jump("other"))},
 			},
 			"rules": {Rules: []nft.Rule{
-				rule("ct mark & 0x0000ff00 == 0x0000ab00 accept"), rule("ct mark set ct mark & 0xff00ffff | 0x00120000 drop"),
-				rule("meta l4proto udp ct original proto-src 1-1023 goto other"), rule("meta l4proto sctp ct reply proto-src 65535"),
-				rule("meta l4proto tcp ct reply ip6 saddr . ct reply proto-src vmap @pairs"),
-				rule("meta l4proto tcp ct original proto-src . ct original ip saddr . ct reply ip saddr != @triples drop"),
-				rule("ip saddr @v4 ip daddr != @v4 drop"), rule("ip saddr . ip daddr @four"), rule("icmpv6 type 128 accept"),
-				rule("ip6 saddr @v6 ip6 hoplimit 1 ip6 daddr @v6 drop"), rule("meta l4proto icmp"),
-				rule("ct original ip saddr @v4 ct reply ip saddr vmap @verdicts"),
-				rule("exthdr rt exists drop"), rule("udp sport 53 accept"), rule("ip6 saddr @v6 ip6 length > 65535"),
-				rule("icmpv6 type 135 ip6 length > 32 @th,64,128 0x" + strings.Repeat("ab", 16) + " @th,208,48 != 0x020000000001 drop"),
+				rule(expr.MarkIs{Mask: 0xff00, Value: 0xab00}, expr.Accept), rule(expr.SetMark{Keep: 0xff00ffff, Value: 0x120000}, expr.Drop),
+				rule(expr.Of(expr.UDP), span(expr.OriginalPort, 1, 1023), expr.GoTo("other")), rule(expr.Of(expr.SCTP), span(expr.ReplyPort, 65535, 65535)),
+				rule(tcp, expr.By("pairs", expr.ReplySource6, expr.ReplyPort)),
+				rule(tcp, expr.NotIn("triples", expr.OriginalPort, expr.OriginalSource4, expr.ReplySource4), expr.Drop),
+				rule(expr.In("v4", expr.Source4), expr.NotIn("v4", expr.Destination4), expr.Drop), rule(expr.In("four", expr.Source4, expr.Destination4)),
+				rule(expr.ICMPv6Type{First: 128, Last: 128}, expr.Accept),
+				rule(expr.In("v6", expr.Source6), expr.HopLimit{Hops: 1}, expr.In("v6", expr.Destination6), expr.Drop), rule(expr.Of(expr.ICMP)),
+				rule(expr.In("v4", expr.OriginalSource4), expr.By("verdicts", expr.ReplySource4)),
+				rule(expr.RoutingHeader{}, expr.Drop), rule(expr.Options{}, expr.Drop), rule(span(expr.UDPSource, 53, 53), expr.Accept),
+				rule(expr.In("v6", expr.Source6), expr.LongerThan{Bytes: 65535}),
+				rule(expr.ICMPv6Type{First: 135, Last: 135}, expr.LongerThan{Bytes: 32}, expr.Raw{Offset: 8, Bytes: strings.Repeat("\xab", 16)},
+					expr.Raw{Offset: 26, Not: true, Bytes: "\x02\x00\x00\x00\x00\x01"}, expr.Drop),
 			}},
 		},
 	}
@@ -190,7 +197,7 @@ func TestALargeTransactionIsTakenWhole(t *testing.T) {
 	snapshot := l.busy(t, 5000)
 	table := compile.Compile(snapshot, lab.NodeName).Table(1)
 	conn := openWire(t, l.Node)
-	lab.Must(t, conn.Run(wireSteps(nft.Replace(table))))
+	lab.Must(t, conn.Run(nft.Replace(table)))
 	kernel := openNode(t, l.Node)
 	contents, err := kernel.Contents(t.Context(), true)
 	lab.Must(t, err)
@@ -223,11 +230,11 @@ func TestOtherProgramsDoNotDisturb(t *testing.T) {
 		})
 	}()
 	table := compile.Compile(reachtest.Snapshot().Example(1), lab.NodeName).Table(1)
-	lab.Must(t, w.conn.Run(wireSteps(nft.Replace(table))))
+	lab.Must(t, w.conn.Run(nft.Replace(table)))
 	for i := range 2000 {
 		next := table.Clone()
 		next.Sets["node4"].Elements[netip.AddrFrom4([4]byte{10, 9, byte(i >> 8), byte(i)}).String()] = nft.Element{}
-		lab.Must(t, w.conn.Run(wireSteps(nft.Diff(table, next))))
+		lab.Must(t, w.conn.Run(nft.Diff(table, next)))
 		table = next
 	}
 	close(stop)
@@ -249,7 +256,7 @@ func TestTheProgramWritesWhatIsNotKnown(t *testing.T) {
 	lab.Must(t, nft.Apply(ctx, n, []nft.Op{
 		{Verb: nft.Add, Object: &knftables.Table{}},
 		{Verb: nft.Add, Object: &knftables.Chain{Name: "c"}},
-		{Verb: nft.Add, Object: &knftables.Rule{Chain: "c", Rule: "drop"}},
+		{Verb: nft.Add, Object: ruleIn("c", expr.Drop)},
 	}))
 	if len(logged) != 0 {
 		t.Errorf("logged %s", logged)

@@ -12,6 +12,8 @@ import (
 
 	"golang.org/x/sys/unix"
 	"sigs.k8s.io/knftables"
+
+	"github.com/apptier/apptier/enforcer/nft/expr"
 )
 
 // elementList is a message that elements are still being added to.
@@ -118,9 +120,9 @@ func (e *encoder) value(words []string) error {
 	if len(words) != 1 {
 		return errors.New("a value that is no verdict")
 	}
-	code, chain, ok := parseVerdict(strings.Fields(words[0]))
-	if !ok {
-		return errors.New("a value that is no verdict")
+	code, chain, err := verdictCode(expr.ParseVerdict(words[0]))
+	if err != nil {
+		return err
 	}
 	e.verdict(unix.NFTA_SET_ELEM_DATA, code, chain)
 	return nil

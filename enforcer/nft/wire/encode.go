@@ -109,7 +109,7 @@ func (e *encoder) step(s Step) error {
 		return e.tableStep(s.Verb, o)
 	case *knftables.Chain:
 		return e.chainStep(s.Verb, o)
-	case *knftables.Rule:
+	case *Rule:
 		return e.ruleStep(s.Verb, o)
 	case *knftables.Set:
 		return e.setStep(s.Verb, o)

@@ -2,6 +2,7 @@ package wire_test
 
 import (
 	"errors"
+	"net/netip"
 	"strings"
 	"testing"
 
@@ -11,17 +12,10 @@ import (
 	"github.com/apptier/apptier/enforcer/agent/agenttest"
 	"github.com/apptier/apptier/enforcer/compile"
 	"github.com/apptier/apptier/enforcer/nft"
+	"github.com/apptier/apptier/enforcer/nft/expr"
 	"github.com/apptier/apptier/enforcer/nft/wire"
 	"github.com/apptier/apptier/policy/reach/reachtest"
 )
-
-func steps(ops []nft.Op) []wire.Step {
-	var out []wire.Step
-	for _, op := range ops {
-		out = append(out, wire.Step{Verb: wire.Verb(op.Verb), Object: op.Object})
-	}
-	return out
-}
 
 // The nft program is for what this package does not know: nothing that the enforcer writes.
 func TestEverythingThatIsCompiledCanBeEncoded(t *testing.T) {
@@ -29,10 +23,10 @@ func TestEverythingThatIsCompiledCanBeEncoded(t *testing.T) {
 		generated := reachtest.Snapshot()
 		before := compile.Compile(generated.Draw(t, "before"), "node-0").Table(1)
 		after := compile.Compile(generated.Draw(t, "after"), "node-0").Table(compile.DefaultMark.Last())
-		if err := wire.Encode("test", nil, steps(nft.Replace(before))); err != nil {
+		if err := wire.Encode("test", nil, nft.Replace(before)); err != nil {
 			t.Fatal(err)
 		}
-		if err := wire.Encode("test", steps(nft.Replace(before)), steps(nft.Diff(before, after))); err != nil {
+		if err := wire.Encode("test", nft.Replace(before), nft.Diff(before, after)); err != nil {
 			t.Fatal(err)
 		}
 	})
@@ -49,7 +43,7 @@ func TestEveryChangeOfWhatIsCompiledCanBeEncoded(t *testing.T) {
 		sync := func(t *rapid.T) {
 			generation = compile.DefaultMark.Next(generation)
 			c.Stamp(generation)
-			if err := wire.Encode("test", steps(nft.Replace(before)), steps(c.Journal().Steps())); err != nil {
+			if err := wire.Encode("test", nft.Replace(before), c.Journal().Steps()); err != nil {
 				t.Fatal(err)
 			}
 			c.Journal().Commit()
@@ -66,7 +60,9 @@ func TestEveryChangeOfWhatIsCompiledCanBeEncoded(t *testing.T) {
 func TestWhatIsNotKnownIsNotEncoded(t *testing.T) {
 	text := knftables.PtrTo[string]
 	long := text(strings.Repeat("x", knftables.CommentLengthMax))
-	rule := func(expression string) knftables.Object { return &knftables.Rule{Chain: "c", Rule: expression} }
+	rule := func(exprs ...expr.Expr) knftables.Object {
+		return &wire.Rule{Rule: knftables.Rule{Chain: "c"}, Exprs: exprs}
+	}
 	tests := map[string]wire.Step{
 		"a table with a flag":            {wire.Add, &knftables.Table{Flags: []knftables.TableFlag{knftables.DormantFlag}}},
 		"a table that is flushed":        {wire.Flush, &knftables.Table{}},
@@ -78,8 +74,8 @@ func TestWhatIsNotKnownIsNotEncoded(t *testing.T) {
 		"a chain with a long comment":    {wire.Add, &knftables.Chain{Name: "c", Comment: long}},
 		"a base chain of another hook":   {wire.Add, &knftables.Chain{Name: "c", Type: knftables.PtrTo(knftables.FilterType), Hook: knftables.PtrTo(knftables.OutputHook), Priority: knftables.PtrTo(knftables.FilterPriority)}},
 		"a chain of another table":       {wire.Add, &knftables.Chain{Name: "c", Table: "other"}},
-		"a rule that is inserted":        {wire.Add, &knftables.Rule{Chain: "c", Rule: "accept", Index: knftables.PtrTo(1)}},
-		"a rule that is deleted":         {wire.Delete, rule("accept")},
+		"a rule that is inserted":        {wire.Add, &wire.Rule{Rule: knftables.Rule{Chain: "c", Index: knftables.PtrTo(1)}, Exprs: expr.List{expr.Accept}}},
+		"a rule that is deleted":         {wire.Delete, rule(expr.Accept)},
 		"a counter with a count":         {wire.Add, &knftables.Counter{Name: "n", Packets: knftables.PtrTo(uint64(1))}},
 		"an element of an unknown set":   {wire.Add, &knftables.Element{Set: "unknown", Key: []string{"10.0.0.1"}}},
 		"an element of another type":     {wire.Add, &knftables.Element{Set: "v4", Key: []string{"fd00::1"}}},
@@ -90,17 +86,24 @@ func TestWhatIsNotKnownIsNotEncoded(t *testing.T) {
 		"an element with a long comment": {wire.Add, &knftables.Element{Set: "v4", Key: []string{"10.0.0.1"}, Comment: long}},
 		"an element of a map as a set's": {wire.Add, &knftables.Element{Set: "verdicts", Key: []string{"10.0.0.1"}}},
 	}
-	for _, expression := range []string{
-		"", "counter drop", "accept accept", "accept ip saddr @v4", "jump", "ip saddr 10.0.0.1-10.0.0.9 accept", "ip saddr @v4 ip6 saddr @v6 drop",
-		"ct reply proto-src 80 accept", "meta l4proto icmp ct reply proto-src 80 accept", "meta l4proto tcp ct reply proto-src 90-80 accept",
-		"meta l4proto tcp ct reply proto-src 65536 accept", "meta l4proto gre accept", "ct state odd accept", "ct mark & 0xff == accept",
-		"ct mark set 1", "ct mark & 1 == 0x100000000", "ct original ip saddr != vmap @verdicts", "icmpv6 type 256 accept", "ip6 hoplimit -1 accept",
-		"@th,4,8 0x01 drop", "@th,64,16 0x01 drop", "@th,64,0 0x drop", "@th,64,136 0x" + strings.Repeat("00", 17) + " drop", "ip6 length > 65536 drop",
-		"meta l4proto tcp ct reply ip saddr . ct reply proto-src 80", "ip saddr @v6 drop", "iifname . ip saddr @v4 drop", "ether type ip drop", "meta iifkind veth drop", "arp saddr ip @v4", "ct original ip6 saddr @v4 drop", "ip saddr vmap @v4",
-		"meta l4proto tcp meta l4proto udp drop", "ip saddr @v4 ct original ip saddr @v4 drop", "ct original ip saddr . ct original ip6 saddr @v4 drop", "ct original ip saddr", "meta l4proto tcp icmpv6 type 1 accept", "tcp dport 80 accept",
+	isIPv4, tcp := expr.EtherType{Network: expr.IPv4}, expr.Of(expr.TCP)
+	for _, exprs := range []expr.List{
+		{}, {expr.Accept, expr.Accept}, {expr.Accept, expr.In("v4", expr.Source4)}, {expr.Jump("")}, {expr.Verdict{}}, {expr.Verdict{Action: expr.DropPacket, Chain: "c"}},
+		{expr.In("v4", expr.Source4), expr.In("v6", expr.Source6), expr.Drop}, {expr.In("v4", expr.Source4), expr.In("v4", expr.OriginalSource4), expr.Drop},
+		{expr.In("v4", expr.OriginalSource4, expr.OriginalSource6), expr.Drop}, {expr.In("v4", expr.InName, expr.Source4), expr.Drop},
+		{expr.Port{Field: expr.ReplyPort, First: 80, Last: 80}, expr.Accept}, {tcp, expr.Port{Field: expr.ReplyPort, First: 90, Last: 80}, expr.Accept},
+		{expr.Of(expr.ICMP), expr.Port{Field: expr.ReplyPort, First: 80, Last: 80}, expr.Accept}, {tcp, expr.Port{Field: expr.Source4, First: 80, Last: 80}},
+		{expr.Lookup{Set: "v4"}}, {expr.Lookup{Keys: [expr.MostKeys]expr.Field{expr.OriginalSource4}, Set: "verdicts", Not: true, Verdict: true}},
+		{expr.ICMPv6Type{First: 2, Last: 1}, expr.Accept}, {tcp, expr.ICMPv6Type{First: 1, Last: 1}, expr.Accept}, {tcp, expr.Of(expr.UDP), expr.Drop},
+		{tcp, expr.In("v4", expr.UDPSource)}, {expr.Raw{Offset: 8}, expr.Drop}, {expr.Raw{Bytes: strings.Repeat("x", 17)}, expr.Drop},
+		{expr.In("v6", expr.Source4), expr.Drop}, {expr.In("v4", expr.OriginalSource6), expr.Drop}, {expr.By("v4", expr.Source4)}, {expr.In("v4", expr.Field(99))},
+		{isIPv4, expr.Drop}, {expr.LinkKind{Kind: "of a name that is too long"}, expr.Drop}, {expr.LinkKind{}, expr.Drop}, {expr.In("v4", expr.ARPSenderIP)},
+		{expr.Address{Field: expr.Source4, Address: netip.IPv6Unspecified()}, expr.Drop}, {tcp, expr.Address{Field: expr.ReplyPort, Address: netip.IPv4Unspecified()}, expr.Drop},
+		{expr.HopLimit{Hops: 1}, expr.Options{}, expr.Drop},
 	} {
-		tests["a rule with "+expression] = wire.Step{Verb: wire.Add, Object: rule(expression)}
+		tests["a rule with "+exprs.String()] = wire.Step{Verb: wire.Add, Object: rule(exprs...)}
 	}
+	tests["a rule in words"] = wire.Step{Verb: wire.Add, Object: &knftables.Rule{Chain: "c", Rule: "tcp dport 80 accept"}}
 	sets := []wire.Step{
 		{Verb: wire.Add, Object: &knftables.Set{Name: "v4", Type: "ipv4_addr"}},
 		{Verb: wire.Add, Object: &knftables.Set{Name: "v6", Type: "ipv6_addr"}},

@@ -94,13 +94,6 @@ func (r *rule) lookup(set string, inverted, verdicts bool) {
 	})
 }
 
-func (r *rule) counter(name string) {
-	r.expression("objref", func() {
-		r.uint32(unix.NFTA_OBJREF_IMM_TYPE, unix.NFT_OBJECT_COUNTER)
-		r.text(unix.NFTA_OBJREF_IMM_NAME, name)
-	})
-}
-
 func (r *rule) immediate(code int32, chain string) {
 	r.expression("immediate", func() {
 		r.uint32(unix.NFTA_IMMEDIATE_DREG, unix.NFT_REG_VERDICT)

@@ -2,111 +2,182 @@ package wire
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
-	"slices"
-	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/apptier/apptier/enforcer/nft/expr"
 )
 
-// keys reads one or several keys, joined by ".", and what they are compared with or looked up in.
-func (r *rule) keys() error {
-	var types []datatype
+// Lookup looks fields up. The kernel compares the lengths of keys with those of a set, and nothing more. A set that
+// it does not have it refuses.
+func (r *rule) Lookup(l expr.Lookup) error {
+	fields := l.Fields()
+	if len(fields) == 0 || l.Not && l.Verdict {
+		return errors.New("a lookup of nothing, or of a verdict that is not there")
+	}
+	if d, ok := r.sets[l.Set]; ok && (!d.isKeyedBy(fields) || l.Verdict && !d.verdicts) {
+		return fmt.Errorf("set %s, which is of another type", l.Set)
+	}
 	register := 0
-	for more := true; more; more = r.take(".") {
-		t, err := r.key(register)
-		if err != nil {
+	for _, field := range fields {
+		if err := r.load(field, register); err != nil {
 			return err
 		}
-		types = append(types, t)
-		register += padded(t.length()) / align
+		register += padded(typeOf(field).length()) / align
 	}
-	inverted, verdicts := r.take("!="), r.take("vmap")
-	word := r.next()
-	set, isSet := strings.CutPrefix(word, "@")
-	switch {
-	case isSet && (!inverted || !verdicts):
-		return r.lookupIn(set, types, inverted, verdicts)
-	case slices.Equal(types, []datatype{service}) && !inverted && !verdicts:
-		return r.portNumber(word)
-	case slices.Equal(types, []datatype{ipv4Address}) || slices.Equal(types, []datatype{ipv6Address}):
-		value, err := types[0].parse(nil, word)
-		if err != nil || inverted || verdicts {
-			return errSyntax
-		}
-		r.compare(unix.NFT_CMP_EQ, value...)
-		return nil
-	default:
-		return errSyntax
-	}
-}
-
-// lookupIn looks keys up. The kernel compares the lengths of keys with those of a set, and nothing
-// more. One that it does not have it refuses.
-func (r *rule) lookupIn(set string, types []datatype, inverted, verdicts bool) error {
-	if d, ok := r.sets[set]; ok && (!slices.Equal(types, d.key) || verdicts && !d.verdicts) {
-		return fmt.Errorf("set %s, which is of another type", set)
-	}
-	r.lookup(set, inverted, verdicts)
+	r.lookup(l.Set, l.Not, l.Verdict)
 	return nil
 }
 
-func (r *rule) portNumber(word string) error {
-	first, last, err := span(word, 16)
-	if err != nil {
+func (d definition) isKeyedBy(fields []expr.Field) bool {
+	if len(d.key) != len(fields) {
+		return false
+	}
+	for i, field := range fields {
+		if d.key[i] != typeOf(field) {
+			return false
+		}
+	}
+	return true
+}
+
+func typeOf(field expr.Field) datatype { return datatypes[field.Type().String()] }
+
+// Port compares a port with a range.
+func (r *rule) Port(p expr.Port) error {
+	switch {
+	case p.Field.Type() != expr.Service:
+		return errors.New("a field that is no port")
+	case p.Last < p.First:
+		return errRange
+	}
+	if err := r.load(p.Field, 0); err != nil {
 		return err
 	}
-	r.within(binary.BigEndian.AppendUint16(nil, uint16(first)), binary.BigEndian.AppendUint16(nil, uint16(last)))
+	r.within(binary.BigEndian.AppendUint16(nil, p.First), binary.BigEndian.AppendUint16(nil, p.Last))
 	return nil
 }
 
-// key loads one key into the register of this number, in words of four bytes.
-func (r *rule) key(register int) (datatype, error) {
-	for direction, word := range []string{"original", "reply"} { // IP_CT_DIR_*
-		switch {
-		case r.take("ct", word, "ip", "saddr"):
-			return ipv4Address, r.connectionAddress(unix.NFPROTO_IPV4, unix.NFT_CT_SRC_IP, direction, register)
-		case r.take("ct", word, "ip6", "saddr"):
-			return ipv6Address, r.connectionAddress(unix.NFPROTO_IPV6, unix.NFT_CT_SRC_IP6, direction, register)
-		case r.ports && r.take("ct", word, "proto-src"):
-			r.connection(unix.NFT_CT_PROTO_SRC, direction, register)
-			return service, nil
-		}
+// Address compares an address.
+func (r *rule) Address(a expr.Address) error {
+	if err := r.load(a.Field, 0); err != nil {
+		return err
 	}
-	for offset, word := range []string{0: "sport", 2: "dport"} { // struct udphdr
-		if word != "" && register == 0 && !r.transported && r.take("udp", word) {
-			r.transported = true
-			r.meta(unix.NFT_META_L4PROTO)
-			r.compare(unix.NFT_CMP_EQ, unix.IPPROTO_UDP)
-			r.payload(unix.NFT_PAYLOAD_TRANSPORT_HEADER, uint32(offset), 2, 0)
-			return service, nil
-		}
+	value := a.Address.AsSlice()
+	if t := a.Field.Type(); t != expr.IPv4Address && t != expr.IPv6Address || len(value) != typeOf(a.Field).length() {
+		return errors.New("an address of another family, or a field that is none")
 	}
-	if t, ok := r.linkKey(register); ok {
-		return t, nil
-	}
-	for _, f := range headerFields {
-		if r.take(f.words...) {
-			if r.network == 0 && register > 0 {
-				return 0, errSyntax // to make sure of it would overwrite what was loaded before
-			}
-			err := r.onlyOf(f.network)
-			r.payload(unix.NFT_PAYLOAD_NETWORK_HEADER, f.offset, uint32(f.datatype.length()), register)
-			return f.datatype, err
-		}
-	}
-	return 0, errSyntax
+	r.compare(unix.NFT_CMP_EQ, value...)
+	return nil
 }
 
-// headerFields are where struct iphdr and struct ipv6hdr have addresses.
-var headerFields = []struct {
-	words    []string
-	network  byte
-	offset   uint32
-	datatype datatype
-}{
-	{[]string{"ip", "saddr"}, unix.NFPROTO_IPV4, 12, ipv4Address},
-	{[]string{"ip", "daddr"}, unix.NFPROTO_IPV4, 16, ipv4Address},
-	{[]string{"ip6", "saddr"}, unix.NFPROTO_IPV6, 8, ipv6Address},
-	{[]string{"ip6", "daddr"}, unix.NFPROTO_IPV6, 24, ipv6Address},
+// The directions of a connection: IP_CT_DIR_* of nf_conntrack_tuple_common.h.
+const (
+	original = 0
+	reply    = 1
+)
+
+// load loads a field into the register of this number, in words of four bytes.
+func (r *rule) load(field expr.Field, register int) error {
+	switch field {
+	case expr.OriginalSource4:
+		return r.connectionAddress(unix.NFPROTO_IPV4, unix.NFT_CT_SRC_IP, original, register)
+	case expr.OriginalSource6:
+		return r.connectionAddress(unix.NFPROTO_IPV6, unix.NFT_CT_SRC_IP6, original, register)
+	case expr.ReplySource4:
+		return r.connectionAddress(unix.NFPROTO_IPV4, unix.NFT_CT_SRC_IP, reply, register)
+	case expr.ReplySource6:
+		return r.connectionAddress(unix.NFPROTO_IPV6, unix.NFT_CT_SRC_IP6, reply, register)
+	case expr.OriginalPort:
+		return r.connectionPort(original, register)
+	case expr.ReplyPort:
+		return r.connectionPort(reply, register)
+	case expr.UDPSource:
+		return r.udpPort(0, register)
+	case expr.UDPDestination:
+		return r.udpPort(2, register)
+	case expr.InName:
+		r.name(unix.NFT_META_IIFNAME, register)
+	case expr.OutName:
+		r.name(unix.NFT_META_OIFNAME, register)
+	case expr.EtherSource:
+		r.payload(unix.NFT_PAYLOAD_LL_HEADER, 6, uint32(macAddress.length()), register) // struct ethhdr
+	case expr.ARPSenderMAC, expr.ARPSenderIP:
+		return r.arpSender(field, register)
+	case expr.Source4:
+		return r.header(unix.NFPROTO_IPV4, 12, ipv4Address, register) // struct iphdr
+	case expr.Destination4:
+		return r.header(unix.NFPROTO_IPV4, 16, ipv4Address, register)
+	case expr.Source6:
+		return r.header(unix.NFPROTO_IPV6, 8, ipv6Address, register) // struct ipv6hdr
+	case expr.Destination6:
+		return r.header(unix.NFPROTO_IPV6, 24, ipv6Address, register)
+	default:
+		return fmt.Errorf("a field of number %d", field)
+	}
+	return nil
+}
+
+// connectionAddress loads an address of the connection, which is of that family, or the rule ends.
+func (r *rule) connectionAddress(protocol byte, key uint32, direction, register int) error {
+	if register == 0 && r.network != 0 || r.network != 0 && r.network != protocol || r.tuple != 0 && r.tuple != protocol {
+		return errMixed
+	}
+	r.tuple = protocol
+	r.connection(key, direction, register)
+	return nil
+}
+
+func (r *rule) connectionPort(direction, register int) error {
+	if !r.ports {
+		return errors.New("a port of a connection, before a protocol that has ports")
+	}
+	r.connection(unix.NFT_CT_PROTO_SRC, direction, register)
+	return nil
+}
+
+// udpPort matches UDP, and loads one of its ports by its place in struct udphdr.
+func (r *rule) udpPort(offset uint32, register int) error {
+	if r.transported || register > 0 {
+		return errTwice
+	}
+	r.transported = true
+	r.meta(unix.NFT_META_L4PROTO)
+	r.compare(unix.NFT_CMP_EQ, unix.IPPROTO_UDP)
+	r.payload(unix.NFT_PAYLOAD_TRANSPORT_HEADER, offset, 2, 0)
+	return nil
+}
+
+func (r *rule) name(key uint32, register int) {
+	r.expression("meta", func() {
+		r.uint32(unix.NFTA_META_DREG, registerOf(register))
+		r.uint32(unix.NFTA_META_KEY, key)
+	})
+}
+
+// arpSender loads what struct arphdr says of the sender.
+func (r *rule) arpSender(field expr.Field, register int) error {
+	if r.network != unix.NFPROTO_ARP {
+		return errors.New("a field of ARP, before its type is matched")
+	}
+	offset := uint32(8)
+	if field == expr.ARPSenderIP {
+		offset = 14
+	}
+	r.payload(unix.NFT_PAYLOAD_NETWORK_HEADER, offset, uint32(typeOf(field).length()), register)
+	return nil
+}
+
+// header loads an address of the packet. To make sure of the protocol would overwrite what was loaded before.
+func (r *rule) header(protocol byte, offset uint32, t datatype, register int) error {
+	if r.network == 0 && register > 0 {
+		return errors.New("an address of the packet after another field, before its protocol is matched")
+	}
+	if err := r.onlyOf(protocol); err != nil {
+		return err
+	}
+	r.payload(unix.NFT_PAYLOAD_NETWORK_HEADER, offset, uint32(t.length()), register)
+	return nil
 }

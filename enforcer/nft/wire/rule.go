@@ -3,223 +3,169 @@ package wire
 import (
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"slices"
-	"strconv"
-	"strings"
 
 	"golang.org/x/sys/unix"
 	"sigs.k8s.io/knftables"
+
+	"github.com/apptier/apptier/enforcer/nft/expr"
 )
 
-func (e *encoder) ruleStep(verb Verb, o *knftables.Rule) error {
+// Rule is a rule as the object of a step. Its text is empty: see Text.
+type Rule struct {
+	knftables.Rule
+	Exprs expr.List
+}
+
+// Text is the rule as the nft program reads it.
+func (r *Rule) Text() *knftables.Rule {
+	text := r.Rule
+	text.Rule = r.Exprs.String()
+	return &text
+}
+
+func (e *encoder) ruleStep(verb Verb, o *Rule) error {
 	if verb != Add {
 		return errNotKnown
 	}
-	if err := only(o, knftables.Rule{Chain: o.Chain, Rule: o.Rule, Comment: o.Comment}); err != nil {
+	if err := only(&o.Rule, knftables.Rule{Chain: o.Chain, Comment: o.Comment}); err != nil {
+		return err
+	}
+	if err := endsWithVerdict(o.Exprs); err != nil {
 		return err
 	}
 	start := e.about(unix.NFT_MSG_NEWRULE, unix.NLM_F_CREATE|unix.NLM_F_APPEND)
 	defer e.endMessage(start)
 	e.text(unix.NFTA_RULE_CHAIN, o.Chain)
 	list := e.nest(unix.NFTA_RULE_EXPRESSIONS)
-	r := rule{encoder: e, words: strings.Fields(o.Rule)}
-	if err := r.statements(); err != nil {
+	if err := o.Exprs.Visit(&rule{encoder: e}); err != nil {
 		return err
 	}
 	e.end(list)
 	return e.comment(unix.NFTA_RULE_USERDATA, o.Comment)
 }
 
-// rule is what remains to be read of a rule in nft's syntax, and what is known of the packets that
-// get this far.
+// endsWithVerdict makes sure that nothing follows a verdict, for it would never be reached.
+func endsWithVerdict(list expr.List) error {
+	if len(list) == 0 {
+		return errors.New("an empty rule")
+	}
+	for _, e := range list[:len(list)-1] {
+		if _, isVerdict := e.(expr.Verdict); isVerdict {
+			return errors.New("a rule that goes on after a verdict")
+		}
+	}
+	return nil
+}
+
+// rule writes the expressions of a rule, and holds what is known of the packets that get this far.
 type rule struct {
 	*encoder
-	words   []string
 	network byte // of the headers that are read, NFPROTO_*
 	tuple   byte // of the addresses of the connection that are read
 	// transported says that the transport protocol was matched, ports that it has ports.
 	transported, ports bool
 }
 
-// take takes the next words if they are these.
-func (r *rule) take(words ...string) bool {
-	if len(r.words) < len(words) || !slices.Equal(r.words[:len(words)], words) {
-		return false
+var _ expr.Visitor = (*rule)(nil)
+
+var (
+	errMixed = errors.New("addresses of both families, or of both a packet and its connection")
+	errTwice = errors.New("the transport protocol is matched twice")
+	errRange = errors.New("a range that ends before it begins, or none")
+)
+
+// Verdict ends a rule.
+func (r *rule) Verdict(v expr.Verdict) error {
+	code, chain, err := verdictCode(v)
+	if err == nil {
+		r.immediate(code, chain)
 	}
-	r.words = r.words[len(words):]
-	return true
+	return err
 }
 
-// next takes the next word; it is empty when there is none.
-func (r *rule) next() string {
-	if len(r.words) == 0 {
-		return ""
+// verdictCode returns the kernel's number of a verdict, and the chain that it leads to.
+func verdictCode(v expr.Verdict) (code int32, chain string, err error) {
+	leads := v.Action == expr.JumpTo || v.Action == expr.GoToChain
+	switch {
+	case leads != (v.Chain != ""):
+		return 0, "", errors.New("a verdict that leads to no chain")
+	case v.Action == expr.AcceptPacket:
+		return acceptCode, "", nil
+	case v.Action == expr.DropPacket:
+		return dropCode, "", nil
+	case v.Action == expr.JumpTo:
+		return unix.NFT_JUMP, v.Chain, nil
+	case v.Action == expr.GoToChain:
+		return unix.NFT_GOTO, v.Chain, nil
+	default:
+		return 0, "", errors.New("no verdict")
 	}
-	word := r.words[0]
-	r.words = r.words[1:]
-	return word
 }
 
-// statements reads matches and statements up to the end, which a verdict must be: what follows one
-// is never reached.
-func (r *rule) statements() error {
-	if len(r.words) == 0 {
-		return errors.New("an empty rule")
-	}
-	for len(r.words) > 0 {
-		if code, chain, ok := parseVerdict(r.words); ok {
-			r.immediate(code, chain)
-			return nil
-		}
-		if err := r.statement(); err != nil {
-			return err
-		}
-	}
+// Counter counts.
+func (r *rule) Counter(c expr.Counter) error {
+	r.expression("objref", func() {
+		r.uint32(unix.NFTA_OBJREF_IMM_TYPE, unix.NFT_OBJECT_COUNTER)
+		r.text(unix.NFTA_OBJREF_IMM_NAME, c.Name)
+	})
 	return nil
 }
 
-func (r *rule) statement() error {
-	all := strings.Join(r.words, " ")
-	var err error
-	switch {
-	case r.take("meta", "l4proto", "!="):
-		err = r.notTransport()
-	case r.take("meta", "l4proto"):
-		err = r.transport()
-	case r.take("meta", "nfproto", "ipv4"):
-		err = r.onlyOf(unix.NFPROTO_IPV4)
-	case r.take("meta", "iifkind"):
-		err = r.linkKind(metaInKind)
-	case r.take("meta", "oifkind"):
-		err = r.linkKind(metaOutKind)
-	case r.take("fib", "daddr", "type", "broadcast"):
-		r.toKind(unix.RTN_BROADCAST)
-	case r.take("fib", "daddr", "type", "local"):
-		r.toKind(unix.RTN_LOCAL)
-	case r.take("ip", "hdrlength", "!=", "5"):
-		err = r.withOptions()
-	case r.take("fib", "saddr", ".", "iif", "oif", "missing"):
-		r.routeMissing()
-	case r.take("ether", "type"):
-		err = r.etherType()
-	case strings.HasPrefix(all, "@th,"):
-		err = r.raw()
-	case r.take("exthdr", "rt", "exists"):
-		err = r.routingHeader()
-	case r.take("ct", "state"):
-		err = r.state()
-	case r.take("ct", "mark", "set", "ct", "mark", "&"):
-		err = r.setMark()
-	case r.take("ct", "mark", "&"):
-		err = r.matchMark()
-	case r.take("icmpv6", "type"):
-		err = r.icmpv6Type()
-	case r.take("ip6", "length", ">"):
-		err = r.longerThan()
-	case r.take("ip6", "hoplimit"):
-		err = r.hopLimit()
-	case r.take("counter", "name"):
-		r.counter(r.next())
-	default:
-		err = r.keys()
-	}
-	if err != nil {
-		return fmt.Errorf("a rule with %q: %w", all, err)
-	}
-	return nil
-}
-
-var errSyntax = errors.New("not known to package wire")
-
-// parseVerdict reads a verdict that nothing follows.
-func parseVerdict(words []string) (code int32, chain string, ok bool) {
-	switch {
-	case len(words) == 1 && words[0] == "accept":
-		return acceptCode, "", true
-	case len(words) == 1 && words[0] == "drop":
-		return dropCode, "", true
-	case len(words) == 2 && words[0] == "jump":
-		return unix.NFT_JUMP, words[1], true
-	case len(words) == 2 && words[0] == "goto":
-		return unix.NFT_GOTO, words[1], true
-	default:
-		return 0, "", false
-	}
-}
-
-var transports = map[string]byte{
-	"icmp": unix.IPPROTO_ICMP, "icmpv6": unix.IPPROTO_ICMPV6,
-	"tcp": unix.IPPROTO_TCP, "udp": unix.IPPROTO_UDP, "sctp": unix.IPPROTO_SCTP,
-}
-
-func (r *rule) transport() error {
-	name := r.next()
-	number, ok := transports[name]
-	if !ok {
-		return errSyntax
-	}
+// Transport matches a protocol. One that must not be says nothing about what follows.
+func (r *rule) Transport(t expr.Transport) error {
 	if r.transported {
-		return errSyntax
+		return errTwice
 	}
-	r.transported, r.ports = true, name == "tcp" || name == "udp" || name == "sctp"
 	r.meta(unix.NFT_META_L4PROTO)
-	r.compare(unix.NFT_CMP_EQ, number)
+	if t.Not {
+		r.compare(unix.NFT_CMP_NEQ, byte(t.Protocol))
+		return nil
+	}
+	r.transported = true
+	r.ports = t.Protocol == expr.TCP || t.Protocol == expr.UDP || t.Protocol == expr.SCTP
+	r.compare(unix.NFT_CMP_EQ, byte(t.Protocol))
 	return nil
 }
 
-// states are the bits of a connection's state: NF_CT_STATE_BIT of nf_conntrack_common.h.
-var states = map[string]uint32{"invalid": 1, "established": 2, "related": 4, "new": 8, "untracked": 0x40}
-
-func (r *rule) state() error {
-	var mask uint32
-	for word := range strings.SplitSeq(r.next(), ",") {
-		bit, ok := states[word]
-		if !ok {
-			return errSyntax
-		}
-		mask |= bit
+// ICMPv6Type matches IPv6 and ICMPv6 first, as nft does.
+func (r *rule) ICMPv6Type(t expr.ICMPv6Type) error {
+	switch {
+	case r.transported:
+		return errTwice
+	case t.Last < t.First:
+		return errRange
 	}
+	if err := r.onlyOf(unix.NFPROTO_IPV6); err != nil {
+		return err
+	}
+	r.meta(unix.NFT_META_L4PROTO)
+	r.compare(unix.NFT_CMP_EQ, unix.IPPROTO_ICMPV6)
+	r.payload(unix.NFT_PAYLOAD_TRANSPORT_HEADER, 0, 1, 0) // struct icmp6hdr
+	r.within([]byte{t.First}, []byte{t.Last})
+	return nil
+}
+
+// State matches any of several states.
+func (r *rule) State(s expr.State) error {
 	r.connection(unix.NFT_CT_STATE, noDirection, 0)
-	r.bitwise(mask, 0)
+	r.bitwise(uint32(s), 0)
 	r.compare(unix.NFT_CMP_NEQ, hostOrder(0)...)
 	return nil
 }
 
-func parseNumber(word string) (uint32, error) {
-	n, err := strconv.ParseUint(word, 0, 32)
-	return uint32(n), err
-}
-
-// matchMark reads "MASK == VALUE".
-func (r *rule) matchMark() error {
-	mask, err := parseNumber(r.next())
-	if err != nil || !r.take("==") {
-		return errSyntax
-	}
-	value, err := parseNumber(r.next())
-	if err != nil {
-		return errSyntax
-	}
+// MarkIs compares some bits of the mark.
+func (r *rule) MarkIs(m expr.MarkIs) error {
 	r.connection(unix.NFT_CT_MARK, noDirection, 0)
-	r.bitwise(mask, 0)
-	r.compare(unix.NFT_CMP_EQ, hostOrder(value)...)
+	r.bitwise(m.Mask, 0)
+	r.compare(unix.NFT_CMP_EQ, hostOrder(m.Value)...)
 	return nil
 }
 
-// setMark reads "MASK | VALUE".
-func (r *rule) setMark() error {
-	mask, err := parseNumber(r.next())
-	if err != nil || !r.take("|") {
-		return errSyntax
-	}
-	value, err := parseNumber(r.next())
-	if err != nil {
-		return errSyntax
-	}
+// SetMark sets bits. The kernel knows "and" and "exclusive or": what is to be set is cleared before.
+func (r *rule) SetMark(m expr.SetMark) error {
 	r.connection(unix.NFT_CT_MARK, noDirection, 0)
-	// The kernel knows "and" and "exclusive or": what is to be set is cleared before.
-	r.bitwise(mask&^value, value)
+	r.bitwise(m.Keep&^m.Value, m.Value)
 	r.setConnectionMark()
 	return nil
 }
@@ -238,38 +184,8 @@ func (r *rule) onlyOf(protocol byte) error {
 	return nil
 }
 
-var errMixed = errors.New("addresses of both families, or of both a packet and its connection")
-
-// connectionAddress loads an address of the connection, which is of that family, or the rule ends.
-func (r *rule) connectionAddress(protocol byte, key uint32, direction, register int) error {
-	if register == 0 && r.network != 0 || r.network != 0 && r.network != protocol || r.tuple != 0 && r.tuple != protocol {
-		return errMixed
-	}
-	r.tuple = protocol
-	r.connection(key, direction, register)
-	return nil
-}
-
-func (r *rule) icmpv6Type() error {
-	if r.network != 0 && r.network != unix.NFPROTO_IPV6 || r.transported {
-		return errSyntax
-	}
-	first, last, err := span(r.next(), 8)
-	if err != nil {
-		return err
-	}
-	if err := r.onlyOf(unix.NFPROTO_IPV6); err != nil {
-		return err
-	}
-	r.meta(unix.NFT_META_L4PROTO)
-	r.compare(unix.NFT_CMP_EQ, unix.IPPROTO_ICMPV6)
-	r.payload(unix.NFT_PAYLOAD_TRANSPORT_HEADER, 0, 1, 0) // struct icmp6hdr
-	r.within([]byte{byte(first)}, []byte{byte(last)})
-	return nil
-}
-
-// withOptions matches packets whose header is longer than it is without options.
-func (r *rule) withOptions() error {
+// Options compares the header's length in words.
+func (r *rule) Options(expr.Options) error {
 	if err := r.onlyOf(unix.NFPROTO_IPV4); err != nil {
 		return err
 	}
@@ -279,35 +195,28 @@ func (r *rule) withOptions() error {
 	return nil
 }
 
-func (r *rule) hopLimit() error {
-	limit, err := strconv.ParseUint(r.next(), 10, 8)
-	if err != nil {
-		return errSyntax
-	}
+// HopLimit compares the hops that are left.
+func (r *rule) HopLimit(h expr.HopLimit) error {
 	if err := r.onlyOf(unix.NFPROTO_IPV6); err != nil {
 		return err
 	}
 	r.payload(unix.NFT_PAYLOAD_NETWORK_HEADER, 7, 1, 0) // struct ipv6hdr
-	r.compare(unix.NFT_CMP_EQ, byte(limit))
+	r.compare(unix.NFT_CMP_EQ, h.Hops)
 	return nil
 }
 
-// longerThan matches packets with more behind the header than a number of bytes.
-func (r *rule) longerThan() error {
-	length, err := strconv.ParseUint(r.next(), 10, 16)
-	if err != nil {
-		return errSyntax
-	}
+// LongerThan compares the length of what is behind the header.
+func (r *rule) LongerThan(l expr.LongerThan) error {
 	if err := r.onlyOf(unix.NFPROTO_IPV6); err != nil {
 		return err
 	}
 	r.payload(unix.NFT_PAYLOAD_NETWORK_HEADER, 4, 2, 0) // struct ipv6hdr
-	r.compare(unix.NFT_CMP_GT, binary.BigEndian.AppendUint16(nil, uint16(length))...)
+	r.compare(unix.NFT_CMP_GT, binary.BigEndian.AppendUint16(nil, l.Bytes)...)
 	return nil
 }
 
-// routingHeader matches packets that have one: RFC 8200, section 4.4.
-func (r *rule) routingHeader() error {
+// RoutingHeader asks whether there is one.
+func (r *rule) RoutingHeader(expr.RoutingHeader) error {
 	if err := r.onlyOf(unix.NFPROTO_IPV6); err != nil {
 		return err
 	}
@@ -320,23 +229,6 @@ func (r *rule) routingHeader() error {
 	})
 	r.compare(unix.NFT_CMP_EQ, 1)
 	return nil
-}
-
-// span reads "N" or "N-M".
-func span(word string, bits int) (first, last uint64, err error) {
-	from, to, isRange := strings.Cut(word, "-")
-	if !isRange {
-		to = from
-	}
-	first, err = strconv.ParseUint(from, 10, bits)
-	if err != nil {
-		return 0, 0, errSyntax
-	}
-	last, err = strconv.ParseUint(to, 10, bits)
-	if err != nil || last < first {
-		return 0, 0, errSyntax
-	}
-	return first, last, nil
 }
 
 // within compares with a range.

@@ -30,6 +30,8 @@ func (s Step) String() string {
 		return fmt.Sprintf("%s table %s", s.Verb, o.Name)
 	case *knftables.Chain:
 		return fmt.Sprintf("%s chain %s", s.Verb, o.Name)
+	case *Rule:
+		return fmt.Sprintf("%s rule %q of chain %s", s.Verb, o.Exprs, o.Chain)
 	case *knftables.Rule:
 		return fmt.Sprintf("%s rule %q of chain %s", s.Verb, o.Rule, o.Chain)
 	case *knftables.Set:
