@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/apptier/apptier/enforcer/compile"
+	"github.com/apptier/apptier/enforcer/prove"
 	"github.com/apptier/apptier/policy/budget"
 	"github.com/apptier/apptier/policy/reach"
 )
@@ -182,6 +183,23 @@ func benchmarkChange(b *testing.B, change func(*compile.Compiler, reach.Snapshot
 					b.Fatal("nothing changed")
 				}
 				c.Journal().Commit()
+			}
+		})
+	}
+}
+
+// To compare the ruleset with the policies, connection by connection.
+func BenchmarkAProof(b *testing.B) {
+	for _, pods := range sizes {
+		b.Run(fmt.Sprintf("%d_pods", pods), func(b *testing.B) {
+			s := cluster(pods)
+			table := compile.Compile(s, "node-0").Table(1)
+			for b.Loop() {
+				report, err := prove.Table(b.Context(), table, compile.ForwardChain, s, "node-0")
+				if err != nil || len(report.Differences) > 0 {
+					b.Fatal(err, report)
+				}
+				b.ReportMetric(float64(report.Connections), "questions")
 			}
 		})
 	}

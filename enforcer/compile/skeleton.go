@@ -11,13 +11,17 @@ import (
 const (
 	TableFamily = nft.Inet
 	TableName   = "apptier"
+	// ForwardChain is the base chain that forwarded packets go through, and SourceChain the one that looks at who
+	// sends them: it is empty where addresses are not bound to interfaces.
+	ForwardChain = "forward"
+	SourceChain  = "source"
 )
 
 // Chains that are always there.
 const (
-	sourceChain     = "source"
+	sourceChain     = SourceChain
 	strangeChain    = "strange"
-	forwardChain    = "forward"
+	forwardChain    = ForwardChain
 	judgeChain      = "judge"
 	ingressChain    = "ingress"
 	admitChain      = "admit"

@@ -95,6 +95,18 @@ func (m Mark) ParseGeneration(marker string) (uint16, bool) {
 	return generation, err == nil && n > 0 && generation <= m.Last() && marker == m.comment(generation)
 }
 
+// ParseMarker reads the bits and the generation from the comment of the first rule of StampChain. For rules that stamp
+// nothing the generation is 0.
+func ParseMarker(marker string) (Mark, uint16) {
+	_, text, _ := strings.Cut(marker, " in ")
+	mark, err := ParseMark(text)
+	if err != nil {
+		return DefaultMark, 0
+	}
+	generation, _ := mark.ParseGeneration(marker)
+	return mark, generation
+}
+
 // stamped returns the chains that bear the generation. With generation 0 no connection is stamped, so that
 // every packet is judged.
 func (m Mark) stamped(generation uint16) map[string]nft.Chain {

@@ -12,6 +12,8 @@ import (
 type Contents struct {
 	// Flagged says that the table has a flag: none is ours, and one of them, dormant, switches it off.
 	Flagged bool
+	// Dormant says that it is the flag dormant.
+	Dormant bool
 	Chains  map[string]ChainContents
 	// Sets are without their elements unless Elements is set.
 	Sets     map[string]map[string]Element
@@ -33,7 +35,7 @@ func (k realKernel) Contents(_ context.Context, elements bool) (Contents, error)
 		return Contents{}, err
 	}
 	c := Contents{
-		Flagged: listing.Flagged, Elements: elements,
+		Flagged: listing.Flagged, Dormant: listing.Dormant, Elements: elements,
 		Chains: map[string]ChainContents{}, Sets: map[string]map[string]Element{}, Counters: map[string]bool{},
 	}
 	for name, chain := range listing.Chains {

@@ -49,6 +49,17 @@ var _ = Describe("what an operator looks at", func() {
 		Expect(body).To(And(ContainSubstring("apptier_enforcer_sync_duration_seconds_count"), ContainSubstring("apptier_enforcer_pods ")))
 	})
 
+	It("proves that what each kernel lets through is what the policies allow", func(ctx context.Context) {
+		for _, node := range kube.Nodes() {
+			Eventually(func(g Gomega) { // the enforcer may be behind by a moment
+				pod := enforcerOn(ctx, node)
+				out, stderr, err := kube.Exec(ctx, client.ObjectKeyFromObject(&pod), "enforcer", "/enforcer", "dump", "--prove")
+				g.Expect(err).NotTo(HaveOccurred(), out+stderr)
+				g.Expect(out).To(ContainSubstring("let through exactly what the policies allow"))
+			}, catchesUp, "500ms").Should(Succeed(), node)
+		}
+	})
+
 	It("shows the manager's metrics to those alone who may see them", func(ctx context.Context) {
 		for _, pod := range managers(ctx) {
 			status, _ := get(ctx, pod.Spec.NodeName, "https://"+net.JoinHostPort(pod.Status.PodIP, "8443")+"/metrics")

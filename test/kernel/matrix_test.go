@@ -7,21 +7,29 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/apptier/apptier/enforcer/compile"
+	"github.com/apptier/apptier/enforcer/nft/expr"
+	"github.com/apptier/apptier/enforcer/nft/interpret"
 	"github.com/apptier/apptier/policy/reach"
 	"github.com/apptier/apptier/test/lab"
 )
 
-// check compares every cell with what the reference evaluator says.
+// check compares every cell with what the reference evaluator says, and with what the interpreter of rules does.
 func (l labNode) check(t lab.Tester, snapshot reach.Snapshot, ports []uint16) {
 	t.Helper()
 	snapshot.Seen = lab.NodeName
 	evaluator := reach.New(snapshot)
+	rules, err := interpret.New(l.Table(snapshot, 1))
+	lab.Must(t, err)
 	var cells []lab.Cell
 	var allowed []bool
 	for _, c := range l.cells(snapshot, ports) {
 		if want := expected(evaluator, snapshot, c); want != reach.Unknown {
 			cells = append(cells, c)
 			allowed = append(allowed, want == reach.Allow)
+			if c.From.Kind != lab.TheNode && c.To.Kind != lab.TheNode && interpreted(t, rules, c) != (want == reach.Allow) {
+				t.Errorf("%s: the interpreter does not say that it is %v", c, want)
+			}
 		}
 	}
 	passed := l.Probe(t, cells, 150*time.Millisecond)
@@ -40,6 +48,33 @@ func (l labNode) check(t lab.Tester, snapshot reach.Snapshot, ports []uint16) {
 	if t.Failed() {
 		t.Logf("%s", l.Table(snapshot, 1))
 	}
+}
+
+// interpreted says whether the interpreter lets the first packet of a cell pass.
+func interpreted(t lab.Tester, rules *interpret.Table, c lab.Cell) bool {
+	t.Helper()
+	p := interpret.Packet{
+		Network: expr.IPv4, Source: c.From.Address(c.V6), Destination: c.To.Address(c.V6), State: expr.New, Protocol: expr.ICMP,
+		Initiator: interpret.Socket{Address: c.From.Address(c.V6)}, Server: interpret.Socket{Address: c.To.Address(c.V6), Port: c.Port},
+		DestinationPort: c.Port, In: interpret.Link{Name: "by", Kind: "veth"}, Out: interpret.Link{Name: "to", Kind: "veth"},
+	}
+	switch c.Protocol {
+	case corev1.ProtocolTCP:
+		p.Protocol = expr.TCP
+	case corev1.ProtocolUDP:
+		p.Protocol = expr.UDP
+	case corev1.ProtocolSCTP:
+		p.Protocol = expr.SCTP
+	}
+	if c.V6 {
+		p.Network = expr.IPv6
+		if c.Protocol == lab.ICMP {
+			p.Protocol = expr.ICMPv6
+		}
+	}
+	result, err := rules.Run(compile.ForwardChain, p)
+	lab.Must(t, err)
+	return result.Accepted
 }
 
 // cells are all connections that pass the node, of the snapshot's pods and of one local pod that

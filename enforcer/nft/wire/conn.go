@@ -6,13 +6,14 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"sync"
 	"syscall"
 
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 	"sigs.k8s.io/knftables"
+
+	"github.com/apptier/apptier/enforcer/nft/expr"
 )
 
 // Conn writes transactions to one table. It is safe for concurrent use.
@@ -223,10 +224,10 @@ func unknownSets(steps []Step) []string {
 			known[o.Name] = true
 		case *knftables.Element:
 			use(o.Set + o.Map)
-		case *knftables.Rule:
-			for word := range strings.FieldsSeq(o.Rule) {
-				if name, ok := strings.CutPrefix(word, "@"); ok {
-					use(name)
+		case *Rule:
+			for _, e := range o.Exprs {
+				if lookup, ok := e.(expr.Lookup); ok {
+					use(lookup.Set)
 				}
 			}
 		}

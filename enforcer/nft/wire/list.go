@@ -14,6 +14,8 @@ import (
 type Listing struct {
 	// Flagged says that the table has other flags than those that Run makes it with.
 	Flagged bool
+	// Dormant says that no chain of the table sees a packet.
+	Dormant bool
 	Chains  map[string]*ListedChain
 	// Sets are sets and maps, by name; their elements by key, as they are written in a step. The
 	// values are verdicts such as "goto c", or empty. A listing without elements has none.
@@ -49,7 +51,8 @@ func (c *Conn) list(elements bool) (Listing, error) {
 	l := Listing{Chains: map[string]*ListedChain{}, Sets: map[string]map[string]string{}}
 	there := false
 	err := c.listPart(unix.NFT_MSG_GETTABLE, "", func(b []byte) {
-		there, l.Flagged = true, numberOf(b, unix.NFTA_TABLE_FLAGS) != c.flags
+		flags := numberOf(b, unix.NFTA_TABLE_FLAGS)
+		there, l.Flagged, l.Dormant = true, flags != c.flags, flags&unix.NFT_TABLE_F_DORMANT != 0
 	})
 	if err != nil || !there {
 		return l, err

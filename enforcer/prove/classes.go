@@ -1,0 +1,231 @@
+package prove
+
+import (
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/labels"
+
+	"github.com/apptier/apptier/enforcer/nft"
+	"github.com/apptier/apptier/enforcer/nft/expr"
+	"github.com/apptier/apptier/policy/reach"
+)
+
+// class is addresses of which rules and policies say the same, but that each is itself.
+type class struct {
+	id string
+	// members are one or two of them.
+	members []netip.Addr
+}
+
+// classes returns the classes of all addresses of a family, in an order that depends on what they are alone.
+func (p *proof) classes(f expr.Network, table nft.Table, snapshot reach.Snapshot) []class {
+	blocks := blocksOf(snapshot, f)
+	elements, ranges := elementsOf(table, f)
+	byID := map[string]*class{}
+	for _, a := range p.starts(f, blocks, elements, ranges, snapshot) {
+		id := p.id(a, blocks, elements[a], ranges)
+		c := byID[id]
+		switch {
+		case c == nil:
+			byID[id] = &class{id, []netip.Addr{a}}
+		case len(c.members) < 2:
+			c.members = append(c.members, a)
+		}
+	}
+	out := make([]class, 0, len(byID))
+	for _, id := range slices.Sorted(maps.Keys(byID)) {
+		out = append(out, *byID[id])
+	}
+	return out
+}
+
+// span is a range of addresses, both ends included.
+type span struct{ first, last netip.Addr }
+
+func spanOf(p netip.Prefix) span {
+	last := p.Masked().Addr().AsSlice()
+	for bit := p.Bits(); bit < len(last)*8; bit++ {
+		last[bit/8] |= 1 << (7 - bit%8)
+	}
+	end, _ := netip.AddrFromSlice(last)
+	return span{p.Masked().Addr(), end}
+}
+
+func (s span) contains(a netip.Addr) bool { return s.first.Compare(a) <= 0 && a.Compare(s.last) <= 0 }
+
+// named is a range of addresses and what it is one of.
+type named struct {
+	span
+	name string
+}
+
+func isOf(a netip.Addr, f expr.Network) bool { return a.Is4() == (f == expr.IPv4) }
+
+// blocksOf are the ranges of the policies' blocks.
+func blocksOf(snapshot reach.Snapshot, f expr.Network) []span {
+	var out []span
+	add := func(peers []networkingv1.NetworkPolicyPeer) {
+		for _, peer := range peers {
+			if peer.IPBlock == nil {
+				continue
+			}
+			for _, text := range append([]string{peer.IPBlock.CIDR}, peer.IPBlock.Except...) {
+				if prefix, err := netip.ParsePrefix(text); err == nil && isOf(prefix.Addr(), f) {
+					out = append(out, spanOf(prefix))
+				}
+			}
+		}
+	}
+	for _, policy := range snapshot.Policies {
+		for _, rule := range policy.Spec.Ingress {
+			add(rule.From)
+		}
+		for _, rule := range policy.Spec.Egress {
+			add(rule.To)
+		}
+	}
+	slices.SortFunc(out, func(a, b span) int { return strings.Compare(fmt.Sprint(a), fmt.Sprint(b)) })
+	return slices.Compact(out)
+}
+
+// elementsOf returns what a table says of single addresses, sorted, and of ranges of them.
+func elementsOf(table nft.Table, f expr.Network) (elements map[netip.Addr][]string, ranges []named) {
+	elements = map[netip.Addr][]string{}
+	for _, name := range slices.Sorted(maps.Keys(table.Sets)) {
+		for key, element := range table.Sets[name].Elements {
+			parts := strings.Split(key, nft.Key("", ""))
+			first, last, isRange := strings.Cut(parts[0], "-")
+			a, err := netip.ParseAddr(first)
+			if err != nil || !isOf(a, f) {
+				continue
+			}
+			if !isRange {
+				elements[a] = append(elements[a], name+" "+about(parts)+" "+element.Value)
+				if b, err := netip.ParseAddr(parts[len(parts)-1]); err == nil && len(parts) > 1 && b != a {
+					elements[b] = append(elements[b], name+" second to "+parts[0])
+				}
+				continue
+			}
+			if end, err := netip.ParseAddr(last); err == nil {
+				ranges = append(ranges, named{span{a, end}, name + " " + element.Value})
+			}
+		}
+	}
+	for _, chain := range table.Chains {
+		for _, rule := range chain.Rules {
+			for _, e := range rule.Exprs {
+				if compared, ok := e.(expr.Address); ok && isOf(compared.Address, f) {
+					a := compared.Address
+					elements[a] = append(elements[a], "compared with "+a.String())
+				}
+			}
+		}
+	}
+	for _, said := range elements {
+		slices.Sort(said)
+	}
+	return elements, ranges
+}
+
+// about is the rest of a key. That a pod reaches itself is said of each by its own address, which tells none apart.
+func about(parts []string) string {
+	if len(parts) == 2 && parts[0] == parts[1] {
+		return "itself"
+	}
+	return strings.Join(parts[1:], " ")
+}
+
+// starts are the addresses at which anything that is said of addresses may change, and so one of each range between
+// two of them; sorted.
+func (p *proof) starts(f expr.Network, blocks []span, elements map[netip.Addr][]string, ranges []named, snapshot reach.Snapshot) []netip.Addr {
+	spans := slices.Clone(blocks)
+	for _, r := range ranges {
+		spans = append(spans, r.span)
+	}
+	add := func(a netip.Addr) { spans = append(spans, span{a, a}) }
+	for a := range elements {
+		add(a)
+	}
+	for a := range p.world.claimants {
+		add(a)
+	}
+	for _, node := range snapshot.Nodes {
+		for _, address := range node.Status.Addresses {
+			if a, err := netip.ParseAddr(address.Address); err == nil {
+				add(a.Unmap())
+			}
+		}
+	}
+	for _, text := range notRouted {
+		spans = append(spans, spanOf(netip.MustParsePrefix(text)))
+	}
+	for _, prefix := range p.world.ranges {
+		spans = append(spans, spanOf(prefix))
+	}
+	var out []netip.Addr
+	for _, s := range spans {
+		out = append(out, s.first, s.last.Next())
+	}
+	out = slices.DeleteFunc(out, func(a netip.Addr) bool { return !a.IsValid() || !isOf(a, f) })
+	slices.SortFunc(out, netip.Addr.Compare)
+	out = slices.Compact(out)
+	for _, a := range out {
+		if len(p.world.claimants[a]) > 0 || len(elements[a]) > 0 {
+			p.report.Addresses++
+		}
+	}
+	return out
+}
+
+// notRouted are the ranges that isRouted is false for, with the whole of both families.
+var notRouted = []string{
+	"0.0.0.0/0", "0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/4", "255.255.255.255/32",
+	"::/0", "::/128", "::1/128", "::ffff:0:0/96", "fe80::/10", "ff00::/8",
+}
+
+// id is everything that rules and policies may ask of an address: two with the same are told apart by nothing.
+func (p *proof) id(a netip.Addr, blocks []span, elements []string, ranges []named) string {
+	var b strings.Builder
+	fmt.Fprint(&b, isRouted(a), p.world.own[a], p.world.isPods(a), " sets ", strings.Join(elements, ","))
+	for _, r := range ranges {
+		if r.contains(a) {
+			b.WriteString("," + r.name)
+		}
+	}
+	b.WriteString(" blocks ")
+	for i, block := range blocks {
+		if block.contains(a) {
+			fmt.Fprint(&b, i, ",")
+		}
+	}
+	claimants := p.world.claimants[a]
+	for _, pod := range claimants {
+		b.WriteString(" pod " + p.asked.of(pod))
+		if pod.Spec.NodeName == p.world.node { // policies select it
+			fmt.Fprintf(&b, " here %s %s", pod.Namespace, labels.Set(pod.Labels))
+		}
+		// Whose address it is matters where others of the same pod, or other pods, have to do with it.
+		if len(claimants) > 1 || len(addressesOf(pod)) > 2 || !p.alone(pod) {
+			b.WriteString(" " + pod.Name)
+		}
+	}
+	return b.String()
+}
+
+// alone says whether no two addresses of a pod are of one family, and none is claimed by others.
+func (p *proof) alone(pod *corev1.Pod) bool {
+	seen := map[bool]bool{}
+	for _, a := range addressesOf(pod) {
+		if seen[a.Is4()] || len(p.world.claimants[a]) > 1 {
+			return false
+		}
+		seen[a.Is4()] = true
+	}
+	return true
+}

@@ -1,0 +1,180 @@
+package prove
+
+import (
+	"net/netip"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/apptier/apptier/policy/reach"
+)
+
+// world is what a node makes of a snapshot, besides what policies say.
+type world struct {
+	node string
+	// claimants are the pods that have an address in their status, by name; own are the node's addresses, and ranges
+	// those that it gives its pods addresses from.
+	claimants map[netip.Addr][]*corev1.Pod
+	own       map[netip.Addr]bool
+	ranges    []netip.Prefix
+}
+
+func worldOf(snapshot reach.Snapshot, node string) world {
+	w := world{node: node, claimants: map[netip.Addr][]*corev1.Pod{}, own: map[netip.Addr]bool{}}
+	for _, n := range snapshot.Nodes {
+		if n.Name != node {
+			continue
+		}
+		for _, text := range append([]string{n.Spec.PodCIDR}, n.Spec.PodCIDRs...) {
+			if prefix, err := netip.ParsePrefix(text); err == nil {
+				w.ranges = append(w.ranges, prefix.Masked())
+			}
+		}
+	}
+	for _, pod := range snapshot.Pods {
+		if pod.Spec.HostNetwork || reach.Finished(pod) {
+			continue
+		}
+		for _, a := range addressesOf(pod) {
+			w.claimants[a] = append(w.claimants[a], pod)
+		}
+	}
+	for _, pods := range w.claimants {
+		slices.SortFunc(pods, func(a, b *corev1.Pod) int { return compareNames(nameOf(a), nameOf(b)) })
+	}
+	for _, n := range snapshot.Nodes {
+		for _, address := range n.Status.Addresses {
+			if a, err := netip.ParseAddr(address.Address); err == nil && n.Name == node && !w.isPods(a.Unmap()) {
+				w.own[a.Unmap()] = true
+			}
+		}
+	}
+	return w
+}
+
+func addressesOf(pod *corev1.Pod) []netip.Addr {
+	var out []netip.Addr
+	for _, ip := range append([]corev1.PodIP{{IP: pod.Status.PodIP}}, pod.Status.PodIPs...) {
+		if a, err := netip.ParseAddr(ip.IP); err == nil && !slices.Contains(out, a.Unmap().WithZone("")) {
+			out = append(out, a.Unmap().WithZone(""))
+		}
+	}
+	return out
+}
+
+// isPods says whether an address is one that the node gives to pods.
+func (w world) isPods(a netip.Addr) bool {
+	return slices.ContainsFunc(w.ranges, func(p netip.Prefix) bool { return p.Contains(a) })
+}
+
+// isHere says whether a pod of the node holds an address.
+func (w world) isHere(a netip.Addr) bool {
+	return slices.ContainsFunc(w.claimants[a], func(p *corev1.Pod) bool { return p.Spec.NodeName == w.node })
+}
+
+// isForwarded says whether a router forwards packets between two addresses and whether this node does: not its own.
+// What it sends and what it gets itself is not judged.
+func (w world) isForwarded(from, to netip.Addr) bool {
+	return isRouted(from) && isRouted(to) && !w.own[from] && !w.own[to]
+}
+
+// isRouted says whether an address is one that routers forward to and from: RFC 1812, section 5.3.7; RFC 4291, section
+// 2.5; IPv4-mapped ones are in no packet.
+func isRouted(a netip.Addr) bool {
+	switch {
+	case a.IsLoopback(), a.IsMulticast(), a.IsUnspecified(), a.Is4In6():
+		return false
+	case a.Is4():
+		return a.As4()[0] != 0 && a != netip.AddrFrom4([4]byte{255, 255, 255, 255})
+	default:
+		return !a.IsLinkLocalUnicast()
+	}
+}
+
+// expected is what the policies say as this node has to carry it out: those of pods elsewhere are for their own nodes,
+// and an address of its ranges that no pod has is closed.
+func (w world) expected(policies *reach.Evaluator, flow reach.Flow) (verdict reach.Verdict, reason string) {
+	from, to := flow.Source.Address, flow.Destination.Address
+	for _, a := range []netip.Addr{from, to} {
+		if w.isPods(a) && len(w.claimants[a]) == 0 {
+			return reach.Deny, a.String() + " is in the node's ranges, and no pod is known to have it"
+		}
+	}
+	fromHere, toHere := w.isHere(from), w.isHere(to)
+	if !fromHere && !toHere {
+		return reach.Allow, "no pod of this node is concerned"
+	}
+	result := policies.Allowed(flow)
+	switch {
+	case fromHere && toHere && result.Verdict == result.Egress.Verdict:
+		return result.Verdict, result.Egress.Reason
+	case fromHere && toHere:
+		return result.Verdict, result.Ingress.Reason
+	case fromHere:
+		return result.Egress.Verdict, result.Egress.Reason
+	default:
+		return result.Ingress.Verdict, result.Ingress.Reason
+	}
+}
+
+// index notes the ports at which the policies of each pod of the node change their mind.
+func (p *proof) index(snapshot reach.Snapshot) {
+	byName := map[types.NamespacedName]*networkingv1.NetworkPolicy{}
+	for _, policy := range snapshot.Policies {
+		byName[types.NamespacedName{Namespace: policy.Namespace, Name: policy.Name}] = policy
+	}
+	for a, pods := range p.world.claimants {
+		for _, pod := range pods {
+			for _, c := range slices.Concat(pod.Spec.InitContainers, pod.Spec.Containers) {
+				for _, port := range c.Ports {
+					p.named[a.String()] = appendSpan(p.named[a.String()], port.ContainerPort, port.ContainerPort)
+				}
+			}
+			if _, done := p.pointsOf[nameOf(pod)]; !done && pod.Spec.NodeName == p.world.node {
+				p.pointsOf[nameOf(pod)] = p.pointsOfPod(nameOf(pod), byName)
+			}
+		}
+	}
+}
+
+func (p *proof) pointsOfPod(pod types.NamespacedName, policies map[types.NamespacedName]*networkingv1.NetworkPolicy) []uint16 {
+	var points []uint16
+	add := func(ports []networkingv1.NetworkPolicyPort) {
+		for _, port := range ports {
+			if port.Port == nil || port.Port.Type != intstr.Int {
+				continue
+			}
+			last := port.Port.IntVal
+			if port.EndPort != nil {
+				last = *port.EndPort
+			}
+			points = appendSpan(points, port.Port.IntVal, last)
+		}
+	}
+	for _, direction := range []networkingv1.PolicyType{networkingv1.PolicyTypeIngress, networkingv1.PolicyTypeEgress} {
+		names, _ := p.policies.Isolating(pod, direction)
+		for _, name := range names {
+			p.asked.add(policies[name])
+			for _, rule := range policies[name].Spec.Ingress {
+				add(rule.Ports)
+			}
+			for _, rule := range policies[name].Spec.Egress {
+				add(rule.Ports)
+			}
+		}
+	}
+	return points
+}
+
+// appendSpan appends where a range of ports begins and where it has ended, as far as these are ports.
+func appendSpan(points []uint16, first, last int32) []uint16 {
+	for _, point := range []int32{first, last + 1} {
+		if point > 0 && point <= 65535 {
+			points = append(points, uint16(point))
+		}
+	}
+	return points
+}
