@@ -12,6 +12,7 @@ import (
 	_ "k8s.io/client-go/plugin/pkg/client/auth" // as kubectl: every way to log in
 
 	"github.com/apptier/apptier/internal/cli"
+	"github.com/apptier/apptier/internal/cli/exit"
 )
 
 func main() { os.Exit(run()) }
@@ -21,6 +22,6 @@ func run() int {
 	defer stop()
 	streams := genericiooptions.IOStreams{In: os.Stdin, Out: os.Stdout, ErrOut: os.Stderr}
 	err := cli.NewCommand(streams).ExecuteContext(ctx)
-	cli.Report(os.Stderr, err)
-	return cli.ExitCode(err)
+	exit.Report(os.Stderr, err)
+	return exit.Code(err)
 }

@@ -117,20 +117,30 @@ func elementsOf(table nft.Table, f expr.Network) (elements map[netip.Addr][]stri
 			}
 		}
 	}
-	for _, chain := range table.Chains {
-		for _, rule := range chain.Rules {
-			for _, e := range rule.Exprs {
-				if compared, ok := e.(expr.Address); ok && isOf(compared.Address, f) {
-					a := compared.Address
-					elements[a] = append(elements[a], "compared with "+a.String())
-				}
-			}
+	for _, a := range comparedIn(table) {
+		if isOf(a, f) {
+			elements[a] = append(elements[a], "compared with "+a.String())
 		}
 	}
 	for _, said := range elements {
 		slices.Sort(said)
 	}
 	return elements, ranges
+}
+
+// comparedIn are the addresses that rules themselves compare with.
+func comparedIn(table nft.Table) []netip.Addr {
+	var out []netip.Addr
+	for _, chain := range table.Chains {
+		for _, rule := range chain.Rules {
+			for _, e := range rule.Exprs {
+				if compared, ok := e.(expr.Address); ok {
+					out = append(out, compared.Address)
+				}
+			}
+		}
+	}
+	return out
 }
 
 // about is the rest of a key. That a pod reaches itself is said of each by its own address, which tells none apart.

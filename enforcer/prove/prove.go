@@ -150,13 +150,12 @@ func (p *proof) connections(f expr.Network, from, to netip.Addr) error {
 		if transport.number == expr.ICMP && f == expr.IPv6 || transport.number == expr.ICMPv6 && f == expr.IPv4 {
 			continue
 		}
-		last := uint16(0)
-		for port := uint16(1); ; port = last + 1 {
-			var err error
-			if last, err = p.ask(f, from, to, transport.name, transport.number, port, points); err != nil {
+		for port := 1; port <= 65535; {
+			last, err := p.ask(f, from, to, transport.name, transport.number, uint16(port), points)
+			if err != nil {
 				return err
 			}
-			if !transport.ports || last == 65535 {
+			if port = int(last) + 1; !transport.ports {
 				break
 			}
 		}

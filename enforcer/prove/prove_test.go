@@ -102,8 +102,8 @@ func spoil(t *rapid.T, table nft.Table) {
 			filled = append(filled, name)
 		}
 	}
-	switch kind := rapid.IntRange(0, 3).Draw(t, "what is spoilt"); {
-	case kind == 0 || kind == 1:
+	switch kind := rapid.IntRange(0, 3).Draw(t, "what is spoilt"); kind {
+	case 0, 1:
 		set := table.Sets[rapid.SampledFrom(filled).Draw(t, "set")]
 		key := rapid.SampledFrom(slices.Sorted(maps.Keys(set.Elements))).Draw(t, "element")
 		if kind == 0 || set.Value == "" {
@@ -111,7 +111,7 @@ func spoil(t *rapid.T, table nft.Table) {
 		} else {
 			set.Elements[key] = nft.Element{Value: expr.GoTo("admit").String()}
 		}
-	case kind == 2:
+	case 2:
 		name := rapid.SampledFrom(judged).Draw(t, "chain")
 		chain := table.Chains[name]
 		i := rapid.IntRange(0, len(chain.Rules)-1).Draw(t, "rule")

@@ -10,6 +10,9 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	"sigs.k8s.io/yaml"
 
+	"github.com/apptier/apptier/internal/cli/manifest"
+	"github.com/apptier/apptier/internal/cli/report"
+	"github.com/apptier/apptier/internal/cli/scene"
 	"github.com/apptier/apptier/policy/reach"
 	"github.com/apptier/apptier/policy/suggest"
 )
@@ -37,7 +40,7 @@ func additionsJSON(additions []suggest.Addition) []additionJSON {
 	var out []additionJSON
 	for _, a := range additions {
 		if a.Policy != nil {
-			out = append(out, additionJSON{Object: "NetworkPolicy " + qualified(a.Policy), Manifest: a.Policy})
+			out = append(out, additionJSON{Object: "NetworkPolicy " + manifest.Qualified(a.Policy), Manifest: a.Policy})
 			continue
 		}
 		out = append(out, additionJSON{Object: "AppTier " + a.AppTier.String(), Path: a.Path, Patch: patchOf(a)})
@@ -61,15 +64,15 @@ func patchOf(a suggest.Addition) []patchJSON {
 }
 
 // writeAdditions writes for people what to add.
-func (e *explanation) writeAdditions(out io.Writer, a answer) error {
+func (e *explanation) writeAdditions(out io.Writer, a scene.Answer) error {
 	before := e.world
 	additions := e.additions(a)
-	switch alike := suggest.Alike(before, a.flow); {
+	switch alike := suggest.Alike(before, a.Flow); {
 	case len(additions) > 0:
 	case len(alike) > 0:
 		fmt.Fprintf(out, "pods of %s cannot be told apart from others of their namespace, as they have no labels of their own: to allow it, give them one in their template, such as app: %s, and ask again\n",
 			e.asTyped(alike[0].String()), path.Base(alike[0].Name))
-	case reach.Allowed(e.world.Snapshot, a.flow).Verdict == reach.Allow:
+	case reach.Allowed(e.world.Snapshot, a.Flow).Verdict == reach.Allow:
 		fmt.Fprintln(out, "what is to be added above allows it too")
 	default:
 		fmt.Fprintln(out, "nothing that could be added would allow it: correct the policies that cannot be read")
@@ -89,14 +92,14 @@ func (e *explanation) writeAdditions(out io.Writer, a answer) error {
 		for _, flow := range e.opens {
 			words = append(words, fmt.Sprintf("%s -> %s", e.asTyped(flow.Source.String()), e.asTyped(flow.Destination.String())))
 		}
-		fmt.Fprintf(out, "this allows too, on the same port: %s\n", few(words))
+		fmt.Fprintf(out, "this allows too, on the same port: %s\n", report.Few(words))
 	}
 	return nil
 }
 
 func deedOf(a suggest.Addition) string {
 	switch {
-	case a.Policy != nil && isEmptySelector(&a.Policy.Spec.PodSelector):
+	case a.Policy != nil && report.IsEmptySelector(&a.Policy.Spec.PodSelector):
 		return fmt.Sprintf("create a NetworkPolicy for every pod of namespace %s, as this one has no labels of its own", a.Policy.Namespace)
 	case a.Policy != nil:
 		return "create a NetworkPolicy"

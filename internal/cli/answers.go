@@ -1,58 +1,14 @@
 package cli
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"strings"
 
+	"github.com/apptier/apptier/internal/cli/exit"
+	"github.com/apptier/apptier/internal/cli/scene"
 	"github.com/apptier/apptier/policy/reach"
 )
-
-// answer is what policies make of a connection, and of others like it.
-type answer struct {
-	flow   reach.Flow
-	result reach.Result
-	// pairs is how many pairs of pods have this answer, for the same reasons.
-	pairs int
-}
-
-// answersTo evaluates flows. Those to which the same policies and rules say the same are one answer;
-// what is denied comes first.
-func answersTo(evaluator *reach.Evaluator, flows []reach.Flow) []answer {
-	var answers []answer
-	index := map[string]int{}
-	for _, flow := range flows {
-		result := evaluator.Allowed(flow)
-		key := fmt.Sprint(flow.Protocol, flow.Port, keyOfDecision(result.Egress), keyOfDecision(result.Ingress))
-		if i, found := index[key]; found {
-			answers[i].pairs++
-			continue
-		}
-		index[key] = len(answers)
-		answers = append(answers, answer{flow, result, 1})
-	}
-	sortAnswers(answers)
-	return answers
-}
-
-// sortAnswers puts first what is denied, and then what is not known.
-func sortAnswers(answers []answer) {
-	rank := map[reach.Verdict]int{reach.Deny: 0, reach.Unknown: 1, reach.Allow: 2}
-	slices.SortStableFunc(answers, func(a, b answer) int { return cmp.Compare(rank[a.result.Verdict], rank[b.result.Verdict]) })
-}
-
-// keyOfDecision is what a decision says but for the names of the ends.
-func keyOfDecision(d reach.Decision) string {
-	by := ""
-	if d.AllowedBy != nil {
-		by = d.AllowedBy.String()
-	}
-	return fmt.Sprint(d.Verdict, d.Isolated, d.Policies, by, d.Problems)
-}
-
-// verdictOf is that of all answers: a connection is denied if any pair of pods is.
-func verdictOf(answers []answer) reach.Verdict { return answers[0].result.Verdict }
 
 // errorOf is how a command ends that gave these answers.
 func errorOf(verdict reach.Verdict) error {
@@ -60,9 +16,9 @@ func errorOf(verdict reach.Verdict) error {
 	case reach.Allow:
 		return nil
 	case reach.Deny:
-		return &AnswerError{Code: codeNegative, Answer: "denied"}
+		return &exit.AnswerError{Code: exit.Negative, Answer: "denied"}
 	default:
-		return &AnswerError{Code: codeUnknown, Answer: "unknown"}
+		return &exit.AnswerError{Code: exit.Unknown, Answer: "unknown"}
 	}
 }
 
@@ -78,16 +34,16 @@ func verdictWord(verdict reach.Verdict) string {
 }
 
 // headline says what an answer is, in a line.
-func (q *asked) headline(a answer) string {
-	text := fmt.Sprintf("%s: %s -> %s, %s %d", verdictWord(a.result.Verdict),
-		q.endWords(a.flow.Source), q.endWords(a.flow.Destination), a.flow.Protocol, a.flow.Port)
+func (q *asked) headline(a scene.Answer) string {
+	text := fmt.Sprintf("%s: %s -> %s, %s %d", verdictWord(a.Result.Verdict),
+		q.endWords(a.Flow.Source), q.endWords(a.Flow.Destination), a.Flow.Protocol, a.Flow.Port)
 	switch {
-	case a.pairs == 1 || len(q.internet) > 0:
+	case a.Pairs == 1 || len(q.internet) > 0:
 		return text
-	case a.pairs == 2:
+	case a.Pairs == 2:
 		return text + " (and another pair of pods)"
 	default:
-		return fmt.Sprintf("%s (and %d more pairs of pods)", text, a.pairs-1)
+		return fmt.Sprintf("%s (and %d more pairs of pods)", text, a.Pairs-1)
 	}
 }
 
@@ -98,9 +54,9 @@ func (q *asked) endWords(e reach.Endpoint) string {
 	case !slices.Contains(q.internet, e):
 		return q.asTyped(e.String())
 	case len(q.answers) == 1:
-		return internetKind
+		return scene.InternetKind
 	default:
-		return internetKind + ", such as " + e.String() + ","
+		return scene.InternetKind + ", such as " + e.String() + ","
 	}
 }
 
@@ -108,28 +64,15 @@ func (q *asked) endWords(e reach.Endpoint) string {
 func (q *asked) asTyped(text string) string {
 	var pairs []string
 	for _, e := range q.standIns {
-		name := strings.ToLower(e.kind) + "/" + e.Name
-		if e.tier != "" {
-			name += "/" + e.tier
+		name := strings.ToLower(e.Kind) + "/" + e.Name
+		if e.Tier != "" {
+			name += "/" + e.Tier
 		}
-		for _, pod := range e.standIns {
+		for _, pod := range e.StandIns {
 			if rest, found := strings.CutPrefix(pod.Name, name); found {
-				pairs = append(pairs, pod.Namespace+"/"+pod.Name, e.text+rest)
+				pairs = append(pairs, pod.Namespace+"/"+pod.Name, e.Text+rest)
 			}
 		}
 	}
 	return strings.NewReplacer(pairs...).Replace(text)
-}
-
-// half is one direction of a connection.
-type half struct {
-	name     string
-	end      reach.Endpoint
-	decision reach.Decision
-	rules    []reach.RuleVerdict
-}
-
-func (a answer) halves(evaluator *reach.Evaluator) []half {
-	egress, ingress := evaluator.Rules(a.flow)
-	return []half{{"egress", a.flow.Source, a.result.Egress, egress}, {"ingress", a.flow.Destination, a.result.Ingress, ingress}}
 }

@@ -1,11 +1,12 @@
 package cli
 
 import (
-	"encoding/json"
 	"io"
 
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/apptier/apptier/internal/cli/report"
+	"github.com/apptier/apptier/internal/cli/scene"
 	"github.com/apptier/apptier/policy/reach"
 	"github.com/apptier/apptier/policy/suggest"
 )
@@ -70,16 +71,16 @@ type (
 
 // writeAnswersJSON writes answers for programs, and with explain what it says of each.
 func writeAnswersJSON(out io.Writer, asked *asked, e *explanation) error {
-	text := answersJSON{Verdict: verdictWord(verdictOf(asked.answers)), Connections: []connectionJSON{}}
+	text := answersJSON{Verdict: verdictWord(scene.VerdictOf(asked.answers)), Connections: []connectionJSON{}}
 	for _, a := range asked.answers {
-		halves := a.halves(asked.evaluator)
+		halves := a.Halves(asked.evaluator)
 		c := connectionJSON{
-			Verdict: verdictWord(a.result.Verdict), Source: a.flow.Source.String(), Destination: a.flow.Destination.String(),
-			Protocol: string(a.flow.Protocol), Port: a.flow.Port, Pairs: a.pairs,
+			Verdict: verdictWord(a.Result.Verdict), Source: a.Flow.Source.String(), Destination: a.Flow.Destination.String(),
+			Protocol: string(a.Flow.Protocol), Port: a.Flow.Port, Pairs: a.Pairs,
 			Egress: asked.halfJSON(halves[0], e != nil), Ingress: asked.halfJSON(halves[1], e != nil),
 		}
 		if e != nil {
-			c.Alike = namesOf(suggest.Alike(e.world, a.flow))
+			c.Alike = namesOf(suggest.Alike(e.world, a.Flow))
 			c.Add = additionsJSON(e.additions(a))
 			for _, flow := range e.opens {
 				c.Opens = append(c.Opens, flowJSON{flow.Source.String(), flow.Destination.String()})
@@ -87,18 +88,11 @@ func writeAnswersJSON(out io.Writer, asked *asked, e *explanation) error {
 		}
 		text.Connections = append(text.Connections, c)
 	}
-	return writeJSON(out, text)
+	return report.WriteJSON(out, text)
 }
 
-func writeJSON(out io.Writer, v any) error {
-	encoder := json.NewEncoder(out)
-	encoder.SetIndent("", "  ")
-	encoder.SetEscapeHTML(false)
-	return encoder.Encode(v)
-}
-
-func (q *asked) halfJSON(h half, withRules bool) halfJSON {
-	d := h.decision
+func (q *asked) halfJSON(h scene.Half, withRules bool) halfJSON {
+	d := h.Decision
 	out := halfJSON{
 		Verdict: verdictWord(d.Verdict), Reason: q.reasonWords(d.Reason),
 		Isolated: d.Isolated, Policies: q.policiesWords(d.Policies), Problems: d.Problems,
@@ -110,7 +104,7 @@ func (q *asked) halfJSON(h half, withRules bool) halfJSON {
 	if !withRules {
 		return out
 	}
-	for _, r := range h.rules {
+	for _, r := range h.Rules {
 		peers, ports := q.ruleWords(r)
 		out.Rules = append(out.Rules, ruleVerdictJSON{
 			ruleJSON: q.ruleJSON(r.Policy, r.Direction, r.Index, -1), Peers: peers, Ports: ports,

@@ -10,6 +10,7 @@ import (
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
 	"github.com/apptier/apptier/internal/cli"
+	"github.com/apptier/apptier/internal/cli/exit"
 )
 
 // Lint is run before every commit: 1,000 manifests of 40 teams, as documents of one file, and as items
@@ -29,7 +30,7 @@ func BenchmarkLint(b *testing.B) {
 				streams.Out = io.Discard
 				command := cli.NewCommand(streams)
 				command.SetArgs([]string{"lint", "-f", "-"})
-				var answer *cli.AnswerError
+				var answer *exit.AnswerError
 				if err := command.ExecuteContext(b.Context()); err != nil && !errors.As(err, &answer) {
 					b.Fatalf("%v\n%s", err, errOut)
 				}

@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
+	"github.com/apptier/apptier/internal/cli/scene"
 	"github.com/apptier/apptier/policy/expand"
 	"github.com/apptier/apptier/policy/reach"
 )
@@ -58,7 +59,7 @@ func runCan(ctx context.Context, o *connectionOptions, streams genericiooptions.
 	if err := o.validate(); err != nil {
 		return err
 	}
-	s, ends, err := o.see(ctx, streams.In, args, listServices, listAppTiers, listAPIServer)
+	s, ends, err := o.see(ctx, streams.In, args, scene.ListServices, scene.ListAppTiers, scene.ListAPIServer)
 	if err != nil {
 		return err
 	}
@@ -71,17 +72,17 @@ func runCan(ctx context.Context, o *connectionOptions, streams genericiooptions.
 	}
 	for _, a := range asked.answers {
 		fmt.Fprintln(streams.Out, asked.headline(a))
-		for _, half := range a.halves(asked.evaluator) {
-			fmt.Fprintf(streams.Out, "  %-8s %-8s %s\n", half.name, verdictWord(half.decision.Verdict), asked.reasonWords(half.decision.Reason))
+		for _, half := range a.Halves(asked.evaluator) {
+			fmt.Fprintf(streams.Out, "  %-8s %-8s %s\n", half.Name, verdictWord(half.Decision.Verdict), asked.reasonWords(half.Decision.Reason))
 			warn(streams, half)
 		}
 	}
-	return errorOf(verdictOf(asked.answers))
+	return errorOf(scene.VerdictOf(asked.answers))
 }
 
 // warn tells of policies that cannot be read.
-func warn(streams genericiooptions.IOStreams, h half) {
-	for _, problem := range h.decision.Problems {
+func warn(streams genericiooptions.IOStreams, h scene.Half) {
+	for _, problem := range h.Decision.Problems {
 		fmt.Fprintf(streams.ErrOut, "warning: cannot be read, and so matches nothing: %s\n", problem)
 	}
 }
@@ -91,31 +92,31 @@ func printed(err error, asked *asked) error {
 	if err != nil {
 		return fmt.Errorf("printing the answer: %w", err)
 	}
-	return errorOf(verdictOf(asked.answers))
+	return errorOf(scene.VerdictOf(asked.answers))
 }
 
 // asked is a question about connections with its answers.
 type asked struct {
 	snapshot  reach.Snapshot
 	evaluator *reach.Evaluator
-	answers   []answer
-	meant     expanded
+	answers   []scene.Answer
+	meant     scene.Expanded
 	// citedPolicies are those that were looked up.
 	citedPolicies map[types.NamespacedName]*citedPolicy
 	// standIns are the pods of the snapshot that do not exist.
-	standIns []end
+	standIns []scene.End
 	// internet are the addresses that stand for it, if it is an end.
 	internet []reach.Endpoint
 }
 
 // ask answers whether the connections between two ends may pass.
-func (o *connectionOptions) ask(ctx context.Context, streams genericiooptions.IOStreams, s *scene, ends []end) (*asked, error) {
-	if ends[0].kind == internetKind && ends[1].kind == internetKind {
+func (o *connectionOptions) ask(ctx context.Context, streams genericiooptions.IOStreams, s *scene.Scene, ends []scene.End) (*asked, error) {
+	if ends[0].Kind == scene.InternetKind && ends[1].Kind == scene.InternetKind {
 		return nil, errors.New("no end is a pod, and policies are about pods")
 	}
 	var flows []reach.Flow
 	var err error
-	isInternet := func(e end) bool { return e.kind == internetKind }
+	isInternet := func(e scene.End) bool { return e.Kind == scene.InternetKind }
 	if !slices.ContainsFunc(ends, isInternet) {
 		if flows, err = o.flows(ends[0], ends[1]); err != nil {
 			return nil, err
@@ -126,73 +127,73 @@ func (o *connectionOptions) ask(ctx context.Context, streams genericiooptions.IO
 		return nil, err
 	}
 	if i := slices.IndexFunc(ends, isInternet); i >= 0 { // whose addresses the policies tell apart
-		settings, err := o.managed.settings()
+		settings, err := o.Managed.Settings()
 		if err != nil {
 			return nil, err
 		}
-		q.internet = internetAddresses(q.snapshot, settings.ClusterNetworks, ends[1-i].families())
-		ends[i].endpoints = q.internet
+		q.internet = scene.InternetAddresses(q.snapshot, settings.ClusterNetworks, ends[1-i].Families())
+		ends[i].Endpoints = q.internet
 		if flows, err = o.flows(ends[0], ends[1]); err != nil {
 			return nil, err
 		}
 	}
-	q.answers = answersTo(q.evaluator, flows)
+	q.answers = scene.AnswersTo(q.evaluator, flows)
 	q.noteTunnels(streams.ErrOut)
-	s.doubt(q.snapshot, q.answers)
+	s.Doubt(q.snapshot, q.answers)
 	return q, nil
 }
 
 // look takes the snapshot of a scene, with the pods that stand in for some.
-func (o *connectionOptions) look(ctx context.Context, streams genericiooptions.IOStreams, s *scene, ends []end) (*asked, error) {
-	settings, err := o.managed.settings()
+func (o *connectionOptions) look(ctx context.Context, streams genericiooptions.IOStreams, s *scene.Scene, ends []scene.End) (*asked, error) {
+	settings, err := o.Managed.Settings()
 	if err != nil {
 		return nil, err
 	}
 	q := &asked{}
-	if q.snapshot, q.meant, err = s.snapshot(ctx, streams.ErrOut, settings); err != nil {
+	if q.snapshot, q.meant, err = s.Snapshot(ctx, streams.ErrOut, settings); err != nil {
 		return nil, err
 	}
 	for _, e := range ends {
-		if e.kind == "Service" && e.address.IsValid() {
-			fmt.Fprintf(streams.ErrOut, "note: %s is an address of Service %s, and policies see the pods behind it\n", e.text, e.NamespacedName)
+		if e.Kind == "Service" && e.Address.IsValid() {
+			fmt.Fprintf(streams.ErrOut, "note: %s is an address of Service %s, and policies see the pods behind it\n", e.Text, e.NamespacedName)
 		}
-		if len(e.standIns) == 0 {
+		if len(e.StandIns) == 0 {
 			continue
 		}
 		q.standIns = append(q.standIns, e)
-		q.addStandIns(e.standIns)
-		fmt.Fprintf(streams.ErrOut, "note: %s\n", e.note())
+		q.addStandIns(e.StandIns)
+		fmt.Fprintf(streams.ErrOut, "note: %s\n", e.Note())
 	}
 	q.evaluator = reach.New(q.snapshot)
 	return q, nil
 }
 
 // addStandIns adds pods that do not exist to the snapshot, each once: both ends may be the same.
-func (q *asked) addStandIns(pods []standIn) {
+func (q *asked) addStandIns(pods []scene.StandIn) {
 	for _, pod := range pods {
 		name := types.NamespacedName{Namespace: pod.Namespace, Name: pod.Name}
 		if slices.ContainsFunc(q.snapshot.Pods, func(p *corev1.Pod) bool { return p.Namespace == name.Namespace && p.Name == name.Name }) {
 			continue
 		}
 		q.snapshot.Pods = append(q.snapshot.Pods, pod.Pod)
-		if len(pod.unknown) > 0 {
+		if len(pod.Unknown) > 0 {
 			if q.snapshot.UnknownLabels == nil {
 				q.snapshot.UnknownLabels = map[types.NamespacedName][]string{}
 			}
-			q.snapshot.UnknownLabels[name] = pod.unknown
+			q.snapshot.UnknownLabels[name] = pod.Unknown
 		}
 	}
 }
 
 // noteTunnels tells where a mesh carries what policies deny, which see its tunnel alone.
 func (q *asked) noteTunnels(out io.Writer) {
-	for _, app := range q.meant.accepted {
+	for _, app := range q.meant.Accepted {
 		tunnel := expand.Tunnel(app.Spec.Mesh)
 		for _, a := range q.answers {
-			through := a.flow
+			through := a.Flow
 			through.Port = tunnel
-			isTCP := a.flow.Protocol == corev1.ProtocolTCP || a.flow.Protocol == ""
-			if tunnel == 0 || !isTCP || a.result.Verdict != reach.Deny || a.flow.Destination.Pod.Namespace != app.Namespace ||
+			isTCP := a.Flow.Protocol == corev1.ProtocolTCP || a.Flow.Protocol == ""
+			if tunnel == 0 || !isTCP || a.Result.Verdict != reach.Deny || a.Flow.Destination.Pod.Namespace != app.Namespace ||
 				q.evaluator.Allowed(through).Verdict != reach.Allow {
 				continue
 			}

@@ -10,6 +10,8 @@ import (
 	"github.com/spf13/cobra"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
+	"github.com/apptier/apptier/internal/cli/report"
+	"github.com/apptier/apptier/internal/cli/scene"
 	"github.com/apptier/apptier/policy/lint"
 )
 
@@ -76,7 +78,7 @@ func checkNames() []string {
 
 // didYouMean names what is nearest, if anything is near.
 func didYouMean(typed string, names []string) string {
-	if near := nearest(typed, names); near != "" {
+	if near := scene.Nearest(typed, names); near != "" {
 		return fmt.Sprintf(" (did you mean %s?)", near)
 	}
 	return ""
@@ -112,5 +114,5 @@ func writeChecksJSON(out io.Writer, entries []lint.Check) error {
 		example := e.Example()
 		list.Checks = append(list.Checks, checkPage{string(e.ID), e.Severity, string(e.About), e.Title, e.Text, example.Wrong, example.Right, example.World})
 	}
-	return writeJSON(out, list)
+	return report.WriteJSON(out, list)
 }

@@ -12,6 +12,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/apptier/apptier/api/v1alpha1"
+	"github.com/apptier/apptier/internal/cli/report"
+	"github.com/apptier/apptier/internal/cli/scene"
 	"github.com/apptier/apptier/policy/expand"
 	"github.com/apptier/apptier/policy/lint"
 )
@@ -44,7 +46,7 @@ func (c citation) at() string {
 
 // citedPolicy is a policy that stands for a part of an AppTier.
 type citedPolicy struct {
-	app     appTier
+	app     scene.AppTier
 	origins []expand.Origin
 }
 
@@ -68,16 +70,16 @@ func (q *asked) lookUpCited(name types.NamespacedName) *citedPolicy {
 		return nil
 	}
 	policy := q.snapshot.Policies[i]
-	for _, app := range q.meant.accepted {
+	for _, app := range q.meant.Accepted {
 		if app.Namespace != name.Namespace || app.Name != policy.Labels[v1alpha1.LabelAppTier] {
 			continue
 		}
-		meant := expand.NetworkPolicies(app.AppTier, q.meant.environment)
+		meant := expand.NetworkPolicies(app.AppTier, q.meant.Environment)
 		if j := slices.IndexFunc(meant, isNamed); j < 0 || !equality.Semantic.DeepEqual(meant[j].Spec, policy.Spec) {
 			return nil
 		}
 		isOf := func(o expand.Origin) bool { return o.Policy == name.Name }
-		origins := slices.DeleteFunc(expand.Origins(app.AppTier, q.meant.environment), func(o expand.Origin) bool { return !isOf(o) })
+		origins := slices.DeleteFunc(expand.Origins(app.AppTier, q.meant.Environment), func(o expand.Origin) bool { return !isOf(o) })
 		return &citedPolicy{app, origins}
 	}
 	return nil
@@ -86,8 +88,8 @@ func (q *asked) lookUpCited(name types.NamespacedName) *citedPolicy {
 // cite is the citation of a field.
 func (p *citedPolicy) cite(path string) citation {
 	c := citation{appTier: types.NamespacedName{Namespace: p.app.Namespace, Name: p.app.Name}, path: path}
-	if !p.app.source.isLive() {
-		c.file, c.line = p.app.source.origin.writtenAt(path)
+	if !p.app.Source.IsLive() {
+		c.file, c.line = p.app.Source.Origin.WrittenAt(path)
 	}
 	return c
 }
@@ -147,7 +149,7 @@ func (q *asked) policiesWords(names []types.NamespacedName) []string {
 // policyColumn is how a table names a policy.
 func (q *asked) policyColumn(name types.NamespacedName) string {
 	if p := q.cited(name); p != nil {
-		return p.app.source.name
+		return p.app.Source.Name
 	}
 	return name.String()
 }
@@ -157,7 +159,7 @@ func citedWords(all []citation, words func(citation) string) string {
 	for _, c := range all {
 		out = append(out, words(c))
 	}
-	return few(out)
+	return report.Few(out)
 }
 
 // policyInReason finds the policies that package reach names in sentences, as reach.RuleRef or by name.
@@ -207,5 +209,5 @@ func (r ruleJSON) policyColumn() string {
 
 func (r ruleJSON) ruleColumn() string {
 	paths := append([]string{citation{path: r.Path, file: r.File, line: r.Line}.at()}, r.Also...)
-	return few(paths)
+	return report.Few(paths)
 }

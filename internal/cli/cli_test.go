@@ -12,6 +12,7 @@ import (
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
 	"github.com/apptier/apptier/internal/cli"
+	"github.com/apptier/apptier/internal/cli/exit"
 	"github.com/apptier/apptier/policy/lint"
 )
 
@@ -23,8 +24,8 @@ func run(t *testing.T, stdin string, args ...string) (stdout, stderr string, cod
 	command := cli.NewCommand(streams)
 	command.SetArgs(args)
 	err := command.ExecuteContext(t.Context())
-	cli.Report(errOut, err)
-	return out.String(), errOut.String(), cli.ExitCode(err)
+	exit.Report(errOut, err)
+	return out.String(), errOut.String(), exit.Code(err)
 }
 
 // input names files of testdata/input as -f flags.

@@ -1,8 +1,8 @@
 // Package cli is the kubectl plugin: what the manager, the webhook and the enforcer would make of
 // manifests, answered without a cluster by the same packages.
 //
-// A command reads manifests (input.go, document.go, decode.go), asks package policy, and prints. It
-// holds no rule of its own about AppTiers or NetworkPolicies.
+// A command looks at a scene of manifests and clusters (packages scene and manifest), asks package policy, and prints
+// (package report). It holds no rule of its own about AppTiers or NetworkPolicies.
 package cli
 
 import (
@@ -14,7 +14,7 @@ import (
 	"github.com/apptier/apptier/internal/version"
 )
 
-// NewCommand returns the root command. Its errors are not printed: see [Report] and [ExitCode].
+// NewCommand returns the root command. Its errors are not printed: see [exit.Report] and [exit.Code].
 func NewCommand(streams genericiooptions.IOStreams) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "kubectl-apptier",

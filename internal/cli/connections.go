@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/apptier/apptier/internal/cli/scene"
 	"github.com/apptier/apptier/policy/expand"
 	"github.com/apptier/apptier/policy/kube"
 	"github.com/apptier/apptier/policy/reach"
@@ -19,7 +20,7 @@ import (
 
 // connectionOptions are the flags that ask about connections.
 type connectionOptions struct {
-	sceneOptions
+	scene.SceneOptions
 	port     string
 	protocol string
 	output   string
@@ -38,7 +39,7 @@ their NetworkPolicies, and what they refer to is looked for in the input as well
 not known: if the labels of a namespace decide, and it is not there, so is the answer.`
 
 func (o *connectionOptions) addFlags(cmd *cobra.Command) {
-	o.sceneOptions.addFlags(cmd, "With -f or -k: take the cluster as it would be with the input applied.")
+	o.AddFlags(cmd, "With -f or -k: take the cluster as it would be with the input applied.")
 	cmd.Flags().StringVar(&o.port, "port", "", "The destination's port, from 1 to 65535, or its name.")
 	cmd.Flags().StringVar(&o.protocol, "protocol", "", "TCP, UDP or SCTP. (default TCP, or that of the port that is named)")
 	cmd.Flags().StringVarP(&o.output, "output", "o", "text", "How to print: text or json.")
@@ -46,7 +47,7 @@ func (o *connectionOptions) addFlags(cmd *cobra.Command) {
 
 // validate checks the flags, and asks the cluster if there is no input.
 func (o *connectionOptions) validate() error {
-	o.live = o.live || !o.input.given()
+	o.Live = o.Live || !o.Input.Given()
 	o.protocol = strings.ToUpper(o.protocol)
 	if !slices.Contains([]string{"", "TCP", "UDP", "SCTP"}, o.protocol) {
 		return fmt.Errorf("--protocol %q is not known: use TCP, UDP or SCTP", o.protocol)
@@ -61,43 +62,43 @@ func (o *connectionOptions) validate() error {
 }
 
 // always are the listings of a cluster that every question needs.
-func always() []listing {
-	return []listing{listNamespaces, listPods, listNodes, listPolicies, listOthers}
+func always() []scene.Listing {
+	return []scene.Listing{scene.ListNamespaces, scene.ListPods, scene.ListNodes, scene.ListPolicies, scene.ListOthers}
 }
 
 // see reads the scene, with what the ends need, and says what the ends stand for.
-func (o *connectionOptions) see(ctx context.Context, stdin io.Reader, texts []string, more ...listing) (*scene, []end, error) {
-	namespace, err := o.namespace()
+func (o *connectionOptions) see(ctx context.Context, stdin io.Reader, texts []string, more ...scene.Listing) (*scene.Scene, []scene.End, error) {
+	namespace, err := o.Namespace()
 	if err != nil {
 		return nil, nil, err
 	}
 	wanted := append(always(), more...)
-	if o.input.given() { // which AppTiers may be in, and change what others stand for
-		wanted = append(always(), listServices, listAppTiers, listAPIServer)
+	if o.Input.Given() { // which AppTiers may be in, and change what others stand for
+		wanted = append(always(), scene.ListServices, scene.ListAppTiers, scene.ListAPIServer)
 	}
-	var refs []endRef
+	var refs []scene.EndRef
 	var problems []error
 	for _, text := range texts {
-		r, err := parseEnd(text, namespace)
+		r, err := scene.ParseEnd(text, namespace)
 		refs, problems = append(refs, r), append(problems, err)
-		wanted = append(wanted, r.wanted()...)
-		if r.address.IsValid() && len(refs) == 2 { // it may be a Service's
-			wanted = append(wanted, listServices, listAPIServer)
+		wanted = append(wanted, r.Wanted()...)
+		if r.Address.IsValid() && len(refs) == 2 { // it may be a Service's
+			wanted = append(wanted, scene.ListServices, scene.ListAPIServer)
 		}
 	}
 	if err := errors.Join(problems...); err != nil {
 		return nil, nil, err
 	}
-	s, _, err := o.read(ctx, stdin, namespace, once(wanted)...)
+	s, _, err := o.Read(ctx, stdin, namespace, scene.Once(wanted)...)
 	if err != nil {
 		return nil, nil, err
 	}
-	var ends []end
+	var ends []scene.End
 	for i, r := range refs {
-		if r.address.IsValid() && i == 1 {
-			r = s.translated(r, o.port)
+		if r.Address.IsValid() && i == 1 {
+			r = s.Translated(r, o.port)
 		}
-		e, err := s.resolve(r, namespace)
+		e, err := s.Resolve(r, namespace)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -106,68 +107,62 @@ func (o *connectionOptions) see(ctx context.Context, stdin io.Reader, texts []st
 	return s, ends, nil
 }
 
-// port is a port of a destination.
-type port struct {
-	protocol corev1.Protocol
-	number   int32
-}
-
 // ports are those of one endpoint of a destination that are asked about. Its pod is nil for an address,
 // and for a pod that is not there.
-func (o *connectionOptions) ports(e end, i int) ([]port, error) {
+func (o *connectionOptions) ports(e scene.End, i int) ([]scene.Port, error) {
 	var pod *corev1.Pod
-	if i < len(e.pods) {
-		pod = e.pods[i]
+	if i < len(e.Pods) {
+		pod = e.Pods[i]
 	}
 	number, err := strconv.ParseInt(o.port, 10, 32)
 	isNumber := err == nil
-	var declared []port
+	var declared []scene.Port
 	switch {
-	case len(e.behind) > 0:
+	case len(e.Behind) > 0:
 		declared = o.slicePorts(e, i)
-	case e.service != nil:
+	case e.Service != nil:
 		declared = o.servicePorts(e, pod)
 	case isNumber:
-		return []port{{kube.Protocol(corev1.Protocol(o.protocol)), int32(number)}}, nil
+		return []scene.Port{{Protocol: kube.Protocol(corev1.Protocol(o.protocol)), Number: int32(number)}}, nil
 	default:
 		declared = o.declaredPorts(e, pod)
 	}
-	declared = slices.DeleteFunc(declared, func(p port) bool { return o.protocol != "" && string(p.protocol) != o.protocol })
+	declared = slices.DeleteFunc(declared, func(p scene.Port) bool { return o.protocol != "" && string(p.Protocol) != o.protocol })
 	switch {
 	case len(declared) > 0:
 		return declared, nil
-	case o.port == "" && e.service == nil && len(e.ports) == 0:
+	case o.port == "" && e.Service == nil && len(e.Ports) == 0:
 		return nil, errors.New("--port is missing: give the destination's own port; only a Service, or a tier that declares ports, can do without")
-	case e.service != nil && len(e.standIns) > 0 && o.isPortOf(e):
-		return nil, fmt.Errorf("%s: no pod of it says which number its port has", e.text)
+	case e.Service != nil && len(e.StandIns) > 0 && o.isPortOf(e):
+		return nil, fmt.Errorf("%s: no pod of it says which number its port has", e.Text)
 	default:
-		return nil, fmt.Errorf("--port %q: %s has no such port", o.port, e.text)
+		return nil, fmt.Errorf("--port %q: %s has no such port", o.port, e.Text)
 	}
 }
 
 // servicePorts are where a Service's ports lead at a pod.
-func (o *connectionOptions) servicePorts(e end, pod *corev1.Pod) []port {
-	asked := e.service.DeepCopy()
+func (o *connectionOptions) servicePorts(e scene.End, pod *corev1.Pod) []scene.Port {
+	asked := e.Service.DeepCopy()
 	asked.Spec.Ports = slices.DeleteFunc(asked.Spec.Ports, func(p corev1.ServicePort) bool { return !o.isAsked(e, p) })
-	var out []port
+	var out []scene.Port
 	for _, target := range expand.ServiceOf(asked, []*corev1.Pod{pod}).TargetPorts {
-		out = append(out, port{target.Protocol, target.Start})
+		out = append(out, scene.Port{Protocol: target.Protocol, Number: target.Start})
 	}
 	return out
 }
 
 // isPortOf says whether a Service has a port that is asked about.
-func (o *connectionOptions) isPortOf(e end) bool {
-	return slices.ContainsFunc(e.service.Spec.Ports, func(p corev1.ServicePort) bool { return o.isAsked(e, p) })
+func (o *connectionOptions) isPortOf(e scene.End) bool {
+	return slices.ContainsFunc(e.Service.Spec.Ports, func(p corev1.ServicePort) bool { return o.isAsked(e, p) })
 }
 
 // declaredPorts are those that a tier or a pod declares under a name, or all that a tier does. Of a
 // range, the first stands for all.
-func (o *connectionOptions) declaredPorts(e end, pod *corev1.Pod) []port {
-	var out []port
-	for _, p := range e.ports {
+func (o *connectionOptions) declaredPorts(e scene.End, pod *corev1.Pod) []scene.Port {
+	var out []scene.Port
+	for _, p := range e.Ports {
 		if o.port == "" || o.port == p.Name {
-			out = append(out, port{kube.Protocol(p.Protocol), p.Port})
+			out = append(out, scene.Port{Protocol: kube.Protocol(p.Protocol), Number: p.Port})
 		}
 	}
 	if len(out) > 0 || o.port == "" || pod == nil {
@@ -175,7 +170,7 @@ func (o *connectionOptions) declaredPorts(e end, pod *corev1.Pod) []port {
 	}
 	for _, p := range kube.Ports(pod) {
 		if p.Name == o.port {
-			out = append(out, port{kube.Protocol(p.Protocol), p.ContainerPort})
+			out = append(out, scene.Port{Protocol: kube.Protocol(p.Protocol), Number: p.ContainerPort})
 		}
 	}
 	return out
@@ -183,22 +178,22 @@ func (o *connectionOptions) declaredPorts(e end, pod *corev1.Pod) []port {
 
 // flows are the connections that are asked about. What a pod sends itself is not asked of policies, so
 // it is no answer unless both ends are this one pod.
-func (o *connectionOptions) flows(source, destination end) ([]reach.Flow, error) {
+func (o *connectionOptions) flows(source, destination scene.End) ([]reach.Flow, error) {
 	var flows []reach.Flow
 	var problem error
-	isOne := len(source.endpoints) == 1 && len(destination.endpoints) == 1
-	for i, to := range destination.endpoints {
+	isOne := len(source.Endpoints) == 1 && len(destination.Endpoints) == 1
+	for i, to := range destination.Endpoints {
 		ports, err := o.ports(destination, i)
 		if err != nil {
 			problem = err
 			continue // another pod may declare it
 		}
 		for _, p := range ports {
-			for _, from := range source.endpoints {
+			for _, from := range source.Endpoints {
 				if from == to && !isOne {
 					continue
 				}
-				flows = append(flows, reach.Flow{Source: from, Destination: to, Protocol: p.protocol, Port: p.number})
+				flows = append(flows, reach.Flow{Source: from, Destination: to, Protocol: p.Protocol, Port: p.Number})
 			}
 		}
 	}
@@ -206,4 +201,24 @@ func (o *connectionOptions) flows(source, destination end) ([]reach.Flow, error)
 		return nil, problem
 	}
 	return flows, nil
+}
+
+// slicePorts are where the ports of a Service without selector lead, at one of its endpoints.
+func (o *connectionOptions) slicePorts(e scene.End, endpoint int) []scene.Port {
+	var out []scene.Port
+	for _, p := range e.Service.Spec.Ports {
+		if target, found := e.Behind[endpoint][p.Name]; found && o.isAsked(e, p) && target.Number > 0 {
+			out = append(out, scene.Port{Protocol: kube.Protocol(target.Protocol), Number: target.Number})
+		}
+	}
+	return out
+}
+
+// isAsked says whether a port of a Service is one that is asked about.
+func (o *connectionOptions) isAsked(e scene.End, p corev1.ServicePort) bool {
+	number := p.Port
+	if e.ByNodePort {
+		number = p.NodePort
+	}
+	return o.port == "" || o.port == p.Name || o.port == strconv.Itoa(int(number))
 }

@@ -14,6 +14,8 @@ import (
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
 	"github.com/apptier/apptier/api/v1alpha1"
+	"github.com/apptier/apptier/internal/cli/report"
+	"github.com/apptier/apptier/internal/cli/scene"
 	"github.com/apptier/apptier/policy/expand"
 	"github.com/apptier/apptier/policy/model"
 	"github.com/apptier/apptier/policy/reach"
@@ -65,7 +67,7 @@ func runExplain(ctx context.Context, o *connectionOptions, streams genericioopti
 	if err := o.validate(); err != nil {
 		return err
 	}
-	s, ends, err := o.see(ctx, streams.In, args, listServices, listAppTiers, listAPIServer)
+	s, ends, err := o.see(ctx, streams.In, args, scene.ListServices, scene.ListAppTiers, scene.ListAPIServer)
 	if err != nil {
 		return err
 	}
@@ -85,39 +87,39 @@ func runExplain(ctx context.Context, o *connectionOptions, streams genericioopti
 	}
 	for _, a := range q.answers {
 		fmt.Fprintln(streams.Out, q.headline(a))
-		for _, h := range a.halves(q.evaluator) {
+		for _, h := range a.Halves(q.evaluator) {
 			q.writeHalf(streams.Out, h)
 			warn(streams, h)
 		}
-		if a.result.Verdict != reach.Deny {
+		if a.Result.Verdict != reach.Deny {
 			continue
 		}
 		if err := e.writeAdditions(streams.Out, a); err != nil {
 			return err
 		}
 	}
-	return errorOf(verdictOf(q.answers))
+	return errorOf(scene.VerdictOf(q.answers))
 }
 
 // writeHalf writes how the decision about a half came about.
-func (q *asked) writeHalf(out io.Writer, h half) {
-	fmt.Fprintf(out, "  %s: %s: %s\n", h.name, verdictWord(h.decision.Verdict), q.reasonWords(h.decision.Reason))
-	byItself := h.decision.Verdict == reach.Allow && h.decision.AllowedBy == nil
-	if !h.decision.Isolated || byItself { // no rule is asked
+func (q *asked) writeHalf(out io.Writer, h scene.Half) {
+	fmt.Fprintf(out, "  %s: %s: %s\n", h.Name, verdictWord(h.Decision.Verdict), q.reasonWords(h.Decision.Reason))
+	byItself := h.Decision.Verdict == reach.Allow && h.Decision.AllowedBy == nil
+	if !h.Decision.Isolated || byItself { // no rule is asked
 		return
 	}
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(table, "    POLICY\tRULE\t%s\tPORTS\tTHIS CONNECTION\n", peersHeading(h.name))
-	for _, name := range h.decision.Policies {
+	fmt.Fprintf(table, "    POLICY\tRULE\t%s\tPORTS\tTHIS CONNECTION\n", peersHeading(h.Name))
+	for _, name := range h.Decision.Policies {
 		isOf := func(r reach.RuleVerdict) bool { return r.Policy == name }
-		if !slices.ContainsFunc(h.rules, isOf) {
+		if !slices.ContainsFunc(h.Rules, isOf) {
 			fmt.Fprintf(table, "    %s\tnone\t\t\tisolates, and allows nothing\n", q.policyColumn(name))
 		}
-		for _, r := range h.rules {
+		for _, r := range h.Rules {
 			if isOf(r) {
 				peers, ports := q.ruleWords(r)
 				rule := q.ruleJSON(name, r.Direction, r.Index, -1)
-				fmt.Fprintf(table, "    %s\t%s\t%s\t%s\t%s\n", rule.policyColumn(), rule.ruleColumn(), few(peers), few(ports), madeOf(r))
+				fmt.Fprintf(table, "    %s\t%s\t%s\t%s\t%s\n", rule.policyColumn(), rule.ruleColumn(), report.Few(peers), report.Few(ports), madeOf(r))
 			}
 		}
 	}
@@ -159,17 +161,17 @@ func (q *asked) ruleWords(r reach.RuleVerdict) (peers, ports []string) {
 		}
 		if r.Direction == networkingv1.PolicyTypeIngress {
 			rule := policy.Spec.Ingress[r.Index]
-			return q.peersWords(r, rule.From), portsWords(rule.Ports)
+			return q.peersWords(r, rule.From), report.PortsWords(rule.Ports)
 		}
 		rule := policy.Spec.Egress[r.Index]
-		return q.peersWords(r, rule.To), portsWords(rule.Ports)
+		return q.peersWords(r, rule.To), report.PortsWords(rule.Ports)
 	}
 	return nil, nil
 }
 
 // peersWords names the peers of a rule; the internet is one, whatever ranges it comes to.
 func (q *asked) peersWords(r reach.RuleVerdict, peers []networkingv1.NetworkPolicyPeer) []string {
-	words := peersWords(peers)
+	words := report.PeersWords(peers)
 	p := q.cited(r.Policy)
 	if p == nil {
 		return words
@@ -180,9 +182,9 @@ func (q *asked) peersWords(r reach.RuleVerdict, peers []networkingv1.NetworkPoli
 	}
 	for i, word := range words {
 		if isInternet(i) {
-			word = internetKind
+			word = scene.InternetKind
 		}
-		if word != internetKind || !slices.Contains(out, internetKind) {
+		if word != scene.InternetKind || !slices.Contains(out, scene.InternetKind) {
 			out = append(out, word)
 		}
 	}
@@ -194,17 +196,17 @@ type explanation struct {
 	world suggest.World
 	*asked
 	// source and destination are the ends that were asked about.
-	source, destination end
+	source, destination scene.End
 	// opens is what the last additions open beside the connection, and beside others that were asked about.
 	opens []reach.Flow
 }
 
 // additions are what to add for an answer, beside what was to be added for those before.
-func (e *explanation) additions(a answer) []suggest.Addition {
-	additions, before := suggest.For(e.world, a.flow), e.world
+func (e *explanation) additions(a scene.Answer) []suggest.Addition {
+	additions, before := suggest.For(e.world, a.Flow), e.world
 	e.world, e.opens = e.world.With(additions), nil
 	if len(additions) > 0 {
-		e.opens = slices.DeleteFunc(suggest.Opens(before, e.world, a.flow), func(flow reach.Flow) bool {
+		e.opens = slices.DeleteFunc(suggest.Opens(before, e.world, a.Flow), func(flow reach.Flow) bool {
 			return e.isMeant(e.source, flow.Source) && e.isMeant(e.destination, flow.Destination)
 		})
 	}
@@ -212,28 +214,28 @@ func (e *explanation) additions(a answer) []suggest.Addition {
 }
 
 // isMeant says whether an endpoint is one of an end that was asked about.
-func (e *explanation) isMeant(by end, endpoint reach.Endpoint) bool {
-	if by.kind == internetKind && endpoint.Address.IsValid() {
+func (e *explanation) isMeant(by scene.End, endpoint reach.Endpoint) bool {
+	if by.Kind == scene.InternetKind && endpoint.Address.IsValid() {
 		return expand.IsInternet(endpoint.Address, e.world.Environment.ClusterNetworks)
 	}
-	return slices.Contains(by.endpoints, endpoint)
+	return slices.Contains(by.Endpoints, endpoint)
 }
 
 // explanationOf looks up what the AppTiers of both ends refer to: their rules may be added to.
-func (o *connectionOptions) explanationOf(ctx context.Context, s *scene, q *asked, ends []end) (*explanation, error) {
-	settings, err := o.managed.settings()
+func (o *connectionOptions) explanationOf(ctx context.Context, s *scene.Scene, q *asked, ends []scene.End) (*explanation, error) {
+	settings, err := o.Managed.Settings()
 	if err != nil {
 		return nil, err
 	}
 	var apps []*v1alpha1.AppTier
-	for _, app := range q.meant.accepted {
-		if slices.ContainsFunc(ends, func(e end) bool { return e.isIn(app.Namespace, q) }) {
+	for _, app := range q.meant.Accepted {
+		if slices.ContainsFunc(ends, func(e scene.End) bool { return isIn(e, app.Namespace, q) }) {
 			apps = append(apps, app.AppTier)
 		}
 	}
 	references := model.ReferencesOf(apps...)
 	references.APIServer = true // which may be what is to be added
-	env, err := settings.Of(ctx, references, inputWorld(s.objects()))
+	env, err := settings.Of(ctx, references, scene.InputWorld(s.Objects()))
 	if err != nil {
 		return nil, err
 	}
@@ -245,9 +247,9 @@ func (o *connectionOptions) explanationOf(ctx context.Context, s *scene, q *aske
 }
 
 // isIn says whether an end has pods in a namespace. Of an address, anyone's, it may be so.
-func (e end) isIn(namespace string, q *asked) bool {
-	if e.address.IsValid() {
-		return slices.ContainsFunc(q.snapshot.Pods, owns(e.address, namespace))
+func isIn(e scene.End, namespace string, q *asked) bool {
+	if e.Address.IsValid() {
+		return slices.ContainsFunc(q.snapshot.Pods, scene.Owns(e.Address, namespace))
 	}
 	return e.Namespace == namespace
 }

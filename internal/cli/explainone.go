@@ -9,6 +9,8 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
+	"github.com/apptier/apptier/internal/cli/report"
+	"github.com/apptier/apptier/internal/cli/scene"
 	"github.com/apptier/apptier/policy/reach"
 )
 
@@ -38,18 +40,18 @@ type (
 )
 
 // explainOne says who may reach an end, and what it may reach.
-func (o *connectionOptions) explainOne(ctx context.Context, streams genericiooptions.IOStreams, s *scene, e end) error {
-	if len(e.pods) == 0 {
-		return fmt.Errorf("%s: policies are about pods, and there is no such pod", e.text)
+func (o *connectionOptions) explainOne(ctx context.Context, streams genericiooptions.IOStreams, s *scene.Scene, e scene.End) error {
+	if len(e.Pods) == 0 {
+		return fmt.Errorf("%s: policies are about pods, and there is no such pod", e.Text)
 	}
-	q, err := o.look(ctx, streams, s, []end{e})
+	q, err := o.look(ctx, streams, s, []scene.End{e})
 	if err != nil {
 		return err
 	}
-	writeFindings(streams.ErrOut, s.notJudged())
+	report.WriteFindings(streams.ErrOut, s.NotJudged())
 	var pods []podJSON
 	index := map[string]int{}
-	for _, endpoint := range e.endpoints {
+	for _, endpoint := range e.Endpoints {
 		p := podJSON{
 			Pod:     endpoint.String(),
 			Ingress: q.direction(endpoint, networkingv1.PolicyTypeIngress),
@@ -64,7 +66,7 @@ func (o *connectionOptions) explainOne(ctx context.Context, streams genericioopt
 		pods = append(pods, p)
 	}
 	if o.output == "json" {
-		return writeJSON(streams.Out, podsJSON{pods})
+		return report.WriteJSON(streams.Out, podsJSON{pods})
 	}
 	for _, p := range pods {
 		like := ""
@@ -109,14 +111,14 @@ func (d directionJSON) write(out io.Writer, name, open, closed string) {
 		fmt.Fprintf(out, "  %s: no policy isolates it: %s\n", name, open)
 		return
 	case len(d.Rules) == 0:
-		fmt.Fprintf(out, "  %s: isolated by %s: %s\n", name, few(d.Policies), closed)
+		fmt.Fprintf(out, "  %s: isolated by %s: %s\n", name, report.Few(d.Policies), closed)
 		return
 	}
-	fmt.Fprintf(out, "  %s: isolated by %s, allowed is:\n", name, few(d.Policies))
+	fmt.Fprintf(out, "  %s: isolated by %s, allowed is:\n", name, report.Few(d.Policies))
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(table, "    %s\tPORTS\tPOLICY\tRULE\n", peersHeading(name))
 	for _, r := range d.Rules {
-		fmt.Fprintf(table, "    %s\t%s\t%s\t%s\n", few(r.Peers), few(r.Ports), r.policyColumn(), r.ruleColumn())
+		fmt.Fprintf(table, "    %s\t%s\t%s\t%s\n", report.Few(r.Peers), report.Few(r.Ports), r.policyColumn(), r.ruleColumn())
 	}
 	_ = table.Flush() // writing to a terminal or a buffer
 }

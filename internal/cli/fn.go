@@ -16,6 +16,9 @@ import (
 	"sigs.k8s.io/kustomize/kyaml/kio"
 	"sigs.k8s.io/kustomize/kyaml/yaml"
 
+	"github.com/apptier/apptier/internal/cli/exit"
+	"github.com/apptier/apptier/internal/cli/report"
+	"github.com/apptier/apptier/internal/cli/scene"
 	"github.com/apptier/apptier/internal/environment"
 )
 
@@ -63,10 +66,10 @@ func runFn(ctx context.Context, streams genericiooptions.IOStreams) error {
 		}
 		f := function{config: config}
 		err = f.process(ctx, rl)
-		writeFindings(streams.ErrOut, f.findings) // kustomize shows no results
+		report.WriteFindings(streams.ErrOut, f.findings) // kustomize shows no results
 		return err
 	}), list)
-	var answer *AnswerError
+	var answer *exit.AnswerError
 	if err != nil && !errors.As(err, &answer) {
 		return err
 	}
@@ -84,7 +87,7 @@ type fnConfig struct {
 
 func readFnConfig(node *yaml.RNode) (fnConfig, error) {
 	config := fnConfig{keepAppTiers: true}
-	var managed clusterOptions
+	var managed scene.ClusterOptions
 	data := map[string]string{}
 	if !yaml.IsMissingOrNull(node) {
 		if kind := node.GetKind(); kind != "ConfigMap" {
@@ -95,9 +98,9 @@ func readFnConfig(node *yaml.RNode) (fnConfig, error) {
 	for _, key := range slices.Sorted(maps.Keys(data)) {
 		switch value := data[key]; key {
 		case "cluster-networks":
-			managed.networks = strings.FieldsFunc(value, func(r rune) bool { return r == ',' || unicode.IsSpace(r) })
+			managed.Networks = strings.FieldsFunc(value, func(r rune) bool { return r == ',' || unicode.IsSpace(r) })
 		case "dns-service":
-			managed.dnsService = value
+			managed.DnsService = value
 		case "keep-apptiers":
 			if value != "true" && value != "false" {
 				return config, fmt.Errorf("data.keep-apptiers is %q: write \"true\" or \"false\"", value)
@@ -108,6 +111,6 @@ func readFnConfig(node *yaml.RNode) (fnConfig, error) {
 		}
 	}
 	var err error
-	config.Settings, err = managed.settings()
+	config.Settings, err = managed.Settings()
 	return config, err
 }

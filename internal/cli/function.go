@@ -13,6 +13,8 @@ import (
 	"sigs.k8s.io/kustomize/kyaml/yaml"
 
 	"github.com/apptier/apptier/api/v1alpha1"
+	"github.com/apptier/apptier/internal/cli/manifest"
+	"github.com/apptier/apptier/internal/cli/scene"
 	"github.com/apptier/apptier/policy/lint"
 )
 
@@ -21,7 +23,7 @@ type function struct {
 	config fnConfig
 	// items are those of the list as it came.
 	items    []*yaml.RNode
-	findings []finding
+	findings []manifest.Finding
 }
 
 // process adds the policies of a list's AppTiers to it, or nothing when something is refused. The
@@ -33,7 +35,7 @@ func (f *function) process(ctx context.Context, rl *framework.ResourceList) erro
 		return err
 	}
 	rl.Results = f.results()
-	if refused := refusal(f.findings); refused != nil {
+	if refused := scene.Refusal(f.findings); refused != nil {
 		return refused
 	}
 	rl.Items = items
@@ -43,16 +45,16 @@ func (f *function) process(ctx context.Context, rl *framework.ResourceList) erro
 // expand returns the list's items with the policies; once something is refused, they mean nothing.
 func (f *function) expand(ctx context.Context) ([]*yaml.RNode, error) {
 	objects, err := f.decode()
-	if err != nil || count(f.findings, lint.Reject) > 0 {
+	if err != nil || manifest.Count(f.findings, lint.Reject) > 0 {
 		return nil, err
 	}
-	apps := appTiers(objects)
-	out, err := expandAll(ctx, apps, f.config.Settings, inputWorld(objects))
-	f.findings = append(f.findings, out.findings...)
-	if err != nil || count(f.findings, lint.Reject) > 0 {
+	apps := scene.AppTiers(objects)
+	out, err := scene.ExpandAll(ctx, apps, f.config.Settings, scene.InputWorld(objects))
+	f.findings = append(f.findings, out.Findings...)
+	if err != nil || manifest.Count(f.findings, lint.Reject) > 0 {
 		return nil, err
 	}
-	items, err := f.merge(apps, out.policies)
+	items, err := f.merge(apps, out.Policies)
 	if !f.config.keepAppTiers {
 		items = slices.DeleteFunc(items, func(item *yaml.RNode) bool { return gvkOf(item) == v1alpha1.GroupVersion.WithKind("AppTier") })
 	}
@@ -62,41 +64,41 @@ func (f *function) expand(ctx context.Context) ([]*yaml.RNode, error) {
 // decode returns the objects of items that are AppTiers, or that those may refer to. What is wrong
 // with them becomes findings. An object that says no namespace has none: where it will be is for
 // whoever applies it to say.
-func (f *function) decode() ([]object, error) {
-	d := newDecoder("", referenceKinds()...)
+func (f *function) decode() ([]manifest.Object, error) {
+	d := manifest.NewDecoder("", scene.ReferenceKinds()...)
 	for i, item := range f.items {
 		text, err := item.MarshalJSON()
 		if err != nil {
 			return nil, fmt.Errorf("reading item %d of the ResourceList: %w", i+1, err)
 		}
-		source, known := f.source(i), len(d.problems)
+		source, known := f.source(i), len(d.Problems)
 		if gvk := gvkOf(item); gvk.Kind == "List" || gvk.Kind == "AppTierList" {
-			d.add(source.origin, text, schema.GroupVersionKind{}) // which refuses a list within a list
+			d.Add(source.Origin, text, schema.GroupVersionKind{}) // which refuses a list within a list
 		} else {
-			d.addObject(source.origin, text, gvk)
+			d.AddObject(source.Origin, text, gvk)
 		}
-		for _, err := range d.problems[known:] {
-			var p *problem
+		for _, err := range d.Problems[known:] {
+			var p *manifest.Problem
 			if errors.As(err, &p) {
-				found := p.finding()
-				found.source = source
+				found := p.Finding()
+				found.Source = source
 				f.findings = append(f.findings, found)
 			}
 		}
 	}
-	return d.objects, nil
+	return d.Objects, nil
 }
 
 // source is an item as findings name it. Its origin has no document, so only the item counts.
-func (f *function) source(i int) object {
+func (f *function) source(i int) manifest.Object {
 	file := fmt.Sprintf("item %d of the ResourceList", i+1)
 	if path, _, err := kioutil.GetFileAnnotations(f.items[i]); err == nil && path != "" {
 		file = path
 	}
 	name := strings.TrimPrefix(keyOf(f.items[i]).String(), "/")
-	return object{
-		origin: origin{document: document{file: file, built: true}, item: i + 1},
-		name:   strings.TrimSpace(f.items[i].GetKind() + " " + name),
+	return manifest.Object{
+		Origin: manifest.Origin{Document: manifest.Document{File: file, Built: true}, Item: i + 1},
+		Name:   strings.TrimSpace(f.items[i].GetKind() + " " + name),
 	}
 }
 
@@ -104,12 +106,12 @@ func gvkOf(item *yaml.RNode) schema.GroupVersionKind {
 	return schema.FromAPIVersionAndKind(item.GetApiVersion(), item.GetKind())
 }
 
-func (f *function) refuse(source object, message, fix string) {
-	f.findings = append(f.findings, finding{source: source, Finding: lint.Finding{Check: lint.Invalid, Severity: lint.Reject, Message: message, Fix: fix}})
+func (f *function) refuse(source manifest.Object, message, fix string) {
+	f.findings = append(f.findings, manifest.Finding{Source: source, Finding: lint.Finding{Check: lint.Invalid, Severity: lint.Reject, Message: message, Fix: fix}})
 }
 
-func (f *function) warn(source object, message, fix string) {
-	f.findings = append(f.findings, finding{source: source, Finding: lint.Finding{Check: lint.Invalid, Severity: lint.Warn, Message: message, Fix: fix}})
+func (f *function) warn(source manifest.Object, message, fix string) {
+	f.findings = append(f.findings, manifest.Finding{Source: source, Finding: lint.Finding{Check: lint.Invalid, Severity: lint.Warn, Message: message, Fix: fix}})
 }
 
 // results are the findings, in the words of the functions' specification.
@@ -126,7 +128,7 @@ func (f *function) results() framework.Results {
 		if found.Path != "" {
 			result.Field = &framework.Field{Path: string(found.Path)}
 		}
-		item := f.items[found.source.origin.item-1]
+		item := f.items[found.Source.Origin.Item-1]
 		result.ResourceRef = &yaml.ResourceIdentifier{
 			TypeMeta: yaml.TypeMeta{APIVersion: item.GetApiVersion(), Kind: item.GetKind()},
 			NameMeta: yaml.NameMeta{Name: item.GetName(), Namespace: item.GetNamespace()},

@@ -7,6 +7,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/apptier/apptier/internal/cli/manifest"
+	"github.com/apptier/apptier/internal/cli/report"
+	"github.com/apptier/apptier/internal/cli/scene"
 )
 
 // FuzzRead feeds texts to everything between a file and what is found in it. None may crash it; what it
@@ -24,29 +28,29 @@ func FuzzRead(f *testing.F) {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
-		d := newDecoder("default", slices.Concat(snapshotKinds(), referenceKinds())...)
-		if err := d.decode(split("fuzz", text)); err != nil {
-			for _, problem := range d.problems {
+		d := manifest.NewDecoder("default", slices.Concat(scene.SnapshotKinds(), scene.ReferenceKinds())...)
+		if err := d.Decode(manifest.Split("fuzz", text)); err != nil {
+			for _, problem := range d.Problems {
 				if place := problem.Error(); !strings.HasPrefix(place, "fuzz") || !strings.Contains(place, "(document ") {
 					t.Errorf("a problem without a place: %s", place)
 				}
 			}
 			return
 		}
-		for _, o := range d.objects {
-			if o.name == "" || o.origin.document.number < 1 || o.origin.atField("spec.tiers[0].name") == "" {
+		for _, o := range d.Objects {
+			if o.Name == "" || o.Origin.Document.Number < 1 || o.Origin.AtField("spec.tiers[0].name") == "" {
 				t.Errorf("an object without a place: %+v", o)
 			}
 		}
-		settings, err := (&clusterOptions{}).settings()
+		settings, err := (&scene.ClusterOptions{}).Settings()
 		if err != nil {
 			t.Fatal(err)
 		}
-		scene := &scene{input: d.objects}
-		findings, err := scene.judge(t.Context(), d.objects, settings)
+		scene := &scene.Scene{Input: d.Objects}
+		findings, err := scene.Judge(t.Context(), d.Objects, settings)
 		if err != nil {
 			return // two Services of a name that an AppTier refers to
 		}
-		writeFindings(io.Discard, findings)
+		report.WriteFindings(io.Discard, findings)
 	})
 }

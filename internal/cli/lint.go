@@ -13,12 +13,15 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
+	"github.com/apptier/apptier/internal/cli/manifest"
+	"github.com/apptier/apptier/internal/cli/report"
+	"github.com/apptier/apptier/internal/cli/scene"
 	"github.com/apptier/apptier/policy/lint"
 )
 
 // lintOptions are the flags of lint.
 type lintOptions struct {
-	sceneOptions
+	scene.SceneOptions
 	allNamespaces bool
 	output        string
 	failOn        string
@@ -26,11 +29,14 @@ type lintOptions struct {
 }
 
 // findingWriters are the values of lint's flag --output.
-var findingWriters = map[string]func(io.Writer, []finding) error{
-	"text":   func(out io.Writer, findings []finding) error { writeFindings(out, findings); return nil },
-	"json":   writeFindingsJSON,
-	"sarif":  writeSARIF,
-	"github": writeGitHub,
+var findingWriters = map[string]func(io.Writer, []manifest.Finding) error{
+	"text": func(out io.Writer, findings []manifest.Finding) error {
+		report.WriteFindings(out, findings)
+		return nil
+	},
+	"json":   report.WriteFindingsJSON,
+	"sarif":  report.WriteSARIF,
+	"github": report.WriteGitHub,
 }
 
 func newLint(streams genericiooptions.IOStreams) *cobra.Command {
@@ -73,10 +79,10 @@ when there is nothing to judge, or a file or the cluster cannot be read.`,
 		Args: filesByFlag,
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context(), streams) },
 	}
-	o.addFlags(cmd, "Judge what the cluster holds, or the input as it would be in the cluster.")
+	o.AddFlags(cmd, "Judge what the cluster holds, or the input as it would be in the cluster.")
 	cmd.Flags().BoolVarP(&o.allNamespaces, "all-namespaces", "A", false, "With --cluster and without input: what is in every namespace.")
 	cmd.Flags().StringVarP(&o.output, "output", "o", "text", "How to print: text, json, sarif or github.")
-	addFailOn(cmd, &o.failOn)
+	report.AddFailOn(cmd, &o.failOn)
 	cmd.Flags().BoolVarP(&o.quiet, "quiet", "q", false, "Do not say on standard error how much was judged.")
 	return cmd
 }
@@ -94,7 +100,7 @@ func (o *lintOptions) run(ctx context.Context, streams genericiooptions.IOStream
 	if !found {
 		return fmt.Errorf("--output %q is not known: use %s", o.output, strings.Join(slices.Sorted(maps.Keys(findingWriters)), ", "))
 	}
-	least, err := severityOf(o.failOn)
+	least, err := report.SeverityOf(o.failOn)
 	if err != nil {
 		return err
 	}
@@ -108,7 +114,7 @@ func (o *lintOptions) run(ctx context.Context, streams genericiooptions.IOStream
 	if !o.quiet {
 		fmt.Fprintln(streams.ErrOut, seen.summary(findings))
 	}
-	return failure(findings, least)
+	return report.Failure(findings, least)
 }
 
 // judgedObjects are what lint judged.
@@ -119,11 +125,11 @@ type judgedObjects struct {
 }
 
 // summary says how much was judged, and what came of it.
-func (j judgedObjects) summary(findings []finding) string {
+func (j judgedObjects) summary(findings []manifest.Finding) string {
 	text := fmt.Sprintf("judged %s and %s: %s, %s, %s", counted(j.appTiers, "AppTier", "AppTiers"), counted(j.policies, "NetworkPolicy", "NetworkPolicies"),
-		counted(count(findings, lint.Reject), "error", "errors"), counted(count(findings, lint.Warn), "warning", "warnings"),
-		counted(count(findings, lint.Note), "note", "notes"))
-	isNotJudged := func(f finding) bool { return f.Check != lint.NotJudged }
+		counted(manifest.Count(findings, lint.Reject), "error", "errors"), counted(manifest.Count(findings, lint.Warn), "warning", "warnings"),
+		counted(manifest.Count(findings, lint.Note), "note", "notes"))
+	isNotJudged := func(f manifest.Finding) bool { return f.Check != lint.NotJudged }
 	if n := len(slices.DeleteFunc(slices.Clone(findings), isNotJudged)); n > 0 {
 		text += "; not judged: " + counted(n, "thing", "things")
 		if !j.live {
@@ -142,36 +148,36 @@ func counted(n int, one, many string) string {
 
 // check runs every check on the AppTiers and the NetworkPolicies of the input or the cluster. Documents that
 // cannot be read are findings, and keep none of the others from being judged.
-func (o *lintOptions) check(ctx context.Context, stdin io.Reader) (findings []finding, seen judgedObjects, err error) {
-	if o.allNamespaces && (o.input.given() || !o.live) {
+func (o *lintOptions) check(ctx context.Context, stdin io.Reader) (findings []manifest.Finding, seen judgedObjects, err error) {
+	if o.allNamespaces && (o.Input.Given() || !o.Live) {
 		return nil, seen, errors.New("-A is for what is in the cluster: give it with --cluster, and without -f and -k")
 	}
-	settings, err := o.managed.settings()
+	settings, err := o.Managed.Settings()
 	if err != nil {
 		return nil, seen, err
 	}
-	namespace, err := o.namespace()
+	namespace, err := o.Namespace()
 	if err != nil {
 		return nil, seen, err
 	}
-	o.partly = true
-	s, d, err := o.read(ctx, stdin, namespace, listNamespaces, listPods, listNodes, listServices, listPolicies, listAppTiers, listAPIServer, listBackends, listNetworks, listOthers)
+	o.Partly = true
+	s, d, err := o.Read(ctx, stdin, namespace, scene.ListNamespaces, scene.ListPods, scene.ListNodes, scene.ListServices, scene.ListPolicies, scene.ListAppTiers, scene.ListAPIServer, scene.ListBackends, scene.ListNetworks, scene.ListOthers)
 	if err != nil {
 		return nil, seen, err
 	}
-	judged := s.input
-	if !o.input.given() {
-		judged = slices.DeleteFunc(slices.Clone(s.live), func(live object) bool {
+	judged := s.Input
+	if !o.Input.Given() {
+		judged = slices.DeleteFunc(slices.Clone(s.Live), func(live manifest.Object) bool {
 			accessor, err := meta.Accessor(live.Object)
 			return err != nil || !o.allNamespaces && accessor.GetNamespace() != namespace
 		})
 	}
-	seen = judgedObjects{len(appTiers(judged)), len(handWritten(judged)), o.live}
-	if o.input.given() && seen.appTiers+seen.policies == 0 && s.unread == nil && len(s.otherPolicies()) == 0 {
-		return nil, seen, fmt.Errorf("%w: lint needs an AppTier or a NetworkPolicy", d.nothingFound())
+	seen = judgedObjects{len(scene.AppTiers(judged)), len(scene.HandWritten(judged)), o.Live}
+	if o.Input.Given() && seen.appTiers+seen.policies == 0 && s.Unread == nil && len(s.OtherPolicies()) == 0 {
+		return nil, seen, fmt.Errorf("%w: lint needs an AppTier or a NetworkPolicy", d.NothingFound())
 	}
-	findings, err = s.judge(ctx, judged, settings)
-	findings = slices.Concat(findings, d.findings(), d.leftOut)
-	inOrder(findings)
+	findings, err = s.Judge(ctx, judged, settings)
+	findings = slices.Concat(findings, d.Findings(), d.LeftOut)
+	report.InOrder(findings)
 	return findings, seen, err
 }

@@ -14,18 +14,20 @@ import (
 	k8syaml "sigs.k8s.io/yaml"
 
 	"github.com/apptier/apptier/api/v1alpha1"
+	"github.com/apptier/apptier/internal/cli/manifest"
+	"github.com/apptier/apptier/internal/cli/scene"
 	"github.com/apptier/apptier/policy/lint"
 )
 
 // merge returns the list's items with exactly the wanted policies among those that were generated
 // from its AppTiers. A policy that is there is updated where it stands, so that a second run changes
 // nothing and whoever keeps the list in files finds it where it was; new ones follow at the end.
-func (f *function) merge(apps []appTier, wanted []*networkingv1.NetworkPolicy) ([]*yaml.RNode, error) {
+func (f *function) merge(apps []scene.AppTier, wanted []*networkingv1.NetworkPolicy) ([]*yaml.RNode, error) {
 	toAdd := map[types.NamespacedName]*networkingv1.NetworkPolicy{}
 	for _, policy := range wanted {
 		toAdd[types.NamespacedName{Namespace: policy.Namespace, Name: policy.Name}] = policy
 	}
-	if f.refuseTaken(toAdd); count(f.findings, lint.Reject) > 0 {
+	if f.refuseTaken(toAdd); manifest.Count(f.findings, lint.Reject) > 0 {
 		return nil, nil
 	}
 	var items []*yaml.RNode
@@ -78,7 +80,7 @@ func isGenerated(item *yaml.RNode) bool {
 
 // mergeOne brings a policy of the list in line with what is wanted under its name, which may be
 // nothing, and says whether it stays in the list.
-func (f *function) mergeOne(i int, wanted *networkingv1.NetworkPolicy, apps []appTier) (bool, error) {
+func (f *function) mergeOne(i int, wanted *networkingv1.NetworkPolicy, apps []scene.AppTier) (bool, error) {
 	item := f.items[i]
 	if wanted != nil {
 		return true, update(item, wanted)
@@ -87,7 +89,7 @@ func (f *function) mergeOne(i int, wanted *networkingv1.NetworkPolicy, apps []ap
 		return true, nil
 	}
 	from := item.GetLabels()[v1alpha1.LabelAppTier]
-	stale := slices.ContainsFunc(apps, func(app appTier) bool { return app.Name == from && app.Namespace == item.GetNamespace() })
+	stale := slices.ContainsFunc(apps, func(app scene.AppTier) bool { return app.Name == from && app.Namespace == item.GetNamespace() })
 	if !stale {
 		f.warn(f.source(i), fmt.Sprintf("it was generated from AppTier %s, which is not in the list", from), "add the AppTier, or remove the policy")
 	}

@@ -6,26 +6,25 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
+	"io"
 
 	"github.com/spf13/cobra"
-	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
-	"github.com/apptier/apptier/api/v1alpha1"
+	"github.com/apptier/apptier/internal/cli/manifest"
+	"github.com/apptier/apptier/internal/cli/report"
+	"github.com/apptier/apptier/internal/cli/scene"
 	"github.com/apptier/apptier/internal/environment"
-	"github.com/apptier/apptier/policy/expand"
 	"github.com/apptier/apptier/policy/lint"
-	"github.com/apptier/apptier/policy/model"
 )
 
 // renderOptions are the flags of render.
 type renderOptions struct {
-	input         input
+	input         manifest.Input
 	cluster       *genericclioptions.ConfigFlags
-	managed       clusterOptions
+	managed       scene.ClusterOptions
 	output        string
 	live          bool
 	allNamespaces bool
@@ -33,7 +32,7 @@ type renderOptions struct {
 }
 
 func newRender(streams genericiooptions.IOStreams) *cobra.Command {
-	o := renderOptions{cluster: clusterFlags()}
+	o := renderOptions{cluster: scene.ClusterFlags()}
 	cmd := &cobra.Command{
 		Use:   "render (-f FILE|DIRECTORY|- | -k DIRECTORY | --cluster)",
 		Short: "Print the NetworkPolicies that AppTiers stand for",
@@ -68,11 +67,11 @@ warnings fail before you apply what is printed: what is left out of a policy is 
 		Args: filesByFlag,
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context(), streams) },
 	}
-	o.input.addFlags(cmd)
+	o.input.AddFlags(cmd)
 	o.cluster.AddFlags(cmd.Flags())
-	o.managed.addFlags(cmd)
+	o.managed.AddFlags(cmd)
 	cmd.Flags().StringVarP(&o.output, "output", "o", "yaml", "How to print: yaml, json or name.")
-	addFailOn(cmd, &o.failOn)
+	report.AddFailOn(cmd, &o.failOn)
 	// Not --cluster: everywhere in kubectl, that names a cluster of the kubeconfig file.
 	cmd.Flags().BoolVar(&o.live, "cluster", false, "Look for what AppTiers refer to in the cluster too; without input, render its AppTiers.")
 	cmd.Flags().BoolVarP(&o.allNamespaces, "all-namespaces", "A", false, "With --cluster and without input: the AppTiers of every namespace.")
@@ -84,11 +83,11 @@ func (o *renderOptions) run(ctx context.Context, streams genericiooptions.IOStre
 	if err != nil {
 		return err
 	}
-	least, err := severityOf(o.failOn)
+	least, err := report.SeverityOf(o.failOn)
 	if err != nil {
 		return err
 	}
-	s, err := o.managed.settings()
+	s, err := o.managed.Settings()
 	if err != nil {
 		return err
 	}
@@ -96,20 +95,20 @@ func (o *renderOptions) run(ctx context.Context, streams genericiooptions.IOStre
 	if err != nil {
 		return err
 	}
-	out, err := expandAll(ctx, apps, s, from)
-	writeFindings(streams.ErrOut, out.findings)
+	out, err := scene.ExpandAll(ctx, apps, s, from)
+	report.WriteFindings(streams.ErrOut, out.Findings)
 	if err != nil {
 		return err
 	}
-	refused := refusal(out.findings)
+	refused := scene.Refusal(out.Findings)
 	if refused == nil {
-		refused = failure(out.findings, least)
+		refused = report.Failure(out.Findings, least)
 	}
-	if refused != nil && (o.input.given() || least != lint.Reject) {
+	if refused != nil && (o.input.Given() || least != lint.Reject) {
 		return refused // policies of some would be taken for those of all
 	}
 	var text bytes.Buffer // printed as a whole or not at all
-	if err := write(&text, out.policies); err != nil {
+	if err := write(&text, out.Policies); err != nil {
 		return fmt.Errorf("printing NetworkPolicies: %w", err)
 	}
 	if _, err := text.WriteTo(streams.Out); err != nil {
@@ -119,94 +118,57 @@ func (o *renderOptions) run(ctx context.Context, streams genericiooptions.IOStre
 }
 
 // read returns the AppTiers that are to be rendered, and where what they refer to is looked for.
-func (o *renderOptions) read(ctx context.Context, streams genericiooptions.IOStreams) ([]appTier, environment.Source, error) {
+func (o *renderOptions) read(ctx context.Context, streams genericiooptions.IOStreams) ([]scene.AppTier, environment.Source, error) {
 	switch {
-	case o.allNamespaces && (o.input.given() || !o.live):
+	case o.allNamespaces && (o.input.Given() || !o.live):
 		return nil, nil, errors.New("-A is for the AppTiers of the cluster: give it with --cluster, and without -f and -k")
 	case !o.live:
 		// The input does not depend on whatever cluster kubectl happens to be configured for.
-		apps, objects, err := readAppTiers(streams.In, streams.ErrOut, &o.input, cmp.Or(*o.cluster.Namespace, metav1.NamespaceDefault), referenceKinds()...)
-		return apps, inputWorld(objects), err
+		apps, objects, err := readAppTiers(streams.In, streams.ErrOut, &o.input, cmp.Or(*o.cluster.Namespace, metav1.NamespaceDefault), scene.ReferenceKinds()...)
+		return apps, scene.InputWorld(objects), err
 	}
 	namespace, _, err := o.cluster.ToRawKubeConfigLoader().Namespace()
 	if err != nil {
 		return nil, nil, fmt.Errorf("reading kubectl's configuration: %w (or leave --cluster out)", err)
 	}
-	if !o.input.given() {
+	if !o.input.Given() {
 		return o.readCluster(ctx, namespace)
 	}
-	apps, objects, err := readAppTiers(streams.In, streams.ErrOut, &o.input, namespace, referenceKinds()...)
+	apps, objects, err := readAppTiers(streams.In, streams.ErrOut, &o.input, namespace, scene.ReferenceKinds()...)
 	if err != nil {
 		return nil, nil, err
 	}
-	from, err := newLiveWorld(o.cluster, inputWorld(objects))
+	from, err := scene.NewLiveWorld(o.cluster, scene.InputWorld(objects))
 	return apps, from, err
 }
 
-func (o *renderOptions) readCluster(ctx context.Context, namespace string) ([]appTier, environment.Source, error) {
-	from, err := newLiveWorld(o.cluster, nil)
+func (o *renderOptions) readCluster(ctx context.Context, namespace string) ([]scene.AppTier, environment.Source, error) {
+	from, err := scene.NewLiveWorld(o.cluster, nil)
 	if err != nil {
 		return nil, nil, err
 	}
 	if o.allNamespaces {
 		namespace = metav1.NamespaceAll
 	}
-	apps, err := from.appTiers(ctx, namespace)
+	apps, err := from.AppTiers(ctx, namespace)
 	return apps, from, err
 }
 
-// expanded is what AppTiers come to.
-type expanded struct {
-	// policies are in the order of the AppTiers that are accepted. Others have none.
-	policies []*networkingv1.NetworkPolicy
-	accepted []appTier
-	// expansions are what the accepted ones come to, by themselves.
-	expansions map[*v1alpha1.AppTier]expand.Expansion
-	findings   []finding
-	unresolved []unresolved
-	// environment is what the AppTiers refer to.
-	environment expand.Environment
-}
-
-// expandAll expands every AppTier that is not refused, within what it refers to. References that stand
-// for nobody are among the findings.
-func expandAll(ctx context.Context, apps []appTier, s environment.Settings, from environment.Source) (expanded, error) {
-	out, err := expandAccepted(ctx, apps, check(apps), s, from)
-	for _, u := range out.unresolved {
-		out.findings = append(out.findings, u.finding())
-	}
-	return out, err
-}
-
-// expandAccepted expands the AppTiers that no finding refuses.
-func expandAccepted(ctx context.Context, apps []appTier, findings []finding, s environment.Settings, from environment.Source) (expanded, error) {
-	out := expanded{findings: findings}
-	for _, app := range apps {
-		isRefused := func(f finding) bool { return f.source.Object == app.source.Object && f.Severity == lint.Reject }
-		if !slices.ContainsFunc(findings, isRefused) {
-			out.accepted = append(out.accepted, app)
-		}
-	}
-	env, err := s.Of(ctx, model.ReferencesOf(specsOf(out.accepted)...), from)
+// readAppTiers returns the AppTiers of the input, in its order, at least one, and its objects of
+// more kinds.
+func readAppTiers(stdin io.Reader, messages io.Writer, in *manifest.Input, namespace string, more ...manifest.Kinds) ([]scene.AppTier, []manifest.Object, error) {
+	documents, err := in.Read(stdin)
 	if err != nil {
-		return out, err
+		return nil, nil, err
 	}
-	out.environment, out.expansions = env, map[*v1alpha1.AppTier]expand.Expansion{}
-	for _, app := range out.accepted {
-		expansion := expand.Expand(app.AppTier, env)
-		out.expansions[app.AppTier] = expansion
-		out.policies = append(out.policies, expansion.Policies...)
-		for _, u := range expansion.Unresolved {
-			out.unresolved = append(out.unresolved, unresolved{u, app.source})
-		}
+	d := manifest.NewDecoder(namespace, more...)
+	if err := d.Decode(documents); err != nil {
+		return nil, nil, err
 	}
-	return out, nil
-}
-
-// refusal is the answer where something is refused, or nil.
-func refusal(findings []finding) error {
-	if n := count(findings, lint.Reject); n > 0 {
-		return &AnswerError{Code: codeNegative, Answer: fmt.Sprintf("refused: %d errors", n)}
+	report.WriteFindings(messages, d.LeftOut)
+	apps := scene.AppTiers(d.Objects)
+	if len(apps) == 0 {
+		return nil, nil, d.NothingFound()
 	}
-	return nil
+	return apps, d.Objects, nil
 }

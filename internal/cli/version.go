@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
+	"github.com/apptier/apptier/internal/cli/report"
 	"github.com/apptier/apptier/internal/version"
 )
 
@@ -21,7 +22,7 @@ func newVersion(streams genericiooptions.IOStreams) *cobra.Command {
 				fmt.Fprintln(streams.Out, version.String())
 				return nil
 			case "json":
-				return writeJSON(streams.Out, map[string]string{"version": version.String()})
+				return report.WriteJSON(streams.Out, map[string]string{"version": version.String()})
 			}
 			return fmt.Errorf("--output %q is not known: use json, text", output)
 		},

@@ -16,6 +16,7 @@ import (
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
 	"github.com/apptier/apptier/internal/cli"
+	"github.com/apptier/apptier/internal/cli/exit"
 )
 
 // TestMain lets scripts run the plugin, as a process of its own.
@@ -23,8 +24,8 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"kubectl-apptier": func() {
 		streams := genericiooptions.IOStreams{In: os.Stdin, Out: os.Stdout, ErrOut: os.Stderr}
 		err := cli.NewCommand(streams).ExecuteContext(context.Background())
-		cli.Report(os.Stderr, err)
-		os.Exit(cli.ExitCode(err))
+		exit.Report(os.Stderr, err)
+		os.Exit(exit.Code(err))
 	}})
 }
 

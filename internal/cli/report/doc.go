@@ -1,0 +1,2 @@
+// Package report writes findings for people, programs, code scanners and pull requests.
+package report

@@ -1,0 +1,3 @@
+// Package scene is what a command of the plugin looks at: manifests, a cluster, or manifests as they would be in a
+// cluster. It finds the ends of connections there, and what AppTiers stand for.
+package scene

@@ -1,0 +1,75 @@
+package scene
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	networkingv1 "k8s.io/api/networking/v1"
+
+	"github.com/apptier/apptier/api/v1alpha1"
+	"github.com/apptier/apptier/internal/cli/exit"
+	"github.com/apptier/apptier/internal/cli/manifest"
+	"github.com/apptier/apptier/internal/environment"
+	"github.com/apptier/apptier/policy/expand"
+	"github.com/apptier/apptier/policy/lint"
+	"github.com/apptier/apptier/policy/model"
+)
+
+// Expanded is what AppTiers come to.
+type Expanded struct {
+	// policies are in the order of the AppTiers that are accepted. Others have none.
+	Policies []*networkingv1.NetworkPolicy
+	Accepted []AppTier
+	// expansions are what the accepted ones come to, by themselves.
+	expansions map[*v1alpha1.AppTier]expand.Expansion
+	Findings   []manifest.Finding
+	unresolved []unresolved
+	// environment is what the AppTiers refer to.
+	Environment expand.Environment
+}
+
+// ExpandAll expands every AppTier that is not refused, within what it refers to. References that stand
+// for nobody are among the findings.
+func ExpandAll(ctx context.Context, apps []AppTier, s environment.Settings, from environment.Source) (Expanded, error) {
+	out, err := expandAccepted(ctx, apps, check(apps), s, from)
+	for _, u := range out.unresolved {
+		out.Findings = append(out.Findings, u.finding())
+	}
+	return out, err
+}
+
+// expandAccepted expands the AppTiers that no finding refuses.
+func expandAccepted(ctx context.Context, apps []AppTier, findings []manifest.Finding, s environment.Settings, from environment.Source) (Expanded, error) {
+	out := Expanded{Findings: findings}
+	for _, app := range apps {
+		isRefused := func(f manifest.Finding) bool {
+			return f.Source.Object == app.Source.Object && f.Severity == lint.Reject
+		}
+		if !slices.ContainsFunc(findings, isRefused) {
+			out.Accepted = append(out.Accepted, app)
+		}
+	}
+	env, err := s.Of(ctx, model.ReferencesOf(specsOf(out.Accepted)...), from)
+	if err != nil {
+		return out, err
+	}
+	out.Environment, out.expansions = env, map[*v1alpha1.AppTier]expand.Expansion{}
+	for _, app := range out.Accepted {
+		expansion := expand.Expand(app.AppTier, env)
+		out.expansions[app.AppTier] = expansion
+		out.Policies = append(out.Policies, expansion.Policies...)
+		for _, u := range expansion.Unresolved {
+			out.unresolved = append(out.unresolved, unresolved{u, app.Source})
+		}
+	}
+	return out, nil
+}
+
+// Refusal is the answer where something is refused, or nil.
+func Refusal(findings []manifest.Finding) error {
+	if n := manifest.Count(findings, lint.Reject); n > 0 {
+		return &exit.AnswerError{Code: exit.Negative, Answer: fmt.Sprintf("refused: %d errors", n)}
+	}
+	return nil
+}
