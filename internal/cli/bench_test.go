@@ -40,6 +40,37 @@ func BenchmarkLint(b *testing.B) {
 	}
 }
 
+// Tests are run in every pull request: 1,000 manifests of 40 teams, each with 4 cases, one of which names all who may
+// connect.
+func BenchmarkTest(b *testing.B) {
+	manifests := teamManifests(40)
+	for i := range 40 {
+		manifests = append(manifests, fmt.Sprintf(casesManifest, fmt.Sprintf("team-%d", i)))
+	}
+	text := strings.Join(manifests, "---\n")
+	b.ReportAllocs()
+	for b.Loop() {
+		streams, in, out, errOut := genericiooptions.NewTestIOStreams()
+		in.WriteString(text)
+		command := cli.NewCommand(streams)
+		command.SetArgs([]string{"test", "-f", "-"})
+		var answer *exit.AnswerError
+		if err := command.ExecuteContext(b.Context()); err != nil && !errors.As(err, &answer) || !strings.Contains(out.String(), "160 cases:") {
+			b.Fatalf("%v\n%s", err, errOut)
+		}
+	}
+}
+
+const casesManifest = `apiVersion: test.apptier.dev/v1alpha1
+kind: ConnectionTest
+metadata: {name: test, namespace: %s}
+cases:
+- {from: deployment/frontend, to: deployment/api, ports: [8001], expect: allow}
+- {from: deployment/frontend, to: deployment/database, ports: [1-65535], expect: deny}
+- {from: internet, to: [deployment/api, deployment/database], ports: [1-65535], expect: deny}
+- {to: deployment/database, ports: [8002], onlyFrom: deployment/api}
+`
+
 // teamManifests returns 25 manifests for each team: a namespace, an AppTier of three tiers, eight
 // Deployments with their Services, and seven policies beside the AppTier.
 func teamManifests(teams int) []string {

@@ -26,8 +26,8 @@ type connectionOptions struct {
 	output   string
 }
 
-const endsHelp = `Each end is [NAMESPACE/]POD, an address, [NAMESPACE/]KIND/NAME, as in deployment/web or service/web, or a
-tier, as APP/TIER or [NAMESPACE/]tier/APP/TIER, or internet. What has several pods means each of them;
+const endsHelp = `Each end is [NAMESPACE/]POD, an address, [NAMESPACE/]KIND/NAME, as in deployment/web or service/web, a
+tier, as APP/TIER or [NAMESPACE/]tier/APP/TIER, pods by labels, as in shop/app=web, or internet. What has several pods means each;
 while it has none, some as its template or selector describes them stand in. An address of a Service, as
 a destination, means the Service, and kubeAPIServer that of the API server. The port is the pod's own, by number or
 by a name that it declares, but of a Service it is the Service's. Of a Service or a tier it may be left

@@ -2,6 +2,7 @@ package cli_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -10,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/spf13/pflag"
 	"k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
@@ -147,6 +149,40 @@ func TestARealCluster(t *testing.T) {
 				t.Errorf("exits with %d: %s%s", code, stdout, stderr)
 			}
 		})
+	}
+}
+
+// What explain says of a real cluster holds as a case.
+func TestCasesOfARealCluster(t *testing.T) {
+	c := startCluster(t, "explain.yaml")
+	c.manage()
+	var text strings.Builder
+	asked := 0
+	for i, q := range questions {
+		if q.code > 1 || q.name == "host-network" {
+			continue // nobody can say, or the answer is another for each pod: explain tells of one that is denied
+		}
+		var o struct{ namespace, port, protocol string }
+		flags := pflag.NewFlagSet("question", pflag.ContinueOnError)
+		flags.StringVarP(&o.namespace, "namespace", "n", "default", "")
+		flags.StringVar(&o.port, "port", "", "")
+		flags.StringVar(&o.protocol, "protocol", "tcp", "")
+		if err := flags.Parse(strings.Fields(q.ends)); err != nil || flags.NArg() != 2 {
+			continue // about one end alone
+		}
+		ports := ""
+		if o.port != "" {
+			ports = fmt.Sprintf(", ports: [%s/%s]", o.port, o.protocol)
+		}
+		asked++
+		fmt.Fprintf(&text, "---\napiVersion: test.apptier.dev/v1alpha1\nkind: ConnectionTest\nmetadata: {name: q%d, namespace: %s}\ncases: [{name: %s, from: %q, to: %q%s, expect: %s}]\n",
+			i, o.namespace, q.name, flags.Arg(0), flags.Arg(1), ports, []string{"allow", "deny"}[q.code])
+	}
+	if asked < 10 {
+		t.Fatalf("only %d questions are cases", asked)
+	}
+	if stdout, stderr, code := run(t, text.String(), "test", "-f", "-", "--cluster"); code != 0 {
+		t.Errorf("exits with %d: %s%s", code, stdout, stderr)
 	}
 }
 

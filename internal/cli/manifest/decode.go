@@ -23,6 +23,7 @@ import (
 	utiljson "k8s.io/apimachinery/pkg/util/json"
 
 	"github.com/apptier/apptier/api/v1alpha1"
+	"github.com/apptier/apptier/internal/cli/assertion"
 	"github.com/apptier/apptier/policy/kube"
 	"github.com/apptier/apptier/policy/lint"
 )
@@ -224,7 +225,7 @@ func (d *Decoder) keep(o Object) {
 // isStrict says whether unknown fields of a kind are refused. Rules that are not understood must
 // not be skipped; what is only looked at, such as pods, may come from a newer cluster.
 func isStrict(gvk schema.GroupVersionKind) bool {
-	return gvk.Group == v1alpha1.GroupVersion.Group || gvk.Group == networkingv1.GroupName
+	return gvk.Group == v1alpha1.GroupVersion.Group || gvk.Group == networkingv1.GroupName || gvk.Group == assertion.GroupVersion.Group
 }
 
 // isNamespaced says so of the kinds that commands ask for.

@@ -21,6 +21,11 @@ type Problem struct {
 	fix string
 }
 
+// NewProblem is what is wrong with a field of an object that was read.
+func NewProblem(o Object, path, what, fix string) *Problem {
+	return &Problem{origin: o.Origin, path: path, who: o.Name, what: what, fix: fix}
+}
+
 // Error is the problem as one line: where, what and the fix.
 func (p *Problem) Error() string {
 	text := p.where() + ": "

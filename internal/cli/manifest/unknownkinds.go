@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	utiljson "k8s.io/apimachinery/pkg/util/json"
 
+	"github.com/apptier/apptier/internal/cli/assertion"
 	"github.com/apptier/apptier/policy/kube"
 	"github.com/apptier/apptier/policy/lint"
 )
@@ -88,7 +89,7 @@ func isWithoutPods(gvk schema.GroupVersionKind) bool {
 	switch gvk.Group {
 	case "monitoring.coreos.com":
 		return slices.Contains([]string{"ServiceMonitor", "PodMonitor", "PrometheusRule", "Probe", "ScrapeConfig", "AlertmanagerConfig"}, gvk.Kind)
-	case "networking.istio.io", "security.istio.io", "external-secrets.io":
+	case "networking.istio.io", "security.istio.io", "external-secrets.io", assertion.GroupVersion.Group:
 		return true
 	default:
 		return gvk.Kind == "HTTPRoute" || gvk.Kind == "GRPCRoute"

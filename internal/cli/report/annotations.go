@@ -17,23 +17,32 @@ import (
 // WriteGitHub writes findings as workflow commands, which GitHub shows beside the lines of a pull
 // request (https://docs.github.com/actions/reference/workflows-and-actions/workflow-commands).
 func WriteGitHub(out io.Writer, findings []manifest.Finding) error {
-	message := strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A")
-	property := strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A", ":", "%3A", ",", "%2C")
 	for _, f := range findings {
-		place := ""
-		if uri := uriOf(f); uri != "" {
-			place = "file=" + property.Replace(uri) + ","
-			if line, column := f.Position(); line > 0 {
-				place += fmt.Sprintf("line=%d,col=%d,", line, column)
-			}
-		}
+		line, column := f.Position()
 		text := f.Sentence() + "\nfix: " + f.Fix
-		_, err := fmt.Fprintf(out, "::%s %stitle=%s::%s\n", commands[f.Severity], place, property.Replace(string(f.Check)), message.Replace(text))
-		if err != nil {
+		if _, err := fmt.Fprintln(out, workflowCommand(commands[f.Severity], f.File(), line, column, string(f.Check), text)); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// workflowCommand is a command that shows a text beside a line of a file; of what is in no file, without one. The line and the
+// column are left out where they are 0.
+func workflowCommand(command, file string, line, column int, title, text string) string {
+	message := strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A")
+	property := strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A", ":", "%3A", ",", "%2C")
+	place := ""
+	if uri := inRepository(file); uri != "" {
+		place = "file=" + property.Replace(uri) + ","
+		if line > 0 {
+			place += fmt.Sprintf("line=%d,", line)
+		}
+		if line > 0 && column > 0 {
+			place += fmt.Sprintf("col=%d,", column)
+		}
+	}
+	return fmt.Sprintf("::%s %stitle=%s::%s", command, place, property.Replace(title), message.Replace(text))
 }
 
 // commands are GitHub's words for severities.
@@ -41,8 +50,9 @@ var commands = map[lint.Severity]string{lint.Reject: "error", lint.Warn: "warnin
 
 // uriOf is the file of a finding as a repository knows it: relative to where the program runs, if it is below
 // that. Standard input, and what a cluster holds, are no files of a repository.
-func uriOf(f manifest.Finding) string {
-	file := f.File()
+func uriOf(f manifest.Finding) string { return inRepository(f.File()) }
+
+func inRepository(file string) string {
 	if file == "" || file == manifest.StdinName {
 		return ""
 	}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/apptier/apptier/policy/kube"
@@ -36,6 +37,8 @@ type EndRef struct {
 	// namespace and name are those of the object; of a tier, those of its AppTier.
 	types.NamespacedName
 	Tier string
+	// labels are those of pods of the namespace, where an end is written as these.
+	labels map[string]string
 	// byNodePort says that the address is a node's, and the Service one that has its port there.
 	ByNodePort bool
 }
@@ -55,6 +58,9 @@ func ParseEnd(text, namespace string) (EndRef, error) {
 	if address, err := netip.ParseAddr(text); err == nil {
 		r.Address = address
 		return r, nil
+	}
+	if strings.Contains(text, "=") {
+		return r, r.parseLabels(text, namespace)
 	}
 	if err := noEnd(text); err != nil {
 		return r, err
@@ -104,7 +110,25 @@ func ParseEnd(text, namespace string) (EndRef, error) {
 }
 
 func badEnd(text string) error {
-	return fmt.Errorf("%q is no end of a connection: write [NAMESPACE/]POD, [NAMESPACE/]KIND/NAME, as in deployment/web or service/web, APP/TIER, [NAMESPACE/]tier/APP/TIER, an address, or internet", text)
+	return fmt.Errorf("%q is no end of a connection: write [NAMESPACE/]POD, [NAMESPACE/]KIND/NAME, as in deployment/web or service/web, APP/TIER, [NAMESPACE/]tier/APP/TIER, [NAMESPACE/]LABEL=VALUE, an address, or internet", text)
+}
+
+// labelsKind is of an end that is the pods of some labels.
+const labelsKind = "labels"
+
+// parseLabels reads [NAMESPACE/]LABEL=VALUE[,LABEL=VALUE...]. A label may have a prefix, which holds a dot, where a
+// namespace has none.
+func (r *EndRef) parseLabels(text, namespace string) error {
+	r.Kind, r.Namespace = labelsKind, namespace
+	if first, rest, found := strings.Cut(text, "/"); found && !strings.ContainsAny(first, ".=") {
+		r.Namespace, text = first, rest
+	}
+	var err error
+	if r.labels, err = labels.ConvertSelectorToLabelsMap(text); err != nil {
+		return fmt.Errorf("%q is no end of a connection: %w: write labels as in shop/app=web,tier=front", r.Text, err)
+	}
+	r.Name = labels.Set(r.labels).String()
+	return nil
 }
 
 var digitsAndDots = regexp.MustCompile(`^[0-9.]+$`)
@@ -129,7 +153,7 @@ func noEnd(text string) error {
 // Wanted are the listings of a cluster that an end needs, beside those of every question.
 func (r EndRef) Wanted() []Listing {
 	switch {
-	case r.Address.IsValid() || r.Kind == InternetKind:
+	case r.Address.IsValid() || r.Kind == InternetKind || r.Kind == labelsKind:
 		return nil
 	case r.Kind == "Service":
 		return []Listing{ListServices, listSlices(r.NamespacedName)}

@@ -69,6 +69,11 @@ func (s *Scene) Resolve(r EndRef, namespace string) (End, error) {
 		return e, s.resolveService(&e)
 	case InternetKind: // which addresses, the policies say
 		return e, nil
+	case labelsKind:
+		if e.choose(s.podsMatching(e.Namespace, labels.SelectorFromSet(e.labels))); len(e.Endpoints) == 0 {
+			e.standForLabels(e.Namespace, e.labels, labelsKind+"/"+e.Name)
+		}
+		return e, nil
 	default:
 		return e, s.resolveWorkload(&e)
 	}

@@ -42,7 +42,11 @@ type SceneOptions struct {
 	cluster *genericclioptions.ConfigFlags
 	Managed ClusterOptions
 	Live    bool
-	// partly lets a scene have documents that could not be read.
+	// More are kinds that the input may hold besides.
+	More []manifest.Kinds
+	// Wants says what a cluster is asked for besides, as the input says.
+	Wants func(input []manifest.Object) []Listing
+	// Partly lets a scene have documents that could not be read.
 	Partly bool
 }
 
@@ -70,7 +74,7 @@ func (o *SceneOptions) Namespace() (string, error) {
 
 // Read returns the scene. Of a cluster, it lists what is wanted.
 func (o *SceneOptions) Read(ctx context.Context, stdin io.Reader, namespace string, wanted ...Listing) (*Scene, *manifest.Decoder, error) {
-	d := manifest.NewDecoder(namespace, slices.Concat(SnapshotKinds(), ReferenceKinds())...)
+	d := manifest.NewDecoder(namespace, slices.Concat(SnapshotKinds(), ReferenceKinds(), o.More)...)
 	var unread error
 	if o.Input.Given() || !o.Live {
 		documents, err := o.Input.Read(stdin)
@@ -88,6 +92,9 @@ func (o *SceneOptions) Read(ctx context.Context, stdin io.Reader, namespace stri
 	client, err := newClusterClient(o.cluster)
 	if err != nil {
 		return nil, nil, err
+	}
+	if o.Wants != nil {
+		wanted = Once(append(wanted, o.Wants(d.Objects)...))
 	}
 	for _, list := range wanted {
 		objects, err := list.read(ctx, client)

@@ -23,6 +23,9 @@ type StandIn struct {
 	Unknown []string
 }
 
+// IsStandIn says whether a pod is one that does not exist, by its name.
+func IsStandIn(pod *corev1.Pod) bool { return strings.ContainsAny(pod.Name, "/ ") }
+
 // standInsFor are pods as a workload makes them. Where two can run at the same time there are two, since
 // what a pod sends itself is no matter of policies.
 func standInsFor(workload *kube.Workload) []StandIn {

@@ -1,0 +1,153 @@
+package scene
+
+import (
+	"maps"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+
+	"github.com/apptier/apptier/internal/cli/report"
+	"github.com/apptier/apptier/policy/kube"
+	"github.com/apptier/apptier/policy/reach"
+)
+
+// Strangers are pods that nobody gave and that could be: those that workloads would make of which there is none, one without labels
+// in each namespace, and one in a namespace that is not there.
+func (s *Scene) Strangers() []StandIn {
+	var out []StandIn
+	namespaces := map[string]bool{}
+	for _, o := range s.Objects() {
+		workload := kube.WorkloadOf(o.Object)
+		switch {
+		case workload != nil && len(workload.Pods) > 0:
+			namespace := workload.Pods[0].Namespace
+			namespaces[namespace] = true
+			if !slices.ContainsFunc(s.pods(namespace), workload.Makes) {
+				out = append(out, standInsFor(workload)...)
+			}
+		default:
+			if accessor, err := meta.Accessor(o.Object); err == nil && accessor.GetNamespace() != "" {
+				namespaces[accessor.GetNamespace()] = true
+			} else if namespace, ok := o.Object.(*corev1.Namespace); ok {
+				namespaces[namespace.Name] = true
+			}
+		}
+	}
+	names := append(slices.Sorted(maps.Keys(namespaces)), "another-namespace")
+	for _, name := range names {
+		out = append(out, stranger(name, nil))
+	}
+	return out
+}
+
+// stranger is a pod of some labels. Its name says so: no pod's has a space.
+func stranger(namespace string, set map[string]string) StandIn {
+	name := "any pod"
+	if len(set) > 0 {
+		name += " labelled " + report.LabelWords(set)
+	}
+	return StandIn{Pod: &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name, Labels: set}}}
+}
+
+// Described are pods that are as the peers of policies ask for and have no other labels, and the namespaces that some of
+// them are in, where none that is given is as asked for.
+func Described(snapshot reach.Snapshot) (pods []StandIn, namespaces []*corev1.Namespace) {
+	seen := map[string]bool{}
+	addPod := func(p StandIn) {
+		if key := p.Namespace + "/" + p.Name; !seen[key] {
+			seen[key] = true
+			pods = append(pods, p)
+		}
+	}
+	for _, policy := range snapshot.Policies {
+		for _, peer := range peersOf(policy) {
+			in := []string{policy.Namespace}
+			if peer.NamespaceSelector != nil {
+				given, made := namespacesFor(snapshot, peer.NamespaceSelector)
+				in = given
+				if made != nil && !seen[made.Name] {
+					seen[made.Name] = true
+					namespaces = append(namespaces, made)
+				}
+				if made != nil {
+					in = append(in, made.Name)
+				}
+			}
+			for _, namespace := range in {
+				for _, set := range labelSetsFor(peer.PodSelector) {
+					addPod(stranger(namespace, set))
+				}
+			}
+		}
+	}
+	return pods, namespaces
+}
+
+// peersOf are the peers of a policy that select pods.
+func peersOf(policy *networkingv1.NetworkPolicy) []networkingv1.NetworkPolicyPeer {
+	var out []networkingv1.NetworkPolicyPeer
+	for _, rule := range policy.Spec.Ingress {
+		out = append(out, rule.From...)
+	}
+	for _, rule := range policy.Spec.Egress {
+		out = append(out, rule.To...)
+	}
+	return slices.DeleteFunc(out, func(peer networkingv1.NetworkPolicyPeer) bool {
+		return peer.PodSelector == nil && peer.NamespaceSelector == nil
+	})
+}
+
+// namespacesFor are the namespaces that a selector finds, and one that it would find, if there is none.
+func namespacesFor(snapshot reach.Snapshot, selector *metav1.LabelSelector) (given []string, made *corev1.Namespace) {
+	matches, err := metav1.LabelSelectorAsSelector(selector)
+	if err != nil {
+		return nil, nil
+	}
+	for _, namespace := range snapshot.Namespaces {
+		if matches.Matches(labels.Merge(namespace.Labels, labels.Set{corev1.LabelMetadataName: namespace.Name})) {
+			given = append(given, namespace.Name)
+		}
+	}
+	if len(given) > 0 {
+		return given, nil
+	}
+	set := labelsFor(selector)
+	name := set[corev1.LabelMetadataName]
+	if name == "" {
+		name = "a namespace labelled " + report.LabelWords(set)
+	}
+	return nil, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: set}}
+}
+
+// labelSetsFor are the fewest labels that a selector asks for: one set for each value that it leaves a choice of.
+func labelSetsFor(selector *metav1.LabelSelector) []map[string]string {
+	sets := []map[string]string{{}}
+	if selector == nil {
+		return sets
+	}
+	sets[0] = labelsFor(selector)
+	for _, requirement := range selector.MatchExpressions {
+		if requirement.Operator != metav1.LabelSelectorOpIn {
+			continue
+		}
+		var more []map[string]string
+		for _, set := range sets {
+			for _, value := range requirement.Values {
+				one := maps.Clone(set)
+				one[requirement.Key] = value
+				more = append(more, one)
+			}
+		}
+		if sets = more; len(sets) > mostSets {
+			return sets[:mostSets]
+		}
+	}
+	return sets
+}
+
+// mostSets bounds the choices of values of several labels.
+const mostSets = 64

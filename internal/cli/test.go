@@ -1,0 +1,174 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+
+	"github.com/apptier/apptier/internal/cli/assertion"
+	"github.com/apptier/apptier/internal/cli/exit"
+	"github.com/apptier/apptier/internal/cli/manifest"
+	"github.com/apptier/apptier/internal/cli/report"
+	"github.com/apptier/apptier/internal/cli/scene"
+)
+
+// testOptions are the flags of test.
+type testOptions struct {
+	connectionOptions
+	output string
+}
+
+// resultWriters are the values of test's flag --output.
+var resultWriters = map[string]func(io.Writer, []report.Result) error{
+	"text": report.WriteResults, "json": report.WriteResultsJSON, "tap": report.WriteTAP,
+	"junit": report.WriteJUnit, "github": report.WriteResultsGitHub,
+}
+
+func newTest(streams genericiooptions.IOStreams) *cobra.Command {
+	var o testOptions
+	cmd := &cobra.Command{
+		Use:   "test -f CASES [-f FILE|DIRECTORY | -k DIRECTORY] [--cluster]",
+		Short: "Test which connections may pass, as written down in a file",
+		Long: `Test which connections may pass. Cases are in a file of their own, and say what must be so:
+
+  apiVersion: test.apptier.dev/v1alpha1
+  kind: ConnectionTest
+  metadata: {name: shop, namespace: shop}
+  cases:
+  - {name: the frontend uses the API, from: shop/frontend, to: shop/api, expect: allow}
+  - {from: internet, to: [shop/api, shop/database], ports: [1-65535], expect: deny}
+  - {name: nobody but the API reads the database, to: shop/database, ports: [5432], onlyFrom: shop/api}
+
+Ends are written as for can. Of what has several pods, each is meant; ports are numbers, ranges, names,
+and may end in /UDP. onlyFrom names all who may connect: they must be allowed, and everybody else denied, which is
+every other pod that is given or would be made, a pod without labels in each namespace and in one that is not
+there, and the internet.
+
+Cases and manifests are given with -f, in any order; -k and --cluster are as for can. A case that fails names
+the connection, why, and the file and line of the rule that decides.
+
+Exits with 0 when all cases hold, 1 when one does not, 3 when none fails but some cannot be known, 2 when there is
+no case, or something cannot be read.`,
+		Example: `  # Before a commit: do these manifests allow what they must, and nothing else?
+  kubectl apptier test -f tests/ -f manifests/ -R
+
+  # Does the cluster?
+  kubectl apptier test -f tests/shop.yaml --cluster
+
+  # For a CI system
+  kubectl apptier test -f tests/ -k overlays/production -o junit > report.xml`,
+		Args: filesByFlag,
+		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context(), streams) },
+	}
+	o.AddFlags(cmd, "Test the cluster, or with manifests the cluster as it would be with them.")
+	cmd.Flags().StringVarP(&o.output, "output", "o", "text", "How to print: text, json, tap, junit or github.")
+	return cmd
+}
+
+func (o *testOptions) run(ctx context.Context, streams genericiooptions.IOStreams) error {
+	write, found := resultWriters[o.output]
+	if !found {
+		return fmt.Errorf("--output %q is not known: use %s", o.output, strings.Join(slices.Sorted(maps.Keys(resultWriters)), ", "))
+	}
+	if !o.Input.Given() {
+		return errors.New("there are no cases: give a file of them with -f (kubectl apptier test --help shows one)")
+	}
+	namespace, err := o.Namespace()
+	if err != nil {
+		return err
+	}
+	o.More = []manifest.Kinds{{Of: assertion.GroupVersion, Types: []runtime.Object{&assertion.ConnectionTest{}}}}
+	o.Wants = wantedByCases
+	s, _, err := o.Read(ctx, streams.In, namespace, append(always(), scene.ListServices, scene.ListAppTiers, scene.ListAPIServer)...)
+	if err != nil {
+		return err
+	}
+	var cases []testCase
+	if cases, s.Input, err = casesOf(s.Input); err != nil {
+		return err
+	}
+	t := &tester{options: &o.connectionOptions, scene: s, ends: map[string]scene.End{}}
+	if err := t.prepare(ctx, streams, cases); err != nil {
+		return err
+	}
+	var results []report.Result
+	for _, c := range cases {
+		result, err := t.try(c)
+		if err != nil {
+			return err
+		}
+		results = append(results, result)
+	}
+	if err := write(streams.Out, results); err != nil {
+		return fmt.Errorf("printing the results: %w", err)
+	}
+	switch failed, unknown := report.CountResults(results); {
+	case failed > 0:
+		return &exit.AnswerError{Code: exit.Negative, Answer: "a case failed"}
+	case unknown > 0:
+		return &exit.AnswerError{Code: exit.Unknown, Answer: "a case cannot be known"}
+	default:
+		return nil
+	}
+}
+
+// testCase is a case and where it is written.
+type testCase struct {
+	assertion.Case
+	namespace, path string
+	source          manifest.Object
+}
+
+// casesOf parts the cases of the input from the rest. The error names all that are wrong.
+func casesOf(input []manifest.Object) (cases []testCase, rest []manifest.Object, err error) {
+	var problems []error
+	for _, o := range input {
+		test, isTest := o.Object.(*assertion.ConnectionTest)
+		if !isTest {
+			rest = append(rest, o)
+			continue
+		}
+		for i, c := range test.Cases {
+			one := testCase{c, test.Namespace, fmt.Sprintf("cases[%d]", i), o}
+			for _, p := range c.Check(one.path) {
+				problems = append(problems, manifest.NewProblem(o, p.Path, p.What, p.Fix))
+			}
+			cases = append(cases, one)
+		}
+	}
+	if len(cases) == 0 && len(problems) == 0 {
+		problems = append(problems, errors.New("there are no cases in what is given: kubectl apptier test --help shows a file of them"))
+	}
+	return cases, rest, errors.Join(problems...)
+}
+
+// wantedByCases is what a cluster is asked for so that the ends of cases can be found.
+func wantedByCases(input []manifest.Object) []scene.Listing {
+	var wanted []scene.Listing
+	cases, _, _ := casesOf(input) // what is wrong with them is said later
+	for _, c := range cases {
+		for _, text := range c.ends() {
+			if r, err := scene.ParseEnd(text, c.namespace); err == nil {
+				wanted = append(wanted, r.Wanted()...)
+			}
+		}
+	}
+	return wanted
+}
+
+// ends are all that the case names.
+func (c testCase) ends() []string {
+	all := slices.Concat(c.From, c.To)
+	if c.OnlyFrom != nil {
+		all = append(all, *c.OnlyFrom...)
+	}
+	return all
+}

@@ -1,0 +1,359 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+
+	"github.com/apptier/apptier/internal/cli/assertion"
+	"github.com/apptier/apptier/internal/cli/manifest"
+	"github.com/apptier/apptier/internal/cli/report"
+	"github.com/apptier/apptier/internal/cli/scene"
+	"github.com/apptier/apptier/policy/kube"
+	"github.com/apptier/apptier/policy/reach"
+)
+
+// tester tries cases in a scene.
+type tester struct {
+	options *connectionOptions
+	scene   *scene.Scene
+	asked   *asked
+	// ends are those of the cases, by namespace and text.
+	ends map[string]scene.End
+	// points are the ports at which policies may change their mind; sorted.
+	points []int
+}
+
+// prepare finds the ends of all cases, and takes the snapshot that they are tried in.
+func (t *tester) prepare(ctx context.Context, streams genericiooptions.IOStreams, cases []testCase) error {
+	var problems []error
+	var ends []scene.End
+	for _, c := range cases {
+		for i, text := range c.ends() {
+			if _, known := t.ends[c.namespace+" "+text]; known {
+				continue
+			}
+			e, err := t.find(c, text, i >= len(c.From) && i < len(c.From)+len(c.To))
+			if err != nil {
+				problems = append(problems, manifest.NewProblem(c.source, c.path, err.Error(), ""))
+				continue
+			}
+			t.ends[c.namespace+" "+text] = e
+			ends = append(ends, e)
+		}
+	}
+	if err := errors.Join(problems...); err != nil {
+		return err
+	}
+	streams.ErrOut = onlyOnce(streams.ErrOut)
+	var err error
+	if t.asked, err = t.options.look(ctx, streams, t.scene, ends); err != nil {
+		return err
+	}
+	t.asked.addStandIns(t.scene.Strangers())
+	pods, namespaces := scene.Described(t.asked.snapshot)
+	t.asked.addStandIns(pods)
+	t.asked.snapshot.Namespaces = append(t.asked.snapshot.Namespaces, namespaces...)
+	t.asked.evaluator = reach.New(t.asked.snapshot)
+	t.points = pointsOf(t.asked.snapshot)
+	return nil
+}
+
+// find says what an end of a case stands for. An address that is a Service's means the Service, as a destination.
+func (t *tester) find(c testCase, text string, isDestination bool) (scene.End, error) {
+	r, err := scene.ParseEnd(text, c.namespace)
+	if err != nil {
+		return scene.End{}, err
+	}
+	if r.Address.IsValid() && isDestination {
+		r = t.scene.Translated(r, "")
+	}
+	return t.scene.Resolve(r, c.namespace)
+}
+
+// onlyOnce leaves out lines that were written before.
+func onlyOnce(out io.Writer) io.Writer { return &onceWriter{out, map[string]bool{}} }
+
+type onceWriter struct {
+	out  io.Writer
+	seen map[string]bool
+}
+
+func (w *onceWriter) Write(text []byte) (int, error) {
+	if w.seen[string(text)] {
+		return len(text), nil
+	}
+	w.seen[string(text)] = true
+	return w.out.Write(text)
+}
+
+// try says whether a case holds.
+func (t *tester) try(c testCase) (report.Result, error) {
+	result := report.Result{Name: c.title(), Outcome: report.Passed, Messages: []report.Message{}}
+	result.File, result.Line = c.source.Origin.WrittenAt(c.path)
+	expect := func(from []string, want reach.Verdict) error {
+		for _, source := range from {
+			for _, destination := range c.To {
+				if err := t.expect(&result, c, t.ends[c.namespace+" "+source], t.ends[c.namespace+" "+destination], want); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	}
+	var err error
+	switch {
+	case c.OnlyFrom == nil && c.Expect == assertion.Allow:
+		err = expect(c.From, reach.Allow)
+	case c.OnlyFrom == nil:
+		err = expect(c.From, reach.Deny)
+	default:
+		if err = expect(*c.OnlyFrom, reach.Allow); err == nil {
+			err = t.nobodyElse(&result, c)
+		}
+	}
+	if err != nil {
+		return result, manifest.NewProblem(c.source, c.path, err.Error(), "")
+	}
+	return result, nil
+}
+
+// title is the name of the case, or what it says.
+func (c testCase) title() string {
+	ports := make([]string, 0, len(c.Ports))
+	for _, port := range c.Ports {
+		ports = append(ports, string(port))
+	}
+	to := strings.Join(c.To, ", ")
+	if len(ports) > 0 {
+		to += " " + strings.Join(ports, ", ")
+	}
+	switch {
+	case c.Name != "":
+		return c.Name
+	case c.OnlyFrom == nil:
+		return fmt.Sprintf("%s %s -> %s", c.Expect, strings.Join(c.From, ", "), to)
+	case len(*c.OnlyFrom) == 0:
+		return "nobody -> " + to
+	default:
+		return fmt.Sprintf("only %s -> %s", strings.Join(*c.OnlyFrom, ", "), to)
+	}
+}
+
+// nobodyElse expects that everybody but those of onlyFrom is denied.
+func (t *tester) nobodyElse(result *report.Result, c testCase) error {
+	isNamed := map[types.NamespacedName]bool{}
+	var named []*corev1.Pod
+	internet := false
+	for _, text := range *c.OnlyFrom {
+		e := t.ends[c.namespace+" "+text]
+		internet = internet || e.Kind == scene.InternetKind
+		named = append(named, e.Pods...)
+		for _, endpoint := range e.Endpoints {
+			isNamed[endpoint.Pod] = true
+		}
+	}
+	// A pod that does not exist, with no labels but some of a named one, cannot be told from that.
+	isLike := func(pod *corev1.Pod) bool {
+		return len(pod.Labels) > 0 && slices.ContainsFunc(named, func(of *corev1.Pod) bool {
+			return of.Namespace == pod.Namespace && labels.SelectorFromSet(pod.Labels).Matches(labels.Set(of.Labels))
+		})
+	}
+	var others scene.End
+	for _, pod := range t.asked.snapshot.Pods {
+		name := types.NamespacedName{Namespace: pod.Namespace, Name: pod.Name}
+		if isNamed[name] || pod.Spec.HostNetwork || kube.Finished(pod) || scene.IsStandIn(pod) && isLike(pod) {
+			continue
+		}
+		others.Endpoints = append(others.Endpoints, reach.Endpoint{Pod: name})
+	}
+	for _, text := range c.To {
+		if err := t.expect(result, c, others, t.ends[c.namespace+" "+text], reach.Deny); err != nil {
+			return err
+		}
+		if internet {
+			continue
+		}
+		if err := t.expect(result, c, scene.End{EndRef: scene.EndRef{Kind: scene.InternetKind}}, t.ends[c.namespace+" "+text], reach.Deny); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// expect adds to a result what connections between two ends are not as expected.
+func (t *tester) expect(result *report.Result, c testCase, from, to scene.End, want reach.Verdict) error {
+	q := *t.asked
+	ends := []*scene.End{&from, &to}
+	for i, e := range ends {
+		if e.Kind != scene.InternetKind {
+			continue
+		}
+		if ends[1-i].Kind == scene.InternetKind {
+			return errors.New("no end is a pod, and policies are about pods")
+		}
+		settings, err := t.options.Managed.Settings()
+		if err != nil {
+			return err
+		}
+		q.internet = scene.InternetAddresses(q.snapshot, settings.ClusterNetworks, ends[1-i].Families())
+		e.Endpoints = q.internet
+	}
+	flows, err := t.flows(c, from, to)
+	if err != nil {
+		return err
+	}
+	q.answers = scene.AnswersTo(q.evaluator, flows)
+	t.scene.Doubt(q.snapshot, q.answers)
+	for _, a := range q.answers {
+		result.Connections += a.Pairs
+		if a.Result.Verdict != want {
+			t.report(result, &q, a)
+		}
+	}
+	return nil
+}
+
+// report adds a connection that is not as expected.
+func (t *tester) report(result *report.Result, q *asked, a scene.Answer) {
+	switch {
+	case a.Result.Verdict != reach.Unknown:
+		result.Outcome = report.Failed
+	case result.Outcome == report.Passed:
+		result.Outcome = report.Unknown
+	}
+	if len(result.Messages) == report.MostMessages {
+		result.More += a.Pairs
+		return
+	}
+	m := report.Message{What: q.headline(a)}
+	for _, half := range a.Halves(q.evaluator) {
+		m.Why = append(m.Why, fmt.Sprintf("%-8s %-8s %s", half.Name, verdictWord(half.Decision.Verdict), q.reasonWords(half.Decision.Reason)))
+		if m.Line == 0 && half.Decision.Verdict == a.Result.Verdict {
+			m.File, m.Line = t.decidedAt(q, half.Decision)
+		}
+	}
+	result.Messages = append(result.Messages, m)
+}
+
+// decidedAt is the file and the line of the rule that allows a connection, or of the first policy that isolates a pod.
+func (t *tester) decidedAt(q *asked, d reach.Decision) (file string, line int) {
+	var name types.NamespacedName
+	path := "metadata.name"
+	switch {
+	case d.AllowedBy != nil:
+		name, path = d.AllowedBy.Policy, rulePath(d.AllowedBy.Direction, d.AllowedBy.Index)
+	case len(d.Policies) > 0:
+		name = d.Policies[0]
+	default:
+		return "", 0
+	}
+	if cited := q.cited(name); cited != nil {
+		c := cited.whole(name.Name)
+		if d.AllowedBy != nil {
+			if rules := cited.rule(d.AllowedBy.Direction, d.AllowedBy.Index, max(d.AllowedBy.Peer, 0)); len(rules) > 0 {
+				c = rules[0]
+			}
+		}
+		return c.file, c.line
+	}
+	for _, o := range t.scene.Input {
+		if policy, ok := o.Object.(*networkingv1.NetworkPolicy); ok && policy.Namespace == name.Namespace && policy.Name == name.Name {
+			return o.Origin.WrittenAt(path)
+		}
+	}
+	return "", 0
+}
+
+// flows are the connections of a case between two ends: of a range of ports, one for each at which policies may change
+// their mind.
+func (t *tester) flows(c testCase, from, to scene.End) ([]reach.Flow, error) {
+	if len(c.Ports) == 0 {
+		return t.flowsAt("", "", from, to)
+	}
+	var flows []reach.Flow
+	for _, port := range c.Ports {
+		span, err := port.Span()
+		if err != nil {
+			return nil, err
+		}
+		ports := []string{span.Name}
+		if span.Name == "" {
+			ports = ports[:0]
+			for _, n := range t.within(span) {
+				ports = append(ports, strconv.Itoa(n))
+			}
+		}
+		for _, one := range ports {
+			more, err := t.flowsAt(one, span.Protocol, from, to)
+			if err != nil {
+				return nil, err
+			}
+			flows = append(flows, more...)
+		}
+	}
+	return flows, nil
+}
+
+func (t *tester) flowsAt(port, protocol string, from, to scene.End) ([]reach.Flow, error) {
+	o := connectionOptions{port: port, protocol: protocol}
+	if len(from.Endpoints) == 0 {
+		return nil, nil // nobody
+	}
+	return o.flows(from, to)
+}
+
+// within are the first port of a range, and those at which policies may change their mind.
+func (t *tester) within(span assertion.Span) []int {
+	out := []int{span.First}
+	for _, n := range t.points {
+		if n > span.First && n <= span.Last {
+			out = append(out, n)
+		}
+	}
+	return out
+}
+
+// pointsOf are the ports at which policies may change their mind: where a range begins, and has ended, and those that
+// containers declare.
+func pointsOf(snapshot reach.Snapshot) []int {
+	var points []int
+	add := func(first, last int32) { points = append(points, int(first), int(last)+1) }
+	addAll := func(ports []networkingv1.NetworkPolicyPort) {
+		for _, port := range ports {
+			switch {
+			case port.Port == nil || port.Port.Type != intstr.Int:
+			case port.EndPort != nil:
+				add(port.Port.IntVal, *port.EndPort)
+			default:
+				add(port.Port.IntVal, port.Port.IntVal)
+			}
+		}
+	}
+	for _, policy := range snapshot.Policies {
+		for _, rule := range policy.Spec.Ingress {
+			addAll(rule.Ports)
+		}
+		for _, rule := range policy.Spec.Egress {
+			addAll(rule.Ports)
+		}
+	}
+	for _, pod := range snapshot.Pods {
+		for _, port := range kube.Ports(pod) {
+			add(port.ContainerPort, port.ContainerPort)
+		}
+	}
+	slices.Sort(points)
+	return slices.Compact(points)
+}
