@@ -16,6 +16,7 @@ import (
 	"github.com/apptier/apptier/internal/cli/scene"
 	"github.com/apptier/apptier/policy/expand"
 	"github.com/apptier/apptier/policy/lint"
+	"github.com/apptier/apptier/policy/reach"
 )
 
 // citation is where somebody wrote what a policy says: a field of an AppTier for policies that are generated,
@@ -210,4 +211,33 @@ func (r ruleJSON) policyColumn() string {
 func (r ruleJSON) ruleColumn() string {
 	paths := append([]string{citation{path: r.Path, file: r.File, line: r.Line}.at()}, r.Also...)
 	return report.Few(paths)
+}
+
+// decidedAt is the file and the line of the rule that allows a connection, or of the first policy that isolates a pod.
+func (s side) decidedAt(d reach.Decision) (file string, line int) {
+	var name types.NamespacedName
+	path := "metadata.name"
+	switch {
+	case d.AllowedBy != nil:
+		name, path = d.AllowedBy.Policy, rulePath(d.AllowedBy.Direction, d.AllowedBy.Index)
+	case len(d.Policies) > 0:
+		name = d.Policies[0]
+	default:
+		return "", 0
+	}
+	if cited := s.cited(name); cited != nil {
+		c := cited.whole(name.Name)
+		if d.AllowedBy != nil {
+			if rules := cited.rule(d.AllowedBy.Direction, d.AllowedBy.Index, max(d.AllowedBy.Peer, 0)); len(rules) > 0 {
+				c = rules[0]
+			}
+		}
+		return c.file, c.line
+	}
+	for _, o := range s.scene.Input {
+		if policy, ok := o.Object.(*networkingv1.NetworkPolicy); ok && policy.Namespace == name.Namespace && policy.Name == name.Name {
+			return o.Origin.WrittenAt(path)
+		}
+	}
+	return "", 0
 }

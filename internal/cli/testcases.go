@@ -241,39 +241,10 @@ func (t *tester) report(result *report.Result, q *asked, a scene.Answer) {
 	for _, half := range a.Halves(q.evaluator) {
 		m.Why = append(m.Why, fmt.Sprintf("%-8s %-8s %s", half.Name, verdictWord(half.Decision.Verdict), q.reasonWords(half.Decision.Reason)))
 		if m.Line == 0 && half.Decision.Verdict == a.Result.Verdict {
-			m.File, m.Line = t.decidedAt(q, half.Decision)
+			m.File, m.Line = side{q, t.scene}.decidedAt(half.Decision)
 		}
 	}
 	result.Messages = append(result.Messages, m)
-}
-
-// decidedAt is the file and the line of the rule that allows a connection, or of the first policy that isolates a pod.
-func (t *tester) decidedAt(q *asked, d reach.Decision) (file string, line int) {
-	var name types.NamespacedName
-	path := "metadata.name"
-	switch {
-	case d.AllowedBy != nil:
-		name, path = d.AllowedBy.Policy, rulePath(d.AllowedBy.Direction, d.AllowedBy.Index)
-	case len(d.Policies) > 0:
-		name = d.Policies[0]
-	default:
-		return "", 0
-	}
-	if cited := q.cited(name); cited != nil {
-		c := cited.whole(name.Name)
-		if d.AllowedBy != nil {
-			if rules := cited.rule(d.AllowedBy.Direction, d.AllowedBy.Index, max(d.AllowedBy.Peer, 0)); len(rules) > 0 {
-				c = rules[0]
-			}
-		}
-		return c.file, c.line
-	}
-	for _, o := range t.scene.Input {
-		if policy, ok := o.Object.(*networkingv1.NetworkPolicy); ok && policy.Namespace == name.Namespace && policy.Name == name.Name {
-			return o.Origin.WrittenAt(path)
-		}
-	}
-	return "", 0
 }
 
 // flows are the connections of a case between two ends: of a range of ports, one for each at which policies may change

@@ -21,6 +21,20 @@ type Input struct {
 	files     []string
 	kustomize string
 	recursive bool
+	// shown is what people know a file by; nil for its name.
+	shown func(file string) string
+}
+
+// InputOf is what a file, a directory with all that is in it, a kustomization, or - for standard input says. Shown is what people know its files by; nil
+// for their names.
+func InputOf(name string, shown func(file string) string) Input {
+	in := Input{files: []string{name}, recursive: true, shown: shown}
+	for _, recipe := range []string{"kustomization.yaml", "kustomization.yml", "Kustomization"} {
+		if _, err := os.Stat(filepath.Join(name, recipe)); err == nil {
+			in.files, in.kustomize = nil, name
+		}
+	}
+	return in
 }
 
 // AddFlags uses kubectl's names.
@@ -49,6 +63,14 @@ func (in *Input) Read(stdin io.Reader) ([]Document, error) {
 		found, err := in.readOne(stdin, name)
 		documents = append(documents, found...)
 		problems = append(problems, err)
+	}
+	if in.shown != nil {
+		for i := range documents {
+			documents[i].File = in.shown(documents[i].File)
+			if from := documents[i].From; from != nil {
+				from.Document.File = in.shown(from.Document.File)
+			}
+		}
 	}
 	return documents, errors.Join(problems...)
 }

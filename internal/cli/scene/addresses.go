@@ -93,30 +93,38 @@ const InternetKind = "internet"
 // InternetAddresses stand for the internet, as some policies see it: within the ranges that none of them
 // cuts, all addresses have the same answer, and one of each stands for them.
 func InternetAddresses(snapshot reach.Snapshot, networks []netip.Prefix, families []bool) []reach.Endpoint {
-	var bounds []netip.Addr
+	var out []reach.Endpoint
+	for _, address := range ToldApart(snapshot) {
+		if slices.Contains(families, address.Is4()) && expand.IsInternet(address, networks) {
+			out = append(out, reach.Endpoint{Address: address})
+		}
+	}
+	return out
+}
+
+// ToldApart are addresses of which policies may say different things: the first of each range that none of their blocks
+// cuts, and one of either family that is of the internet; sorted.
+func ToldApart(snapshots ...reach.Snapshot) []netip.Addr {
+	// The first ones of either family that are not special, nor anyone's in an example.
+	bounds := []netip.Addr{netip.MustParseAddr("1.0.0.1"), netip.MustParseAddr("2600::1")}
 	add := func(text string) {
 		if prefix, err := netip.ParsePrefix(text); err == nil {
 			bounds = append(bounds, prefix.Masked().Addr(), after(prefix))
 		}
 	}
-	for _, policy := range snapshot.Policies {
-		for _, block := range blocksOf(policy) {
-			add(block.CIDR)
-			for _, except := range block.Except {
-				add(except)
+	for _, snapshot := range snapshots {
+		for _, policy := range snapshot.Policies {
+			for _, block := range blocksOf(policy) {
+				add(block.CIDR)
+				for _, except := range block.Except {
+					add(except)
+				}
 			}
 		}
 	}
-	// The first ones of either family that are not special, nor anyone's in an example.
-	bounds = append(bounds, netip.MustParseAddr("1.0.0.1"), netip.MustParseAddr("2600::1"))
+	bounds = slices.DeleteFunc(bounds, func(a netip.Addr) bool { return !a.IsValid() })
 	slices.SortFunc(bounds, netip.Addr.Compare)
-	var out []reach.Endpoint
-	for _, address := range slices.Compact(bounds) {
-		if address.IsValid() && slices.Contains(families, address.Is4()) && expand.IsInternet(address, networks) {
-			out = append(out, reach.Endpoint{Address: address})
-		}
-	}
-	return out
+	return slices.Compact(bounds)
 }
 
 // after is the first address behind a range; the invalid one if there is none.

@@ -52,8 +52,13 @@ type SceneOptions struct {
 
 // AddFlags uses kubectl's names, but for --cluster, as in render.
 func (o *SceneOptions) AddFlags(cmd *cobra.Command, live string) {
-	o.cluster = ClusterFlags()
 	o.Input.AddFlags(cmd)
+	o.AddClusterFlags(cmd, live)
+}
+
+// AddClusterFlags adds those that say which cluster is meant, and whether.
+func (o *SceneOptions) AddClusterFlags(cmd *cobra.Command, live string) {
+	o.cluster = ClusterFlags()
 	o.cluster.AddFlags(cmd.Flags())
 	o.Managed.AddFlags(cmd)
 	cmd.Flags().BoolVar(&o.Live, "cluster", false, live)

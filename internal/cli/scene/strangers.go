@@ -15,8 +15,8 @@ import (
 	"github.com/apptier/apptier/policy/reach"
 )
 
-// Strangers are pods that nobody gave and that could be: those that workloads would make of which there is none, one without labels
-// in each namespace, and one in a namespace that is not there.
+// Strangers are pods that nobody gave and that could be: those that workloads would make of which there is none, one
+// without labels in each namespace, and one in a namespace that is not there.
 func (s *Scene) Strangers() []StandIn {
 	var out []StandIn
 	namespaces := map[string]bool{}
@@ -53,8 +53,8 @@ func stranger(namespace string, set map[string]string) StandIn {
 	return StandIn{Pod: &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name, Labels: set}}}
 }
 
-// Described are pods that are as the peers of policies ask for and have no other labels, and the namespaces that some of
-// them are in, where none that is given is as asked for.
+// Described are pods that are as policies and their peers ask for and have no other labels, and the namespaces that some
+// of them are in, where none that is given is as asked for.
 func Described(snapshot reach.Snapshot) (pods []StandIn, namespaces []*corev1.Namespace) {
 	seen := map[string]bool{}
 	addPod := func(p StandIn) {
@@ -64,18 +64,14 @@ func Described(snapshot reach.Snapshot) (pods []StandIn, namespaces []*corev1.Na
 		}
 	}
 	for _, policy := range snapshot.Policies {
+		for _, set := range labelSetsFor(&policy.Spec.PodSelector) {
+			addPod(stranger(policy.Namespace, set))
+		}
 		for _, peer := range peersOf(policy) {
-			in := []string{policy.Namespace}
-			if peer.NamespaceSelector != nil {
-				given, made := namespacesFor(snapshot, peer.NamespaceSelector)
-				in = given
-				if made != nil && !seen[made.Name] {
-					seen[made.Name] = true
-					namespaces = append(namespaces, made)
-				}
-				if made != nil {
-					in = append(in, made.Name)
-				}
+			in, made := namespacesFor(snapshot, policy.Namespace, peer.NamespaceSelector)
+			if made != nil && !seen[made.Name] {
+				seen[made.Name] = true
+				namespaces = append(namespaces, made)
 			}
 			for _, namespace := range in {
 				for _, set := range labelSetsFor(peer.PodSelector) {
@@ -101,26 +97,30 @@ func peersOf(policy *networkingv1.NetworkPolicy) []networkingv1.NetworkPolicyPee
 	})
 }
 
-// namespacesFor are the namespaces that a selector finds, and one that it would find, if there is none.
-func namespacesFor(snapshot reach.Snapshot, selector *metav1.LabelSelector) (given []string, made *corev1.Namespace) {
+// namespacesFor are the names of the namespaces that a selector of a policy finds, its own without one; where it finds
+// none, of one that is made as it asks.
+func namespacesFor(snapshot reach.Snapshot, own string, selector *metav1.LabelSelector) (names []string, made *corev1.Namespace) {
+	if selector == nil {
+		return []string{own}, nil
+	}
 	matches, err := metav1.LabelSelectorAsSelector(selector)
 	if err != nil {
 		return nil, nil
 	}
 	for _, namespace := range snapshot.Namespaces {
 		if matches.Matches(labels.Merge(namespace.Labels, labels.Set{corev1.LabelMetadataName: namespace.Name})) {
-			given = append(given, namespace.Name)
+			names = append(names, namespace.Name)
 		}
 	}
-	if len(given) > 0 {
-		return given, nil
+	if len(names) > 0 {
+		return names, nil
 	}
 	set := labelsFor(selector)
 	name := set[corev1.LabelMetadataName]
 	if name == "" {
 		name = "a namespace labelled " + report.LabelWords(set)
 	}
-	return nil, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: set}}
+	return []string{name}, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: set}}
 }
 
 // labelSetsFor are the fewest labels that a selector asks for: one set for each value that it leaves a choice of.

@@ -1,0 +1,200 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+
+	"github.com/apptier/apptier/internal/cli/exit"
+	"github.com/apptier/apptier/internal/cli/manifest"
+	"github.com/apptier/apptier/internal/cli/report"
+	"github.com/apptier/apptier/internal/cli/scene"
+	"github.com/apptier/apptier/policy/compare"
+	"github.com/apptier/apptier/policy/reach"
+)
+
+// diffOptions are the flags of diff.
+type diffOptions struct {
+	connectionOptions
+	output, failOn string
+}
+
+// changeWriters are the values of diff's flag --output.
+var changeWriters = map[string]func(io.Writer, report.Changes) error{
+	"text": report.WriteChanges, "md": report.WriteChangesMarkdown, "json": report.WriteChangesJSON,
+}
+
+func newDiff(streams genericiooptions.IOStreams) *cobra.Command {
+	var o diffOptions
+	cmd := &cobra.Command{
+		Use:   "diff OLD NEW | diff --cluster NEW",
+		Short: "Say which connections a change opens and closes",
+		Long: `Say which connections a change of manifests opens and closes, whatever it changes in their text: another name,
+another order, NetworkPolicies replaced by an AppTier are no difference if the same connections may pass.
+
+OLD and NEW are each a file, a directory with all that is in it, a directory with a kustomization, which is
+built, or git:REVISION:PATH, as in git:main:manifests. With --cluster there is NEW alone: what applying it would
+change in the cluster.
+
+It is exact: every pod that is given or would be made is asked about, every pod that a policy or a peer
+describes, one without labels in each namespace, and every range of addresses and ports that policies tell apart. A pod that
+is in one of the two alone counts in the other as it would be: what differs is what policies say.
+
+Exits with 0 when both could be read, whether or not they differ, 1 when --fail-on says so, 2 when one of them
+cannot be read.`,
+		Example: `  # What does this branch change?
+  kubectl apptier diff git:main:manifests manifests
+
+  # As a comment of a pull request, and a failure if anything is opened
+  kubectl apptier diff git:origin/main:overlays/production overlays/production -o md --fail-on opened
+
+  # What would applying these change in the cluster?
+  kubectl apptier diff --cluster manifests/`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			switch live, _ := cmd.Flags().GetBool("cluster"); {
+			case live && len(args) != 1:
+				return fmt.Errorf("give what is to be applied, not %d arguments: --cluster is what it is compared with", len(args))
+			case !live && len(args) != 2:
+				return fmt.Errorf("give the old and the new manifests, not %d arguments: see kubectl apptier diff --help", len(args))
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), streams, args) },
+	}
+	o.AddClusterFlags(cmd, "Compare the cluster with what applying the manifests would make of it.")
+	cmd.Flags().StringVarP(&o.output, "output", "o", "text", "How to print: text, md or json.")
+	cmd.Flags().StringVar(&o.failOn, "fail-on", "", "Exit with 1 if connections are: opened, closed, or any.")
+	return cmd
+}
+
+func (o *diffOptions) run(ctx context.Context, streams genericiooptions.IOStreams, args []string) error {
+	write, found := changeWriters[o.output]
+	if !found {
+		return fmt.Errorf("--output %q is not known: use %s", o.output, strings.Join(slices.Sorted(maps.Keys(changeWriters)), ", "))
+	}
+	if !slices.Contains([]string{"", "opened", "closed", "any"}, o.failOn) {
+		return fmt.Errorf("--fail-on %q is not known: use opened, closed or any", o.failOn)
+	}
+	streams.ErrOut = onlyOnce(streams.ErrOut)
+	sides, err := o.sides(ctx, streams, args)
+	if err != nil {
+		return err
+	}
+	changes, err := changesBetween(ctx, sides)
+	if err != nil {
+		return err
+	}
+	if err := write(streams.Out, changes); err != nil {
+		return fmt.Errorf("printing the changes: %w", err)
+	}
+	opened, closed := changes.Count()
+	if o.failOn != "" && (opened > 0 && o.failOn != "closed" || closed > 0 && o.failOn != "opened") {
+		return &exit.AnswerError{Code: exit.Negative, Answer: "connections are opened or closed"}
+	}
+	return nil
+}
+
+// side is one of two states.
+type side struct {
+	*asked
+	scene *scene.Scene
+}
+
+// sides reads both states.
+func (o *diffOptions) sides(ctx context.Context, streams genericiooptions.IOStreams, args []string) ([2]side, error) {
+	var out [2]side
+	var problems []error
+	if o.Live {
+		args = []string{"", args[0]} // the cluster as it is, and with what is to be applied
+	}
+	for i, name := range args {
+		one, err := o.side(ctx, streams, name)
+		out[i], problems = one, append(problems, err)
+	}
+	return out, errors.Join(problems...)
+}
+
+// side reads one state; without a name, the cluster as it is.
+func (o *diffOptions) side(ctx context.Context, streams genericiooptions.IOStreams, name string) (side, error) {
+	of := o.connectionOptions
+	if name != "" {
+		file, shown, done, err := checkedOut(ctx, name)
+		if err != nil {
+			return side{}, err
+		}
+		defer done()
+		of.Input = manifest.InputOf(file, shown)
+	}
+	namespace, err := of.Namespace()
+	if err != nil {
+		return side{}, err
+	}
+	s, _, err := of.Read(ctx, streams.In, namespace, append(always(), scene.ListServices, scene.ListAppTiers, scene.ListAPIServer)...)
+	if err != nil {
+		return side{}, err
+	}
+	q, err := of.look(ctx, streams, s, nil)
+	return side{q, s}, err
+}
+
+// checkedOut is the file or the directory that a name means, and what people know its files by: of git:REVISION:PATH, those of
+// the whole revision are in a directory that done removes, since kustomizations refer to others.
+func checkedOut(ctx context.Context, name string) (file string, shown func(string) string, done func(), err error) {
+	rest, isGit := strings.CutPrefix(name, "git:")
+	if !isGit {
+		return name, nil, func() {}, nil
+	}
+	revision, path, found := strings.Cut(rest, ":")
+	if !found || revision == "" {
+		return "", nil, nil, fmt.Errorf("%q is no revision: write git:REVISION:PATH, as in git:main:manifests", name)
+	}
+	directory, err := os.MkdirTemp("", "apptier-diff-")
+	if err != nil {
+		return "", nil, nil, err
+	}
+	done = func() { _ = os.RemoveAll(directory) }
+	file, err = checkOut(ctx, revision, path, directory)
+	if err != nil {
+		done()
+		return "", nil, nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return file, func(file string) string { return strings.ReplaceAll(file, directory+"/", "git:"+revision+":") }, done, nil
+}
+
+// changesBetween compares two states.
+func changesBetween(ctx context.Context, sides [2]side) (report.Changes, error) {
+	var pods [2][]scene.StandIn
+	for i := range sides {
+		described, namespaces := scene.Described(sides[i].snapshot)
+		pods[i] = append(sides[i].scene.Strangers(), described...)
+		for j := range sides {
+			sides[j].snapshot.Namespaces = append(sides[j].snapshot.Namespaces, missing(sides[j].snapshot.Namespaces, namespaces)...)
+		}
+	}
+	for i := range sides { // its own first: of a workload, each state may have another template
+		sides[i].addStandIns(pods[i])
+		sides[i].addStandIns(pods[1-i])
+		sides[i].evaluator = reach.New(sides[i].snapshot)
+	}
+	result, err := compare.States(ctx, sides[0].snapshot, sides[1].snapshot, scene.ToldApart(sides[0].snapshot, sides[1].snapshot))
+	if err != nil {
+		return report.Changes{}, err
+	}
+	return describe(sides, result), nil
+}
+
+// missing are the namespaces that are not among others.
+func missing(there, namespaces []*corev1.Namespace) []*corev1.Namespace {
+	return slices.DeleteFunc(slices.Clone(namespaces), func(n *corev1.Namespace) bool {
+		return slices.ContainsFunc(there, func(o *corev1.Namespace) bool { return o.Name == n.Name })
+	})
+}

@@ -1,0 +1,404 @@
+// Package compare finds the connections that two states of a cluster's policies treat differently.
+//
+// Both states have the same pods: one that is in only one of them counts in the other as it would be, since what differs
+// is to be what policies say. Pods of which no selector and no named port of either state tells one from another are
+// alike, and one of them stands for all. Of ports, only those are asked about at which a policy of either end changes
+// its mind.
+package compare
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/apptier/apptier/policy/connset"
+	"github.com/apptier/apptier/policy/kube"
+	"github.com/apptier/apptier/policy/reach"
+)
+
+// Change is connections that pass after and did not before, or the other way round.
+type Change struct {
+	// From and To are all ends of which this is so: each of the one and each of the other.
+	From, To []reach.Endpoint
+	Protocol corev1.Protocol
+	// First and Last are the range of ports.
+	First, Last int32
+	// Opened says that they pass after; else they passed before.
+	Opened bool
+	// Before and After are what the policies said and say of one of them.
+	Before, After reach.Result
+}
+
+// Result is what differs.
+type Result struct {
+	Changes []Change
+	// Asked counts the questions that were asked of each state, and Unknown those to which one of them had no answer.
+	Asked, Unknown int
+}
+
+// States compares two states, with connections from and to some addresses too. Its error is the context's.
+func States(ctx context.Context, before, after reach.Snapshot, addresses []netip.Addr) (Result, error) {
+	before, after = alike(before, after)
+	c := comparison{states: [2]*state{newState(before), newState(after)}, namespaces: map[string]map[string]string{}}
+	c.everything = !sameNamespaces(before, after)
+	for _, namespace := range after.Namespaces {
+		c.namespaces[namespace.Name] = labels.Merge(namespace.Labels, labels.Set{corev1.LabelMetadataName: namespace.Name})
+	}
+	ends := c.classes(before, after)
+	for _, a := range addresses {
+		ends = append(ends, &class{members: []reach.Endpoint{{Address: a}}})
+	}
+	for _, from := range ends {
+		if err := ctx.Err(); err != nil {
+			return c.result, fmt.Errorf("comparing policies: %w", err)
+		}
+		for _, to := range ends {
+			c.between(from, to)
+		}
+	}
+	return c.result, nil
+}
+
+// alike returns both states with the pods and namespaces of either.
+func alike(before, after reach.Snapshot) (reach.Snapshot, reach.Snapshot) {
+	return with(before, after), with(after, before)
+}
+
+func with(s, other reach.Snapshot) reach.Snapshot {
+	pods, namespaces := map[types.NamespacedName]bool{}, map[string]bool{}
+	s.Pods, s.Namespaces = slices.Clone(s.Pods), slices.Clone(s.Namespaces)
+	for _, pod := range s.Pods {
+		pods[nameOf(pod)] = true
+	}
+	for _, namespace := range s.Namespaces {
+		namespaces[namespace.Name] = true
+	}
+	unknown := map[types.NamespacedName][]string{}
+	for name, keys := range s.UnknownLabels {
+		unknown[name] = keys
+	}
+	for _, pod := range other.Pods {
+		if name := nameOf(pod); !pods[name] {
+			s.Pods = append(s.Pods, pod)
+			unknown[name] = other.UnknownLabels[name]
+		}
+	}
+	for _, namespace := range other.Namespaces {
+		if !namespaces[namespace.Name] {
+			s.Namespaces = append(s.Namespaces, namespace)
+		}
+	}
+	s.UnknownLabels = unknown
+	return s
+}
+
+func nameOf(pod *corev1.Pod) types.NamespacedName {
+	return types.NamespacedName{Namespace: pod.Namespace, Name: pod.Name}
+}
+
+// sameNamespaces says whether namespaces have the same labels in both states.
+func sameNamespaces(before, after reach.Snapshot) bool {
+	labels := map[string]string{}
+	for _, namespace := range before.Namespaces {
+		labels[namespace.Name] = fmt.Sprint(namespace.Labels)
+	}
+	return !slices.ContainsFunc(after.Namespaces, func(n *corev1.Namespace) bool { return labels[n.Name] != fmt.Sprint(n.Labels) })
+}
+
+// state is a snapshot that is ready to be asked.
+type state struct {
+	evaluator *reach.Evaluator
+	policies  map[types.NamespacedName]*networkingv1.NetworkPolicy
+}
+
+func newState(s reach.Snapshot) *state {
+	out := &state{reach.New(s), map[types.NamespacedName]*networkingv1.NetworkPolicy{}}
+	for _, policy := range s.Policies {
+		out.policies[types.NamespacedName{Namespace: policy.Namespace, Name: policy.Name}] = policy
+	}
+	return out
+}
+
+// isolating are the specs of the policies that isolate a pod, as texts; sorted.
+func (s *state) isolating(pod types.NamespacedName, direction networkingv1.PolicyType) (specs []string, policies []*networkingv1.NetworkPolicy) {
+	names, _ := s.evaluator.Isolating(pod, direction)
+	for _, name := range names {
+		policy := s.policies[name]
+		policies = append(policies, policy)
+		text, err := json.Marshal(policy.Spec)
+		if err != nil {
+			text = []byte(name.String())
+		}
+		specs = append(specs, string(text))
+	}
+	slices.Sort(specs)
+	return specs, policies
+}
+
+// class is ends that are alike. Those of addresses have no pod.
+type class struct {
+	members []reach.Endpoint
+	// pod is one of them.
+	pod *corev1.Pod
+	// changed says that what policies ask of it is different in both states.
+	changed bool
+	// unknown are keys of labels of which the values are not known.
+	unknown []string
+	// halves are what its own policies say, by direction.
+	halves map[networkingv1.PolicyType]*half
+}
+
+// half is what the policies of a class say in a direction.
+type half struct {
+	// affected says that other policies isolate it after than before.
+	affected bool
+	// points are the ports at which they change their mind, by protocol.
+	points map[corev1.Protocol][]int32
+	// clauses are what they allow, in both states.
+	clauses []connset.Clause
+	// differs says of ends that match the same clauses whether these policies treat one of them differently.
+	differs map[string]bool
+}
+
+// comparison is one under way.
+type comparison struct {
+	states     [2]*state
+	everything bool
+	keys       asked
+	// namespaces are the labels of namespaces; they are the same in both states unless everything is asked about.
+	namespaces map[string]map[string]string
+	result     Result
+}
+
+var directions = []networkingv1.PolicyType{networkingv1.PolicyTypeEgress, networkingv1.PolicyTypeIngress}
+
+// classes are those of the pods on the pod network, in the order of the first of each.
+func (c *comparison) classes(before, after reach.Snapshot) []*class {
+	c.keys = askedBy(before, after)
+	was := map[types.NamespacedName]*corev1.Pod{}
+	for _, pod := range before.Pods {
+		was[nameOf(pod)] = pod
+	}
+	byID := map[string]*class{}
+	var out []*class
+	for _, pod := range after.Pods {
+		if pod.Spec.HostNetwork || kube.Finished(pod) {
+			continue
+		}
+		name := nameOf(pod)
+		now, then := c.keys.id(pod, after.UnknownLabels[name]), c.keys.id(was[name], before.UnknownLabels[name])
+		id := then + "\n" + now
+		of := byID[id]
+		if of == nil {
+			of = &class{pod: pod, changed: now != then, unknown: c.keys.unknown(after.UnknownLabels[name]), halves: map[networkingv1.PolicyType]*half{}}
+			for _, direction := range directions {
+				of.halves[direction] = c.half(name, direction)
+			}
+			byID[id] = of
+			out = append(out, of)
+		}
+		of.members = append(of.members, reach.Endpoint{Pod: name})
+	}
+	return out
+}
+
+// half reads what the policies of a pod say in a direction.
+func (c *comparison) half(pod types.NamespacedName, direction networkingv1.PolicyType) *half {
+	h := &half{points: map[corev1.Protocol][]int32{}, differs: map[string]bool{}}
+	var specs [2][]string
+	for i, s := range c.states {
+		var policies []*networkingv1.NetworkPolicy
+		specs[i], policies = s.isolating(pod, direction)
+		for _, policy := range policies {
+			h.clauses = append(h.clauses, connset.Clauses(policy, direction)...)
+			h.addPoints(connset.Rules(policy, direction))
+		}
+	}
+	h.affected = !slices.Equal(specs[0], specs[1])
+	return h
+}
+
+// addPoints notes where ranges of ports begin, and have ended.
+func (h *half) addPoints(rules []connset.Rule) {
+	for _, rule := range rules {
+		for _, port := range rule.Ports {
+			if port.Port == nil || port.Port.Type == intstr.String {
+				continue
+			}
+			last := port.Port.IntVal
+			if port.EndPort != nil {
+				last = *port.EndPort
+			}
+			protocol := corev1.ProtocolTCP
+			if port.Protocol != nil {
+				protocol = kube.Protocol(*port.Protocol)
+			}
+			h.points[protocol] = append(h.points[protocol], port.Port.IntVal, last+1)
+		}
+	}
+}
+
+// between compares what both states say of connections from one class to another.
+func (c *comparison) between(from, to *class) {
+	source, destination := from.members[0], to.members[0]
+	switch {
+	case from.pod == nil && to.pod == nil:
+		return
+	case from == to && len(to.members) == 1:
+		return // a pod always reaches itself
+	case from == to:
+		destination = to.members[1]
+	}
+	pair := pair{from, to, reach.Flow{Source: source, Destination: destination}}
+	if c.everything || from.changed || to.changed || c.differs(pair, networkingv1.PolicyTypeEgress) || c.differs(pair, networkingv1.PolicyTypeIngress) {
+		for _, protocol := range protocols {
+			c.onPorts(pair, protocol)
+		}
+	}
+}
+
+// pair is two classes, and a connection between two members.
+type pair struct {
+	from, to *class
+	flow     reach.Flow
+}
+
+var protocols = []corev1.Protocol{corev1.ProtocolTCP, corev1.ProtocolUDP, corev1.ProtocolSCTP}
+
+// differs says whether the policies of one end treat connections with the other differently. All ends that match the
+// same of what they allow are one question.
+func (c *comparison) differs(p pair, direction networkingv1.PolicyType) bool {
+	subject, other := p.from, p.to
+	if direction == networkingv1.PolicyTypeIngress {
+		subject, other = p.to, p.from
+	}
+	h := subject.halves[direction]
+	if h == nil || !h.affected {
+		return false
+	}
+	key := c.matches(h, p, other, direction)
+	differs, known := h.differs[key]
+	if !known {
+		differs = slices.ContainsFunc(protocols, func(protocol corev1.Protocol) bool { return c.halfDiffers(p, protocol, direction) })
+		h.differs[key] = differs
+	}
+	return differs
+}
+
+// matches is everything that the policies of one end may make of the other: the clauses that it matches, and what
+// clauses cannot tell.
+func (c *comparison) matches(h *half, p pair, other *class, direction networkingv1.PolicyType) string {
+	if other.pod == nil {
+		return other.members[0].String()
+	}
+	key := fmt.Append(nil, p.from == p.to, other.unknown, "|")
+	namespace, known := c.namespaces[other.pod.Namespace]
+	if !known { // it may have any labels, and is told by its name
+		namespace = labels.Set{corev1.LabelMetadataName: other.pod.Namespace}
+		key = fmt.Append(key, other.pod.Namespace, "|")
+	}
+	for i, clause := range h.clauses {
+		if clause.Box.Match(connset.Namespace, namespace) && clause.Box.Match(connset.Peer, other.pod.Labels) {
+			key = fmt.Append(key, i, ",")
+		}
+	}
+	key = append(key, '|')
+	key = append(key, c.keys.beside(other.pod, direction == networkingv1.PolicyTypeEgress)...)
+	return string(key)
+}
+
+// halfDiffers says whether the policies of one end say something else of a connection at any port.
+func (c *comparison) halfDiffers(p pair, protocol corev1.Protocol, direction networkingv1.PolicyType) bool {
+	flow := p.flow
+	flow.Protocol = protocol
+	of := func(s *state) reach.Verdict {
+		if direction == networkingv1.PolicyTypeEgress {
+			return s.evaluator.Allowed(flow).Egress.Verdict
+		}
+		return s.evaluator.Allowed(flow).Ingress.Verdict
+	}
+	for _, flow.Port = range p.points(protocol) {
+		if c.result.Asked++; of(c.states[0]) != of(c.states[1]) {
+			return true
+		}
+	}
+	return false
+}
+
+const lastPort = 65535
+
+// points are the ports at which the policies of either end may change their mind; sorted, from 1.
+func (p pair) points(protocol corev1.Protocol) []int32 {
+	points := []int32{1}
+	for _, h := range []*half{p.from.halves[networkingv1.PolicyTypeEgress], p.to.halves[networkingv1.PolicyTypeIngress]} {
+		if h != nil {
+			points = append(points, h.points[protocol]...)
+		}
+	}
+	if p.to.pod != nil {
+		for _, port := range kube.Ports(p.to.pod) {
+			if kube.Protocol(port.Protocol) == protocol {
+				points = append(points, port.ContainerPort, port.ContainerPort+1)
+			}
+		}
+	}
+	points = slices.DeleteFunc(points, func(port int32) bool { return port < 1 || port > lastPort })
+	slices.Sort(points)
+	return slices.Compact(points)
+}
+
+// onPorts asks about each range of ports between two points.
+func (c *comparison) onPorts(p pair, protocol corev1.Protocol) {
+	flow, points := p.flow, p.points(protocol)
+	flow.Protocol = protocol
+	var open *Change
+	for i, first := range points {
+		last := int32(lastPort)
+		if i+1 < len(points) {
+			last = points[i+1] - 1
+		}
+		flow.Port = first
+		before, after := c.states[0].evaluator.Allowed(flow), c.states[1].evaluator.Allowed(flow)
+		c.result.Asked++
+		switch {
+		case before.Verdict == after.Verdict:
+			open = nil
+		case before.Verdict == reach.Unknown || after.Verdict == reach.Unknown:
+			c.result.Unknown++
+			open = nil
+		case open != nil && open.Opened == (after.Verdict == reach.Allow):
+			open.Last = last
+		default:
+			c.result.Changes = append(c.result.Changes, Change{
+				From: p.from.members, To: p.to.members, Protocol: protocol, First: first, Last: last,
+				Opened: after.Verdict == reach.Allow, Before: before, After: after,
+			})
+			open = &c.result.Changes[len(c.result.Changes)-1]
+		}
+	}
+}
+
+// String is the change in a line, for tests and messages.
+func (c Change) String() string {
+	sign := "-"
+	if c.Opened {
+		sign = "+"
+	}
+	ends := func(all []reach.Endpoint) string {
+		var names []string
+		for _, e := range all {
+			names = append(names, e.String())
+		}
+		return strings.Join(names, ",")
+	}
+	return fmt.Sprintf("%s %s -> %s %s %d-%d", sign, ends(c.From), ends(c.To), c.Protocol, c.First, c.Last)
+}
