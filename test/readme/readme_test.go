@@ -5,6 +5,7 @@ package readme
 import (
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -121,5 +122,44 @@ func TestExplanation(t *testing.T) {
 		if !strings.Contains(string(out), part) {
 			t.Errorf("the plugin does not say\n%s\nbut\n%s", part, out)
 		}
+	}
+}
+
+// The README's difference is what people get when the port of the sample's database changes on their branch.
+func TestDifference(t *testing.T) {
+	text := blocks(t, "text")[2]
+	command, want, _ := strings.Cut(strings.TrimPrefix(text, "$ kubectl apptier "), "\n")
+	repository, plugin := t.TempDir(), filepath.Join(t.TempDir(), "kubectl-apptier")
+	run := func(directory, name string, args ...string) string {
+		t.Helper()
+		run := exec.CommandContext(t.Context(), name, args...)
+		run.Dir = directory
+		out, err := run.CombinedOutput()
+		if err != nil {
+			t.Fatalf("%s %s: %v\n%s", name, args, err, out)
+		}
+		return string(out)
+	}
+	write := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(repository, "manifests", "shop.yaml"), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	sample, err := os.ReadFile(root + "/config/samples/shop.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(filepath.Join(repository, "manifests"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	write(string(sample))
+	run(repository, "git", "init", "-q", "-b", "main")
+	run(repository, "git", "add", ".")
+	run(repository, "git", "-c", "user.name=someone", "-c", "user.email=someone@example.com", "commit", "-qm", "The shop")
+	write(strings.ReplaceAll(string(sample), "port: 5432", "port: 5433"))
+	run(root, "go", "build", "-o", plugin, "./cmd/kubectl-apptier")
+	if got := run(repository, plugin, strings.Fields(command)...); got != want {
+		t.Errorf("the plugin says\n%s\nand the README\n%s", got, want)
 	}
 }
