@@ -56,7 +56,7 @@ func (q *asked) endWords(e reach.Endpoint) string {
 	case len(q.answers) == 1:
 		return scene.InternetKind
 	default:
-		return scene.InternetKind + ", such as " + e.String() + ","
+		return scene.InternetKind + " (such as " + e.String() + ")"
 	}
 }
 

@@ -65,6 +65,8 @@ cannot be read.`,
 				return fmt.Errorf("give what is to be applied, not %d arguments: --cluster is what it is compared with", len(args))
 			case !live && len(args) != 2:
 				return fmt.Errorf("give the old and the new manifests, not %d arguments: see kubectl apptier diff --help", len(args))
+			case !live && args[0] == "-" && args[1] == "-":
+				return errors.New("standard input is one of the two: give a file for the other")
 			}
 			return nil
 		},

@@ -170,7 +170,9 @@ func (d *Decoder) AddObject(from Origin, text []byte, gvk schema.GroupVersionKin
 		d.others[gvk.GroupKind().String()]++
 	}
 	if !d.scheme.Recognizes(gvk) {
-		if isOurs {
+		if gvk.Group == assertion.GroupVersion.Group && d.scheme.IsGroupRegistered(gvk.Group) {
+			d.problem(from, "kind", "%s of %s is not known here: write kind: ConnectionTest and apiVersion: %s", gvk.Kind, gvk.GroupVersion(), assertion.GroupVersion)
+		} else if isOurs {
 			d.problem(from, "kind", "%s of %s is not known here: write kind: AppTier and apiVersion: %s", gvk.Kind, gvk.GroupVersion(), v1alpha1.GroupVersion)
 		} else {
 			d.addUnknown(from, text, gvk)
