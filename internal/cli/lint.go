@@ -42,7 +42,7 @@ var findingWriters = map[string]func(io.Writer, []manifest.Finding) error{
 func newLint(streams genericiooptions.IOStreams) *cobra.Command {
 	var o lintOptions
 	cmd := &cobra.Command{
-		Use:   "lint (-f FILE|DIRECTORY|- | -k DIRECTORY | --cluster)",
+		Use:   "lint (FILE|DIRECTORY|-... | -k DIRECTORY | --cluster)",
 		Short: "Check AppTiers and NetworkPolicies",
 		Long: `Check AppTiers and NetworkPolicies: what would leak, break, or mean nothing, and what to write
 instead. docs/checks.md lists the checks, with examples.
@@ -63,7 +63,7 @@ much was judged, and what was not, is on standard error.
 Exits with 0 when there is nothing to report, 1 when there are findings at or above --fail-on, 2
 when there is nothing to judge, or a file or the cluster cannot be read.`,
 		Example: `  # Before a commit
-  kubectl apptier lint -f manifests/ -R
+  kubectl apptier lint manifests/ -R
 
   # In CI, with warnings as errors
   kubectl apptier lint -k overlays/production --fail-on warn -o json
@@ -76,8 +76,10 @@ when there is nothing to judge, or a file or the cluster cannot be read.`,
 
   # As annotations of a pull request on GitHub
   kubectl apptier lint -f manifests/ -R -o github`,
-		Args: filesByFlag,
-		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context(), streams) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o.Input.AddFiles(args...)
+			return o.run(cmd.Context(), streams)
+		},
 	}
 	o.AddFlags(cmd, "Judge what the cluster holds, or the input as it would be in the cluster.")
 	cmd.Flags().BoolVarP(&o.allNamespaces, "all-namespaces", "A", false, "With --cluster and without input: what is in every namespace.")
@@ -85,14 +87,6 @@ when there is nothing to judge, or a file or the cluster cannot be read.`,
 	report.AddFailOn(cmd, &o.failOn)
 	cmd.Flags().BoolVarP(&o.quiet, "quiet", "q", false, "Do not say on standard error how much was judged.")
 	return cmd
-}
-
-// filesByFlag tells who gives files as arguments how they are given.
-func filesByFlag(cmd *cobra.Command, args []string) error {
-	if len(args) > 0 {
-		return fmt.Errorf("%q is an argument: give files with -f, as in %s -f %s", args[0], cmd.CommandPath(), args[0])
-	}
-	return nil
 }
 
 func (o *lintOptions) run(ctx context.Context, streams genericiooptions.IOStreams) error {

@@ -1,6 +1,7 @@
 package cli_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -183,6 +184,29 @@ func TestCasesOfARealCluster(t *testing.T) {
 	}
 	if stdout, stderr, code := run(t, text.String(), "test", "-f", "-", "--cluster"); code != 0 {
 		t.Errorf("exits with %d: %s%s", code, stdout, stderr)
+	}
+}
+
+// What applying a file would change in a cluster is what it changes beside the manifests that the cluster is of.
+func TestDifferenceOfARealCluster(t *testing.T) {
+	c := startCluster(t, "explain.yaml")
+	c.manage()
+	same, stderr, code := run(t, "", "diff", "--cluster", "testdata/input/explain.yaml")
+	if code != 0 || same != "no connection is opened or closed\n" {
+		t.Errorf("the same: exits with %d: %s%s", code, same, stderr)
+	}
+	text, err := os.ReadFile("testdata/input/explain.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	changed := filepath.Join(t.TempDir(), "changed.yaml")
+	if err := os.WriteFile(changed, bytes.ReplaceAll(text, []byte("name: http, port: 8080"), []byte("name: http, port: 8082")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	files, _, _ := run(t, "", "diff", "testdata/input/explain.yaml", changed)
+	live, stderr, code := run(t, "", "diff", "--cluster", changed)
+	if code != 0 || !strings.Contains(live, "TCP 8082") || !strings.Contains(files, "TCP 8082") {
+		t.Errorf("exits with %d: %s%s\nof the files:\n%s", code, live, stderr, files)
 	}
 }
 

@@ -34,7 +34,7 @@ type renderOptions struct {
 func newRender(streams genericiooptions.IOStreams) *cobra.Command {
 	o := renderOptions{cluster: scene.ClusterFlags()}
 	cmd := &cobra.Command{
-		Use:   "render (-f FILE|DIRECTORY|- | -k DIRECTORY | --cluster)",
+		Use:   "render (FILE|DIRECTORY|-... | -k DIRECTORY | --cluster)",
 		Short: "Print the NetworkPolicies that AppTiers stand for",
 		Long: `Print the NetworkPolicies that AppTiers stand for, as the manager applies them, in the order
 in which no declared connection is ever cut. Objects of kinds that AppTiers cannot refer to are
@@ -64,8 +64,10 @@ warnings fail before you apply what is printed: what is left out of a policy is 
 
   # See the names alone of all that the manager applies.
   kubectl apptier render --cluster -A -o name`,
-		Args: filesByFlag,
-		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context(), streams) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o.input.AddFiles(args...)
+			return o.run(cmd.Context(), streams)
+		},
 	}
 	o.input.AddFlags(cmd)
 	o.cluster.AddFlags(cmd.Flags())

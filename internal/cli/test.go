@@ -35,7 +35,7 @@ var resultWriters = map[string]func(io.Writer, []report.Result) error{
 func newTest(streams genericiooptions.IOStreams) *cobra.Command {
 	var o testOptions
 	cmd := &cobra.Command{
-		Use:   "test -f CASES [-f FILE|DIRECTORY | -k DIRECTORY] [--cluster]",
+		Use:   "test CASES [FILE|DIRECTORY... | -k DIRECTORY] [--cluster]",
 		Short: "Test which connections may pass, as written down in a file",
 		Long: `Test which connections may pass. Cases are in a file of their own, and say what must be so:
 
@@ -52,21 +52,23 @@ and may end in /UDP. onlyFrom names all who may connect: they must be allowed, a
 every other pod that is given or would be made, a pod without labels in each namespace and in one that is not
 there, and the internet.
 
-Cases and manifests are given with -f, in any order; -k and --cluster are as for can. A case that fails names
+Cases and manifests are files and directories, in any order, with or without -f; -k and --cluster are as for can. A case that fails names
 the connection, why, and the file and line of the rule that decides.
 
 Exits with 0 when all cases hold, 1 when one does not, 3 when none fails but some cannot be known, 2 when there is
 no case, or something cannot be read.`,
 		Example: `  # Before a commit: do these manifests allow what they must, and nothing else?
-  kubectl apptier test -f tests/ -f manifests/ -R
+  kubectl apptier test tests/ manifests/ -R
 
   # Does the cluster?
-  kubectl apptier test -f tests/shop.yaml --cluster
+  kubectl apptier test tests/shop.yaml --cluster
 
   # For a CI system
-  kubectl apptier test -f tests/ -k overlays/production -o junit > report.xml`,
-		Args: filesByFlag,
-		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context(), streams) },
+  kubectl apptier test tests/ -k overlays/production -o junit > report.xml`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o.Input.AddFiles(args...)
+			return o.run(cmd.Context(), streams)
+		},
 	}
 	o.AddFlags(cmd, "Test the cluster, or with manifests the cluster as it would be with them.")
 	cmd.Flags().StringVarP(&o.output, "output", "o", "text", "How to print: text, json, tap, junit or github.")
@@ -79,7 +81,7 @@ func (o *testOptions) run(ctx context.Context, streams genericiooptions.IOStream
 		return fmt.Errorf("--output %q is not known: use %s", o.output, strings.Join(slices.Sorted(maps.Keys(resultWriters)), ", "))
 	}
 	if !o.Input.Given() {
-		return errors.New("there are no cases: give a file of them with -f (kubectl apptier test --help shows one)")
+		return errors.New("there are no cases: give a file of them (kubectl apptier test --help shows one)")
 	}
 	namespace, err := o.Namespace()
 	if err != nil {

@@ -45,6 +45,9 @@ func (in *Input) AddFlags(cmd *cobra.Command) {
 	flags.BoolVarP(&in.recursive, "recursive", "R", false, "Read the directories given with -f with all that are in them.")
 }
 
+// AddFiles adds files and directories that are given as arguments, as those of -f are.
+func (in *Input) AddFiles(names ...string) { in.files = append(in.files, names...) }
+
 // Given says whether there is any input to read.
 func (in *Input) Given() bool { return len(in.files) > 0 || in.kustomize != "" }
 
