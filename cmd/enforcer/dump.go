@@ -25,8 +25,8 @@ What it does enforce, the kernel tells: nft list table inet apptier
 With --prove, compare the two: whether the rules in this kernel let through exactly the connections that the
 policies allow, for every pod of the node, every other end and every port. It takes some seconds on a busy node.`,
 		Example: `  # What a node enforces, and whether that is what the policies say:
-  kubectl exec -n apptier-system apptier-enforcer-x7k2p -- /enforcer dump
-  kubectl exec -n apptier-system apptier-enforcer-x7k2p -- /enforcer dump --prove`,
+  kubectl exec -n apptier-enforcer apptier-enforcer-x7k2p -- /enforcer dump
+  kubectl exec -n apptier-enforcer apptier-enforcer-x7k2p -- /enforcer dump --prove`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			client, err := flags.client()
