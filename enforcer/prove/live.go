@@ -23,10 +23,10 @@ func (e *StaleError) Error() string {
 	return "the kernel's rules are not those of the API server's objects: " + e.Difference
 }
 
-// Kernel compares what the table of a kernel does with the policies of a snapshot, as the node of this name sees it: it
-// makes sure, by the kernel's own listing, that the kernel has the rules that are expected, and then compares these
-// rules, with the elements that the kernel's sets have, with the policies. Its error is ErrNoTable or a *StaleError where there
-// is nothing to compare.
+// Kernel compares what the table of a kernel does with the policies of a snapshot, as the node of this name sees
+// it: it makes sure, by the kernel's own listing, that the kernel has the rules that are expected, and then
+// compares these rules, with the elements that the kernel's sets have, with the policies. Its error is ErrNoTable
+// or a *StaleError where there is nothing to compare.
 func Kernel(ctx context.Context, kernel nft.Kernel, snapshot reach.Snapshot, node string) (Report, error) {
 	marker, found, err := nft.Marker(ctx, kernel, compile.StampChain)
 	if err != nil {

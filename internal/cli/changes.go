@@ -166,7 +166,7 @@ func (d describer) names(ends []reach.Endpoint) []string {
 		case !scene.IsStandIn(pod) || !strings.Contains(pod.Name, " "):
 			add(&known, workloadName(pod))
 		default:
-			add(&described, e.Pod.String())
+			add(&described, strings.TrimSuffix(e.Pod.String(), another))
 		}
 	}
 	for _, e := range ends {

@@ -144,12 +144,14 @@ func (o *diffOptions) side(ctx context.Context, streams genericiooptions.IOStrea
 	if err != nil {
 		return side{}, err
 	}
+	report.WriteFindings(streams.ErrOut, s.NotJudged())
 	q, err := of.look(ctx, streams, s, nil)
 	return side{q, s}, err
 }
 
-// checkedOut is the file or the directory that a name means, and what people know its files by: of git:REVISION:PATH, those of
-// the whole revision are in a directory that done removes, since kustomizations refer to others.
+// checkedOut is the file or the directory that a name means, and what people know its files by: of
+// git:REVISION:PATH, those of the whole revision are in a directory that done removes, since kustomizations refer
+// to others.
 func checkedOut(ctx context.Context, name string) (file string, shown func(string) string, done func(), err error) {
 	rest, isGit := strings.CutPrefix(name, "git:")
 	if !isGit {
@@ -177,7 +179,7 @@ func changesBetween(ctx context.Context, sides [2]side) (report.Changes, error) 
 	var pods [2][]scene.StandIn
 	for i := range sides {
 		described, namespaces := scene.Described(sides[i].snapshot)
-		pods[i] = append(sides[i].scene.Strangers(), described...)
+		pods[i] = inPairs(append(sides[i].scene.Strangers(), described...))
 		for j := range sides {
 			sides[j].snapshot.Namespaces = append(sides[j].snapshot.Namespaces, missing(sides[j].snapshot.Namespaces, namespaces)...)
 		}
@@ -192,6 +194,22 @@ func changesBetween(ctx context.Context, sides [2]side) (report.Changes, error) 
 		return report.Changes{}, err
 	}
 	return describe(sides, result), nil
+}
+
+// another ends the name of the second of two pods that do not exist and are alike.
+const another = "[another]"
+
+// inPairs has a second of each pod that nobody gave: what two of them may say to each other is asked about too.
+func inPairs(pods []scene.StandIn) []scene.StandIn {
+	out := slices.Clone(pods)
+	for _, pod := range pods {
+		if strings.Contains(pod.Name, " ") { // others are as many as their workload makes
+			second := pod.DeepCopy()
+			second.Name += another
+			out = append(out, scene.StandIn{Pod: second, Unknown: pod.Unknown})
+		}
+	}
+	return out
 }
 
 // missing are the namespaces that are not among others.

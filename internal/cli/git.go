@@ -13,8 +13,8 @@ import (
 	"strings"
 )
 
-// checkOut writes the files of a revision of the repository that the program runs in to a directory, and returns where the path, as
-// seen from here, is among them.
+// checkOut writes the files of a revision of the repository that the program runs in to a directory, and returns
+// where the path, as seen from here, is among them.
 func checkOut(ctx context.Context, revision, path, directory string) (string, error) {
 	top, err := git(ctx, "rev-parse", "--show-toplevel")
 	if err != nil {

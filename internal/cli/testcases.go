@@ -31,6 +31,8 @@ type tester struct {
 	asked   *asked
 	// ends are those of the cases, by namespace and text.
 	ends map[string]scene.End
+	// messages are notes for people.
+	messages io.Writer
 	// points are the ports at which policies may change their mind; sorted.
 	points []int
 }
@@ -57,6 +59,7 @@ func (t *tester) prepare(ctx context.Context, streams genericiooptions.IOStreams
 		return err
 	}
 	streams.ErrOut = onlyOnce(streams.ErrOut)
+	t.messages = streams.ErrOut
 	var err error
 	if t.asked, err = t.options.look(ctx, streams, t.scene, ends); err != nil {
 		return err
@@ -125,6 +128,10 @@ func (t *tester) try(c testCase) (report.Result, error) {
 	}
 	if err != nil {
 		return result, manifest.NewProblem(c.source, c.path, err.Error(), "")
+	}
+	if result.Connections == 0 {
+		result.Outcome = report.Unknown
+		result.Messages = append(result.Messages, report.Message{What: "no connection is meant: an end has no pod, or no address of the family of the other's"})
 	}
 	return result, nil
 }
@@ -216,6 +223,9 @@ func (t *tester) expect(result *report.Result, c testCase, from, to scene.End, w
 	}
 	q.answers = scene.AnswersTo(q.evaluator, flows)
 	t.scene.Doubt(q.snapshot, q.answers)
+	if want == reach.Deny {
+		q.noteTunnels(t.messages)
+	}
 	for _, a := range q.answers {
 		result.Connections += a.Pairs
 		if a.Result.Verdict != want {

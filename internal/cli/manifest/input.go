@@ -25,8 +25,8 @@ type Input struct {
 	shown func(file string) string
 }
 
-// InputOf is what a file, a directory with all that is in it, a kustomization, or - for standard input says. Shown is what people know its files by; nil
-// for their names.
+// InputOf is what a file, a directory with all that is in it, a kustomization, or - for standard input says. Shown
+// is what people know its files by; nil for their names.
 func InputOf(name string, shown func(file string) string) Input {
 	in := Input{files: []string{name}, recursive: true, shown: shown}
 	for _, recipe := range []string{"kustomization.yaml", "kustomization.yml", "Kustomization"} {

@@ -27,8 +27,8 @@ func WriteGitHub(out io.Writer, findings []manifest.Finding) error {
 	return nil
 }
 
-// workflowCommand is a command that shows a text beside a line of a file; of what is in no file, without one. The line and the
-// column are left out where they are 0.
+// workflowCommand is a command that shows a text beside a line of a file; of what is in no file, without one. The
+// line and the column are left out where they are 0.
 func workflowCommand(command, file string, line, column int, title, text string) string {
 	message := strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A")
 	property := strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A", ":", "%3A", ",", "%2C")
