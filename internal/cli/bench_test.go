@@ -95,6 +95,20 @@ func BenchmarkDiff(b *testing.B) {
 	}
 }
 
+// A map is looked at while one writes.
+func BenchmarkMap(b *testing.B) {
+	text := strings.Join(teamManifests(40), "---\n")
+	for b.Loop() {
+		streams, in, out, errOut := genericiooptions.NewTestIOStreams()
+		in.WriteString(text)
+		command := cli.NewCommand(streams)
+		command.SetArgs([]string{"map", "-"})
+		if err := command.ExecuteContext(b.Context()); err != nil || !strings.Contains(out.String(), "team-39") {
+			b.Fatalf("%v\n%s", err, errOut)
+		}
+	}
+}
+
 const casesManifest = `apiVersion: test.apptier.dev/v1alpha1
 kind: ConnectionTest
 metadata: {name: test, namespace: %s}

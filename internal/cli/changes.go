@@ -102,7 +102,7 @@ func (d describer) ranges(addresses []netip.Addr) []string {
 	var out []string
 	switch {
 	case all4 && all6:
-		return []string{"any address"}
+		return []string{anyAddress}
 	case all4:
 		out = append(out, "any IPv4 address")
 	case all6:
@@ -149,6 +149,12 @@ func rangeWords(first, last netip.Addr) string {
 	return first.String() + "-" + last.String()
 }
 
+// What ends are called that are no objects.
+const (
+	anyAddress = "any address"
+	elsewhere  = "any pod of another namespace"
+)
+
 // names are how people know pods: by workload or tier, and else by name or labels. Described ones count where there is no
 // other.
 func (d describer) names(ends []reach.Endpoint) []string {
@@ -165,6 +171,8 @@ func (d describer) names(ends []reach.Endpoint) []string {
 			add(&known, e.String())
 		case !scene.IsStandIn(pod) || !strings.Contains(pod.Name, " "):
 			add(&known, workloadName(pod))
+		case e.Pod.Namespace == scene.AnotherNamespace:
+			add(&described, elsewhere)
 		default:
 			add(&described, strings.TrimSuffix(e.Pod.String(), another))
 		}

@@ -23,6 +23,8 @@ type asked struct {
 	labels, ports map[string]bool
 	// blocks are ranges of addresses.
 	blocks []netip.Prefix
+	// nodes says that the node of a pod matters.
+	nodes bool
 }
 
 // askedBy is what the policies of both states ask.
@@ -81,7 +83,11 @@ func (a asked) id(pod *corev1.Pod, unknown []string) string {
 			set[key] = value
 		}
 	}
-	return strings.Join([]string{pod.Namespace, set.String(), strings.Join(a.namedPorts(pod), ","), strings.Join(a.unknown(unknown), ","), strings.Join(a.within(pod), ",")}, "|")
+	node := ""
+	if a.nodes {
+		node = pod.Spec.NodeName
+	}
+	return strings.Join([]string{node, pod.Namespace, set.String(), strings.Join(a.namedPorts(pod), ","), strings.Join(a.unknown(unknown), ","), strings.Join(a.within(pod), ",")}, "|")
 }
 
 // unknown are those keys of labels with unknown values that policies ask about.

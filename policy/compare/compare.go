@@ -50,6 +50,8 @@ func States(ctx context.Context, before, after reach.Snapshot, addresses []netip
 	before, after = alike(before, after)
 	c := comparison{states: [2]*state{newState(before), newState(after)}, namespaces: map[string]map[string]string{}}
 	c.everything = !sameNamespaces(before, after)
+	c.keys = askedBy(before, after)
+	c.keys.nodes = isNodes(addresses, before, after)
 	for _, namespace := range after.Namespaces {
 		c.namespaces[namespace.Name] = labels.Merge(namespace.Labels, labels.Set{corev1.LabelMetadataName: namespace.Name})
 	}
@@ -114,6 +116,20 @@ func sameNamespaces(before, after reach.Snapshot) bool {
 	return !slices.ContainsFunc(after.Namespaces, func(n *corev1.Namespace) bool { return labels[n.Name] != fmt.Sprint(n.Labels) })
 }
 
+// isNodes says whether an address is one of a node, which pods of that node always reach.
+func isNodes(addresses []netip.Addr, states ...reach.Snapshot) bool {
+	for _, s := range states {
+		for _, node := range s.Nodes {
+			for _, address := range node.Status.Addresses {
+				if a, err := netip.ParseAddr(address.Address); err == nil && slices.Contains(addresses, a.Unmap()) {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
 // state is a snapshot that is ready to be asked.
 type state struct {
 	evaluator *reach.Evaluator
@@ -128,9 +144,18 @@ func newState(s reach.Snapshot) *state {
 	return out
 }
 
-// isolating are the specs of the policies that isolate a pod, as texts; sorted.
-func (s *state) isolating(pod types.NamespacedName, direction networkingv1.PolicyType) (specs []string, policies []*networkingv1.NetworkPolicy) {
+// isolating are the policies that isolate a pod, or, if some of its labels are not known, that may; and their specs as
+// texts, sorted.
+func (s *state) isolating(pod types.NamespacedName, direction networkingv1.PolicyType, unknown bool) (specs []string, policies []*networkingv1.NetworkPolicy) {
 	names, _ := s.evaluator.Isolating(pod, direction)
+	if unknown {
+		names = names[:0:0]
+		for name := range s.policies {
+			if name.Namespace == pod.Namespace {
+				names = append(names, name)
+			}
+		}
+	}
 	for _, name := range names {
 		policy := s.policies[name]
 		policies = append(policies, policy)
@@ -149,7 +174,7 @@ type class struct {
 	members []reach.Endpoint
 	// pod is one of them.
 	pod *corev1.Pod
-	// changed says that what policies ask of it is different in both states.
+	// changed says that what policies ask of it is different in both states, or not known.
 	changed bool
 	// unknown are keys of labels of which the values are not known.
 	unknown []string
@@ -165,8 +190,14 @@ type half struct {
 	points map[corev1.Protocol][]int32
 	// clauses are what they allow, in both states.
 	clauses []connset.Clause
-	// differs says of ends that match the same clauses whether these policies treat one of them differently.
-	differs map[string]bool
+	// answers are what these policies say, by protocol and by what the other end matches.
+	answers map[string][]answer
+}
+
+// answer is what both states say of a port, and of those up to the next answer's.
+type answer struct {
+	first    int32
+	verdicts [2]reach.Verdict
 }
 
 // comparison is one under way.
@@ -183,7 +214,6 @@ var directions = []networkingv1.PolicyType{networkingv1.PolicyTypeEgress, networ
 
 // classes are those of the pods on the pod network, in the order of the first of each.
 func (c *comparison) classes(before, after reach.Snapshot) []*class {
-	c.keys = askedBy(before, after)
 	was := map[types.NamespacedName]*corev1.Pod{}
 	for _, pod := range before.Pods {
 		was[nameOf(pod)] = pod
@@ -199,10 +229,11 @@ func (c *comparison) classes(before, after reach.Snapshot) []*class {
 		id := then + "\n" + now
 		of := byID[id]
 		if of == nil {
-			of = &class{pod: pod, changed: now != then, unknown: c.keys.unknown(after.UnknownLabels[name]), halves: map[networkingv1.PolicyType]*half{}}
+			of = &class{pod: pod, unknown: c.keys.unknown(after.UnknownLabels[name]), halves: map[networkingv1.PolicyType]*half{}}
 			for _, direction := range directions {
-				of.halves[direction] = c.half(name, direction)
+				of.halves[direction] = c.half(name, direction, len(of.unknown) > 0)
 			}
+			of.changed = now != then || len(of.unknown) > 0
 			byID[id] = of
 			out = append(out, of)
 		}
@@ -212,12 +243,12 @@ func (c *comparison) classes(before, after reach.Snapshot) []*class {
 }
 
 // half reads what the policies of a pod say in a direction.
-func (c *comparison) half(pod types.NamespacedName, direction networkingv1.PolicyType) *half {
-	h := &half{points: map[corev1.Protocol][]int32{}, differs: map[string]bool{}}
+func (c *comparison) half(pod types.NamespacedName, direction networkingv1.PolicyType, unknown bool) *half {
+	h := &half{points: map[corev1.Protocol][]int32{}, answers: map[string][]answer{}}
 	var specs [2][]string
 	for i, s := range c.states {
 		var policies []*networkingv1.NetworkPolicy
-		specs[i], policies = s.isolating(pod, direction)
+		specs[i], policies = s.isolating(pod, direction, unknown)
 		for _, policy := range policies {
 			h.clauses = append(h.clauses, connset.Clauses(policy, direction)...)
 			h.addPoints(connset.Rules(policy, direction))
@@ -258,11 +289,16 @@ func (c *comparison) between(from, to *class) {
 	case from == to:
 		destination = to.members[1]
 	}
-	pair := pair{from, to, reach.Flow{Source: source, Destination: destination}}
-	if c.everything || from.changed || to.changed || c.differs(pair, networkingv1.PolicyTypeEgress) || c.differs(pair, networkingv1.PolicyTypeIngress) {
-		for _, protocol := range protocols {
-			c.onPorts(pair, protocol)
-		}
+	p := pair{from, to, reach.Flow{Source: source, Destination: destination}}
+	asked := c.byHalves
+	switch egress, ingress := from.halves[networkingv1.PolicyTypeEgress], to.halves[networkingv1.PolicyTypeIngress]; {
+	case c.everything || from.changed || to.changed: // what matches is another thing in either state
+		asked = c.byFlow
+	case (egress == nil || !egress.affected) && (ingress == nil || !ingress.affected):
+		return
+	}
+	for _, protocol := range protocols {
+		c.onPorts(p, protocol, asked(p, protocol))
 	}
 }
 
@@ -274,24 +310,86 @@ type pair struct {
 
 var protocols = []corev1.Protocol{corev1.ProtocolTCP, corev1.ProtocolUDP, corev1.ProtocolSCTP}
 
-// differs says whether the policies of one end treat connections with the other differently. All ends that match the
-// same of what they allow are one question.
-func (c *comparison) differs(p pair, direction networkingv1.PolicyType) bool {
-	subject, other := p.from, p.to
+// byFlow asks both states about each range of ports.
+func (c *comparison) byFlow(p pair, protocol corev1.Protocol) []answer {
+	return c.ask(p, protocol, p.points(protocol), func(r reach.Result) reach.Verdict { return r.Verdict })
+}
+
+func (c *comparison) ask(p pair, protocol corev1.Protocol, points []int32, of func(reach.Result) reach.Verdict) []answer {
+	var out []answer
+	flow := p.flow
+	flow.Protocol = protocol
+	for _, flow.Port = range points {
+		c.result.Asked++
+		a := answer{first: flow.Port}
+		for i, s := range c.states {
+			a.verdicts[i] = of(s.evaluator.Allowed(flow))
+		}
+		out = append(out, a)
+	}
+	return out
+}
+
+// byHalves puts the answers of both ends' policies together.
+func (c *comparison) byHalves(p pair, protocol corev1.Protocol) []answer {
+	egress := c.halfAnswers(p, protocol, networkingv1.PolicyTypeEgress)
+	ingress := c.halfAnswers(p, protocol, networkingv1.PolicyTypeIngress)
+	var out []answer
+	for len(egress) > 0 && len(ingress) > 0 {
+		a := answer{first: max(egress[0].first, ingress[0].first)}
+		for i := range a.verdicts {
+			a.verdicts[i] = both(egress[0].verdicts[i], ingress[0].verdicts[i])
+		}
+		out = append(out, a)
+		nextEgress, nextIngress := end(egress), end(ingress)
+		if nextEgress <= nextIngress {
+			egress = egress[1:]
+		}
+		if nextIngress <= nextEgress {
+			ingress = ingress[1:]
+		}
+	}
+	return out
+}
+
+// end is the first port that the first answer is not about.
+func end(answers []answer) int32 {
+	if len(answers) > 1 {
+		return answers[1].first
+	}
+	return lastPort + 1
+}
+
+// both is the verdict of two halves.
+func both(a, b reach.Verdict) reach.Verdict {
+	switch {
+	case a == reach.Deny || b == reach.Deny:
+		return reach.Deny
+	case a == reach.Allow && b == reach.Allow:
+		return reach.Allow
+	default:
+		return reach.Unknown
+	}
+}
+
+// halfAnswers are what the policies of one end say of connections with the other. All ends that match the same of what
+// they allow are one question.
+func (c *comparison) halfAnswers(p pair, protocol corev1.Protocol, direction networkingv1.PolicyType) []answer {
+	subject, other, of := p.from, p.to, func(r reach.Result) reach.Verdict { return r.Egress.Verdict }
 	if direction == networkingv1.PolicyTypeIngress {
-		subject, other = p.to, p.from
+		subject, other, of = p.to, p.from, func(r reach.Result) reach.Verdict { return r.Ingress.Verdict }
 	}
 	h := subject.halves[direction]
-	if h == nil || !h.affected {
-		return false
+	if h == nil { // no policy is about it
+		return []answer{{1, [2]reach.Verdict{reach.Allow, reach.Allow}}}
 	}
-	key := c.matches(h, p, other, direction)
-	differs, known := h.differs[key]
+	key := string(protocol) + c.matches(h, p, other, direction)
+	answers, known := h.answers[key]
 	if !known {
-		differs = slices.ContainsFunc(protocols, func(protocol corev1.Protocol) bool { return c.halfDiffers(p, protocol, direction) })
-		h.differs[key] = differs
+		answers = c.ask(p, protocol, p.points(protocol, direction), of)
+		h.answers[key] = answers
 	}
-	return differs
+	return answers
 }
 
 // matches is everything that the policies of one end may make of the other: the clauses that it matches, and what
@@ -303,11 +401,13 @@ func (c *comparison) matches(h *half, p pair, other *class, direction networking
 	key := fmt.Append(nil, p.from == p.to, other.unknown, "|")
 	namespace, known := c.namespaces[other.pod.Namespace]
 	if !known { // it may have any labels, and is told by its name
-		namespace = labels.Set{corev1.LabelMetadataName: other.pod.Namespace}
 		key = fmt.Append(key, other.pod.Namespace, "|")
 	}
+	if len(other.unknown) > 0 { // a clause that asks for one of these may match, if the rest of it does
+		key = append(key, labels.Set(other.pod.Labels).String()...)
+	}
 	for i, clause := range h.clauses {
-		if clause.Box.Match(connset.Namespace, namespace) && clause.Box.Match(connset.Peer, other.pod.Labels) {
+		if (!known || clause.Box.Match(connset.Namespace, namespace)) && clause.Box.Match(connset.Peer, other.pod.Labels) {
 			key = fmt.Append(key, i, ",")
 		}
 	}
@@ -316,31 +416,21 @@ func (c *comparison) matches(h *half, p pair, other *class, direction networking
 	return string(key)
 }
 
-// halfDiffers says whether the policies of one end say something else of a connection at any port.
-func (c *comparison) halfDiffers(p pair, protocol corev1.Protocol, direction networkingv1.PolicyType) bool {
-	flow := p.flow
-	flow.Protocol = protocol
-	of := func(s *state) reach.Verdict {
-		if direction == networkingv1.PolicyTypeEgress {
-			return s.evaluator.Allowed(flow).Egress.Verdict
-		}
-		return s.evaluator.Allowed(flow).Ingress.Verdict
-	}
-	for _, flow.Port = range p.points(protocol) {
-		if c.result.Asked++; of(c.states[0]) != of(c.states[1]) {
-			return true
-		}
-	}
-	return false
-}
-
 const lastPort = 65535
 
-// points are the ports at which the policies of either end may change their mind; sorted, from 1.
-func (p pair) points(protocol corev1.Protocol) []int32 {
+// points are the ports at which the policies of the ends in some directions may change their mind, both without any;
+// sorted, from 1.
+func (p pair) points(protocol corev1.Protocol, of ...networkingv1.PolicyType) []int32 {
+	if len(of) == 0 {
+		of = directions
+	}
 	points := []int32{1}
-	for _, h := range []*half{p.from.halves[networkingv1.PolicyTypeEgress], p.to.halves[networkingv1.PolicyTypeIngress]} {
-		if h != nil {
+	for _, direction := range of {
+		subject := p.from
+		if direction == networkingv1.PolicyTypeIngress {
+			subject = p.to
+		}
+		if h := subject.halves[direction]; h != nil {
 			points = append(points, h.points[protocol]...)
 		}
 	}
@@ -356,31 +446,26 @@ func (p pair) points(protocol corev1.Protocol) []int32 {
 	return slices.Compact(points)
 }
 
-// onPorts asks about each range of ports between two points.
-func (c *comparison) onPorts(p pair, protocol corev1.Protocol) {
-	flow, points := p.flow, p.points(protocol)
-	flow.Protocol = protocol
+// onPorts notes where both states have different answers.
+func (c *comparison) onPorts(p pair, protocol corev1.Protocol, answers []answer) {
 	var open *Change
-	for i, first := range points {
-		last := int32(lastPort)
-		if i+1 < len(points) {
-			last = points[i+1] - 1
-		}
-		flow.Port = first
-		before, after := c.states[0].evaluator.Allowed(flow), c.states[1].evaluator.Allowed(flow)
-		c.result.Asked++
+	for i, a := range answers {
+		last := end(answers[i:]) - 1
+		before, after := a.verdicts[0], a.verdicts[1]
 		switch {
-		case before.Verdict == after.Verdict:
+		case before == after:
 			open = nil
-		case before.Verdict == reach.Unknown || after.Verdict == reach.Unknown:
+		case before == reach.Unknown || after == reach.Unknown:
 			c.result.Unknown++
 			open = nil
-		case open != nil && open.Opened == (after.Verdict == reach.Allow):
+		case open != nil && open.Opened == (after == reach.Allow):
 			open.Last = last
 		default:
+			flow := p.flow
+			flow.Protocol, flow.Port = protocol, a.first
 			c.result.Changes = append(c.result.Changes, Change{
-				From: p.from.members, To: p.to.members, Protocol: protocol, First: first, Last: last,
-				Opened: after.Verdict == reach.Allow, Before: before, After: after,
+				From: p.from.members, To: p.to.members, Protocol: protocol, First: a.first, Last: last, Opened: after == reach.Allow,
+				Before: c.states[0].evaluator.Allowed(flow), After: c.states[1].evaluator.Allowed(flow),
 			})
 			open = &c.result.Changes[len(c.result.Changes)-1]
 		}

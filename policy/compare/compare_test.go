@@ -3,6 +3,7 @@ package compare_test
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"testing"
@@ -17,7 +18,7 @@ import (
 )
 
 var (
-	outside   = []netip.Addr{netip.MustParseAddr("203.0.113.7"), netip.MustParseAddr("8.8.8.8"), netip.MustParseAddr("2001:db8::7")}
+	outside   = []netip.Addr{netip.MustParseAddr("203.0.113.7"), netip.MustParseAddr("8.8.8.8"), netip.MustParseAddr("2001:db8::7"), netip.MustParseAddr("192.168.0.10")}
 	ports     = []int32{1, 52, 53, 54, 79, 80, 81, 82, 85, 8080, 8085, 9000, 65535}
 	protocols = []corev1.Protocol{corev1.ProtocolTCP, corev1.ProtocolUDP, corev1.ProtocolSCTP}
 )
@@ -29,6 +30,14 @@ func TestEveryDifferenceIsFound(t *testing.T) {
 		before := reachtest.Snapshot(reachtest.OnlyRunning(), reachtest.MaxPods(6)).Draw(t, "before")
 		if rapid.Bool().Draw(t, "no namespaces are known") {
 			before.Namespaces = nil
+		}
+		before.UnknownLabels = map[types.NamespacedName][]string{}
+		for _, pod := range before.Pods {
+			if rapid.IntRange(0, 3).Draw(t, "has a label that only a cluster knows") == 3 {
+				pod.Labels = maps.Clone(pod.Labels)
+				delete(pod.Labels, "app")
+				before.UnknownLabels[types.NamespacedName{Namespace: pod.Namespace, Name: pod.Name}] = []string{"app"}
+			}
 		}
 		before.PartialNamespaces = rapid.Bool().Draw(t, "there are more namespaces")
 		after := before
@@ -92,7 +101,7 @@ func ends(s reach.Snapshot) []reach.Endpoint {
 			out = append(out, reach.Endpoint{Pod: types.NamespacedName{Namespace: pod.Namespace, Name: pod.Name}})
 		}
 	}
-	for _, a := range outside {
+	for _, a := range outside { // the last is a node's
 		out = append(out, reach.Endpoint{Address: a})
 	}
 	return out

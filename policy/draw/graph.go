@@ -32,6 +32,8 @@ type arrow struct {
 	from, to *box
 	kind     kind
 	ports    portSet
+	// label is what it says in place of the ports.
+	label string
 }
 
 type kind int

@@ -1,6 +1,7 @@
 package draw
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -64,7 +65,7 @@ func namespaces(g *graph) []string {
 }
 
 func link(a *arrow) string {
-	label := a.ports.String()
+	label := cmp.Or(a.label, a.ports.String())
 	switch a.kind {
 	case denied:
 		return "-.-x"

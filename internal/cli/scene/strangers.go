@@ -37,12 +37,15 @@ func (s *Scene) Strangers() []StandIn {
 			}
 		}
 	}
-	names := append(slices.Sorted(maps.Keys(namespaces)), "another-namespace")
+	names := append(slices.Sorted(maps.Keys(namespaces)), AnotherNamespace)
 	for _, name := range names {
 		out = append(out, stranger(name, nil))
 	}
 	return out
 }
+
+// AnotherNamespace is the name of one that is not there.
+const AnotherNamespace = "another-namespace"
 
 // stranger is a pod of some labels. Its name says so: no pod's has a space.
 func stranger(namespace string, set map[string]string) StandIn {

@@ -1,0 +1,195 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+
+	"github.com/apptier/apptier/internal/cli/report"
+	"github.com/apptier/apptier/internal/cli/scene"
+	"github.com/apptier/apptier/policy/compare"
+	"github.com/apptier/apptier/policy/kube"
+	"github.com/apptier/apptier/policy/reach"
+)
+
+// mapOptions are the flags of map.
+type mapOptions struct {
+	connectionOptions
+	output, focus string
+	dns           bool
+}
+
+// mapWriters are the values of map's flag --output.
+var mapWriters = map[string]func(io.Writer, report.Map) error{
+	"table": report.WriteMap, "md": report.WriteMapMarkdown, "mermaid": report.WriteMapMermaid,
+	"dot": report.WriteMapDot, "json": report.WriteMapJSON,
+}
+
+func newMap(streams genericiooptions.IOStreams) *cobra.Command {
+	var o mapOptions
+	cmd := &cobra.Command{
+		Use:   "map (FILE|DIRECTORY|-... | -k DIRECTORY | --cluster)",
+		Short: "Show who may reach whom",
+		Long: `Show who may reach whom, by workload and tier, on which ports, and which rule says so.
+
+A connection is listed if one of its ends is isolated in its direction and rules allow it. Who is not isolated reaches,
+or is reached by, everybody whose own policies allow it: these are named, and not drawn. Pods that a peer describes and
+that nobody gave are in it, as are addresses, by the ranges that policies tell apart, and a pod of another namespace.
+
+Without files, the cluster is asked with --cluster; with both, it is taken as it would be with the files applied.`,
+		Example: `  # Who may reach whom, with these manifests?
+  kubectl apptier map manifests/ -R
+
+  # As a picture: in Markdown, or by graphviz
+  kubectl apptier map -k overlays/production -o mermaid
+  kubectl apptier map --cluster -o dot | dot -Tsvg > reach.svg
+
+  # All that is about the database
+  kubectl apptier map --cluster --focus database`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o.Input.AddFiles(args...)
+			return o.run(cmd.Context(), streams)
+		},
+	}
+	o.AddFlags(cmd, "Show the cluster, or with files the cluster as it would be with them.")
+	cmd.Flags().StringVarP(&o.output, "output", "o", "table", "How to print: table, md, mermaid, dot or json.")
+	cmd.Flags().StringVar(&o.focus, "focus", "", "Show only connections of which an end has this in its name, such as shop/ or database.")
+	cmd.Flags().BoolVar(&o.dns, "dns", false, "Show who may ask the cluster's DNS too, which nearly everybody may.")
+	return cmd
+}
+
+func (o *mapOptions) run(ctx context.Context, streams genericiooptions.IOStreams) error {
+	write, found := mapWriters[o.output]
+	if !found {
+		return fmt.Errorf("--output %q is not known: use %s", o.output, strings.Join(slices.Sorted(maps.Keys(mapWriters)), ", "))
+	}
+	namespace, err := o.Namespace()
+	if err != nil {
+		return err
+	}
+	s, _, err := o.Read(ctx, streams.In, namespace, append(always(), scene.ListServices, scene.ListAppTiers, scene.ListAPIServer)...)
+	if err != nil {
+		return err
+	}
+	report.WriteFindings(streams.ErrOut, s.NotJudged())
+	q, err := o.look(ctx, streams, s, nil)
+	if err != nil {
+		return err
+	}
+	drawn, err := mapOf(ctx, side{q, s}, o.dns)
+	if err != nil {
+		return err
+	}
+	if err := write(streams.Out, drawn.Focus(o.focus)); err != nil {
+		return fmt.Errorf("printing the map: %w", err)
+	}
+	return nil
+}
+
+// mapOf is who may reach whom: what rules open, compared with the same policies without any.
+func mapOf(ctx context.Context, s side, dns bool) (report.Map, error) {
+	pods, namespaces := scene.Described(s.snapshot)
+	s.snapshot.Namespaces = append(s.snapshot.Namespaces, missing(s.snapshot.Namespaces, namespaces)...)
+	s.addStandIns(inPairs(append(s.scene.Strangers(), pods...)))
+	s.evaluator = reach.New(s.snapshot)
+	closed := s.snapshot
+	closed.Policies = nil
+	for _, policy := range s.snapshot.Policies {
+		closed.Policies = append(closed.Policies, withoutRules(policy))
+	}
+	result, err := compare.States(ctx, closed, s.snapshot, scene.ToldApart(s.snapshot))
+	if err != nil {
+		return report.Map{}, err
+	}
+	changes := describe([2]side{s, s}, result)
+	out := report.Map{Edges: []report.Edge{}, Open: s.notIsolated(), Unknown: changes.Unknown}
+	for _, c := range changes.Changes {
+		if e := (report.Edge{From: c.From, To: c.To, Ports: c.Ports, File: c.File, Line: c.Line}); dns || !isDNS(e) {
+			out.Edges = append(out.Edges, e)
+		}
+	}
+	out.Edges = folded(folded(out.Edges, func(e *report.Edge) *[]string { return &e.From }), func(e *report.Edge) *[]string { return &e.To })
+	return out, nil
+}
+
+// isDNS says whether connections are to the ports of DNS alone.
+func isDNS(e report.Edge) bool {
+	return !slices.ContainsFunc(e.Ports, func(port string) bool { return port != "TCP 53" && port != "UDP 53" })
+}
+
+// everyone is what an end is called that is all others.
+const everyone = "everyone"
+
+// folded has one edge for those at one end of which anybody may be: any address, and any pod of any namespace.
+func folded(edges []report.Edge, end func(*report.Edge) *[]string) []report.Edge {
+	key := func(e report.Edge) string {
+		*end(&e) = nil
+		return fmt.Sprint(e)
+	}
+	ends := map[string][]string{}
+	for _, e := range edges {
+		ends[key(e)] = append(ends[key(e)], *end(&e)...)
+	}
+	var out []report.Edge
+	done := map[string]bool{}
+	for _, e := range edges {
+		k := key(e)
+		if slices.Contains(ends[k], anyAddress) && slices.Contains(ends[k], elsewhere) {
+			if done[k] {
+				continue
+			}
+			done[k] = true
+			*end(&e) = []string{everyone}
+		}
+		out = append(out, e)
+	}
+	return out
+}
+
+// withoutRules is a policy that isolates as much, and allows nothing.
+func withoutRules(policy *networkingv1.NetworkPolicy) *networkingv1.NetworkPolicy {
+	out := policy.DeepCopy()
+	out.Spec.PolicyTypes = nil
+	for _, direction := range []networkingv1.PolicyType{networkingv1.PolicyTypeIngress, networkingv1.PolicyTypeEgress} {
+		if kube.Isolates(&policy.Spec, direction) {
+			out.Spec.PolicyTypes = append(out.Spec.PolicyTypes, direction)
+		}
+	}
+	out.Spec.Ingress, out.Spec.Egress = nil, nil
+	return out
+}
+
+// notIsolated are the workloads and pods that are given and that no policy isolates in a direction, by name.
+func (s side) notIsolated() []report.Open {
+	open := map[string]*report.Open{}
+	for _, pod := range s.snapshot.Pods {
+		if pod.Spec.HostNetwork || kube.Finished(pod) || strings.Contains(pod.Name, " ") {
+			continue
+		}
+		name := types.NamespacedName{Namespace: pod.Namespace, Name: pod.Name}
+		_, ingress := s.evaluator.Isolating(name, networkingv1.PolicyTypeIngress)
+		_, egress := s.evaluator.Isolating(name, networkingv1.PolicyTypeEgress)
+		if ingress && egress {
+			continue
+		}
+		called := workloadName(pod)
+		if open[called] == nil {
+			open[called] = &report.Open{Name: called}
+		}
+		open[called].Ingress = open[called].Ingress || !ingress
+		open[called].Egress = open[called].Egress || !egress
+	}
+	out := make([]report.Open, 0, len(open))
+	for _, name := range slices.Sorted(maps.Keys(open)) {
+		out = append(out, *open[name])
+	}
+	return out
+}

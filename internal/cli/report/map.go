@@ -1,0 +1,164 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/apptier/apptier/policy/draw"
+)
+
+// Map is who may reach whom.
+type Map struct {
+	Edges []Edge `json:"edges"`
+	// Open are those that no policy isolates in a direction.
+	Open []Open `json:"notIsolated"`
+	// Unknown counts the questions to which only a cluster has an answer.
+	Unknown int `json:"unknown"`
+}
+
+// Edge is connections that rules allow.
+type Edge struct {
+	From  []string `json:"from"`
+	To    []string `json:"to"`
+	Ports []string `json:"ports"`
+	// File and Line are where the rule is written; of a cluster, they are empty.
+	File string `json:"file,omitempty"`
+	Line int    `json:"line,omitempty"`
+}
+
+// Open is somebody that no policy isolates, and in which directions.
+type Open struct {
+	Name    string `json:"name"`
+	Ingress bool   `json:"ingress"`
+	Egress  bool   `json:"egress"`
+}
+
+func (o Open) directions() string {
+	switch {
+	case o.Ingress && o.Egress:
+		return "ingress, egress"
+	case o.Ingress:
+		return "ingress"
+	default:
+		return "egress"
+	}
+}
+
+// Focus is the map as far as an end has a text in its name; all of it without one.
+func (m Map) Focus(on string) Map {
+	has := func(name string) bool { return strings.Contains(name, on) }
+	out := Map{Edges: []Edge{}, Open: []Open{}, Unknown: m.Unknown}
+	for _, e := range m.Edges {
+		if slices.ContainsFunc(e.From, has) || slices.ContainsFunc(e.To, has) {
+			out.Edges = append(out.Edges, e)
+		}
+	}
+	for _, o := range m.Open {
+		if has(o.Name) {
+			out.Open = append(out.Open, o)
+		}
+	}
+	return out
+}
+
+func (e Edge) by() string { return Change{File: e.File, Line: e.Line}.by() }
+
+// WriteMap writes a map as a table.
+func WriteMap(out io.Writer, m Map) error {
+	table := tabwriter.NewWriter(out, 0, 0, 3, ' ', 0)
+	if len(m.Edges) > 0 {
+		fmt.Fprintln(table, "FROM\tTO\tPORTS\tBY")
+	}
+	for _, e := range m.Edges {
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", Few(e.From), Few(e.To), Few(e.Ports), e.by())
+	}
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	if len(m.Edges) == 0 {
+		fmt.Fprintln(out, "no rule allows a connection")
+	}
+	for i, o := range m.Open {
+		if i == 0 {
+			fmt.Fprintln(out, "\nnot isolated:")
+		}
+		fmt.Fprintf(out, "  %s (%s)\n", o.Name, o.directions())
+	}
+	return m.writeUnknown(out)
+}
+
+func (m Map) writeUnknown(out io.Writer) error {
+	if m.Unknown == 0 {
+		return nil
+	}
+	_, err := fmt.Fprintf(out, "\nnot shown: %d questions that only a cluster can answer\n", m.Unknown)
+	return err
+}
+
+// WriteMapMarkdown writes a map as a table of Markdown.
+func WriteMapMarkdown(out io.Writer, m Map) error {
+	fmt.Fprint(out, "| from | to | ports | by |\n| --- | --- | --- | --- |\n")
+	for _, e := range m.Edges {
+		fmt.Fprintf(out, "| `%s` | `%s` | `%s` | %s |\n", Few(e.From), Few(e.To), Few(e.Ports), e.by())
+	}
+	for i, o := range m.Open {
+		if i == 0 {
+			fmt.Fprint(out, "\nNot isolated:\n\n")
+		}
+		fmt.Fprintf(out, "- `%s` (%s)\n", o.Name, o.directions())
+	}
+	return m.writeUnknown(out)
+}
+
+// WriteMapJSON writes a map for programs.
+func WriteMapJSON(out io.Writer, m Map) error { return WriteJSON(out, m) }
+
+// WriteMapMermaid writes a map as a flowchart of Mermaid, which GitHub and others show in Markdown.
+func WriteMapMermaid(out io.Writer, m Map) error {
+	_, err := io.WriteString(out, draw.Flowchart(m.picture()))
+	return err
+}
+
+// WriteMapDot writes a map for graphviz.
+func WriteMapDot(out io.Writer, m Map) error {
+	_, err := io.WriteString(out, draw.Dot(m.picture()))
+	return err
+}
+
+// picture has a node for all ends of the same names, in the order in which they come, and those that are not isolated.
+func (m Map) picture() ([]draw.Node, []draw.Edge) {
+	var nodes []draw.Node
+	var edges []draw.Edge
+	open := map[string]string{}
+	for _, o := range m.Open {
+		open[o.Name] = o.directions()
+	}
+	add := func(names []string) string {
+		key := strings.Join(names, "\n")
+		if slices.ContainsFunc(nodes, func(n draw.Node) bool { return n.Key == key }) {
+			return key
+		}
+		namespace, label, isPods := strings.Cut(names[0], "/")
+		if !isPods || strings.ContainsAny(namespace, ".: ") { // as addresses and others outside of all
+			namespace, label = "", names[0]
+		}
+		if len(names) > 1 {
+			label = fmt.Sprintf("%s and %d more", label, len(names)-1)
+		}
+		if directions := open[names[0]]; directions != "" {
+			label += " (not isolated: " + directions + ")"
+		}
+		nodes = append(nodes, draw.Node{Key: key, Namespace: namespace, Label: label})
+		return key
+	}
+	for _, e := range m.Edges {
+		edges = append(edges, draw.Edge{From: add(e.From), To: add(e.To), Label: Few(e.Ports)})
+	}
+	for _, o := range m.Open {
+		add([]string{o.Name})
+	}
+	return nodes, edges
+}
