@@ -64,7 +64,7 @@ Exits with 0, or 2 for a check that there is not.`,
 			return writeCheckList(streams.Out, entries)
 		},
 	}
-	cmd.Flags().StringVarP(&output, "output", "o", "text", "How to print: text or json.")
+	addChoice(cmd, &output, "output", "o", "text", "How to print", "text", "json")
 	return cmd
 }
 

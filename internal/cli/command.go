@@ -46,5 +46,6 @@ check them as the admission webhook does, and ask who may talk to whom, and why.
 	root.SetErr(streams.ErrOut)
 	setHelp(root)
 	root.AddCommand(newRender(streams), newLint(streams), newCan(streams), newExplain(streams), newTest(streams), newDiff(streams), newMap(streams), newChecks(streams), newFn(streams), newVersion(streams))
+	completeNamespaces(root)
 	return root
 }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,6 +25,8 @@ type connectionOptions struct {
 	port     string
 	protocol string
 	output   string
+	// portWord is what the port is given by, where that is not --port.
+	portWord string
 }
 
 const endsHelp = `Each end is [NAMESPACE/]POD, an address, [NAMESPACE/]KIND/NAME, as in deployment/web or service/web, a
@@ -42,7 +45,7 @@ func (o *connectionOptions) addFlags(cmd *cobra.Command) {
 	o.AddFlags(cmd, "With -f or -k: take the cluster as it would be with the input applied.")
 	cmd.Flags().StringVar(&o.port, "port", "", "The destination's port, from 1 to 65535, or its name.")
 	cmd.Flags().StringVar(&o.protocol, "protocol", "", "TCP, UDP or SCTP. (default TCP, or that of the port that is named)")
-	cmd.Flags().StringVarP(&o.output, "output", "o", "text", "How to print: text or json.")
+	addChoice(cmd, &o.output, "output", "o", "text", "How to print", "text", "json")
 }
 
 // validate checks the flags, and asks the cluster if there is no input.
@@ -132,11 +135,11 @@ func (o *connectionOptions) ports(e scene.End, i int) ([]scene.Port, error) {
 	case len(declared) > 0:
 		return declared, nil
 	case o.port == "" && e.Service == nil && len(e.Ports) == 0:
-		return nil, errors.New("--port is missing: give the destination's own port; only a Service, or a tier that declares ports, can do without")
+		return nil, fmt.Errorf("%s is missing: give the destination's own port; only a Service, or a tier that declares ports, can do without", cmp.Or(o.portWord, "--port"))
 	case e.Service != nil && len(e.StandIns) > 0 && o.isPortOf(e):
 		return nil, fmt.Errorf("%s: no pod of it says which number its port has", e.Text)
 	default:
-		return nil, fmt.Errorf("--port %q: %s has no such port", o.port, e.Text)
+		return nil, fmt.Errorf("%s %q: %s has no such port", cmp.Or(o.portWord, "--port"), o.port, e.Text)
 	}
 }
 

@@ -73,8 +73,8 @@ cannot be read.`,
 		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), streams, args) },
 	}
 	o.AddClusterFlags(cmd, "Compare the cluster with what applying the manifests would make of it.")
-	cmd.Flags().StringVarP(&o.output, "output", "o", "text", "How to print: text, md or json.")
-	cmd.Flags().StringVar(&o.failOn, "fail-on", "", "Exit with 1 if connections are: opened, closed, or any.")
+	addChoice(cmd, &o.output, "output", "o", "text", "How to print", "text", "md", "json")
+	addChoice(cmd, &o.failOn, "fail-on", "", "", "Exit with 1 if connections are", "opened", "closed", "any")
 	return cmd
 }
 

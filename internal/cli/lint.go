@@ -83,7 +83,7 @@ when there is nothing to judge, or a file or the cluster cannot be read.`,
 	}
 	o.AddFlags(cmd, "Judge what the cluster holds, or the input as it would be in the cluster.")
 	cmd.Flags().BoolVarP(&o.allNamespaces, "all-namespaces", "A", false, "With --cluster and without input: what is in every namespace.")
-	cmd.Flags().StringVarP(&o.output, "output", "o", "text", "How to print: text, json, sarif or github.")
+	addChoice(cmd, &o.output, "output", "o", "text", "How to print", "text", "json", "sarif", "github")
 	report.AddFailOn(cmd, &o.failOn)
 	cmd.Flags().BoolVarP(&o.quiet, "quiet", "q", false, "Do not say on standard error how much was judged.")
 	return cmd

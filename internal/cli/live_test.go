@@ -279,3 +279,12 @@ func TestRenderWithoutACluster(t *testing.T) {
 		}
 	}
 }
+
+// The shell completes namespaces by those of the cluster that the command line means.
+func TestNamespacesAreCompleted(t *testing.T) {
+	address, _ := apiServer(t, "explain.yaml")
+	stdout, stderr, code := run(t, "", "__complete", "can", "--server", address, "-n", "s")
+	if code != 0 || !strings.HasPrefix(stdout, "shop\n:4") {
+		t.Errorf("exits with %d: %s%s", code, stdout, stderr)
+	}
+}

@@ -60,7 +60,7 @@ Without files, the cluster is asked with --cluster; with both, it is taken as it
 		},
 	}
 	o.AddFlags(cmd, "Show the cluster, or with files the cluster as it would be with them.")
-	cmd.Flags().StringVarP(&o.output, "output", "o", "table", "How to print: table, md, mermaid, dot or json.")
+	addChoice(cmd, &o.output, "output", "o", "table", "How to print", "table", "md", "mermaid", "dot", "json")
 	cmd.Flags().StringVar(&o.focus, "focus", "", "Show only connections of which an end has this in its name, such as shop/ or database.")
 	cmd.Flags().BoolVar(&o.dns, "dns", false, "Show who may ask the cluster's DNS too, which nearly everybody may.")
 	return cmd

@@ -72,7 +72,7 @@ warnings fail before you apply what is printed: what is left out of a policy is 
 	o.input.AddFlags(cmd)
 	o.cluster.AddFlags(cmd.Flags())
 	o.managed.AddFlags(cmd)
-	cmd.Flags().StringVarP(&o.output, "output", "o", "yaml", "How to print: yaml, json or name.")
+	addChoice(cmd, &o.output, "output", "o", "yaml", "How to print", "yaml", "json", "name")
 	report.AddFailOn(cmd, &o.failOn)
 	// Not --cluster: everywhere in kubectl, that names a cluster of the kubeconfig file.
 	cmd.Flags().BoolVar(&o.live, "cluster", false, "Look for what AppTiers refer to in the cluster too; without input, render its AppTiers.")

@@ -71,7 +71,7 @@ no case, or something cannot be read.`,
 		},
 	}
 	o.AddFlags(cmd, "Test the cluster, or with manifests the cluster as it would be with them.")
-	cmd.Flags().StringVarP(&o.output, "output", "o", "text", "How to print: text, json, tap, junit or github.")
+	addChoice(cmd, &o.output, "output", "o", "text", "How to print", "text", "json", "tap", "junit", "github")
 	return cmd
 }
 

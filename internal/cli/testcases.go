@@ -288,7 +288,7 @@ func (t *tester) flows(c testCase, from, to scene.End) ([]reach.Flow, error) {
 }
 
 func (t *tester) flowsAt(port, protocol string, from, to scene.End) ([]reach.Flow, error) {
-	o := connectionOptions{port: port, protocol: protocol}
+	o := connectionOptions{port: port, protocol: protocol, portWord: "ports"}
 	if len(from.Endpoints) == 0 {
 		return nil, nil // nobody
 	}

@@ -27,6 +27,6 @@ func newVersion(streams genericiooptions.IOStreams) *cobra.Command {
 			return fmt.Errorf("--output %q is not known: use json, text", output)
 		},
 	}
-	cmd.Flags().StringVarP(&output, "output", "o", "text", "How to print: text or json.")
+	addChoice(cmd, &output, "output", "o", "text", "How to print", "text", "json")
 	return cmd
 }

@@ -162,6 +162,14 @@ func TestHooks(t *testing.T) {
 	}
 }
 
+// kubectl completes the plugin's words by a program of its own.
+func TestCompletion(t *testing.T) {
+	r := newRepository(t)
+	if out, code := r.run(r.directory, nil, script(t, "../kubectl_complete-apptier"), "map", "-o", ""); code != 0 || !strings.HasPrefix(out, "table\nmd\nmermaid\n") {
+		t.Errorf("exits with %d: %s", code, out)
+	}
+}
+
 // What the action sets is what its scripts read, and its scripts are there.
 func TestAction(t *testing.T) {
 	var action struct {

@@ -17,6 +17,7 @@ var severities = []lint.Severity{lint.Reject, lint.Warn, lint.Note}
 // AddFailOn adds the flag --fail-on.
 func AddFailOn(cmd *cobra.Command, value *string) {
 	cmd.Flags().StringVar(value, "fail-on", string(lint.Reject), "The least severity that fails: error, warning (or warn), or note.")
+	_ = cmd.RegisterFlagCompletionFunc("fail-on", cobra.FixedCompletions([]string{"error", "warning", "note"}, cobra.ShellCompDirectiveNoFileComp))
 }
 
 // SeverityOf reads a value of --fail-on.

@@ -1,0 +1,38 @@
+package cli
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/apptier/apptier/internal/cli/scene"
+)
+
+// addChoice adds a flag of some values, which the shell completes.
+func addChoice(cmd *cobra.Command, to *string, name, shorthand, value, what string, choices ...string) {
+	last := len(choices) - 1
+	cmd.Flags().StringVarP(to, name, shorthand, value, fmt.Sprintf("%s: %s or %s.", what, strings.Join(choices[:last], ", "), choices[last]))
+	complete(cmd, name, cobra.FixedCompletions(choices, cobra.ShellCompDirectiveNoFileComp))
+}
+
+// complete has the shell complete a flag that the command has.
+func complete(cmd *cobra.Command, flag string, by cobra.CompletionFunc) {
+	if err := cmd.RegisterFlagCompletionFunc(flag, by); err != nil {
+		panic(err) // there is no such flag
+	}
+}
+
+// completeNamespaces completes the flag --namespace of a command and those below it, by the cluster's.
+func completeNamespaces(root *cobra.Command) {
+	for _, cmd := range root.Commands() {
+		if cmd.Flags().Lookup("namespace") != nil {
+			complete(cmd, "namespace", func(cmd *cobra.Command, _ []string, begun string) ([]cobra.Completion, cobra.ShellCompDirective) {
+				names := scene.Namespaces(cmd.Context(), cmd.Flags())
+				names = slices.DeleteFunc(names, func(name string) bool { return !strings.HasPrefix(name, begun) })
+				return names, cobra.ShellCompDirectiveNoFileComp
+			})
+		}
+	}
+}
