@@ -105,8 +105,8 @@ func InternetAddresses(snapshot reach.Snapshot, networks []netip.Prefix, familie
 // ToldApart are addresses of which policies may say different things: the first of each range that none of their blocks
 // cuts, and one of either family that is of the internet; sorted.
 func ToldApart(snapshots ...reach.Snapshot) []netip.Addr {
-	// The first ones of either family that are not special, nor anyone's in an example.
-	bounds := []netip.Addr{netip.MustParseAddr("1.0.0.1"), netip.MustParseAddr("2600::1")}
+	// The first ones of either family, and those that are not special, nor anyone's in an example.
+	bounds := []netip.Addr{netip.IPv4Unspecified(), netip.MustParseAddr("1.0.0.1"), netip.IPv6Unspecified(), netip.MustParseAddr("2600::1")}
 	add := func(text string) {
 		if prefix, err := netip.ParsePrefix(text); err == nil {
 			bounds = append(bounds, prefix.Masked().Addr(), after(prefix))
