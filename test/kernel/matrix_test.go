@@ -123,6 +123,11 @@ func expected(evaluator *reach.Evaluator, snapshot reach.Snapshot, c lab.Cell) r
 		return reach.Allow
 	}
 	result := evaluator.Allowed(flow(snapshot, c))
+	if isNodes(snapshot, c.From.Address(c.V6)) {
+		// Its node's own packets reach a pod, and are not forwarded. What is forwarded from an address that the Node object
+		// claims is from somebody else, and is judged like anybody's.
+		result = reach.New(withoutNodes(snapshot)).Allowed(flow(snapshot, c))
+	}
 	if isClosed(snapshot, c.From, c.V6) || isClosed(snapshot, c.To, c.V6) {
 		return reach.Deny
 	}
@@ -137,6 +142,23 @@ func expected(evaluator *reach.Evaluator, snapshot reach.Snapshot, c lab.Cell) r
 	default:
 		return reach.Allow
 	}
+}
+
+// isNodes tells whether this node's object claims an address.
+func isNodes(snapshot reach.Snapshot, address netip.Addr) bool {
+	return slices.ContainsFunc(snapshot.Nodes, func(n *corev1.Node) bool {
+		return n.Name == lab.NodeName && slices.ContainsFunc(n.Status.Addresses, func(a corev1.NodeAddress) bool { return a.Address == address.String() })
+	})
+}
+
+// withoutNodes is a snapshot of which nobody knows the nodes' addresses.
+func withoutNodes(snapshot reach.Snapshot) reach.Snapshot {
+	snapshot.Nodes = slices.Clone(snapshot.Nodes)
+	for i, n := range snapshot.Nodes {
+		snapshot.Nodes[i] = n.DeepCopy()
+		snapshot.Nodes[i].Status.Addresses = nil
+	}
+	return snapshot
 }
 
 // isClosed tells whether an address belongs to the node's ranges and to no pod.
