@@ -49,8 +49,9 @@ func newTest(streams genericiooptions.IOStreams) *cobra.Command {
 
 Ends are written as for can. Of what has several pods, each is meant; ports are numbers, ranges, names,
 and may end in /UDP. onlyFrom names all who may connect: they must be allowed, and everybody else denied, which is
-every other pod that is given or would be made, a pod without labels in each namespace and in one that is not
-there, and the internet.
+every other pod that is given or would be made, one as each peer of a policy describes it, one without labels in each
+namespace and in one that is not there, and an address of each range that policies tell apart. A pod that nobody gave, with no
+labels but some of a named one, counts as that.
 
 Cases and manifests are files and directories, in any order, with or without -f; -k and --cluster are as for can. A case that fails names
 the connection, why, and the file and line of the rule that decides.

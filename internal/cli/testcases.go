@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,6 +21,7 @@ import (
 	"github.com/apptier/apptier/internal/cli/manifest"
 	"github.com/apptier/apptier/internal/cli/report"
 	"github.com/apptier/apptier/internal/cli/scene"
+	"github.com/apptier/apptier/policy/expand"
 	"github.com/apptier/apptier/policy/kube"
 	"github.com/apptier/apptier/policy/reach"
 )
@@ -189,14 +191,37 @@ func (t *tester) nobodyElse(result *report.Result, c testCase) error {
 		if err := t.expect(result, c, others, t.ends[c.namespace+" "+text], reach.Deny); err != nil {
 			return err
 		}
-		if to := t.ends[c.namespace+" "+text]; internet || to.Kind == scene.InternetKind || len(to.Pods) == 0 {
-			continue // what is no pod, no policy keeps the internet from
+		to := t.ends[c.namespace+" "+text]
+		if len(to.Pods) == 0 {
+			continue // what is no pod, no policy keeps addresses from
 		}
-		if err := t.expect(result, c, scene.End{EndRef: scene.EndRef{Kind: scene.InternetKind}}, t.ends[c.namespace+" "+text], reach.Deny); err != nil {
+		if err := t.expect(result, c, t.otherAddresses(to, *c.OnlyFrom, internet), to, reach.Deny); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// otherAddresses are one of each range that policies tell apart, but for those that are named, of the internet if it
+// is, and of pods and nodes, which are other ends.
+func (t *tester) otherAddresses(to scene.End, named []string, internet bool) scene.End {
+	var out scene.End
+	families := to.Families()
+	for _, a := range scene.ToldApart(t.asked.snapshot) {
+		isNamed := internet && expand.IsInternet(a, nil) || slices.Contains(named, a.String())
+		if !isNamed && !t.isKnown(a) && slices.Contains(families, a.Is4()) {
+			out.Endpoints = append(out.Endpoints, reach.Endpoint{Address: a})
+		}
+	}
+	return out
+}
+
+// isKnown says whether an address is a pod's or a node's.
+func (t *tester) isKnown(a netip.Addr) bool {
+	return slices.ContainsFunc(t.asked.snapshot.Pods, func(pod *corev1.Pod) bool { return slices.Contains(kube.Addresses(pod), a) }) ||
+		slices.ContainsFunc(t.asked.snapshot.Nodes, func(node *corev1.Node) bool {
+			return slices.ContainsFunc(node.Status.Addresses, func(n corev1.NodeAddress) bool { return n.Address == a.String() })
+		})
 }
 
 // expect adds to a result what connections between two ends are not as expected.
