@@ -45,9 +45,10 @@ OLD and NEW are each a file, a directory with all that is in it, a directory wit
 built, or git:REVISION:PATH, as in git:main:manifests. With --cluster there is NEW alone: what applying it would
 change in the cluster.
 
-It is exact: every pod that is given or would be made is asked about, every pod that a policy or a peer
-describes, one without labels in each namespace, and every range of addresses and ports that policies tell apart. A pod that
-is in one of the two alone counts in the other as it would be: what differs is what policies say.
+It is exact about every pod that is given or would be made, every pod as one policy or peer describes it, one
+without labels in each namespace, and every range of addresses and ports that policies tell apart. A pod with the
+labels that several policies describe is asked about if it is given. A pod that is in one of the two alone counts
+in the other as it would be: what differs is what policies say.
 
 Exits with 0 when both could be read, whether or not they differ, 1 when --fail-on says so, 2 when one of them
 cannot be read.`,
