@@ -10,12 +10,14 @@ import (
 
 	"github.com/apptier/apptier/enforcer/agent"
 	"github.com/apptier/apptier/enforcer/compile"
+	"github.com/apptier/apptier/policy/budget"
 )
 
 func dumpCommand() *cobra.Command {
 	var flags clusterFlags
 	var output string
 	var proof bool
+	limits := budget.Defaults()
 	cmd := &cobra.Command{
 		Use:   "dump",
 		Short: "Print what this node is to enforce: groups of pods, selectors and who they select",
@@ -23,7 +25,11 @@ func dumpCommand() *cobra.Command {
 What it does enforce, the kernel tells: nft list table inet apptier
 
 With --prove, compare the two: whether the rules in this kernel let through exactly the connections that the
-policies allow, for every pod of the node, every other end and every port. It takes some seconds on a busy node.`,
+policies allow, for every pod of the node, every other end that packets are routed to and every port. Connections
+with the node's own addresses are not compared. It takes some seconds on a busy node. The kernel is some
+milliseconds behind the API server: where it has other rules, ask again before you believe it.
+
+An enforcer that runs with other budgets needs the same flags here.`,
 		Example: `  # What a node enforces, and whether that is what the policies say:
   kubectl exec -n apptier-enforcer apptier-enforcer-x7k2p -- /enforcer dump
   kubectl exec -n apptier-enforcer apptier-enforcer-x7k2p -- /enforcer dump --prove`,
@@ -38,14 +44,18 @@ policies allow, for every pod of the node, every other end and every port. It ta
 				return err
 			}
 			if proof {
-				return proveKernel(cmd.Context(), cmd.OutOrStdout(), snapshot, flags.node, output)
+				return proveKernel(cmd.Context(), cmd.OutOrStdout(), snapshot, flags.node, limits, output)
 			}
-			ruleset := compile.Compile(snapshot, flags.node)
-			return printDump(cmd.OutOrStdout(), ruleset, output)
+			compiler := compile.New(flags.node)
+			compiler.Limit(limits)
+			compiler.Tell(snapshot)
+			return printDump(cmd.OutOrStdout(), compiler.Ruleset(), output)
 		},
 	}
 	flags.add(cmd)
 	cmd.Flags().BoolVar(&proof, "prove", false, "compare the rules in this kernel with the policies, connection by connection")
+	cmd.Flags().Var(&limits.Policy, budget.PolicyFlag, budget.PolicyHelp)
+	cmd.Flags().Var(&limits.Namespace, budget.NamespaceFlag, budget.NamespaceHelp)
 	cmd.Flags().StringVarP(&output, "output", "o", "text", "text, json, or nft for the ruleset itself")
 	return cmd
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/apptier/apptier/enforcer/compile"
 	"github.com/apptier/apptier/enforcer/nft"
 	"github.com/apptier/apptier/enforcer/prove"
+	"github.com/apptier/apptier/policy/budget"
 	"github.com/apptier/apptier/policy/reach"
 )
 
@@ -17,12 +18,12 @@ import (
 var errDiffers = errors.New("the rules in this kernel are not the policies")
 
 // proveKernel says whether the rules in this kernel are the policies of a snapshot.
-func proveKernel(ctx context.Context, w io.Writer, snapshot reach.Snapshot, node, output string) error {
+func proveKernel(ctx context.Context, w io.Writer, snapshot reach.Snapshot, node string, limits budget.Limits, output string) error {
 	kernel, err := nft.Open(compile.TableFamily, compile.TableName)
 	if err != nil {
 		return err
 	}
-	report, err := prove.Kernel(ctx, kernel, snapshot, node)
+	report, err := prove.Kernel(ctx, kernel, snapshot, node, limits)
 	if err != nil {
 		return err
 	}
@@ -45,12 +46,15 @@ func printReport(w io.Writer, report prove.Report, output string) error {
 		for _, d := range report.Differences {
 			fmt.Fprintln(w, d)
 		}
-		if len(report.Differences) == 0 {
-			fmt.Fprintf(w, "The rules in this kernel let through exactly what the policies allow: %d addresses of %d kinds, %d questions\n",
-				report.Addresses, report.Classes, report.Connections)
-		}
-		if report.Unknown > 0 {
-			fmt.Fprintf(w, "Not compared: %d questions to which the policies have no answer\n", report.Unknown)
+		asked := fmt.Sprintf("%d addresses of %d kinds, %d questions", report.Addresses, report.Classes, report.Connections)
+		switch {
+		case report.Unknown > 0:
+			fmt.Fprintf(w, "Not compared: %d of the questions, to which the policies have no answer\n", report.Unknown)
+			if len(report.Differences) == 0 {
+				fmt.Fprintf(w, "Of the rest, the rules in this kernel let through what the policies allow: %s\n", asked)
+			}
+		case len(report.Differences) == 0:
+			fmt.Fprintf(w, "The rules in this kernel let through exactly what the policies allow: %s\n", asked)
 		}
 		return nil
 	default:

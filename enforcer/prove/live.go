@@ -25,9 +25,10 @@ func (e *StaleError) Error() string {
 
 // Kernel compares what the table of a kernel does with the policies of a snapshot, as the node of this name sees
 // it: it makes sure, by the kernel's own listing, that the kernel has the rules that are expected, and then
-// compares these rules, with the elements that the kernel's sets have, with the policies. Its error is ErrNoTable
+// compares these rules, with the elements that the kernel's sets have, with the policies. The limits are those that
+// the node's enforcer keeps policies to. Its error is ErrNoTable
 // or a *StaleError where there is nothing to compare.
-func Kernel(ctx context.Context, kernel nft.Kernel, snapshot reach.Snapshot, node string) (Report, error) {
+func Kernel(ctx context.Context, kernel nft.Kernel, snapshot reach.Snapshot, node string, limits budget.Limits) (Report, error) {
 	marker, found, err := nft.Marker(ctx, kernel, compile.StampChain)
 	if err != nil {
 		return Report{}, err
@@ -39,7 +40,7 @@ func Kernel(ctx context.Context, kernel nft.Kernel, snapshot reach.Snapshot, nod
 	if !found || len(contents.Chains) == 0 {
 		return Report{}, ErrNoTable
 	}
-	table := expected(snapshot, node, marker, contents)
+	table := enforced(snapshot, node, limits, marker, contents)
 	forms, err := nft.Forms(ctx, table)
 	if err != nil {
 		return Report{}, fmt.Errorf("asking the kernel how it lists rules: %w", err)
@@ -54,11 +55,11 @@ func Kernel(ctx context.Context, kernel nft.Kernel, snapshot reach.Snapshot, nod
 	return Table(ctx, table, compile.ForwardChain, snapshot, node)
 }
 
-// expected is the table of a snapshot, with what the kernel's alone says: the generation and whether addresses are
+// enforced is the table of a snapshot, with what the kernel's alone says: the generation and whether addresses are
 // bound to interfaces.
-func expected(snapshot reach.Snapshot, node, marker string, contents nft.Contents) nft.Table {
+func enforced(snapshot reach.Snapshot, node string, limits budget.Limits, marker string, contents nft.Contents) nft.Table {
 	c := compile.New(node)
-	c.Limit(budget.Defaults())
+	c.Limit(limits)
 	mark, generation := compile.ParseMarker(marker)
 	c.UseMark(mark)
 	c.BindAddresses(len(contents.Chains[compile.SourceChain].Rules) > 0)

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/apptier/apptier/enforcer/prove"
+	"github.com/apptier/apptier/policy/budget"
 	"github.com/apptier/apptier/policy/reach"
 	"github.com/apptier/apptier/test/lab"
 	"github.com/apptier/apptier/test/network"
@@ -16,7 +17,7 @@ func (l labNode) prove(t testing.TB, snapshot reach.Snapshot) (report prove.Repo
 	t.Helper()
 	kernel := openNode(t, l.Node)
 	lab.Must(t, network.In(l.Node, func() error {
-		report, err = prove.Kernel(t.Context(), kernel.Kernel, snapshot, lab.NodeName)
+		report, err = prove.Kernel(t.Context(), kernel.Kernel, snapshot, lab.NodeName, budget.Defaults())
 		return nil
 	}))
 	return report, err
