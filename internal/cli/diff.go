@@ -92,6 +92,9 @@ func (o *diffOptions) run(ctx context.Context, streams genericiooptions.IOStream
 	if err != nil {
 		return err
 	}
+	for _, s := range sides {
+		scene.TellPartly(streams.ErrOut, s.snapshot)
+	}
 	changes, err := changesBetween(ctx, sides)
 	if err != nil {
 		return err

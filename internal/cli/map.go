@@ -84,6 +84,7 @@ func (o *mapOptions) run(ctx context.Context, streams genericiooptions.IOStreams
 	if err != nil {
 		return err
 	}
+	scene.TellPartly(streams.ErrOut, q.snapshot)
 	drawn, err := mapOf(ctx, side{q, s}, o.dns)
 	if err != nil {
 		return err

@@ -66,6 +66,7 @@ func (t *tester) prepare(ctx context.Context, streams genericiooptions.IOStreams
 	if t.asked, err = t.options.look(ctx, streams, t.scene, ends); err != nil {
 		return err
 	}
+	scene.TellPartly(streams.ErrOut, t.asked.snapshot)
 	t.asked.addStandIns(t.scene.Strangers())
 	pods, namespaces := scene.Described(t.asked.snapshot)
 	t.asked.addStandIns(pods)

@@ -1,6 +1,8 @@
 package scene
 
 import (
+	"fmt"
+	"io"
 	"maps"
 	"slices"
 
@@ -152,5 +154,35 @@ func labelSetsFor(selector *metav1.LabelSelector) []map[string]string {
 	return sets
 }
 
-// mostSets bounds the choices of values of several labels.
-const mostSets = 64
+// mostSets bounds the choices of values of several labels, which multiply.
+const mostSets = 256
+
+// leavesMore says whether a selector leaves a choice of more than mostSets.
+func leavesMore(selector *metav1.LabelSelector) bool {
+	if selector == nil {
+		return false
+	}
+	choices := 1
+	for _, requirement := range selector.MatchExpressions {
+		if requirement.Operator == metav1.LabelSelectorOpIn {
+			if choices *= len(requirement.Values); choices > mostSets {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// TellPartly says of which policies Described has no pod for each choice of labels that they leave.
+func TellPartly(w io.Writer, snapshot reach.Snapshot) {
+	for _, policy := range snapshot.Policies {
+		leave := leavesMore(&policy.Spec.PodSelector)
+		for _, peer := range peersOf(policy) {
+			leave = leave || leavesMore(peer.PodSelector)
+		}
+		if leave {
+			fmt.Fprintf(w, "note: NetworkPolicy %s/%s leaves a choice of more than %d combinations of labels: of pods that are not given, the first %d of them are asked about\n",
+				policy.Namespace, policy.Name, mostSets, mostSets)
+		}
+	}
+}
