@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
@@ -194,6 +195,10 @@ func workloadName(pod *corev1.Pod) string {
 		return pod.Namespace + "/" + name
 	}
 	if owner := metav1.GetControllerOf(pod); owner != nil {
+		hash := pod.Labels[appsv1.DefaultDeploymentUniqueLabelKey]
+		if name, isDeployments := strings.CutSuffix(owner.Name, "-"+hash); isDeployments && owner.Kind == "ReplicaSet" && hash != "" {
+			return fmt.Sprintf("%s/deployment/%s", pod.Namespace, name)
+		}
 		return fmt.Sprintf("%s/%s/%s", pod.Namespace, strings.ToLower(owner.Kind), owner.Name)
 	}
 	return pod.Namespace + "/" + pod.Name
