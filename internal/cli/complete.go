@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -15,6 +16,15 @@ func addChoice(cmd *cobra.Command, to *string, name, shorthand, value, what stri
 	last := len(choices) - 1
 	cmd.Flags().StringVarP(to, name, shorthand, value, fmt.Sprintf("%s: %s or %s.", what, strings.Join(choices[:last], ", "), choices[last]))
 	complete(cmd, name, cobra.FixedCompletions(choices, cobra.ShellCompDirectiveNoFileComp))
+}
+
+// chosen is what a value of --output prints by.
+func chosen[W any](writers map[string]W, output string) (W, error) {
+	write, found := writers[output]
+	if !found {
+		return write, fmt.Errorf("--output %q is not known: use %s", output, strings.Join(slices.Sorted(maps.Keys(writers)), ", "))
+	}
+	return write, nil
 }
 
 // complete has the shell complete a flag that the command has.

@@ -69,6 +69,11 @@ func always() []scene.Listing {
 	return []scene.Listing{scene.ListNamespaces, scene.ListPods, scene.ListNodes, scene.ListPolicies, scene.ListOthers}
 }
 
+// everything is what questions need whose ends are not given beforehand.
+func everything() []scene.Listing {
+	return append(always(), scene.ListServices, scene.ListAppTiers, scene.ListAPIServer)
+}
+
 // see reads the scene, with what the ends need, and says what the ends stand for.
 func (o *connectionOptions) see(ctx context.Context, stdin io.Reader, texts []string, more ...scene.Listing) (*scene.Scene, []scene.End, error) {
 	namespace, err := o.Namespace()
@@ -77,7 +82,7 @@ func (o *connectionOptions) see(ctx context.Context, stdin io.Reader, texts []st
 	}
 	wanted := append(always(), more...)
 	if o.Input.Given() { // which AppTiers may be in, and change what others stand for
-		wanted = append(always(), scene.ListServices, scene.ListAppTiers, scene.ListAPIServer)
+		wanted = everything()
 	}
 	var refs []scene.EndRef
 	var problems []error

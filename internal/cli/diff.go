@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -80,9 +79,9 @@ cannot be read.`,
 }
 
 func (o *diffOptions) run(ctx context.Context, streams genericiooptions.IOStreams, args []string) error {
-	write, found := changeWriters[o.output]
-	if !found {
-		return fmt.Errorf("--output %q is not known: use %s", o.output, strings.Join(slices.Sorted(maps.Keys(changeWriters)), ", "))
+	write, err := chosen(changeWriters, o.output)
+	if err != nil {
+		return err
 	}
 	if !slices.Contains([]string{"", "opened", "closed", "any"}, o.failOn) {
 		return fmt.Errorf("--fail-on %q is not known: use opened, closed or any", o.failOn)
@@ -144,7 +143,7 @@ func (o *diffOptions) side(ctx context.Context, streams genericiooptions.IOStrea
 	if err != nil {
 		return side{}, err
 	}
-	s, _, err := of.Read(ctx, streams.In, namespace, append(always(), scene.ListServices, scene.ListAppTiers, scene.ListAPIServer)...)
+	s, _, err := of.Read(ctx, streams.In, namespace, everything()...)
 	if err != nil {
 		return side{}, err
 	}

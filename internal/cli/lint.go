@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -90,9 +88,9 @@ when there is nothing to judge, or a file or the cluster cannot be read.`,
 }
 
 func (o *lintOptions) run(ctx context.Context, streams genericiooptions.IOStreams) error {
-	write, found := findingWriters[o.output]
-	if !found {
-		return fmt.Errorf("--output %q is not known: use %s", o.output, strings.Join(slices.Sorted(maps.Keys(findingWriters)), ", "))
+	write, err := chosen(findingWriters, o.output)
+	if err != nil {
+		return err
 	}
 	least, err := report.SeverityOf(o.failOn)
 	if err != nil {

@@ -67,15 +67,15 @@ Without files, the cluster is asked with --cluster; with both, it is taken as it
 }
 
 func (o *mapOptions) run(ctx context.Context, streams genericiooptions.IOStreams) error {
-	write, found := mapWriters[o.output]
-	if !found {
-		return fmt.Errorf("--output %q is not known: use %s", o.output, strings.Join(slices.Sorted(maps.Keys(mapWriters)), ", "))
+	write, err := chosen(mapWriters, o.output)
+	if err != nil {
+		return err
 	}
 	namespace, err := o.Namespace()
 	if err != nil {
 		return err
 	}
-	s, _, err := o.Read(ctx, streams.In, namespace, append(always(), scene.ListServices, scene.ListAppTiers, scene.ListAPIServer)...)
+	s, _, err := o.Read(ctx, streams.In, namespace, everything()...)
 	if err != nil {
 		return err
 	}

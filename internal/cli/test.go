@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -77,9 +75,9 @@ no case, or something cannot be read.`,
 }
 
 func (o *testOptions) run(ctx context.Context, streams genericiooptions.IOStreams) error {
-	write, found := resultWriters[o.output]
-	if !found {
-		return fmt.Errorf("--output %q is not known: use %s", o.output, strings.Join(slices.Sorted(maps.Keys(resultWriters)), ", "))
+	write, err := chosen(resultWriters, o.output)
+	if err != nil {
+		return err
 	}
 	if !o.Input.Given() {
 		return errors.New("there are no cases: give a file of them (kubectl apptier test --help shows one)")
@@ -90,7 +88,7 @@ func (o *testOptions) run(ctx context.Context, streams genericiooptions.IOStream
 	}
 	o.More = []manifest.Kinds{{Of: assertion.GroupVersion, Types: []runtime.Object{&assertion.ConnectionTest{}}}}
 	o.Wants = wantedByCases
-	s, _, err := o.Read(ctx, streams.In, namespace, append(always(), scene.ListServices, scene.ListAppTiers, scene.ListAPIServer)...)
+	s, _, err := o.Read(ctx, streams.In, namespace, everything()...)
 	if err != nil {
 		return err
 	}
