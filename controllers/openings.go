@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/apptier/apptier/api/v1alpha1"
+	"github.com/apptier/apptier/policy/kube"
 	"github.com/apptier/apptier/policy/lint"
 )
 
@@ -110,11 +111,8 @@ func (r *AppTierReconciler) peersIn(ctx context.Context, namespace client.Object
 // namespaceSelectors are those of a policy's peers.
 func namespaceSelectors(policy *networkingv1.NetworkPolicy) []labels.Selector {
 	var peers []networkingv1.NetworkPolicyPeer
-	for _, rule := range policy.Spec.Ingress {
-		peers = append(peers, rule.From...)
-	}
-	for _, rule := range policy.Spec.Egress {
-		peers = append(peers, rule.To...)
+	for _, rule := range kube.AllRules(policy) {
+		peers = append(peers, rule.Peers...)
 	}
 	var selectors []labels.Selector
 	for _, peer := range peers {

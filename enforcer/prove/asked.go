@@ -10,6 +10,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/apptier/apptier/policy/kube"
 )
 
 // asked is what the policies of the node's pods ask of pods at the other end: nothing else can tell two of these apart.
@@ -43,12 +45,8 @@ func (a asked) add(policy *networkingv1.NetworkPolicy) {
 			}
 		}
 	}
-	for _, rule := range policy.Spec.Ingress {
-		peers(rule.From)
-		ports(rule.Ports)
-	}
-	for _, rule := range policy.Spec.Egress {
-		peers(rule.To)
+	for _, rule := range kube.AllRules(policy) {
+		peers(rule.Peers)
 		ports(rule.Ports)
 	}
 }

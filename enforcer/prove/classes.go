@@ -13,6 +13,7 @@ import (
 
 	"github.com/apptier/apptier/enforcer/nft"
 	"github.com/apptier/apptier/enforcer/nft/expr"
+	"github.com/apptier/apptier/policy/kube"
 	"github.com/apptier/apptier/policy/reach"
 )
 
@@ -83,11 +84,8 @@ func blocksOf(snapshot reach.Snapshot, f expr.Network) []span {
 		}
 	}
 	for _, policy := range snapshot.Policies {
-		for _, rule := range policy.Spec.Ingress {
-			add(rule.From)
-		}
-		for _, rule := range policy.Spec.Egress {
-			add(rule.To)
+		for _, rule := range kube.AllRules(policy) {
+			add(rule.Peers)
 		}
 	}
 	slices.SortFunc(out, func(a, b span) int { return strings.Compare(fmt.Sprint(a), fmt.Sprint(b)) })

@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
+	"github.com/apptier/apptier/policy/kube"
 	"github.com/apptier/apptier/policy/reach"
 )
 
@@ -158,10 +159,7 @@ func (p *proof) pointsOfPod(pod types.NamespacedName, policies map[types.Namespa
 		names, _ := p.policies.Isolating(pod, direction)
 		for _, name := range names {
 			p.asked.add(policies[name])
-			for _, rule := range policies[name].Spec.Ingress {
-				add(rule.Ports)
-			}
-			for _, rule := range policies[name].Spec.Egress {
+			for _, rule := range kube.AllRules(policies[name]) {
 				add(rule.Ports)
 			}
 		}

@@ -349,10 +349,7 @@ func pointsOf(snapshot reach.Snapshot) []int {
 		}
 	}
 	for _, policy := range snapshot.Policies {
-		for _, rule := range policy.Spec.Ingress {
-			addAll(rule.Ports)
-		}
-		for _, rule := range policy.Spec.Egress {
+		for _, rule := range kube.AllRules(policy) {
 			addAll(rule.Ports)
 		}
 	}

@@ -33,11 +33,8 @@ func askedBy(states ...reach.Snapshot) asked {
 	for _, s := range states {
 		for _, policy := range s.Policies {
 			a.note(&policy.Spec.PodSelector)
-			for _, rule := range policy.Spec.Ingress {
-				a.add(rule.From, rule.Ports)
-			}
-			for _, rule := range policy.Spec.Egress {
-				a.add(rule.To, rule.Ports)
+			for _, rule := range kube.AllRules(policy) {
+				a.add(rule.Peers, rule.Ports)
 			}
 		}
 	}

@@ -251,7 +251,7 @@ func (c *comparison) half(pod types.NamespacedName, direction networkingv1.Polic
 		specs[i], policies = s.isolating(pod, direction, unknown)
 		for _, policy := range policies {
 			h.clauses = append(h.clauses, connset.Clauses(policy, direction)...)
-			h.addPoints(connset.Rules(policy, direction))
+			h.addPoints(kube.Rules(policy, direction))
 		}
 	}
 	h.affected = !slices.Equal(specs[0], specs[1])
@@ -259,7 +259,7 @@ func (c *comparison) half(pod types.NamespacedName, direction networkingv1.Polic
 }
 
 // addPoints notes where ranges of ports begin, and have ended.
-func (h *half) addPoints(rules []connset.Rule) {
+func (h *half) addPoints(rules []kube.Rule) {
 	for _, rule := range rules {
 		for _, port := range rule.Ports {
 			if port.Port == nil || port.Port.Type == intstr.String {

@@ -48,7 +48,7 @@ func Clauses(policy *networkingv1.NetworkPolicy, direction networkingv1.PolicyTy
 	}
 	var out []Clause
 	selected := Selected(policy)
-	for i, rule := range Rules(policy, direction) {
+	for i, rule := range kube.Rules(policy, direction) {
 		within := selected
 		ports, named := RulePorts(rule.Ports)
 		within.Ports = ports
@@ -60,27 +60,6 @@ func Clauses(policy *networkingv1.NetworkPolicy, direction networkingv1.PolicyTy
 				out = append(out, Clause{policy, i, j, box, named})
 			}
 		}
-	}
-	return out
-}
-
-// Rule is an ingress or an egress rule, which differ in name only.
-type Rule struct {
-	Peers []networkingv1.NetworkPolicyPeer
-	Ports []networkingv1.NetworkPolicyPort
-}
-
-// Rules returns the rules of a direction, also if the policy is not about it.
-func Rules(policy *networkingv1.NetworkPolicy, direction networkingv1.PolicyType) []Rule {
-	var out []Rule
-	if direction == networkingv1.PolicyTypeIngress {
-		for _, rule := range policy.Spec.Ingress {
-			out = append(out, Rule{rule.From, rule.Ports})
-		}
-		return out
-	}
-	for _, rule := range policy.Spec.Egress {
-		out = append(out, Rule{rule.To, rule.Ports})
 	}
 	return out
 }

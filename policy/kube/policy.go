@@ -19,3 +19,29 @@ func Isolates(spec *networkingv1.NetworkPolicySpec, direction networkingv1.Polic
 
 // Protocol is a protocol with the default of policies, Services, containers and flows: TCP.
 func Protocol(written corev1.Protocol) corev1.Protocol { return cmp.Or(written, corev1.ProtocolTCP) }
+
+// Rule is an ingress or an egress rule, which differ in name only.
+type Rule struct {
+	Peers []networkingv1.NetworkPolicyPeer
+	Ports []networkingv1.NetworkPolicyPort
+}
+
+// Rules returns the rules of a direction, also if the policy is not about it.
+func Rules(policy *networkingv1.NetworkPolicy, direction networkingv1.PolicyType) []Rule {
+	var out []Rule
+	if direction == networkingv1.PolicyTypeIngress {
+		for _, rule := range policy.Spec.Ingress {
+			out = append(out, Rule{rule.From, rule.Ports})
+		}
+		return out
+	}
+	for _, rule := range policy.Spec.Egress {
+		out = append(out, Rule{rule.To, rule.Ports})
+	}
+	return out
+}
+
+// AllRules returns the rules of both directions, ingress first.
+func AllRules(policy *networkingv1.NetworkPolicy) []Rule {
+	return slices.Concat(Rules(policy, networkingv1.PolicyTypeIngress), Rules(policy, networkingv1.PolicyTypeEgress))
+}

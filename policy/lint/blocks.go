@@ -9,6 +9,7 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 
 	"github.com/apptier/apptier/policy/connset"
+	"github.com/apptier/apptier/policy/kube"
 )
 
 // PrivateRangesIncomplete is found where ranges that are not the internet are left out only in part.
@@ -52,7 +53,7 @@ func checkBlocks(r *report, v *view) {
 		if !v.policy.isolates(direction) {
 			continue
 		}
-		for i, rule := range connset.Rules(v.policy.NetworkPolicy, direction) {
+		for i, rule := range kube.Rules(v.policy.NetworkPolicy, direction) {
 			checkPrivateRanges(r, direction, i, rule.Peers)
 			if direction == egress {
 				checkMetadata(r, i, rule)
@@ -99,7 +100,7 @@ func orNone(block *networkingv1.IPBlock) *networkingv1.IPBlock {
 
 // checkMetadata finds wide blocks that the cloud's metadata service is in. A block for this address
 // alone is meant.
-func checkMetadata(r *report, rule int, of connset.Rule) {
+func checkMetadata(r *report, rule int, of kube.Rule) {
 	ports, _ := connset.RulePorts(of.Ports)
 	if !ports.Contains(connset.PortOf(corev1.ProtocolTCP, 80)) {
 		return

@@ -87,7 +87,7 @@ func (v *view) dnsListeners() []dnsListener {
 // portPath is the path of the port of a rule that holds a number; of the rule if none is written.
 func (v *view) portPath(direction networkingv1.PolicyType, rule int, port connset.Port) *field.Path {
 	path := rulesPath(direction).Index(rule)
-	for i, written := range connset.Rules(v.policy.NetworkPolicy, direction)[rule].Ports {
+	for i, written := range kube.Rules(v.policy.NetworkPolicy, direction)[rule].Ports {
 		if ports, _ := connset.RulePorts([]networkingv1.NetworkPolicyPort{written}); written.Port != nil && written.Port.Type == intstr.Int && ports.Contains(port) {
 			return path.Child("ports").Index(i).Child("port")
 		}

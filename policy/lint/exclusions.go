@@ -61,7 +61,7 @@ func checkExclusions(r *report, v *view) {
 
 // checkOpenPorts finds ports of a rule beside an entry that is every port of their protocol.
 func checkOpenPorts(r *report, v *view, direction networkingv1.PolicyType) {
-	for i, rule := range connset.Rules(v.policy.NetworkPolicy, direction) {
+	for i, rule := range kube.Rules(v.policy.NetworkPolicy, direction) {
 		ports := v.places.rule(direction, i).Child("ports")
 		for j, every := range rule.Ports {
 			protocol := kube.Protocol(ptr.Deref(every.Protocol, ""))
@@ -129,7 +129,7 @@ func withoutExclusions(peer *networkingv1.NetworkPolicyPeer) (whole *networkingv
 
 // clauseOf is a clause of the judged policy with another peer in the place of its own.
 func (v *view) clauseOf(direction networkingv1.PolicyType, clause connset.Clause, peer *networkingv1.NetworkPolicyPeer) *connset.Clause {
-	rule := connset.Rules(v.policy.NetworkPolicy, direction)[clause.Rule]
+	rule := kube.Rules(v.policy.NetworkPolicy, direction)[clause.Rule]
 	policy := networkingv1.NetworkPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: v.policy.Namespace}}
 	policy.Spec.PodSelector, policy.Spec.PolicyTypes = v.policy.Spec.PodSelector, []networkingv1.PolicyType{direction}
 	if direction == ingress {

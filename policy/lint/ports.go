@@ -48,7 +48,7 @@ func checkPorts(r *report, v *view) {
 		if !v.policy.isolates(direction) {
 			continue
 		}
-		for i, rule := range connset.Rules(v.policy.NetworkPolicy, direction) {
+		for i, rule := range kube.Rules(v.policy.NetworkPolicy, direction) {
 			checkNamesOfAddresses(r, v, direction, i, rule)
 			destinations := v.destinations(direction, i)
 			if len(destinations) == 0 {
@@ -77,7 +77,7 @@ func checkPorts(r *report, v *view) {
 
 // checkNamesOfAddresses finds ports that have names in rules for addresses alone: a name is looked up at a pod,
 // and what is outside has none.
-func checkNamesOfAddresses(r *report, v *view, direction networkingv1.PolicyType, index int, rule connset.Rule) {
+func checkNamesOfAddresses(r *report, v *view, direction networkingv1.PolicyType, index int, rule kube.Rule) {
 	isPods := func(peer networkingv1.NetworkPolicyPeer) bool { return peer.IPBlock == nil }
 	if direction == ingress || len(rule.Peers) == 0 || slices.ContainsFunc(rule.Peers, isPods) {
 		return
@@ -123,7 +123,7 @@ func (v *view) destinations(direction networkingv1.PolicyType, rule int) []*know
 }
 
 // checkNamedPort finds names that no destination declares.
-func checkNamedPort(r *report, path *field.Path, rule connset.Rule, index int, destinations []*knownPod) {
+func checkNamedPort(r *report, path *field.Path, rule kube.Rule, index int, destinations []*knownPod) {
 	_, named := connset.RulePorts(rule.Ports[index : index+1])
 	var names []string
 	seen := map[string]bool{}
@@ -149,7 +149,7 @@ func checkNamedPort(r *report, path *field.Path, rule connset.Rule, index int, d
 
 // checkServicePort finds the port of a Service where its pods listen on another: policies see the
 // pod's, since the destination is translated first. Some Services are left to another check.
-func checkServicePort(r *report, path *field.Path, rule connset.Rule, protocol corev1.Protocol, number int32, destinations []*knownPod, leftOut func(*corev1.Service) bool) {
+func checkServicePort(r *report, path *field.Path, rule kube.Rule, protocol corev1.Protocol, number int32, destinations []*knownPod, leftOut func(*corev1.Service) bool) {
 	port := connset.PortOf(protocol, number)
 	if slices.ContainsFunc(destinations, func(pod *knownPod) bool { return listens(pod, port) }) {
 		return

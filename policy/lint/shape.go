@@ -5,7 +5,7 @@ import (
 
 	networkingv1 "k8s.io/api/networking/v1"
 
-	"github.com/apptier/apptier/policy/connset"
+	"github.com/apptier/apptier/policy/kube"
 )
 
 // RuleAllowsEveryone is found where a rule that reads like no one allows everyone.
@@ -50,7 +50,7 @@ alone deny all ingress, and an empty list of them denies nothing.`,
 func checkTypes(r *report, v *view) {
 	spec := &v.policy.Spec
 	for _, direction := range []networkingv1.PolicyType{ingress, egress} {
-		if len(connset.Rules(v.policy.NetworkPolicy, direction)) > 0 && !v.policy.isolates(direction) {
+		if len(kube.Rules(v.policy.NetworkPolicy, direction)) > 0 && !v.policy.isolates(direction) {
 			r.find(DeadRules, rulesPath(direction), "add "+string(direction)+" to policyTypes, or remove the rules",
 				"policyTypes does not name %s, so these rules change nothing, and %s is not restricted", direction, word(direction))
 		}
@@ -75,7 +75,7 @@ func word(direction networkingv1.PolicyType) string { return strings.ToLower(str
 // pod; and the only egress rule, which leaves egress open beside isolated ingress.
 func checkEveryone(r *report, v *view) {
 	for _, direction := range []networkingv1.PolicyType{ingress, egress} {
-		rules := connset.Rules(v.policy.NetworkPolicy, direction)
+		rules := kube.Rules(v.policy.NetworkPolicy, direction)
 		for i, rule := range rules {
 			explicit := rule.Peers != nil && len(rule.Peers) == 0
 			bare := len(rule.Peers) == 0 && len(rule.Ports) == 0

@@ -12,7 +12,6 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
-	"github.com/apptier/apptier/policy/connset"
 	"github.com/apptier/apptier/policy/kube"
 )
 
@@ -37,7 +36,7 @@ func checkValid(r *report, policy *networkingv1.NetworkPolicy) {
 	errs := apivalidation.ValidateObjectMeta(&policy.ObjectMeta, true, apivalidation.NameIsDNSSubdomain, field.NewPath("metadata"))
 	errs = append(errs, metav1validation.ValidateLabelSelector(&policy.Spec.PodSelector, metav1validation.LabelSelectorValidationOptions{}, specPath.Child("podSelector"))...)
 	for _, direction := range []networkingv1.PolicyType{ingress, egress} {
-		for i, rule := range connset.Rules(policy, direction) {
+		for i, rule := range kube.Rules(policy, direction) {
 			for j, port := range rule.Ports {
 				errs = append(errs, validatePort(rulesPath(direction).Index(i).Child("ports").Index(j), port)...)
 			}

@@ -4,7 +4,7 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/apptier/apptier/policy/connset"
+	"github.com/apptier/apptier/policy/kube"
 )
 
 // A policy's selector is asked for in each of its clauses, so that one of 700 KB with 5,000 labels and 5,000
@@ -21,7 +21,7 @@ const (
 func weightOf(policy *networkingv1.NetworkPolicy) int {
 	selected, clauses, weight := terms(&policy.Spec.PodSelector), 0, 0
 	for _, direction := range []networkingv1.PolicyType{ingress, egress} {
-		for _, rule := range connset.Rules(policy, direction) {
+		for _, rule := range kube.Rules(policy, direction) {
 			clauses += max(1, len(rule.Peers))
 			for _, peer := range rule.Peers {
 				weight += terms(peer.PodSelector) + terms(peer.NamespaceSelector)

@@ -165,11 +165,8 @@ func blocksOf(policy *networkingv1.NetworkPolicy) []networkingv1.IPBlock {
 			}
 		}
 	}
-	for _, rule := range policy.Spec.Ingress {
-		add(rule.From)
-	}
-	for _, rule := range policy.Spec.Egress {
-		add(rule.To)
+	for _, rule := range kube.AllRules(policy) {
+		add(rule.Peers)
 	}
 	return out
 }

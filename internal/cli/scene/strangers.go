@@ -91,11 +91,8 @@ func Described(snapshot reach.Snapshot) (pods []StandIn, namespaces []*corev1.Na
 // peersOf are the peers of a policy that select pods.
 func peersOf(policy *networkingv1.NetworkPolicy) []networkingv1.NetworkPolicyPeer {
 	var out []networkingv1.NetworkPolicyPeer
-	for _, rule := range policy.Spec.Ingress {
-		out = append(out, rule.From...)
-	}
-	for _, rule := range policy.Spec.Egress {
-		out = append(out, rule.To...)
+	for _, rule := range kube.AllRules(policy) {
+		out = append(out, rule.Peers...)
 	}
 	return slices.DeleteFunc(out, func(peer networkingv1.NetworkPolicyPeer) bool {
 		return peer.PodSelector == nil && peer.NamespaceSelector == nil
