@@ -2,13 +2,13 @@ package prove
 
 import (
 	"fmt"
+	"iter"
 	"maps"
 	"net/netip"
 	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
-	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/apptier/apptier/enforcer/nft"
@@ -26,11 +26,11 @@ type class struct {
 
 // classes returns the classes of all addresses of a family, in an order that depends on what they are alone.
 func (p *proof) classes(f expr.Network, table nft.Table, snapshot reach.Snapshot) []class {
-	blocks := blocksOf(snapshot, f)
 	elements, ranges := elementsOf(table, f)
+	ranges = append(ranges, blocksOf(snapshot, f)...)
 	byID := map[string]*class{}
-	for _, a := range p.starts(f, blocks, elements, ranges, snapshot) {
-		id := p.id(a, blocks, elements[a], ranges)
+	for a, within := range covering(p.starts(f, elements, ranges, snapshot), ranges) {
+		id := p.id(a, elements[a], within)
 		c := byID[id]
 		switch {
 		case c == nil:
@@ -58,38 +58,84 @@ func spanOf(p netip.Prefix) span {
 	return span{p.Masked().Addr(), end}
 }
 
-func (s span) contains(a netip.Addr) bool { return s.first.Compare(a) <= 0 && a.Compare(s.last) <= 0 }
-
 // named is a range of addresses and what it is one of.
 type named struct {
 	span
 	name string
+	// peer is which of the policies' blocks it is of, 0 if of none, and isExcept that the block leaves it out.
+	peer     int
+	isExcept bool
+}
+
+// covering goes through addresses, which are sorted, each with the names of what holds it: ranges, and blocks without
+// what they leave out. It follows the ranges as they begin and end: there may be tens of thousands, of which few hold one address.
+func covering(addresses []netip.Addr, ranges []named) iter.Seq2[netip.Addr, []string] {
+	return func(yield func(netip.Addr, []string) bool) {
+		begin := make([]int, len(ranges))
+		for i := range begin {
+			begin[i] = i
+		}
+		slices.SortStableFunc(begin, func(a, b int) int { return ranges[a].first.Compare(ranges[b].first) })
+		var open []int
+		for _, a := range addresses {
+			for len(begin) > 0 && ranges[begin[0]].first.Compare(a) <= 0 {
+				open = append(open, begin[0])
+				begin = begin[1:]
+			}
+			open = slices.DeleteFunc(open, func(i int) bool { return ranges[i].last.Less(a) })
+			if !yield(a, namesOf(ranges, open)) {
+				return
+			}
+		}
+	}
+}
+
+// namesOf are the names of some ranges, sorted, but of no block that leaves one of them out.
+func namesOf(ranges []named, some []int) []string {
+	leftOut := map[int]bool{}
+	for _, i := range some {
+		if ranges[i].isExcept {
+			leftOut[ranges[i].peer] = true
+		}
+	}
+	var names []string
+	for _, i := range some {
+		if !leftOut[ranges[i].peer] {
+			names = append(names, ranges[i].name)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 func isOf(a netip.Addr, f expr.Network) bool { return a.Is4() == (f == expr.IPv4) }
 
-// blocksOf are the ranges of the policies' blocks.
-func blocksOf(snapshot reach.Snapshot, f expr.Network) []span {
-	var out []span
-	add := func(peers []networkingv1.NetworkPolicyPeer) {
-		for _, peer := range peers {
-			if peer.IPBlock == nil {
-				continue
-			}
-			for _, text := range append([]string{peer.IPBlock.CIDR}, peer.IPBlock.Except...) {
-				if prefix, err := netip.ParsePrefix(text); err == nil && isOf(prefix.Addr(), f) {
-					out = append(out, spanOf(prefix))
+// blocksOf are the ranges of the policies' blocks. To a rule, all addresses that one of its blocks holds are the same,
+// whichever it is.
+func blocksOf(snapshot reach.Snapshot, f expr.Network) []named {
+	var out []named
+	peers := 0
+	for _, policy := range snapshot.Policies {
+		for i, rule := range kube.AllRules(policy) {
+			for _, peer := range rule.Peers {
+				if peer.IPBlock == nil {
+					continue
+				}
+				peers++
+				name := fmt.Sprintf("rule %d of %s/%s", i, policy.Namespace, policy.Name)
+				add := func(text string, isExcept bool) {
+					if prefix, err := netip.ParsePrefix(text); err == nil && isOf(prefix.Addr(), f) {
+						out = append(out, named{spanOf(prefix), name, peers, isExcept})
+					}
+				}
+				add(peer.IPBlock.CIDR, false)
+				for _, except := range peer.IPBlock.Except {
+					add(except, true)
 				}
 			}
 		}
 	}
-	for _, policy := range snapshot.Policies {
-		for _, rule := range kube.AllRules(policy) {
-			add(rule.Peers)
-		}
-	}
-	slices.SortFunc(out, func(a, b span) int { return strings.Compare(fmt.Sprint(a), fmt.Sprint(b)) })
-	return slices.Compact(out)
+	return out
 }
 
 // elementsOf returns what a table says of single addresses, sorted, and of ranges of them.
@@ -111,7 +157,7 @@ func elementsOf(table nft.Table, f expr.Network) (elements map[netip.Addr][]stri
 				continue
 			}
 			if end, err := netip.ParseAddr(last); err == nil {
-				ranges = append(ranges, named{span{a, end}, name + " " + element.Value})
+				ranges = append(ranges, named{span: span{a, end}, name: name + " " + element.Value})
 			}
 		}
 	}
@@ -151,8 +197,8 @@ func about(parts []string) string {
 
 // starts are the addresses at which anything that is said of addresses may change, and so one of each range between
 // two of them; sorted.
-func (p *proof) starts(f expr.Network, blocks []span, elements map[netip.Addr][]string, ranges []named, snapshot reach.Snapshot) []netip.Addr {
-	spans := slices.Clone(blocks)
+func (p *proof) starts(f expr.Network, elements map[netip.Addr][]string, ranges []named, snapshot reach.Snapshot) []netip.Addr {
+	var spans []span
 	for _, r := range ranges {
 		spans = append(spans, r.span)
 	}
@@ -198,20 +244,10 @@ var notRouted = []string{
 }
 
 // id is everything that rules and policies may ask of an address: two with the same are told apart by nothing.
-func (p *proof) id(a netip.Addr, blocks []span, elements []string, ranges []named) string {
+func (p *proof) id(a netip.Addr, elements, within []string) string {
 	var b strings.Builder
 	fmt.Fprint(&b, isRouted(a), p.world.own[a], p.world.isPods(a), " sets ", strings.Join(elements, ","))
-	for _, r := range ranges {
-		if r.contains(a) {
-			b.WriteString("," + r.name)
-		}
-	}
-	b.WriteString(" blocks ")
-	for i, block := range blocks {
-		if block.contains(a) {
-			fmt.Fprint(&b, i, ",")
-		}
-	}
+	b.WriteString(" within " + strings.Join(within, ","))
 	claimants := p.world.claimants[a]
 	for _, pod := range claimants {
 		b.WriteString(" pod " + p.asked.of(pod))
