@@ -46,6 +46,9 @@ func printReport(w io.Writer, report prove.Report, output string) error {
 		for _, d := range report.Differences {
 			fmt.Fprintln(w, d)
 		}
+		for _, policy := range report.Refused {
+			fmt.Fprintf(w, "NetworkPolicy %s is above its budget, and so isolates its pods and allows nothing\n", policy)
+		}
 		asked := fmt.Sprintf("%d addresses of %d kinds, %d questions", report.Addresses, report.Classes, report.Connections)
 		switch {
 		case report.Unknown > 0:

@@ -7,9 +7,12 @@ import (
 	"maps"
 	"slices"
 
+	networkingv1 "k8s.io/api/networking/v1"
+
 	"github.com/apptier/apptier/enforcer/compile"
 	"github.com/apptier/apptier/enforcer/nft"
 	"github.com/apptier/apptier/policy/budget"
+	"github.com/apptier/apptier/policy/kube"
 	"github.com/apptier/apptier/policy/reach"
 )
 
@@ -26,8 +29,8 @@ func (e *StaleError) Error() string {
 // Kernel compares what the table of a kernel does with the policies of a snapshot, as the node of this name sees
 // it: it makes sure, by the kernel's own listing, that the kernel has the rules that are expected, and then
 // compares these rules, with the elements that the kernel's sets have, with the policies. The limits are those that
-// the node's enforcer keeps policies to. Its error is ErrNoTable
-// or a *StaleError where there is nothing to compare.
+// the node's enforcer keeps policies to: those above them are compared as what they are enforced as, and listed in the
+// report. Its error is ErrNoTable or a *StaleError where there is nothing to compare.
 func Kernel(ctx context.Context, kernel nft.Kernel, snapshot reach.Snapshot, node string, limits budget.Limits) (Report, error) {
 	marker, found, err := nft.Marker(ctx, kernel, compile.StampChain)
 	if err != nil {
@@ -40,7 +43,8 @@ func Kernel(ctx context.Context, kernel nft.Kernel, snapshot reach.Snapshot, nod
 	if !found || len(contents.Chains) == 0 {
 		return Report{}, ErrNoTable
 	}
-	table := enforced(snapshot, node, limits, marker, contents)
+	ruleset, generation := enforced(snapshot, node, limits, marker, contents)
+	table := ruleset.Table(generation)
 	forms, err := nft.Forms(ctx, table)
 	if err != nil {
 		return Report{}, fmt.Errorf("asking the kernel how it lists rules: %w", err)
@@ -52,19 +56,45 @@ func Kernel(ctx context.Context, kernel nft.Kernel, snapshot reach.Snapshot, nod
 		set.Elements = contents.Sets[name]
 		table.Sets[name] = set
 	}
-	return Table(ctx, table, compile.ForwardChain, snapshot, node)
+	refused := refusedIn(ruleset)
+	snapshot.Policies = closed(snapshot.Policies, refused)
+	report, err := Table(ctx, table, compile.ForwardChain, snapshot, node)
+	report.Refused = refused
+	return report, err
 }
 
-// enforced is the table of a snapshot, with what the kernel's alone says: the generation and whether addresses are
-// bound to interfaces.
-func enforced(snapshot reach.Snapshot, node string, limits budget.Limits, marker string, contents nft.Contents) nft.Table {
+// refusedIn names the policies that are above their budget, sorted.
+func refusedIn(ruleset compile.Ruleset) []string {
+	var out []string
+	for _, problem := range ruleset.Problems {
+		if exceeded := (*budget.ExceededError)(nil); errors.As(problem, &exceeded) {
+			out = append(out, problem.Policy)
+		}
+	}
+	return slices.Compact(slices.Sorted(slices.Values(out)))
+}
+
+// closed are policies of which the refused ones, which are sorted, allow nothing.
+func closed(policies []*networkingv1.NetworkPolicy, refused []string) []*networkingv1.NetworkPolicy {
+	out := slices.Clone(policies)
+	for i, policy := range out {
+		if _, found := slices.BinarySearch(refused, policy.Namespace+"/"+policy.Name); found {
+			out[i] = kube.WithoutRules(policy)
+		}
+	}
+	return out
+}
+
+// enforced is what the node enforces of a snapshot, with what the kernel's table alone says: the generation and whether
+// addresses are bound to interfaces.
+func enforced(snapshot reach.Snapshot, node string, limits budget.Limits, marker string, contents nft.Contents) (ruleset compile.Ruleset, generation uint16) {
 	c := compile.New(node)
 	c.Limit(limits)
 	mark, generation := compile.ParseMarker(marker)
 	c.UseMark(mark)
 	c.BindAddresses(len(contents.Chains[compile.SourceChain].Rules) > 0)
 	c.Tell(snapshot)
-	return c.Ruleset().Table(generation)
+	return c.Ruleset(), generation
 }
 
 // unlike names a difference between a table and what a kernel holds, but for the elements of sets; empty if there is

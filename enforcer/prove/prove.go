@@ -36,6 +36,9 @@ type Report struct {
 	Connections int `json:"connections"`
 	// Unknown counts the questions to which the policies have no answer.
 	Unknown int `json:"unknown"`
+	// Refused are the policies, as namespace/name and sorted, that ask for more than their budget: they isolate, and
+	// allow nothing.
+	Refused []string `json:"refused,omitempty"`
 	// Differences are the first ones, MostDifferences at most.
 	Differences []Difference `json:"differences"`
 }

@@ -104,7 +104,7 @@ func mapOf(ctx context.Context, s side, dns bool) (report.Map, error) {
 	closed := s.snapshot
 	closed.Policies = nil
 	for _, policy := range s.snapshot.Policies {
-		closed.Policies = append(closed.Policies, withoutRules(policy))
+		closed.Policies = append(closed.Policies, kube.WithoutRules(policy))
 	}
 	result, err := compare.States(ctx, closed, s.snapshot, scene.ToldApart(s.snapshot))
 	if err != nil {
@@ -152,19 +152,6 @@ func folded(edges []report.Edge, end func(*report.Edge) *[]string) []report.Edge
 		}
 		out = append(out, e)
 	}
-	return out
-}
-
-// withoutRules is a policy that isolates as much, and allows nothing.
-func withoutRules(policy *networkingv1.NetworkPolicy) *networkingv1.NetworkPolicy {
-	out := policy.DeepCopy()
-	out.Spec.PolicyTypes = nil
-	for _, direction := range []networkingv1.PolicyType{networkingv1.PolicyTypeIngress, networkingv1.PolicyTypeEgress} {
-		if kube.Isolates(&policy.Spec, direction) {
-			out.Spec.PolicyTypes = append(out.Spec.PolicyTypes, direction)
-		}
-	}
-	out.Spec.Ingress, out.Spec.Egress = nil, nil
 	return out
 }
 

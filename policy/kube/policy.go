@@ -45,3 +45,16 @@ func Rules(policy *networkingv1.NetworkPolicy, direction networkingv1.PolicyType
 func AllRules(policy *networkingv1.NetworkPolicy) []Rule {
 	return slices.Concat(Rules(policy, networkingv1.PolicyTypeIngress), Rules(policy, networkingv1.PolicyTypeEgress))
 }
+
+// WithoutRules returns a policy that isolates the same pods in the same directions, and allows nothing.
+func WithoutRules(policy *networkingv1.NetworkPolicy) *networkingv1.NetworkPolicy {
+	out := policy.DeepCopy()
+	out.Spec.PolicyTypes = nil
+	for _, direction := range []networkingv1.PolicyType{networkingv1.PolicyTypeIngress, networkingv1.PolicyTypeEgress} {
+		if Isolates(&policy.Spec, direction) {
+			out.Spec.PolicyTypes = append(out.Spec.PolicyTypes, direction)
+		}
+	}
+	out.Spec.Ingress, out.Spec.Egress = nil, nil
+	return out
+}

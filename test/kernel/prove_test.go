@@ -3,6 +3,7 @@ package kernel
 import (
 	"errors"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 
@@ -75,4 +76,19 @@ func TestAKernelIsProved(t *testing.T) {
 		}
 		return err
 	}))
+}
+
+// A policy above its budget is compared as what it is enforced as, and named.
+func TestAPolicyAboveItsBudgetIsProved(t *testing.T) {
+	l := newLab(t, lab.Routed)
+	snapshot := l.busy(t, 50)
+	large := snapshot.Policies[0].DeepCopy()
+	large.Spec.Ingress = slices.Repeat(large.Spec.Ingress, budget.Defaults().Policy.Rules+1)
+	snapshot.Policies[0] = large
+	l.Load(t, snapshot, 7)
+	report, err := l.prove(t, snapshot)
+	lab.Must(t, err)
+	if want := []string{large.Namespace + "/" + large.Name}; !slices.Equal(report.Refused, want) || len(report.Differences) > 0 {
+		t.Errorf("got %+v, want %v refused and no difference", report, want)
+	}
 }
