@@ -31,6 +31,7 @@ func describe(sides [2]side, result compare.Result) report.Changes {
 			d.pods[types.NamespacedName{Namespace: pod.Namespace, Name: pod.Name}] = pod
 		}
 	}
+	index := map[string]int{}
 	for _, group := range d.byAddresses(result.Changes) {
 		c := group.change
 		one := report.Change{Opened: c.Opened, From: d.names(c.From), To: d.names(c.To), Ports: []string{portWords(c)}}
@@ -40,10 +41,12 @@ func describe(sides [2]side, result compare.Result) report.Changes {
 			one.To = d.ranges(group.addresses)
 		}
 		one.File, one.Line, one.Reason = d.decided(c)
-		if i := slices.IndexFunc(out.Changes, one.SameEnds); i >= 0 {
+		ends := one.Ends()
+		if i, found := index[ends]; found {
 			out.Changes[i].Ports = append(out.Changes[i].Ports, one.Ports...)
 			continue
 		}
+		index[ends] = len(out.Changes)
 		out.Changes = append(out.Changes, one)
 	}
 	slices.SortStableFunc(out.Changes, func(a, b report.Change) int {

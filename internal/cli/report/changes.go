@@ -3,7 +3,6 @@ package report
 import (
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 )
 
@@ -27,9 +26,9 @@ type Change struct {
 	Reason string `json:"reason"`
 }
 
-// SameEnds says whether another change is of the same ends, by the same rule.
-func (c Change) SameEnds(o Change) bool {
-	return c.Opened == o.Opened && c.File == o.File && c.Line == o.Line && slices.Equal(c.From, o.From) && slices.Equal(c.To, o.To)
+// Ends tells changes of other ends, or by another rule, apart.
+func (c Change) Ends() string {
+	return fmt.Sprintf("%t %q:%d %q %q", c.Opened, c.File, c.Line, c.From, c.To)
 }
 
 // Count returns how many changes open connections, and how many close some.

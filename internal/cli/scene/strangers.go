@@ -152,7 +152,7 @@ func labelSetsFor(selector *metav1.LabelSelector) []map[string]string {
 }
 
 // mostSets bounds the choices of values of several labels, which multiply.
-const mostSets = 256
+const mostSets = 64
 
 // leavesMore says whether a selector leaves a choice of more than mostSets.
 func leavesMore(selector *metav1.LabelSelector) bool {
