@@ -5,6 +5,8 @@ import (
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/apptier/apptier/policy/rule"
 )
 
 // numbered returns the rules that are about some ports of a protocol, but not all, and no names.
@@ -49,7 +51,7 @@ type buffers struct {
 	parts          []segment
 	rules          []*shared
 	pieces, page   []piece
-	from           [maxPort + 3]int32
+	from           [rule.LastPort + 3]int32
 }
 
 // edge is a port that rules begin at, or the first after their last: port, rule and whether it is the end.

@@ -7,6 +7,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"pgregory.net/rapid"
+
+	"github.com/apptier/apptier/policy/rule"
 )
 
 // ruleOf is a rule about these ports.
@@ -18,7 +20,7 @@ func ruleOf(spans ...portSpan) *shared {
 // overlap. No rule is copied without bound.
 func TestSegmentsAreWhatRulesSay(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		port := rapid.OneOf(rapid.Int32Range(1, 40), rapid.Int32Range(maxPort-5, maxPort))
+		port := rapid.OneOf(rapid.Int32Range(1, 40), rapid.Int32Range(rule.LastPort-5, rule.LastPort))
 		var rules []*shared
 		var probes []int32
 		for range rapid.IntRange(1, 50).Draw(t, "rules") {
@@ -65,7 +67,7 @@ func TestSegmentsAreWhatRulesSay(t *testing.T) {
 func TestRulesThatCrossWithoutEndAreNotCutWithoutEnd(t *testing.T) {
 	var rules []*shared
 	for i := range int32(1000) {
-		rules = append(rules, ruleOf(portSpan{1 + i, maxPort - 1 - i}))
+		rules = append(rules, ruleOf(portSpan{1 + i, rule.LastPort - 1 - i}))
 	}
 	cut, uncut := new(buffers).segments(rules)
 	copies := 0
@@ -86,7 +88,7 @@ func TestWideRulesAreFoundByPort(t *testing.T) {
 			spans = append(spans, portSpan{1000 + int32(i)*100 + 2*n, 1000 + int32(i)*100 + 2*n})
 		}
 		p := &policy{Policy: &Policy{namespace: "shop", name: fmt.Sprint(i)}}
-		p.sides = map[Direction]side{Ingress: {rules: []rule{{peers: peers{any: true}, ports: []portMatch{ruleOf(spans...).port}}}}}
+		p.sides = map[Direction]side{Ingress: {rules: []allowed{{peers: peers{any: true}, ports: []portMatch{ruleOf(spans...).port}}}}}
 		d.group.policies = append(d.group.policies, p)
 	}
 	d.write()
@@ -104,7 +106,7 @@ func TestWideRulesAreFoundByPort(t *testing.T) {
 	// One more policy is about its own pages alone.
 	before := d.specs
 	p := &policy{Policy: &Policy{namespace: "shop", name: "more"}}
-	p.sides = map[Direction]side{Ingress: {rules: []rule{{peers: peers{any: true}, ports: []portMatch{ruleOf(portSpan{9, 9}, portSpan{1003, 1003}).port}}}}}
+	p.sides = map[Direction]side{Ingress: {rules: []allowed{{peers: peers{any: true}, ports: []portMatch{ruleOf(portSpan{9, 9}, portSpan{1003, 1003}).port}}}}}
 	d.group.policies = append(d.group.policies, p)
 	d.shared, d.rules = nil, nil
 	d.write()

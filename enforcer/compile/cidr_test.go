@@ -8,6 +8,8 @@ import (
 
 	networkingv1 "k8s.io/api/networking/v1"
 	"pgregory.net/rapid"
+
+	"github.com/apptier/apptier/policy/kube"
 )
 
 // prefixes generates prefixes that nest and meet at the ends of the address space.
@@ -82,9 +84,11 @@ func TestABlockIsReadWhicheverWayItIsWritten(t *testing.T) {
 		{CIDR: "::ffff:a00:0/104", Except: []string{"::ffff:a01:0/112"}},
 	} {
 		p := peers{blocks: map[family][]span{}, blockTexts: map[family][]string{}}
-		if err := p.addBlock(block); err != nil {
+		read, err := kube.ReadBlock(&block)
+		if err != nil {
 			t.Fatal(err)
 		}
+		p.addBlock(read)
 		if got, want := fmt.Sprint(p.blocks), "map[4:[10.0.0.0-10.0.255.255 10.2.0.0-10.255.255.255]]"; got != want {
 			t.Errorf("%v is %s, want %s", block, got, want)
 		}

@@ -40,7 +40,7 @@ type shared struct {
 	index int // among those of its draft
 	port  portMatch
 	// only is the rule, if it is one alone.
-	only *rule
+	only *allowed
 	// any is the first of them that lets everyone in.
 	any   string
 	peers map[family]*peerSets
@@ -147,7 +147,7 @@ func (d *draft) sharing(port portMatch) *shared {
 }
 
 // add adds the peers of a rule.
-func (s *shared) add(r *rule, of string, families []family) {
+func (s *shared) add(r *allowed, of string, families []family) {
 	s.only = r
 	if s.any != "" || len(s.peers) > 0 {
 		s.only = nil

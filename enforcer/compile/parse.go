@@ -1,25 +1,23 @@
 package compile
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 
 	networkingv1 "k8s.io/api/networking/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/apptier/apptier/policy/kube"
+	"github.com/apptier/apptier/policy/rule"
 )
 
 // side is one direction of a policy.
 type side struct {
 	isolates bool
-	rules    []rule
+	rules    []allowed
 }
 
-// rule is what an ingress or an egress rule allows: any of the peers to any of the ports.
-type rule struct {
+// allowed is what a rule allows: any of the peers to any of the ports.
+type allowed struct {
 	path  string
 	peers peers
 	ports []portMatch
@@ -44,68 +42,66 @@ func (s side) withoutRules() side { return side{isolates: s.isolates} }
 // parse reads whom the policy isolates, closed wherever it cannot be read.
 func (p *policy) parse() {
 	p.problems = nil
-	spec, err := p.read()
-	if err != nil {
+	spec, err := p.spec()
+	if err != nil { // nobody can say what it says: it isolates every pod
 		p.problems = append(p.problems, p.problem("spec", err))
-		p.pods, p.sides = labels.Everything(), map[Direction]side{Ingress: {isolates: true}, Egress: {isolates: true}}
-		return
+		spec.PolicyTypes = []networkingv1.PolicyType{networkingv1.PolicyTypeIngress, networkingv1.PolicyTypeEgress}
 	}
-	ingress, egress := kube.Isolates(&spec, networkingv1.PolicyTypeIngress), kube.Isolates(&spec, networkingv1.PolicyTypeEgress)
-	p.sides = map[Direction]side{Ingress: {isolates: ingress}, Egress: {isolates: egress}}
-	p.pods, err = metav1.LabelSelectorAsSelector(&spec.PodSelector)
-	if err != nil {
-		// It protects someone, nobody can say whom: so everyone, and its rules open nothing.
-		p.problems = append(p.problems, p.problem("podSelector", err))
-		p.pods = labels.Everything()
+	read := kube.ReadIsolation(p.Key(), &spec)
+	for _, problem := range read.Problems {
+		p.problems = append(p.problems, p.problem(problem.Path, problem.Err))
 	}
-	if err == nil && p.refused != nil {
+	p.pods = read.Subject.Labels
+	p.sides = map[Direction]side{Ingress: p.side(Ingress, read.Ingress), Egress: p.side(Egress, read.Egress)}
+	if len(p.problems) == 0 && p.refused != nil {
 		p.problems = append(p.problems, p.problem("spec", p.refused))
 	}
 }
 
 // parseRules reads the rules of a policy that is parsed, unless nobody can say whom it isolates.
 func (p *policy) parseRules() {
-	spec, err := p.read()
+	spec, err := p.spec()
 	if err != nil || len(p.problems) > 0 {
 		return
 	}
-	in, out := p.sides[Ingress], p.sides[Egress]
-	for i, r := range spec.Ingress {
-		in.rules = append(in.rules, p.rule(Ingress, fmt.Sprintf("ingress[%d]", i), "from", r.From, r.Ports))
+	read := kube.ReadPolicy(p.Key(), &spec)
+	for _, problem := range read.Problems {
+		p.rulesProblems = append(p.rulesProblems, p.problem(problem.Path, problem.Err))
 	}
-	for i, r := range spec.Egress {
-		out.rules = append(out.rules, p.rule(Egress, fmt.Sprintf("egress[%d]", i), "to", r.To, r.Ports))
-	}
-	p.sides = map[Direction]side{Ingress: in, Egress: out}
+	p.sides = map[Direction]side{Ingress: p.side(Ingress, read.Ingress), Egress: p.side(Egress, read.Egress)}
 }
 
-func (p *policy) read() (spec networkingv1.NetworkPolicySpec, err error) {
+// side reads the rules of a direction.
+func (p *policy) side(direction Direction, rules []rule.Rule) side {
+	var s side
+	for _, r := range rules {
+		switch r.Action {
+		case rule.Allow:
+			s.rules = append(s.rules, allows(fmt.Sprintf("%s[%d]", direction, r.Index), direction, r))
+		case rule.Deny: // everyone, after all that any policy allows: what falls off the end of a chain is dropped
+			s.isolates = true
+		case rule.Pass, rule.Audit: // no NetworkPolicy has them
+		}
+	}
+	return s
+}
+
+func (p *Policy) spec() (spec networkingv1.NetworkPolicySpec, err error) {
 	if err = p.err; err == nil {
-		err = spec.Unmarshal(p.spec)
+		err = spec.Unmarshal(p.encoded)
 	}
 	return spec, err
-}
-
-// report keeps what is wrong with a rule.
-func (p *policy) report(path string, err error) {
-	if err != nil {
-		p.rulesProblems = append(p.rulesProblems, p.problem(path, err))
-	}
 }
 
 func (p *policy) problem(path string, err error) Problem {
 	return Problem{Policy: p.String(), Path: path, Err: err, Object: p.object()}
 }
 
-func (p *policy) rule(
-	direction Direction, path, field string, from []networkingv1.NetworkPolicyPeer, on []networkingv1.NetworkPolicyPort,
-) rule {
-	r := rule{
-		path:  path,
-		peers: peers{any: len(from) == 0, blocks: map[family][]span{}, blockTexts: map[family][]string{}},
-	}
-	for i, peer := range from {
-		p.report(fmt.Sprintf("%s.%s[%d]", path, field, i), r.peers.add(p.namespace, peer))
+// allows is what a rule that allows says to the groups of pods under it.
+func allows(path string, direction Direction, from rule.Rule) allowed {
+	r := allowed{path: path, peers: peers{any: from.Peers.Everyone, blocks: map[family][]span{}, blockTexts: map[family][]string{}}}
+	for _, peer := range from.Peers.Of {
+		r.peers.add(peer)
 	}
 	r.peers.blockSets = map[family]*setSpec{}
 	for f, spans := range r.peers.blocks {
@@ -114,55 +110,28 @@ func (p *policy) rule(
 			r.peers.blockSets[f] = blocks(f, r.peers.blocks[f], strings.Join(r.peers.blockTexts[f], " or "))
 		}
 	}
-	ports := ports{any: len(on) == 0}
-	for i, port := range on {
-		p.report(fmt.Sprintf("%s.ports[%d]", path, i), ports.add(port))
-	}
-	r.ports = ports.matches(direction)
+	r.ports = matchesOf(direction, from.Ports)
 	return r
 }
 
-// add adds one peer; what it cannot read adds nothing.
-func (p *peers) add(namespace string, peer networkingv1.NetworkPolicyPeer) error {
-	hasSelector := peer.PodSelector != nil || peer.NamespaceSelector != nil
+// add adds one peer; nobody adds nothing.
+func (p *peers) add(peer rule.Peer) {
 	switch {
-	case peer.IPBlock != nil && hasSelector:
-		return errors.New("ipBlock excludes podSelector and namespaceSelector")
-	case peer.IPBlock != nil:
-		return p.addBlock(*peer.IPBlock)
-	case hasSelector:
-		s, err := newSelector(namespace, peer)
-		if err == nil {
-			p.selectors = append(p.selectors, s)
-		}
-		return err
-	default:
-		return errors.New("needs a podSelector, a namespaceSelector or an ipBlock")
+	case peer.Block.CIDR.IsValid():
+		p.addBlock(peer.Block)
+	case peer.Pods.Labels != nil:
+		p.selectors = append(p.selectors, newSelector(peer.Pods))
 	}
 }
 
-func (p *peers) addBlock(block networkingv1.IPBlock) error {
-	cidr, err := kube.ParseCIDR(block.CIDR)
-	if err != nil {
-		return fmt.Errorf("ipBlock.cidr: %w", err)
-	}
+func (p *peers) addBlock(block rule.Block) {
 	var holes []span
-	for i, except := range block.Except {
-		hole, err := kube.ParseCIDR(except)
-		if err != nil {
-			// An exception that cannot be read might hold any address of the block.
-			return fmt.Errorf("ipBlock.except[%d]: %w", i, err)
-		}
-		if hole.Addr().Is4() == cidr.Addr().Is4() {
+	for _, hole := range block.Except {
+		if hole.Addr().Is4() == block.CIDR.Addr().Is4() {
 			holes = append(holes, spanOf(hole))
 		}
 	}
-	text := block.CIDR
-	if len(block.Except) > 0 {
-		text += " except " + strings.Join(block.Except, ", ")
-	}
-	f := familyOf(cidr.Addr())
-	p.blocks[f] = append(p.blocks[f], subtract(spanOf(cidr), holes)...)
-	p.blockTexts[f] = append(p.blockTexts[f], text)
-	return nil
+	f := familyOf(block.CIDR.Addr())
+	p.blocks[f] = append(p.blocks[f], subtract(spanOf(block.CIDR), holes)...)
+	p.blockTexts[f] = append(p.blockTexts[f], block.String())
 }

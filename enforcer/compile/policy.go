@@ -20,7 +20,7 @@ type Policy struct {
 	uid             types.UID
 	created         time.Time
 	cost            budget.Cost
-	spec            []byte // Protobuf
+	encoded         []byte // the spec, as Protobuf
 	err             error  // why there is none
 }
 
@@ -30,7 +30,7 @@ func NewPolicy(object *networkingv1.NetworkPolicy) *Policy {
 		namespace: object.Namespace, name: object.Name, uid: object.UID,
 		created: object.CreationTimestamp.Time, cost: budget.Count(&object.Spec),
 	}
-	p.spec, p.err = object.Spec.Marshal()
+	p.encoded, p.err = object.Spec.Marshal()
 	return p
 }
 
@@ -40,7 +40,7 @@ func (p *Policy) Key() types.NamespacedName {
 }
 
 // Equal tells whether two policies of one name differ in nothing.
-func (p *Policy) Equal(o *Policy) bool { return p.uid == o.uid && bytes.Equal(p.spec, o.spec) }
+func (p *Policy) Equal(o *Policy) bool { return p.uid == o.uid && bytes.Equal(p.encoded, o.encoded) }
 
 // object is the policy as far as an event refers to it.
 func (p *Policy) object() *networkingv1.NetworkPolicy {

@@ -2,27 +2,17 @@ package compile
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
-	networkingv1 "k8s.io/api/networking/v1"
-	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/apptier/apptier/enforcer/nft"
 	"github.com/apptier/apptier/enforcer/nft/expr"
-	"github.com/apptier/apptier/policy/kube"
+	"github.com/apptier/apptier/policy/rule"
 )
-
-// ports is the ports of a rule.
-type ports struct {
-	any     bool
-	numbers map[corev1.Protocol][]portSpan
-	names   []namedPort
-}
 
 // portSpan is an inclusive range of ports, within 1 to 65535.
 type portSpan struct{ first, last int32 }
@@ -38,54 +28,6 @@ func (s portSpan) String() string {
 type namedPort struct {
 	name     string
 	protocol corev1.Protocol
-}
-
-const maxPort = 65535
-
-// add adds one port; what it cannot read adds nothing. API: NetworkPolicyPort.
-func (p *ports) add(port networkingv1.NetworkPolicyPort) error {
-	protocol := corev1.ProtocolTCP
-	if port.Protocol != nil {
-		protocol = kube.Protocol(*port.Protocol)
-	}
-	first, last := int32(1), int32(maxPort)
-	switch {
-	case nftProtocol[protocol] == 0:
-		return fmt.Errorf("protocol %q is none of TCP, UDP and SCTP", protocol)
-	case port.Port == nil && port.EndPort != nil:
-		return errors.New("endPort needs a port")
-	case port.Port == nil:
-	case port.Port.Type == intstr.String:
-		return p.addNamed(port, protocol)
-	default:
-		first = port.Port.IntVal
-		last = first
-		if port.EndPort != nil {
-			last = *port.EndPort
-		}
-		if last < first {
-			return errors.New("endPort is below port")
-		}
-	}
-	if first, last = max(first, 1), min(last, maxPort); first > last {
-		return fmt.Errorf("port %d is not between 1 and %d", port.Port.IntVal, maxPort)
-	}
-	if p.numbers == nil {
-		p.numbers = map[corev1.Protocol][]portSpan{}
-	}
-	p.numbers[protocol] = append(p.numbers[protocol], portSpan{first, last})
-	return nil
-}
-
-func (p *ports) addNamed(port networkingv1.NetworkPolicyPort, protocol corev1.Protocol) error {
-	if port.EndPort != nil {
-		return errors.New("endPort excludes a named port")
-	}
-	if port.Port.StrVal == "" {
-		return errors.New("port has an empty name")
-	}
-	p.names = append(p.names, namedPort{port.Port.StrVal, protocol})
-	return nil
 }
 
 var (
@@ -125,18 +67,28 @@ type portMatch struct {
 	spans    []portSpan
 }
 
-// matches returns one match for each protocol and for each named port and family.
-func (p ports) matches(direction Direction) []portMatch {
-	if p.any {
+// matchesOf returns one match for each protocol and for each named port and family.
+func matchesOf(direction Direction, ports rule.Ports) []portMatch {
+	if ports.Every {
 		return []portMatch{{}}
+	}
+	numbers := map[corev1.Protocol][]portSpan{}
+	var names []namedPort
+	for _, port := range ports.Of {
+		switch {
+		case port.Name != "":
+			names = append(names, namedPort{port.Name, port.Protocol})
+		case port.Protocol != "":
+			numbers[port.Protocol] = append(numbers[port.Protocol], portSpan{port.First, port.Last})
+		}
 	}
 	var out []portMatch
 	for _, protocol := range protocols {
-		if spans := unionPorts(p.numbers[protocol]); len(spans) > 0 {
+		if spans := unionPorts(numbers[protocol]); len(spans) > 0 {
 			out = append(out, matchNumbers(protocol, spans))
 		}
 	}
-	for _, named := range p.names {
+	for _, named := range names {
 		for _, f := range families {
 			d := named.spec(direction, f)
 			match := expr.List{layer4(named.protocol), expr.In(d.name, server[f], serverPort)}
@@ -163,7 +115,7 @@ func matchNumbers(protocol corev1.Protocol, spans []portSpan) portMatch {
 }
 
 // allPorts tells whether every port of the protocol is meant.
-func (m portMatch) allPorts() bool { return m.spans[0] == portSpan{1, maxPort} }
+func (m portMatch) allPorts() bool { return m.spans[0] == portSpan{1, rule.LastPort} }
 
 // numbers is the set that holds these ports.
 func numbers(spans []portSpan) *setSpec {

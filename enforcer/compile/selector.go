@@ -6,10 +6,10 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
-	networkingv1 "k8s.io/api/networking/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/selection"
+
+	"github.com/apptier/apptier/policy/rule"
 )
 
 // selector is a peer that selects pods. Peers that mean the same have the same text, and so share
@@ -30,21 +30,13 @@ func (s *selector) in(n *namespace) bool {
 	return (s.names == nil || slices.Contains(s.names, n.name)) && (s.namespaces == nil || s.namespaces.Matches(n.labels))
 }
 
-// newSelector parses a peer of a policy in the given namespace.
-func newSelector(namespace string, peer networkingv1.NetworkPolicyPeer) (*selector, error) {
-	s := &selector{names: []string{namespace}, pods: labels.Everything()}
-	var err error
-	if peer.PodSelector != nil {
-		if s.pods, err = metav1.LabelSelectorAsSelector(peer.PodSelector); err != nil {
-			return s, fmt.Errorf("podSelector: %w", err)
-		}
-	}
-	if peer.NamespaceSelector == nil {
-		s.called(describe("namespace "+namespace, s.pods))
-		return s, nil
-	}
-	if s.namespaces, err = metav1.LabelSelectorAsSelector(peer.NamespaceSelector); err != nil {
-		return s, fmt.Errorf("namespaceSelector: %w", err)
+// newSelector returns the selector of a peer.
+func newSelector(peer rule.Pods) *selector {
+	s := &selector{pods: peer.Labels, namespaces: peer.Namespaces}
+	if s.namespaces == nil {
+		s.names = []string{peer.Namespace}
+		s.called(describe("namespace "+peer.Namespace, s.pods))
+		return s
 	}
 	s.names = namesOf(s.namespaces)
 	if text := canonical(s.namespaces); text == "" {
@@ -52,7 +44,7 @@ func newSelector(namespace string, peer networkingv1.NetworkPolicyPeer) (*select
 	} else {
 		s.called(describe("namespaces "+text, s.pods))
 	}
-	return s, nil
+	return s
 }
 
 func describe(where string, pods labels.Selector) string {

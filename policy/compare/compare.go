@@ -250,7 +250,7 @@ func (c *comparison) half(pod types.NamespacedName, direction networkingv1.Polic
 		var policies []*networkingv1.NetworkPolicy
 		specs[i], policies = s.isolating(pod, direction, unknown)
 		for _, policy := range policies {
-			h.clauses = append(h.clauses, connset.Clauses(policy, direction)...)
+			h.clauses = append(h.clauses, connset.Read(policy).Clauses(direction)...)
 			h.addPoints(kube.Rules(policy, direction))
 		}
 	}

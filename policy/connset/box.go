@@ -2,10 +2,12 @@ package connset
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 )
 
 // Scope says whose label it is.
@@ -131,22 +133,29 @@ func (b Box) Where(label Label, values Values) Box {
 	return b
 }
 
-// WhereSelected returns the part of the box whose labels of a scope match a selector.
+// WhereSelected returns the part of the box whose labels of a scope match a selector. Its error says that the selector
+// cannot be read.
 func (b Box) WhereSelected(scope Scope, selector *metav1.LabelSelector) (Box, error) {
+	read, err := metav1.LabelSelectorAsSelector(selector)
+	if err != nil {
+		return Box{}, fmt.Errorf("reading a selector: %w", err)
+	}
+	return b.WhereMatching(scope, read), nil
+}
+
+// WhereMatching returns the part of the box whose labels of a scope match a selector that is read.
+func (b Box) WhereMatching(scope Scope, selector labels.Selector) Box {
 	if scope != Subject {
 		b.Kinds &= Pods
 	}
-	for key, value := range selector.MatchLabels {
-		b = b.Where(Label{scope, key}, OneOf(value))
+	requirements, selectable := selector.Requirements()
+	if !selectable {
+		return Box{}
 	}
-	for _, requirement := range selector.MatchExpressions {
-		values, err := valuesOf(requirement)
-		if err != nil {
-			return Box{}, err
-		}
-		b = b.Where(Label{scope, requirement.Key}, values)
+	for _, requirement := range requirements {
+		b = b.Where(Label{scope, requirement.Key()}, valuesOf(requirement))
 	}
-	return b, nil
+	return b
 }
 
 // WhereNamespace returns the part of the box whose peers are pods of a namespace.

@@ -39,7 +39,7 @@ func FuzzSubtract(f *testing.F) {
 
 func boxesOf(policy *networkingv1.NetworkPolicy, direction networkingv1.PolicyType) []connset.Box {
 	var out []connset.Box
-	for _, clause := range connset.Clauses(policy, direction) {
+	for _, clause := range connset.Read(policy).Clauses(direction) {
 		out = append(out, clause.Box)
 	}
 	return out

@@ -1,14 +1,12 @@
 package connset
 
 import (
-	"net/netip"
-	"slices"
-
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
-	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/apptier/apptier/policy/kube"
+	"github.com/apptier/apptier/policy/rule"
 )
 
 // Clause is what one peer of one rule of a policy allows.
@@ -30,104 +28,105 @@ type NamedPort struct {
 	Protocol corev1.Protocol
 }
 
-// Selected is every connection, in any direction, of the pods that a policy selects. It is empty if
-// the selector cannot be read.
-func Selected(policy *networkingv1.NetworkPolicy) Box {
-	box, err := Everything().WhereSelected(Subject, &policy.Spec.PodSelector)
-	if err != nil {
-		return Box{}
-	}
-	return box
+// Policy is a policy in sets of connections.
+type Policy struct {
+	// Selected is every connection, in any direction, of the pods that it selects: of all pods of its namespace, if its
+	// selector cannot be read.
+	Selected Box
+	// Ingress and Egress are what it allows; nothing in a direction that it is not about. What cannot be read allows
+	// nothing.
+	Ingress, Egress []Clause
 }
 
-// Clauses returns what a policy allows in a direction; nothing if it is not about the direction.
-// What cannot be read allows nothing.
-func Clauses(policy *networkingv1.NetworkPolicy, direction networkingv1.PolicyType) []Clause {
-	if !kube.Isolates(&policy.Spec, direction) {
-		return nil
+// Read reads a policy.
+func Read(policy *networkingv1.NetworkPolicy) Policy {
+	read := kube.ReadPolicy(types.NamespacedName{Namespace: policy.Namespace, Name: policy.Name}, &policy.Spec)
+	p := Policy{Selected: Everything().WhereMatching(Subject, read.Subject.Labels)}
+	p.Ingress, p.Egress = p.clauses(policy, read.Ingress), p.clauses(policy, read.Egress)
+	return p
+}
+
+// Clauses returns what the policy allows in a direction.
+func (p Policy) Clauses(direction networkingv1.PolicyType) []Clause {
+	if direction == networkingv1.PolicyTypeIngress {
+		return p.Ingress
 	}
+	return p.Egress
+}
+
+func (p Policy) clauses(policy *networkingv1.NetworkPolicy, rules []rule.Rule) []Clause {
 	var out []Clause
-	selected := Selected(policy)
-	for i, rule := range kube.Rules(policy, direction) {
-		within := selected
-		ports, named := RulePorts(rule.Ports)
-		within.Ports = ports
-		if len(rule.Peers) == 0 {
-			out = append(out, Clause{policy, i, -1, within, named})
+	for _, r := range rules {
+		if r.Action != rule.Allow {
+			continue
 		}
-		for j, peer := range rule.Peers {
-			if box, ok := within.wherePeer(policy.Namespace, peer); ok {
-				out = append(out, Clause{policy, i, j, box, named})
+		within := p.Selected
+		ports, named := portsOf(r.Ports)
+		within.Ports = ports
+		if r.Peers.Everyone {
+			out = append(out, Clause{policy, r.Index, -1, within, named})
+		}
+		for j, peer := range r.Peers.Of {
+			if box, ok := within.wherePeer(peer); ok {
+				out = append(out, Clause{policy, r.Index, j, box, named})
 			}
 		}
 	}
 	return out
 }
 
-// wherePeer returns the part of the box whose other end is a peer of a policy in a namespace.
-func (b Box) wherePeer(namespace string, peer networkingv1.NetworkPolicyPeer) (Box, bool) {
-	if peer.IPBlock != nil {
-		addresses, ok := BlockAddresses(peer.IPBlock)
-		b.Addresses = b.Addresses.Intersect(addresses)
-		return b, ok && peer.PodSelector == nil && peer.NamespaceSelector == nil
-	}
-	var err error
-	switch {
-	case peer.NamespaceSelector != nil:
-		b, err = b.WhereSelected(Namespace, peer.NamespaceSelector)
-	case peer.PodSelector != nil:
-		b = b.WhereNamespace(namespace)
-	default:
+// wherePeer returns the part of the box whose other end is a peer; false if the peer is nobody.
+func (b Box) wherePeer(peer rule.Peer) (Box, bool) {
+	switch pods := peer.Pods; {
+	case peer.Block.CIDR.IsValid():
+		b.Addresses = b.Addresses.Intersect(addressesOf(peer.Block))
+		return b, true
+	case pods.Labels == nil:
 		return b, false
+	case pods.Namespaces == nil:
+		return b.WhereNamespace(pods.Namespace).WhereMatching(Peer, pods.Labels), true
+	default:
+		return b.WhereMatching(Namespace, pods.Namespaces).WhereMatching(Peer, pods.Labels), true
 	}
-	if err == nil && peer.PodSelector != nil {
-		b, err = b.WhereSelected(Peer, peer.PodSelector)
-	}
-	return b, err == nil
 }
 
 // BlockAddresses returns the addresses of a block. One that cannot be read has none: what cannot be
 // read in its exceptions might be any of them.
-func BlockAddresses(block *networkingv1.IPBlock) (Addresses, bool) {
-	cidr, err := kube.ParseCIDR(block.CIDR)
+func BlockAddresses(written *networkingv1.IPBlock) (Addresses, bool) {
+	block, err := kube.ReadBlock(written)
 	if err != nil {
 		return Addresses{}, false
 	}
-	excepts := make([]netip.Prefix, len(block.Except))
-	for i, text := range block.Except {
-		if excepts[i], err = kube.ParseCIDR(text); err != nil {
-			return Addresses{}, false
-		}
-	}
-	return PrefixAddresses(cidr).Minus(PrefixAddresses(excepts...)), true
+	return addressesOf(block), true
+}
+
+func addressesOf(block rule.Block) Addresses {
+	return PrefixAddresses(block.CIDR).Minus(PrefixAddresses(block.Except...))
 }
 
 // RulePorts returns the ports of a rule that have numbers, and those that have names. An empty list
-// is every port.
+// is every port; what cannot be read is none.
 func RulePorts(list []networkingv1.NetworkPolicyPort) (Ports, []NamedPort) {
-	if len(list) == 0 {
+	ports := rule.Ports{Every: len(list) == 0}
+	for _, written := range list {
+		port, _ := kube.ReadPort(written) // with an error it is none
+		ports.Of = append(ports.Of, port)
+	}
+	return portsOf(ports)
+}
+
+func portsOf(of rule.Ports) (Ports, []NamedPort) {
+	if of.Every {
 		return AllPorts(), nil
 	}
 	var ports []span[Port]
 	var named []NamedPort
-	add := func(protocol corev1.Protocol, first, last int32) {
-		ports = append(ports, PortRange(protocol, first, last).of...)
-	}
-	for i, port := range list {
-		protocol := corev1.ProtocolTCP
-		if port.Protocol != nil && *port.Protocol != "" {
-			protocol = *port.Protocol
-		}
+	for i, port := range of.Of {
 		switch {
-		case !slices.Contains(protocols[1:], protocol), port.Port == nil && port.EndPort != nil:
-		case port.Port == nil:
-			add(protocol, 1, 65535)
-		case port.Port.Type == intstr.Int && port.EndPort != nil:
-			add(protocol, port.Port.IntVal, *port.EndPort)
-		case port.Port.Type == intstr.Int:
-			add(protocol, port.Port.IntVal, port.Port.IntVal)
-		case port.EndPort == nil:
-			named = append(named, NamedPort{i, port.Port.StrVal, protocol})
+		case port.Name != "":
+			named = append(named, NamedPort{i, port.Name, port.Protocol})
+		case port.Protocol != "":
+			ports = append(ports, PortRange(port.Protocol, port.First, port.Last).of...)
 		}
 	}
 	return Ports{union(ports...)}, named

@@ -4,7 +4,8 @@ import (
 	"fmt"
 	"slices"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/selection"
 )
 
 // Values is a set of the values that one label may have. That an object lacks the label is one of
@@ -112,18 +113,19 @@ func (v Values) Example() (name string, present bool) {
 
 // valuesOf returns what a requirement of a selector allows
 // (https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#label-selectors).
-func valuesOf(requirement metav1.LabelSelectorRequirement) (Values, error) {
-	switch requirement.Operator {
-	case metav1.LabelSelectorOpIn:
-		return OneOf(requirement.Values...), nil
-	case metav1.LabelSelectorOpNotIn:
-		return NoneOf(requirement.Values...), nil
-	case metav1.LabelSelectorOpExists:
-		return Values{open: true}, nil
-	case metav1.LabelSelectorOpDoesNotExist:
-		return Values{absent: true}, nil
-	default:
-		return Values{}, fmt.Errorf("%q is not an operator of selectors", requirement.Operator)
+func valuesOf(requirement labels.Requirement) Values {
+	values := requirement.ValuesUnsorted()
+	switch requirement.Operator() {
+	case selection.In, selection.Equals, selection.DoubleEquals:
+		return OneOf(values...)
+	case selection.NotIn, selection.NotEquals:
+		return NoneOf(values...)
+	case selection.Exists:
+		return Values{open: true}
+	case selection.DoesNotExist:
+		return Missing()
+	default: // of numbers, which selectors of policies have no operators for
+		return Values{}
 	}
 }
 

@@ -26,16 +26,20 @@ type Rule struct {
 	Ports []networkingv1.NetworkPolicyPort
 }
 
-// Rules returns the rules of a direction, also if the policy is not about it.
+// Rules returns the rules of a direction as they are written, also if the policy is not about it.
 func Rules(policy *networkingv1.NetworkPolicy, direction networkingv1.PolicyType) []Rule {
+	return rulesOf(&policy.Spec, direction)
+}
+
+func rulesOf(spec *networkingv1.NetworkPolicySpec, direction networkingv1.PolicyType) []Rule {
 	var out []Rule
 	if direction == networkingv1.PolicyTypeIngress {
-		for _, rule := range policy.Spec.Ingress {
+		for _, rule := range spec.Ingress {
 			out = append(out, Rule{rule.From, rule.Ports})
 		}
 		return out
 	}
-	for _, rule := range policy.Spec.Egress {
+	for _, rule := range spec.Egress {
 		out = append(out, Rule{rule.To, rule.Ports})
 	}
 	return out

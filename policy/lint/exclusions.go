@@ -137,7 +137,7 @@ func (v *view) clauseOf(direction networkingv1.PolicyType, clause connset.Clause
 	} else {
 		policy.Spec.Egress = []networkingv1.NetworkPolicyEgressRule{{Ports: rule.Ports, To: []networkingv1.NetworkPolicyPeer{*peer}}}
 	}
-	if clauses := connset.Clauses(&policy, direction); len(clauses) == 1 {
+	if clauses := connset.Read(&policy).Clauses(direction); len(clauses) == 1 {
 		return ptr.To(clauses[0])
 	}
 	return nil

@@ -206,13 +206,13 @@ type class struct{ policies []*knownPolicy }
 // knownPolicy is a policy, taken apart.
 type knownPolicy struct {
 	*networkingv1.NetworkPolicy
-	// selected is empty if the selector cannot be read.
 	selected        connset.Box
 	ingress, egress []connset.Clause
 }
 
 func knownPolicyOf(policy *networkingv1.NetworkPolicy) *knownPolicy {
-	return &knownPolicy{policy, connset.Selected(policy), connset.Clauses(policy, ingress), connset.Clauses(policy, egress)}
+	read := connset.Read(policy)
+	return &knownPolicy{policy, read.Selected, read.Ingress, read.Egress}
 }
 
 func (p *knownPolicy) clauses(direction networkingv1.PolicyType) []connset.Clause {

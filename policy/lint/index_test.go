@@ -105,7 +105,7 @@ func halfOpenByPairs(v *view, world World, direction networkingv1.PolicyType, cl
 		var allowing []*knownPolicy
 		isolated := false
 		for _, policy := range policies {
-			selected := connset.Selected(policy)
+			selected := connset.Read(policy).Selected
 			if policy.Namespace == peer.Namespace && kube.Isolates(&policy.Spec, opposite(direction)) && !selected.IsEmpty() && selected.Match(connset.Subject, peer.Labels) {
 				isolated = true
 				allowing = append(allowing, knownPolicyOf(policy))

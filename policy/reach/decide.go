@@ -73,8 +73,8 @@ func (e *Evaluator) isolation(direction networkingv1.PolicyType, pod *corev1.Pod
 		}
 		isolating = append(isolating, p)
 		d.Isolated = true
-		d.Policies = append(d.Policies, p.name)
-		d.Problems = append(d.Problems, p.side(direction).problems...)
+		d.Policies = append(d.Policies, p.Name)
+		d.Problems = append(d.Problems, p.problems(direction)...)
 	}
 	return d, isolating, maybe
 }
@@ -106,7 +106,7 @@ func (d Decision) byRulesOf(
 		return d.because(Allow, fmt.Sprintf("%s of %s: every policy that may isolate it, such as %s, allows %s", directionWord(direction), subject.name, by, describe(direction, other, to)))
 	default:
 		return d.because(Unknown, fmt.Sprintf("whether %s isolates %s of %s depends on labels that only a cluster knows (%s)",
-			maybe[0].name, directionWord(direction), subject.name, strings.Join(subject.unknown, ", ")))
+			maybe[0].Name, directionWord(direction), subject.name, strings.Join(subject.unknown, ", ")))
 	}
 }
 

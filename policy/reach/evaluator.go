@@ -86,7 +86,7 @@ func (e *Evaluator) sort() {
 		slices.SortFunc(owners, compareNames)
 	}
 	for _, policies := range e.policies {
-		slices.SortFunc(policies, func(a, b *policy) int { return compareNames(a.name, b.name) })
+		slices.SortFunc(policies, func(a, b *policy) int { return compareNames(a.Name, b.Name) })
 	}
 }
 

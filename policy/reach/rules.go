@@ -3,6 +3,8 @@ package reach
 import (
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/apptier/apptier/policy/rule"
 )
 
 // RuleVerdict is what one rule of a policy that isolates an end makes of a flow. It allows the flow if
@@ -39,10 +41,13 @@ func (e *Evaluator) rules(direction networkingv1.PolicyType, subject, other part
 	var verdicts []RuleVerdict
 	to := destinationOf(direction, subject, other, flow)
 	for _, p := range isolating {
-		for i, r := range p.side(direction).rules {
-			peers, _ := r.matchesPeer(other)
-			ports, _ := r.matchesPort(to)
-			verdicts = append(verdicts, RuleVerdict{Policy: p.name, Direction: direction, Index: i, Peers: peers, Ports: ports})
+		for _, r := range p.Rules(direction) {
+			if r.Action == rule.Deny {
+				break
+			}
+			peers, _ := matchesPeers(r.Peers, other)
+			ports, _ := matchesPort(r.Ports, to)
+			verdicts = append(verdicts, RuleVerdict{Policy: p.Name, Direction: direction, Index: r.Index, Peers: peers, Ports: ports})
 		}
 	}
 	return verdicts
