@@ -13,7 +13,6 @@ import (
 
 	"github.com/apptier/apptier/enforcer/nft"
 	"github.com/apptier/apptier/enforcer/nft/expr"
-	"github.com/apptier/apptier/policy/kube"
 	"github.com/apptier/apptier/policy/reach"
 )
 
@@ -116,20 +115,17 @@ func blocksOf(snapshot reach.Snapshot, f expr.Network) []named {
 	var out []named
 	peers := 0
 	for _, policy := range snapshot.Policies {
-		for i, rule := range kube.AllRules(policy) {
-			for _, peer := range rule.Peers {
-				if peer.IPBlock == nil {
-					continue
-				}
+		read := reach.Read(policy)
+		for i, r := range slices.Concat(read.Ingress, read.Egress) {
+			for _, peer := range r.Peers.Of {
 				peers++
-				name := fmt.Sprintf("rule %d of %s/%s", i, policy.Namespace, policy.Name)
-				add := func(text string, isExcept bool) {
-					if prefix, err := netip.ParsePrefix(text); err == nil && isOf(prefix.Addr(), f) {
-						out = append(out, named{spanOf(prefix), name, peers, isExcept})
+				add := func(block netip.Prefix, isExcept bool) {
+					if block.IsValid() && isOf(block.Addr(), f) {
+						out = append(out, named{spanOf(block), fmt.Sprintf("rule %d of %s", i, read.Name), peers, isExcept})
 					}
 				}
-				add(peer.IPBlock.CIDR, false)
-				for _, except := range peer.IPBlock.Except {
+				add(peer.Block.CIDR, false)
+				for _, except := range peer.Block.Except {
 					add(except, true)
 				}
 			}

@@ -84,7 +84,6 @@ func Table(ctx context.Context, table nft.Table, forward string, snapshot reach.
 	p := proof{
 		rules: rules, forward: forward, policies: reach.New(snapshot), world: worldOf(snapshot, node),
 		report: Report{Differences: []Difference{}}, pointsOf: map[types.NamespacedName][]uint16{}, named: map[string][]uint16{},
-		asked: newAsked(snapshot.Namespaces),
 	}
 	p.index(snapshot)
 	for _, f := range []expr.Network{expr.IPv4, expr.IPv6} {

@@ -1,16 +1,16 @@
 package prove
 
 import (
+	"maps"
 	"net/netip"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/apimachinery/pkg/util/intstr"
 
-	"github.com/apptier/apptier/policy/kube"
 	"github.com/apptier/apptier/policy/reach"
+	"github.com/apptier/apptier/policy/rule"
 )
 
 // world is what a node makes of a snapshot, besides what policies say.
@@ -121,12 +121,13 @@ func (w world) expected(policies *reach.Evaluator, flow reach.Flow) (verdict rea
 	}
 }
 
-// index notes the ports at which the policies of each pod of the node change their mind.
+// index notes what the policies of each pod of the node ask.
 func (p *proof) index(snapshot reach.Snapshot) {
 	byName := map[types.NamespacedName]*networkingv1.NetworkPolicy{}
 	for _, policy := range snapshot.Policies {
 		byName[types.NamespacedName{Namespace: policy.Namespace, Name: policy.Name}] = policy
 	}
+	read := map[types.NamespacedName]*rule.Policy{}
 	for a, pods := range p.world.claimants {
 		for _, pod := range pods {
 			for _, c := range slices.Concat(pod.Spec.InitContainers, pod.Spec.Containers) {
@@ -135,36 +136,36 @@ func (p *proof) index(snapshot reach.Snapshot) {
 				}
 			}
 			if _, done := p.pointsOf[nameOf(pod)]; !done && pod.Spec.NodeName == p.world.node {
-				p.pointsOf[nameOf(pod)] = p.pointsOfPod(nameOf(pod), byName)
+				p.pointsOf[nameOf(pod)] = p.pointsOfPod(nameOf(pod), byName, read)
 			}
 		}
 	}
+	p.asked = newAsked(snapshot.Namespaces, slices.Collect(maps.Values(read)))
 }
 
-func (p *proof) pointsOfPod(pod types.NamespacedName, policies map[types.NamespacedName]*networkingv1.NetworkPolicy) []uint16 {
-	var points []uint16
-	add := func(ports []networkingv1.NetworkPolicyPort) {
-		for _, port := range ports {
-			if port.Port == nil || port.Port.Type != intstr.Int {
-				continue
-			}
-			last := port.Port.IntVal
-			if port.EndPort != nil {
-				last = *port.EndPort
-			}
-			points = appendSpan(points, port.Port.IntVal, last)
-		}
-	}
+// pointsOfPod are the ports at which the policies of a pod change their mind. Those that were not read yet are.
+func (p *proof) pointsOfPod(
+	pod types.NamespacedName, policies map[types.NamespacedName]*networkingv1.NetworkPolicy, read map[types.NamespacedName]*rule.Policy,
+) []uint16 {
+	var isolating []*rule.Policy
 	for _, direction := range []networkingv1.PolicyType{networkingv1.PolicyTypeIngress, networkingv1.PolicyTypeEgress} {
 		names, _ := p.policies.Isolating(pod, direction)
 		for _, name := range names {
-			p.asked.add(policies[name])
-			for _, rule := range kube.AllRules(policies[name]) {
-				add(rule.Ports)
+			if read[name] == nil {
+				policy := reach.Read(policies[name])
+				read[name] = &policy
 			}
+			isolating = append(isolating, read[name])
 		}
 	}
-	return points
+	var points []uint16
+	for _, edges := range rule.Ask(isolating...).Edges {
+		for _, edge := range edges {
+			points = append(points, uint16(edge))
+		}
+	}
+	slices.Sort(points)
+	return slices.Compact(points)
 }
 
 // appendSpan appends where a range of ports begins and where it has ended, as far as these are ports.

@@ -11,10 +11,8 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
-	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
 	"github.com/apptier/apptier/internal/cli/assertion"
@@ -24,6 +22,7 @@ import (
 	"github.com/apptier/apptier/policy/expand"
 	"github.com/apptier/apptier/policy/kube"
 	"github.com/apptier/apptier/policy/reach"
+	"github.com/apptier/apptier/policy/rule"
 )
 
 // tester tries cases in a scene.
@@ -335,27 +334,20 @@ func (t *tester) within(span assertion.Span) []int {
 // pointsOf are the ports at which policies may change their mind: where a range begins, and has ended, and those that
 // containers declare.
 func pointsOf(snapshot reach.Snapshot) []int {
-	var points []int
-	add := func(first, last int32) { points = append(points, int(first), int(last)+1) }
-	addAll := func(ports []networkingv1.NetworkPolicyPort) {
-		for _, port := range ports {
-			switch {
-			case port.Port == nil || port.Port.Type != intstr.Int:
-			case port.EndPort != nil:
-				add(port.Port.IntVal, *port.EndPort)
-			default:
-				add(port.Port.IntVal, port.Port.IntVal)
-			}
-		}
-	}
+	policies := make([]*rule.Policy, 0, len(snapshot.Policies))
 	for _, policy := range snapshot.Policies {
-		for _, rule := range kube.AllRules(policy) {
-			addAll(rule.Ports)
+		read := kube.ReadPolicy(types.NamespacedName{Namespace: policy.Namespace, Name: policy.Name}, &policy.Spec)
+		policies = append(policies, &read)
+	}
+	var points []int
+	for _, edges := range rule.Ask(policies...).Edges {
+		for _, edge := range edges {
+			points = append(points, int(edge))
 		}
 	}
 	for _, pod := range snapshot.Pods {
 		for _, port := range kube.Ports(pod) {
-			add(port.ContainerPort, port.ContainerPort)
+			points = append(points, int(port.ContainerPort), int(port.ContainerPort)+1)
 		}
 	}
 	slices.Sort(points)

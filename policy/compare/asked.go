@@ -2,81 +2,42 @@ package compare
 
 import (
 	"fmt"
-	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
-	networkingv1 "k8s.io/api/networking/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/apptier/apptier/policy/kube"
-	"github.com/apptier/apptier/policy/reach"
+	"github.com/apptier/apptier/policy/rule"
 )
 
 // asked is what policies ask of pods: nothing else tells two of a namespace apart.
 type asked struct {
-	// labels are keys of labels, and ports names of ports.
-	labels, ports map[string]bool
-	// blocks are ranges of addresses.
-	blocks []netip.Prefix
+	rule.Questions
 	// nodes says that the node of a pod matters.
 	nodes bool
 }
 
 // askedBy is what the policies of both states ask.
-func askedBy(states ...reach.Snapshot) asked {
-	a := asked{labels: map[string]bool{}, ports: map[string]bool{}}
+func askedBy(states ...*state) asked {
+	var policies []*rule.Policy
 	for _, s := range states {
-		for _, policy := range s.Policies {
-			a.note(&policy.Spec.PodSelector)
-			for _, rule := range kube.AllRules(policy) {
-				a.add(rule.Peers, rule.Ports)
-			}
+		for _, policy := range s.policies {
+			policies = append(policies, &policy.read.Rules)
 		}
 	}
-	return a
+	return asked{Questions: rule.Ask(policies...)}
 }
 
-func (a *asked) add(peers []networkingv1.NetworkPolicyPeer, ports []networkingv1.NetworkPolicyPort) {
-	for _, peer := range peers {
-		a.note(peer.PodSelector)
-		if peer.IPBlock == nil {
-			continue
-		}
-		for _, text := range append([]string{peer.IPBlock.CIDR}, peer.IPBlock.Except...) {
-			if block, err := netip.ParsePrefix(text); err == nil && !slices.Contains(a.blocks, block) {
-				a.blocks = append(a.blocks, block)
-			}
-		}
-	}
-	for _, port := range ports {
-		if port.Port != nil && port.Port.Type == intstr.String {
-			a.ports[port.Port.StrVal] = true
-		}
-	}
-}
-
-func (a *asked) note(selector *metav1.LabelSelector) {
-	if selector == nil {
-		return
-	}
-	for key := range selector.MatchLabels {
-		a.labels[key] = true
-	}
-	for _, requirement := range selector.MatchExpressions {
-		a.labels[requirement.Key] = true
-	}
-}
+func (a asked) asks(label string) bool { return a.Subjects[label] || a.Peers[label] }
 
 // id is everything that policies may ask of a pod, of which some labels have values that are not known.
 func (a asked) id(pod *corev1.Pod, unknown []string) string {
 	set := labels.Set{}
 	for key, value := range pod.Labels {
-		if a.labels[key] {
+		if a.asks(key) {
 			set[key] = value
 		}
 	}
@@ -89,7 +50,7 @@ func (a asked) id(pod *corev1.Pod, unknown []string) string {
 
 // unknown are those keys of labels with unknown values that policies ask about.
 func (a asked) unknown(keys []string) []string {
-	return slices.DeleteFunc(slices.Clone(keys), func(key string) bool { return !a.labels[key] })
+	return slices.DeleteFunc(slices.Clone(keys), func(key string) bool { return !a.asks(key) })
 }
 
 // within are the families of the pod's addresses, and the blocks that hold one.
@@ -97,7 +58,7 @@ func (a asked) within(pod *corev1.Pod) []string {
 	var out []string
 	for _, address := range kube.Addresses(pod) {
 		out = append(out, fmt.Sprint(address.Is4()))
-		for i, block := range a.blocks {
+		for i, block := range a.Blocks {
 			if block.Contains(address) {
 				out = append(out, strconv.Itoa(i))
 			}
@@ -119,7 +80,7 @@ func (a asked) beside(pod *corev1.Pod, isDestination bool) string {
 func (a asked) namedPorts(pod *corev1.Pod) []string {
 	var ports []string
 	for _, port := range kube.Ports(pod) {
-		if a.ports[port.Name] {
+		if a.Names[port.Name] {
 			ports = append(ports, fmt.Sprintf("%s/%s/%d", port.Name, kube.Protocol(port.Protocol), port.ContainerPort))
 		}
 	}

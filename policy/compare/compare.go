@@ -18,11 +18,11 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/apptier/apptier/policy/connset"
 	"github.com/apptier/apptier/policy/kube"
 	"github.com/apptier/apptier/policy/reach"
+	"github.com/apptier/apptier/policy/rule"
 )
 
 // Change is connections that pass after and did not before, or the other way round.
@@ -50,7 +50,7 @@ func States(ctx context.Context, before, after reach.Snapshot, addresses []netip
 	before, after = alike(before, after)
 	c := comparison{states: [2]*state{newState(before), newState(after)}, namespaces: map[string]map[string]string{}}
 	c.everything = !sameNamespaces(before, after)
-	c.keys = askedBy(before, after)
+	c.keys = askedBy(c.states[:]...)
 	c.keys.nodes = isNodes(addresses, before, after)
 	for _, namespace := range after.Namespaces {
 		c.namespaces[namespace.Name] = labels.Merge(namespace.Labels, labels.Set{corev1.LabelMetadataName: namespace.Name})
@@ -133,20 +133,31 @@ func isNodes(addresses []netip.Addr, states ...reach.Snapshot) bool {
 // state is a snapshot that is ready to be asked.
 type state struct {
 	evaluator *reach.Evaluator
-	policies  map[types.NamespacedName]*networkingv1.NetworkPolicy
+	policies  map[types.NamespacedName]*policy
+}
+
+// policy is one, its text, and what it says.
+type policy struct {
+	spec string
+	read connset.Policy
 }
 
 func newState(s reach.Snapshot) *state {
-	out := &state{reach.New(s), map[types.NamespacedName]*networkingv1.NetworkPolicy{}}
-	for _, policy := range s.Policies {
-		out.policies[types.NamespacedName{Namespace: policy.Namespace, Name: policy.Name}] = policy
+	out := &state{reach.New(s), map[types.NamespacedName]*policy{}}
+	for _, p := range s.Policies {
+		name := types.NamespacedName{Namespace: p.Namespace, Name: p.Name}
+		text, err := json.Marshal(p.Spec)
+		if err != nil {
+			text = []byte(name.String())
+		}
+		out.policies[name] = &policy{string(text), connset.Read(p)}
 	}
 	return out
 }
 
 // isolating are the policies that isolate a pod, or, if some of its labels are not known, that may; and their specs as
 // texts, sorted.
-func (s *state) isolating(pod types.NamespacedName, direction networkingv1.PolicyType, unknown bool) (specs []string, policies []*networkingv1.NetworkPolicy) {
+func (s *state) isolating(pod types.NamespacedName, direction networkingv1.PolicyType, unknown bool) (specs []string, policies []*policy) {
 	names, _ := s.evaluator.Isolating(pod, direction)
 	if unknown {
 		names = names[:0:0]
@@ -157,13 +168,8 @@ func (s *state) isolating(pod types.NamespacedName, direction networkingv1.Polic
 		}
 	}
 	for _, name := range names {
-		policy := s.policies[name]
-		policies = append(policies, policy)
-		text, err := json.Marshal(policy.Spec)
-		if err != nil {
-			text = []byte(name.String())
-		}
-		specs = append(specs, string(text))
+		p := s.policies[name]
+		policies, specs = append(policies, p), append(specs, p.spec)
 	}
 	slices.Sort(specs)
 	return specs, policies
@@ -244,38 +250,20 @@ func (c *comparison) classes(before, after reach.Snapshot) []*class {
 
 // half reads what the policies of a pod say in a direction.
 func (c *comparison) half(pod types.NamespacedName, direction networkingv1.PolicyType, unknown bool) *half {
-	h := &half{points: map[corev1.Protocol][]int32{}, answers: map[string][]answer{}}
+	h := &half{answers: map[string][]answer{}}
 	var specs [2][]string
+	var rules []*rule.Policy
 	for i, s := range c.states {
-		var policies []*networkingv1.NetworkPolicy
+		var policies []*policy
 		specs[i], policies = s.isolating(pod, direction, unknown)
-		for _, policy := range policies {
-			h.clauses = append(h.clauses, connset.Read(policy).Clauses(direction)...)
-			h.addPoints(kube.Rules(policy, direction))
+		for _, p := range policies {
+			h.clauses = append(h.clauses, p.read.Clauses(direction)...)
+			rules = append(rules, &p.read.Rules)
 		}
 	}
+	h.points = rule.Ask(rules...).Edges
 	h.affected = !slices.Equal(specs[0], specs[1])
 	return h
-}
-
-// addPoints notes where ranges of ports begin, and have ended.
-func (h *half) addPoints(rules []kube.Rule) {
-	for _, rule := range rules {
-		for _, port := range rule.Ports {
-			if port.Port == nil || port.Port.Type == intstr.String {
-				continue
-			}
-			last := port.Port.IntVal
-			if port.EndPort != nil {
-				last = *port.EndPort
-			}
-			protocol := corev1.ProtocolTCP
-			if port.Protocol != nil {
-				protocol = kube.Protocol(*port.Protocol)
-			}
-			h.points[protocol] = append(h.points[protocol], port.Port.IntVal, last+1)
-		}
-	}
 }
 
 // between compares what both states say of connections from one class to another.

@@ -30,6 +30,8 @@ type NamedPort struct {
 
 // Policy is a policy in sets of connections.
 type Policy struct {
+	// Rules are what it says.
+	Rules rule.Policy
 	// Selected is every connection, in any direction, of the pods that it selects: of all pods of its namespace, if its
 	// selector cannot be read.
 	Selected Box
@@ -41,7 +43,7 @@ type Policy struct {
 // Read reads a policy.
 func Read(policy *networkingv1.NetworkPolicy) Policy {
 	read := kube.ReadPolicy(types.NamespacedName{Namespace: policy.Namespace, Name: policy.Name}, &policy.Spec)
-	p := Policy{Selected: Everything().WhereMatching(Subject, read.Subject.Labels)}
+	p := Policy{Rules: read, Selected: Everything().WhereMatching(Subject, read.Subject.Labels)}
 	p.Ingress, p.Egress = p.clauses(policy, read.Ingress), p.clauses(policy, read.Egress)
 	return p
 }
