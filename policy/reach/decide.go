@@ -2,11 +2,14 @@ package reach
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/apptier/apptier/policy/rule"
 )
 
 // decide says what the policies of subject, one end of the flow, make of it; other is its other end. Of
@@ -74,6 +77,9 @@ func (e *Evaluator) isolation(direction networkingv1.PolicyType, pod *corev1.Pod
 		isolating = append(isolating, p)
 		d.Isolated = true
 		d.Policies = append(d.Policies, p.Name)
+		if p.Tier == rule.Staged {
+			d.Staged = append(d.Staged, p.Name)
+		}
 		d.Problems = append(d.Problems, p.problems(direction)...)
 	}
 	return d, isolating, maybe
@@ -168,6 +174,9 @@ func (d Decision) policyList() string {
 			text += ", "
 		}
 		text += name.String()
+		if slices.Contains(d.Staged, name) {
+			text += " (staged)"
+		}
 	}
 	return text
 }

@@ -53,6 +53,12 @@
 //     if that selects each of them, and a port has a name if each of them calls it so.
 //   - A protocol other than TCP, UDP and SCTP matches no port entry, only rules without ports.
 //
+// # Staged policies
+//
+// A staged policy is not enforced, and changes no verdict. A flow would be denied ([Result.Audit]) if it passes, and
+// would not with the staged policies enforced beside the real ones. A staged policy stands for the real one of the same
+// name, if there is one: so what replaces a policy is tried before it does.
+//
 // # What cannot be read fails closed
 //
 // The API server refuses such objects, but a file or a newer API may hold them. A peer that cannot

@@ -3,6 +3,7 @@ package reach
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 
@@ -36,6 +37,8 @@ type Evaluator struct {
 	partial bool
 	// policies are those of a namespace, sorted by name.
 	policies map[string][]*policy
+	// staged is the same cluster with the staged policies enforced too; nil if there are none.
+	staged *Evaluator
 }
 
 // New prepares an evaluator. The order of the snapshot's lists does not matter.
@@ -65,7 +68,25 @@ func New(snapshot Snapshot) *Evaluator {
 		e.policies[np.Namespace] = append(e.policies[np.Namespace], newPolicy(np))
 	}
 	e.sort()
+	e.stage(snapshot.Staged)
 	return e
+}
+
+// stage prepares the answers that there would be with some more policies, in the place of those of the same names.
+func (e *Evaluator) stage(staged []*networkingv1.NetworkPolicy) {
+	if len(staged) == 0 {
+		return
+	}
+	with := *e
+	with.policies = maps.Clone(e.policies)
+	for _, np := range staged {
+		one := newPolicy(np)
+		one.Policy = one.Staged()
+		others := slices.DeleteFunc(slices.Clone(with.policies[np.Namespace]), func(p *policy) bool { return p.Name == one.Name })
+		with.policies[np.Namespace] = append(others, one)
+	}
+	with.sort()
+	e.staged = &with
 }
 
 // addPod indexes a pod, and its addresses if they are its own.
@@ -110,6 +131,15 @@ func withAutomaticLabel(name string, set map[string]string) labels.Set {
 
 // Allowed says whether the policies let the flow pass.
 func (e *Evaluator) Allowed(flow Flow) Result {
+	result := e.judge(flow)
+	if e.staged != nil {
+		staged := e.staged.judge(flow)
+		result.Staged = &staged
+	}
+	return result
+}
+
+func (e *Evaluator) judge(flow Flow) Result {
 	source, destination, err := e.ends(flow)
 	if err != nil {
 		d := Decision{Verdict: Unknown, Reason: err.Error()}

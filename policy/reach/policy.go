@@ -44,7 +44,7 @@ func (p *policy) allows(direction networkingv1.PolicyType, other party, to desti
 	rules := p.Rules(direction)
 	for i := range rules {
 		r := &rules[i]
-		if r.Action == rule.Deny {
+		if !lets(r.Action) {
 			break
 		}
 		v, peer, port := matches(r, other, to)
@@ -59,6 +59,9 @@ func (p *policy) allows(direction networkingv1.PolicyType, other party, to desti
 	}
 	return verdict, by
 }
+
+// lets says whether a rule lets what it matches pass, or leave the tier that would deny it.
+func lets(action rule.Action) bool { return action == rule.Allow || action == rule.Pass }
 
 // matches says whether both the rule's peers and its ports match, and which of them, -1 standing for
 // an empty list, which matches everything.

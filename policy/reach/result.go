@@ -52,6 +52,21 @@ type Result struct {
 	Egress Decision
 	// Ingress is what the policies of the destination say.
 	Ingress Decision
+	// Staged is the result that there would be with the staged policies enforced too; nil if there are none.
+	Staged *Result
+}
+
+// Audit says whether the flow would be denied by the staged policies: Deny if it passes, and would not with them
+// enforced too; Allow if it would pass as well, or does not pass anyway.
+func (r Result) Audit() Verdict {
+	switch {
+	case r.Staged == nil || r.Verdict == Deny:
+		return Allow
+	case r.Verdict == Allow:
+		return r.Staged.Verdict
+	default:
+		return r.Staged.Verdict.or(Unknown) // if it passes now is not known
+	}
 }
 
 // Decision is what the policies of one end of a flow say about it.
@@ -61,6 +76,8 @@ type Decision struct {
 	Isolated bool
 	// Policies are those that isolate the pod, sorted by name.
 	Policies []types.NamespacedName
+	// Staged are those of them that are staged.
+	Staged []types.NamespacedName
 	// AllowedBy is the first rule, in the order of Policies, that allows the flow. It is nil when
 	// none does, also when the flow passes without one.
 	AllowedBy *RuleRef

@@ -3,8 +3,6 @@ package reach
 import (
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/types"
-
-	"github.com/apptier/apptier/policy/rule"
 )
 
 // RuleVerdict is what one rule of a policy that isolates an end makes of a flow. It allows the flow if
@@ -42,7 +40,7 @@ func (e *Evaluator) rules(direction networkingv1.PolicyType, subject, other part
 	to := destinationOf(direction, subject, other, flow)
 	for _, p := range isolating {
 		for _, r := range p.Rules(direction) {
-			if r.Action == rule.Deny {
+			if !lets(r.Action) {
 				break
 			}
 			peers, _ := matchesPeers(r.Peers, other)

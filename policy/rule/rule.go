@@ -2,6 +2,7 @@ package rule
 
 import (
 	"net/netip"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
@@ -58,6 +59,27 @@ func (p *Policy) Rules(direction networkingv1.PolicyType) []Rule {
 		return p.Ingress
 	}
 	return p.Egress
+}
+
+// Staged returns the policy as one that is not enforced: what it allows leaves the tier, what it denies is noted.
+func (p *Policy) Staged() Policy {
+	out := *p
+	out.Tier, out.Ingress, out.Egress = Staged, staged(p.Ingress), staged(p.Egress)
+	return out
+}
+
+func staged(rules []Rule) []Rule {
+	out := slices.Clone(rules)
+	for i := range out {
+		switch out[i].Action {
+		case Allow:
+			out[i].Action = Pass
+		case Deny:
+			out[i].Action = Audit
+		case Pass, Audit:
+		}
+	}
+	return out
 }
 
 // Rule says what becomes of connections with some peers at some ports.
