@@ -97,22 +97,6 @@ func TestManyPoliciesAreNotAllSpelledOut(t *testing.T) {
 	}
 }
 
-func TestMatrix(t *testing.T) {
-	t.Parallel()
-	e := reach.New(snapshot(t, `{podSelector: {matchLabels: {app: db}}, ingress: [{from: [{podSelector: {}}], ports: [{port: 5432}]}]}`))
-	sources := []reach.Endpoint{parseEndpoint(t, "shop/web"), parseEndpoint(t, "shop/gone"), parseEndpoint(t, "8.8.8.8")}
-	db := parseEndpoint(t, "shop/db")
-	got := e.Matrix(sources, []reach.Probe{{Destination: db, Port: 5432}, {Destination: db, Port: 53, Protocol: "UDP"}}).String()
-	want := `from \ to  shop/db:5432  shop/db:53/UDP
-shop/web   Allow         Deny
-shop/gone  Unknown       Unknown
-8.8.8.8    Deny          Deny
-`
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Error(diff)
-	}
-}
-
 func TestEndpointText(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{"shop/web", "2001:db8::1"} {
