@@ -24,33 +24,34 @@ func (r *AppTierReconciler) execute(ctx context.Context, app *v1alpha1.AppTier, 
 	log := ctrl.LoggerFrom(ctx)
 	key := client.ObjectKeyFromObject(app)
 	copies := map[string]version{}
-	var applied, deleted []string
-	defer func() { r.announceWrites(app, applied, deleted) }()
+	var done writes
+	defer func() { r.announceWrites(app, done) }()
 	for _, s := range todo {
+		kind := kindOf(s.staged)
 		if s.want != nil {
 			now, err := r.apply(ctx, s)
 			if err != nil {
 				r.written.failed(key)
-				return fmt.Errorf("applying NetworkPolicy %s: %w", s.name, err)
+				return fmt.Errorf("applying %s %s: %w", kind, s.name, err)
 			}
-			r.written.wrote(key, s.name, now)
-			copies[s.name] = now
-			applied = append(applied, s.name)
-			log.Info("applied NetworkPolicy", "policy", s.name)
+			r.written.wrote(key, s, now)
+			copies[keyOf(s.name, s.staged)] = now
+			done.applied = append(done.applied, called(s))
+			log.Info("applied policy", "kind", kind, "policy", s.name)
 			continue
 		}
-		last, ok := copies[s.name]
+		last, ok := copies[keyOf(s.name, s.staged)]
 		if !ok {
 			last = version{uid: s.have.UID, resourceVersion: s.have.ResourceVersion}
 		}
-		if err := r.remove(ctx, app.Namespace, s.name, last); err != nil {
+		if err := r.remove(ctx, app.Namespace, s, last); err != nil {
 			r.written.failed(key)
-			return fmt.Errorf("deleting NetworkPolicy %s: %w", s.name, err)
+			return fmt.Errorf("deleting %s %s: %w", kind, s.name, err)
 		}
 		last.deleted = true
-		r.written.wrote(key, s.name, last)
-		deleted = append(deleted, s.name)
-		log.Info("deleted NetworkPolicy", "policy", s.name)
+		r.written.wrote(key, s, last)
+		done.deleted = append(done.deleted, called(s))
+		log.Info("deleted policy", "kind", kind, "policy", s.name)
 	}
 	return nil
 }
@@ -75,9 +76,13 @@ func (r *AppTierReconciler) apply(ctx context.Context, s step) (version, error) 
 }
 
 // remove deletes one policy, unless someone else has written it since the plan was made.
-func (r *AppTierReconciler) remove(ctx context.Context, namespace, name string, seen version) error {
-	policy := &networkingv1.NetworkPolicy{}
-	policy.Namespace, policy.Name = namespace, name
+func (r *AppTierReconciler) remove(ctx context.Context, namespace string, s step, seen version) error {
+	var policy client.Object = &networkingv1.NetworkPolicy{}
+	if s.staged {
+		policy = &v1alpha1.StagedNetworkPolicy{}
+	}
+	policy.SetNamespace(namespace)
+	policy.SetName(s.name)
 	same := client.Preconditions{UID: &seen.uid, ResourceVersion: &seen.resourceVersion}
 	return client.IgnoreNotFound(r.Client.Delete(ctx, policy, same))
 }
@@ -120,6 +125,9 @@ func applyConfiguration(policy *networkingv1.NetworkPolicy) (*networkingv1ac.Net
 	config := networkingv1ac.NetworkPolicy(policy.Name, policy.Namespace).
 		WithLabels(policy.Labels).
 		WithSpec(spec)
+	if isStaged(policy) { // which differs in nothing else
+		config.WithKind(kindStaged).WithAPIVersion(v1alpha1.GroupVersion.String())
+	}
 	for _, owner := range policy.OwnerReferences {
 		reference := metav1ac.OwnerReference().
 			WithAPIVersion(owner.APIVersion).WithKind(owner.Kind).WithName(owner.Name).WithUID(owner.UID)

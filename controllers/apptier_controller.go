@@ -46,6 +46,7 @@ type AppTierReconciler struct {
 // +kubebuilder:rbac:groups=policy.apptier.dev,resources=apptiers/status,verbs=get;patch
 // +kubebuilder:rbac:groups=policy.apptier.dev,resources=apptiers/finalizers,verbs=update
 // +kubebuilder:rbac:groups=networking.k8s.io,resources=networkpolicies,verbs=get;list;watch;create;patch;delete
+// +kubebuilder:rbac:groups=policy.apptier.dev,resources=stagednetworkpolicies,verbs=get;list;watch;create;patch;delete
 // +kubebuilder:rbac:groups=core,resources=services;pods;nodes,verbs=get;list;watch
 // +kubebuilder:rbac:groups=discovery.k8s.io,resources=endpointslices,verbs=get;list;watch
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
@@ -64,7 +65,8 @@ func (r *AppTierReconciler) SetupWithManager(mgr ctrl.Manager) error {
 	b := ctrl.NewControllerManagedBy(mgr).
 		WithOptions(controller.Options{MaxConcurrentReconciles: workers, NewQueue: newFairQueue(workers)}).
 		For(&v1alpha1.AppTier{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
-		Owns(&networkingv1.NetworkPolicy{})
+		Owns(&networkingv1.NetworkPolicy{}).
+		Owns(&v1alpha1.StagedNetworkPolicy{})
 	if err := r.watch(b).Complete(r); err != nil {
 		return fmt.Errorf("setting up the AppTier controller: %w", err)
 	}
@@ -119,7 +121,7 @@ func (r *AppTierReconciler) converge(ctx context.Context, app *v1alpha1.AppTier,
 	if err != nil {
 		return outcome{}, err
 	}
-	out := outcome{policies: expansion.Policies, unresolved: expansion.Unresolved, tiers: tiers}
+	out := outcome{mode: app.Spec.Mode, policies: expansion.Policies, unresolved: expansion.Unresolved, tiers: tiers}
 	out.applyErr = r.applyPolicies(ctx, app, expansion.Policies)
 	if out.openings, err = r.openings(ctx, app, expansion.Policies); err != nil {
 		return outcome{}, errors.Join(out.applyErr, err)
@@ -149,7 +151,7 @@ func (r *AppTierReconciler) applyPolicies(ctx context.Context, app *v1alpha1.App
 
 // bringAbout plans and executes.
 func (r *AppTierReconciler) bringAbout(ctx context.Context, app *v1alpha1.AppTier, desired, current []*networkingv1.NetworkPolicy) error {
-	todo, err := newPlan(app, desired, current)
+	todo, err := newRollout(app, desired, current)
 	if err != nil {
 		return err
 	}

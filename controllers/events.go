@@ -42,13 +42,24 @@ func (r *AppTierReconciler) announce(app *v1alpha1.AppTier, before, after []meta
 	}
 }
 
-// announceWrites tells which policies were written or removed.
-func (r *AppTierReconciler) announceWrites(app *v1alpha1.AppTier, applied, deleted []string) {
-	if len(applied) > 0 {
-		r.event(app, corev1.EventTypeNormal, "PoliciesApplied", actionApply, "applied NetworkPolicies: "+strings.Join(applied, ", "))
+// writes are the names of policies that were written or removed.
+type writes struct{ applied, deleted []string }
+
+// called names the policy of a step; of NetworkPolicies, which they mostly are, by its name alone.
+func called(s step) string {
+	if s.staged {
+		return s.name + " (staged)"
 	}
-	if len(deleted) > 0 {
-		r.event(app, corev1.EventTypeNormal, "PoliciesDeleted", actionApply, "deleted NetworkPolicies: "+strings.Join(deleted, ", "))
+	return s.name
+}
+
+// announceWrites tells which policies were written or removed.
+func (r *AppTierReconciler) announceWrites(app *v1alpha1.AppTier, done writes) {
+	if len(done.applied) > 0 {
+		r.event(app, corev1.EventTypeNormal, "PoliciesApplied", actionApply, "applied NetworkPolicies: "+strings.Join(done.applied, ", "))
+	}
+	if len(done.deleted) > 0 {
+		r.event(app, corev1.EventTypeNormal, "PoliciesDeleted", actionApply, "deleted NetworkPolicies: "+strings.Join(done.deleted, ", "))
 	}
 }
 

@@ -146,15 +146,15 @@ func (f *faulty) untilSuccess(ctx context.Context, request ctrl.Request) {
 // whose successor fills a cache of its own.
 func (f *faulty) reconcile(ctx context.Context, request ctrl.Request) error {
 	if f.process == nil {
-		f.cache = f.policies(ctx)
+		f.cache, f.staged = f.policies(ctx), f.stagedPolicies(ctx)
 		f.process = &AppTierReconciler{
 			Client: f.client(f.cached), Live: f.client(f.listed), Now: func() time.Time { return time.Unix(1_000_000_000, 0) },
 			DNSService: types.NamespacedName{Namespace: "kube-system", Name: "kube-dns"},
 		}
 	}
-	before := f.policies(ctx)
+	before, staged := f.policies(ctx), f.stagedPolicies(ctx)
 	_, err := f.process.Reconcile(ctx, request)
-	f.cache = before
+	f.cache, f.staged = before, staged
 	if err != nil && f.kind == failsBefore {
 		f.process = nil
 	}
@@ -186,6 +186,12 @@ func (f *faulty) check(ctx context.Context) {
 // policies are those of the namespace.
 func (f *faulty) policies(ctx context.Context) []networkingv1.NetworkPolicy {
 	var list networkingv1.NetworkPolicyList
+	must(f.t, f.direct.List(ctx, &list, client.InNamespace(f.namespace)))
+	return list.Items
+}
+
+func (f *faulty) stagedPolicies(ctx context.Context) []v1alpha1.StagedNetworkPolicy {
+	var list v1alpha1.StagedNetworkPolicyList
 	must(f.t, f.direct.List(ctx, &list, client.InNamespace(f.namespace)))
 	return list.Items
 }

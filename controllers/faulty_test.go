@@ -38,6 +38,7 @@ type faulty struct {
 	// process is the manager, and cache what it sees of policies; nil after a crash.
 	process *AppTierReconciler
 	cache   []networkingv1.NetworkPolicy
+	staged  []v1alpha1.StagedNetworkPolicy
 	// since is what each spec allows, from the last that was in place to the present one.
 	since []halves
 }
@@ -88,6 +89,19 @@ func (f *faulty) cached(_ context.Context, into *networkingv1.NetworkPolicyList,
 	return nil
 }
 
+// ofStaged answers reads of staged policies from the API server for one that listed answers for, else from the cache.
+func (f *faulty) ofStaged(ctx context.Context, into *v1alpha1.StagedNetworkPolicyList, options client.ListOptions) error {
+	if options.FieldSelector == nil {
+		return f.request("", func() error { return f.direct.List(ctx, into, &options) })
+	}
+	for _, policy := range f.staged {
+		if options.FieldSelector.Matches(fields.Set{ownerField: v1alpha1.OwnerOf(&policy)}) {
+			into.Items = append(into.Items, *policy.DeepCopy())
+		}
+	}
+	return nil
+}
+
 func (f *faulty) client(read reader) client.WithWatch {
 	return interceptor.NewClient(f.direct, interceptor.Funcs{
 		Get: func(ctx context.Context, c client.WithWatch, key client.ObjectKey, object client.Object, options ...client.GetOption) error {
@@ -113,6 +127,8 @@ func (f *faulty) client(read reader) client.WithWatch {
 			switch list := list.(type) {
 			case *networkingv1.NetworkPolicyList:
 				return read(ctx, list, all)
+			case *v1alpha1.StagedNetworkPolicyList:
+				return f.ofStaged(ctx, list, all)
 			case *v1alpha1.AppTierList:
 				return f.request("", func() error { return listDependents(ctx, c, list, all) })
 			default:

@@ -3,6 +3,7 @@ package controllers
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -23,13 +24,10 @@ const (
 )
 
 func indexPolicies(ctx context.Context, mgr ctrl.Manager) error {
-	return mgr.GetFieldIndexer().IndexField(ctx, &networkingv1.NetworkPolicy{}, ownerField, func(object client.Object) []string {
-		policy, isPolicy := object.(*networkingv1.NetworkPolicy)
-		if !isPolicy {
-			return nil
-		}
-		return []string{cmp.Or(v1alpha1.OwnerOf(policy), nobody)}
-	})
+	byOwner := func(object client.Object) []string { return []string{cmp.Or(v1alpha1.OwnerOf(object), nobody)} }
+	return errors.Join(
+		mgr.GetFieldIndexer().IndexField(ctx, &networkingv1.NetworkPolicy{}, ownerField, byOwner),
+		mgr.GetFieldIndexer().IndexField(ctx, &v1alpha1.StagedNetworkPolicy{}, ownerField, byOwner))
 }
 
 // cachedPolicies returns, from the cache, the AppTier's policies and those of anyone else that have
@@ -39,7 +37,12 @@ func (r *AppTierReconciler) cachedPolicies(ctx context.Context, app *v1alpha1.Ap
 	if err := r.Client.List(ctx, &own, client.InNamespace(app.Namespace), client.MatchingFields{ownerField: app.Name}); err != nil {
 		return nil, fmt.Errorf("listing the AppTier's NetworkPolicies: %w", err)
 	}
-	return r.withNames(ctx, r.Client, app.Namespace, pointers(own.Items), names(desired))
+	policies, err := r.withNames(ctx, r.Client, app.Namespace, pointers(own.Items), names(desired))
+	if err != nil {
+		return nil, err
+	}
+	staged, err := r.cachedStaged(ctx, app, names(desired))
+	return append(policies, staged...), err
 }
 
 // livePolicies returns what cachedPolicies does, as the API server has it now.
@@ -49,7 +52,12 @@ func (r *AppTierReconciler) livePolicies(ctx context.Context, app *v1alpha1.AppT
 		return nil, fmt.Errorf("listing the AppTier's NetworkPolicies: %w", err)
 	}
 	// Those that lack the label: of someone else, or robbed of it.
-	return r.withNames(ctx, r.Live, app.Namespace, pointers(own.Items), names(cached))
+	policies, err := r.withNames(ctx, r.Live, app.Namespace, pointers(own.Items), names(cached))
+	if err != nil {
+		return nil, err
+	}
+	staged, err := r.liveStaged(ctx, app, names(cached))
+	return append(policies, staged...), err
 }
 
 // withNames adds the policies of these names that exist and are not among the given ones.

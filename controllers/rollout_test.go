@@ -25,7 +25,7 @@ func TestRolloutsNeverCutWhatStaysAllowed(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		first, second, third := drawSpec(t, "first"), drawSpec(t, "second"), drawSpec(t, "third")
-		start := rollout{policies: map[string]*networkingv1.NetworkPolicy{}, since: []halves{unprotected}}
+		start := rollout{policies: map[string]*networkingv1.NetworkPolicy{}, since: []halves{unprotected}, replaced: map[*networkingv1.NetworkPolicy]bool{}}
 		start.finish(t, first)
 		for cut := 0; ; cut++ {
 			interrupted := start.clone()
@@ -45,7 +45,7 @@ func TestRolloutsNeverCutWhatStaysAllowed(t *testing.T) {
 func TestRolloutsThatNeverFinish(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		r := rollout{policies: map[string]*networkingv1.NetworkPolicy{}, since: []halves{unprotected}}
+		r := rollout{policies: map[string]*networkingv1.NetworkPolicy{}, since: []halves{unprotected}, replaced: map[*networkingv1.NetworkPolicy]bool{}}
 		for range rapid.IntRange(1, 6).Draw(t, "attempts") {
 			r.attempt(t, drawSpec(t, "spec"), rapid.IntRange(0, 9).Draw(t, "cut after"))
 		}
@@ -60,10 +60,12 @@ type rollout struct {
 	since []halves
 	// objects were created so far.
 	objects int
+	// replaced were written over: a later step of the same plan may still know them as they were.
+	replaced map[*networkingv1.NetworkPolicy]bool
 }
 
 func (r *rollout) clone() rollout {
-	return rollout{policies: maps.Clone(r.policies), since: slices.Clone(r.since), objects: r.objects}
+	return rollout{policies: maps.Clone(r.policies), since: slices.Clone(r.since), objects: r.objects, replaced: maps.Clone(r.replaced)}
 }
 
 // finish rolls a spec out to its end.
@@ -72,7 +74,7 @@ func (r *rollout) finish(t *rapid.T, app *v1alpha1.AppTier) {
 	r.attempt(t, app, 1000) // once more, as the first has the AppTier reconciled again
 	want := map[string]networkingv1.NetworkPolicySpec{}
 	for _, policy := range expand.NetworkPolicies(app, expand.DefaultEnvironment()) {
-		want[policy.Name] = policy.Spec
+		want[keyOf(policy.Name, app.Spec.Mode == v1alpha1.Audit)] = policy.Spec
 	}
 	have := map[string]networkingv1.NetworkPolicySpec{}
 	for name, policy := range r.policies {
@@ -84,7 +86,7 @@ func (r *rollout) finish(t *rapid.T, app *v1alpha1.AppTier) {
 	if todo := r.plan(t, app); len(todo) > 0 {
 		t.Fatalf("there is more to do after the end: %v", todo)
 	}
-	r.since = []halves{allowedBy(slices.Collect(maps.Values(r.policies)))}
+	r.since = []halves{allowedBy(r.enforced())}
 	r.checkOwners(t, app)
 }
 
@@ -95,7 +97,7 @@ func (r *rollout) checkOwners(t *rapid.T, app *v1alpha1.AppTier) {
 		if !metav1.IsControlledBy(policy, app) {
 			t.Fatalf("%s is not the AppTier's: %v", name, policy.OwnerReferences)
 		}
-		if denial != nil && policy != denial && !slices.ContainsFunc(policy.OwnerReferences, func(o metav1.OwnerReference) bool { return o.UID == denial.UID }) {
+		if denial != nil && policy != denial && !isStaged(policy) && !slices.ContainsFunc(policy.OwnerReferences, func(o metav1.OwnerReference) bool { return o.UID == denial.UID }) {
 			t.Fatalf("%s may go before %s: %v", name, denial.Name, policy.OwnerReferences)
 		}
 	}
@@ -103,7 +105,11 @@ func (r *rollout) checkOwners(t *rapid.T, app *v1alpha1.AppTier) {
 
 // attempt takes the first steps towards a spec, and says whether there are more.
 func (r *rollout) attempt(t *rapid.T, app *v1alpha1.AppTier, steps int) (more bool) {
-	r.since = append(r.since, allowedBy(expand.NetworkPolicies(app, expand.DefaultEnvironment())))
+	if app.Spec.Mode == v1alpha1.Audit {
+		r.since = append(r.since, unprotected)
+	} else {
+		r.since = append(r.since, allowedBy(expand.NetworkPolicies(app, expand.DefaultEnvironment())))
+	}
 	todo := r.plan(t, app)
 	for i, s := range todo {
 		if i == steps {
@@ -125,7 +131,7 @@ func (r *rollout) remove(t *rapid.T) {
 }
 
 func (r *rollout) plan(t *rapid.T, app *v1alpha1.AppTier) plan {
-	todo, err := newPlan(app, expand.NetworkPolicies(app, expand.DefaultEnvironment()), slices.Collect(maps.Values(r.policies)))
+	todo, err := newRollout(app, expand.NetworkPolicies(app, expand.DefaultEnvironment()), slices.Collect(maps.Values(r.policies)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -134,14 +140,15 @@ func (r *rollout) plan(t *rapid.T, app *v1alpha1.AppTier) plan {
 
 // take does what the API server does with a step.
 func (r *rollout) take(t *rapid.T, s step) {
-	if s.have != r.policies[s.name] && s.have != nil {
+	key := keyOf(s.name, s.staged)
+	if s.have != r.policies[key] && s.have != nil && !r.replaced[s.have] {
 		t.Fatalf("%s was not seen as it is", s.name)
 	}
 	if s.want == nil {
-		if r.policies[s.name] == nil {
-			t.Fatalf("%s is removed and does not exist", s.name)
+		if r.policies[key] == nil {
+			t.Fatalf("%s is removed and does not exist", key)
 		}
-		delete(r.policies, s.name)
+		delete(r.policies, key)
 		return
 	}
 	written := s.want.DeepCopy()
@@ -150,12 +157,20 @@ func (r *rollout) take(t *rapid.T, s step) {
 	if s.have != nil {
 		written.UID = s.have.UID
 	}
-	r.policies[s.name] = written
+	r.policies[key] = written
+	if s.have != nil {
+		r.replaced[s.have] = true
+	}
+}
+
+// enforced are the policies that are not staged.
+func (r *rollout) enforced() []*networkingv1.NetworkPolicy {
+	return slices.DeleteFunc(slices.Collect(maps.Values(r.policies)), isStaged)
 }
 
 // check holds the present against every spec that left its traces.
 func (r *rollout) check(t *rapid.T, taken plan) {
-	now := allowedBy(slices.Collect(maps.Values(r.policies)))
+	now := allowedBy(r.enforced())
 	for i, flow := range everyFlow {
 		always, cut := true, !now.egress[i] || !now.ingress[i]
 		mayLeave, mayEnter := false, false
@@ -177,9 +192,9 @@ func (r *rollout) check(t *rapid.T, taken plan) {
 func (p plan) String() string {
 	var words []string
 	for _, s := range p {
-		word := "write " + s.name
+		word := "write " + called(s)
 		if s.want == nil {
-			word = "remove " + s.name
+			word = "remove " + called(s)
 		}
 		words = append(words, word)
 	}

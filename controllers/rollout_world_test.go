@@ -114,6 +114,7 @@ func drawSpec(t *rapid.T, label string) *v1alpha1.AppTier {
 		if rejected := lint.WithSeverity(lint.AppTier(app), lint.Reject); len(rejected) > 0 {
 			t.Fatalf("the generator draws invalid AppTiers: %v", rejected)
 		}
+		app.Spec.Mode = rapid.SampledFrom([]v1alpha1.Mode{v1alpha1.Enforce, v1alpha1.Enforce, v1alpha1.Audit}).Draw(t, "mode")
 		return app
 	}).Draw(t, label)
 }

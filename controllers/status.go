@@ -25,6 +25,7 @@ import (
 type outcome struct {
 	// rejected is why the spec was not acted on; nothing else is set then.
 	rejected []lint.Finding
+	mode     v1alpha1.Mode
 	// policies are those that are wanted.
 	policies []*networkingv1.NetworkPolicy
 	// applyErr is why they are not all in the API server.
@@ -156,10 +157,18 @@ func ready(out outcome) metav1.Condition {
 		return condition(v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonApplyFailed, out.applyErr.Error()+"; it is tried again")
 	case len(out.unresolved) > 0:
 		return condition(v1alpha1.ConditionReady, metav1.ConditionFalse, out.unresolved[0].Reason,
-			fmt.Sprintf("NetworkPolicies in place: %d, without what the condition ResolvedRefs names: nothing is allowed for it until it is resolved", len(out.policies)))
+			fmt.Sprintf("%s in place: %d, without what the condition ResolvedRefs names: nothing is allowed for it until it is resolved", out.kind(), len(out.policies)))
 	}
 	return condition(v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonApplied,
-		fmt.Sprintf("NetworkPolicies in place: %d", len(out.policies)))
+		fmt.Sprintf("%s in place: %d", out.kind(), len(out.policies)))
+}
+
+// kind is what the policies are.
+func (o outcome) kind() string {
+	if o.mode == v1alpha1.Audit {
+		return "StagedNetworkPolicies"
+	}
+	return "NetworkPolicies"
 }
 
 // maxMessage is the longest message that the schema of metav1.Condition takes, in bytes.

@@ -41,11 +41,19 @@ func (w *written) entry(app types.NamespacedName) *pending {
 	return w.of[app]
 }
 
-// wrote notes the state that a write led to.
-func (w *written) wrote(app types.NamespacedName, name string, now version) {
+// keyOf tells policies of one name and different kinds apart.
+func keyOf(name string, staged bool) string {
+	if staged {
+		return kindStaged + "/" + name
+	}
+	return name
+}
+
+// wrote notes the state that a step led to.
+func (w *written) wrote(app types.NamespacedName, s step, now version) {
 	w.mutex.Lock()
 	defer w.mutex.Unlock()
-	w.entry(app).versions[name] = now
+	w.entry(app).versions[keyOf(s.name, s.staged)] = now
 }
 
 // failed notes that a write may have taken effect or not.
@@ -66,7 +74,7 @@ func (w *written) read(app types.NamespacedName, policies []*networkingv1.Networ
 		entry.versions[name] = last
 	}
 	for _, policy := range policies {
-		entry.versions[policy.Name] = version{uid: policy.UID, resourceVersion: policy.ResourceVersion}
+		entry.versions[keyOf(policy.Name, isStaged(policy))] = version{uid: policy.UID, resourceVersion: policy.ResourceVersion}
 	}
 }
 
@@ -90,7 +98,7 @@ func (w *written) shownBy(app types.NamespacedName, cached []*networkingv1.Netwo
 	}
 	shown := map[string]*networkingv1.NetworkPolicy{}
 	for _, policy := range cached {
-		shown[policy.Name] = policy
+		shown[keyOf(policy.Name, isStaged(policy))] = policy
 	}
 	for name, last := range entry.versions {
 		if !last.shownBy(shown[name]) {

@@ -1,0 +1,40 @@
+package v1alpha1
+
+import (
+	networkingv1 "k8s.io/api/networking/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// StagedNetworkPolicy is a NetworkPolicy that is not enforced: it shows what it would deny. AppTiers in mode Audit are
+// written as such policies, and people may write them by hand.
+//
+// A connection would be denied if it is allowed now, and would not be with the staged policies enforced beside the
+// NetworkPolicies. A staged policy stands for the NetworkPolicy of the same name, if there is one: so what is to
+// replace a policy is tried before it does. Staged policies never change what becomes of a connection.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:resource:categories=apptier,shortName=snp;snetpol
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+type StagedNetworkPolicy struct {
+	metav1.TypeMeta `json:",inline"`
+	// +optional
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	// Spec is what the NetworkPolicy would say.
+	// +required
+	Spec networkingv1.NetworkPolicySpec `json:"spec"`
+}
+
+// StagedNetworkPolicyList is a list of StagedNetworkPolicies.
+//
+// +kubebuilder:object:root=true
+type StagedNetworkPolicyList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []StagedNetworkPolicy `json:"items"`
+}
+
+// NetworkPolicy returns the policy that would be enforced. It shares the spec.
+func (p *StagedNetworkPolicy) NetworkPolicy() *networkingv1.NetworkPolicy {
+	return &networkingv1.NetworkPolicy{ObjectMeta: p.ObjectMeta, Spec: p.Spec}
+}
