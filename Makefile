@@ -6,9 +6,9 @@ ENFORCER_IMG ?= apptier/enforcer:dev
 
 GO ?= go
 TOOL := $(GO) tool -modfile=tools/go.mod
-# With the flags that images are built with, so that what both need is compiled once.
-RUN := CGO_ENABLED=0 $(GO) run -trimpath
-CLUSTER := $(RUN) ./test/cluster/cmd/cluster
+# Programs of the module test, with the flags that images are built with, so that what both need is compiled once.
+RUN := cd test && CGO_ENABLED=0 $(GO) run -trimpath
+CLUSTER := $(RUN) ./cluster/cmd/cluster
 KUBECTL ?= kubectl
 TESTFLAGS ?= -race -shuffle=on
 
@@ -25,7 +25,7 @@ help: ## Show this help.
 .PHONY: demo
 demo: prerequisites ## See the whole thing work, with real packets, on a cluster in network namespaces (root).
 	@echo 'Compiling the demo itself (a few minutes when nothing is cached yet)'
-	@$(RUN) ./test/demo
+	@$(RUN) ./demo
 
 .PHONY: demo-down
 demo-down: ## Remove every trace of the demo.
@@ -36,21 +36,21 @@ demo-down: ## Remove every trace of the demo.
 .PHONY: test
 test: prerequisites ## Run every test: unit, golden, property, kernel, API server and end-to-end (root).
 	$(CLUSTER) build
-	$(GO) test $(TESTFLAGS) -timeout 30m $$($(GO) list ./... | grep -vE '/test/(e2e|patterns)$$')
-	@# A module of its own, for what the other evaluator depends on.
-	cd test/differential && $(GO) test $(TESTFLAGS) ./...
+	$(GO) test $(TESTFLAGS) -timeout 30m ./...
+	cd test && $(GO) test $(TESTFLAGS) -timeout 30m $$($(GO) list ./... | grep -vE '/test/(e2e|patterns)$$')
 	@# By themselves: whole clusters, whose pods are ready in time, and of which one measures how soon things happen.
-	$(GO) test $(TESTFLAGS) -p 1 -timeout 30m ./test/patterns ./test/e2e
+	cd test && $(GO) test $(TESTFLAGS) -p 1 -timeout 30m ./patterns ./e2e
 	@# By their number: a corpus that an earlier search left takes longer to read than a few seconds.
 	@GO='$(GO)' TIME=2000x ./test/fuzz input
 
 .PHONY: test-unit
 test-unit: ## Run what needs seconds and no root.
 	$(GO) test -short $(TESTFLAGS) ./...
+	cd test && $(GO) test -short $(TESTFLAGS) ./...
 
 .PHONY: conformance
 conformance: prerequisites ## Run Kubernetes' own NetworkPolicy tests against the enforcer (root; SHAPE='--ip-family ipv6' for others).
-	@$(RUN) ./test/conformance $(SHAPE)
+	@$(RUN) ./conformance $(SHAPE)
 
 .PHONY: attack
 attack: prerequisites ## Try to get packets past the rules, and print a table of all attacks (root).
@@ -67,6 +67,7 @@ fuzz-input: ## Feed arbitrary manifests to what reads and judges them, for TIME=
 .PHONY: lint
 lint: ## Check style, imports and likely mistakes.
 	$(TOOL) golangci-lint run ./...
+	cd test && $(GO) tool -modfile=../tools/go.mod golangci-lint run ./...
 
 .PHONY: check-generated
 check-generated: generate ## Fail if generated files are not current.
@@ -81,11 +82,11 @@ bench-core:
 
 .PHONY: bench-manager
 bench-manager:
-	$(RUN) ./test/bench/manager
+	$(RUN) ./bench/manager
 
 .PHONY: bench-enforcer
 bench-enforcer: ## Measure the enforcer alone, with real packets, for docs/benchmarks.md (root; ENFORCER_BENCH=-h for choices).
-	$(RUN) ./test/bench/enforcer $(ENFORCER_BENCH)
+	$(RUN) ./bench/enforcer $(ENFORCER_BENCH)
 
 ##@ Build
 
@@ -97,7 +98,7 @@ generate: ## Write generated code, manifests and documentation anew.
 	$(GO) run ./internal/checksdoc
 	$(GO) run ./internal/clidoc docs/reference/cli.md
 	$(TOOL) controller-gen rbac:roleName=manager-role webhook paths=./controllers/... paths=./webhooks/... paths=./internal/certs/... paths=./cmd/manager/...
-	$(GO) run ./test/patterns/docs
+	cd test && $(GO) run ./patterns/docs
 
 .PHONY: build
 build: ## Build the programs into bin/.

@@ -26,8 +26,8 @@ import (
 
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/controllers"
+	"github.com/apptier/apptier/internal/testenv/apiserver"
 	"github.com/apptier/apptier/policy/expand"
-	"github.com/apptier/apptier/test/apiserver"
 )
 
 // soon is how long the controller has for one reaction, on a busy machine.

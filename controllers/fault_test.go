@@ -25,8 +25,8 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/apptier/apptier/api/v1alpha1"
+	"github.com/apptier/apptier/internal/testenv/apiserver"
 	"github.com/apptier/apptier/policy/expand"
-	"github.com/apptier/apptier/test/apiserver"
 )
 
 // Histories of an AppTier, each a list of specs. In the last step every request to the API server

@@ -2,7 +2,6 @@ package controllers
 
 import (
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,8 +17,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/apptier/apptier/api/v1alpha1"
-	"github.com/apptier/apptier/test/apiserver"
-	"github.com/apptier/apptier/test/cluster"
+	"github.com/apptier/apptier/internal/testenv/apiserver"
 )
 
 // When an AppTier is deleted, Kubernetes' own garbage collector takes the policy that denies the
@@ -77,12 +75,10 @@ func deletions(t *testing.T, watcher watch.Interface, number int) []string {
 // startGarbageCollector starts the one of Kubernetes, which ends with the test.
 func startGarbageCollector(t *testing.T, kubeconfig []byte) {
 	t.Helper()
-	assets, err := cluster.Assets(t.Context(), io.Discard)
-	must(t, err)
 	file := filepath.Join(t.TempDir(), "kubeconfig")
 	must(t, os.WriteFile(file, kubeconfig, 0o600))
 	var log strings.Builder
-	command := exec.CommandContext(t.Context(), filepath.Join(assets, "kube-controller-manager"), "--kubeconfig="+file,
+	command := exec.CommandContext(t.Context(), filepath.Join(apiserver.Programs(t), "kube-controller-manager"), "--kubeconfig="+file,
 		"--controllers=garbage-collector-controller", "--leader-elect=false", "--secure-port=0")
 	command.Stdout, command.Stderr = &log, &log
 	must(t, command.Start())

@@ -12,7 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/apptier/apptier/api/v1alpha1"
-	"github.com/apptier/apptier/test/apiserver"
+	"github.com/apptier/apptier/internal/testenv/apiserver"
 )
 
 // The API server guards the policies of AppTiers by itself: no webhook runs here.

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/apptier/apptier/internal/testenv/manifests"
+
 	. "github.com/onsi/gomega"
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -31,14 +33,13 @@ import (
 
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/internal/environment"
+	"github.com/apptier/apptier/internal/testenv/apiserver"
 	"github.com/apptier/apptier/policy/budget"
-	"github.com/apptier/apptier/test/apiserver"
-	"github.com/apptier/apptier/test/scenario"
 	"github.com/apptier/apptier/webhooks"
 )
 
 // managerAccount is the manager's account, as config/default has it.
-const managerAccount = "system:serviceaccount:" + scenario.Namespace + ":apptier-manager"
+const managerAccount = "system:serviceaccount:" + manifests.Namespace + ":apptier-manager"
 
 // deployed returns what config/default has of a kind.
 func deployed(t *testing.T, kind string) []*unstructured.Unstructured {
@@ -49,12 +50,12 @@ func deployed(t *testing.T, kind string) []*unstructured.Unstructured {
 // deployedFrom returns what a kustomization of the repository has of a kind.
 func deployedFrom(t *testing.T, kind string, path ...string) []*unstructured.Unstructured {
 	t.Helper()
-	manifests, err := scenario.Kustomize(t.Context(), path...)
+	text, err := manifests.Kustomize(t.Context(), path...)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var out []*unstructured.Unstructured
-	for decoder := utilyaml.NewYAMLOrJSONDecoder(bytes.NewReader(manifests), 4096); ; {
+	for decoder := utilyaml.NewYAMLOrJSONDecoder(bytes.NewReader(text), 4096); ; {
 		object := &unstructured.Unstructured{}
 		switch err := decoder.Decode(&object.Object); {
 		case errors.Is(err, io.EOF):
@@ -137,7 +138,7 @@ func register(ctx context.Context, mgr ctrl.Manager) error {
 	judging, limits := webhooks.NewJudging(4), budget.Defaults()
 	return errors.Join(
 		webhooks.AppTierValidator{Cluster: cluster, Judging: judging, Limits: limits, Reader: mgr.GetClient(), Settings: settings}.SetupWithManager(mgr),
-		webhooks.NetworkPolicyValidator{Cluster: cluster, Judging: judging, Limits: limits, Namespace: scenario.Namespace}.SetupWithManager(mgr))
+		webhooks.NetworkPolicyValidator{Cluster: cluster, Judging: judging, Limits: limits, Namespace: manifests.Namespace}.SetupWithManager(mgr))
 }
 
 func newClient(t *testing.T, config *rest.Config) client.Client {

@@ -12,8 +12,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 
-	"github.com/apptier/apptier/test/apiserver"
-	"github.com/apptier/apptier/test/network"
+	"github.com/apptier/apptier/internal/testenv/apiserver"
+	"github.com/apptier/apptier/internal/testenv/network"
 )
 
 // Whoever else uses the bits of connections' marks is named in the log, in an Event, by the probe and in the

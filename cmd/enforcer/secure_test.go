@@ -15,8 +15,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 
-	"github.com/apptier/apptier/test/apiserver"
-	"github.com/apptier/apptier/test/network"
+	"github.com/apptier/apptier/internal/testenv/apiserver"
+	"github.com/apptier/apptier/internal/testenv/network"
 )
 
 // Metrics that are served beyond the node are seen by those alone who may see them.

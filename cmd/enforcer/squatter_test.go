@@ -26,8 +26,8 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
-	"github.com/apptier/apptier/test/apiserver"
-	"github.com/apptier/apptier/test/network"
+	"github.com/apptier/apptier/internal/testenv/apiserver"
+	"github.com/apptier/apptier/internal/testenv/network"
 )
 
 // squats makes this test a process that takes what any process of a node may take.

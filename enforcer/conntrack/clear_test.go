@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/apptier/apptier/enforcer/conntrack"
-	"github.com/apptier/apptier/test/network"
+	"github.com/apptier/apptier/internal/testenv/network"
 )
 
 // in makes a network namespace and calls do there.

@@ -16,18 +16,37 @@ import (
 	"github.com/apptier/apptier/enforcer/nft"
 	"github.com/apptier/apptier/enforcer/nft/expr"
 	"github.com/apptier/apptier/enforcer/nft/wire"
-	"github.com/apptier/apptier/test/lab"
-	"github.com/apptier/apptier/test/network"
+	"github.com/apptier/apptier/internal/testenv/network"
 )
 
 func open(t testing.TB, mark compile.Mark) (*Node, netns.NsHandle) {
 	t.Helper()
-	lab.RequireKernel(t)
-	ns := lab.NewNamespace(t)
+	requireKernel(t)
+	ns, err := network.NewNamespace()
+	must(t, err)
+	t.Cleanup(func() { _ = ns.Close() })
 	var n *Node
-	lab.Must(t, network.In(ns, func() (err error) { n, err = Open(mark, logr.Discard()); return err }))
-	t.Cleanup(func() { lab.Must(t, n.Close()) })
+	must(t, network.In(ns, func() (err error) { n, err = Open(mark, logr.Discard()); return err }))
+	t.Cleanup(func() { must(t, n.Close()) })
 	return n, ns
+}
+
+// requireKernel skips a test where it cannot run, and says why.
+func requireKernel(t testing.TB) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("needs root: it makes network namespaces")
+	}
+	if _, err := exec.LookPath("nft"); err != nil {
+		t.Skip("needs the nft program (Debian package nftables)")
+	}
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 // run runs a program in a namespace.
@@ -48,13 +67,13 @@ func run(t testing.TB, ns netns.NsHandle, arguments ...string) string {
 func TestTheKernelHasWhatIsNeeded(t *testing.T) {
 	n, ns := open(t, compile.DefaultMark)
 	before, err := n.conn.Revision()
-	lab.Must(t, err)
-	lab.Must(t, n.Look(t.Context()))
+	must(t, err)
+	must(t, n.Look(t.Context()))
 	if !n.probed || len(n.Problems(time.Now())) > 0 {
 		t.Errorf("problems %v", n.Problems(time.Now()))
 	}
 	after, err := n.conn.Revision()
-	lab.Must(t, err)
+	must(t, err)
 	if out := run(t, ns, "nft", "list", "ruleset"); out != "" || after != before {
 		t.Errorf("revision %d after %d, and the ruleset\n%s", after, before, out)
 	}
@@ -67,7 +86,7 @@ func TestAMissingFeatureIsNamed(t *testing.T) {
 	n.features = append(Features(),
 		Feature{"routes of frames", "CONFIG_NFT_FIB_BRIDGE, Linux 9.1", table(nft.Bridge, nil, rule{expr.RouteMissing{}, expr.Drop})})
 	for range 2 {
-		lab.Must(t, n.Look(t.Context()))
+		must(t, n.Look(t.Context()))
 		got := n.Problems(time.Now())
 		want := []health.Problem{{Reason: kernelLacks, Severity: health.NotReady, Message: "this kernel lacks routes of frames (CONFIG_NFT_FIB_BRIDGE, Linux 9.1): " +
 			`add rule "fib saddr . iif oif missing drop" of chain probe: no such file or directory`}}
@@ -76,7 +95,7 @@ func TestAMissingFeatureIsNamed(t *testing.T) {
 		}
 	}
 	n.features = Features() // as if it had been brought
-	lab.Must(t, n.Look(t.Context()))
+	must(t, n.Look(t.Context()))
 	if got := n.Problems(time.Now()); len(got) != 0 {
 		t.Errorf("all is there: %v", got)
 	}
@@ -132,7 +151,7 @@ func TestOthersThatUseTheMark(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			n, ns := open(t, compile.DefaultMark)
-			lab.Must(t, n.Look(t.Context()))
+			must(t, n.Look(t.Context()))
 			chain := "ip mine own"
 			if strings.HasPrefix(test.rule, "-") {
 				if _, err := exec.LookPath("iptables-nft"); err != nil {
@@ -143,7 +162,7 @@ func TestOthersThatUseTheMark(t *testing.T) {
 			} else {
 				run(t, ns, "nft", "add table ip mine; add chain ip mine own { type filter hook prerouting priority 0; }; add rule ip mine own "+test.rule)
 			}
-			lab.Must(t, n.Look(t.Context()))
+			must(t, n.Look(t.Context()))
 			var found string
 			for _, p := range n.Problems(time.Now()) {
 				if p.Reason != markShared || p.Severity != health.Warning {
@@ -161,7 +180,7 @@ func TestOthersThatUseTheMark(t *testing.T) {
 				t.Errorf("got %q, which does not name %s and %s", found, chain, test.bits)
 			}
 			run(t, ns, "nft", "flush", "ruleset")
-			lab.Must(t, n.Look(t.Context()))
+			must(t, n.Look(t.Context()))
 			if got := n.Problems(time.Now()); len(got) != 0 {
 				t.Errorf("afterwards: %v", got)
 			}
@@ -175,7 +194,7 @@ func TestTheMaskDecides(t *testing.T) {
 		n, ns := open(t, mark)
 		run(t, ns, "nft", "add table inet apptier; add chain inet apptier own; add rule inet apptier own ct mark set 0x1")
 		run(t, ns, "nft", "add table ip mine; add chain ip mine own; add rule ip mine own ct mark set ct mark | 0x4000")
-		lab.Must(t, n.Look(t.Context()))
+		must(t, n.Look(t.Context()))
 		if got := n.Problems(time.Now()); len(got) != want {
 			t.Errorf("%s: %v", mark, got)
 		}
@@ -196,7 +215,7 @@ func TestAFlowTableIsFound(t *testing.T) {
 	const text = "table inet fw { flowtable fast { hook ingress priority 0; devices = { lo }; }\n" +
 		"chain f { type filter hook forward priority 0; ip protocol tcp flow add @fast; }; }"
 	file := t.TempDir() + "/rules"
-	lab.Must(t, os.WriteFile(file, []byte(text), 0o600))
+	must(t, os.WriteFile(file, []byte(text), 0o600))
 	var out []byte
 	err := network.In(ns, func() (err error) {
 		out, err = exec.CommandContext(t.Context(), "nft", "-f", file).CombinedOutput()
@@ -205,7 +224,7 @@ func TestAFlowTableIsFound(t *testing.T) {
 	if err != nil {
 		t.Skipf("this kernel has no flow tables (CONFIG_NF_FLOW_TABLE_INET): %s", out)
 	}
-	lab.Must(t, n.Look(t.Context()))
+	must(t, n.Look(t.Context()))
 	if got := n.Problems(time.Now()); len(got) != 1 || got[0].Reason != flowTables {
 		t.Errorf("%v", got)
 	}

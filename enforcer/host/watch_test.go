@@ -15,7 +15,6 @@ import (
 	"github.com/apptier/apptier/enforcer/compile"
 	"github.com/apptier/apptier/enforcer/nft"
 	"github.com/apptier/apptier/policy/reach/reachtest"
-	"github.com/apptier/apptier/test/lab"
 )
 
 // Others' rules are seen at start, and changes of them with the next look.
@@ -78,7 +77,7 @@ func TestFeaturesCoverTheRules(t *testing.T) {
 	address := netip.MustParseAddr("10.0.0.1")
 	used := []nft.Table{bind.Table(bind.Bindings{"veth0": {MAC: "02:00:00:00:00:01", Addresses: []netip.Addr{address}}}, nil, nil)}
 	for seed := range 50 {
-		used = append(used, compile.Compile(reachtest.Snapshot().Example(seed), lab.NodeName).Table(1))
+		used = append(used, compile.Compile(reachtest.Snapshot().Example(seed), "node-0").Table(1))
 	}
 	if len(of(used...)) < 8 {
 		t.Errorf("the rules have few words: %v", of(used...))
@@ -92,7 +91,7 @@ func TestFeaturesCoverTheRules(t *testing.T) {
 
 // BenchmarkLook lists a node's rules of others, as after a change of them.
 func BenchmarkLook(b *testing.B) {
-	lab.RequireKernel(b)
+	requireKernel(b)
 	for _, rules := range []int{1000, 20_000} {
 		b.Run(fmt.Sprintf("%d rules", rules), func(b *testing.B) {
 			n, ns := open(b, compile.DefaultMark)
@@ -103,12 +102,12 @@ func BenchmarkLook(b *testing.B) {
 			}
 			text.WriteString("}\n}\n")
 			file := b.TempDir() + "/rules"
-			lab.Must(b, os.WriteFile(file, []byte(text.String()), 0o600))
+			must(b, os.WriteFile(file, []byte(text.String()), 0o600))
 			run(b, ns, "nft", "-f", file)
-			lab.Must(b, n.Look(b.Context()))
+			must(b, n.Look(b.Context()))
 			for b.Loop() {
 				n.listed = false
-				lab.Must(b, n.Look(b.Context()))
+				must(b, n.Look(b.Context()))
 			}
 		})
 	}

@@ -27,7 +27,7 @@ import (
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/apptier/apptier/internal/certs"
-	"github.com/apptier/apptier/test/apiserver"
+	"github.com/apptier/apptier/internal/testenv/apiserver"
 )
 
 var options = certs.Options{

@@ -20,7 +20,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 	"sigs.k8s.io/yaml"
 
-	"github.com/apptier/apptier/test/apiserver"
+	"github.com/apptier/apptier/internal/testenv/apiserver"
 )
 
 // realCluster is a real API server with the objects of a file, asked by the plugin as kubectl asks.

@@ -11,8 +11,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/apptier/apptier/enforcer/wiring"
+	"github.com/apptier/apptier/internal/testenv/network"
 	"github.com/apptier/apptier/test/lab"
-	"github.com/apptier/apptier/test/network"
 )
 
 const (

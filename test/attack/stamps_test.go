@@ -16,9 +16,9 @@ import (
 	"github.com/apptier/apptier/enforcer/compile"
 	"github.com/apptier/apptier/enforcer/conntrack"
 	"github.com/apptier/apptier/enforcer/nft"
+	"github.com/apptier/apptier/internal/testenv/network"
 	"github.com/apptier/apptier/policy/reach"
 	"github.com/apptier/apptier/test/lab"
-	"github.com/apptier/apptier/test/network"
 )
 
 // connections are those of a network namespace.

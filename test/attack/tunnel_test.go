@@ -10,8 +10,8 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
+	"github.com/apptier/apptier/internal/testenv/network"
 	"github.com/apptier/apptier/test/lab"
-	"github.com/apptier/apptier/test/network"
 )
 
 const (

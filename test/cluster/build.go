@@ -116,8 +116,8 @@ func (b builder) buildParts(ctx context.Context, dir, what string, parts []part)
 
 func (b builder) buildInit(ctx context.Context, dir string) error {
 	out := filepath.Join(dir, "node")
-	err := b.goBuild(ctx, b.source.dir, false,
-		[]string{"build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-o", out, "./test/cluster/cmd/node"})
+	err := b.goBuild(ctx, filepath.Join(b.source.dir, "test"), false,
+		[]string{"build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-o", out, "./cluster/cmd/node"})
 	if err != nil {
 		return fmt.Errorf("build the node's init: %w", err)
 	}

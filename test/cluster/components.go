@@ -6,12 +6,13 @@ import (
 	"encoding/hex"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"runtime"
 	"slices"
 	"strings"
+
+	"github.com/apptier/apptier/internal/testenv/repository"
 )
 
 // part is one program and how to build it.
@@ -61,27 +62,16 @@ var conformanceParts = []part{
 
 // source is where the project's files are, and the version of what they pin.
 type source struct {
-	dir     string // the project's main module
+	dir     string // the project's main module; the tests are a module in its folder test
 	version string // of Kubernetes, such as v1.37.1
 }
 
-// Repository is the folder of the project's source, which the current folder must be part of.
-func Repository(ctx context.Context) (string, error) {
-	src, err := findSource(ctx)
-	return src.dir, err
-}
-
-const projectModule = "github.com/apptier/apptier"
-
 func findSource(ctx context.Context) (source, error) {
-	cmd := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", projectModule)
-	var stderr strings.Builder
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
+	dir, err := repository.Dir(ctx)
 	if err != nil {
-		return source{}, fmt.Errorf("find the project's source: run this inside a clone of %s: %w\n%s", projectModule, err, stderr.String())
+		return source{}, err
 	}
-	s := source{dir: strings.TrimSpace(string(out))}
+	s := source{dir: dir}
 	mod, err := os.ReadFile(filepath.Join(s.module("kubernetes"), "go.mod"))
 	if err != nil {
 		return source{}, fmt.Errorf("find the components of the cluster: %w", err)

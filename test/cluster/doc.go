@@ -46,7 +46,7 @@
 //	err = c.Stop(ctx, "n1", cluster.Kubelet)
 //	err = c.Command(ctx, "n1", "nft", "list", "tables").Run()
 //
-// or, from a shell, "go run ./test/cluster/cmd/cluster up", and "down".
+// or, from a shell, "go -C test run ./cluster/cmd/cluster up", and "down".
 //
 // # Limits
 //

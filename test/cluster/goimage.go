@@ -18,6 +18,8 @@ type GoImage struct {
 	Ref string
 	// Package is the program's package, such as "./cmd/manager".
 	Package string
+	// Module is the folder of the module that has the package, below that of the project; empty is the project's own.
+	Module string
 	// Binary is the program's path in the image, "/" and the package's last part when empty.
 	Binary string
 	// User is "uid:gid"; empty is root.
@@ -76,7 +78,7 @@ func (g GoImage) build(ctx context.Context) (image Image, cleanup func(), err er
 	cleanup = func() { _ = os.RemoveAll(dir) }
 	binary := filepath.Join(dir, "program")
 	args := []string{"build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-o", binary, g.Package}
-	if err := (builder{}).goBuild(ctx, src.dir, false, args); err != nil {
+	if err := (builder{}).goBuild(ctx, filepath.Join(src.dir, g.Module), false, args); err != nil {
 		cleanup()
 		return Image{}, nil, err
 	}

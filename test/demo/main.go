@@ -57,13 +57,13 @@ const next = `
 The cluster stays up. To try next:
 
   export KUBECONFIG=KUBECONFIG_PATH
-  go run ./test/cluster/cmd/cluster --name demo kubectl get pods -A   # if you have no kubectl
+  go -C test run ./cluster/cmd/cluster --name demo kubectl get pods -A  # if you have no kubectl
 
   kubectl get apptiers -A
   kubectl get networkpolicy -n shop
   kubectl delete networkpolicy -n shop shop.tier.database  # refused: it is the AppTier's
   kubectl edit apptier -n shop shop
-  go run ./test/cluster/cmd/cluster exec --name demo elsewhere/visitor -- /agnhost connect --timeout=1s IP:PORT
+  go -C test run ./cluster/cmd/cluster exec --name demo elsewhere/visitor -- /agnhost connect --timeout=1s IP:PORT
 
   make demo-down                                           # removes every trace
 `

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/apptier/apptier/internal/testenv/manifests"
+
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
@@ -67,7 +69,7 @@ func (s *story) before(ctx context.Context) error {
 
 func (s *story) apply(ctx context.Context) error {
 	s.tell("Applying config/samples/shop.yaml")
-	sample, err := scenario.Kustomize(ctx, "config", "samples")
+	sample, err := manifests.Kustomize(ctx, "config", "samples")
 	if err != nil {
 		return err
 	}

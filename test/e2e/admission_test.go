@@ -6,6 +6,9 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/apptier/apptier/internal/testenv/manifests"
+	"github.com/apptier/apptier/internal/testenv/repository"
+
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	appsv1 "k8s.io/api/apps/v1"
@@ -18,7 +21,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/apptier/apptier/api/v1alpha1"
-	"github.com/apptier/apptier/test/cluster"
 	"github.com/apptier/apptier/test/scenario"
 )
 
@@ -60,14 +62,14 @@ func opening(namespace string) *networkingv1.NetworkPolicy {
 // scaleManager sets the number of managers, and waits until so many are available, and no more are there.
 func scaleManager(ctx context.Context, replicas int32) {
 	GinkgoHelper()
-	manager := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: scenario.Namespace, Name: "apptier-manager"}}
+	manager := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: manifests.Namespace, Name: "apptier-manager"}}
 	patch := fmt.Sprintf(`{"spec":{"replicas":%d}}`, replicas)
 	Expect(api.Patch(ctx, manager, client.RawPatch("application/merge-patch+json", []byte(patch)))).To(Succeed())
 	Eventually(func(g Gomega) {
 		g.Expect(api.Get(ctx, client.ObjectKeyFromObject(manager), manager)).To(Succeed())
 		g.Expect(manager.Status.AvailableReplicas).To(Equal(replicas))
 		var pods corev1.PodList
-		g.Expect(api.List(ctx, &pods, client.InNamespace(scenario.Namespace), client.MatchingLabels{"app.kubernetes.io/component": "manager"})).To(Succeed())
+		g.Expect(api.List(ctx, &pods, client.InNamespace(manifests.Namespace), client.MatchingLabels{"app.kubernetes.io/component": "manager"})).To(Succeed())
 		g.Expect(pods.Items).To(HaveLen(int(replicas)))
 	}, catchesUp, "200ms").Should(Succeed())
 }
@@ -76,7 +78,7 @@ func scaleManager(ctx context.Context, replicas int32) {
 func withoutManager(ctx context.Context) {
 	GinkgoHelper()
 	manager := &appsv1.Deployment{}
-	Expect(api.Get(ctx, client.ObjectKey{Namespace: scenario.Namespace, Name: "apptier-manager"}, manager)).To(Succeed())
+	Expect(api.Get(ctx, client.ObjectKey{Namespace: manifests.Namespace, Name: "apptier-manager"}, manager)).To(Succeed())
 	DeferCleanup(scaleManager, *manager.Spec.Replicas)
 	scaleManager(ctx, 0)
 }
@@ -84,16 +86,16 @@ func withoutManager(ctx context.Context) {
 // applyStrict applies config/default with the component strict until the spec ends.
 func applyStrict(ctx context.Context) {
 	GinkgoHelper()
-	repository, err := cluster.Repository(ctx)
+	root, err := repository.Dir(ctx)
 	Expect(err).NotTo(HaveOccurred())
 	dir := GinkgoT().TempDir()
-	relative, err := filepath.Rel(dir, filepath.Join(repository, "config"))
+	relative, err := filepath.Rel(dir, filepath.Join(root, "config"))
 	Expect(err).NotTo(HaveOccurred())
 	text := fmt.Sprintf("resources: [%[1]s/default]\ncomponents: [%[1]s/components/strict]\n", relative)
 	Expect(os.WriteFile(filepath.Join(dir, "kustomization.yaml"), []byte(text), 0o600)).To(Succeed())
-	strict, err := scenario.KustomizeDir(dir)
+	strict, err := manifests.KustomizeDir(dir)
 	Expect(err).NotTo(HaveOccurred())
-	usual, err := scenario.Kustomize(ctx, "config", "default")
+	usual, err := manifests.Kustomize(ctx, "config", "default")
 	Expect(err).NotTo(HaveOccurred())
 	DeferCleanup(func(ctx context.Context) { Expect(kube.Apply(ctx, usual)).To(Succeed()) })
 	Expect(kube.Apply(ctx, strict)).To(Succeed())

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/apptier/apptier/internal/testenv/manifests"
+
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	appsv1 "k8s.io/api/apps/v1"
@@ -14,8 +16,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-
-	"github.com/apptier/apptier/test/scenario"
 )
 
 var _ = Describe("the managers, under load", Ordered, func() {
@@ -43,7 +43,7 @@ var _ = Describe("the managers, under load", Ordered, func() {
 		l := startLoad(ctx, "loaded")
 		before := names(managers(ctx))
 		manager := &appsv1.Deployment{}
-		Expect(api.Get(ctx, client.ObjectKey{Namespace: scenario.Namespace, Name: "apptier-manager"}, manager)).To(Succeed())
+		Expect(api.Get(ctx, client.ObjectKey{Namespace: manifests.Namespace, Name: "apptier-manager"}, manager)).To(Succeed())
 		patch := fmt.Sprintf(`{"spec":{"template":{"metadata":{"annotations":{"kubectl.kubernetes.io/restartedAt":%q}}}}}`, time.Now().Format(time.RFC3339))
 		Expect(api.Patch(ctx, manager, client.RawPatch("application/merge-patch+json", []byte(patch)))).To(Succeed())
 		Eventually(func(g Gomega) {
@@ -57,7 +57,7 @@ var _ = Describe("the managers, under load", Ordered, func() {
 
 	It("fail no request while the authority of their certificate is replaced", func(ctx context.Context) {
 		l := startLoad(ctx, "loaded")
-		key := client.ObjectKey{Namespace: scenario.Namespace, Name: "apptier-webhook-cert"}
+		key := client.ObjectKey{Namespace: manifests.Namespace, Name: "apptier-webhook-cert"}
 		var secret corev1.Secret
 		Expect(api.Get(ctx, key, &secret)).To(Succeed())
 		old := secret.Data["ca.crt"]
@@ -105,7 +105,7 @@ func names(pods []corev1.Pod) []string {
 func follower(ctx context.Context) corev1.Pod {
 	GinkgoHelper()
 	var lease coordinationv1.Lease
-	Expect(api.Get(ctx, client.ObjectKey{Namespace: scenario.Namespace, Name: "manager.policy.apptier.dev"}, &lease)).To(Succeed())
+	Expect(api.Get(ctx, client.ObjectKey{Namespace: manifests.Namespace, Name: "manager.policy.apptier.dev"}, &lease)).To(Succeed())
 	pods := managers(ctx)
 	at := slices.IndexFunc(pods, func(pod corev1.Pod) bool {
 		return !strings.HasPrefix(ptr.Deref(lease.Spec.HolderIdentity, ""), pod.Name+"_")

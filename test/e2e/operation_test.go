@@ -7,12 +7,12 @@ import (
 	"net"
 	"net/http"
 
+	"github.com/apptier/apptier/internal/testenv/manifests"
+
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-
-	"github.com/apptier/apptier/test/scenario"
 )
 
 // get asks a server that a machine of the cluster can reach.
@@ -38,7 +38,7 @@ var _ = Describe("what an operator looks at", func() {
 	It("has one leader among the managers", func(ctx context.Context) {
 		Eventually(func(g Gomega) { // the one before may just have given the lease back
 			var lease coordinationv1.Lease
-			g.Expect(api.Get(ctx, client.ObjectKey{Namespace: scenario.Namespace, Name: "manager.policy.apptier.dev"}, &lease)).To(Succeed())
+			g.Expect(api.Get(ctx, client.ObjectKey{Namespace: manifests.Namespace, Name: "manager.policy.apptier.dev"}, &lease)).To(Succeed())
 			g.Expect(lease.Spec.HolderIdentity).To(HaveValue(ContainSubstring("apptier-manager")))
 		}, catchesUp, "100ms").Should(Succeed())
 	})

@@ -4,12 +4,12 @@ import (
 	"context"
 	"slices"
 
+	"github.com/apptier/apptier/internal/testenv/manifests"
+
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-
-	"github.com/apptier/apptier/test/scenario"
 )
 
 // A flush of a node's ruleset takes kube-proxy's rules as well, and with them the way to the API server.
@@ -40,7 +40,7 @@ var _ = Describe("an enforcer on a node that has lost all rules", func() {
 func enforcerOn(ctx context.Context, node string) corev1.Pod {
 	GinkgoHelper()
 	var pods corev1.PodList
-	Expect(api.List(ctx, &pods, client.InNamespace(scenario.EnforcerNamespace), client.MatchingLabels{"app.kubernetes.io/component": "enforcer"})).To(Succeed())
+	Expect(api.List(ctx, &pods, client.InNamespace(manifests.EnforcerNamespace), client.MatchingLabels{"app.kubernetes.io/component": "enforcer"})).To(Succeed())
 	for _, pod := range pods.Items {
 		if pod.Spec.NodeName == node && pod.DeletionTimestamp == nil {
 			return pod

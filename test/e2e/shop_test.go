@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"github.com/apptier/apptier/internal/testenv/manifests"
+
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	appsv1 "k8s.io/api/apps/v1"
@@ -60,7 +62,7 @@ func expectIsolated(ctx context.Context) {
 
 func applyShop(ctx context.Context) {
 	GinkgoHelper()
-	sample, err := scenario.Kustomize(ctx, "config", "samples")
+	sample, err := manifests.Kustomize(ctx, "config", "samples")
 	Expect(err).NotTo(HaveOccurred())
 	Expect(kube.Apply(ctx, sample)).To(Succeed())
 	Expect(scenario.WaitAppTier(ctx, api, scenario.Shop)).To(Succeed())
@@ -111,7 +113,7 @@ var _ = Describe("the shop", Ordered, func() {
 
 	It("stays filtered while the enforcer is gone", func(ctx context.Context) {
 		var enforcer appsv1.DaemonSet
-		key := client.ObjectKey{Namespace: scenario.EnforcerNamespace, Name: "apptier-enforcer"}
+		key := client.ObjectKey{Namespace: manifests.EnforcerNamespace, Name: "apptier-enforcer"}
 		Expect(api.Get(ctx, key, &enforcer)).To(Succeed())
 		nowhere := enforcer.DeepCopy()
 		nowhere.Spec.Template.Spec.NodeSelector = map[string]string{"no-such-label": "true"}

@@ -11,6 +11,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/apptier/apptier/internal/testenv/manifests"
+	"github.com/apptier/apptier/internal/testenv/repository"
+
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	appsv1 "k8s.io/api/apps/v1"
@@ -46,7 +49,7 @@ type arrived struct{ Forbidden, Datagrams int }
 // in force before any pod of it starts.
 func prepareStarters(ctx context.Context) {
 	GinkgoHelper()
-	tar, err := cluster.GoImage{Ref: "apptier/dialer:e2e", Package: "./test/e2e/dialer"}.Write(ctx)
+	tar, err := cluster.GoImage{Ref: "apptier/dialer:e2e", Module: "test", Package: "./e2e/dialer"}.Write(ctx)
 	Expect(err).NotTo(HaveOccurred())
 	Expect(kube.Load(ctx, tar)).To(Succeed())
 	for _, place := range []string{allowed, forbidden} {
@@ -165,16 +168,16 @@ func report(what string, outcomes []outcome) {
 // applyWith applies config/default with a component until the spec ends.
 func applyWith(ctx context.Context, component string) {
 	GinkgoHelper()
-	repository, err := cluster.Repository(ctx)
+	root, err := repository.Dir(ctx)
 	Expect(err).NotTo(HaveOccurred())
 	dir := GinkgoT().TempDir()
-	relative, err := filepath.Rel(dir, filepath.Join(repository, "config"))
+	relative, err := filepath.Rel(dir, filepath.Join(root, "config"))
 	Expect(err).NotTo(HaveOccurred())
 	text := fmt.Sprintf("resources: [%[1]s/default]\ncomponents: [%[1]s/components/%[2]s]\n", relative, component)
 	Expect(os.WriteFile(filepath.Join(dir, "kustomization.yaml"), []byte(text), 0o600)).To(Succeed())
-	changed, err := scenario.KustomizeDir(dir)
+	changed, err := manifests.KustomizeDir(dir)
 	Expect(err).NotTo(HaveOccurred())
-	usual, err := scenario.Kustomize(ctx, "config", "default")
+	usual, err := manifests.Kustomize(ctx, "config", "default")
 	Expect(err).NotTo(HaveOccurred())
 	DeferCleanup(func(ctx context.Context) { Expect(kube.Apply(ctx, usual)).To(Succeed()) })
 	Expect(kube.Apply(ctx, changed)).To(Succeed())
@@ -193,7 +196,7 @@ func enforcers(ctx context.Context) {
 	}, catchesUp, "200ms").Should(Succeed())
 }
 
-var enforcerKey = client.ObjectKey{Namespace: scenario.EnforcerNamespace, Name: "apptier-enforcer"}
+var enforcerKey = client.ObjectKey{Namespace: manifests.EnforcerNamespace, Name: "apptier-enforcer"}
 
 // announced waits until the runtimes of all nodes announce their pods.
 func announced(ctx context.Context) {
@@ -224,7 +227,7 @@ func withoutEnforcer(ctx context.Context) (restore func(context.Context)) {
 	nodes(ctx, `{"no-such-label":"true"}`)
 	Eventually(func(g Gomega) {
 		var pods corev1.PodList
-		g.Expect(api.List(ctx, &pods, client.InNamespace(scenario.EnforcerNamespace), client.MatchingLabels{"app.kubernetes.io/component": "enforcer"})).To(Succeed())
+		g.Expect(api.List(ctx, &pods, client.InNamespace(manifests.EnforcerNamespace), client.MatchingLabels{"app.kubernetes.io/component": "enforcer"})).To(Succeed())
 		g.Expect(pods.Items).To(BeEmpty())
 	}, catchesUp, "200ms").Should(Succeed())
 	for _, node := range kube.Nodes() {

@@ -6,6 +6,9 @@ import (
 	"os/exec"
 	"path/filepath"
 
+	"github.com/apptier/apptier/internal/testenv/manifests"
+	"github.com/apptier/apptier/internal/testenv/repository"
+
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
@@ -37,12 +40,12 @@ var _ = Describe("make undeploy", func() {
 			Expect(tables(node)).To(ContainSubstring("apptier"))
 		}
 
-		repository, err := cluster.Repository(ctx)
+		root, err := repository.Dir(ctx)
 		Expect(err).NotTo(HaveOccurred())
 		assets, err := cluster.Assets(ctx, GinkgoWriter)
 		Expect(err).NotTo(HaveOccurred())
 		undeploy := exec.CommandContext(ctx, "make", "undeploy", "KUBECTL="+filepath.Join(assets, "kubectl"))
-		undeploy.Dir, undeploy.Env = repository, append(os.Environ(), "KUBECONFIG="+other.Kubeconfig())
+		undeploy.Dir, undeploy.Env = root, append(os.Environ(), "KUBECONFIG="+other.Kubeconfig())
 		undeploy.Stdout, undeploy.Stderr = GinkgoWriter, GinkgoWriter
 		Expect(undeploy.Run()).To(Succeed())
 
@@ -51,7 +54,7 @@ var _ = Describe("make undeploy", func() {
 		}
 		left, err := scenario.Client(other)
 		Expect(err).NotTo(HaveOccurred())
-		for _, namespace := range []string{scenario.Namespace, scenario.EnforcerNamespace} {
+		for _, namespace := range []string{manifests.Namespace, manifests.EnforcerNamespace} {
 			err := left.Get(ctx, client.ObjectKey{Name: namespace}, &corev1.Namespace{})
 			Expect(apierrors.IsNotFound(err)).To(BeTrue(), "%s: %v", namespace, err)
 		}

@@ -11,9 +11,9 @@ import (
 
 	"github.com/apptier/apptier/enforcer/compile"
 	"github.com/apptier/apptier/enforcer/nft"
+	"github.com/apptier/apptier/internal/testenv/network"
 	"github.com/apptier/apptier/policy/reach"
 	"github.com/apptier/apptier/test/lab"
-	"github.com/apptier/apptier/test/network"
 )
 
 // No packet of a connection that every ruleset allows is dropped while rulesets change, not even one

@@ -9,8 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/apptier/apptier/internal/testenv/network"
 	"github.com/apptier/apptier/test/lab"
-	"github.com/apptier/apptier/test/network"
 )
 
 // stream is a flow of numbered packets from one host to another, about one each millisecond, for as

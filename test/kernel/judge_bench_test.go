@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"github.com/apptier/apptier/enforcer/nft"
+	"github.com/apptier/apptier/internal/testenv/network"
 	"github.com/apptier/apptier/test/lab"
-	"github.com/apptier/apptier/test/network"
 )
 
 // BenchmarkAJudgement is a packet that no policy concerns, which has no stamp: what it costs to look for

@@ -9,8 +9,8 @@ import (
 	"github.com/vishvananda/netns"
 
 	"github.com/apptier/apptier/enforcer/compile"
+	"github.com/apptier/apptier/internal/testenv/network"
 	"github.com/apptier/apptier/test/lab"
-	"github.com/apptier/apptier/test/network"
 )
 
 // list returns the table as nft prints it, without counters. Its objects and elements are sorted:

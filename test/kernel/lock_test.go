@@ -6,8 +6,8 @@ import (
 	"testing"
 
 	"github.com/apptier/apptier/enforcer/agent"
+	"github.com/apptier/apptier/internal/testenv/network"
 	"github.com/apptier/apptier/test/lab"
-	"github.com/apptier/apptier/test/network"
 )
 
 // Two agents on one node would undo each other's rules for ever; the second one says so.

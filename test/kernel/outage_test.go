@@ -19,8 +19,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
 	"github.com/apptier/apptier/enforcer/agent"
+	"github.com/apptier/apptier/internal/testenv/apiserver"
 	"github.com/apptier/apptier/policy/reach"
-	"github.com/apptier/apptier/test/apiserver"
 	"github.com/apptier/apptier/test/lab"
 )
 

@@ -9,9 +9,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/apptier/apptier/internal/testenv/network"
 	"github.com/apptier/apptier/policy/reach"
 	"github.com/apptier/apptier/test/lab"
-	"github.com/apptier/apptier/test/network"
 )
 
 // BenchmarkAPacketUnderManyPolicies is a packet that is denied, and so judged by all that there is: how

@@ -5,8 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/apptier/apptier/internal/testenv/network"
 	"github.com/apptier/apptier/test/lab"
-	"github.com/apptier/apptier/test/network"
 )
 
 // BenchmarkAPort is an allowed packet of a connection between two pods of a bridge: what it costs to look

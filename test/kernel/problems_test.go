@@ -14,8 +14,8 @@ import (
 	"github.com/apptier/apptier/enforcer/bind"
 	"github.com/apptier/apptier/enforcer/health"
 	"github.com/apptier/apptier/enforcer/wiring"
+	"github.com/apptier/apptier/internal/testenv/network"
 	"github.com/apptier/apptier/test/lab"
-	"github.com/apptier/apptier/test/network"
 )
 
 // What keeps packets from being judged is said, and no longer when it is mended.

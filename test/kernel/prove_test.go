@@ -8,10 +8,10 @@ import (
 	"testing"
 
 	"github.com/apptier/apptier/enforcer/prove"
+	"github.com/apptier/apptier/internal/testenv/network"
 	"github.com/apptier/apptier/policy/budget"
 	"github.com/apptier/apptier/policy/reach"
 	"github.com/apptier/apptier/test/lab"
-	"github.com/apptier/apptier/test/network"
 )
 
 func (l labNode) prove(t testing.TB, snapshot reach.Snapshot) (report prove.Report, err error) {

@@ -11,8 +11,8 @@ import (
 
 	"github.com/apptier/apptier/enforcer/nft"
 	"github.com/apptier/apptier/enforcer/nft/expr"
+	"github.com/apptier/apptier/internal/testenv/network"
 	"github.com/apptier/apptier/test/lab"
-	"github.com/apptier/apptier/test/network"
 )
 
 // BenchmarkASource is an allowed packet of a connection that goes on: what it costs to look where it comes

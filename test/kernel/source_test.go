@@ -12,8 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/apptier/apptier/enforcer/nft"
+	"github.com/apptier/apptier/internal/testenv/network"
 	"github.com/apptier/apptier/test/lab"
-	"github.com/apptier/apptier/test/network"
 )
 
 // A packet that a pod sends has an address of that pod, or goes nowhere: whatever the node's rp_filter is.

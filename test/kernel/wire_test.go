@@ -18,9 +18,9 @@ import (
 	"github.com/apptier/apptier/enforcer/compile"
 	"github.com/apptier/apptier/enforcer/nft"
 	"github.com/apptier/apptier/enforcer/nft/expr"
+	"github.com/apptier/apptier/internal/testenv/network"
 	"github.com/apptier/apptier/policy/reach/reachtest"
 	"github.com/apptier/apptier/test/lab"
-	"github.com/apptier/apptier/test/network"
 )
 
 // What is written over netlink cannot be told from what the nft program writes.

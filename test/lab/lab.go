@@ -20,7 +20,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/apptier/apptier/enforcer/wiring"
-	"github.com/apptier/apptier/test/network"
+	"github.com/apptier/apptier/internal/testenv/network"
 )
 
 // Lab is a node with its pods, and the outside: remote pods, another node, and the rest of the world,

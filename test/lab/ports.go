@@ -12,7 +12,7 @@ import (
 	"github.com/apptier/apptier/enforcer/links"
 	"github.com/apptier/apptier/enforcer/nft"
 	"github.com/apptier/apptier/enforcer/wiring"
-	"github.com/apptier/apptier/test/network"
+	"github.com/apptier/apptier/internal/testenv/network"
 )
 
 // Looks returns what looks after the wiring of the node, which is none of the lab's own: it finds the pods'

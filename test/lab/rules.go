@@ -10,8 +10,8 @@ import (
 	"github.com/apptier/apptier/enforcer/bind"
 	"github.com/apptier/apptier/enforcer/compile"
 	"github.com/apptier/apptier/enforcer/nft"
+	"github.com/apptier/apptier/internal/testenv/network"
 	"github.com/apptier/apptier/policy/reach"
-	"github.com/apptier/apptier/test/network"
 )
 
 // Tester is what tests and rapid's checks have in common.

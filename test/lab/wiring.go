@@ -7,7 +7,7 @@ import (
 	"os"
 	"testing"
 
-	"github.com/apptier/apptier/test/network"
+	"github.com/apptier/apptier/internal/testenv/network"
 )
 
 var (

@@ -14,11 +14,11 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/apptier/apptier/internal/testenv/manifests"
+
 	gocmp "github.com/google/go-cmp/cmp"
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/util/yaml"
-
-	"github.com/apptier/apptier/test/scenario"
 )
 
 const threatModel = root + "/docs/threat-model.md"
@@ -84,11 +84,11 @@ func TestTheThreatModelNamesEveryAttack(t *testing.T) {
 
 // What a thief of an account can do is what the manifests give it.
 func TestRightsAreThoseOfTheThreatModel(t *testing.T) {
-	manifests, err := scenario.KustomizeDir(root + "/config/default")
+	deployed, err := manifests.KustomizeDir(root + "/config/default")
 	if err != nil {
 		t.Fatal(err)
 	}
-	rights, err := rightsOf(manifests)
+	rights, err := rightsOf(deployed)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,9 +107,9 @@ func TestRightsAreThoseOfTheThreatModel(t *testing.T) {
 type binding struct{ account, role string }
 
 // rightsOf lists what the manifests let each account do, a line a rule.
-func rightsOf(manifests []byte) (string, error) {
+func rightsOf(deployed []byte) (string, error) {
 	rules, bindings := map[string][]rbacv1.PolicyRule{}, []binding{}
-	decoder := yaml.NewYAMLOrJSONDecoder(bytes.NewReader(manifests), 4096)
+	decoder := yaml.NewYAMLOrJSONDecoder(bytes.NewReader(deployed), 4096)
 	for {
 		var o struct {
 			Kind     string

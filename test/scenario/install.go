@@ -6,7 +6,6 @@ package scenario
 import (
 	"context"
 	"fmt"
-	"path/filepath"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -20,17 +19,10 @@ import (
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/kustomize/api/krusty"
-	"sigs.k8s.io/kustomize/kyaml/filesys"
 
 	"github.com/apptier/apptier/api/v1alpha1"
+	"github.com/apptier/apptier/internal/testenv/manifests"
 	"github.com/apptier/apptier/test/cluster"
-)
-
-// Namespace is where config/default installs the manager, and EnforcerNamespace the enforcer.
-const (
-	Namespace         = "apptier-system"
-	EnforcerNamespace = "apptier-enforcer"
 )
 
 // pollEvery is how often a condition of the cluster is looked at.
@@ -56,11 +48,11 @@ func Install(ctx context.Context, c *cluster.Cluster, images []string) error {
 	if err := c.Load(ctx, images...); err != nil {
 		return err
 	}
-	manifests, err := Kustomize(ctx, "config", "default")
+	install, err := manifests.Kustomize(ctx, "config", "default")
 	if err != nil {
 		return err
 	}
-	if err := c.Apply(ctx, manifests); err != nil {
+	if err := c.Apply(ctx, install); err != nil {
 		return err
 	}
 	api, err := Client(c)
@@ -73,14 +65,14 @@ func Install(ctx context.Context, c *cluster.Cluster, images []string) error {
 // installed says what is not ready yet, or "".
 func installed(ctx context.Context, api client.Client) (string, error) {
 	var manager appsv1.Deployment
-	if err := api.Get(ctx, client.ObjectKey{Namespace: Namespace, Name: "apptier-manager"}, &manager); err != nil {
+	if err := api.Get(ctx, client.ObjectKey{Namespace: manifests.Namespace, Name: "apptier-manager"}, &manager); err != nil {
 		return "", err
 	}
 	if manager.Status.ObservedGeneration != manager.Generation || manager.Status.AvailableReplicas != *manager.Spec.Replicas {
 		return "the manager is not available", nil
 	}
 	var enforcer appsv1.DaemonSet
-	if err := api.Get(ctx, client.ObjectKey{Namespace: EnforcerNamespace, Name: "apptier-enforcer"}, &enforcer); err != nil {
+	if err := api.Get(ctx, client.ObjectKey{Namespace: manifests.EnforcerNamespace, Name: "apptier-enforcer"}, &enforcer); err != nil {
 		return "", err
 	}
 	if s := enforcer.Status; s.ObservedGeneration != enforcer.Generation || s.DesiredNumberScheduled == 0 || s.NumberAvailable != s.DesiredNumberScheduled {
@@ -105,24 +97,6 @@ func unjudged(ctx context.Context, api client.Client) (string, error) {
 	default:
 		return "", nil
 	}
-}
-
-// Kustomize builds a kustomization of the repository.
-func Kustomize(ctx context.Context, path ...string) ([]byte, error) {
-	repository, err := cluster.Repository(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return KustomizeDir(filepath.Join(append([]string{repository}, path...)...))
-}
-
-// KustomizeDir builds the kustomization in a folder.
-func KustomizeDir(dir string) ([]byte, error) {
-	resources, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(filesys.MakeFsOnDisk(), dir)
-	if err != nil {
-		return nil, fmt.Errorf("building the kustomization %s: %w", dir, err)
-	}
-	return resources.AsYaml()
 }
 
 // Client is a client of the cluster's API, for AppTiers too.

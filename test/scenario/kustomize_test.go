@@ -7,11 +7,11 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/apptier/apptier/internal/testenv/manifests"
+	"github.com/apptier/apptier/internal/testenv/repository"
+
 	networkingv1 "k8s.io/api/networking/v1"
 	"sigs.k8s.io/yaml"
-
-	"github.com/apptier/apptier/test/cluster"
-	"github.com/apptier/apptier/test/scenario"
 )
 
 // The components change config/default as they say.
@@ -108,11 +108,11 @@ func TestManagersNetworkPolicy(t *testing.T) {
 // config is a path in the repository's config folder.
 func config(t *testing.T, elements ...string) string {
 	t.Helper()
-	repository, err := cluster.Repository(t.Context())
+	root, err := repository.Dir(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	return filepath.Join(append([]string{repository, "config"}, elements...)...)
+	return filepath.Join(append([]string{root, "config"}, elements...)...)
 }
 
 // build makes a kustomization on top of config/default.
@@ -131,9 +131,9 @@ func build(t *testing.T, more string) []byte {
 	if err := os.WriteFile(filepath.Join(dir, "kustomization.yaml"), []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	manifests, err := scenario.KustomizeDir(dir)
+	out, err := manifests.KustomizeDir(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return manifests
+	return out
 }

@@ -13,8 +13,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/apptier/apptier/internal/testenv/network"
 	"github.com/apptier/apptier/test/bench/process"
-	"github.com/apptier/apptier/test/network"
 )
 
 // agent is the enforcer as a process of its own on a lab's node.

@@ -12,7 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/apptier/apptier/test/network"
+	"github.com/apptier/apptier/internal/testenv/network"
 )
 
 // workspaceEnv tells the bench that it is the one inside, and where its programs are.

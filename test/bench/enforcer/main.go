@@ -19,6 +19,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/apptier/apptier/internal/testenv/repository"
+
 	"github.com/go-logr/logr"
 	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
 
@@ -143,14 +145,14 @@ func prepare(ctx context.Context, o options, workspace string) (err error) {
 	if p.Assets, err = cluster.Assets(ctx, os.Stderr); err != nil {
 		return err
 	}
-	repository, err := cluster.Repository(ctx)
+	root, err := repository.Dir(ctx)
 	if err != nil {
 		return err
 	}
 	if p.Enforcer == "" {
 		p.Enforcer = filepath.Join(workspace, "enforcer")
 		build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", p.Enforcer, "./cmd/enforcer")
-		build.Dir, build.Stderr = repository, os.Stderr
+		build.Dir, build.Stderr = root, os.Stderr
 		build.Env = append(os.Environ(), "CGO_ENABLED=0")
 		if err := build.Run(); err != nil {
 			return fmt.Errorf("building the enforcer: %w", err)

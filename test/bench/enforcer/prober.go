@@ -13,7 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/apptier/apptier/test/network"
+	"github.com/apptier/apptier/internal/testenv/network"
 )
 
 const (

@@ -9,7 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/apptier/apptier/test/network"
+	"github.com/apptier/apptier/internal/testenv/network"
 )
 
 // datagrams starts a flow over UDP that is one connection, with answers, from the client.

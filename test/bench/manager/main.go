@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"syscall"
 
+	"github.com/apptier/apptier/internal/testenv/repository"
+
 	"github.com/go-logr/logr"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
@@ -78,13 +80,13 @@ func startAPIServer(ctx context.Context) (*envtest.Environment, error) {
 	if err != nil {
 		return nil, err
 	}
-	repository, err := cluster.Repository(ctx)
+	root, err := repository.Dir(ctx)
 	if err != nil {
 		return nil, err
 	}
 	environment := &envtest.Environment{
 		BinaryAssetsDirectory: assets,
-		CRDDirectoryPaths:     []string{filepath.Join(repository, "config", "crd", "bases")},
+		CRDDirectoryPaths:     []string{filepath.Join(root, "config", "crd", "bases")},
 		ErrorIfCRDPathMissing: true,
 	}
 	if _, err := environment.Start(); err != nil {

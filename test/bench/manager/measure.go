@@ -11,6 +11,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/apptier/apptier/internal/testenv/repository"
+
 	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
@@ -27,7 +29,6 @@ import (
 
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/test/bench/process"
-	"github.com/apptier/apptier/test/cluster"
 )
 
 // row is a line of the result.
@@ -62,12 +63,12 @@ func newBench(ctx context.Context, config *rest.Config, kubeconfig []byte, dir s
 	if b.token, err = b.metricsToken(ctx); err != nil {
 		return nil, err
 	}
-	repository, err := cluster.Repository(ctx)
+	root, err := repository.Dir(ctx)
 	if err != nil {
 		return nil, err
 	}
 	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", filepath.Join(dir, "manager"), "./cmd/manager")
-	build.Dir, build.Stderr = repository, os.Stderr
+	build.Dir, build.Stderr = root, os.Stderr
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if err := build.Run(); err != nil {
 		return nil, fmt.Errorf("building the manager: %w", err)

@@ -1,10 +1,13 @@
 // Command docs writes docs/patterns.md: each pattern with its picture, its AppTier and its truth table.
-// Run it at the top of the repository.
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
+	"path/filepath"
+
+	"github.com/apptier/apptier/internal/testenv/repository"
 
 	"github.com/apptier/apptier/test/patterns"
 )
@@ -19,7 +22,11 @@ func main() {
 }
 
 func write() error {
-	all, err := patterns.Load(".")
+	root, err := repository.Dir(context.Background())
+	if err != nil {
+		return err
+	}
+	all, err := patterns.Load(root)
 	if err != nil {
 		return fmt.Errorf("reading the patterns: %w", err)
 	}
@@ -27,5 +34,5 @@ func write() error {
 	if err != nil {
 		return fmt.Errorf("writing %s: %w", output, err)
 	}
-	return os.WriteFile(output, page, 0o644)
+	return os.WriteFile(filepath.Join(root, output), page, 0o644)
 }

@@ -10,11 +10,11 @@ import (
 	"github.com/apptier/apptier/test/patterns"
 )
 
-const repository = "../../.."
+const root = "../../.."
 
 func current(t *testing.T) string {
 	t.Helper()
-	all, err := patterns.Load(repository)
+	all, err := patterns.Load(root)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -26,7 +26,7 @@ func current(t *testing.T) string {
 }
 
 func TestPageIsCurrent(t *testing.T) {
-	want, err := os.ReadFile(repository + "/" + output)
+	want, err := os.ReadFile(root + "/" + output)
 	if err != nil {
 		t.Fatal(err)
 	}

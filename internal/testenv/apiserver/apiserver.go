@@ -3,15 +3,17 @@
 package apiserver
 
 import (
-	"io"
+	"bytes"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
+
+	"github.com/apptier/apptier/internal/testenv/repository"
 
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
-
-	"github.com/apptier/apptier/test/cluster"
 )
 
 // Option changes the environment before it starts; config is the repository's config folder.
@@ -25,28 +27,46 @@ func WithWebhooks() Option {
 	}
 }
 
-// Start starts an API server that ends with the test. It skips the test with -short, since the
-// first start on a machine builds the API server.
-func Start(t *testing.T, options ...Option) (*rest.Config, *envtest.Environment) {
+// Programs is the folder of the embedded cluster's programs: kube-apiserver, etcd, kube-controller-manager
+// and others. The test module's command builds them, where this machine has not yet, since the programs'
+// builder is no dependency of the project. It is run with the flags that the Makefile runs it with, so that it
+// is compiled once. The test is skipped with -short, since the first time on a machine takes minutes.
+func Programs(t *testing.T) string {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("needs a real API server, which -short leaves out")
 	}
-	progress := io.Discard
+	build := exec.CommandContext(t.Context(), "go", "run", "-trimpath", "./cluster/cmd/cluster", "build")
+	build.Dir = filepath.Join(source(t), "test")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	var progress bytes.Buffer
+	build.Stderr = &progress
 	if testing.Verbose() {
-		progress = os.Stderr
+		build.Stderr = os.Stderr
 	}
-	assets, err := cluster.Assets(t.Context(), progress)
+	folder, err := build.Output()
 	if err != nil {
-		t.Fatalf("finding an API server: %v", err)
+		t.Fatalf("finding an API server: %v\n%s", err, progress.Bytes())
 	}
-	repository, err := cluster.Repository(t.Context())
+	return strings.TrimSpace(string(folder))
+}
+
+func source(t *testing.T) string {
+	t.Helper()
+	dir, err := repository.Dir(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	manifests := filepath.Join(repository, "config")
+	return dir
+}
+
+// Start starts an API server that ends with the test.
+func Start(t *testing.T, options ...Option) (*rest.Config, *envtest.Environment) {
+	t.Helper()
+	programs := Programs(t)
+	manifests := filepath.Join(source(t), "config")
 	environment := &envtest.Environment{
-		BinaryAssetsDirectory: assets,
+		BinaryAssetsDirectory: programs,
 		CRDDirectoryPaths:     []string{filepath.Join(manifests, "crd", "bases")},
 		ErrorIfCRDPathMissing: true,
 	}

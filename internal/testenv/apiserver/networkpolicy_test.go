@@ -15,8 +15,8 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/utils/ptr"
 
+	"github.com/apptier/apptier/internal/testenv/apiserver"
 	"github.com/apptier/apptier/policy/lint"
-	"github.com/apptier/apptier/test/apiserver"
 )
 
 // What the check "invalid" refuses is what a real API server refuses: no less, so that nobody learns
