@@ -11,6 +11,8 @@ RUN := cd test && CGO_ENABLED=0 $(GO) run -trimpath
 CLUSTER := $(RUN) ./cluster/cmd/cluster
 KUBECTL ?= kubectl
 TESTFLAGS ?= -race -shuffle=on
+# Never from the cache: go test takes no notice of files outside of a module, such as config/ and README.md.
+TESTS := cd test && $(GO) test -count=1 $(TESTFLAGS)
 
 .DEFAULT_GOAL := help
 
@@ -37,16 +39,16 @@ demo-down: ## Remove every trace of the demo.
 test: prerequisites ## Run every test: unit, golden, property, kernel, API server and end-to-end (root).
 	$(CLUSTER) build
 	$(GO) test $(TESTFLAGS) -timeout 30m ./...
-	cd test && $(GO) test $(TESTFLAGS) -timeout 30m $$($(GO) list ./... | grep -vE '/test/(e2e|patterns)$$')
+	$(TESTS) -timeout 30m $$($(GO) list ./... | grep -vE '/test/(e2e|patterns)$$')
 	@# By themselves: whole clusters, whose pods are ready in time, and of which one measures how soon things happen.
-	cd test && $(GO) test $(TESTFLAGS) -p 1 -timeout 30m ./patterns ./e2e
+	$(TESTS) -p 1 -timeout 30m ./patterns ./e2e
 	@# By their number: a corpus that an earlier search left takes longer to read than a few seconds.
 	@GO='$(GO)' TIME=2000x ./test/fuzz input
 
 .PHONY: test-unit
 test-unit: ## Run what needs seconds and no root.
 	$(GO) test -short $(TESTFLAGS) ./...
-	cd test && $(GO) test -short $(TESTFLAGS) ./...
+	$(TESTS) -short ./...
 
 .PHONY: conformance
 conformance: prerequisites ## Run Kubernetes' own NetworkPolicy tests against the enforcer (root; SHAPE='--ip-family ipv6' for others).
