@@ -13,7 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
-	"github.com/apptier/apptier/enforcer/compile"
+	"github.com/apptier/apptier/enforcer/ipset"
 )
 
 // announcementLife is how long an announced pod counts that the API server does not show. The kubelet
@@ -40,7 +40,7 @@ type announcement struct {
 	before types.UID
 	// had is the same pod as the API server showed it, if it had addresses already: those of a network
 	// that ended, as all do when a node boots.
-	had *compile.Pod
+	had *ipset.Pod
 }
 
 // Announce tells the addresses of a pod of this node before the API server knows them, which is
@@ -98,7 +98,7 @@ func (f *feed) expire() (next time.Duration) {
 // merge returns the pod that counts: the API server's, with announced addresses if it has none of its
 // own, or what was announced alone. It returns nil if there is neither, and forgets announcements
 // that have served. The feed is locked.
-func (f *feed) merge(key types.NamespacedName, shown *shownPod) *compile.Pod {
+func (f *feed) merge(key types.NamespacedName, shown *shownPod) *ipset.Pod {
 	made, ok := f.announced[key]
 	switch {
 	case !ok:
@@ -130,8 +130,8 @@ func (f *feed) forget(shown *shownPod) {
 func (p *shownPod) givesWay() bool { return p.leaving || p.finished || !p.Addressed() }
 
 // pod is an announced pod as the API server would show it.
-func (a announcement) pod(key types.NamespacedName, node string) *compile.Pod {
-	return compile.NewPod(&corev1.Pod{
+func (a announcement) pod(key types.NamespacedName, node string) *ipset.Pod {
+	return ipset.NewPod(&corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: key.Namespace, Name: key.Name, Labels: a.labels, CreationTimestamp: metav1.NewTime(a.made),
 		},

@@ -13,6 +13,7 @@ import (
 	"k8s.io/client-go/tools/cache"
 
 	"github.com/apptier/apptier/enforcer/compile"
+	"github.com/apptier/apptier/enforcer/ipset"
 	"github.com/apptier/apptier/policy/kube"
 )
 
@@ -35,7 +36,7 @@ type feed struct {
 
 // shownPod is a pod as the API server shows it.
 type shownPod struct {
-	*compile.Pod
+	*ipset.Pod
 	key                            types.NamespacedName
 	uid                            types.UID
 	finished, leaving, hostNetwork bool
@@ -62,7 +63,7 @@ func (f *feed) apply(to *compile.Compiler) {
 	nodes, namespaces, policies := f.nodes.take(), f.namespaces.take(), f.policies.take()
 	pods, recalled := f.pods.take(), f.recalled
 	f.recalled = nil
-	merged := make(map[types.NamespacedName]*compile.Pod, len(pods))
+	merged := make(map[types.NamespacedName]*ipset.Pod, len(pods))
 	for key, shown := range pods {
 		merged[key] = f.merge(key, shown)
 	}
@@ -199,7 +200,7 @@ func (f *feed) readPod(object any) *shownPod {
 		return object.(*shownPod)
 	}
 	return &shownPod{
-		Pod: compile.NewPod(o, f.node), key: types.NamespacedName{Namespace: o.Namespace, Name: o.Name}, uid: o.UID,
+		Pod: ipset.NewPod(o, f.node), key: types.NamespacedName{Namespace: o.Namespace, Name: o.Name}, uid: o.UID,
 		finished: kube.Finished(o),
 		leaving:  o.DeletionTimestamp != nil, hostNetwork: o.Spec.HostNetwork,
 	}

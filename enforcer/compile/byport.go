@@ -52,6 +52,7 @@ type buffers struct {
 	rules          []*shared
 	pieces, page   []piece
 	from           [rule.LastPort + 3]int32
+	content        []byte // of a text that a name is made of
 }
 
 // edge is a port that rules begin at, or the first after their last: port, rule and whether it is the end.

@@ -3,7 +3,9 @@ package compile
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 
 	networkingv1 "k8s.io/api/networking/v1"
 
@@ -91,12 +93,12 @@ func (c *Compiler) Tell(snapshot reach.Snapshot) {
 // Ruleset returns what the node enforces now. It is good until the compiler's objects change.
 func (c *Compiler) Ruleset() Ruleset {
 	c.settle()
-	r := Ruleset{Problems: c.Problems(), Pods: len(c.locals), compiler: c}
-	for _, s := range c.ranges {
+	r := Ruleset{Problems: c.Problems(), Pods: len(c.locals.pods), compiler: c}
+	for _, s := range c.gate.ranges {
 		r.Ranges = append(r.Ranges, s.String())
 	}
-	for _, g := range c.groups {
-		r.Groups = append(r.Groups, Group{Direction: g.direction, Chain: g.chain, Policies: policyNames(g.policies), Pods: c.podNames(g)})
+	for _, g := range c.groups.byKey {
+		r.Groups = append(r.Groups, Group{Direction: g.direction, Chain: g.chain, Policies: policyNames(g.policies), Pods: c.groups.podNames(g)})
 	}
 	slices.SortFunc(r.Groups, func(a, b Group) int {
 		return cmp.Or(cmp.Compare(a.Direction, b.Direction), cmp.Compare(a.Chain, b.Chain))
@@ -111,4 +113,63 @@ func (r Ruleset) Table(generation uint16) nft.Table {
 		t.Chains[name] = chain
 	}
 	return t
+}
+
+// Dump is a ruleset for people and their tools.
+type Dump struct {
+	Groups   []Group  `json:"groups"`
+	Sets     []Set    `json:"sets"`
+	Problems []string `json:"problems"`
+}
+
+// Set is one set of peers or ports that rules look up.
+type Set struct {
+	Name string `json:"name"`
+	// Meaning is the selector or the blocks that the set stands for.
+	Meaning string `json:"meaning"`
+	// Selectors are those of a set of several peers, sorted.
+	Selectors []string `json:"selectors,omitempty"`
+	Members   []Member `json:"members"`
+}
+
+// Member is an element of a set: an address, a range, a port, or several of them.
+type Member struct {
+	Value string `json:"value"`
+	// Pod is "namespace/name" of the pod whose address it is, if it is one's; of several, separated by
+	// commas, while they all claim it.
+	Pod string `json:"pod,omitempty"`
+}
+
+// String returns the member as text, such as "10.244.0.2 (shop/web-0)".
+func (m Member) String() string {
+	if m.Pod == "" {
+		return m.Value
+	}
+	return m.Value + " (" + m.Pod + ")"
+}
+
+// Dump returns the groups, sets and problems, all sorted; no list is null in JSON.
+func (r Ruleset) Dump() Dump {
+	d := Dump{Groups: append([]Group{}, r.Groups...), Sets: []Set{}, Problems: []string{}}
+	owners := map[string]string{}
+	for address := range r.compiler.index.Addresses() {
+		owners[address.String()] = listed(r.compiler.index.Owners(address))
+	}
+	sets := r.compiler.journal.Table().Sets
+	for _, name := range slices.Sorted(maps.Keys(sets)) {
+		set := sets[name]
+		if set.Value != "" {
+			continue // the verdict maps say what the groups say
+		}
+		members := []Member{}
+		for _, key := range slices.Sorted(maps.Keys(set.Elements)) {
+			address, _, _ := strings.Cut(key, nft.Key("", ""))
+			members = append(members, Member{Value: key, Pod: owners[address]})
+		}
+		d.Sets = append(d.Sets, Set{Name: name, Meaning: set.Comment, Selectors: r.compiler.index.Selectors(name), Members: members})
+	}
+	for _, p := range r.Problems {
+		d.Problems = append(d.Problems, p.Error())
+	}
+	return d
 }

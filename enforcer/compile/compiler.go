@@ -5,9 +5,11 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"strconv"
 
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/apptier/apptier/enforcer/ipset"
 	"github.com/apptier/apptier/enforcer/nft"
 	"github.com/apptier/apptier/policy/budget"
 )
@@ -17,74 +19,47 @@ import (
 // or goes is held against the selectors that rules of this node use, and its cost does not depend on
 // how many other pods there are. It is not safe for concurrent use.
 type Compiler struct {
-	node    string
 	journal *nft.Journal
-
-	pods   map[types.NamespacedName]*Pod
-	locals map[*Pod]*local // those of this node
-	// localPods are those, as they were last asked for.
-	localPods     []LocalPod
-	localsChanged bool
-	owners        ownership
-	namespaces    map[string]*namespace
-	// selected are the selectors that rules use, by their text.
-	selected map[string]*selected
-	// setRefs are the sets that rules look up, by name; named those of them that hold named ports.
-	setRefs map[string]*setRef
-	named   map[namedPort][]*setRef
-	// namers are the pods, by the ports that they name.
-	namers map[namedPort]map[*Pod]bool
-
-	groups map[string]*group
-	// chains are those that groups share, by name, and how many of them do.
-	chains map[string]int
-	// written are chains that another group may lead to as well.
-	written writtenPages
-	buffers buffers
-	// moved are the pods whose groups may be others, and stale the groups whose chains may be.
-	moved map[*Pod]bool
-	stale map[*group]bool
-	// watched are the selectors of policies whose rules are read, by their text.
-	watched map[string]*watched
-	// naming is how many addresses pods have that name a port, and watchedPorts are those that such policies name.
-	naming       map[naming]int
-	watchedPorts map[naming]*watched
-	// unweighed are the namespaces whose policies may ask for too much, or no longer, and unmerged those whose
-	// groups may copy too much.
-	unweighed map[*namespace]bool
-	unmerged  map[*namespace]bool
-	// limits are those that were set, and within what they are in this cluster, whose pods have total addresses.
-	limits, within budget.Limits
-	total          int
-	// troubled are the policies that have problems.
-	troubled map[*policy]bool
-
-	mergeAbove int
-	mark       Mark
-	addresses  []netip.Addr // of this node
-	ranges     []span       // that this node gives to pods
-	attached   map[netip.Addr]bool
-	// joints are the groups of addresses that several pods of this node hold.
-	joints map[netip.Addr][]*group
+	// index knows all pods and namespaces, and puts the members into the sets that chains look up.
+	index    *ipset.Index
+	locals   *locals
+	policies *policies
+	budgets  *budgets
+	groups   *groups
+	dispatch *dispatcher
+	chains   *chains
+	gate     *gate
+	mark     Mark
 }
 
 // New returns a compiler for the node of this name that knows no object yet.
 func New(node string) *Compiler {
-	return &Compiler{
-		node: node, journal: nft.NewJournal(skeleton()),
-		pods: map[types.NamespacedName]*Pod{}, locals: map[*Pod]*local{}, owners: newOwnership(),
-		namespaces: map[string]*namespace{}, selected: map[string]*selected{},
-		setRefs: map[string]*setRef{}, named: map[namedPort][]*setRef{}, namers: map[namedPort]map[*Pod]bool{},
-		groups: map[string]*group{}, chains: map[string]int{}, moved: map[*Pod]bool{}, stale: map[*group]bool{},
-		watched: map[string]*watched{}, naming: map[naming]int{}, watchedPorts: map[naming]*watched{},
-		unweighed: map[*namespace]bool{}, unmerged: map[*namespace]bool{}, limits: budget.Defaults(),
-		troubled: map[*policy]bool{}, joints: map[netip.Addr][]*group{}, mergeAbove: mergeAbove, mark: DefaultMark,
+	journal := nft.NewJournal(skeleton())
+	index := ipset.New(members{journal})
+	c := &Compiler{
+		journal: journal, index: index, mark: DefaultMark,
+		locals:  &locals{pods: map[*ipset.Pod]*local{}, moved: map[*ipset.Pod]bool{}},
+		groups:  &groups{index: index, byKey: map[string]*group{}, stale: map[*group]bool{}},
+		budgets: newBudgets(index),
+		gate:    &gate{node: node, journal: journal, index: index},
+		chains: &chains{
+			journal: journal, sets: sets{journal, index, map[string]int{}}, refs: map[string]int{}, mergeAbove: mergeAbove,
+		},
 	}
+	c.dispatch = &dispatcher{journal, index, c.locals, c.groups, map[netip.Addr][]*group{}}
+	c.policies = &policies{map[string]*namespace{}, map[*policy]bool{}, c.locals, c.groups, c.budgets}
+	return c
 }
 
 // MergeAbove changes how many peers may share their ports before they are looked up as one, which is
 // 4; for tests, before the first object is set.
-func (c *Compiler) MergeAbove(n int) { c.mergeAbove = n }
+func (c *Compiler) MergeAbove(n int) { c.chains.mergeAbove = n }
+
+// Limit changes how much policies may ask for, which are budget.Defaults; before the first object is set.
+func (c *Compiler) Limit(l budget.Limits) { c.budgets.limits = l }
+
+// UseMark changes the bits of the ct mark that hold the stamp, which are DefaultMark; before the first Stamp.
+func (c *Compiler) UseMark(m Mark) { c.mark = m }
 
 // Journal returns the table, in step with all objects, and what changed in it since it was last
 // committed. Whoever writes it stamps it first.
@@ -92,9 +67,6 @@ func (c *Compiler) Journal() *nft.Journal {
 	c.settle()
 	return c.journal
 }
-
-// UseMark changes the bits of the ct mark that hold the stamp, which are DefaultMark; before the first Stamp.
-func (c *Compiler) UseMark(m Mark) { c.mark = m }
 
 // Stamp makes the table one of the given generation, 1 to the mark's Last; with 0 it stamps no connection, and
 // every packet is judged.
@@ -104,10 +76,66 @@ func (c *Compiler) Stamp(generation uint16) {
 	}
 }
 
+// settle finds the groups that pods are in now, and writes the chains of those that are not as they
+// were. It waits until all changes are known: a pod that a thousand policies select would move from
+// group to group as they come.
+func (c *Compiler) settle() {
+	for p := range c.locals.moved {
+		c.dispatch.regroup(p)
+	}
+	clear(c.locals.moved)
+	for g := range c.groups.stale {
+		if g.weighed == g.empty() {
+			g.weighed = !g.empty()
+			c.budgets.unweighed[g.namespace()] = true
+		}
+	}
+	c.policies.relimit()
+	for s := range c.budgets.unweighed {
+		c.policies.weigh(s)
+	}
+	clear(c.budgets.unweighed)
+	c.write()
+	for s := range c.budgets.unmerged {
+		c.policies.flatten(s)
+	}
+	c.write()
+	clear(c.budgets.unmerged)
+}
+
+// write writes the chains of groups that are not as they were.
+func (c *Compiler) write() {
+	// Groups without pods go last: most of what they look up is looked up by those that their pods are in now.
+	for g := range c.groups.stale {
+		if !g.empty() {
+			c.refresh(g)
+		}
+	}
+	for g := range c.groups.stale {
+		if g.empty() {
+			c.groups.drop(g)
+			c.chains.delete(g)
+			c.budgets.unmerged[g.namespace()] = true
+		}
+	}
+	clear(c.groups.stale)
+}
+
+// refresh writes the chain of a group with pods, if it is to be another one.
+func (c *Compiler) refresh(g *group) {
+	of := c.groups.familiesOf(g)
+	if !g.changed && slices.Equal(of, g.written.families) {
+		return
+	}
+	g.changed = false
+	g.merging = c.chains.write(g, of, g.namespace().plain)
+	c.budgets.unmerged[g.namespace()] = true
+}
+
 // Policies returns those that isolate a pod of this node, sorted.
 func (c *Compiler) Policies() []types.NamespacedName {
 	inUse := map[types.NamespacedName]bool{}
-	for _, l := range c.locals {
+	for _, l := range c.locals.pods {
 		for _, direction := range directions {
 			for _, p := range l.under[direction] {
 				inUse[types.NamespacedName{Namespace: p.namespace, Name: p.name}] = true
@@ -119,6 +147,17 @@ func (c *Compiler) Policies() []types.NamespacedName {
 	})
 }
 
+// Problems returns the parts of policies that cannot be enforced, sorted.
+func (c *Compiler) Problems() []Problem {
+	c.settle()
+	var out []Problem
+	for p := range c.policies.troubled {
+		out = append(out, p.allProblems()...)
+	}
+	slices.SortFunc(out, func(a, b Problem) int { return cmp.Compare(a.Error(), b.Error()) })
+	return out
+}
+
 // Counts is how much a node enforces.
 type Counts struct {
 	// Pods are those of this node that have an address of their own.
@@ -128,63 +167,52 @@ type Counts struct {
 }
 
 // Counts counts what the table holds.
-func (c *Compiler) Counts() Counts { return Counts{Pods: len(c.locals), Groups: len(c.groups)} }
+func (c *Compiler) Counts() Counts {
+	return Counts{Pods: len(c.locals.pods), Groups: len(c.groups.byKey)}
+}
 
-// Gated tells whether the node's object names ranges: without, every address is open.
-func (c *Compiler) Gated() bool { return len(c.ranges) > 0 }
-
-// Problems returns the parts of policies that cannot be enforced, sorted.
-func (c *Compiler) Problems() []Problem {
-	c.settle()
-	var out []Problem
-	for p := range c.troubled {
-		out = append(out, p.allProblems()...)
+// SetLinks tells of interfaces by name: those that lead out of the node, and bridges that pods are on; and of the
+// ports of UDP at which the node takes packets out of packets.
+func (c *Compiler) SetLinks(uplinks, bridges []string, tunnels []uint16) {
+	c.setKeys(uplinkSet, quoted(uplinks))
+	c.setKeys(bridgeSet, quoted(bridges))
+	var ports []string
+	for _, port := range tunnels {
+		ports = append(ports, strconv.Itoa(int(port)))
 	}
-	slices.SortFunc(out, func(a, b Problem) int { return cmp.Compare(a.Error(), b.Error()) })
+	c.setKeys(tunnelSet, ports)
+}
+
+func quoted(names []string) []string {
+	var out []string
+	for _, name := range names {
+		out = append(out, strconv.Quote(name))
+	}
 	return out
 }
 
-// settle finds the groups that pods are in now, and writes the chains of those that are not as they
-// were. It waits until all changes are known: a pod that a thousand policies select would move from
-// group to group as they come.
-func (c *Compiler) settle() {
-	for p := range c.moved {
-		c.regroup(p)
-	}
-	clear(c.moved)
-	for g := range c.stale {
-		if g.weighed == g.empty() {
-			g.weighed = !g.empty()
-			c.unweighed[c.namespaces[g.policies[0].namespace]] = true
+// setKeys makes these the elements of a set.
+func (c *Compiler) setKeys(set string, keys []string) {
+	for key := range c.journal.Table().Sets[set].Elements {
+		if !slices.Contains(keys, key) {
+			c.journal.DeleteElement(set, key)
 		}
 	}
-	c.relimit()
-	delete(c.unweighed, nil) // of a namespace that is gone
-	for s := range c.unweighed {
-		c.weigh(s)
+	for _, key := range keys {
+		c.journal.SetElement(set, key, nft.Element{})
 	}
-	clear(c.unweighed)
-	c.write()
-	delete(c.unmerged, nil)
-	for s := range c.unmerged {
-		c.flatten(s)
-	}
-	c.write()
-	clear(c.unmerged)
 }
 
-// write writes the chains of groups that are not as they were.
-func (c *Compiler) write() {
-	// Groups without pods go last: most of what they look up is looked up by those that their pods are in now.
-	for g := range c.stale {
-		if !g.empty() {
-			c.refresh(g)
-		}
+// BindAddresses says whether packets of pods are dropped that are not from an address that is routed to the
+// pod. They are, unless this says otherwise.
+func (c *Compiler) BindAddresses(yes bool) {
+	chain := c.journal.Table().Chains[sourceChain]
+	if yes == (len(chain.Rules) > 0) {
+		return
 	}
-	for g := range c.stale {
-		if g.empty() {
-			c.drop(g)
-		}
+	chain.Rules = nil
+	if yes {
+		chain.Rules = sourceRules()
 	}
-	clear(c.stale)
+	c.journal.SetChain(sourceChain, chain)
 }

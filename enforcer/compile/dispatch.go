@@ -5,129 +5,133 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/apptier/apptier/enforcer/ipset"
 	"github.com/apptier/apptier/enforcer/nft"
 )
 
-// familiesOf returns those that the group's pods have addresses of.
-func (c *Compiler) familiesOf(g *group) []family {
-	var out []family
-	for _, f := range families {
-		if c.hasFamily(g, f) {
-			out = append(out, f)
-		}
-	}
-	return out
+// dispatcher sends the packets of an isolated pod to its groups' chains, and lets any pod talk to itself.
+type dispatcher struct {
+	journal *nft.Journal
+	index   *ipset.Index
+	locals  *locals
+	groups  *groups
+	// joints are the groups of addresses that several pods of this node own.
+	joints map[netip.Addr][]*group
 }
 
-func (c *Compiler) hasFamily(g *group, f family) bool {
-	for p := range g.pods {
-		if slices.ContainsFunc(c.owners.of(p), func(a address) bool { return a.family() == f }) {
-			return true
+// regroup puts a pod into the groups of the policies that isolate it now.
+func (d *dispatcher) regroup(p *ipset.Pod) {
+	l := d.locals.pods[p]
+	d.remove(p)
+	for _, direction := range directions {
+		was, is := l.groups[direction], d.groups.under(direction, l.under[direction], nil)
+		if was != nil && was != is {
+			d.groups.takeOut(p, was)
+			delete(l.groups, direction)
+		}
+		if is != nil {
+			is.pods[p] = true
+			l.groups[direction] = is
 		}
 	}
-	for a := range g.addresses {
-		if familyOf(a) == f {
-			return true
-		}
-	}
-	return false
+	d.add(p)
 }
 
-// dispatch sends the packets of an isolated pod to its groups' chains, and lets any pod talk to itself.
-func (c *Compiler) dispatch(p *Pod) {
-	l := c.locals[p]
+// add dispatches the packets of the addresses that a pod of this node owns.
+func (d *dispatcher) add(p *ipset.Pod) {
+	l := d.locals.pods[p]
 	if l == nil {
 		return
 	}
-	own := c.owners.of(p)
+	own := d.index.Owned(p)
 	for direction, g := range l.groups {
-		c.stale[g] = true // it may have other families now
+		d.groups.stale[g] = true // it may have other families now
 		for _, a := range own {
-			if len(c.owners.together(a.Addr)) == 0 {
-				c.journal.SetElement(dispatchMap[direction][a.family()], a.text, nft.Element{Value: "goto " + g.chain, Comment: remark(p.String())})
+			if len(d.index.Together(a.Addr)) == 0 {
+				d.journal.SetElement(dispatchMap[direction][a.Family()], a.String(), nft.Element{Value: "goto " + g.chain, Comment: remark(p.String())})
 			}
 		}
 	}
 	for _, a := range own {
-		if holders := c.owners.together(a.Addr); len(holders) > 0 {
-			c.dispatchTogether(a, holders)
+		if owners := d.index.Together(a.Addr); len(owners) > 0 {
+			d.addTogether(a, owners)
 		}
 	}
-	c.eachPair(own, func(set, key string) { c.journal.SetElement(set, key, nft.Element{}) })
+	d.eachPair(own, func(set, key string) { d.journal.SetElement(set, key, nft.Element{}) })
 }
 
-// undispatch undoes it.
-func (c *Compiler) undispatch(p *Pod) {
-	l := c.locals[p]
+// remove stops that, before the pod owns other addresses or is in other groups.
+func (d *dispatcher) remove(p *ipset.Pod) {
+	l := d.locals.pods[p]
 	if l == nil {
 		return
 	}
-	own := c.owners.of(p)
+	own := d.index.Owned(p)
 	for direction, g := range l.groups {
-		c.stale[g] = true
+		d.groups.stale[g] = true
 		for _, a := range own {
-			c.journal.DeleteElement(dispatchMap[direction][a.family()], a.text)
+			d.journal.DeleteElement(dispatchMap[direction][a.Family()], a.String())
 		}
 	}
 	for _, a := range own {
-		c.part(a.Addr)
+		d.part(a.Addr)
 	}
-	c.eachPair(own, func(set, key string) { c.journal.DeleteElement(set, key) })
+	d.eachPair(own, func(set, key string) { d.journal.DeleteElement(set, key) })
 }
 
-// dispatchTogether sends the packets of an address that several pods hold through the chains of all that
+// addTogether sends the packets of an address that several pods own through the chains of all that
 // are isolated, one after another.
-func (c *Compiler) dispatchTogether(a address, holders []*Pod) {
-	c.part(a.Addr)
+func (d *dispatcher) addTogether(a ipset.Address, owners []*ipset.Pod) {
+	d.part(a.Addr)
 	for _, direction := range directions {
 		var isolating []*group
-		for _, p := range holders {
-			if g := c.locals[p].groups[direction]; g != nil && !slices.Contains(isolating, g) {
+		for _, p := range owners {
+			if g := d.locals.pods[p].groups[direction]; g != nil && !slices.Contains(isolating, g) {
 				isolating = append(isolating, g)
 			}
 		}
-		set := dispatchMap[direction][a.family()]
+		set := dispatchMap[direction][a.Family()]
 		if len(isolating) == 0 {
-			c.journal.DeleteElement(set, a.text)
+			d.journal.DeleteElement(set, a.String())
 			continue
 		}
-		c.journal.SetElement(set, a.text, nft.Element{Value: "goto " + c.joint(a, isolating).chain, Comment: remark(listed(holders))})
+		d.journal.SetElement(set, a.String(), nft.Element{Value: "goto " + d.joint(a, isolating).chain, Comment: remark(listed(owners))})
 	}
 }
 
 // joint returns the group of an address that is under the policies of each of several.
-func (c *Compiler) joint(a address, groups []*group) *group {
+func (d *dispatcher) joint(a ipset.Address, groups []*group) *group {
 	if len(groups) == 1 {
 		return groups[0]
 	}
-	g := c.groupUnder(groups[0].direction, groups[0].policies, c.joint(a, groups[1:]))
+	g := d.groups.under(groups[0].direction, groups[0].policies, d.joint(a, groups[1:]))
 	g.addresses[a.Addr] = true
-	c.joints[a.Addr] = append(c.joints[a.Addr], g)
+	d.joints[a.Addr] = append(d.joints[a.Addr], g)
 	return g
 }
 
 // part takes an address out of the groups that are for it and others like it.
-func (c *Compiler) part(a netip.Addr) {
-	for _, g := range c.joints[a] {
+func (d *dispatcher) part(a netip.Addr) {
+	for _, g := range d.joints[a] {
 		delete(g.addresses, a)
-		c.stale[g] = true
+		d.groups.stale[g] = true
 	}
-	delete(c.joints, a)
+	delete(d.joints, a)
 }
 
 // eachPair calls do for every two addresses of one family that are the same pod's, and for each with itself.
-func (c *Compiler) eachPair(own []address, do func(set, key string)) {
+func (d *dispatcher) eachPair(own []ipset.Address, do func(set, key string)) {
 	for _, a := range own {
 		for _, b := range own {
-			if a.family() == b.family() && slices.Equal(c.owners.together(a.Addr), c.owners.together(b.Addr)) {
-				do(selfSet[a.family()], nft.Key(a.text, b.text))
+			if a.Family() == b.Family() && slices.Equal(d.index.Together(a.Addr), d.index.Together(b.Addr)) {
+				do(selfSet[a.Family()], nft.Key(a.String(), b.String()))
 			}
 		}
 	}
 }
 
 // listed names pods for people.
-func listed(pods []*Pod) string {
+func listed(pods []*ipset.Pod) string {
 	names := make([]string, 0, len(pods))
 	for _, p := range pods {
 		names = append(names, p.String())

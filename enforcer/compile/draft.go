@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/apptier/apptier/enforcer/ipset"
 	"github.com/apptier/apptier/enforcer/nft"
 	"github.com/apptier/apptier/enforcer/nft/expr"
 )
@@ -16,23 +17,27 @@ const mergeAbove = 4
 // draft is a group's chain while it is written.
 type draft struct {
 	group      *group
+	families   []family
 	mergeAbove int
 	// shared are the rules by their ports, in the order of the policies.
 	shared []*shared
 	byPort map[string]*shared
 
+	drafted
+	// byPorts are the verdicts that lead to those of several rules, by the rules.
+	byPorts map[string]string
+	written *writtenPages
+	buffers *buffers
+}
+
+// drafted is what comes of it.
+type drafted struct {
 	rules []nft.Rule
 	specs map[string]*setSpec
 	// chains are those of some ports each, and maps the verdict maps that lead there.
 	chains  map[string]nft.Chain
 	maps    map[string]nft.Set
 	merging merging
-	// byPorts are the verdicts that lead to those of several rules, by the rules.
-	byPorts map[string]string
-	// content is used again for each text that a name is made of.
-	content []byte
-	written *writtenPages
-	buffers *buffers
 }
 
 // shared is what the rules with the same ports let in.
@@ -75,8 +80,8 @@ func (d *draft) write() {
 		for i := range rules {
 			of := p.String() + " " + rules[i].path
 			for _, port := range rules[i].ports {
-				if port.family == anyFamily || slices.Contains(d.group.families, port.family) {
-					d.sharing(port).add(&rules[i], of, d.group.families)
+				if port.family == anyFamily || slices.Contains(d.families, port.family) {
+					d.sharing(port).add(&rules[i], of, d.families)
 				}
 			}
 		}
@@ -115,7 +120,7 @@ func (d *draft) lines(s *shared, port expr.List) []nft.Rule {
 		return []nft.Rule{{Exprs: expr.Join(port, expr.List{next}), Comment: remark(s.any)}}
 	}
 	var out []nft.Rule
-	for _, f := range d.group.families {
+	for _, f := range d.families {
 		for _, peer := range d.merge(s, f) {
 			d.specs[peer.name] = peer.setSpec
 			out = append(out, nft.Rule{Exprs: expr.Join(port, expr.List{expr.In(peer.name, end[f]), next}), Comment: remark(peer.of)})
@@ -194,7 +199,7 @@ func (p *peerSets) add(peer peerSet) {
 
 // merges says whether merge makes sets that are the group's own.
 func (d *draft) merges(s *shared) bool {
-	return slices.ContainsFunc(d.group.families, func(f family) bool {
+	return slices.ContainsFunc(d.families, func(f family) bool {
 		sets := s.peers[f]
 		return sets != nil && (len(sets.pods) > d.mergeAbove || len(sets.blocks) > d.mergeAbove)
 	})
@@ -211,15 +216,15 @@ func (d *draft) merge(s *shared, f family) []peerSet {
 	if len(pods) > d.mergeAbove {
 		content := d.group.chain + " " + s.port.key
 		union := &setSpec{
-			name: hashedName(fmt.Sprintf("union%d", f), d.group.chain, content), family: f, merged: true,
+			name: hashedName(fmt.Sprintf("union%d", f), d.group.chain, content), Spec: ipset.Spec{Family: f, Counted: true},
 			set: set(addressType[f], remark("peers of "+d.group.chain)),
 		}
 		for _, p := range pods {
-			union.selectors = append(union.selectors, p.selectors...)
+			union.Selectors = append(union.Selectors, p.Selectors...)
 		}
 		d.merging.sets++
-		for _, s := range union.selectors {
-			d.merging.of[s.text]++
+		for _, s := range union.Selectors {
+			d.merging.of[s.Text]++
 		}
 		pods = []peerSet{{setSpec: union, of: rulesOf(pods)}}
 	}

@@ -1,11 +1,78 @@
 package compile
 
 import (
+	"maps"
 	"net/netip"
 	"slices"
+	"strings"
 
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/apptier/apptier/enforcer/ipset"
 	"github.com/apptier/apptier/enforcer/nft"
+	"github.com/apptier/apptier/policy/kube"
 )
+
+// gate closes addresses of this node's pods that no known pod has, and opens the node's own.
+type gate struct {
+	node    string
+	journal *nft.Journal
+	index   *ipset.Index
+
+	addresses []netip.Addr // of this node
+	ranges    []span       // that this node gives to pods
+	attached  map[netip.Addr]bool
+}
+
+// SetNode tells of a node that came or changed; those other than this one do not matter.
+func (c *Compiler) SetNode(object *corev1.Node) {
+	if object.Name != c.gate.node {
+		return
+	}
+	var addresses []netip.Addr
+	for _, a := range object.Status.Addresses {
+		if address, err := netip.ParseAddr(a.Address); err == nil { // it may be a host name
+			addresses = append(addresses, address.Unmap().WithZone(""))
+		}
+	}
+	var ranges []span
+	for _, text := range append([]string{object.Spec.PodCIDR}, object.Spec.PodCIDRs...) {
+		if prefix, err := kube.ParseCIDR(text); err == nil {
+			ranges = append(ranges, spanOf(prefix))
+		}
+	}
+	c.gate.describeNode(addresses, ranges)
+}
+
+// DeleteNode tells of a node that is gone.
+func (c *Compiler) DeleteNode(name string) {
+	if name == c.gate.node {
+		c.gate.describeNode(nil, nil)
+	}
+}
+
+func (g *gate) describeNode(addresses []netip.Addr, ranges []span) {
+	before := g.addresses
+	g.addresses = addresses
+	g.setRanges(ranges)
+	for _, a := range slices.Concat(before, addresses) {
+		g.setNodeAddress(a)
+	}
+}
+
+// setNodeAddress makes one of the node's own addresses always reachable from its pods, even one that is
+// not on any of its interfaces (a cloud's external address) and so would be forwarded to. Its Node object
+// alone says which they are, and it is not taken at its word about an address that is a pod's: what goes
+// to the node is judged by no policy.
+func (g *gate) setNodeAddress(a netip.Addr) {
+	set := nodeSet[familyOf(a)]
+	if slices.Contains(g.addresses, a) && !within(g.ranges, a) && len(g.index.Owners(a)) == 0 {
+		g.journal.SetElement(set, a.String(), nft.Element{})
+	} else {
+		g.journal.DeleteElement(set, a.String())
+	}
+}
 
 // setRanges closes the addresses that this node gives to pods, except those of pods that are known: a
 // pod sends before the API server has heard of its address, and must not do so unjudged.
@@ -13,7 +80,7 @@ import (
 // Known is every pod of the cluster, not only those of this node: some network plugins give
 // addresses from ranges of their own, and leave node.spec.podCIDRs to mean nothing. But where the node's
 // kernel shows an address attached to it, only a pod of this node will do.
-func (c *Compiler) setRanges(prefixes []span) {
+func (g *gate) setRanges(prefixes []span) {
 	of := map[family][]span{}
 	for _, s := range prefixes {
 		of[familyOf(s.first)] = append(of[familyOf(s.first)], s)
@@ -22,67 +89,77 @@ func (c *Compiler) setRanges(prefixes []span) {
 	for _, f := range families {
 		ranges = append(ranges, union(of[f])...)
 	}
-	if slices.Equal(c.ranges, ranges) {
+	if slices.Equal(g.ranges, ranges) {
 		return
 	}
-	for a := range c.attached { // those outside of the ranges are among the elements too
-		c.journal.DeleteElement(rangeSet[familyOf(a)], a.String())
+	for a := range g.attached { // those outside of the ranges are among the elements too
+		g.journal.DeleteElement(rangeSet[familyOf(a)], a.String())
 	}
-	for _, s := range c.ranges {
-		c.journal.DeleteElement(rangeSet[familyOf(s.first)], s.String())
+	for _, s := range g.ranges {
+		g.journal.DeleteElement(rangeSet[familyOf(s.first)], s.String())
 	}
 	for _, s := range ranges {
-		c.journal.SetElement(rangeSet[familyOf(s.first)], s.String(), nft.Element{})
+		g.journal.SetElement(rangeSet[familyOf(s.first)], s.String(), nft.Element{})
 	}
-	c.ranges = ranges
-	for a := range c.owners.sole {
-		c.gate(a)
+	g.ranges = ranges
+	for a := range g.index.Addresses() {
+		g.setAddress(a)
 	}
-	for a := range c.owners.contested {
-		c.gate(a)
-	}
-	for a := range c.attached {
-		c.gate(a)
+	for a := range g.attached {
+		g.setAddress(a)
 	}
 }
 
 // SetAttached tells which addresses the node's kernel shows attached to it, and not to the node itself:
 // those of its pods, whether or not any object tells of them. One that no pod of this node is known to
 // have is closed, in whatever range it is: its pod has just come, or was forgotten and still runs.
-func (c *Compiler) SetAttached(addresses []netip.Addr) {
-	before := c.attached
-	c.attached = make(map[netip.Addr]bool, len(addresses))
+func (c *Compiler) SetAttached(addresses []netip.Addr) { c.gate.setAttached(addresses) }
+
+func (g *gate) setAttached(addresses []netip.Addr) {
+	before := g.attached
+	g.attached = make(map[netip.Addr]bool, len(addresses))
 	for _, a := range addresses {
-		c.attached[a.Unmap().WithZone("")] = true
+		g.attached[a.Unmap().WithZone("")] = true
 	}
 	for a := range before {
-		if !c.attached[a] {
-			c.gate(a)
+		if !g.attached[a] {
+			g.setAddress(a)
 		}
 	}
-	for a := range c.attached {
+	for a := range g.attached {
 		if !before[a] {
-			c.gate(a)
+			g.setAddress(a)
 		}
 	}
 }
 
-// gate opens an address to the policies of the pods that hold it, or closes it.
-func (c *Compiler) gate(a netip.Addr) {
-	f, text, holders := familyOf(a), a.String(), c.owners.holders(a)
-	known := len(holders) > 0 && (holders[0].local || !c.attached[a])
-	ranged := within(c.ranges, a)
+// reopen does to a pod's addresses what depends on whether any pod has them.
+func (g *gate) reopen(p *ipset.Pod) {
+	if p == nil {
+		return
+	}
+	for _, a := range p.Addresses {
+		g.setAddress(a.Addr)
+		g.setNodeAddress(a.Addr)
+	}
+}
+
+// setAddress opens an address to the policies of the pods that own it, or closes it.
+func (g *gate) setAddress(a netip.Addr) {
+	f, text, owners := familyOf(a), a.String(), g.index.Owners(a)
+	known := len(owners) > 0 && (owners[0].Local || !g.attached[a])
+	ranged := within(g.ranges, a)
 	if known && ranged {
-		c.journal.SetElement(knownSet[f], text, nft.Element{Comment: remark(listed(holders))})
+		g.journal.SetElement(knownSet[f], text, nft.Element{Comment: remark(listed(owners))})
 	} else {
-		c.journal.DeleteElement(knownSet[f], text)
+		g.journal.DeleteElement(knownSet[f], text)
 	}
 	switch {
 	case ranged: // as one of many
-	case c.attached[a] && !known:
-		c.journal.SetElement(rangeSet[f], text, nft.Element{})
+	case g.attached[a] && !known:
+		g.journal.SetElement(rangeSet[f], text, nft.Element{})
 	default:
-		c.journal.DeleteElement(rangeSet[f], text)
+		g.journal.DeleteElement(rangeSet[f], text)
 	}
 }
 
@@ -90,16 +167,50 @@ func within(ranges []span, a netip.Addr) bool {
 	return slices.ContainsFunc(ranges, func(s span) bool { return s.contains(a) })
 }
 
+// Gated tells whether the node's object names ranges: without, every address is open.
+func (c *Compiler) Gated() bool { return len(c.gate.ranges) > 0 }
+
 // OutsideRanges tells whether a pod of this node has an address in none of the node's ranges, though it has
 // ranges: they are not what the network plugin gives addresses from, and close no pod that is not known yet.
 func (c *Compiler) OutsideRanges() bool {
-	if len(c.ranges) == 0 {
+	if !c.Gated() {
 		return false
 	}
-	for p := range c.locals {
-		if slices.ContainsFunc(p.addresses, func(a address) bool { return !within(c.ranges, a.Addr) }) {
+	for p := range c.locals.pods {
+		if slices.ContainsFunc(p.Addresses, func(a ipset.Address) bool { return !within(c.gate.ranges, a.Addr) }) {
 			return true
 		}
 	}
 	return false
+}
+
+// NodeIn returns the node that a compiled table was for, as far as the table depends on it. Of a table that
+// is not there, it is a node without ranges and addresses.
+func NodeIn(contents nft.Contents, name string) *corev1.Node {
+	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name}}
+	for _, f := range families {
+		for _, key := range slices.Sorted(maps.Keys(contents.Sets[rangeSet[f]])) {
+			for _, prefix := range parseSpan(key).prefixes() {
+				node.Spec.PodCIDRs = append(node.Spec.PodCIDRs, prefix.String())
+			}
+		}
+		for _, key := range slices.Sorted(maps.Keys(contents.Sets[nodeSet[f]])) {
+			node.Status.Addresses = append(node.Status.Addresses, corev1.NodeAddress{Type: corev1.NodeInternalIP, Address: key})
+		}
+	}
+	return node
+}
+
+// parseSpan reads what span.String writes; the zero span is none.
+func parseSpan(text string) span {
+	first, last, several := strings.Cut(text, "-")
+	if !several {
+		last = first
+	}
+	from, err := netip.ParseAddr(first)
+	to, otherErr := netip.ParseAddr(last)
+	if err != nil || otherErr != nil {
+		return span{}
+	}
+	return span{from, to}
 }

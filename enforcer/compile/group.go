@@ -1,41 +1,39 @@
 package compile
 
 import (
-	"maps"
 	"net/netip"
 	"slices"
 	"strings"
 
-	"github.com/apptier/apptier/enforcer/nft"
+	"github.com/apptier/apptier/enforcer/ipset"
 )
-
-// local is a pod of this node: the policies that isolate it, by name, and the groups that follow.
-type local struct {
-	under  map[Direction][]*policy
-	groups map[Direction]*group
-}
 
 // group is the pods of this node that the same policies isolate in one direction.
 type group struct {
 	key       string // direction and policies
 	direction Direction
 	policies  []*policy // sorted by name; all of one namespace
-	pods      map[*Pod]bool
 	chain     string
 
-	// then is another group that must allow too what this one allows: see claims. Such a group has no pods
-	// but addresses.
+	pods map[*ipset.Pod]bool
+	// then is another group that must allow too what this one allows: see package ipset about ownership. Such a
+	// group has no pods but addresses.
 	then      *group
 	addresses map[netip.Addr]bool
 
 	// merging is what its rules have copied to look peers up together, if they may.
-	merging  merging
-	weighed  bool     // it had pods when its policies were weighed
-	changed  bool     // its policies did, since its chain was written
-	families []family // those that the chain was written for
-	uses     []string // sets that the chain looks up
-	chains   []string // those that it leads to by port, and the maps that it does with
-	maps     []string
+	merging merging
+	weighed bool // it had pods when its policies were weighed
+	changed bool // its policies did, since its chain was written
+	written written
+}
+
+// groups are those of this node, by key. One that nothing is in any more waits to be dropped.
+type groups struct {
+	index *ipset.Index
+	byKey map[string]*group
+	// stale are the groups whose chains may be others.
+	stale map[*group]bool
 }
 
 var (
@@ -43,28 +41,9 @@ var (
 	deniedChain = map[Direction]string{Egress: deniedEgress, Ingress: deniedIngress}
 )
 
-// regroup puts a pod into the groups of the policies that isolate it now.
-func (c *Compiler) regroup(p *Pod) {
-	l := c.locals[p]
-	c.undispatch(p)
-	for _, direction := range directions {
-		was, is := l.groups[direction], c.groupUnder(direction, l.under[direction], nil)
-		if was != nil && was != is {
-			delete(was.pods, p)
-			c.stale[was] = true
-			delete(l.groups, direction)
-		}
-		if is != nil {
-			is.pods[p] = true
-			l.groups[direction] = is
-		}
-	}
-	c.dispatch(p)
-}
-
-// groupUnder returns the group of pods under these policies, or nil if there are none; or that of addresses
+// under returns the group of pods under these policies, or nil if there are none; or that of addresses
 // under them and under those of another group.
-func (c *Compiler) groupUnder(direction Direction, policies []*policy, then *group) *group {
+func (gs *groups) under(direction Direction, policies []*policy, then *group) *group {
 	if len(policies) == 0 {
 		return nil
 	}
@@ -73,13 +52,13 @@ func (c *Compiler) groupUnder(direction Direction, policies []*policy, then *gro
 	if then != nil {
 		key += ", then " + then.key
 	}
-	g := c.groups[key]
+	g := gs.byKey[key]
 	if g == nil {
 		g = &group{
-			key: key, direction: direction, pods: map[*Pod]bool{}, chain: hashedName(string(direction), names[0], key),
+			key: key, direction: direction, pods: map[*ipset.Pod]bool{}, chain: hashedName(string(direction), names[0], key),
 			then: then, addresses: map[netip.Addr]bool{},
 		}
-		c.groups[key] = g
+		gs.byKey[key] = g
 	}
 	if !slices.Equal(g.policies, policies) { // it is new, or one of them was deleted and made again
 		for _, p := range g.policies {
@@ -93,43 +72,32 @@ func (c *Compiler) groupUnder(direction Direction, policies []*policy, then *gro
 			p.groups[g] = true
 		}
 	}
-	c.stale[g] = true
+	gs.stale[g] = true
 	return g
+}
+
+// takeOut takes a pod out of a group.
+func (gs *groups) takeOut(p *ipset.Pod, g *group) {
+	delete(g.pods, p)
+	gs.stale[g] = true
+}
+
+// rewrite has the chain of a group written again.
+func (gs *groups) rewrite(g *group) { g.changed, gs.stale[g] = true, true }
+
+// drop forgets a group without pods.
+func (gs *groups) drop(g *group) {
+	delete(gs.byKey, g.key)
+	for _, p := range g.policies {
+		delete(p.groups, g)
+	}
 }
 
 // empty tells whether nothing is in the group any more.
 func (g *group) empty() bool { return len(g.pods)+len(g.addresses) == 0 }
 
-// refresh writes the chain of a group with pods, if it is to be another one.
-func (c *Compiler) refresh(g *group) {
-	of := c.familiesOf(g)
-	if !g.changed && slices.Equal(of, g.families) {
-		return
-	}
-	g.changed, g.families = false, of
-	d := draft{group: g, mergeAbove: c.mergeAbove, written: &c.written, buffers: &c.buffers}
-	d.write()
-	s := c.namespaces[g.policies[0].namespace]
-	g.merging, c.unmerged[s] = d.merging, true
-	if s.plain {
-		d = draft{group: g, mergeAbove: oneByOne, written: &c.written, buffers: &c.buffers}
-		d.write()
-	}
-	for _, spec := range d.specs {
-		c.acquire(spec)
-	}
-	for name, chain := range d.chains {
-		if c.chains[name]++; c.chains[name] == 1 {
-			c.journal.SetChain(name, chain)
-		}
-	}
-	for name, set := range d.maps {
-		c.setMap(name, set)
-	}
-	c.journal.SetChain(g.chain, nft.Chain{Comment: remark(g.remark()), Rules: d.rules})
-	c.discardParts(g, d.maps)
-	g.uses, g.chains, g.maps = slices.Collect(maps.Keys(d.specs)), slices.Collect(maps.Keys(d.chains)), slices.Collect(maps.Keys(d.maps))
-}
+// namespace is that of the group's policies.
+func (g *group) namespace() *namespace { return g.policies[0].in }
 
 func (g *group) remark() string {
 	text := string(g.direction) + " of pods under " + strings.Join(policyNames(g.policies), ", ")
@@ -139,51 +107,44 @@ func (g *group) remark() string {
 	return text
 }
 
-// drop forgets a group without pods.
-func (c *Compiler) drop(g *group) {
-	delete(c.groups, g.key)
-	c.unmerged[c.namespaces[g.policies[0].namespace]] = true
-	for _, p := range g.policies {
-		delete(p.groups, g)
+// familiesOf returns those that the group's pods have addresses of.
+func (gs *groups) familiesOf(g *group) []family {
+	var out []family
+	for _, f := range families {
+		if gs.hasFamily(g, f) {
+			out = append(out, f)
+		}
 	}
-	c.journal.DeleteChain(g.chain)
-	c.discardParts(g, nil)
+	return out
 }
 
-// discardParts lets go what the group's chain led to and looked up, but for the maps that stay.
-func (c *Compiler) discardParts(g *group, maps map[string]nft.Set) {
-	for _, name := range g.chains {
-		if c.chains[name]--; c.chains[name] == 0 {
-			delete(c.chains, name)
-			c.written.forget(name)
-			c.journal.DeleteChain(name)
+func (gs *groups) hasFamily(g *group, f family) bool {
+	for p := range g.pods {
+		if slices.ContainsFunc(gs.index.Owned(p), func(a ipset.Address) bool { return a.Family() == f }) {
+			return true
 		}
 	}
-	for _, name := range g.maps {
-		if _, stays := maps[name]; !stays {
-			c.journal.DeleteSet(name)
+	for a := range g.addresses {
+		if familyOf(a) == f {
+			return true
 		}
 	}
-	for _, name := range g.uses {
-		c.release(name)
-	}
+	return false
 }
 
-// setMap makes a map that is the group's own what it is to be.
-func (c *Compiler) setMap(name string, wanted nft.Set) {
-	now, there := c.journal.Table().Sets[name]
-	if !there {
-		c.journal.AddSet(name, wanted)
-		return
+// podNames returns the pods of a group, among them those that own its addresses together.
+func (gs *groups) podNames(g *group) []string {
+	names := make([]string, 0, len(g.pods))
+	for p := range g.pods {
+		names = append(names, p.String())
 	}
-	for key := range now.Elements {
-		if _, stays := wanted.Elements[key]; !stays {
-			c.journal.DeleteElement(name, key)
+	for a := range g.addresses {
+		for _, p := range gs.index.Owners(a) {
+			names = append(names, p.String())
 		}
 	}
-	for key, e := range wanted.Elements {
-		c.journal.SetElement(name, key, e)
-	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 func policyNames(policies []*policy) []string {
@@ -192,19 +153,4 @@ func policyNames(policies []*policy) []string {
 		names = append(names, p.String())
 	}
 	return names
-}
-
-// podNames returns the pods of a group, among them those that hold its addresses together.
-func (c *Compiler) podNames(g *group) []string {
-	names := make([]string, 0, len(g.pods))
-	for p := range g.pods {
-		names = append(names, p.String())
-	}
-	for a := range g.addresses {
-		for _, p := range c.owners.holders(a) {
-			names = append(names, p.String())
-		}
-	}
-	slices.Sort(names)
-	return slices.Compact(names)
 }

@@ -9,6 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/apptier/apptier/enforcer/compile"
+	"github.com/apptier/apptier/enforcer/ipset"
 	"github.com/apptier/apptier/policy/reach"
 )
 
@@ -125,7 +126,7 @@ func TestAnAnnouncedAddressIsNotContested(t *testing.T) {
 	c, _ := besieged()
 	stale := claimantPod("stale", "node", "10.0.0.7", "app", "victim")
 	c.SetPod(stale)
-	c.PutPod(compile.NewPod(claimantPod("new", "node", "", "app", "new"), "node").With([]netip.Addr{netip.MustParseAddr("10.0.0.7")}))
+	c.PutPod(ipset.NewPod(claimantPod("new", "node", "", "app", "new"), "node").With([]netip.Addr{netip.MustParseAddr("10.0.0.7")}))
 	if has(c, "ingress4", "10.0.0.7") {
 		t.Error("the pod that has the address is under the policies of one that had it")
 	}

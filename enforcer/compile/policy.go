@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/apptier/apptier/enforcer/ipset"
 	"github.com/apptier/apptier/policy/budget"
 )
 
@@ -50,6 +51,7 @@ func (p *Policy) object() *networkingv1.NetworkPolicy {
 // policy is a policy, and what it says while its namespace has pods on this node.
 type policy struct {
 	*Policy
+	in *namespace
 	// refused is why its rules are left out; nil if they are not.
 	refused error
 	// excess is why they are left out too: it asks for too much.
@@ -61,119 +63,159 @@ type policy struct {
 	// open says that its rules are read; what is wrong with them is in the rules' problems.
 	open          bool
 	rulesProblems []Problem
-	// peers are the different ones of its rules, and addresses how many they select, each counted.
-	peers     map[*watched]bool
-	addresses int
+	asked
 	// groups are those of pods that it isolates.
 	groups map[*group]bool
 }
 
 func (p *Policy) String() string { return p.namespace + "/" + p.name }
 
+// namespace is a namespace that has policies, or pods on this node.
+type namespace struct {
+	name     string
+	locals   map[*ipset.Pod]bool // pods of this node
+	policies map[string]*policy
+
+	// addresses is how many the peers of its policies select, each peer counted once for each policy.
+	addresses int
+	// merging is what the groups of its pods have copied, and merged how much that is; plain says that it is too
+	// much, and so is not.
+	merging merging
+	merged  int
+	plain   bool
+}
+
+// policies are those of all namespaces, read where pods of this node are under them.
+type policies struct {
+	namespaces map[string]*namespace
+	// troubled are the policies that have problems.
+	troubled map[*policy]bool
+	locals   *locals
+	groups   *groups
+	budgets  *budgets
+}
+
+// namespaceOf returns the namespace of a name, and makes it if need be.
+func (ps *policies) namespaceOf(name string) *namespace {
+	s := ps.namespaces[name]
+	if s == nil {
+		s = &namespace{name: name, locals: map[*ipset.Pod]bool{}, policies: map[string]*policy{}}
+		ps.namespaces[name] = s
+	}
+	return s
+}
+
+// collectGarbage forgets a namespace that nothing is known of any more.
+func (ps *policies) collectGarbage(name string) {
+	if s := ps.namespaces[name]; s != nil && len(s.locals) == 0 && len(s.policies) == 0 {
+		delete(ps.namespaces, name)
+	}
+}
+
 // SetPolicy tells of a policy that came or changed. One that was refused gets another chance.
 func (c *Compiler) SetPolicy(object *networkingv1.NetworkPolicy) { c.PutPolicy(NewPolicy(object)) }
 
 // PutPolicy does the same.
 func (c *Compiler) PutPolicy(kept *Policy) {
-	s := c.namespaceOf(kept.namespace)
+	s := c.policies.namespaceOf(kept.namespace)
 	p := s.policies[kept.name]
 	if p == nil {
-		p = &policy{}
+		p = &policy{in: s}
 		s.policies[kept.name] = p
 	}
 	p.Policy, p.refused = kept, nil
-	c.reread(s, p)
+	c.policies.reread(s, p)
 }
 
 // DeletePolicy tells of a policy that is gone.
 func (c *Compiler) DeletePolicy(namespace, name string) {
-	s := c.namespaces[namespace]
+	s := c.policies.namespaces[namespace]
 	if s == nil || s.policies[name] == nil {
 		return
 	}
 	p := s.policies[name]
 	delete(s.policies, name)
-	c.unweighed[s] = true
-	c.unread(p)
+	c.budgets.unweighed[s] = true
+	c.policies.unread(p)
 	for pod := range s.locals {
-		c.match(pod, p)
+		c.policies.match(pod, p)
 	}
-	c.collectGarbage(namespace)
+	c.policies.collectGarbage(namespace)
 }
 
 // Refuse leaves the rules of a policy out: it isolates the pods that it selects, and allows nothing.
 // That is reported with the error, as long as the policy is not set again. Without an error the rules
 // count again.
 func (c *Compiler) Refuse(namespace, name string, err error) {
-	s := c.namespaces[namespace]
+	s := c.policies.namespaces[namespace]
 	if s == nil || s.policies[name] == nil || s.policies[name].refused == err { //nolint:errorlint // the very same
 		return
 	}
 	s.policies[name].refused = err
-	c.reread(s, s.policies[name])
+	c.policies.reread(s, s.policies[name])
 }
 
 // reread reads a policy of a namespace with pods on this node, and finds the pods that it isolates.
-func (c *Compiler) reread(s *namespace, p *policy) {
+func (ps *policies) reread(s *namespace, p *policy) {
 	if len(s.locals) == 0 {
 		return
 	}
-	c.read(s, p)
+	ps.read(s, p)
 	for pod := range s.locals {
-		c.match(pod, p)
+		ps.match(pod, p)
 	}
 }
 
 // readAll reads the policies of a namespace that has its first pod on this node.
-func (c *Compiler) readAll(s *namespace) {
+func (ps *policies) readAll(s *namespace) {
 	for _, p := range s.policies {
-		c.read(s, p)
+		ps.read(s, p)
 	}
 }
 
 // unreadAll forgets what they say after the last.
-func (c *Compiler) unreadAll(s *namespace) {
+func (ps *policies) unreadAll(s *namespace) {
 	for _, p := range s.policies {
-		c.unread(p)
+		ps.unread(p)
 	}
 }
 
 // read reads whom the policy isolates. Its rules wait until all policies of the namespace are weighed.
-func (c *Compiler) read(s *namespace, p *policy) {
-	c.unreadRules(p)
+func (ps *policies) read(s *namespace, p *policy) {
+	ps.unreadRules(p)
 	p.parse()
-	c.rewrite(p)
-	c.unweighed[s] = true
+	ps.rewrite(p)
+	ps.budgets.unweighed[s] = true
 }
 
-func (c *Compiler) unread(p *policy) {
-	c.unreadRules(p)
+func (ps *policies) unread(p *policy) {
+	ps.unreadRules(p)
 	p.pods, p.sides, p.problems, p.excess = nil, nil, nil, nil
-	delete(c.troubled, p)
+	delete(ps.troubled, p)
 }
 
 // readRules reads the policy's rules, if they are not read yet.
-func (c *Compiler) readRules(p *policy) {
+func (ps *policies) readRules(p *policy) {
 	if p.open {
 		return
 	}
 	p.open = true
 	p.parseRules()
-	c.watch(p)
-	c.rewrite(p)
+	ps.budgets.watch(p)
+	ps.rewrite(p)
 }
 
 // unreadRules forgets them.
-func (c *Compiler) unreadRules(p *policy) {
+func (ps *policies) unreadRules(p *policy) {
 	if !p.open {
 		return
 	}
-	c.unwatch(p)
+	ps.budgets.unwatch(p)
 	p.open, p.rulesProblems = false, nil
 	for direction, side := range p.sides {
 		p.sides[direction] = side.withoutRules()
 	}
-	c.rewrite(p)
+	ps.rewrite(p)
 }
 
 // allProblems are those of the policy, its rules and what it asks for.
@@ -186,12 +228,12 @@ func (p *policy) allProblems() []Problem {
 }
 
 // match puts a pod of this node under the policy, or takes it out.
-func (c *Compiler) match(pod *Pod, p *policy) {
-	l := c.locals[pod]
+func (ps *policies) match(pod *ipset.Pod, p *policy) {
+	l := ps.locals.pods[pod]
 	for _, direction := range directions {
 		under := l.under[direction]
 		at, was := slices.BinarySearchFunc(under, p, func(a, b *policy) int { return cmp.Compare(a.name, b.name) })
-		is := p.sides[direction].isolates && p.pods.Matches(pod.labels)
+		is := p.sides[direction].isolates && p.pods.Matches(pod.Labels)
 		switch {
 		case is && !was:
 			l.under[direction] = slices.Insert(under, at, p)
@@ -202,6 +244,6 @@ func (c *Compiler) match(pod *Pod, p *policy) {
 		default:
 			continue
 		}
-		c.moved[pod] = true
+		ps.locals.moved[pod] = true
 	}
 }

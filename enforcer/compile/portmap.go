@@ -113,18 +113,18 @@ func (d *draft) pageChain(protocol corev1.Protocol, pieces []piece) string {
 	}
 	m := &setSpec{verdicts: slices.Clone(pieces)}
 	about := fmt.Sprintf("%s %s-%d", d.group.direction, nftProtocol[protocol], first)
-	d.content = append(d.content[:0], about...)
+	d.buffers.content = append(d.buffers.content[:0], about...)
 	ranges := false
 	for _, p := range pieces {
 		ranges = ranges || p.first < p.last
-		d.content = append(d.content, ' ')
-		d.content = strconv.AppendInt(d.content, int64(p.first), 10)
-		d.content = append(d.content, '-')
-		d.content = strconv.AppendInt(d.content, int64(p.last), 10)
-		d.content = append(d.content, ' ')
-		d.content = append(d.content, p.verdict...)
+		d.buffers.content = append(d.buffers.content, ' ')
+		d.buffers.content = strconv.AppendInt(d.buffers.content, int64(p.first), 10)
+		d.buffers.content = append(d.buffers.content, '-')
+		d.buffers.content = strconv.AppendInt(d.buffers.content, int64(p.last), 10)
+		d.buffers.content = append(d.buffers.content, ' ')
+		d.buffers.content = append(d.buffers.content, p.verdict...)
 	}
-	m.name = hashedName("page", about, d.content)
+	m.name = hashedName("page", about, d.buffers.content)
 	m.set = portMap(about, ranges)
 	d.specs[m.name] = m
 	chain := nft.Chain{Comment: remark("ports of " + about), Rules: []nft.Rule{lookUp(protocol, m.name), nft.RuleOf(expr.GoTo(deniedChain[d.group.direction]))}}
@@ -143,14 +143,14 @@ func (d *draft) portVerdict(all []*shared) string {
 		}
 		return all[0].alone
 	}
-	d.content = d.content[:0]
+	d.buffers.content = d.buffers.content[:0]
 	for _, s := range all {
-		d.content = binary.NativeEndian.AppendUint32(d.content, uint32(s.index))
+		d.buffers.content = binary.NativeEndian.AppendUint32(d.buffers.content, uint32(s.index))
 	}
-	if verdict, written := d.byPorts[string(d.content)]; written {
+	if verdict, written := d.byPorts[string(d.buffers.content)]; written {
 		return verdict
 	}
-	known := string(d.content)
+	known := string(d.buffers.content)
 	d.byPorts[known] = d.writePortChain(all)
 	return d.byPorts[known]
 }
@@ -162,7 +162,7 @@ func (d *draft) writePortChain(all []*shared) string {
 	if len(all) > 1 || only == nil || d.group.then != nil || d.merges(all[0]) {
 		return d.newPortChain(all)
 	}
-	key := chainKey{all[0].port.key, fmt.Sprint(d.group.families)}
+	key := chainKey{all[0].port.key, fmt.Sprint(d.families)}
 	w, found := only.written[key]
 	if !found {
 		w.verdict = d.newPortChain(all)
@@ -175,7 +175,7 @@ func (d *draft) writePortChain(all []*shared) string {
 		return w.verdict
 	}
 	d.chains[w.name] = w.chain
-	for _, f := range d.group.families {
+	for _, f := range d.families {
 		for _, peer := range d.merge(all[0], f) {
 			d.specs[peer.name] = peer.setSpec
 		}
@@ -212,5 +212,53 @@ func (s *shared) join(o *shared) {
 		for _, peer := range slices.Concat(peers.pods, peers.blocks) {
 			s.of(f).add(peer)
 		}
+	}
+}
+
+// A group that comes with one policy more leads nearly everywhere that another led before. What was written for that
+// is kept, for to write and name it anew takes longer than everything else about the policy.
+
+// chainKey tells apart the chains that one rule is written as.
+type chainKey struct{ port, families string }
+
+// writtenChain is one of them, and the verdict that leads there.
+type writtenChain struct {
+	name, verdict string
+	chain         nft.Chain
+}
+
+// pageKey is the place of a page.
+type pageKey struct {
+	direction Direction
+	protocol  corev1.Protocol
+	first     int32
+}
+
+// writtenPage is the chain of a page, and the map that it looks ports up in.
+type writtenPage struct {
+	name  string
+	chain nft.Chain
+	ports *setSpec
+}
+
+// writtenPages are the last that were written in each place, as long as something leads there.
+type writtenPages struct {
+	pages map[pageKey]writtenPage
+	keys  map[string]pageKey // by the names of their chains
+}
+
+func (w *writtenPages) keep(key pageKey, page writtenPage) {
+	if w.pages == nil {
+		w.pages, w.keys = map[pageKey]writtenPage{}, map[string]pageKey{}
+	}
+	w.forget(w.pages[key].name)
+	w.pages[key], w.keys[page.name] = page, key
+}
+
+// forget forgets the page of a chain, if it is one.
+func (w *writtenPages) forget(chain string) {
+	if key, found := w.keys[chain]; found {
+		delete(w.keys, chain)
+		delete(w.pages, key)
 	}
 }

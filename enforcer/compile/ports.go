@@ -9,6 +9,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/apptier/apptier/enforcer/ipset"
 	"github.com/apptier/apptier/enforcer/nft"
 	"github.com/apptier/apptier/enforcer/nft/expr"
 	"github.com/apptier/apptier/policy/rule"
@@ -22,12 +23,6 @@ func (s portSpan) String() string {
 		return strconv.Itoa(int(s.first))
 	}
 	return fmt.Sprintf("%d-%d", s.first, s.last)
-}
-
-// namedPort is looked up on the pod that serves it.
-type namedPort struct {
-	name     string
-	protocol corev1.Protocol
 }
 
 var (
@@ -73,11 +68,11 @@ func matchesOf(direction Direction, ports rule.Ports) []portMatch {
 		return []portMatch{{}}
 	}
 	numbers := map[corev1.Protocol][]portSpan{}
-	var names []namedPort
+	var names []ipset.NamedPort
 	for _, port := range ports.Of {
 		switch {
 		case port.Name != "":
-			names = append(names, namedPort{port.Name, port.Protocol})
+			names = append(names, ipset.NamedPort{Name: port.Name, Protocol: port.Protocol})
 		case port.Protocol != "":
 			numbers[port.Protocol] = append(numbers[port.Protocol], portSpan{port.First, port.Last})
 		}
@@ -90,8 +85,8 @@ func matchesOf(direction Direction, ports rule.Ports) []portMatch {
 	}
 	for _, named := range names {
 		for _, f := range families {
-			d := named.spec(direction, f)
-			match := expr.List{layer4(named.protocol), expr.In(d.name, server[f], serverPort)}
+			d := namedSpec(named, direction, f)
+			match := expr.List{layer4(named.Protocol), expr.In(d.name, server[f], serverPort)}
 			out = append(out, portMatch{family: f, spec: d, match: match, key: match.String()})
 		}
 	}
@@ -128,13 +123,13 @@ func numbers(spans []portSpan) *setSpec {
 	return d
 }
 
-// spec is the set of addresses and numbers that a named port stands for. For ingress, only the pods
+// namedSpec is the set of addresses and numbers that a named port stands for. For ingress, only the pods
 // of this node are needed.
-func (n namedPort) spec(direction Direction, f family) *setSpec {
-	d := &setSpec{family: f, port: &n, local: direction == Ingress}
-	where := map[bool]string{true: "pods of this node", false: "any pod"}[d.local]
-	text := fmt.Sprintf("port %s/%s of %s", n.name, nftProtocol[n.protocol], where)
+func namedSpec(n ipset.NamedPort, direction Direction, f family) *setSpec {
+	d := &setSpec{Spec: ipset.Spec{Family: f, Port: &ipset.PortRef{NamedPort: n, Local: direction == Ingress}}}
+	where := map[bool]string{true: "pods of this node", false: "any pod"}[d.Port.Local]
+	text := fmt.Sprintf("port %s/%s of %s", n.Name, nftProtocol[n.Protocol], where)
 	d.set = set(nft.Key(addressType[f], "inet_service"), remark(text))
-	d.name = hashedName(fmt.Sprintf("named%d", f), n.name+"-"+nftProtocol[n.protocol].String(), text)
+	d.name = hashedName(fmt.Sprintf("named%d", f), n.Name+"-"+nftProtocol[n.Protocol].String(), text)
 	return d
 }

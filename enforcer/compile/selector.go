@@ -9,40 +9,32 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/selection"
 
+	"github.com/apptier/apptier/enforcer/ipset"
 	"github.com/apptier/apptier/policy/rule"
 )
 
 // selector is a peer that selects pods. Peers that mean the same have the same text, and so share
 // their sets.
 type selector struct {
-	text string
-	// names are those of the only namespaces that it can be about; nil if it names none.
-	names []string
-	// namespaces is nil when the peer means its policy's own namespace.
-	namespaces labels.Selector
-	pods       labels.Selector
+	// Selector's Namespaces is nil when the peer means its policy's own namespace.
+	ipset.Selector
 	// sets are those that hold the selected pods' addresses of a family.
 	sets map[family]*setSpec
 }
 
-// in tells whether the selector is about pods of a namespace.
-func (s *selector) in(n *namespace) bool {
-	return (s.names == nil || slices.Contains(s.names, n.name)) && (s.namespaces == nil || s.namespaces.Matches(n.labels))
-}
-
 // newSelector returns the selector of a peer.
 func newSelector(peer rule.Pods) *selector {
-	s := &selector{pods: peer.Labels, namespaces: peer.Namespaces}
-	if s.namespaces == nil {
-		s.names = []string{peer.Namespace}
-		s.called(describe("namespace "+peer.Namespace, s.pods))
+	s := &selector{Selector: ipset.Selector{Pods: peer.Labels, Namespaces: peer.Namespaces}}
+	if s.Namespaces == nil {
+		s.Names = []string{peer.Namespace}
+		s.called(describe("namespace "+peer.Namespace, s.Pods))
 		return s
 	}
-	s.names = namesOf(s.namespaces)
-	if text := canonical(s.namespaces); text == "" {
-		s.called(describe("any namespace", s.pods))
+	s.Names = namesOf(s.Namespaces)
+	if text := canonical(s.Namespaces); text == "" {
+		s.called(describe("any namespace", s.Pods))
 	} else {
-		s.called(describe("namespaces "+text, s.pods))
+		s.called(describe("namespaces "+text, s.Pods))
 	}
 	return s
 }
@@ -82,19 +74,20 @@ func namesOf(s labels.Selector) []string {
 
 // called gives the selector its text, and the sets that are named after it.
 func (s *selector) called(text string) {
-	s.text, s.sets = text, map[family]*setSpec{}
+	s.Text, s.sets = text, map[family]*setSpec{}
 	readable := strings.NewReplacer("namespaces ", "", "namespace ", "", " pods ", ".", " all pods", "",
 		corev1.LabelMetadataName, "ns", "any namespace", "any").Replace(text)
 	for _, f := range families {
 		name := hashedName(fmt.Sprintf("pods%d", f), readable, text)
-		s.sets[f] = &setSpec{name: name, set: set(addressType[f], remark(text)), family: f, selectors: []*selector{s}}
+		members := ipset.Spec{Family: f, Selectors: []*ipset.Selector{&s.Selector}}
+		s.sets[f] = &setSpec{name: name, set: set(addressType[f], remark(text)), Spec: members}
 	}
 }
 
 // blocks is the set that holds these ranges. They are part of its name, so it never changes: interval
 // sets are slow to.
 func blocks(f family, spans []span, text string) *setSpec {
-	d := &setSpec{family: f, set: set(addressType[f], remark(text))}
+	d := &setSpec{set: set(addressType[f], remark(text))}
 	d.set.Interval = true
 	content := text
 	for _, s := range spans {

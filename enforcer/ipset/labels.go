@@ -1,4 +1,4 @@
-package compile
+package ipset
 
 import (
 	"cmp"
@@ -6,14 +6,14 @@ import (
 	"unique"
 )
 
-// labelSet is a pod's labels, sorted. Pods have many labels in common, and there are many pods: a map
+// Labels is a pod's labels, sorted. Pods have many labels in common, and there are many pods: a map
 // of strings for each was most of what they took.
-type labelSet []label
+type Labels []label
 
 type label struct{ key, value unique.Handle[string] }
 
-func newLabelSet(set map[string]string) labelSet {
-	out := make(labelSet, 0, len(set))
+func newLabels(set map[string]string) Labels {
+	out := make(Labels, 0, len(set))
 	for key, value := range set {
 		out = append(out, label{unique.Make(key), unique.Make(value)})
 	}
@@ -22,7 +22,7 @@ func newLabelSet(set map[string]string) labelSet {
 }
 
 // Lookup is labels.Labels'.
-func (s labelSet) Lookup(key string) (value string, exists bool) {
+func (s Labels) Lookup(key string) (value string, exists bool) {
 	for _, l := range s {
 		if l.key.Value() == key {
 			return l.value.Value(), true
@@ -32,13 +32,13 @@ func (s labelSet) Lookup(key string) (value string, exists bool) {
 }
 
 // Has is labels.Labels'.
-func (s labelSet) Has(key string) bool {
+func (s Labels) Has(key string) bool {
 	_, exists := s.Lookup(key)
 	return exists
 }
 
 // Get is labels.Labels'.
-func (s labelSet) Get(key string) string {
+func (s Labels) Get(key string) string {
 	value, _ := s.Lookup(key)
 	return value
 }

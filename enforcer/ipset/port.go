@@ -1,0 +1,98 @@
+package ipset
+
+import (
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// NamedPort is looked up on the pod that serves it.
+type NamedPort struct {
+	Name     string
+	Protocol corev1.Protocol
+}
+
+// PortRef is a name for a port, as any pod has it, or as pods of this node alone do.
+type PortRef struct {
+	NamedPort
+	Local bool
+}
+
+// Port is a number that the pod's name for it stands for.
+type Port struct {
+	NamedPort
+	Number int32
+}
+
+// isOf tells whether a pod has this port.
+func (port Port) isOf(p *Pod) bool { return slices.Contains(p.Ports, port) }
+
+// namedPorts finds pods and sets by the names of ports: a policy may look up many, which few pods have.
+type namedPorts struct {
+	pods map[NamedPort]map[*Pod]bool
+	sets map[NamedPort][]*set
+}
+
+func newNamedPorts() namedPorts {
+	return namedPorts{pods: map[NamedPort]map[*Pod]bool{}, sets: map[NamedPort][]*set{}}
+}
+
+func (n namedPorts) add(p *Pod) {
+	for _, port := range p.Ports {
+		if n.pods[port.NamedPort] == nil {
+			n.pods[port.NamedPort] = map[*Pod]bool{}
+		}
+		n.pods[port.NamedPort][p] = true
+	}
+}
+
+func (n namedPorts) remove(p *Pod) {
+	for _, port := range p.Ports {
+		if delete(n.pods[port.NamedPort], p); len(n.pods[port.NamedPort]) == 0 {
+			delete(n.pods, port.NamedPort)
+		}
+	}
+}
+
+// attachPort has a set hold the addresses and numbers of the pods that name its port.
+func (x *Index) attachPort(u *set) {
+	name := u.port.NamedPort
+	x.ports.sets[name] = append(x.ports.sets[name], u)
+	for p := range x.ports.pods[name] {
+		for _, port := range p.Ports {
+			if port.NamedPort == name {
+				u.addPort(x.listener, p, port.Number, x.owners.each(p, port.isOf))
+			}
+		}
+	}
+}
+
+// detach has it hold them no longer.
+func (n namedPorts) detach(u *set) {
+	name := u.port.NamedPort
+	n.sets[name] = slices.DeleteFunc(n.sets[name], func(o *set) bool { return o == u })
+	if len(n.sets[name]) == 0 {
+		delete(n.sets, name)
+	}
+}
+
+// addPort adds what a pod's name for a port stands for.
+func (u *set) addPort(to Listener, p *Pod, number int32, addresses []Address) {
+	if u.port.Local && !p.Local {
+		return
+	}
+	for _, a := range addresses {
+		if a.Family() == u.family {
+			to.AddMember(u.name, Member{a, number, true})
+		}
+	}
+}
+
+// removePort removes it, whichever pod it was of.
+func (u *set) removePort(to Listener, number int32, addresses []Address) {
+	for _, a := range addresses {
+		if a.Family() == u.family {
+			to.RemoveMember(u.name, Member{a, number, true})
+		}
+	}
+}
