@@ -79,7 +79,7 @@ func TestWhatAnAnnouncedPodCountsAs(t *testing.T) {
 			c.SetPolicy(selecting("server"))
 			f.apply(c)
 			var ip, label string
-			for key := range c.Journal().Table().Sets["ingress4"].Elements {
+			for key := range c.Tracker().Table().Sets["ingress4"].Elements {
 				ip = key
 			}
 			for _, g := range c.Ruleset().Groups {

@@ -30,7 +30,7 @@ func (s *Syncer) closeRefused(ctx context.Context) (closed int, err error) {
 	}
 	search := &search{check: func(open []types.NamespacedName) error {
 		refuseAll(slices.DeleteFunc(slices.Clone(policies), func(p types.NamespacedName) bool { return slices.Contains(open, p) }))
-		table := s.compiler.Journal().Table()
+		table := s.compiler.Tracker().Table()
 		return nft.Check(ctx, s.Kernel, nft.Replace(table))
 	}}
 	var found []types.NamespacedName

@@ -218,7 +218,7 @@ func TestARestoredRulesetIsNotTrusted(t *testing.T) {
 		s, c := newSyncer(kernel)
 		s.Mark, s.Connections = narrow, connections
 		must(t, s.Sync(ctx))
-		saved := s.compiler.Journal().Table().Clone()
+		saved := s.compiler.Tracker().Table().Clone()
 		for range 200 { // into the other half
 			c.Policies[0].Name = map[bool]string{true: "deny", false: "also"}[c.Policies[0].Name == "also"]
 			must(t, s.Sync(ctx))

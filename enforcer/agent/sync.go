@@ -43,7 +43,7 @@ type Syncer struct {
 
 	compiler *compile.Compiler
 	stamps   *stamps
-	// inStep says that the kernel holds what the compiler's journal was committed with. When that is
+	// inStep says that the kernel holds what the compiler's tracker was committed with. When that is
 	// not known, the next sync replaces the whole table.
 	inStep bool
 	// generation is that of the last ruleset that was tried, and tried are those that may be in force: of the
@@ -121,9 +121,9 @@ func (s *Syncer) program(ctx context.Context) error {
 		s.tried = []uint16{s.generation}
 		s.stamps.committed(ctx)
 	}
-	journal, counts := s.compiler.Journal(), s.compiler.Counts()
-	journal.Commit()
-	table := journal.Table()
+	tracker, counts := s.compiler.Tracker(), s.compiler.Counts()
+	tracker.Commit()
+	table := tracker.Table()
 	s.Metrics.describe(counts, table, problems)
 	if !s.begun {
 		s.begun = true
@@ -138,20 +138,20 @@ func (s *Syncer) program(ctx context.Context) error {
 // plan returns the steps to the wanted table, which are none if it is there already. Any change
 // at all gets a new generation, so that live connections are judged again.
 func (s *Syncer) plan(ctx context.Context) ([]nft.Op, error) {
-	journal := s.compiler.Journal()
+	tracker := s.compiler.Tracker()
 	if !s.inStep {
 		if err := s.adopt(ctx); err != nil {
 			return nil, err
 		}
 		s.compiler.Stamp(s.generation)
-		return nft.Replace(journal.Table()), nil
+		return nft.Replace(tracker.Table()), nil
 	}
-	if len(journal.Steps()) == 0 && (s.generation != 0 || !s.stamps.ready()) {
+	if len(tracker.Steps()) == 0 && (s.generation != 0 || !s.stamps.ready()) {
 		return nil, nil
 	}
 	s.generation = s.stamps.next()
 	s.compiler.Stamp(s.generation)
-	return journal.Steps(), nil
+	return tracker.Steps(), nil
 }
 
 // adopt chooses the generation of a table that is written from scratch: one that no live connection
@@ -258,7 +258,7 @@ func (s *Syncer) compare(ctx context.Context, elements bool) (ok bool, err error
 	if err != nil {
 		return false, err
 	}
-	difference := s.auditor.Compare(s.compiler.Journal().Table(), contents)
+	difference := s.auditor.Compare(s.compiler.Tracker().Table(), contents)
 	if difference == "" {
 		return true, nil
 	}

@@ -138,12 +138,12 @@ func BenchmarkACrowdedPod(b *testing.B) {
 			limits.Namespace.Peers = 2 * policies
 			c.Limit(limits)
 			c.Tell(s)
-			c.Journal().Commit()
+			c.Tracker().Commit()
 			steps := 0
 			for i := 0; b.Loop(); i++ {
 				change(c, i)
-				steps = len(c.Journal().Steps())
-				c.Journal().Commit()
+				steps = len(c.Tracker().Steps())
+				c.Tracker().Commit()
 			}
 			b.ReportMetric(float64(steps), "steps")
 		})
@@ -176,13 +176,13 @@ func benchmarkChange(b *testing.B, change func(*compile.Compiler, reach.Snapshot
 			s := cluster(pods)
 			c := compile.New("node-7")
 			c.Tell(s)
-			c.Journal().Commit()
+			c.Tracker().Commit()
 			for i := 0; b.Loop(); i++ {
 				change(c, s, i)
-				if steps := len(c.Journal().Steps()); steps == 0 {
+				if steps := len(c.Tracker().Steps()); steps == 0 {
 					b.Fatal("nothing changed")
 				}
-				c.Journal().Commit()
+				c.Tracker().Commit()
 			}
 		})
 	}

@@ -11,7 +11,7 @@ import (
 
 // chains writes the chains of groups, and those that they share.
 type chains struct {
-	journal *nft.Journal
+	tracker *nft.DeltaTracker
 	sets    sets
 	// refs is how many groups lead to a chain, by its name.
 	refs map[string]int
@@ -44,13 +44,13 @@ func (c *chains) write(g *group, of []family, plain bool) merging {
 	}
 	for name, chain := range d.chains {
 		if c.refs[name]++; c.refs[name] == 1 {
-			c.journal.SetChain(name, chain)
+			c.tracker.SetChain(name, chain)
 		}
 	}
 	for name, set := range d.maps {
 		c.setMap(name, set)
 	}
-	c.journal.SetChain(g.chain, nft.Chain{Comment: remark(g.remark()), Rules: d.rules})
+	c.tracker.SetChain(g.chain, nft.Chain{Comment: remark(g.remark()), Rules: d.rules})
 	c.release(g.written, d.maps)
 	g.written = written{of, slices.Collect(maps.Keys(d.specs)), slices.Collect(maps.Keys(d.chains)), slices.Collect(maps.Keys(d.maps))}
 	return merging
@@ -58,7 +58,7 @@ func (c *chains) write(g *group, of []family, plain bool) merging {
 
 // delete deletes the chain of a group.
 func (c *chains) delete(g *group) {
-	c.journal.DeleteChain(g.chain)
+	c.tracker.DeleteChain(g.chain)
 	c.release(g.written, nil)
 }
 
@@ -68,12 +68,12 @@ func (c *chains) release(w written, maps map[string]nft.Set) {
 		if c.refs[name]--; c.refs[name] == 0 {
 			delete(c.refs, name)
 			c.pages.forget(name)
-			c.journal.DeleteChain(name)
+			c.tracker.DeleteChain(name)
 		}
 	}
 	for _, name := range w.maps {
 		if _, stays := maps[name]; !stays {
-			c.journal.DeleteSet(name)
+			c.tracker.DeleteSet(name)
 		}
 	}
 	for _, name := range w.sets {
@@ -83,18 +83,18 @@ func (c *chains) release(w written, maps map[string]nft.Set) {
 
 // setMap makes a map that is the group's own what it is to be.
 func (c *chains) setMap(name string, wanted nft.Set) {
-	now, there := c.journal.Table().Sets[name]
+	now, there := c.tracker.Table().Sets[name]
 	if !there {
-		c.journal.AddSet(name, wanted)
+		c.tracker.AddSet(name, wanted)
 		return
 	}
 	for key := range now.Elements {
 		if _, stays := wanted.Elements[key]; !stays {
-			c.journal.DeleteElement(name, key)
+			c.tracker.DeleteElement(name, key)
 		}
 	}
 	for key, e := range wanted.Elements {
-		c.journal.SetElement(name, key, e)
+		c.tracker.SetElement(name, key, e)
 	}
 }
 
@@ -113,7 +113,7 @@ type setSpec struct {
 
 // sets are those that chains look up.
 type sets struct {
-	journal *nft.Journal
+	tracker *nft.DeltaTracker
 	index   *ipset.Index
 	refs    map[string]int // how many chains do, by the set's name
 }
@@ -137,7 +137,7 @@ func (s *sets) create(d *setSpec) {
 	for _, p := range d.verdicts {
 		set.Elements[p.String()] = nft.Element{Value: p.verdict}
 	}
-	s.journal.AddSet(d.name, set)
+	s.tracker.AddSet(d.name, set)
 }
 
 // release lets the set go when no chain looks it up any more.
@@ -146,21 +146,21 @@ func (s *sets) release(name string) {
 		return
 	}
 	delete(s.refs, name)
-	s.journal.DeleteSet(name)
+	s.tracker.DeleteSet(name)
 	s.index.DeleteSet(name)
 }
 
 // members are the elements of sets that come and go with pods.
-type members struct{ journal *nft.Journal }
+type members struct{ tracker *nft.DeltaTracker }
 
 // AddMember is ipset.Listener's.
 func (m members) AddMember(set string, one ipset.Member) {
-	m.journal.SetElement(set, elementOf(one), nft.Element{})
+	m.tracker.SetElement(set, elementOf(one), nft.Element{})
 }
 
 // RemoveMember is ipset.Listener's.
 func (m members) RemoveMember(set string, one ipset.Member) {
-	m.journal.DeleteElement(set, elementOf(one))
+	m.tracker.DeleteElement(set, elementOf(one))
 }
 
 func elementOf(m ipset.Member) string {

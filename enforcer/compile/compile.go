@@ -108,7 +108,7 @@ func (c *Compiler) Ruleset() Ruleset {
 
 // Table returns the ruleset as a table of the given generation, 1 to the mark's Last.
 func (r Ruleset) Table(generation uint16) nft.Table {
-	t := r.compiler.journal.Table().Clone()
+	t := r.compiler.tracker.Table().Clone()
 	for name, chain := range r.compiler.mark.stamped(generation) {
 		t.Chains[name] = chain
 	}
@@ -155,7 +155,7 @@ func (r Ruleset) Dump() Dump {
 	for address := range r.compiler.index.Addresses() {
 		owners[address.String()] = listed(r.compiler.index.Owners(address))
 	}
-	sets := r.compiler.journal.Table().Sets
+	sets := r.compiler.tracker.Table().Sets
 	for _, name := range slices.Sorted(maps.Keys(sets)) {
 		set := sets[name]
 		if set.Value != "" {

@@ -19,7 +19,7 @@ import (
 // or goes is held against the selectors that rules of this node use, and its cost does not depend on
 // how many other pods there are. It is not safe for concurrent use.
 type Compiler struct {
-	journal *nft.Journal
+	tracker *nft.DeltaTracker
 	// index knows all pods and namespaces, and puts the members into the sets that chains look up.
 	index    *ipset.Index
 	locals   *locals
@@ -34,19 +34,19 @@ type Compiler struct {
 
 // New returns a compiler for the node of this name that knows no object yet.
 func New(node string) *Compiler {
-	journal := nft.NewJournal(skeleton())
-	index := ipset.New(members{journal})
+	tracker := nft.NewDeltaTracker(skeleton())
+	index := ipset.New(members{tracker})
 	c := &Compiler{
-		journal: journal, index: index, mark: DefaultMark,
+		tracker: tracker, index: index, mark: DefaultMark,
 		locals:  &locals{pods: map[*ipset.Pod]*local{}, moved: map[*ipset.Pod]bool{}},
 		groups:  &groups{index: index, byKey: map[string]*group{}, stale: map[*group]bool{}},
 		budgets: newBudgets(index),
-		gate:    &gate{node: node, journal: journal, index: index},
+		gate:    &gate{node: node, tracker: tracker, index: index},
 		chains: &chains{
-			journal: journal, sets: sets{journal, index, map[string]int{}}, refs: map[string]int{}, mergeAbove: mergeAbove,
+			tracker: tracker, sets: sets{tracker, index, map[string]int{}}, refs: map[string]int{}, mergeAbove: mergeAbove,
 		},
 	}
-	c.dispatch = &dispatcher{journal, index, c.locals, c.groups, map[netip.Addr][]*group{}}
+	c.dispatch = &dispatcher{tracker, index, c.locals, c.groups, map[netip.Addr][]*group{}}
 	c.policies = &policies{map[string]*namespace{}, map[*policy]bool{}, c.locals, c.groups, c.budgets}
 	return c
 }
@@ -61,18 +61,18 @@ func (c *Compiler) Limit(l budget.Limits) { c.budgets.limits = l }
 // UseMark changes the bits of the ct mark that hold the stamp, which are DefaultMark; before the first Stamp.
 func (c *Compiler) UseMark(m Mark) { c.mark = m }
 
-// Journal returns the table, in step with all objects, and what changed in it since it was last
+// Tracker returns the table, in step with all objects, and what changed in it since it was last
 // committed. Whoever writes it stamps it first.
-func (c *Compiler) Journal() *nft.Journal {
+func (c *Compiler) Tracker() *nft.DeltaTracker {
 	c.settle()
-	return c.journal
+	return c.tracker
 }
 
 // Stamp makes the table one of the given generation, 1 to the mark's Last; with 0 it stamps no connection, and
 // every packet is judged.
 func (c *Compiler) Stamp(generation uint16) {
 	for name, chain := range c.mark.stamped(generation) {
-		c.journal.SetChain(name, chain)
+		c.tracker.SetChain(name, chain)
 	}
 }
 
@@ -193,20 +193,20 @@ func quoted(names []string) []string {
 
 // setKeys makes these the elements of a set.
 func (c *Compiler) setKeys(set string, keys []string) {
-	for key := range c.journal.Table().Sets[set].Elements {
+	for key := range c.tracker.Table().Sets[set].Elements {
 		if !slices.Contains(keys, key) {
-			c.journal.DeleteElement(set, key)
+			c.tracker.DeleteElement(set, key)
 		}
 	}
 	for _, key := range keys {
-		c.journal.SetElement(set, key, nft.Element{})
+		c.tracker.SetElement(set, key, nft.Element{})
 	}
 }
 
 // BindAddresses says whether packets of pods are dropped that are not from an address that is routed to the
 // pod. They are, unless this says otherwise.
 func (c *Compiler) BindAddresses(yes bool) {
-	chain := c.journal.Table().Chains[sourceChain]
+	chain := c.tracker.Table().Chains[sourceChain]
 	if yes == (len(chain.Rules) > 0) {
 		return
 	}
@@ -214,5 +214,5 @@ func (c *Compiler) BindAddresses(yes bool) {
 	if yes {
 		chain.Rules = sourceRules()
 	}
-	c.journal.SetChain(sourceChain, chain)
+	c.tracker.SetChain(sourceChain, chain)
 }

@@ -11,7 +11,7 @@ import (
 
 // dispatcher sends the packets of an isolated pod to its groups' chains, and lets any pod talk to itself.
 type dispatcher struct {
-	journal *nft.Journal
+	tracker *nft.DeltaTracker
 	index   *ipset.Index
 	locals  *locals
 	groups  *groups
@@ -48,7 +48,7 @@ func (d *dispatcher) add(p *ipset.Pod) {
 		d.groups.stale[g] = true // it may have other families now
 		for _, a := range own {
 			if len(d.index.Together(a.Addr)) == 0 {
-				d.journal.SetElement(dispatchMap[direction][a.Family()], a.String(), nft.Element{Value: "goto " + g.chain, Comment: remark(p.String())})
+				d.tracker.SetElement(dispatchMap[direction][a.Family()], a.String(), nft.Element{Value: "goto " + g.chain, Comment: remark(p.String())})
 			}
 		}
 	}
@@ -57,7 +57,7 @@ func (d *dispatcher) add(p *ipset.Pod) {
 			d.addTogether(a, owners)
 		}
 	}
-	d.eachPair(own, func(set, key string) { d.journal.SetElement(set, key, nft.Element{}) })
+	d.eachPair(own, func(set, key string) { d.tracker.SetElement(set, key, nft.Element{}) })
 }
 
 // remove stops that, before the pod owns other addresses or is in other groups.
@@ -70,13 +70,13 @@ func (d *dispatcher) remove(p *ipset.Pod) {
 	for direction, g := range l.groups {
 		d.groups.stale[g] = true
 		for _, a := range own {
-			d.journal.DeleteElement(dispatchMap[direction][a.Family()], a.String())
+			d.tracker.DeleteElement(dispatchMap[direction][a.Family()], a.String())
 		}
 	}
 	for _, a := range own {
 		d.part(a.Addr)
 	}
-	d.eachPair(own, func(set, key string) { d.journal.DeleteElement(set, key) })
+	d.eachPair(own, func(set, key string) { d.tracker.DeleteElement(set, key) })
 }
 
 // addTogether sends the packets of an address that several pods own through the chains of all that
@@ -92,10 +92,10 @@ func (d *dispatcher) addTogether(a ipset.Address, owners []*ipset.Pod) {
 		}
 		set := dispatchMap[direction][a.Family()]
 		if len(isolating) == 0 {
-			d.journal.DeleteElement(set, a.String())
+			d.tracker.DeleteElement(set, a.String())
 			continue
 		}
-		d.journal.SetElement(set, a.String(), nft.Element{Value: "goto " + d.joint(a, isolating).chain, Comment: remark(listed(owners))})
+		d.tracker.SetElement(set, a.String(), nft.Element{Value: "goto " + d.joint(a, isolating).chain, Comment: remark(listed(owners))})
 	}
 }
 

@@ -17,7 +17,7 @@ import (
 // gate closes addresses of this node's pods that no known pod has, and opens the node's own.
 type gate struct {
 	node    string
-	journal *nft.Journal
+	tracker *nft.DeltaTracker
 	index   *ipset.Index
 
 	addresses []netip.Addr // of this node
@@ -68,9 +68,9 @@ func (g *gate) describeNode(addresses []netip.Addr, ranges []span) {
 func (g *gate) setNodeAddress(a netip.Addr) {
 	set := nodeSet[familyOf(a)]
 	if slices.Contains(g.addresses, a) && !within(g.ranges, a) && len(g.index.Owners(a)) == 0 {
-		g.journal.SetElement(set, a.String(), nft.Element{})
+		g.tracker.SetElement(set, a.String(), nft.Element{})
 	} else {
-		g.journal.DeleteElement(set, a.String())
+		g.tracker.DeleteElement(set, a.String())
 	}
 }
 
@@ -93,13 +93,13 @@ func (g *gate) setRanges(prefixes []span) {
 		return
 	}
 	for a := range g.attached { // those outside of the ranges are among the elements too
-		g.journal.DeleteElement(rangeSet[familyOf(a)], a.String())
+		g.tracker.DeleteElement(rangeSet[familyOf(a)], a.String())
 	}
 	for _, s := range g.ranges {
-		g.journal.DeleteElement(rangeSet[familyOf(s.first)], s.String())
+		g.tracker.DeleteElement(rangeSet[familyOf(s.first)], s.String())
 	}
 	for _, s := range ranges {
-		g.journal.SetElement(rangeSet[familyOf(s.first)], s.String(), nft.Element{})
+		g.tracker.SetElement(rangeSet[familyOf(s.first)], s.String(), nft.Element{})
 	}
 	g.ranges = ranges
 	for a := range g.index.Addresses() {
@@ -150,16 +150,16 @@ func (g *gate) setAddress(a netip.Addr) {
 	known := len(owners) > 0 && (owners[0].Local || !g.attached[a])
 	ranged := within(g.ranges, a)
 	if known && ranged {
-		g.journal.SetElement(knownSet[f], text, nft.Element{Comment: remark(listed(owners))})
+		g.tracker.SetElement(knownSet[f], text, nft.Element{Comment: remark(listed(owners))})
 	} else {
-		g.journal.DeleteElement(knownSet[f], text)
+		g.tracker.DeleteElement(knownSet[f], text)
 	}
 	switch {
 	case ranged: // as one of many
 	case g.attached[a] && !known:
-		g.journal.SetElement(rangeSet[f], text, nft.Element{})
+		g.tracker.SetElement(rangeSet[f], text, nft.Element{})
 	default:
-		g.journal.DeleteElement(rangeSet[f], text)
+		g.tracker.DeleteElement(rangeSet[f], text)
 	}
 }
 

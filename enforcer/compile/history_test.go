@@ -16,7 +16,7 @@ import (
 )
 
 // Whatever came, changed and went, in whatever order: the table, and what is told about it, are
-// those of the objects that are there now. And what the journal says has changed is all that has.
+// those of the objects that are there now. And what the tracker says has changed is all that has.
 func TestAHistoryIsForgotten(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		c := compile.New(agenttest.Node)
@@ -25,14 +25,14 @@ func TestAHistoryIsForgotten(t *testing.T) {
 		limits := rapid.SampledFrom([]budget.Limits{budget.Defaults(), little}).Draw(t, "limits")
 		c.Limit(limits)
 		world := agenttest.NewWorld(c)
-		before := c.Journal().Table().Clone()
+		before := c.Tracker().Table().Clone()
 		commit := func(*rapid.T) {
-			j := c.Journal()
-			if diff := cmp.Diff(nft.Diff(before, j.Table()), j.Steps()); diff != "" {
-				t.Fatalf("steps (-difference +journal):\n%s", diff)
+			d := c.Tracker()
+			if diff := cmp.Diff(nft.Diff(before, d.Table()), d.Steps()); diff != "" {
+				t.Fatalf("steps (-difference +tracker):\n%s", diff)
 			}
-			j.Commit()
-			before = j.Table().Clone()
+			d.Commit()
+			before = d.Table().Clone()
 		}
 		var attached []netip.Addr
 		look := func(t *rapid.T) { compare(t, fresh(world, above, limits, attached), c.Ruleset()) }

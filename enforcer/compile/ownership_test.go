@@ -48,7 +48,7 @@ func claimantPod(name, node, address string, label ...string) *corev1.Pod {
 
 // has tells whether a set of the table has an element.
 func has(c *compile.Compiler, set, key string) bool {
-	_, ok := c.Journal().Table().Sets[set].Elements[key]
+	_, ok := c.Tracker().Table().Sets[set].Elements[key]
 	return ok
 }
 
@@ -93,7 +93,7 @@ func TestNoObjectOpensAnothersPod(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			c, victim := besieged()
 			if !has(c, isolated, victimAddress) || !has(c, peers, "10.0.1.2") {
-				t.Fatalf("the victim is not isolated, or lacks its peer:\n%s", c.Journal().Table())
+				t.Fatalf("the victim is not isolated, or lacks its peer:\n%s", c.Tracker().Table())
 			}
 			test.attack(c, victim)
 			if !has(c, isolated, victimAddress) {

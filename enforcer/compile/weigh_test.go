@@ -68,7 +68,7 @@ func excess(c *compile.Compiler) map[string]*budget.ExceededError {
 // nor room in the table, and what others' pods are under stays as it is.
 func TestATenantThatAsksForTooMuchGetsNothing(t *testing.T) {
 	const pods = 2000
-	without := told(pods).Journal().Table()
+	without := told(pods).Tracker().Table()
 	for name, attack := range map[string]struct {
 		policy *networkingv1.NetworkPolicy
 		want   budget.Excess
@@ -80,7 +80,7 @@ func TestATenantThatAsksForTooMuchGetsNothing(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			before := heap()
 			c := told(pods, attack.policy)
-			table := c.Journal().Table()
+			table := c.Tracker().Table()
 			if grown := heap() - before; grown > 64<<20 {
 				t.Errorf("%d MiB", grown>>20)
 			}
@@ -242,7 +242,7 @@ func TestCopiesOfPeersAreBounded(t *testing.T) {
 	c := compile.New("node-7")
 	c.Limit(limits)
 	c.Tell(s)
-	if got := c.Journal().Table().Elements(); got > 50_000 || len(excess(c)) > 0 {
+	if got := c.Tracker().Table().Elements(); got > 50_000 || len(excess(c)) > 0 {
 		t.Errorf("%d elements, %v", got, excess(c))
 	}
 }
@@ -263,14 +263,14 @@ func BenchmarkATenantThatAsksForTooMuch(b *testing.B) {
 			for b.Loop() {
 				c = compile.New("node-7")
 				c.Tell(s)
-				c.Journal()
+				c.Tracker()
 			}
 			b.ReportMetric(float64(heap()-before)/(1<<20), "MiB")
 			started := time.Now()
 			const events = 100
 			for i := range events {
 				c.SetPod(elsewhere(s, i))
-				c.Journal()
+				c.Tracker()
 			}
 			b.ReportMetric(float64(time.Since(started).Microseconds())/events, "us/event")
 		})

@@ -49,20 +49,20 @@ func TestAHistoryOverNetlinkIsThatOfTheProgram(t *testing.T) {
 		world := agenttest.NewWorld(c)
 		generation := uint16(1)
 		c.Stamp(generation)
-		w.apply(t, nft.Replace(c.Journal().Table()))
-		c.Journal().Commit()
+		w.apply(t, nft.Replace(c.Tracker().Table()))
+		c.Tracker().Commit()
 		sync := func(t *rapid.T) {
 			generation = compile.DefaultMark.Next(generation)
 			c.Stamp(generation)
-			w.apply(t, c.Journal().Steps())
-			c.Journal().Commit()
+			w.apply(t, c.Tracker().Steps())
+			c.Tracker().Commit()
 		}
 		t.Repeat(map[string]func(*rapid.T){
 			"an object changes": world.Change, "another object changes": world.Change, "sync": sync,
 		})
 		sync(t)
 		w.compare(t)
-		w.compareListed(t, c.Journal().Table())
+		w.compareListed(t, c.Tracker().Table())
 	})
 }
 

@@ -38,16 +38,16 @@ func TestEveryChangeOfWhatIsCompiledCanBeEncoded(t *testing.T) {
 		c := compile.New(agenttest.Node)
 		c.MergeAbove(rapid.SampledFrom([]int{0, 1, 8}).Draw(t, "merge above"))
 		world := agenttest.NewWorld(c)
-		before := c.Journal().Table().Clone()
+		before := c.Tracker().Table().Clone()
 		generation := uint16(0)
 		sync := func(t *rapid.T) {
 			generation = compile.DefaultMark.Next(generation)
 			c.Stamp(generation)
-			if err := wire.Encode("test", nft.Replace(before), c.Journal().Steps()); err != nil {
+			if err := wire.Encode("test", nft.Replace(before), c.Tracker().Steps()); err != nil {
 				t.Fatal(err)
 			}
-			c.Journal().Commit()
-			before = c.Journal().Table().Clone()
+			c.Tracker().Commit()
+			before = c.Tracker().Table().Clone()
 		}
 		t.Repeat(map[string]func(*rapid.T){
 			"an object changes": world.Change, "another object changes": world.Change, "sync": sync,

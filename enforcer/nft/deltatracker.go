@@ -2,9 +2,9 @@ package nft
 
 import "maps"
 
-// Journal is a table that changes in place, and what it was where it has changed since it was last
+// DeltaTracker is a table that changes in place, and what it was where it has changed since it was last
 // committed. So the steps to the changed table cost what has changed, not what there is.
-type Journal struct {
+type DeltaTracker struct {
 	table Table
 	// chains and sets are those that were touched, as they were: nil if they were not there.
 	chains map[string]*Chain
@@ -21,113 +21,113 @@ type setBefore struct {
 	left map[string]Element
 }
 
-// NewJournal returns a journal of a table, which from then on is the journal's alone.
-func NewJournal(t Table) *Journal {
-	j := &Journal{table: t}
-	j.Commit()
-	return j
+// NewDeltaTracker returns the delta tracker of a table, which from then on is the tracker's alone.
+func NewDeltaTracker(t Table) *DeltaTracker {
+	d := &DeltaTracker{table: t}
+	d.Commit()
+	return d
 }
 
-// Table returns the table as it is now. It must not be modified, and changes with the journal.
-func (j *Journal) Table() Table { return j.table }
+// Table returns the table as it is now. It must not be modified, and changes with the tracker.
+func (d *DeltaTracker) Table() Table { return d.table }
 
 // Commit forgets what the table was: what it is now is in the kernel.
-func (j *Journal) Commit() {
-	j.chains, j.sets = map[string]*Chain{}, map[string]*setBefore{}
+func (d *DeltaTracker) Commit() {
+	d.chains, d.sets = map[string]*Chain{}, map[string]*setBefore{}
 }
 
 // Steps returns what turns the table as it was committed into the one of now: the same as Diff.
-func (j *Journal) Steps() []Op {
-	old, wanted := j.touched()
+func (d *DeltaTracker) Steps() []Op {
+	old, wanted := d.touched()
 	if !inPlace(old, wanted) {
-		return Replace(j.table)
+		return Replace(d.table)
 	}
 	return Diff(old, wanted)
 }
 
 // SetChain adds a chain or replaces one.
-func (j *Journal) SetChain(name string, c Chain) {
-	j.touchChain(name)
-	j.table.Chains[name] = c
+func (d *DeltaTracker) SetChain(name string, c Chain) {
+	d.touchChain(name)
+	d.table.Chains[name] = c
 }
 
 // DeleteChain deletes a chain.
-func (j *Journal) DeleteChain(name string) {
-	j.touchChain(name)
-	delete(j.table.Chains, name)
+func (d *DeltaTracker) DeleteChain(name string) {
+	d.touchChain(name)
+	delete(d.table.Chains, name)
 }
 
-func (j *Journal) touchChain(name string) {
-	if _, touched := j.chains[name]; touched {
+func (d *DeltaTracker) touchChain(name string) {
+	if _, touched := d.chains[name]; touched {
 		return
 	}
-	if before, ok := j.table.Chains[name]; ok {
-		j.chains[name] = &before
+	if before, ok := d.table.Chains[name]; ok {
+		d.chains[name] = &before
 	} else {
-		j.chains[name] = nil
+		d.chains[name] = nil
 	}
 }
 
 // AddSet adds a set or a map that is not there, with its elements.
-func (j *Journal) AddSet(name string, s Set) {
-	if _, touched := j.sets[name]; !touched {
-		j.sets[name] = &setBefore{}
+func (d *DeltaTracker) AddSet(name string, s Set) {
+	if _, touched := d.sets[name]; !touched {
+		d.sets[name] = &setBefore{}
 	}
 	if s.Elements == nil {
 		s.Elements = map[string]Element{}
 	}
-	j.table.Sets[name] = s
+	d.table.Sets[name] = s
 }
 
 // DeleteSet deletes a set or a map that is there.
-func (j *Journal) DeleteSet(name string) {
-	before := j.touchSet(name)
+func (d *DeltaTracker) DeleteSet(name string) {
+	before := d.touchSet(name)
 	if before.set != nil && before.left == nil {
-		before.left = j.table.Sets[name].Elements
+		before.left = d.table.Sets[name].Elements
 	}
-	delete(j.table.Sets, name)
+	delete(d.table.Sets, name)
 }
 
 // SetElement adds an element to a set that is there, or replaces one.
-func (j *Journal) SetElement(set, key string, e Element) {
-	elements := j.table.Sets[set].Elements
+func (d *DeltaTracker) SetElement(set, key string, e Element) {
+	elements := d.table.Sets[set].Elements
 	if now, ok := elements[key]; ok && now == e {
 		return
 	}
-	j.touchElement(set, key)
+	d.touchElement(set, key)
 	elements[key] = e
 }
 
 // DeleteElement deletes an element of a set that is there, if it has it.
-func (j *Journal) DeleteElement(set, key string) {
-	elements := j.table.Sets[set].Elements
+func (d *DeltaTracker) DeleteElement(set, key string) {
+	elements := d.table.Sets[set].Elements
 	if _, ok := elements[key]; !ok {
 		return
 	}
-	j.touchElement(set, key)
+	d.touchElement(set, key)
 	delete(elements, key)
 }
 
-func (j *Journal) touchSet(name string) *setBefore {
-	before, touched := j.sets[name]
+func (d *DeltaTracker) touchSet(name string) *setBefore {
+	before, touched := d.sets[name]
 	if !touched {
-		s := j.table.Sets[name]
+		s := d.table.Sets[name]
 		s.Elements = nil
 		before = &setBefore{set: &s, elements: map[string]*Element{}}
-		j.sets[name] = before
+		d.sets[name] = before
 	}
 	return before
 }
 
-func (j *Journal) touchElement(set, key string) {
-	before := j.touchSet(set)
+func (d *DeltaTracker) touchElement(set, key string) {
+	before := d.touchSet(set)
 	if before.set == nil || before.left != nil {
 		return // it is compared as a whole
 	}
 	if _, touched := before.elements[key]; touched {
 		return
 	}
-	if e, ok := j.table.Sets[set].Elements[key]; ok {
+	if e, ok := d.table.Sets[set].Elements[key]; ok {
 		before.elements[key] = &e
 	} else {
 		before.elements[key] = nil
@@ -135,18 +135,18 @@ func (j *Journal) touchElement(set, key string) {
 }
 
 // touched returns both tables as far as they may differ.
-func (j *Journal) touched() (old, wanted Table) {
+func (d *DeltaTracker) touched() (old, wanted Table) {
 	old, wanted = Table{Chains: map[string]Chain{}, Sets: map[string]Set{}}, Table{Chains: map[string]Chain{}, Sets: map[string]Set{}}
-	for name, before := range j.chains {
+	for name, before := range d.chains {
 		if before != nil {
 			old.Chains[name] = *before
 		}
-		if now, ok := j.table.Chains[name]; ok {
+		if now, ok := d.table.Chains[name]; ok {
 			wanted.Chains[name] = now
 		}
 	}
-	for name, before := range j.sets {
-		now, there := j.table.Sets[name]
+	for name, before := range d.sets {
+		now, there := d.table.Sets[name]
 		if there && before.set != nil && before.left == nil {
 			now.Elements = before.only(now.Elements)
 		}
