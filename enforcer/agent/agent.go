@@ -62,7 +62,7 @@ type Agent struct {
 	syncer  *Syncer
 	metrics server
 	loop    *loop
-	feed    *feed
+	store   *store
 }
 
 // New returns an agent that does nothing yet.
@@ -104,13 +104,13 @@ func New(o Options) (*Agent, error) {
 	if o.Host != nil {
 		a.options.Health.Check(o.Host.Problems)
 	}
-	a.feed = newFeed(o.Node, a.loop.changed, time.Now)
-	a.syncer.Feed = a.feed.apply
-	a.options.Health.Check(a.feed.problems)
+	a.store = newStore(o.Node, a.loop.changed, time.Now)
+	a.syncer.Feed = a.store.apply
+	a.options.Health.Check(a.store.problems)
 	a.options.Health.Check(a.syncer.rangeProblems)
 	a.syncer.stamping().free = a.loop.changed
 	a.options.Health.Check(a.syncer.stamps.problems)
-	a.loop.expire = a.feed.expire
+	a.loop.expire = a.store.expire
 	return a, nil
 }
 
@@ -154,7 +154,7 @@ func (a *Agent) Run(ctx context.Context) {
 	}
 	// Nothing is known before everything was listed once: a sync on half of the objects would open or
 	// close the wrong things.
-	w := newWatcher(o.Client, a.feed, o.Log)
+	w := newWatcher(o.Client, a.store, o.Log)
 	o.Health.Check(w.contact.problems)
 	defer w.running.Wait()
 	if !w.start(ctx) {

@@ -58,7 +58,7 @@ func (a *Agent) Announce(ctx context.Context, pod PodRef, labels map[string]stri
 	if slices.ContainsFunc(addresses, func(a netip.Addr) bool { return !a.IsValid() }) {
 		return fmt.Errorf("announcing the pod %q: %w", pod.key(), errors.New("an address is not valid"))
 	}
-	a.feed.announce(pod, labels, addresses)
+	a.store.announce(pod, labels, addresses)
 	a.loop.expireIn(announcementLife)
 	if err := a.loop.await(ctx); err != nil {
 		return fmt.Errorf("announcing the pod %q: %w", pod.key(), err)
@@ -67,28 +67,28 @@ func (a *Agent) Announce(ctx context.Context, pod PodRef, labels map[string]stri
 }
 
 // announce remembers an announcement.
-func (f *feed) announce(pod PodRef, labels map[string]string, addresses []netip.Addr) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	made := announcement{uid: pod.UID, labels: maps.Clone(labels), addresses: slices.Clone(addresses), made: f.now()}
-	switch shown := f.pods.objects[pod.key()]; {
+func (s *store) announce(pod PodRef, labels map[string]string, addresses []netip.Addr) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	made := announcement{uid: pod.UID, labels: maps.Clone(labels), addresses: slices.Clone(addresses), made: s.now()}
+	switch shown := s.pods.objects[pod.key()]; {
 	case shown == nil:
 	case shown.uid != pod.UID:
 		made.before = shown.uid
 	case shown.Addressed():
 		made.had = shown.Pod
 	}
-	f.announced[pod.key()] = made
-	f.pods.dirty[pod.key()] = true
+	s.announced[pod.key()] = made
+	s.pods.dirty[pod.key()] = true
 }
 
 // expire has all announcements looked at again, and returns when to do so next; 0 if that need not be.
-func (f *feed) expire() (next time.Duration) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for key, made := range f.announced {
-		f.pods.dirty[key] = true
-		if left := announcementLife - f.now().Sub(made.made); left > 0 && (next == 0 || left < next) {
+func (s *store) expire() (next time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for key, made := range s.announced {
+		s.pods.dirty[key] = true
+		if left := announcementLife - s.now().Sub(made.made); left > 0 && (next == 0 || left < next) {
 			next = left
 		}
 	}
@@ -97,21 +97,21 @@ func (f *feed) expire() (next time.Duration) {
 
 // merge returns the pod that counts: the API server's, with announced addresses if it has none of its
 // own, or what was announced alone. It returns nil if there is neither, and forgets announcements
-// that have served. The feed is locked.
-func (f *feed) merge(key types.NamespacedName, shown *shownPod) *ipset.Pod {
-	made, ok := f.announced[key]
+// that have served. The store is locked.
+func (s *store) merge(key types.NamespacedName, shown *shownPod) *ipset.Pod {
+	made, ok := s.announced[key]
 	switch {
 	case !ok:
 	case shown == nil, shown.uid == made.before && shown.givesWay():
-		if f.now().Sub(made.made) < announcementLife {
-			return made.pod(key, f.node)
+		if s.now().Sub(made.made) < announcementLife {
+			return made.pod(key, s.node)
 		}
-		delete(f.announced, key)
+		delete(s.announced, key)
 	case shown.uid == made.before: // it is not gone as far as is known; the announced one comes after it
 	case shown.uid == made.uid && !shown.finished && !shown.hostNetwork && (!shown.Addressed() || shown.SameAddresses(made.had)):
 		return shown.With(made.addresses)
 	default:
-		delete(f.announced, key)
+		delete(s.announced, key)
 	}
 	if shown == nil {
 		return nil
@@ -119,10 +119,10 @@ func (f *feed) merge(key types.NamespacedName, shown *shownPod) *ipset.Pod {
 	return shown.Pod
 }
 
-// forget drops what was announced of a pod that was deleted. The feed is locked.
-func (f *feed) forget(shown *shownPod) {
-	if f.announced[shown.key].uid == shown.uid {
-		delete(f.announced, shown.key)
+// forget drops what was announced of a pod that was deleted. The store is locked.
+func (s *store) forget(shown *shownPod) {
+	if s.announced[shown.key].uid == shown.uid {
+		delete(s.announced, shown.key)
 	}
 }
 

@@ -68,7 +68,7 @@ func TestWhatAnAnnouncedPodCountsAs(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			now := time.Unix(1e9, 0)
-			f := newFeed("node", func() {}, func() time.Time { return now })
+			f := newStore("node", func() {}, func() time.Time { return now })
 			show(f, test.before)
 			f.announce(announced, map[string]string{"of": "plugin"}, []netip.Addr{announcedIP})
 			show(f, test.then)
@@ -95,8 +95,8 @@ func TestWhatAnAnnouncedPodCountsAs(t *testing.T) {
 	}
 }
 
-// show has a feed see a pod, or none.
-func show(f *feed, pod *corev1.Pod) {
+// show has a store see a pod, or none.
+func show(f *store, pod *corev1.Pod) {
 	var all []*corev1.Pod
 	if pod != nil {
 		all = append(all, pod)
@@ -113,7 +113,7 @@ func selecting(of string) *networkingv1.NetworkPolicy {
 }
 
 func TestADeletedPodIsForgotten(t *testing.T) {
-	f := newFeed("node", func() {}, time.Now)
+	f := newStore("node", func() {}, time.Now)
 	other, same := shown(func(p *corev1.Pod) { p.UID = "a" }), shown(func(*corev1.Pod) {})
 	_ = f.pods.Add(other)
 	f.announce(announced, nil, []netip.Addr{announcedIP})
@@ -183,27 +183,27 @@ func TestAnAnnouncementEndsWithItsContext(t *testing.T) {
 	}
 }
 
-// fed is a feed that hears of a world's changes.
-type fed struct {
-	*feed
+// told is a store that hears of a world's changes.
+type told struct {
+	*store
 	last map[string]*corev1.Node // of each name
 }
 
-func (f fed) SetPod(o *corev1.Pod)             { _ = f.pods.Add(o) }
-func (f fed) SetNamespace(o *corev1.Namespace) { _ = f.namespaces.Add(o) }
-func (f fed) SetNode(o *corev1.Node) {
+func (f told) SetPod(o *corev1.Pod)             { _ = f.pods.Add(o) }
+func (f told) SetNamespace(o *corev1.Namespace) { _ = f.namespaces.Add(o) }
+func (f told) SetNode(o *corev1.Node) {
 	_ = f.nodes.Add(o)
 	f.last[o.Name] = o
 }
-func (f fed) SetPolicy(o *networkingv1.NetworkPolicy) { _ = f.policies.Add(o) }
-func (f fed) DeletePod(namespace, name string) {
+func (f told) SetPolicy(o *networkingv1.NetworkPolicy) { _ = f.policies.Add(o) }
+func (f told) DeletePod(namespace, name string) {
 	_ = f.pods.Delete(&corev1.Pod{ObjectMeta: named(namespace, name)})
 }
-func (f fed) DeleteNamespace(name string) {
+func (f told) DeleteNamespace(name string) {
 	_ = f.namespaces.Delete(&corev1.Namespace{ObjectMeta: named("", name)})
 }
-func (f fed) DeleteNode(name string) { _ = f.nodes.Delete(&corev1.Node{ObjectMeta: named("", name)}) }
-func (f fed) DeletePolicy(namespace, name string) {
+func (f told) DeleteNode(name string) { _ = f.nodes.Delete(&corev1.Node{ObjectMeta: named("", name)}) }
+func (f told) DeletePolicy(namespace, name string) {
 	_ = f.policies.Delete(&networkingv1.NetworkPolicy{ObjectMeta: named(namespace, name)})
 }
 func named(namespace, name string) (m metav1.ObjectMeta) {
@@ -216,9 +216,9 @@ func named(namespace, name string) (m metav1.ObjectMeta) {
 func TestAnnouncementsAreForgottenOnceTheAPIServerHasCaughtUp(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		now := time.Unix(1e9, 0)
-		f := newFeed(agenttest.Node, func() {}, func() time.Time { return now })
+		f := newStore(agenttest.Node, func() {}, func() time.Time { return now })
 		c, last := compile.New(agenttest.Node), map[string]*corev1.Node{}
-		world := agenttest.NewWorld(fed{f, last})
+		world := agenttest.NewWorld(told{f, last})
 		t.Repeat(map[string]func(*rapid.T){
 			"an object changes":      world.Change,
 			"another object changes": world.Change,

@@ -25,7 +25,7 @@ func BenchmarkStart(b *testing.B) {
 				var before, after runtime.MemStats
 				runtime.GC()
 				runtime.ReadMemStats(&before)
-				f := newFeed("node-0", func() {}, time.Now)
+				f := newStore("node-0", func() {}, time.Now)
 				fill(f, size.pods, size.policies)
 				s := &Syncer{Node: "node-0", Kernel: taker{newFaulty()}, Feed: f.apply, Metrics: NewMetrics(), Log: logr.Discard()}
 				if err := s.Sync(b.Context()); err != nil {
@@ -50,9 +50,9 @@ type taker struct{ *faulty }
 // Run is nft.Kernel's.
 func (taker) Run(context.Context, *knftables.Transaction) error { return nil }
 
-// fill has a feed see pods, the first hundred of them on its node, and policies: of each app one, which
+// fill has a store see pods, the first hundred of them on its node, and policies: of each app one, which
 // lets two others in. Ten apps share a namespace.
-func fill(f *feed, pods, policies int) {
+func fill(f *store, pods, policies int) {
 	for i := range pods {
 		app, node, address := i%policies, 1+i/100, fmt.Sprintf("10.%d.%d.%d", 1+i>>16, i>>8&255, i&255)
 		if i < 100 {

@@ -33,26 +33,26 @@ func (s *Syncer) rangeProblems(time.Time) []health.Problem {
 	}}
 }
 
-// isMissing tells whether this node has no object. The feed is locked.
-func (f *feed) isMissing() bool {
+// isMissing tells whether this node has no object. The store is locked.
+func (s *store) isMissing() bool {
 	select {
-	case <-f.nodes.listed:
-		return len(f.nodes.objects) == 0
+	case <-s.nodes.listed:
+		return len(s.nodes.objects) == 0
 	default:
 		return false // nobody has asked yet
 	}
 }
 
 // problems is a health.Report's check.
-func (f *feed) problems(time.Time) []health.Problem {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if !f.isMissing() {
+func (s *store) problems(time.Time) []health.Problem {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.isMissing() {
 		return nil
 	}
 	return []health.Problem{{
 		Reason: nodeMissing, Severity: health.Warning,
-		Message: fmt.Sprintf("there is no Node %s; its addresses, and those that it gives to pods, stay what they were last", f.node),
+		Message: fmt.Sprintf("there is no Node %s; its addresses, and those that it gives to pods, stay what they were last", s.node),
 	}}
 }
 
@@ -60,22 +60,22 @@ func (f *feed) problems(time.Time) []health.Problem {
 // agent left in the kernel tell. Without such rules nothing is known of it, until it has an object. It
 // repeats what fails, and returns when the context ends: rules that do not know the node would open it.
 func (a *Agent) recall(ctx context.Context) {
-	f := a.feed
-	f.mu.Lock()
-	missing := f.isMissing()
-	f.mu.Unlock()
+	s := a.store
+	s.mu.Lock()
+	missing := s.isMissing()
+	s.mu.Unlock()
 	if !missing {
 		return
 	}
 	_ = wait.PollUntilContextCancel(ctx, firstRetry, true, func(ctx context.Context) (bool, error) {
-		node, err := lastKnown(ctx, a.options.Kernel, f.node)
+		node, err := lastKnown(ctx, a.options.Kernel, s.node)
 		if err != nil {
 			a.options.Log.Error(err, "Cannot find out what this node was last; the last good rules stay")
 			return false, nil
 		}
-		f.mu.Lock()
-		defer f.mu.Unlock()
-		f.recalled = node
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.recalled = node
 		return true, nil
 	})
 }

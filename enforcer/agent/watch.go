@@ -22,9 +22,9 @@ import (
 // complainEvery is how often, at most, a failing API server is logged.
 const complainEvery = 10 * time.Second
 
-// watcher writes to a feed what the API server shows.
+// watcher writes to a store what the API server shows.
 type watcher struct {
-	feed   *feed
+	store  *store
 	client kubernetes.Interface
 	log    logr.Logger
 	// complain keeps reflectors from complaining again and again, each on its own.
@@ -33,20 +33,20 @@ type watcher struct {
 	running  sync.WaitGroup
 }
 
-func newWatcher(client kubernetes.Interface, f *feed, log logr.Logger) *watcher {
-	return &watcher{feed: f, client: client, log: log, complain: rate.Sometimes{First: 1, Interval: complainEvery}}
+func newWatcher(client kubernetes.Interface, s *store, log logr.Logger) *watcher {
+	return &watcher{store: s, client: client, log: log, complain: rate.Sometimes{First: 1, Interval: complainEvery}}
 }
 
 // start returns true when everything has been listed once, or false when the context has ended.
 func (w *watcher) start(ctx context.Context) bool {
 	pods, namespaces := w.client.CoreV1().Pods(""), w.client.CoreV1().Namespaces()
 	nodes, policies := w.client.CoreV1().Nodes(), w.client.NetworkingV1().NetworkPolicies("")
-	self := fields.OneTermEqualSelector(metav1.ObjectNameField, w.feed.node).String()
-	reflect(ctx, w, &corev1.Pod{}, w.feed.pods, "", pods.List, pods.Watch)
-	reflect(ctx, w, &corev1.Namespace{}, w.feed.namespaces, "", namespaces.List, namespaces.Watch)
-	reflect(ctx, w, &corev1.Node{}, w.feed.nodes, self, nodes.List, nodes.Watch)
-	reflect(ctx, w, &networkingv1.NetworkPolicy{}, w.feed.policies, "", policies.List, policies.Watch)
-	for _, listed := range []chan struct{}{w.feed.pods.listed, w.feed.namespaces.listed, w.feed.nodes.listed, w.feed.policies.listed} {
+	self := fields.OneTermEqualSelector(metav1.ObjectNameField, w.store.node).String()
+	reflect(ctx, w, &corev1.Pod{}, w.store.pods, "", pods.List, pods.Watch)
+	reflect(ctx, w, &corev1.Namespace{}, w.store.namespaces, "", namespaces.List, namespaces.Watch)
+	reflect(ctx, w, &corev1.Node{}, w.store.nodes, self, nodes.List, nodes.Watch)
+	reflect(ctx, w, &networkingv1.NetworkPolicy{}, w.store.policies, "", policies.List, policies.Watch)
+	for _, listed := range []chan struct{}{w.store.pods.listed, w.store.namespaces.listed, w.store.nodes.listed, w.store.policies.listed} {
 		select {
 		case <-listed:
 		case <-ctx.Done():

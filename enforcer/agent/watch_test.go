@@ -17,10 +17,10 @@ import (
 
 // What is kept of objects must be all that matters: the rules are the same, whether objects come one
 // by one or all at once, and whatever was there before.
-func TestAFeedKeepsWhatMatters(t *testing.T) {
+func TestAStoreKeepsWhatMatters(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		before, s := reachtest.Snapshot().Draw(t, "before"), reachtest.Snapshot().Draw(t, "snapshot")
-		f, c := newFeed(agenttest.Node, func() {}, time.Now), compile.New(agenttest.Node)
+		f, c := newStore(agenttest.Node, func() {}, time.Now), compile.New(agenttest.Node)
 		replace(f, before)
 		if rapid.Bool().Draw(t, "apply in between") {
 			f.apply(c)
@@ -41,7 +41,7 @@ func TestAFeedKeepsWhatMatters(t *testing.T) {
 	})
 }
 
-func replace(f *feed, s reach.Snapshot) {
+func replace(f *store, s reach.Snapshot) {
 	_ = f.pods.Replace(objects(s.Pods), "")
 	_ = f.policies.Replace(objects(s.Policies), "")
 	_ = f.nodes.Replace(objects(s.Nodes), "")
@@ -80,7 +80,7 @@ func TestWhichUpdatesMatter(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			changed := false
-			f := newFeed("node", func() { changed = true }, time.Now)
+			f := newStore("node", func() { changed = true }, time.Now)
 			pod := &corev1.Pod{
 				ObjectMeta: metav1.ObjectMeta{Name: "p", ResourceVersion: "1", Labels: map[string]string{"app": "web"}},
 				Status:     corev1.PodStatus{PodIP: "10.0.0.1"},
@@ -100,7 +100,7 @@ func TestWhichUpdatesMatter(t *testing.T) {
 
 func TestAHeartbeatOfANodeDoesNotMatter(t *testing.T) {
 	changes := 0
-	f := newFeed("node", func() { changes++ }, time.Now)
+	f := newStore("node", func() { changes++ }, time.Now)
 	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "node", ResourceVersion: "1"}}
 	_ = f.nodes.Add(node)
 	later := node.DeepCopy()

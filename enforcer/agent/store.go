@@ -17,9 +17,9 @@ import (
 	"github.com/apptier/apptier/policy/kube"
 )
 
-// feed keeps what the API server shows, as far as policies look at it, and tells a compiler what of it
+// store keeps what the API server shows, as far as policies look at it, and tells a compiler what of it
 // has changed. What changes several times before the compiler asks is told once.
-type feed struct {
+type store struct {
 	node    string
 	now     func() time.Time
 	changed func() // is called after every change that matters; must not block
@@ -42,32 +42,32 @@ type shownPod struct {
 	finished, leaving, hostNetwork bool
 }
 
-func newFeed(node string, changed func(), now func() time.Time) *feed {
-	f := &feed{node: node, now: now, changed: changed, announced: map[types.NamespacedName]announcement{}}
-	f.pods = newKind(f, f.readPod, keyOfPod, samePod)
-	f.pods.deleted = f.forget
-	f.namespaces = newKind(f, readNamespace, keyOf, sameObject)
-	f.nodes = newKind(f, readNode, keyOf, sameObject)
-	f.nodes.deleted = func(last *corev1.Node) {
+func newStore(node string, changed func(), now func() time.Time) *store {
+	s := &store{node: node, now: now, changed: changed, announced: map[types.NamespacedName]announcement{}}
+	s.pods = newKind(s, s.readPod, keyOfPod, samePod)
+	s.pods.deleted = s.forget
+	s.namespaces = newKind(s, readNamespace, keyOf, sameObject)
+	s.nodes = newKind(s, readNode, keyOf, sameObject)
+	s.nodes.deleted = func(last *corev1.Node) {
 		if last.Name == node {
-			f.recalled = last
+			s.recalled = last
 		}
 	}
-	f.policies = newKind(f, readPolicy, (*compile.Policy).Key, (*compile.Policy).Equal)
-	return f
+	s.policies = newKind(s, readPolicy, (*compile.Policy).Key, (*compile.Policy).Equal)
+	return s
 }
 
 // apply tells the compiler what has changed since the last time.
-func (f *feed) apply(to *compile.Compiler) {
-	f.mu.Lock()
-	nodes, namespaces, policies := f.nodes.take(), f.namespaces.take(), f.policies.take()
-	pods, recalled := f.pods.take(), f.recalled
-	f.recalled = nil
+func (s *store) apply(to *compile.Compiler) {
+	s.mu.Lock()
+	nodes, namespaces, policies := s.nodes.take(), s.namespaces.take(), s.policies.take()
+	pods, recalled := s.pods.take(), s.recalled
+	s.recalled = nil
 	merged := make(map[types.NamespacedName]*ipset.Pod, len(pods))
 	for key, shown := range pods {
-		merged[key] = f.merge(key, shown)
+		merged[key] = s.merge(key, shown)
 	}
-	f.mu.Unlock()
+	s.mu.Unlock()
 
 	if recalled != nil {
 		to.SetNode(recalled)
@@ -93,9 +93,9 @@ func tell[T comparable](changes map[types.NamespacedName]T, set func(T), gone fu
 // kind is the objects of one kind, and which of them the compiler has not heard of as they are. It is
 // what a reflector writes to: cache.TransformingStore, whose objects are small before they are many.
 type kind[T comparable] struct {
-	feed *feed
-	read func(any) T
-	key  func(T) types.NamespacedName
+	store *store
+	read  func(any) T
+	key   func(T) types.NamespacedName
 	// same tells whether two objects differ in nothing that matters.
 	same func(a, b T) bool
 	// deleted is told of objects that are gone.
@@ -107,9 +107,9 @@ type kind[T comparable] struct {
 	listed  chan struct{} // closed when all objects were listed once
 }
 
-func newKind[T comparable](f *feed, read func(any) T, key func(T) types.NamespacedName, same func(a, b T) bool) *kind[T] {
+func newKind[T comparable](s *store, read func(any) T, key func(T) types.NamespacedName, same func(a, b T) bool) *kind[T] {
 	return &kind[T]{
-		feed: f, read: read, key: key, same: same, deleted: func(T) {},
+		store: s, read: read, key: key, same: same, deleted: func(T) {},
 		objects: map[types.NamespacedName]T{}, dirty: map[types.NamespacedName]bool{}, listed: make(chan struct{}),
 	}
 }
@@ -117,11 +117,11 @@ func newKind[T comparable](f *feed, read func(any) T, key func(T) types.Namespac
 // Add is cache.ReflectorStore's.
 func (k *kind[T]) Add(object any) error {
 	read := k.read(object)
-	k.feed.mu.Lock()
+	k.store.mu.Lock()
 	matters := k.put(read)
-	k.feed.mu.Unlock()
+	k.store.mu.Unlock()
 	if matters {
-		k.feed.changed()
+		k.store.changed()
 	}
 	return nil
 }
@@ -132,16 +132,16 @@ func (k *kind[T]) Update(object any) error { return k.Add(object) }
 // Delete is cache.ReflectorStore's.
 func (k *kind[T]) Delete(object any) error {
 	key := k.key(k.read(object))
-	k.feed.mu.Lock()
+	k.store.mu.Lock()
 	k.drop(key)
-	k.feed.mu.Unlock()
-	k.feed.changed()
+	k.store.mu.Unlock()
+	k.store.changed()
 	return nil
 }
 
 // Replace is cache.ReflectorStore's: these are all objects that there are.
 func (k *kind[T]) Replace(objects []any, _ string) error {
-	k.feed.mu.Lock()
+	k.store.mu.Lock()
 	gone := maps.Clone(k.objects)
 	for _, object := range objects {
 		read := k.read(object)
@@ -151,9 +151,9 @@ func (k *kind[T]) Replace(objects []any, _ string) error {
 	for key := range gone {
 		k.drop(key)
 	}
-	k.feed.mu.Unlock()
+	k.store.mu.Unlock()
 	k.once.Do(func() { close(k.listed) })
-	k.feed.changed()
+	k.store.changed()
 	return nil
 }
 
@@ -194,13 +194,13 @@ func (k *kind[T]) take() map[types.NamespacedName]T {
 	return out
 }
 
-func (f *feed) readPod(object any) *shownPod {
+func (s *store) readPod(object any) *shownPod {
 	o, ok := object.(*corev1.Pod)
 	if !ok {
 		return object.(*shownPod)
 	}
 	return &shownPod{
-		Pod: ipset.NewPod(o, f.node), key: types.NamespacedName{Namespace: o.Namespace, Name: o.Name}, uid: o.UID,
+		Pod: ipset.NewPod(o, s.node), key: types.NamespacedName{Namespace: o.Namespace, Name: o.Name}, uid: o.UID,
 		finished: kube.Finished(o),
 		leaving:  o.DeletionTimestamp != nil, hostNetwork: o.Spec.HostNetwork,
 	}
