@@ -14,24 +14,24 @@ import (
 // their ports are looked up as one set, and more ports of one protocol in one verdict map.
 const mergeAbove = 4
 
-// draft is a group's chain while it is written.
-type draft struct {
+// chainBuilder writes a group's chain.
+type chainBuilder struct {
 	group      *group
 	families   []family
 	mergeAbove int
-	// shared are the rules by their ports, in the order of the policies.
-	shared []*shared
-	byPort map[string]*shared
+	// portGroups are the rules by their ports, in the order of the policies.
+	portGroups []*portGroup
+	byPort     map[string]*portGroup
 
-	drafted
+	built
 	// byPorts are the verdicts that lead to those of several rules, by the rules.
 	byPorts map[string]string
 	written *writtenPages
 	buffers *buffers
 }
 
-// drafted is what comes of it.
-type drafted struct {
+// built is what comes of it.
+type built struct {
 	rules []nft.Rule
 	specs map[string]*setSpec
 	// chains are those of some ports each, and maps the verdict maps that lead there.
@@ -40,9 +40,9 @@ type drafted struct {
 	merging merging
 }
 
-// shared is what the rules with the same ports let in.
-type shared struct {
-	index int // among those of its draft
+// portGroup is what the rules with the same ports let in.
+type portGroup struct {
+	index int // among those of its builder
 	port  portMatch
 	// only is the rule, if it is one alone.
 	only *allowed
@@ -68,8 +68,8 @@ type peerSet struct {
 }
 
 // write writes the rules of the group's policies.
-func (d *draft) write() {
-	d.byPort, d.specs = map[string]*shared{}, map[string]*setSpec{}
+func (d *chainBuilder) write() {
+	d.byPort, d.specs = map[string]*portGroup{}, map[string]*setSpec{}
 	d.merging = merging{of: map[string]int{}}
 	d.chains, d.maps, d.byPorts = map[string]nft.Chain{}, map[string]nft.Set{}, map[string]string{}
 	for _, p := range d.group.policies {
@@ -81,12 +81,12 @@ func (d *draft) write() {
 			of := p.String() + " " + rules[i].path
 			for _, port := range rules[i].ports {
 				if port.family == anyFamily || slices.Contains(d.families, port.family) {
-					d.sharing(port).add(&rules[i], of, d.families)
+					d.portGroup(port).add(&rules[i], of, d.families)
 				}
 			}
 		}
 	}
-	dispatched := map[*shared]bool{}
+	dispatched := map[*portGroup]bool{}
 	var last []nft.Rule
 	for _, protocol := range protocols {
 		numbered := d.numbered(protocol)
@@ -99,7 +99,7 @@ func (d *draft) write() {
 			dispatched[s] = !slices.Contains(uncut, s)
 		}
 	}
-	for _, s := range d.shared {
+	for _, s := range d.portGroups {
 		if !dispatched[s] {
 			if s.port.spec != nil {
 				d.specs[s.port.spec.name] = s.port.spec
@@ -111,7 +111,7 @@ func (d *draft) write() {
 }
 
 // lines are the rules for what some rules with the same ports let in.
-func (d *draft) lines(s *shared, port expr.List) []nft.Rule {
+func (d *chainBuilder) lines(s *portGroup, port expr.List) []nft.Rule {
 	end, next := server, expr.GoTo(d.next())
 	if d.group.direction == Ingress {
 		end = initiator
@@ -130,7 +130,7 @@ func (d *draft) lines(s *shared, port expr.List) []nft.Rule {
 }
 
 // next is the chain that goes on with what the group allows.
-func (d *draft) next() string {
+func (d *chainBuilder) next() string {
 	switch {
 	case d.group.then != nil:
 		return d.group.then.chain
@@ -141,18 +141,18 @@ func (d *draft) next() string {
 	}
 }
 
-func (d *draft) sharing(port portMatch) *shared {
+func (d *chainBuilder) portGroup(port portMatch) *portGroup {
 	s := d.byPort[port.key]
 	if s == nil {
-		s = &shared{index: len(d.shared), port: port, peers: map[family]*peerSets{}}
+		s = &portGroup{index: len(d.portGroups), port: port, peers: map[family]*peerSets{}}
 		d.byPort[port.key] = s
-		d.shared = append(d.shared, s)
+		d.portGroups = append(d.portGroups, s)
 	}
 	return s
 }
 
 // add adds the peers of a rule.
-func (s *shared) add(r *allowed, of string, families []family) {
+func (s *portGroup) add(r *allowed, of string, families []family) {
 	s.only = r
 	if s.any != "" || len(s.peers) > 0 {
 		s.only = nil
@@ -178,7 +178,7 @@ func (s *shared) add(r *allowed, of string, families []family) {
 }
 
 // of returns the peers of a family.
-func (s *shared) of(f family) *peerSets {
+func (s *portGroup) of(f family) *peerSets {
 	if s.peers[f] == nil {
 		s.peers[f] = &peerSets{known: map[string]bool{}}
 	}
@@ -198,7 +198,7 @@ func (p *peerSets) add(peer peerSet) {
 }
 
 // merges says whether merge makes sets that are the group's own.
-func (d *draft) merges(s *shared) bool {
+func (d *chainBuilder) merges(s *portGroup) bool {
 	return slices.ContainsFunc(d.families, func(f family) bool {
 		sets := s.peers[f]
 		return sets != nil && (len(sets.pods) > d.mergeAbove || len(sets.blocks) > d.mergeAbove)
@@ -207,7 +207,7 @@ func (d *draft) merges(s *shared) bool {
 
 // merge returns the sets to look up: each peer's own, or one of all pods and one of all blocks where
 // there are many, so that a packet does not meet them one by one.
-func (d *draft) merge(s *shared, f family) []peerSet {
+func (d *chainBuilder) merge(s *portGroup, f family) []peerSet {
 	sets := s.peers[f]
 	if sets == nil {
 		return nil

@@ -10,9 +10,9 @@ import (
 )
 
 // numbered returns the rules that are about some ports of a protocol, but not all, and no names.
-func (d *draft) numbered(protocol corev1.Protocol) []*shared {
-	var out []*shared
-	for _, s := range d.shared {
+func (d *chainBuilder) numbered(protocol corev1.Protocol) []*portGroup {
+	var out []*portGroup
+	for _, s := range d.portGroups {
 		if s.port.protocol == protocol && len(s.port.spans) > 0 && !s.port.allPorts() {
 			out = append(out, s)
 		}
@@ -23,7 +23,7 @@ func (d *draft) numbered(protocol corev1.Protocol) []*shared {
 // segment is a range of ports that the same rules are about.
 type segment struct {
 	portSpan
-	rules []*shared
+	rules []*portGroup
 }
 
 // most bounds how many times rules are copied into chains of ports: for each rule, so many ranges that other
@@ -32,7 +32,7 @@ const most = 16
 
 // segments cuts the ports of rules where any of them begins or ends, so that no two segments overlap, which
 // an interval map would not take. Rules that would be cut too often are returned as they are.
-func (b *buffers) segments(numbered []*shared) (out []segment, uncut []*shared) {
+func (b *buffers) segments(numbered []*portGroup) (out []segment, uncut []*portGroup) {
 	free := 0
 	for _, s := range numbered {
 		free += most + len(s.port.spans)
@@ -45,11 +45,11 @@ func (b *buffers) segments(numbered []*shared) (out []segment, uncut []*shared) 
 	return out, uncut
 }
 
-// buffers are used again for each draft: what is written in them is of no use once it is dispatched.
+// buffers are used again for each chain: what is written in them is of no use once it is dispatched.
 type buffers struct {
 	edges, ordered []edge
 	parts          []segment
-	rules          []*shared
+	rules          []*portGroup
 	pieces, page   []piece
 	from           [rule.LastPort + 3]int32
 	content        []byte // of a text that a name is made of
@@ -67,7 +67,7 @@ func (e edge) rule() int   { return int(uint32(e) >> 1) }
 func (e edge) ends() bool  { return e&1 != 0 }
 
 // sweep returns the segments unless they are about more than so many rules, each counted every time.
-func (b *buffers) sweep(numbered []*shared, free int) (out []segment, ok bool) {
+func (b *buffers) sweep(numbered []*portGroup, free int) (out []segment, ok bool) {
 	b.edges = b.edges[:0]
 	for i, s := range numbered {
 		for _, span := range s.port.spans {
@@ -120,7 +120,7 @@ func (b *buffers) inOrder() []edge {
 
 // bounded splits rules into those that may be cut where others begin and end, and those that would be cut
 // too often. The ones that are cut least come first.
-func bounded(numbered []*shared, free int) (cut, uncut []*shared) {
+func bounded(numbered []*portGroup, free int) (cut, uncut []*portGroup) {
 	var cuts []int32
 	for _, s := range numbered {
 		for _, span := range s.port.spans {
@@ -129,7 +129,7 @@ func bounded(numbered []*shared, free int) (cut, uncut []*shared) {
 	}
 	slices.Sort(cuts)
 	cuts = slices.Compact(cuts)
-	pieces := make(map[*shared]int, len(numbered))
+	pieces := make(map[*portGroup]int, len(numbered))
 	for _, s := range numbered {
 		for _, span := range s.port.spans {
 			from, _ := slices.BinarySearch(cuts, span.first)
@@ -137,8 +137,8 @@ func bounded(numbered []*shared, free int) (cut, uncut []*shared) {
 			pieces[s] += to - from
 		}
 	}
-	least := slices.SortedStableFunc(slices.Values(numbered), func(a, b *shared) int { return cmp.Compare(pieces[a], pieces[b]) })
-	stays := map[*shared]bool{}
+	least := slices.SortedStableFunc(slices.Values(numbered), func(a, b *portGroup) int { return cmp.Compare(pieces[a], pieces[b]) })
+	stays := map[*portGroup]bool{}
 	for _, s := range least {
 		if free -= pieces[s]; free >= 0 {
 			stays[s] = true

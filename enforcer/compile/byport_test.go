@@ -12,8 +12,8 @@ import (
 )
 
 // ruleOf is a rule about these ports.
-func ruleOf(spans ...portSpan) *shared {
-	return &shared{port: matchNumbers(corev1.ProtocolTCP, unionPorts(spans))}
+func ruleOf(spans ...portSpan) *portGroup {
+	return &portGroup{port: matchNumbers(corev1.ProtocolTCP, unionPorts(spans))}
 }
 
 // Every port leads to exactly the rules that are about it, whichever of them are cut, and no two segments
@@ -21,7 +21,7 @@ func ruleOf(spans ...portSpan) *shared {
 func TestSegmentsAreWhatRulesSay(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		port := rapid.OneOf(rapid.Int32Range(1, 40), rapid.Int32Range(rule.LastPort-5, rule.LastPort))
-		var rules []*shared
+		var rules []*portGroup
 		var probes []int32
 		for range rapid.IntRange(1, 50).Draw(t, "rules") {
 			var spans []portSpan
@@ -44,16 +44,16 @@ func TestSegmentsAreWhatRulesSay(t *testing.T) {
 			t.Fatalf("%d copies, more than %d", copies, free)
 		}
 		for _, at := range probes {
-			about := func(s *shared) bool {
+			about := func(s *portGroup) bool {
 				return slices.ContainsFunc(s.port.spans, func(p portSpan) bool { return p.first <= at && at <= p.last })
 			}
-			var got []*shared
+			var got []*portGroup
 			for _, s := range cut {
 				if s.first <= at && at <= s.last {
 					got = append(got, s.rules...)
 				}
 			}
-			got = append(got, slices.DeleteFunc(slices.Clone(uncut), func(s *shared) bool { return !about(s) })...)
+			got = append(got, slices.DeleteFunc(slices.Clone(uncut), func(s *portGroup) bool { return !about(s) })...)
 			for _, rule := range rules {
 				if about(rule) != slices.Contains(got, rule) {
 					t.Fatalf("port %d, rule about %v: found %v", at, rule.port.spans, !about(rule))
@@ -65,7 +65,7 @@ func TestSegmentsAreWhatRulesSay(t *testing.T) {
 
 // Ranges that nest a thousand times would be cut into a million pieces.
 func TestRulesThatCrossWithoutEndAreNotCutWithoutEnd(t *testing.T) {
-	var rules []*shared
+	var rules []*portGroup
 	for i := range int32(1000) {
 		rules = append(rules, ruleOf(portSpan{1 + i, rule.LastPort - 1 - i}))
 	}
@@ -81,7 +81,7 @@ func TestRulesThatCrossWithoutEndAreNotCutWithoutEnd(t *testing.T) {
 
 // Many ports of many policies, each with its own, are as many elements of one map.
 func TestWideRulesAreFoundByPort(t *testing.T) {
-	d := draft{group: &group{direction: Ingress, chain: "ingress-x"}, mergeAbove: mergeAbove, written: &writtenPages{}, buffers: &buffers{}}
+	d := chainBuilder{group: &group{direction: Ingress, chain: "ingress-x"}, mergeAbove: mergeAbove, written: &writtenPages{}, buffers: &buffers{}}
 	for i := range 300 {
 		var spans []portSpan
 		for n := range int32(50) {
@@ -108,7 +108,7 @@ func TestWideRulesAreFoundByPort(t *testing.T) {
 	p := &policy{Policy: &Policy{namespace: "shop", name: "more"}}
 	p.sides = map[Direction]side{Ingress: {rules: []allowed{{peers: peers{any: true}, ports: []portMatch{ruleOf(portSpan{9, 9}, portSpan{1003, 1003}).port}}}}}
 	d.group.policies = append(d.group.policies, p)
-	d.shared, d.rules = nil, nil
+	d.portGroups, d.rules = nil, nil
 	d.write()
 	made := 0
 	for name := range d.specs {

@@ -32,11 +32,11 @@ type written struct {
 // write writes the chain of a group whose pods have addresses of these families; plain says that it looks its
 // peers up one by one. It returns what it copies, or would, to look them up together.
 func (c *chains) write(g *group, of []family, plain bool) merging {
-	d := draft{group: g, families: of, mergeAbove: c.mergeAbove, written: &c.pages, buffers: &c.buffers}
+	d := chainBuilder{group: g, families: of, mergeAbove: c.mergeAbove, written: &c.pages, buffers: &c.buffers}
 	d.write()
 	merging := d.merging
 	if plain {
-		d = draft{group: g, families: of, mergeAbove: oneByOne, written: &c.pages, buffers: &c.buffers}
+		d = chainBuilder{group: g, families: of, mergeAbove: oneByOne, written: &c.pages, buffers: &c.buffers}
 		d.write()
 	}
 	for _, spec := range d.specs {

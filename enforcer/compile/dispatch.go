@@ -74,7 +74,7 @@ func (d *dispatcher) remove(p *ipset.Pod) {
 		}
 	}
 	for _, a := range own {
-		d.part(a.Addr)
+		d.removeJoints(a.Addr)
 	}
 	d.eachPair(own, func(set, key string) { d.tracker.DeleteElement(set, key) })
 }
@@ -82,7 +82,7 @@ func (d *dispatcher) remove(p *ipset.Pod) {
 // addTogether sends the packets of an address that several pods own through the chains of all that
 // are isolated, one after another.
 func (d *dispatcher) addTogether(a ipset.Address, owners []*ipset.Pod) {
-	d.part(a.Addr)
+	d.removeJoints(a.Addr)
 	for _, direction := range directions {
 		var isolating []*group
 		for _, p := range owners {
@@ -110,8 +110,8 @@ func (d *dispatcher) joint(a ipset.Address, groups []*group) *group {
 	return g
 }
 
-// part takes an address out of the groups that are for it and others like it.
-func (d *dispatcher) part(a netip.Addr) {
+// removeJoints takes an address out of the groups that are for it and others like it.
+func (d *dispatcher) removeJoints(a netip.Addr) {
 	for _, g := range d.joints[a] {
 		delete(g.addresses, a)
 		d.groups.stale[g] = true

@@ -115,7 +115,7 @@ func (ps *policies) collectGarbage(name string) {
 // SetPolicy tells of a policy that came or changed. One that was refused gets another chance.
 func (c *Compiler) SetPolicy(object *networkingv1.NetworkPolicy) { c.PutPolicy(NewPolicy(object)) }
 
-// PutPolicy does the same.
+// PutPolicy tells of one that was read before.
 func (c *Compiler) PutPolicy(kept *Policy) {
 	s := c.policies.namespaceOf(kept.namespace)
 	p := s.policies[kept.name]

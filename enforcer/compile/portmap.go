@@ -27,7 +27,7 @@ type piece struct {
 // dispatch returns the rules that lead from a port straight to what is allowed there: a thousand policies
 // with their own ports are two or three lookups, and not a thousand rules. A port that several rules are
 // about has the peers of all of them; ports with the same rules share a chain.
-func (d *draft) dispatch(protocol corev1.Protocol, segments []segment) []nft.Rule {
+func (d *chainBuilder) dispatch(protocol corev1.Protocol, segments []segment) []nft.Rule {
 	pieces := d.buffers.pieces[:0]
 	for _, s := range segments {
 		pieces = append(pieces, piece{s.portSpan, d.portVerdict(s.rules)})
@@ -72,7 +72,7 @@ func portMap(about string, ranges bool) nft.Set {
 
 // pages cuts pieces where pages begin, and returns one for each page that leads to its own chain, and one for
 // whole pages at a time that are about the same rules.
-func (d *draft) pages(protocol corev1.Protocol, pieces []piece) []piece {
+func (d *chainBuilder) pages(protocol corev1.Protocol, pieces []piece) []piece {
 	out, rest := make([]piece, 0, len(pieces)/page+1), d.buffers.page[:0]
 	defer func() { d.buffers.page = rest }()
 	turn := func() {
@@ -104,7 +104,7 @@ func (d *draft) pages(protocol corev1.Protocol, pieces []piece) []piece {
 
 // pageChain returns the name of the chain for the ports of a page, and writes it. Its name says what is in
 // it, so that groups share it.
-func (d *draft) pageChain(protocol corev1.Protocol, pieces []piece) string {
+func (d *chainBuilder) pageChain(protocol corev1.Protocol, pieces []piece) string {
 	first := pieces[0].first / page * page
 	key := pageKey{d.group.direction, protocol, first}
 	if w, found := d.written.pages[key]; found && slices.Equal(w.ports.verdicts, pieces) {
@@ -136,7 +136,7 @@ func (d *draft) pageChain(protocol corev1.Protocol, pieces []piece) string {
 
 // portVerdict leads to the chain for the ports that all of these rules are about, and writes it. Its name says what
 // is in it, so that groups share it, and a group that gets one more policy keeps it.
-func (d *draft) portVerdict(all []*shared) string {
+func (d *chainBuilder) portVerdict(all []*portGroup) string {
 	if len(all) == 1 { // as for most ports
 		if all[0].alone == "" {
 			all[0].alone = d.writePortChain(all)
@@ -156,7 +156,7 @@ func (d *draft) portVerdict(all []*shared) string {
 }
 
 // writePortChain writes the chain, and returns the verdict that leads there.
-func (d *draft) writePortChain(all []*shared) string {
+func (d *chainBuilder) writePortChain(all []*portGroup) string {
 	only := all[0].only
 	// Groups that lead on to others come and go with the claims to addresses: nobody bounds how many there were.
 	if len(all) > 1 || only == nil || d.group.then != nil || d.merges(all[0]) {
@@ -184,12 +184,12 @@ func (d *draft) writePortChain(all []*shared) string {
 }
 
 // newPortChain writes it where no group has before.
-func (d *draft) newPortChain(all []*shared) string {
+func (d *chainBuilder) newPortChain(all []*portGroup) string {
 	ports := make([]string, 0, len(all))
 	for _, s := range all {
 		ports = append(ports, s.port.key)
 	}
-	joined := &shared{port: portMatch{key: strings.Join(ports, " and ")}, peers: map[family]*peerSets{}}
+	joined := &portGroup{port: portMatch{key: strings.Join(ports, " and ")}, peers: map[family]*peerSets{}}
 	for _, s := range all {
 		joined.join(s)
 	}
@@ -204,7 +204,7 @@ func (d *draft) newPortChain(all []*shared) string {
 }
 
 // join adds what other rules let in.
-func (s *shared) join(o *shared) {
+func (s *portGroup) join(o *portGroup) {
 	if s.any == "" {
 		s.any = o.any
 	}
