@@ -16,8 +16,8 @@ import (
 )
 
 const (
-	podsOfANode  = 50
-	appsOfASpace = 5
+	podsOfANode      = 50
+	appsOfANamespace = 5
 )
 
 // cluster has this many pods, 50 on each node, in 100 namespaces with 5 policies each. Every policy
@@ -35,7 +35,7 @@ func cluster(pods int) reach.Snapshot {
 	}
 	for i := range 500 {
 		s.Policies = append(s.Policies, &networkingv1.NetworkPolicy{
-			ObjectMeta: metav1.ObjectMeta{Namespace: fmt.Sprintf("ns-%d", i/appsOfASpace), Name: fmt.Sprintf("policy-%d", i)},
+			ObjectMeta: metav1.ObjectMeta{Namespace: fmt.Sprintf("ns-%d", i/appsOfANamespace), Name: fmt.Sprintf("policy-%d", i)},
 			Spec: networkingv1.NetworkPolicySpec{
 				PodSelector: *app(i),
 				Ingress: []networkingv1.NetworkPolicyIngressRule{{From: []networkingv1.NetworkPolicyPeer{
@@ -48,7 +48,7 @@ func cluster(pods int) reach.Snapshot {
 }
 
 func app(n int) *metav1.LabelSelector {
-	return &metav1.LabelSelector{MatchLabels: map[string]string{"app": fmt.Sprintf("app-%d", n%appsOfASpace)}}
+	return &metav1.LabelSelector{MatchLabels: map[string]string{"app": fmt.Sprintf("app-%d", n%appsOfANamespace)}}
 }
 
 // member is the i-th pod of a cluster.
@@ -105,7 +105,7 @@ func BenchmarkAPodOfThisNode(b *testing.B) {
 
 // One policy of a pod of this node whose rules change.
 func BenchmarkAPolicy(b *testing.B) {
-	policy := cluster(0).Policies[appsOfASpace*(7*podsOfANode%100)+7*podsOfANode/100%appsOfASpace]
+	policy := cluster(0).Policies[appsOfANamespace*(7*podsOfANode%100)+7*podsOfANode/100%appsOfANamespace]
 	open := policy.DeepCopy()
 	open.Spec.Ingress = append(open.Spec.Ingress, networkingv1.NetworkPolicyIngressRule{})
 	benchmarkChange(b, func(c *compile.Compiler, _ reach.Snapshot, i int) {

@@ -2,6 +2,22 @@
 // node. It is pure: the same objects give the same ruleset, byte for byte, in whatever order they
 // come, and whatever was there before.
 //
+// # Parts
+//
+// An index (package ipset) knows all pods, and puts members into the sets that rules look up. The Compiler tells
+// its parts of a change in the order that they depend on each other:
+//
+//	locals      pods of this node: the policies that isolate them, the groups that follow
+//	policies    of all namespaces, read where the namespace has such pods
+//	budgets     what policies ask for, and who asks for too much
+//	groups      pods under the same policies in a direction: they share a chain
+//	chains      the rules of a group (chainBuilder), and the sets that these look up
+//	dispatch    from a pod's address to the chains of its groups
+//	gate        closes addresses of this node that no known pod has
+//
+// What a policy says counts once all changes are known (settle): pods are put into groups, policies are
+// weighed, and the chains of the groups that are not as they were are written.
+//
 // # How a packet is judged
 //
 // Only forwarded packets are looked at: those between a pod and its own node pass through the

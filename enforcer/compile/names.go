@@ -70,7 +70,10 @@ var denials = map[string]string{
 
 // Denials returns the names of the counters of packets that were dropped, by why they were.
 func Denials() map[string]string {
-	return map[string]string{"egress": deniedEgress, "ingress": deniedIngress, "untracked": deniedUntracked, "unknown_pod": deniedUnknown, "undecided": deniedUndecided, "unroutable": deniedUnroutable, "spoofed": deniedSpoofed}
+	return map[string]string{
+		"egress": deniedEgress, "ingress": deniedIngress, "untracked": deniedUntracked, "unknown_pod": deniedUnknown,
+		"undecided": deniedUndecided, "unroutable": deniedUnroutable, "spoofed": deniedSpoofed,
+	}
 }
 
 type family = ipset.Family

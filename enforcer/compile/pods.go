@@ -110,7 +110,7 @@ func (c *Compiler) leave(p *ipset.Pod) {
 	c.locals.changed = true
 	s := c.policies.namespaces[p.Namespace]
 	if delete(s.locals, p); len(s.locals) == 0 {
-		c.policies.unreadAll(s)
+		c.policies.forgetAll(s)
 	}
 }
 

@@ -136,7 +136,7 @@ func (c *Compiler) DeletePolicy(namespace, name string) {
 	p := s.policies[name]
 	delete(s.policies, name)
 	c.budgets.unweighed[s] = true
-	c.policies.unread(p)
+	c.policies.forget(p)
 	for pod := range s.locals {
 		c.policies.match(pod, p)
 	}
@@ -173,23 +173,24 @@ func (ps *policies) readAll(s *namespace) {
 	}
 }
 
-// unreadAll forgets what they say after the last.
-func (ps *policies) unreadAll(s *namespace) {
+// forgetAll forgets what they say after the last.
+func (ps *policies) forgetAll(s *namespace) {
 	for _, p := range s.policies {
-		ps.unread(p)
+		ps.forget(p)
 	}
 }
 
 // read reads whom the policy isolates. Its rules wait until all policies of the namespace are weighed.
 func (ps *policies) read(s *namespace, p *policy) {
-	ps.unreadRules(p)
+	ps.forgetRules(p)
 	p.parse()
 	ps.rewrite(p)
 	ps.budgets.unweighed[s] = true
 }
 
-func (ps *policies) unread(p *policy) {
-	ps.unreadRules(p)
+// forget leaves of a policy what is kept while nobody is under it.
+func (ps *policies) forget(p *policy) {
+	ps.forgetRules(p)
 	p.pods, p.sides, p.problems, p.excess = nil, nil, nil, nil
 	delete(ps.troubled, p)
 }
@@ -201,16 +202,16 @@ func (ps *policies) readRules(p *policy) {
 	}
 	p.open = true
 	p.parseRules()
-	ps.budgets.watch(p)
+	ps.budgets.count(p)
 	ps.rewrite(p)
 }
 
-// unreadRules forgets them.
-func (ps *policies) unreadRules(p *policy) {
+// forgetRules forgets them.
+func (ps *policies) forgetRules(p *policy) {
 	if !p.open {
 		return
 	}
-	ps.budgets.unwatch(p)
+	ps.budgets.stopCount(p)
 	p.open, p.rulesProblems = false, nil
 	for direction, side := range p.sides {
 		p.sides[direction] = side.withoutRules()

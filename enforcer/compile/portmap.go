@@ -127,7 +127,8 @@ func (d *chainBuilder) pageChain(protocol corev1.Protocol, pieces []piece) strin
 	m.name = hashedName("page", about, d.buffers.content)
 	m.set = portMap(about, ranges)
 	d.specs[m.name] = m
-	chain := nft.Chain{Comment: remark("ports of " + about), Rules: []nft.Rule{lookUp(protocol, m.name), nft.RuleOf(expr.GoTo(deniedChain[d.group.direction]))}}
+	rules := []nft.Rule{lookUp(protocol, m.name), nft.RuleOf(expr.GoTo(deniedChain[d.group.direction]))}
+	chain := nft.Chain{Comment: remark("ports of " + about), Rules: rules}
 	name := hashedName(string(d.group.direction)+"-page", fmt.Sprintf("%s-%d", nftProtocol[protocol], first), m.name)
 	d.chains[name] = chain
 	d.written.keep(key, writtenPage{name, chain, m})

@@ -44,8 +44,8 @@ func newBudgets(index *ipset.Index) *budgets {
 	}
 }
 
-// watch counts what the policy's peers select, each different one once.
-func (b *budgets) watch(p *policy) {
+// count counts what the policy's peers select, each different one once.
+func (b *budgets) count(p *policy) {
 	p.demands = map[*demand]bool{}
 	for _, side := range p.sides {
 		for _, r := range side.rules {
@@ -89,8 +89,8 @@ func (b *budgets) port(name ipset.PortRef) *demand {
 	return d
 }
 
-// unwatch stops to count what the policy alone asks for.
-func (b *budgets) unwatch(p *policy) {
+// stopCount stops to count what the policy alone asks for.
+func (b *budgets) stopCount(p *policy) {
 	for d := range p.demands {
 		if delete(d.by, p); len(d.by) > 0 {
 			continue
@@ -157,7 +157,7 @@ func (ps *policies) weigh(s *namespace) {
 	said := ps.budgets.tooMuch(s, func(p *policy) budget.Cost { return p.cost })
 	for name, p := range s.policies {
 		if said[name] != nil || p.refused != nil {
-			ps.unreadRules(p)
+			ps.forgetRules(p)
 		} else {
 			ps.readRules(p)
 		}

@@ -94,7 +94,8 @@ func pod(t *rapid.T) *ipset.Pod {
 		port := corev1.ContainerPort{Name: http.Name, ContainerPort: number}
 		object.Spec.Containers = append(object.Spec.Containers, corev1.Container{Ports: []corev1.ContainerPort{port}})
 	}
-	for _, a := range rapid.SliceOfNDistinct(rapid.SampledFrom([]string{"10.0.0.1", "10.0.0.2", "fd00::1"}), 1, 2, rapid.ID).Draw(t, "addresses") {
+	address := rapid.SampledFrom([]string{"10.0.0.1", "10.0.0.2", "fd00::1"})
+	for _, a := range rapid.SliceOfNDistinct(address, 1, 2, rapid.ID).Draw(t, "addresses") {
 		object.Status.PodIPs = append(object.Status.PodIPs, corev1.PodIP{IP: a})
 	}
 	p := ipset.NewPod(object, here)
