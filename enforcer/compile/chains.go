@@ -120,7 +120,8 @@ type sets struct {
 
 // acquire makes sure that the set is there, and stays.
 func (s *sets) acquire(d *setSpec) {
-	if s.refs[d.name]++; s.refs[d.name] == 1 {
+	refs := s.refs[d.name] + 1
+	if s.refs[d.name] = refs; refs == 1 {
 		s.create(d)
 	}
 	if d.Port != nil || len(d.Selectors) > 0 {
@@ -142,7 +143,8 @@ func (s *sets) create(d *setSpec) {
 
 // release lets the set go when no chain looks it up any more.
 func (s *sets) release(name string) {
-	if s.refs[name]--; s.refs[name] > 0 {
+	refs := s.refs[name] - 1
+	if s.refs[name] = refs; refs > 0 {
 		return
 	}
 	delete(s.refs, name)

@@ -152,7 +152,7 @@ func (m Member) String() string {
 func (r Ruleset) Dump() Dump {
 	d := Dump{Groups: append([]Group{}, r.Groups...), Sets: []Set{}, Problems: []string{}}
 	owners := map[string]string{}
-	for address := range r.compiler.index.Addresses() {
+	for _, address := range r.compiler.index.Addresses() {
 		owners[address.String()] = listed(r.compiler.index.Owners(address))
 	}
 	sets := r.compiler.tracker.Table().Sets

@@ -102,7 +102,7 @@ func (g *gate) setRanges(prefixes []span) {
 		g.tracker.SetElement(rangeSet[familyOf(s.first)], s.String(), nft.Element{})
 	}
 	g.ranges = ranges
-	for a := range g.index.Addresses() {
+	for _, a := range g.index.Addresses() {
 		g.setAddress(a)
 	}
 	for a := range g.attached {

@@ -67,14 +67,16 @@ func (c *Compiler) replacePod(key types.NamespacedName, p *ipset.Pod) {
 	if !differs {
 		return
 	}
-	for one := range change.Affected() {
-		c.dispatch.remove(one)
+	c.dispatch.remove(change.Old)
+	for rival := range change.Rivals {
+		c.dispatch.remove(rival)
 	}
 	c.leave(change.Old)
 	c.index.Apply(change)
 	c.join(p)
-	for one := range change.Affected() {
-		c.dispatch.add(one)
+	c.dispatch.add(p)
+	for rival := range change.Rivals {
+		c.dispatch.add(rival)
 	}
 	c.gate.reopen(change.Old)
 	c.gate.reopen(p)

@@ -28,10 +28,6 @@ type counts struct {
 	ports map[PortRef]*Count
 }
 
-func newCounts() counts {
-	return counts{selectors: map[*Count]bool{}, names: map[PortRef]int{}, ports: map[PortRef]*Count{}}
-}
-
 // Total is how many addresses all pods have.
 func (x *Index) Total() int { return x.counts.total }
 

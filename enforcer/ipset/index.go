@@ -1,8 +1,9 @@
 package ipset
 
 import (
-	"iter"
+	"maps"
 	"net/netip"
+	"slices"
 
 	"k8s.io/apimachinery/pkg/types"
 )
@@ -37,8 +38,11 @@ type Index struct {
 // New returns an index of nothing yet.
 func New(to Listener) *Index {
 	return &Index{
-		listener: to, pods: map[types.NamespacedName]*Pod{}, owners: newOwnership(), namespaces: map[string]*namespace{},
-		selectors: map[string]*selected{}, sets: map[string]*set{}, ports: newNamedPorts(), counts: newCounts(),
+		listener: to, pods: map[types.NamespacedName]*Pod{}, namespaces: map[string]*namespace{},
+		owners:    ownership{map[netip.Addr]*Pod{}, map[netip.Addr]contest{}},
+		selectors: map[string]*selected{}, sets: map[string]*set{},
+		ports:  namedPorts{map[NamedPort]map[*Pod]bool{}, map[NamedPort][]*set{}},
+		counts: counts{selectors: map[*Count]bool{}, names: map[PortRef]int{}, ports: map[PortRef]*Count{}},
 	}
 }
 
@@ -50,22 +54,6 @@ type Change struct {
 	// Rivals are the other pods that claim one of their addresses, and so may own others afterwards; nil if
 	// there are none.
 	Rivals map[*Pod]bool
-}
-
-// Affected returns the pods that own other addresses after the change.
-func (c Change) Affected() iter.Seq[*Pod] {
-	return func(yield func(*Pod) bool) {
-		for _, p := range []*Pod{c.Old, c.New} {
-			if p != nil && !yield(p) {
-				return
-			}
-		}
-		for p := range c.Rivals {
-			if !yield(p) {
-				return
-			}
-		}
-	}
 }
 
 // Compare returns what it would change if the pod of this name were p, which may be nil; false if nothing.
@@ -85,13 +73,11 @@ func (x *Index) Compare(key types.NamespacedName, p *Pod) (Change, bool) {
 
 // Apply takes one pod out of all sets, and another of its name into them.
 func (x *Index) Apply(change Change) {
-	if change.Old != nil {
-		x.displace(change.Old)
-	}
 	for r := range change.Rivals {
 		x.displace(r)
 	}
 	if old := change.Old; old != nil {
+		x.displace(old)
 		x.owners.remove(old)
 		delete(x.pods, change.key)
 		x.ports.remove(old)
@@ -153,17 +139,6 @@ func (x *Index) Owners(a netip.Addr) []*Pod { return x.owners.owners(a) }
 func (x *Index) Together(a netip.Addr) []*Pod { return x.owners.together(a) }
 
 // Addresses returns all that any pod owns.
-func (x *Index) Addresses() iter.Seq[netip.Addr] {
-	return func(yield func(netip.Addr) bool) {
-		for a := range x.owners.sole {
-			if !yield(a) {
-				return
-			}
-		}
-		for a := range x.owners.contested {
-			if !yield(a) {
-				return
-			}
-		}
-	}
+func (x *Index) Addresses() []netip.Addr {
+	return slices.AppendSeq(slices.Collect(maps.Keys(x.owners.sole)), maps.Keys(x.owners.contested))
 }

@@ -27,10 +27,6 @@ type ownership struct {
 // contest is the pods that claim an address, and those of them that own it; both by name.
 type contest struct{ claimants, owners []*Pod }
 
-func newOwnership() ownership {
-	return ownership{sole: map[netip.Addr]*Pod{}, contested: map[netip.Addr]contest{}}
-}
-
 func (w ownership) add(p *Pod) {
 	for _, a := range p.Addresses {
 		one, contested := w.sole[a.Addr], w.contested[a.Addr]
@@ -83,19 +79,17 @@ func (p *Pod) isAnnounced() bool { return p.Announced }
 
 // rivals adds the pods that claim an address of p too. It makes the map if there are any.
 func (w ownership) rivals(to map[*Pod]bool, p *Pod) map[*Pod]bool {
-	add := func(o *Pod) {
-		if to == nil {
-			to = map[*Pod]bool{}
-		}
-		to[o] = true
-	}
 	for _, a := range p.Addresses {
-		if one := w.sole[a.Addr]; one != nil && one != p {
-			add(one)
+		claimants := w.contested[a.Addr].claimants
+		if one := w.sole[a.Addr]; one != nil {
+			claimants = []*Pod{one}
 		}
-		for _, o := range w.contested[a.Addr].claimants {
+		for _, o := range claimants {
+			if o != p && to == nil {
+				to = map[*Pod]bool{}
+			}
 			if o != p {
-				add(o)
+				to[o] = true
 			}
 		}
 	}

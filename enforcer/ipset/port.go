@@ -33,10 +33,6 @@ type namedPorts struct {
 	sets map[NamedPort][]*set
 }
 
-func newNamedPorts() namedPorts {
-	return namedPorts{pods: map[NamedPort]map[*Pod]bool{}, sets: map[NamedPort][]*set{}}
-}
-
 func (n namedPorts) add(p *Pod) {
 	for _, port := range p.Ports {
 		if n.pods[port.NamedPort] == nil {
