@@ -70,7 +70,7 @@ func (v AppTierValidator) ValidateUpdate(ctx context.Context, old, app *v1alpha1
 func (v AppTierValidator) judge(meaning lint.Meaning, work *lint.Work) []lint.Finding {
 	app := meaning.App
 	world := v.Cluster.around(app)
-	findings := v.Cluster.current().AppTier(meaning, world, work)
+	findings := lint.JudgeAppTier(v.Cluster.current(), meaning, world, work)
 	for _, other := range world.AppTiers {
 		if other.Namespace != app.Namespace || other.Name == app.Name || !other.DeletionTimestamp.IsZero() {
 			continue
@@ -180,7 +180,7 @@ func (v AppTierValidator) budget(before formerly, now lint.Meaning) ([]lint.Find
 // changed too, people are warned: what it says now is no reason to refuse it.
 func (v AppTierValidator) opened(ctx context.Context, before formerly, now lint.Meaning, work *lint.Work) ([]lint.Finding, error) {
 	cluster := v.Cluster.current()
-	findings := cluster.Opened(now.App, now.Expansion.Policies, work)
+	findings := lint.Opened(cluster, now.App, now.Expansion.Policies, work)
 	if before.of == nil || len(findings) == 0 {
 		return findings, nil
 	}
@@ -188,7 +188,7 @@ func (v AppTierValidator) opened(ctx context.Context, before formerly, now lint.
 	if err != nil {
 		return nil, err
 	}
-	known := cluster.Opened(before.of, was.Expansion.Policies, lint.NewWork(mostSteps, ctx.Err))
+	known := lint.Opened(cluster, before.of, was.Expansion.Policies, lint.NewWork(mostSteps, ctx.Err))
 	for i, finding := range findings {
 		if slices.ContainsFunc(known, func(k lint.Finding) bool { return k.Other == finding.Other }) {
 			findings[i].Severity = lint.Warn

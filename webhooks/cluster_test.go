@@ -124,7 +124,7 @@ func TestAHistoryIsJudgedAsAFreshStart(t *testing.T) {
 			c.change(t)
 			world := c.afresh()
 			for _, policy := range byName(all(c.policies)) {
-				want, got := lint.NetworkPolicy(policy, world), c.current().NetworkPolicy(policy)
+				want, got := lint.NetworkPolicy(policy, world), lint.JudgePolicy(c.current(), policy, new(lint.Work))
 				if !equality.Semantic.DeepEqual(want, got) {
 					t.Fatalf("%+v\nafresh: %v\nhere:   %v", policy.Spec, want, got)
 				}

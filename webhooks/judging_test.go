@@ -63,7 +63,7 @@ func TestJudgingTellsWhyNot(t *testing.T) {
 	of := subject{namespace: "shop", name: "many", size: "3 rules"}
 	t.Run("too much work", func(t *testing.T) {
 		findings, err := j.within(t.Context(), of, func(work *lint.Work) ([]lint.Finding, error) {
-			lint.NewIndex(lint.World{}).NetworkPolicyWithin(heavyPolicy(), work)
+			lint.JudgePolicy(lint.NewIndex(lint.World{}), heavyPolicy(), work)
 			return nil, nil
 		})
 		if err != nil || len(findings) != 1 || findings[0].Severity != lint.Reject || findings[0].Check != lint.TooBig {
@@ -74,7 +74,7 @@ func TestJudgingTellsWhyNot(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		findings, err := j.within(ctx, of, func(work *lint.Work) ([]lint.Finding, error) {
 			cancel()
-			lint.NewIndex(lint.World{}).NetworkPolicyWithin(heavyPolicy(), work)
+			lint.JudgePolicy(lint.NewIndex(lint.World{}), heavyPolicy(), work)
 			return nil, nil
 		})
 		if err != nil || len(findings) != 1 || findings[0].Severity != lint.Reject {

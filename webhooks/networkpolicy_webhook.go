@@ -72,7 +72,7 @@ func (v NetworkPolicyValidator) answer(ctx context.Context, old, policy *network
 			return findings, nil
 		}
 		if old == nil {
-			return append(findings, v.Cluster.current().NetworkPolicyWithin(policy, work)...), nil
+			return append(findings, lint.JudgePolicy(v.Cluster.current(), policy, work)...), nil
 		}
 		return append(findings, v.judgeUpdate(old, policy, work, lint.NewWork(mostSteps, ctx.Err))...), nil
 	})

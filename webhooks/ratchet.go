@@ -34,15 +34,15 @@ func (v NetworkPolicyValidator) judgeUpdate(old, policy *networkingv1.NetworkPol
 	index := v.Cluster.current()
 	before := func(of *networkingv1.NetworkPolicy) func() []lint.Finding {
 		return func() []lint.Finding {
-			return slices.DeleteFunc(index.NetworkPolicyWithin(of, workBefore), func(f lint.Finding) bool { return f.Check == lint.Widens && !opensTheSame(old, policy, f) })
+			return slices.DeleteFunc(lint.JudgePolicy(index, of, workBefore), func(f lint.Finding) bool { return f.Check == lint.Widens && !opensTheSame(old, policy, f) })
 		}
 	}
-	findings := ratchet(index.NetworkPolicyWithin(policy, work), before(old))
+	findings := ratchet(lint.JudgePolicy(index, policy, work), before(old))
 	if len(lint.WithSeverity(findings, lint.Reject)) > 0 || !slices.ContainsFunc(findings, func(f lint.Finding) bool { return f.Check == lint.Invalid }) {
 		return findings
 	}
 	// What cannot be read is judged alone; of what was stored so, the rest is judged as it is read.
-	return append(findings, ratchet(index.NetworkPolicyWithin(asRead(policy), work), before(asRead(old)))...)
+	return append(findings, ratchet(lint.JudgePolicy(index, asRead(policy), work), before(asRead(old)))...)
 }
 
 func opensTheSame(old, policy *networkingv1.NetworkPolicy, finding lint.Finding) bool {

@@ -23,58 +23,16 @@ type asPolicy struct {
 
 // checkAsPolicies finds peers that match nobody, or nobody whom policies can tell apart, ports of
 // Services, and load balancers that cannot reach their pods.
-func (x *Index) checkAsPolicies(r *report, app *v1alpha1.AppTier, world World, work *Work) {
-	index := x.withoutPolicies(app)
+func checkAsPolicies(r *Report, in *appView) {
+	app, index := in.App, in.WithPolicies(in.App, nil)
 	for i := range app.Spec.Tiers {
-		p := newAsPolicy(app, i, world)
-		for _, finding := range p.judge(index, work) {
-			if !slices.Contains(r.findings, finding) { // what holds for every tier is found of each
-				r.findings = append(r.findings, finding)
+		p := newAsPolicy(app, i, in.world)
+		for _, finding := range JudgeTier(index, p.policy, p.inTier, in.work) {
+			if !slices.Contains(r.Findings, finding) { // what holds for every tier is found of each
+				r.Findings = append(r.Findings, finding)
 			}
 		}
 	}
-}
-
-// withoutPolicies is the world without the policies of an AppTier as it was.
-func (x *Index) withoutPolicies(app *v1alpha1.AppTier) *Index {
-	here := x.at(app.Namespace)
-	isOld := func(p *knownPolicy) bool { return p.Labels[v1alpha1.LabelAppTier] == app.Name }
-	if !slices.ContainsFunc(here.generated, isOld) {
-		return x
-	}
-	return x.With(map[string]World{app.Namespace: here.with(app.Name, nil)})
-}
-
-// with returns the lists of a namespace where an AppTier stands for these policies.
-func (c *contents) with(app string, desired []*networkingv1.NetworkPolicy) World {
-	part := World{Services: c.services, Generated: desired}
-	if c.exists {
-		part.Namespaces = []*corev1.Namespace{{ObjectMeta: metav1.ObjectMeta{Name: c.name, Labels: c.labels}}}
-	}
-	for _, pod := range c.pods {
-		part.Pods = append(part.Pods, pod.Pod)
-	}
-	for i, policy := range c.policies {
-		switch isHandWritten := i < len(c.policies)-len(c.generated); {
-		case isHandWritten:
-			part.Policies = append(part.Policies, policy.NetworkPolicy)
-		case policy.Labels[v1alpha1.LabelAppTier] != app:
-			part.Generated = append(part.Generated, policy.NetworkPolicy)
-		}
-	}
-	return part
-}
-
-// judge makes the checks that are about AppTiers too.
-func (p asPolicy) judge(index *Index, work *Work) []Finding {
-	r, v := &report{ofTier: true}, newView(p.policy, index, work)
-	v.places = p.inTier
-	for _, check := range all() {
-		if check.Tiers {
-			check.Policy(r, v)
-		}
-	}
-	return r.findings
 }
 
 func newAsPolicy(app *v1alpha1.AppTier, index int, world World) asPolicy {

@@ -12,8 +12,8 @@ import (
 // ID is the stable name of a check.
 type ID string
 
-// Check is what is looked for, what people can look up about it, and how it is found. To add one, write a file
-// that registers it, and its example.
+// Check is what is looked for, and what people can look up about it. To add one, write a file that registers it,
+// and its example.
 type Check struct {
 	ID ID
 	// Severity of its findings. Some are less all the same: widening that is annotated, or not
@@ -24,17 +24,16 @@ type Check struct {
 	// Title says what it finds, and Text why that matters and what to do.
 	Title, Text string
 
-	// Policy finds it in a NetworkPolicy, AppTier in an AppTier that is not refused by itself. Both are nil
-	// for what another check's function finds too, and for what is found where fields are read.
-	Policy  func(*report, *view)
-	AppTier func(*report, *appView)
-	// ByItself says that Policy asks no selector of the policy which pods it matches, which only a cluster
+	// ByItself says that it asks no selector of a NetworkPolicy which pods it matches, which only a cluster
 	// knows of labels that controllers set.
 	ByItself bool
-	// Tiers says that Policy is asked of each tier too, as the policy that a person would write for it.
+	// Tiers says that it is asked of each tier too, as the policy that a person would write for it.
 	Tiers bool
 	// TierFix is the fix in the words of AppTiers; empty where it is the same.
 	TierFix string
+	// Examples has the file examples/ID.yaml: an object that it finds fault with, the same put right, and the rest
+	// of the world.
+	Examples embed.FS
 }
 
 // Subject is what a check is about.
@@ -50,8 +49,8 @@ const (
 // checks are those registered, by ID.
 var checks = map[ID]Check{}
 
-// register makes a check one of those that are made. Each file does it for its own when the program starts.
-func register(check Check) {
+// Register makes a check one of those that are made and listed. Each file does it for its own when the program starts.
+func Register(check Check) {
 	if _, found := checks[check.ID]; found {
 		panic("two checks are called " + check.ID)
 	}
@@ -61,16 +60,13 @@ func register(check Check) {
 // severities in the order in which people should read about them.
 var severities = []Severity{Reject, Warn, Note}
 
-// all are the checks in the order in which they are made and listed: the gravest first, then by name. It is
-// made on first use, when every check is registered.
-var all = sync.OnceValue(func() []Check {
+// All are the checks that the program's packages register, in the order in which they are made and listed: the
+// gravest first, then by name.
+var All = sync.OnceValue(func() []Check {
 	return slices.SortedFunc(maps.Values(checks), func(a, b Check) int {
 		return cmp.Or(cmp.Compare(slices.Index(severities, a.Severity), slices.Index(severities, b.Severity)), cmp.Compare(a.ID, b.ID))
 	})
 })
-
-// Catalogue returns every check there is, the gravest first.
-func Catalogue() []Check { return slices.Clone(all()) }
 
 // IsOfObjects says whether the check is about what an object says, beside the others of a world, as its example
 // shows. Others are made by who reads files, or counts what a request costs.
@@ -80,12 +76,9 @@ func (c Check) IsOfObjects() bool { return c.ID != Schema && c.ID != OverBudget 
 // the world that both are judged in, each as YAML.
 type Example struct{ Wrong, Right, World string }
 
-//go:embed examples
-var examples embed.FS
-
 // Example returns the example of the check; an empty one if it has none.
 func (c Check) Example() Example {
-	text, err := examples.ReadFile("examples/" + string(c.ID) + ".yaml")
+	text, err := c.Examples.ReadFile("examples/" + string(c.ID) + ".yaml")
 	if err != nil {
 		return Example{}
 	}

@@ -10,9 +10,9 @@ import (
 
 // declared is what the AppTiers of a namespace let its pods do in a direction.
 type declared struct {
-	*view
+	*View
 	direction networkingv1.PolicyType
-	by        []*knownPolicy
+	by        []*Policy
 	boxes     []connset.Box
 	// every holds all boxes when boxes are only those about one pod, and keys the labels of subjects
 	// that any of them asks for.
@@ -23,7 +23,7 @@ type declared struct {
 
 	// about are boxes that differ in what they ask of namespaces, and kinds the answers of kindOf.
 	about []connset.Box
-	kinds map[*contents]string
+	kinds map[*Namespace]string
 	// shelves are the boxes as they are at the namespaces of a kind.
 	shelves map[string]*connset.Shelf
 	// certain and possible are the pods of the policy that AppTiers isolate, see subjects.go.
@@ -33,19 +33,19 @@ type declared struct {
 }
 
 // declaredIn returns what all AppTiers of the policy's namespace declare in a direction.
-func (v *view) declaredIn(direction networkingv1.PolicyType) *declared {
-	by := where(v.here.generated, func(g *knownPolicy) bool { return g.isolates(direction) })
-	return v.declaredBy(direction, by, by)
+func declaredIn(v *View, direction networkingv1.PolicyType) *declared {
+	by := Where(v.Here.Generated, func(g *Policy) bool { return g.Isolates(direction) })
+	return declaredBy(v, direction, by, by)
 }
 
 // declaredBy returns what some policies of AppTiers declare for the pods that others of them isolate.
-func (v *view) declaredBy(direction networkingv1.PolicyType, isolating, allowing []*knownPolicy) *declared {
-	d := &declared{view: v, direction: direction, by: isolating, known: map[string]*Widening{}}
-	d.kinds, d.shelves = map[*contents]string{}, map[string]*connset.Shelf{}
+func declaredBy(v *View, direction networkingv1.PolicyType, isolating, allowing []*Policy) *declared {
+	d := &declared{View: v, direction: direction, by: isolating, known: map[string]*Widening{}}
+	d.kinds, d.shelves = map[*Namespace]string{}, map[string]*connset.Shelf{}
 	if len(isolating) == 0 {
 		return d
 	}
-	for _, clause := range clausesOf(allowing, direction) {
+	for _, clause := range ClausesOf(allowing, direction) {
 		d.boxes = append(d.boxes, clause.Box)
 	}
 	d.boxes = connset.Merged(d.boxes)
@@ -67,11 +67,11 @@ func (d *declared) only(scope connset.Scope, labels map[string]string) *declared
 }
 
 // shelf holds what is declared about a place.
-func (d *declared) shelf(at *contents) *connset.Shelf {
+func (d *declared) shelf(at *Namespace) *connset.Shelf {
 	kind := d.kindOf(at)
 	shelf, found := d.shelves[kind]
 	if !found {
-		d.work.spend(len(d.boxes))
+		d.Work.Spend(len(d.boxes))
 		shelf = connset.NewShelf(d.within(at, d.boxes))
 		d.shelves[kind] = shelf
 	}
@@ -79,16 +79,16 @@ func (d *declared) shelf(at *contents) *connset.Shelf {
 }
 
 // kindOf tells namespaces apart by what is declared about them.
-func (d *declared) kindOf(at *contents) string {
+func (d *declared) kindOf(at *Namespace) string {
 	if at == elsewhere {
 		return "elsewhere"
 	}
 	kind, found := d.kinds[at]
 	if !found {
-		d.work.spend(len(d.about))
+		d.Work.Spend(len(d.about))
 		matches := make([]byte, len(d.about))
 		for i, box := range d.about {
-			matches[i] = bit(box.Match(connset.Namespace, at.labels))
+			matches[i] = bit(box.Match(connset.Namespace, at.Labels))
 		}
 		kind = string(matches)
 		d.kinds[at] = kind

@@ -17,13 +17,12 @@ import (
 const DNSPort ID = "dns-port"
 
 func init() {
-	register(Check{
+	registerPolicy(checkDNSPort, Check{
 		ID: DNSPort, Severity: Warn, About: ofPolicies,
 		Title: "Port 53, where DNS listens on another",
 		Text: `Policies see the port that the pods of the cluster's DNS listen on, since the Service's is translated before. Some do
 not listen on 53: OpenShift's use 5353. Reported when such pods are known, by --dns-service or by their Service's label or
 name, the policy allows 53 to them, and nothing allows theirs.`,
-		Policy: checkDNSPort,
 	})
 }
 
@@ -31,29 +30,29 @@ name, the policy allows 53 to them, and nothing allows theirs.`,
 // not the Service's 53.
 type dnsListener struct {
 	service *corev1.Service
-	pod     *knownPod
+	pod     *Pod
 	port    connset.Port
 }
 
 // checkDNSPort finds rules for port 53 that reach the pods of the cluster's DNS, which listen on another port,
 // while nothing allows that one. It is enough to know one such pod.
-func checkDNSPort(r *report, v *view) {
-	if !v.policy.isolates(egress) {
+func checkDNSPort(r *Report, v *view) {
+	if !v.Policy.Isolates(egress) {
 		return
 	}
 	allowed := v.perhapsUnion()
 	for _, listener := range v.dnsListeners() {
 		port53 := connset.PortOf(listener.port.Protocol(), 53)
 		if slices.ContainsFunc(allowed, func(c connset.Clause) bool {
-			return isPeer(&c.Box, listener.pod) && (c.Box.Ports.Contains(listener.port) || resolve(c.Named, listener.pod).Contains(listener.port))
+			return IsPeer(&c.Box, listener.pod) && (c.Box.Ports.Contains(listener.port) || Resolve(c.Named, listener.pod).Contains(listener.port))
 		}) {
 			continue
 		}
-		for _, clause := range v.policy.egress {
-			if !isPeer(&clause.Box, listener.pod) || !clause.Box.Ports.Contains(port53) {
+		for _, clause := range v.Policy.Clauses(egress) {
+			if !IsPeer(&clause.Box, listener.pod) || !clause.Box.Ports.Contains(port53) {
 				continue
 			}
-			r.find(DNSPort, v.portPath(egress, clause.Rule, port53), fmt.Sprintf("add port: %d beside it", listener.port.Number()),
+			r.Find(DNSPort, v.portPath(egress, clause.Rule, port53), fmt.Sprintf("add port: %d beside it", listener.port.Number()),
 				"%s is the port of Service %s/%s; its pods, such as %s, listen on %d, which is what policies see, so names are not resolved",
 				portWords(port53), listener.service.Namespace, listener.service.Name, listener.pod.Name, listener.port.Number())
 			return
@@ -66,14 +65,14 @@ func checkDNSPort(r *report, v *view) {
 func (v *view) dnsListeners() []dnsListener {
 	var out []dnsListener
 	for _, protocol := range []corev1.Protocol{corev1.ProtocolUDP, corev1.ProtocolTCP} {
-		for _, service := range v.dns {
+		for _, service := range v.DNS {
 			for _, port := range service.Spec.Ports {
 				if port.Port != 53 || kube.Protocol(port.Protocol) != protocol {
 					continue
 				}
-				for _, pod := range v.at(service.Namespace).pods {
-					target, found := targetOf(service, port, []*knownPod{pod})
-					if found && !pod.onNode && target.Number() != 53 {
+				for _, pod := range v.At(service.Namespace).Pods {
+					target, found := targetOf(service, port, []*Pod{pod})
+					if found && !pod.OnNode && target.Number() != 53 {
 						out = append(out, dnsListener{service, pod, target})
 						break
 					}
@@ -87,7 +86,7 @@ func (v *view) dnsListeners() []dnsListener {
 // portPath is the path of the port of a rule that holds a number; of the rule if none is written.
 func (v *view) portPath(direction networkingv1.PolicyType, rule int, port connset.Port) *field.Path {
 	path := rulesPath(direction).Index(rule)
-	for i, written := range kube.Rules(v.policy.NetworkPolicy, direction)[rule].Ports {
+	for i, written := range kube.Rules(v.Policy.NetworkPolicy, direction)[rule].Ports {
 		if ports, _ := connset.RulePorts([]networkingv1.NetworkPolicyPort{written}); written.Port != nil && written.Port.Type == intstr.Int && ports.Contains(port) {
 			return path.Child("ports").Index(i).Child("port")
 		}

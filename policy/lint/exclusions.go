@@ -15,23 +15,21 @@ import (
 const ExcludesNobody ID = "excludes-nobody"
 
 func init() {
-	register(Check{
-		ID: ExcludesNobody, Severity: Warn, About: ofBoth,
+	registerPolicy(checkExclusions, Check{
+		ID: ExcludesNobody, Severity: Warn, About: ofBoth, ByItself: true, Tiers: true,
 		Title: "An exclusion that excludes nobody",
 		Text: `Peers add up, and so do rules. Where one peer leaves somebody out (NotIn, DoesNotExist, except), and another holds
 all of the first with those, nobody is left out. So it is with ports: named beside an entry that is every port of the
 protocol, or where another rule lets the same peer reach every port, they restrict nothing.`,
-		Policy: checkExclusions, ByItself: true,
-		Tiers:   true,
 		TierFix: "leave the same out there, or remove one of them",
 	})
 }
 
 // checkExclusions finds peers that leave somebody out, beside a peer that lets them in again, with everybody
 // else that the first would hold: peers add up, so the exclusion excludes nobody.
-func checkExclusions(r *report, v *view) {
+func checkExclusions(r *Report, v *view) {
 	for _, direction := range []networkingv1.PolicyType{ingress, egress} {
-		clauses := v.policy.clauses(direction)
+		clauses := v.Policy.Clauses(direction)
 		checkOpenPorts(r, v, direction)
 		checkOpenRules(r, v, direction, clauses)
 		for i, clause := range clauses {
@@ -43,15 +41,15 @@ func checkExclusions(r *report, v *view) {
 			if what == "" {
 				continue
 			}
-			if !v.work.spend(len(clauses)) {
+			if !v.Work.Spend(len(clauses)) {
 				return
 			}
 			all := v.clauseOf(direction, clause, whole)
 			for j, other := range clauses {
-				if i == j || all == nil || !isWithin([]connset.Box{all.Box}, []connset.Box{other.Box}) || !isNameAllowedBy(clause, other) {
+				if i == j || all == nil || !IsWithin([]connset.Box{all.Box}, []connset.Box{other.Box}) || !isNameAllowedBy(clause, other) {
 					continue
 				}
-				r.find(ExcludesNobody, v.clauseField(direction, clause, ""), "remove "+v.clausePlace(direction, other).String()+", or leave the same out there",
+				r.Find(ExcludesNobody, v.clauseField(direction, clause, ""), "remove "+v.clausePlace(direction, other).String()+", or leave the same out there",
 					"%s holds all that this peer leaves out with %s: peers add up, so nobody is left out", v.clausePlace(direction, other), what)
 				break
 			}
@@ -60,8 +58,8 @@ func checkExclusions(r *report, v *view) {
 }
 
 // checkOpenPorts finds ports of a rule beside an entry that is every port of their protocol.
-func checkOpenPorts(r *report, v *view, direction networkingv1.PolicyType) {
-	for i, rule := range kube.Rules(v.policy.NetworkPolicy, direction) {
+func checkOpenPorts(r *Report, v *view, direction networkingv1.PolicyType) {
+	for i, rule := range kube.Rules(v.Policy.NetworkPolicy, direction) {
 		ports := v.places.rule(direction, i).Child("ports")
 		for j, every := range rule.Ports {
 			protocol := kube.Protocol(ptr.Deref(every.Protocol, ""))
@@ -73,7 +71,7 @@ func checkOpenPorts(r *report, v *view, direction networkingv1.PolicyType) {
 				return p.Port != nil && p.Port != every.Port && kube.Protocol(ptr.Deref(p.Protocol, "")) == protocol
 			}
 			if k := slices.IndexFunc(rule.Ports, isNarrower); k >= 0 {
-				r.find(ExcludesNobody, ports.Index(k), "remove "+ports.Index(j).String()+", or this",
+				r.Find(ExcludesNobody, ports.Index(k), "remove "+ports.Index(j).String()+", or this",
 					"%s is every port of %s: entries add up, so naming one restricts nothing", ports.Index(j), protocol)
 				break
 			}
@@ -83,24 +81,24 @@ func checkOpenPorts(r *report, v *view, direction networkingv1.PolicyType) {
 
 // checkOpenRules finds ports of a rule whose peers another rule lets reach every port. What everyone may reach is
 // reported by itself, and a rule for DNS beside others is a habit that does no harm.
-func checkOpenRules(r *report, v *view, direction networkingv1.PolicyType, clauses []connset.Clause) {
+func checkOpenRules(r *Report, v *view, direction networkingv1.PolicyType, clauses []connset.Clause) {
 	isEveryPort := func(c connset.Clause) bool { return connset.AllPorts().Minus(c.Box.Ports).IsEmpty() }
-	open := where(clauses, func(c connset.Clause) bool { return c.Peer >= 0 && isEveryPort(c) })
+	open := Where(clauses, func(c connset.Clause) bool { return c.Peer >= 0 && isEveryPort(c) })
 	for _, clause := range clauses {
-		isForDNS := clause.Box.Ports.Minus(dnsPorts).IsEmpty()
+		isForDNS := clause.Box.Ports.Minus(DNSPorts).IsEmpty()
 		if clause.Peer < 0 || isForDNS || isEveryPort(clause) {
 			continue
 		}
-		if !v.work.spend(len(open)) {
+		if !v.Work.Spend(len(open)) {
 			return
 		}
 		all := clause.Box
 		all.Ports = connset.AllPorts()
 		holds := func(other connset.Clause) bool {
-			return other.Rule != clause.Rule && isWithin([]connset.Box{all}, []connset.Box{other.Box})
+			return other.Rule != clause.Rule && IsWithin([]connset.Box{all}, []connset.Box{other.Box})
 		}
 		if i := slices.IndexFunc(open, holds); i >= 0 {
-			r.find(ExcludesNobody, v.clauseField(direction, clause, ""), "name ports in "+v.places.rule(direction, open[i].Rule).String()+", or remove this",
+			r.Find(ExcludesNobody, v.clauseField(direction, clause, ""), "name ports in "+v.places.rule(direction, open[i].Rule).String()+", or remove this",
 				"%s holds this peer too, on every port: rules add up, so the ports named here restrict nothing", v.clausePlace(direction, open[i]))
 		}
 	}
@@ -129,9 +127,9 @@ func withoutExclusions(peer *networkingv1.NetworkPolicyPeer) (whole *networkingv
 
 // clauseOf is a clause of the judged policy with another peer in the place of its own.
 func (v *view) clauseOf(direction networkingv1.PolicyType, clause connset.Clause, peer *networkingv1.NetworkPolicyPeer) *connset.Clause {
-	rule := kube.Rules(v.policy.NetworkPolicy, direction)[clause.Rule]
-	policy := networkingv1.NetworkPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: v.policy.Namespace}}
-	policy.Spec.PodSelector, policy.Spec.PolicyTypes = v.policy.Spec.PodSelector, []networkingv1.PolicyType{direction}
+	rule := kube.Rules(v.Policy.NetworkPolicy, direction)[clause.Rule]
+	policy := networkingv1.NetworkPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: v.Policy.Namespace}}
+	policy.Spec.PodSelector, policy.Spec.PolicyTypes = v.Policy.Spec.PodSelector, []networkingv1.PolicyType{direction}
 	if direction == ingress {
 		policy.Spec.Ingress = []networkingv1.NetworkPolicyIngressRule{{Ports: rule.Ports, From: []networkingv1.NetworkPolicyPeer{*peer}}}
 	} else {

@@ -16,15 +16,13 @@ import (
 const HealthCheckUnreachable ID = "health-check-unreachable"
 
 func init() {
-	register(Check{
-		ID: HealthCheckUnreachable, Severity: Warn, About: ofBoth,
+	registerPolicy(checkHealthChecks, Check{
+		ID: HealthCheckUnreachable, Severity: Warn, About: ofBoth, Tiers: true,
 		Title: "A load balancer that does not reach its pods",
 		Text: `A load balancer sends from outside the pod network, on the port that it forwards to and on the one that it
 probes. If no policy lets it in, it takes the pods out of service though they answer. The kubelet's own probes
 always pass: a pod can always be reached from its own node. Services of type NodePort are not asked about: whether
 anyone uses the port is not to be seen.`,
-		Policy:  checkHealthChecks,
-		Tiers:   true,
 		TierFix: "let the load balancer's ranges in with networks, or all that is outside with internet: {}, on these ports",
 	})
 }
@@ -39,16 +37,16 @@ var healthCheckPortAnnotations = []string{
 // checkHealthChecks finds pods behind a load balancer that nobody outside the pod network may reach
 // on the port that it forwards to, or probes: it takes them out of service though they answer. The
 // kubelet's own probes always pass.
-func checkHealthChecks(r *report, v *view) {
-	if !v.known.Policies || !v.known.Services || !v.policy.isolates(ingress) {
+func checkHealthChecks(r *Report, v *view) {
+	if !v.Known.Policies || !v.Known.Services || !v.Policy.Isolates(ingress) {
 		return
 	}
-	for _, service := range v.here.services {
+	for _, service := range v.Here.Services {
 		if service.Spec.Type != corev1.ServiceTypeLoadBalancer || len(service.Spec.Selector) == 0 {
 			continue
 		}
-		for _, pod := range v.subjects() {
-			if !v.work.spend(1) {
+		for _, pod := range v.Subjects() {
+			if !v.Work.Spend(1) {
 				return
 			}
 			if kube.Selects(service, pod.Pod) && checkReachedByBalancer(r, v, service, pod) {
@@ -58,13 +56,13 @@ func checkHealthChecks(r *report, v *view) {
 	}
 }
 
-func checkReachedByBalancer(r *report, v *view, service *corev1.Service, pod *knownPod) bool {
-	policies, _ := v.union(pod, ingress)
-	v.work.spend(rulesIn(policies, ingress))
+func checkReachedByBalancer(r *Report, v *view, service *corev1.Service, pod *Pod) bool {
+	policies, _ := v.Union(pod, ingress)
+	v.Work.Spend(rulesIn(policies, ingress))
 	var open connset.Ports
-	for _, clause := range clausesOf(policies, ingress) {
+	for _, clause := range ClausesOf(policies, ingress) {
 		if clause.Box.Kinds&connset.Others != 0 {
-			open = open.Union(clause.Box.Ports).Union(resolve(clause.Named, pod))
+			open = open.Union(clause.Box.Ports).Union(Resolve(clause.Named, pod))
 		}
 	}
 	var closed []string
@@ -76,17 +74,17 @@ func checkReachedByBalancer(r *report, v *view, service *corev1.Service, pod *kn
 	if len(closed) == 0 {
 		return false
 	}
-	r.find(HealthCheckUnreachable, v.places.rules(ingress), fmt.Sprintf("add an ingress rule with an ipBlock for the load balancer's ranges, on %s", listWords(closed)),
+	r.Find(HealthCheckUnreachable, v.places.rules(ingress), fmt.Sprintf("add an ingress rule with an ipBlock for the load balancer's ranges, on %s", listWords(closed)),
 		"no policy lets anyone from outside the pod network reach %s on %s, where the load balancer of Service %s sends traffic or probes", podWords(pod), listWords(closed), service.Name)
 	return true
 }
 
 // balancedPorts are the ports of a pod that a load balancer sends to, and the one it probes if that
 // is a port of the pod: it may also be one of the node.
-func balancedPorts(service *corev1.Service, pod *knownPod) []connset.Port {
+func balancedPorts(service *corev1.Service, pod *Pod) []connset.Port {
 	var out []connset.Port
 	for _, port := range service.Spec.Ports {
-		if target, found := targetOf(service, port, []*knownPod{pod}); found {
+		if target, found := targetOf(service, port, []*Pod{pod}); found {
 			out = append(out, target)
 		}
 	}

@@ -12,16 +12,16 @@ import (
 
 // hint says what may have been meant by a selector that matches none of the candidates: a value that
 // is a few letters away, or a key.
-func hint(selector *metav1.LabelSelector, candidates iter.Seq[label], what string) string {
+func hint(selector *metav1.LabelSelector, candidates iter.Seq2[string, string], what string) string {
 	for _, wanted := range wantedLabels(selector) {
 		key, value := wanted[0], wanted[1]
 		values, keys := map[string]bool{}, map[string]bool{}
-		for candidate := range candidates {
-			if candidate.key == key {
-				values[candidate.value] = true
+		for k, v := range candidates {
+			if k == key {
+				values[v] = true
 			}
-			if candidate.value == value {
-				keys[candidate.key] = true
+			if v == value {
+				keys[k] = true
 			}
 		}
 		if values[value] {
@@ -57,31 +57,4 @@ func wantedLabels(selector *metav1.LabelSelector) [][2]string {
 	}
 	slices.SortFunc(out, func(a, b [2]string) int { return slices.Compare(a[:], b[:]) })
 	return out
-}
-
-// labelsOfPods are the labels that pods of namespaces have, some more than once.
-func labelsOfPods(of ...*contents) iter.Seq[label] {
-	return func(yield func(label) bool) {
-		for _, c := range of {
-			for l := range c.labelled {
-				if !yield(l) {
-					return
-				}
-			}
-		}
-	}
-}
-
-// labelsOfNamespaces are those that namespaces have which are known to exist.
-func (v *view) labelsOfNamespaces(yield func(label) bool) {
-	for _, c := range v.namespaces {
-		if !c.exists {
-			continue
-		}
-		for key, value := range c.labels {
-			if !yield(label{key, value}) {
-				return
-			}
-		}
-	}
 }

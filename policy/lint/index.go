@@ -5,49 +5,47 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
-	"strconv"
 
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/policy/connset"
-	"github.com/apptier/apptier/policy/kube"
 )
 
 // Index is a World prepared for many NetworkPolicies to be judged in it, also at the same time: an
 // index never changes, nor may the objects that it was made from.
 type Index struct {
-	whole bool
-	known Parts
+	Whole bool
+	Known Parts
 	// unknown are the keys of labels whose values are not known of some pods.
 	unknown     []string
-	morePods    bool
-	podNetworks []netip.Prefix
-	backends    map[string][]Backend
+	MorePods    bool
+	PodNetworks []netip.Prefix
+	Backends    map[string][]Backend
 	// serviceNetworks are the addresses that Services may have.
 	serviceNetworks connset.Addresses
-	dnsService      types.NamespacedName
+	DNSService      types.NamespacedName
 
-	contents map[string]*contents
+	namespaces map[string]*Namespace
 	// sorted are the contents of all namespaces that are known to exist, by name.
-	sorted []*contents
+	sorted []*Namespace
 	// strange are those of sorted which are known only for what is in them.
-	strange []*contents
+	Strange []*Namespace
 	// elsewhere are the names of namespaces that do not exist.
-	elsewhere connset.Values
+	OtherNames connset.Values
 	// named says that some namespace has the label "name".
-	named bool
+	HasNameLabel bool
 	// dns are the Services of the cluster's DNS, in no order.
-	dns []*corev1.Service
+	DNS []*corev1.Service
 }
 
 // NewIndex prepares a world.
 func NewIndex(world World) *Index {
 	x := &Index{
-		whole: world.Whole, known: world.Known, unknown: world.UnknownLabels, morePods: world.MorePods, podNetworks: world.PodNetworks,
-		backends: backendsByNamespace(world.Backends), dnsService: world.DNSService,
+		Whole: world.Whole, Known: world.Known, unknown: world.UnknownLabels, MorePods: world.MorePods, PodNetworks: world.PodNetworks,
+		Backends: backendsByNamespace(world.Backends), DNSService: world.DNSService,
 		serviceNetworks: connset.PrefixAddresses(world.ServiceNetworks...),
 	}
 	return x.With(byNamespace(world))
@@ -56,7 +54,7 @@ func NewIndex(world World) *Index {
 // WithBackends returns the index of a world where the API server calls these.
 func (x *Index) WithBackends(backends []Backend) *Index {
 	next := *x
-	next.backends = backendsByNamespace(backends)
+	next.Backends = backendsByNamespace(backends)
 	return &next
 }
 
@@ -97,59 +95,59 @@ func byNamespace(world World) map[string]World {
 // held. What else a World says stays as it was.
 func (x *Index) With(parts map[string]World) *Index {
 	next := *x
-	next.contents = maps.Clone(x.contents)
-	if next.contents == nil {
-		next.contents = map[string]*contents{}
+	next.namespaces = maps.Clone(x.namespaces)
+	if next.namespaces == nil {
+		next.namespaces = map[string]*Namespace{}
 	}
 	for name, part := range parts {
-		if next.contents[name] = x.newContents(name, part, x.contents[name]); next.contents[name].isEmpty() {
-			delete(next.contents, name)
+		if next.namespaces[name] = x.newContents(name, part, x.namespaces[name]); next.namespaces[name].isEmpty() {
+			delete(next.namespaces, name)
 		}
 	}
-	next.sorted, next.strange, next.named, next.dns = nil, nil, false, nil
+	next.sorted, next.Strange, next.HasNameLabel, next.DNS = nil, nil, false, nil
 	var names []string
-	for _, c := range next.contents {
+	for _, c := range next.namespaces {
 		switch {
-		case c.exists:
-			names = append(names, c.name)
-			_, hasName := c.labels["name"]
-			next.named = next.named || hasName
-		case len(c.pods) > 0:
-			next.strange = append(next.strange, c)
+		case c.Exists:
+			names = append(names, c.Name)
+			_, hasName := c.Labels["name"]
+			next.HasNameLabel = next.HasNameLabel || hasName
+		case len(c.Pods) > 0:
+			next.Strange = append(next.Strange, c)
 		default:
 			continue
 		}
 		next.sorted = append(next.sorted, c)
 	}
 	for _, name := range wellKnownNamespaces {
-		if c := next.at(name); !c.exists && len(c.pods) == 0 {
+		if c := next.At(name); !c.Exists && len(c.Pods) == 0 {
 			next.sorted = append(next.sorted, c)
 		}
 	}
 	// What the policies of a pod say together is not known while one of them may select it or not.
 	if len(next.unknown) > 0 {
-		for _, c := range next.contents {
-			next.known.Policies = next.known.Policies && !slices.ContainsFunc(c.policies, next.asksUnknown)
+		for _, c := range next.namespaces {
+			next.Known.Policies = next.Known.Policies && !slices.ContainsFunc(c.Policies, next.AsksUnknown)
 		}
 	}
 	slices.SortFunc(next.sorted, compareContents)
-	slices.SortFunc(next.strange, compareContents)
-	for _, name := range slices.Sorted(maps.Keys(next.contents)) {
-		next.dns = append(next.dns, next.contents[name].dns...)
+	slices.SortFunc(next.Strange, compareContents)
+	for _, name := range slices.Sorted(maps.Keys(next.namespaces)) {
+		next.DNS = append(next.DNS, next.namespaces[name].DNS...)
 	}
-	next.elsewhere = connset.NoneOf(names...).Minus(connset.Missing())
+	next.OtherNames = connset.NoneOf(names...).Minus(connset.Missing())
 	return &next
 }
 
-// asksUnknown says whether a policy selects by a label whose value is not known of some pods.
-func (x *Index) asksUnknown(policy *knownPolicy) bool {
+// AsksUnknown says whether a policy selects by a label whose value is not known of some pods.
+func (x *Index) AsksUnknown(policy *Policy) bool {
 	asks := func(box connset.Box, scope connset.Scope) bool {
 		return slices.ContainsFunc(box.Labels(scope), func(key string) bool { return slices.Contains(x.unknown, key) })
 	}
 	if len(x.unknown) == 0 {
 		return false
 	}
-	return asks(policy.selected, connset.Subject) || slices.ContainsFunc(slices.Concat(policy.ingress, policy.egress), func(clause connset.Clause) bool {
+	return asks(policy.Selected, connset.Subject) || slices.ContainsFunc(slices.Concat(policy.ingress, policy.egress), func(clause connset.Clause) bool {
 		return asks(clause.Box, connset.Peer)
 	})
 }
@@ -157,192 +155,22 @@ func (x *Index) asksUnknown(policy *knownPolicy) bool {
 // wellKnownNamespaces exist in every cluster.
 var wellKnownNamespaces = []string{"default", "kube-node-lease", "kube-public", "kube-system"}
 
-func compareContents(a, b *contents) int { return cmp.Compare(a.name, b.name) }
+func compareContents(a, b *Namespace) int { return cmp.Compare(a.Name, b.Name) }
 
-// at returns what is in a namespace, which may be nothing.
-func (x *Index) at(name string) *contents {
-	if c, found := x.contents[name]; found {
+// At returns what is in a namespace, which may be nothing.
+func (x *Index) At(name string) *Namespace {
+	if c, found := x.namespaces[name]; found {
 		return c
 	}
 	return x.newContents(name, World{}, nil)
 }
 
-// contents is what is in a namespace.
-type contents struct {
-	name string
-	// exists says that the namespace is known, and not only what is in it.
-	exists bool
-	// labels of the namespace; what is not known about it is not there.
-	labels map[string]string
-	// pods that are not finished, by name.
-	pods     []*knownPod
-	labelled map[label][]*knownPod
-	// services and the policies are by name too: a finding names the same example however the objects came.
-	services []*corev1.Service
-	dns      []*corev1.Service
-	// policies are those of AppTiers, which generated holds alone, after all others.
-	policies, generated []*knownPolicy
-}
-
-// label is a label that a pod has.
-type label struct{ key, value string }
-
-// knownPod is a pod, with what is asked of it time and again.
-type knownPod struct {
-	*corev1.Pod
-	in *contents
-	// onNode says that the pod is on its node's network.
-	onNode    bool
-	addresses []netip.Addr
-	ports     []corev1.ContainerPort
-	// named are the ports that have names, in a form to compare.
-	named string
-	class *class
-}
-
-// class is a set of policies, for the pods that exactly these select.
-type class struct{ policies []*knownPolicy }
-
-// knownPolicy is a policy, taken apart.
-type knownPolicy struct {
-	*networkingv1.NetworkPolicy
-	selected        connset.Box
-	ingress, egress []connset.Clause
-}
-
-func knownPolicyOf(policy *networkingv1.NetworkPolicy) *knownPolicy {
-	read := connset.Read(policy)
-	return &knownPolicy{policy, read.Selected, read.Ingress, read.Egress}
-}
-
-func (p *knownPolicy) clauses(direction networkingv1.PolicyType) []connset.Clause {
-	if direction == ingress {
-		return p.ingress
+// WithPolicies returns the index of a world where an AppTier stands for these policies and no other.
+func (x *Index) WithPolicies(app *v1alpha1.AppTier, desired []*networkingv1.NetworkPolicy) *Index {
+	here := x.At(app.Namespace)
+	isOld := func(p *Policy) bool { return p.Labels[v1alpha1.LabelAppTier] == app.Name }
+	if len(desired) == 0 && !slices.ContainsFunc(here.Generated, isOld) {
+		return x
 	}
-	return p.egress
-}
-
-func (p *knownPolicy) isolates(direction networkingv1.PolicyType) bool {
-	return kube.Isolates(&p.Spec, direction)
-}
-
-// byName returns objects of a namespace in the order of their names.
-func byName[T metav1.Object](objects []T) []T {
-	return slices.SortedStableFunc(slices.Values(objects), func(a, b T) int { return cmp.Compare(a.GetName(), b.GetName()) })
-}
-
-// newContents prepares what is in a namespace, and takes over what it can of what was there before.
-func (x *Index) newContents(name string, of World, before *contents) *contents {
-	c := &contents{name: name, labels: map[string]string{}, labelled: map[label][]*knownPod{}, services: byName(of.Services)}
-	for _, namespace := range of.Namespaces {
-		c.exists, c.labels = true, maps.Clone(namespace.Labels)
-	}
-	if c.labels == nil {
-		c.labels = map[string]string{}
-	}
-	c.labels[corev1.LabelMetadataName] = name
-	c.dns = slices.DeleteFunc(slices.Clone(c.services), func(service *corev1.Service) bool { return !x.isDNS(service) })
-	for _, pod := range byName(of.Pods) {
-		if !kube.Finished(pod) {
-			c.pods = append(c.pods, &knownPod{Pod: pod, in: c, onNode: pod.Spec.HostNetwork, addresses: kube.Addresses(pod), ports: kube.Ports(pod)})
-		}
-	}
-	for _, pod := range c.pods {
-		for _, port := range pod.ports {
-			if port.Name != "" {
-				pod.named += port.Name + " " + string(port.Protocol) + " " + strconv.Itoa(int(port.ContainerPort)) + " "
-			}
-		}
-		for key, value := range pod.Labels {
-			c.labelled[label{key, value}] = append(c.labelled[label{key, value}], pod)
-		}
-	}
-	known := map[*networkingv1.NetworkPolicy]*knownPolicy{}
-	if before != nil {
-		for _, policy := range before.policies {
-			known[policy.NetworkPolicy] = policy
-		}
-	}
-	again := func(policy *networkingv1.NetworkPolicy) *knownPolicy {
-		if p, found := known[policy]; found {
-			return p
-		}
-		if weightOf(policy) > mostConditions {
-			return &knownPolicy{NetworkPolicy: policy}
-		}
-		return knownPolicyOf(policy)
-	}
-	for _, policy := range byName(of.Policies) {
-		c.policies = append(c.policies, again(policy))
-	}
-	for _, policy := range byName(of.Generated) {
-		c.generated = append(c.generated, again(policy))
-	}
-	c.policies = append(c.policies, c.generated...)
-	c.classify()
-	return c
-}
-
-func (c *contents) isEmpty() bool {
-	return !c.exists && len(c.pods)+len(c.services)+len(c.policies) == 0
-}
-
-// classify tells every pod which policies select it.
-func (c *contents) classify() {
-	selecting := map[*knownPod][]byte{}
-	for i, policy := range c.policies {
-		for _, pod := range c.selected(policy) {
-			selecting[pod] = append(selecting[pod], byte(i>>16), byte(i>>8), byte(i))
-		}
-	}
-	classes := map[string]*class{}
-	for _, pod := range c.pods {
-		key := selecting[pod]
-		if classes[string(key)] == nil {
-			of := &class{}
-			for i := 0; i < len(key); i += 3 {
-				of.policies = append(of.policies, c.policies[int(key[i])<<16|int(key[i+1])<<8|int(key[i+2])])
-			}
-			classes[string(key)] = of
-		}
-		pod.class = classes[string(key)]
-	}
-}
-
-// selected are the pods that a policy selects.
-func (c *contents) selected(policy *knownPolicy) []*knownPod {
-	if policy.selected.IsEmpty() {
-		return nil
-	}
-	return c.matching(policy.selected, connset.Subject)
-}
-
-// matching are the pods whose labels meet a box's conditions on those of a scope.
-func (c *contents) matching(box connset.Box, scope connset.Scope) []*knownPod {
-	candidates, all := c.near(box, scope)
-	if all {
-		return candidates
-	}
-	return where(candidates, func(pod *knownPod) bool { return box.Match(scope, pod.Labels) })
-}
-
-// near are pods among which are those that match, and whether they all do.
-func (c *contents) near(box connset.Box, scope connset.Scope) (candidates []*knownPod, all bool) {
-	conditions, candidates := box.Conditions(scope), c.pods
-	if key, values, found := box.Listing(scope); found && len(values) == 1 {
-		conditions, candidates = conditions-1, c.labelled[label{key, values[0]}]
-	}
-	return candidates, conditions == 0
-}
-
-// matching are pods of a namespace that match, for which it spends what it takes to find them.
-func (v *view) matching(c *contents, box connset.Box, scope connset.Scope) []*knownPod {
-	candidates, all := c.near(box, scope)
-	if !v.work.spend(len(candidates)) {
-		return nil
-	}
-	if all {
-		return candidates
-	}
-	return where(candidates, func(pod *knownPod) bool { return box.Match(scope, pod.Labels) })
+	return x.With(map[string]World{app.Namespace: here.with(app.Name, desired)})
 }

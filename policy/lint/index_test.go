@@ -49,13 +49,13 @@ func drawView(t *rapid.T) (*view, World) {
 			w.Policies = append(w.Policies, policy)
 		}
 	}
-	return newView(judged, NewIndex(w), unbounded()), w
+	return newView(judged, inPolicy{}, NewIndex(w), new(Work)), w
 }
 
 // eachClause calls judge with every clause of the judged policy.
 func (v *view) eachClause(judge func(networkingv1.PolicyType, connset.Clause)) {
 	for _, direction := range []networkingv1.PolicyType{ingress, egress} {
-		for _, clause := range v.policy.clauses(direction) {
+		for _, clause := range v.Policy.Clauses(direction) {
 			judge(direction, clause)
 		}
 	}
@@ -74,7 +74,7 @@ func TestPeersAreThosePodsThatMatch(t *testing.T) {
 		v.eachClause(func(_ networkingv1.PolicyType, clause connset.Clause) {
 			var want []*corev1.Pod
 			for _, pod := range world.Pods {
-				if !reach.Finished(pod) && clause.Box.Match(connset.Namespace, v.at(pod.Namespace).labels) && clause.Box.Match(connset.Peer, pod.Labels) {
+				if !reach.Finished(pod) && clause.Box.Match(connset.Namespace, v.At(pod.Namespace).Labels) && clause.Box.Match(connset.Peer, pod.Labels) {
 					want = append(want, pod)
 				}
 			}
@@ -82,7 +82,7 @@ func TestPeersAreThosePodsThatMatch(t *testing.T) {
 				return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
 			})
 			var got []*corev1.Pod
-			for _, pod := range v.peers(clause.Box) {
+			for _, pod := range v.Peers(clause.Box) {
 				got = append(got, pod.Pod)
 			}
 			if !slices.Equal(got, want) {
@@ -93,22 +93,22 @@ func TestPeersAreThosePodsThatMatch(t *testing.T) {
 }
 
 // halfOpenByPairs asks about every pair of pods, and every policy, by themselves.
-func halfOpenByPairs(v *view, world World, direction networkingv1.PolicyType, clause connset.Clause, subjects, peers []*knownPod) bool {
+func halfOpenByPairs(v *view, world World, direction networkingv1.PolicyType, clause connset.Clause, subjects, peers []*Pod) bool {
 	pairs := 0
 	for _, peer := range peers {
-		policies := []*networkingv1.NetworkPolicy{v.policy.NetworkPolicy}
+		policies := []*networkingv1.NetworkPolicy{v.Policy.NetworkPolicy}
 		for _, other := range slices.Concat(world.Policies, world.Generated) {
-			if other.Namespace != v.policy.Namespace || other.Name != v.policy.Name {
+			if other.Namespace != v.Policy.Namespace || other.Name != v.Policy.Name {
 				policies = append(policies, other)
 			}
 		}
-		var allowing []*knownPolicy
+		var allowing []*Policy
 		isolated := false
 		for _, policy := range policies {
 			selected := connset.Read(policy).Selected
 			if policy.Namespace == peer.Namespace && kube.Isolates(&policy.Spec, opposite(direction)) && !selected.IsEmpty() && selected.Match(connset.Subject, peer.Labels) {
 				isolated = true
-				allowing = append(allowing, knownPolicyOf(policy))
+				allowing = append(allowing, policyOf(policy))
 			}
 		}
 		for _, subject := range subjects {
@@ -116,7 +116,7 @@ func halfOpenByPairs(v *view, world World, direction networkingv1.PolicyType, cl
 				continue
 			}
 			pairs++
-			want := clause.Box.Ports.Union(resolve(clause.Named, destination(direction, subject, peer)))
+			want := clause.Box.Ports.Union(Resolve(clause.Named, destination(direction, subject, peer)))
 			if want.IsEmpty() || !isolated || !want.Intersect(portsBetween(allowing, peer, subject, opposite(direction))).IsEmpty() {
 				return false
 			}
@@ -130,11 +130,11 @@ func TestHalvesAreOpenAsEveryPairOfPodsSays(t *testing.T) {
 	often(t, func(t *rapid.T) {
 		v, world := drawView(t)
 		v.eachClause(func(direction networkingv1.PolicyType, clause connset.Clause) {
-			subjects, peers := v.subjects(), onPodNetwork(v.peers(clause.Box))
-			r := &report{}
+			subjects, peers := v.Subjects(), OnPodNetwork(v.Peers(clause.Box))
+			r := &Report{}
 			checkOtherHalf(r, v, direction, clause, subjects, peers)
 			want := halfOpenByPairs(v, world, direction, clause, subjects, peers)
-			if got := len(r.findings) > 0; got != want {
+			if got := len(r.Findings) > 0; got != want {
 				t.Fatalf("%s %+v: %v, want %v", direction, clause, got, want)
 			}
 			count[want]++
@@ -152,7 +152,7 @@ func TestWhatIsAlikeIsJudgedAlike(t *testing.T) {
 	often(t, func(t *rapid.T) {
 		v, _ := drawView(t)
 		v.eachClause(func(direction networkingv1.PolicyType, clause connset.Clause) {
-			d := v.declaredIn(direction)
+			d := declaredIn(v.View, direction)
 			boxes := onPorts(onlyOf(clause.Box, d.certain), clause.Box.Ports)
 			if direction == egress { // only pods know names
 				for i := range boxes {

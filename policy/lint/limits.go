@@ -9,17 +9,6 @@ import (
 	"github.com/apptier/apptier/policy/model"
 )
 
-// Duplicate is found where two things have the same name.
-const Duplicate ID = "duplicate"
-
-func init() {
-	register(Check{
-		ID: Duplicate, Severity: Reject, About: ofAppTiers,
-		Title: "Two things of one name",
-		Text:  `Tiers and ports are referred to by name, so there can be only one of each.`,
-	})
-}
-
 // How long lists may be, as in the schema, which bounds what its own checks may cost.
 const (
 	mostTiers      = 64
@@ -32,14 +21,14 @@ const (
 
 // checkLimits refuses the lists that the schema does: what is too long, what is there twice, and what is
 // written and empty where leaving it out means something else than nothing.
-func checkLimits(r *report, path *field.Path, spec *v1alpha1.AppTierSpec) {
+func checkLimits(r *Report, path *field.Path, spec *v1alpha1.AppTierSpec) {
 	checkLength(r, path.Child("dns", "to"), len(spec.DNS.To), mostDNS)
 	checkLength(r, path.Child("dns", "ports"), len(spec.DNS.Ports), mostDNS)
 	checkListsOfPeers(r, path.Child("dns", "to").Index, spec.DNS.To)
 	if every := spec.EveryTier; every != nil {
 		everyPath := path.Child("everyTier")
 		if every.Ingress == nil && every.Egress == nil {
-			r.find(Invalid, everyPath, "declare ingress or egress, or leave it out", "it says nothing")
+			r.Find(Invalid, everyPath, "declare ingress or egress, or leave it out", "it says nothing")
 		}
 		checkLength(r, everyPath.Child("ingress"), len(every.Ingress), mostEveryTier)
 		checkLength(r, everyPath.Child("egress"), len(every.Egress), mostEveryTier)
@@ -61,7 +50,7 @@ func checkLimits(r *report, path *field.Path, spec *v1alpha1.AppTierSpec) {
 	}
 }
 
-func checkListsOfPeers(r *report, at func(int) *field.Path, peers []v1alpha1.Peer) {
+func checkListsOfPeers(r *Report, at func(int) *field.Path, peers []v1alpha1.Peer) {
 	for i, peer := range peers {
 		if peer.Networks == nil {
 			continue
@@ -74,27 +63,16 @@ func checkListsOfPeers(r *report, at func(int) *field.Path, peers []v1alpha1.Pee
 	}
 }
 
-func checkLength(r *report, path *field.Path, length, most int) {
+func checkLength(r *Report, path *field.Path, length, most int) {
 	if length > most {
-		r.find(Invalid, path, fmt.Sprintf("leave at most %d, or write several of what holds the list", most), "%d items are more than the %d that there may be", length, most)
+		r.Find(Invalid, path, fmt.Sprintf("leave at most %d, or write several of what holds the list", most), "%d items are more than the %d that there may be", length, most)
 	}
 }
 
 // checkWritten refuses a list that is there and empty: the API server does, since leaving it out means
 // something, and an empty list looks as if it meant nothing.
-func checkWritten[T any](r *report, path *field.Path, list []T, meaning string) {
+func checkWritten[T any](r *Report, path *field.Path, list []T, meaning string) {
 	if list != nil && len(list) == 0 {
-		r.find(Invalid, path, "leave it out for "+meaning, "it is unclear what an empty list means")
-	}
-}
-
-func checkOnce[T comparable](r *report, path *field.Path, list []T) {
-	seen := map[T]int{}
-	for i, item := range list {
-		if first, found := seen[item]; found {
-			r.find(Duplicate, path.Index(i), "remove one of them", "%v is in %s as well", item, path.Index(first))
-			continue
-		}
-		seen[item] = i
+		r.Find(Invalid, path, "leave it out for "+meaning, "it is unclear what an empty list means")
 	}
 }

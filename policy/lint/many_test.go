@@ -90,7 +90,7 @@ func BenchmarkManyRules(b *testing.B) {
 				b.Run(fmt.Sprintf("tiers=%d/%s/rules=%d", tiers, kind, rules), func(b *testing.B) {
 					policy := manyOf(kind, rules)
 					for b.Loop() {
-						if len(lint.WithSeverity(index.NetworkPolicy(policy), lint.Reject)) == 0 {
+						if len(lint.WithSeverity(lint.JudgePolicy(index, policy, new(lint.Work)), lint.Reject)) == 0 {
 							b.Fatal("the last rule opens everything")
 						}
 					}
@@ -120,7 +120,7 @@ func TestWorkIsBounded(t *testing.T) {
 		var done []int
 		for _, rules := range []int{500, 500, 2000} {
 			work := lint.NewWork(0, nil)
-			index.NetworkPolicyWithin(manyOf(kind, rules), work)
+			lint.JudgePolicy(index, manyOf(kind, rules), work)
 			if work.Err() != nil {
 				t.Fatal(work.Err())
 			}
@@ -131,11 +131,11 @@ func TestWorkIsBounded(t *testing.T) {
 		}
 		var tooMuch *lint.TooMuchWorkError
 		work := lint.NewWork(done[0]-1, nil)
-		if findings := index.NetworkPolicyWithin(manyOf(kind, 500), work); len(findings) > 0 || !errors.As(work.Err(), &tooMuch) || tooMuch.Most != done[0]-1 {
+		if findings := lint.JudgePolicy(index, manyOf(kind, 500), work); len(findings) > 0 || !errors.As(work.Err(), &tooMuch) || tooMuch.Most != done[0]-1 {
 			t.Errorf("%s: %d findings and %v with a step too few", kind, len(findings), work.Err())
 		}
 		work = lint.NewWork(done[0], nil)
-		if index.NetworkPolicyWithin(manyOf(kind, 500), work); work.Err() != nil {
+		if lint.JudgePolicy(index, manyOf(kind, 500), work); work.Err() != nil {
 			t.Errorf("%s: %v with as many steps as it takes", kind, work.Err())
 		}
 	}
@@ -151,11 +151,11 @@ func TestHeavyPolicyIsNotTakenApart(t *testing.T) {
 	world := besideTiers(3)
 	world.Policies = []*networkingv1.NetworkPolicy{heavy}
 	index := lint.NewIndex(world)
-	if findings := index.NetworkPolicy(manyOf("pods", 2)); len(lint.WithSeverity(findings, lint.Reject)) == 0 {
+	if findings := lint.JudgePolicy(index, manyOf("pods", 2), new(lint.Work)); len(lint.WithSeverity(findings, lint.Reject)) == 0 {
 		t.Errorf("another policy is not refused: %v", findings)
 	}
 	work := lint.NewWork(20_000_000, nil)
-	if index.NetworkPolicyWithin(heavy, work); work.Err() == nil {
+	if lint.JudgePolicy(index, heavy, work); work.Err() == nil {
 		t.Errorf("it was judged in %d steps", work.Done())
 	}
 	openings := lint.Openings(world.AppTiers[0], world, 20_000_000)
@@ -168,7 +168,7 @@ func TestHeavyPolicyIsNotTakenApart(t *testing.T) {
 func TestWorkStops(t *testing.T) {
 	index, gone := lint.NewIndex(besideTiers(5)), errors.New("nobody waits")
 	work := lint.NewWork(0, func() error { return gone })
-	if index.NetworkPolicyWithin(manyOf("addresses", 5000), work); !errors.Is(work.Err(), gone) {
+	if lint.JudgePolicy(index, manyOf("addresses", 5000), work); !errors.Is(work.Err(), gone) {
 		t.Errorf("the work ended with %v", work.Err())
 	}
 }

@@ -2,12 +2,10 @@ package lint
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 	"strings"
 
 	networkingv1 "k8s.io/api/networking/v1"
-	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/apptier/apptier/api/v1alpha1"
 )
@@ -23,30 +21,26 @@ type Opening struct {
 	Unjudged error
 }
 
-// Openings returns the hand-written policies of a world that open what an AppTier closes, by name, as
-// Widenings decides it: they were let pass for a reason, or are older than the AppTier. What another
-// AppTier of the namespace declares is no opening. Where the question is open, nothing is returned. Each
-// policy may take so many steps, 0 for any number: one that takes more is returned unjudged.
-func Openings(app *v1alpha1.AppTier, world World, most int) []Opening {
-	return NewIndex(world).openings(app, func() *Work { return NewWork(most, nil) })
-}
-
-func (x *Index) openings(app *v1alpha1.AppTier, workOf func() *Work) []Opening {
-	here := x.at(app.Namespace)
-	policies := slices.Clone(here.policies[:len(here.policies)-len(here.generated)])
-	slices.SortFunc(policies, func(a, b *knownPolicy) int { return cmp.Compare(a.Name, b.Name) })
+// OpeningsOf returns the hand-written policies of an AppTier's namespace that open what it closes, by name: they were
+// let pass for a reason, or are older than the AppTier. What another AppTier of the namespace declares is no
+// opening. Where the question is open, nothing is returned. A policy that takes more than its work may is
+// returned unjudged.
+func OpeningsOf(x *Index, app *v1alpha1.AppTier, workOf func() *Work) []Opening {
+	here := x.At(app.Namespace)
+	policies := slices.Clone(here.Policies[:len(here.Policies)-len(here.Generated)])
+	slices.SortFunc(policies, func(a, b *Policy) int { return cmp.Compare(a.Name, b.Name) })
 	var out []Opening
 	for _, policy := range policies {
 		work := workOf()
-		if !work.spend(1 + conditionSteps*weightOf(policy.NetworkPolicy)) {
+		if !work.Spend(StepsOf(policy.NetworkPolicy)) {
 			out = append(out, Opening{Policy: policy.NetworkPolicy, Unjudged: work.Err()})
 			continue
 		}
-		v := newView(policy.NetworkPolicy, x, work)
-		w := v.widened(app.Name)
+		v := NewView(policy.NetworkPolicy, x, work)
+		w := widened(v, app.Name)
 		opening := Opening{Policy: policy.NetworkPolicy, Reason: strings.TrimSpace(policy.Annotations[AllowWidening]), Unjudged: work.Err()}
 		if w != nil && opening.Unjudged == nil {
-			opening.Example = v.deed(*w) + "; " + v.instead(*w)
+			opening.Example = w.Words(v)
 		}
 		if opening.Unjudged != nil || w != nil {
 			out = append(out, opening)
@@ -56,15 +50,15 @@ func (x *Index) openings(app *v1alpha1.AppTier, workOf func() *Work) []Opening {
 }
 
 // widened returns a connection that the policy opens to a pod which this AppTier isolates; nil for none.
-func (v *view) widened(app string) *Widening {
+func widened(v *View, app string) *Widening {
 	for _, direction := range []networkingv1.PolicyType{ingress, egress} {
-		generated := where(v.here.generated, func(g *knownPolicy) bool { return g.isolates(direction) })
-		d := v.declaredBy(direction, where(generated, func(g *knownPolicy) bool { return g.Labels[v1alpha1.LabelAppTier] == app }), generated)
+		generated := Where(v.Here.Generated, func(g *Policy) bool { return g.Isolates(direction) })
+		d := declaredBy(v, direction, Where(generated, func(g *Policy) bool { return g.Labels[v1alpha1.LabelAppTier] == app }), generated)
 		if len(d.by) == 0 {
 			continue
 		}
-		for _, clause := range v.policy.clauses(direction) {
-			if w := d.widening(clause); v.work.err != nil || w != nil && w.Unknown == "" {
+		for _, clause := range v.Policy.Clauses(direction) {
+			if w := d.widening(clause); v.Work.Err() != nil || w != nil && w.Unknown == "" {
 				return w
 			}
 		}
@@ -72,25 +66,6 @@ func (v *view) widened(app string) *Widening {
 	return nil
 }
 
-// Opened returns the hand-written policies of the namespace that open what an AppTier would close with the
-// policies that it stands for: an AppTier that comes after such a policy is refused, as the policy is that
-// comes after the AppTier. Annotated ones are warned about.
-//
-// It means nothing if it took more work than it may, as work.Err says.
-func (x *Index) Opened(app *v1alpha1.AppTier, desired []*networkingv1.NetworkPolicy, work *Work) []Finding {
-	here := x.at(app.Namespace)
-	if len(here.policies) == len(here.generated) {
-		return nil
-	}
-	r, path := &report{}, field.NewPath("spec", "tiers")
-	for _, o := range x.With(map[string]World{app.Namespace: here.with(app.Name, desired)}).openings(app, func() *Work { return work }) {
-		message := fmt.Sprintf("NetworkPolicy %s lets %s", o.Policy.Name, o.Example)
-		if o.Reason != "" {
-			r.add(Widens, Warn, path, "declare it here, if it is to stay", "%s; its annotation %s gives as reason: %s", message, AllowWidening, o.Reason)
-		} else {
-			r.find(Widens, path, fmt.Sprintf("declare it here, or delete NetworkPolicy %s; for as long as it is needed, annotate it with %s: the reason", o.Policy.Name, AllowWidening), "%s", message)
-		}
-		r.findings[len(r.findings)-1].Other = o.Policy.Name
-	}
-	return r.findings
-}
+// AllowWidening is the annotation of a NetworkPolicy that opens on purpose what an AppTier closes.
+// Its value says why.
+const AllowWidening = "policy.apptier.dev/allow-widening"

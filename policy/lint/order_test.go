@@ -20,7 +20,7 @@ func TestTheOrderOfObjectsDecidesNothing(t *testing.T) {
 	property := func(t *rapid.T) {
 		v, w := drawView(t)
 		w.Services = drawServices(t, w)
-		judged := v.policy.DeepCopy()
+		judged := v.Policy.DeepCopy()
 		if rapid.Bool().Draw(t, "resolves names only") {
 			port := networkingv1.NetworkPolicyPort{Protocol: ptr.To(corev1.ProtocolUDP), Port: ptr.To(intstr.FromInt32(53))}
 			judged.Spec.PolicyTypes = []networkingv1.PolicyType{egress}

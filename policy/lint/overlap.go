@@ -1,9 +1,7 @@
 package lint
 
 import (
-	"cmp"
 	"fmt"
-	"iter"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -11,7 +9,6 @@ import (
 
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/policy/connset"
-	"github.com/apptier/apptier/policy/kube"
 	"github.com/apptier/apptier/policy/model"
 )
 
@@ -19,7 +16,7 @@ import (
 const TierOverlap ID = "tier-overlap"
 
 func init() {
-	register(Check{
+	registerApp(nil, Check{
 		ID: TierOverlap, Severity: Reject, About: ofAppTiers,
 		Title: "A pod in two tiers",
 		Text: `Policies add up, so a pod in two tiers may do what either may, and a rule for one of them is a rule for the
@@ -48,31 +45,33 @@ func tiersOf(app *v1alpha1.AppTier) (tiers []tierOf, paths []*field.Path) {
 	return tiers, paths
 }
 
-// checkOverlap finds pods that are in two tiers, which may do what either may. Nothing keeps a pod
+// Overlaps finds pods that are in two tiers, which may do what either may. Nothing keeps a pod
 // from having the labels of any two tiers; so this is about selectors of which one includes the other,
 // and about pods that exist. Inside an AppTier it is refused. Others' tiers are others' business.
-func checkOverlap(r *report, app *v1alpha1.AppTier, world World) {
+func Overlaps(app *v1alpha1.AppTier, world World) []Finding {
+	r := &Report{}
 	tiers, paths := tiersOf(app)
 	var others []tierOf
 	for _, other := range besides(app, world) {
 		more, _ := tiersOf(other)
 		others = append(others, more...)
 	}
-	pods := slices.DeleteFunc(podsIn(app.Namespace, world), func(pod *corev1.Pod) bool { return pod.Spec.HostNetwork })
+	pods := slices.DeleteFunc(world.PodsIn(app.Namespace), func(pod *corev1.Pod) bool { return pod.Spec.HostNetwork })
 	for i, tier := range tiers {
 		for _, first := range tiers[:i] {
 			if who := inBoth(first, tier, first.knownAmong(tier.knownAmong(pods, world), world)); who != "" {
-				r.find(TierOverlap, paths[i], "let each tier select by a label that the pods of the other do not have",
+				r.Find(TierOverlap, paths[i], "let each tier select by a label that the pods of the other do not have",
 					"%s: a pod in two tiers may do what either may", who)
 			}
 		}
 		for _, other := range others {
 			if who := inBoth(other, tier, other.knownAmong(tier.knownAmong(pods, world), world)); who != "" {
-				r.add(TierOverlap, Warn, paths[i], "let each select by a label that the pods of the other do not have, or declare the tier once",
+				r.Add(TierOverlap, Warn, paths[i], "let each select by a label that the pods of the other do not have, or declare the tier once",
 					"%s: a pod in two tiers may do what either may", who)
 			}
 		}
 	}
+	return r.Findings
 }
 
 // inBoth says which pods are certain to be in two tiers, the first of which may be another AppTier's;
@@ -92,9 +91,9 @@ func inBoth(first, second tierOf, pods []*corev1.Pod) string {
 	}
 	firsts, seconds := []connset.Box{first.pods}, []connset.Box{second.pods}
 	switch {
-	case isWithin(seconds, firsts):
+	case IsWithin(seconds, firsts):
 		return fmt.Sprintf("every pod of %s is in %s as well", secondName, firstName)
-	case isWithin(firsts, seconds):
+	case IsWithin(firsts, seconds):
 		return fmt.Sprintf("every pod of %s is in %s as well", firstName, secondName)
 	default:
 		return ""
@@ -108,55 +107,4 @@ func (t tierOf) knownAmong(pods []*corev1.Pod, world World) []*corev1.Pod {
 		return nil
 	}
 	return pods
-}
-
-// checkTierPods finds tiers without pods, while the namespace has some, and those whose pods no policy
-// can isolate.
-func checkTierPods(r *report, in *appView) {
-	app, world := in.App, in.world
-	pods := podsIn(app.Namespace, world)
-	if !world.Known.Pods || len(pods) == 0 || world.MorePods {
-		return
-	}
-	tiers, paths := tiersOf(app)
-	for i, tier := range tiers {
-		if len(tier.knownAmong(pods, world)) == 0 {
-			continue
-		}
-		inTier := func(pod *corev1.Pod) bool { return tier.pods.Match(connset.Subject, pod.Labels) }
-		first := slices.IndexFunc(pods, inTier)
-		switch {
-		case first < 0:
-			selector := &tier.tier.PodSelector
-			r.find(SelectsNothing, paths[i], hint(selector, labelsAmong(pods), "pods"), "no pod of namespace %s has %s, so tier %s is empty", app.Namespace, selectorWords(selector), tier.tier.Name)
-		case !slices.ContainsFunc(pods, func(pod *corev1.Pod) bool { return inTier(pod) && !pod.Spec.HostNetwork }):
-			r.find(HostNetwork, paths[i], "restrict the node's traffic otherwise: a policy cannot",
-				"every pod of tier %s, such as %s, is on its node's network, where policies do not apply", tier.tier.Name, podWords(pods[first]))
-		}
-	}
-}
-
-// labelsAmong are the labels of pods.
-func labelsAmong(pods []*corev1.Pod) iter.Seq[label] {
-	return func(yield func(label) bool) {
-		for _, pod := range pods {
-			for key, value := range pod.Labels {
-				if !yield(label{key, value}) {
-					return
-				}
-			}
-		}
-	}
-}
-
-// podsIn are the pods of a namespace that are not finished, by name.
-func podsIn(namespace string, world World) []*corev1.Pod {
-	var out []*corev1.Pod
-	for _, pod := range world.Pods {
-		if pod.Namespace == namespace && !kube.Finished(pod) {
-			out = append(out, pod)
-		}
-	}
-	slices.SortFunc(out, func(a, b *corev1.Pod) int { return cmp.Compare(a.Name, b.Name) })
-	return out
 }

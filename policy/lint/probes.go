@@ -17,14 +17,13 @@ import (
 const ProbeUnreachable ID = "probe-unreachable"
 
 func init() {
-	register(Check{
+	registerApp(checkProbes, Check{
 		ID: ProbeUnreachable, Severity: Warn, About: ofAppTiers,
 		Title: "Probes that are denied",
 		Text: `The kubelet's probes always pass, since a pod can be reached from its own node. In Istio's ambient mesh they
 come from an address of the mesh instead (169.254.7.127), which is open to the tiers of an AppTier that names the mesh.
 Reported when a pod of the mesh, by its label or its namespace's, is probed on a port that nothing opens to it. What a
 load balancer probes is asked about by health-check-unreachable.`,
-		AppTier: checkProbes,
 	})
 }
 
@@ -36,13 +35,13 @@ const dataPlaneLabel = "istio.io/dataplane-mode"
 // checkProbes finds tiers whose pods' probes are denied. The kubelet's always pass, since a pod can be
 // reached from its own node; but in an ambient mesh they come from addresses that are not the node's,
 // which are open only where the AppTier names the mesh.
-func checkProbes(r *report, in *appView) {
+func checkProbes(r *Report, in *appView) {
 	x, app, world := in.Index, in.App, in.world
 	if !world.Known.Pods || len(expand.Probers(app.Spec.Mesh)) > 0 {
 		return
 	}
 	probers := expand.Probers(&v1alpha1.Mesh{Provider: v1alpha1.Istio, DataPlane: v1alpha1.Ambient})
-	pods := podsIn(app.Namespace, world)
+	pods := world.PodsIn(app.Namespace)
 	tiers, paths := tiersOf(app)
 	for i, tier := range tiers {
 		if !model.Isolates(&app.Spec, tier.tier, v1alpha1.Ingress) {
@@ -50,11 +49,11 @@ func checkProbes(r *report, in *appView) {
 		}
 		open := openTo(probers, &app.Spec, tier.tier)
 		for _, pod := range tier.knownAmong(pods, world) {
-			if pod.Spec.HostNetwork || !tier.pods.Match(connset.Subject, pod.Labels) || !isAmbient(pod, x.at(app.Namespace).labels) {
+			if pod.Spec.HostNetwork || !tier.pods.Match(connset.Subject, pod.Labels) || !isAmbient(pod, x.At(app.Namespace).Labels) {
 				continue
 			}
 			if denied := slices.DeleteFunc(probedPorts(pod), open.Contains); len(denied) > 0 {
-				r.find(ProbeUnreachable, paths[i], "write spec.mesh: {provider: Istio, dataPlane: Ambient}",
+				r.Find(ProbeUnreachable, paths[i], "write spec.mesh: {provider: Istio, dataPlane: Ambient}",
 					"%s is in Istio's ambient mesh, where the kubelet's probes come from %s, and nothing lets them in on %s: it would be restarted though it answers",
 					podWords(pod), probers[0], listWords(portsWords(denied)))
 				break // one example is enough

@@ -19,16 +19,14 @@ import (
 const ReplicasIsolated ID = "replicas-isolated"
 
 func init() {
-	register(Check{
-		ID: ReplicasIsolated, Severity: Warn, About: ofBoth,
+	registerPolicy(checkReplicas, Check{
+		ID: ReplicasIsolated, Severity: Warn, About: ofBoth, Tiers: true,
 		Title: "Replicas that cannot reach one another",
 		Text: `Most databases, queues and caches that run as several pods talk among themselves, and a policy that names
 their clients shuts them off from each other. Reported when the pods of a StatefulSet of several, which a headless
 Service gives names to, cannot reach one another on any port that they declare, though somebody else may reach them.
 Pods whose ports are all named as those of web servers and scrapers (http, grpc, web, metrics) need nothing of each
 other, unless their command, arguments or environment name one of them.`,
-		Policy: checkReplicas,
-		Tiers:  true,
 	})
 }
 
@@ -39,24 +37,24 @@ other, unless their command, arguments or environment name one of them.`,
 // that they speak to each other: a port that is not one of those for clients, or their own names in what
 // they are told. Admission does not keep what containers are told, so there the ports alone are a sign.
 // docs/design/2026-11-30-replicas-by-signs.md has what public charts say.
-func checkReplicas(r *report, v *view) {
-	if !v.known.Policies || !v.known.Services || len(v.policy.Spec.Ingress) == 0 || !v.policy.isolates(ingress) {
+func checkReplicas(r *Report, v *view) {
+	if !v.Known.Policies || !v.Known.Services || len(v.Policy.Spec.Ingress) == 0 || !v.Policy.Isolates(ingress) {
 		return
 	}
 	seen := map[string]bool{}
-	for _, pod := range v.subjects() {
+	for _, pod := range v.Subjects() {
 		name := setOf(pod)
-		if name == "" || seen[name] || !v.work.spend(1) {
+		if name == "" || seen[name] || !v.Work.Spend(1) {
 			continue
 		}
 		seen[name] = true
-		i := slices.IndexFunc(v.subjects(), func(other *knownPod) bool { return other != pod && setOf(other) == name })
-		service := headlessOf(v.here, pod)
+		i := slices.IndexFunc(v.Subjects(), func(other *Pod) bool { return other != pod && setOf(other) == name })
+		service := headlessOf(v.Here, pod)
 		if i < 0 || service == nil || servesClientsAlone(pod) && !isToldOf(pod, service.Name, name) || !v.isFirst(pod) {
 			continue
 		}
-		if ports := v.closedBetween(pod, v.subjects()[i]); len(ports) > 0 {
-			r.find(ReplicasIsolated, v.places.rules(ingress), "allow its pods on the ports that they use among themselves, or ignore this if they need nothing of each other",
+		if ports := v.closedBetween(pod, v.Subjects()[i]); len(ports) > 0 {
+			r.Find(ReplicasIsolated, v.places.rules(ingress), "allow its pods on the ports that they use among themselves, or ignore this if they need nothing of each other",
 				"the pods of StatefulSet %s, such as %s, cannot reach one another on any of their ports (%s)", name, podWords(pod), listWords(ports))
 		}
 	}
@@ -64,7 +62,7 @@ func checkReplicas(r *report, v *view) {
 
 // setOf is the name of the StatefulSet that a pod is of; empty if of none. Its pods bear their names,
 // which are the set's and a number.
-func setOf(pod *knownPod) string {
+func setOf(pod *Pod) string {
 	name := pod.Labels[appsv1.StatefulSetPodNameLabel]
 	i := strings.LastIndex(name, "-")
 	if i < 0 {
@@ -74,20 +72,20 @@ func setOf(pod *knownPod) string {
 }
 
 // headlessOf is a headless Service that gives a pod a name; nil if none does.
-func headlessOf(in *contents, pod *knownPod) *corev1.Service {
-	i := slices.IndexFunc(in.services, func(service *corev1.Service) bool {
+func headlessOf(in *Namespace, pod *Pod) *corev1.Service {
+	i := slices.IndexFunc(in.Services, func(service *corev1.Service) bool {
 		return service.Spec.ClusterIP == corev1.ClusterIPNone && kube.Selects(service, pod.Pod)
 	})
 	if i < 0 {
 		return nil
 	}
-	return in.services[i]
+	return in.Services[i]
 }
 
 // servesClientsAlone says whether the names of a pod's ports are those of what clients and scrapers use,
 // which web servers, stores and collectors have and no other. A port without a name may be any.
-func servesClientsAlone(pod *knownPod) bool {
-	return !slices.ContainsFunc(pod.ports, func(port corev1.ContainerPort) bool { return !clientPort.MatchString(port.Name) })
+func servesClientsAlone(pod *Pod) bool {
+	return !slices.ContainsFunc(pod.Ports, func(port corev1.ContainerPort) bool { return !clientPort.MatchString(port.Name) })
 }
 
 // clientPort matches http, https-web, reloader-web, grpc, http-metrics. What joins more to them is not
@@ -96,7 +94,7 @@ var clientPort = regexp.MustCompile(`^((https?|grpc|web|metrics|reloader)-)?(htt
 
 // isToldOf says whether the command, the arguments or the environment of a pod's containers name its
 // headless Service or the first pod of its set, as what joins others or tells them its name does.
-func isToldOf(pod *knownPod, service, set string) bool {
+func isToldOf(pod *Pod, service, set string) bool {
 	isNamed := regexp.MustCompile(`(^|[^a-z0-9-])(` + regexp.QuoteMeta(set) + `-0|` + regexp.QuoteMeta(service) + `[.:])`).MatchString
 	return slices.ContainsFunc(slices.Concat(pod.Spec.InitContainers, pod.Spec.Containers), func(container corev1.Container) bool {
 		return slices.ContainsFunc(container.Command, isNamed) || slices.ContainsFunc(container.Args, isNamed) ||
@@ -106,33 +104,33 @@ func isToldOf(pod *knownPod, service, set string) bool {
 
 // isFirst says whether the judged policy is the first, by name, that lets anybody reach a pod: one of them
 // is enough to tell.
-func (v *view) isFirst(pod *knownPod) bool {
-	return !slices.ContainsFunc(v.policiesOf(pod), func(p *knownPolicy) bool {
-		return p.isolates(ingress) && len(p.Spec.Ingress) > 0 && p.Name < v.policy.Name
+func (v *view) isFirst(pod *Pod) bool {
+	return !slices.ContainsFunc(v.PoliciesOf(pod), func(p *Policy) bool {
+		return p.Isolates(ingress) && len(p.Spec.Ingress) > 0 && p.Name < v.Policy.Name
 	})
 }
 
 // closedBetween are the ports of a pod if another cannot reach it on any of them; none if there is one
 // that it can reach, or of which that is not known.
-func (v *view) closedBetween(pod, other *knownPod) []string {
+func (v *view) closedBetween(pod, other *Pod) []string {
 	snapshot := reach.Snapshot{
 		Pods:       []*corev1.Pod{pod.Pod, other.Pod},
 		Namespaces: []*corev1.Namespace{{}},
-		Policies:   []*networkingv1.NetworkPolicy{v.policy.NetworkPolicy},
+		Policies:   []*networkingv1.NetworkPolicy{v.Policy.NetworkPolicy},
 	}
-	snapshot.Namespaces[0].Name, snapshot.Namespaces[0].Labels = v.here.name, v.here.labels
-	for _, policy := range v.others() {
-		if !v.work.spend(1 + rulesIn([]*knownPolicy{policy}, ingress) + rulesIn([]*knownPolicy{policy}, egress)) {
+	snapshot.Namespaces[0].Name, snapshot.Namespaces[0].Labels = v.Here.Name, v.Here.Labels
+	for _, policy := range v.Others() {
+		if !v.Work.Spend(1 + rulesIn([]*Policy{policy}, ingress) + rulesIn([]*Policy{policy}, egress)) {
 			return nil
 		}
 		snapshot.Policies = append(snapshot.Policies, policy.NetworkPolicy)
 	}
 	evaluator := reach.New(snapshot)
-	end := func(p *knownPod) reach.Endpoint {
+	end := func(p *Pod) reach.Endpoint {
 		return reach.Endpoint{Pod: types.NamespacedName{Namespace: p.Namespace, Name: p.Name}}
 	}
 	var closed []string
-	for _, port := range pod.ports {
+	for _, port := range pod.Ports {
 		flow := reach.Flow{Source: end(other), Destination: end(pod), Protocol: kube.Protocol(port.Protocol), Port: port.ContainerPort}
 		if evaluator.Allowed(flow).Verdict != reach.Deny {
 			return nil

@@ -11,13 +11,13 @@ import (
 // different labels, a pod could always have both; so those that exist are certain, and as long as
 // none is known that the judged policy is for, any other is possible.
 func (d *declared) isolated() (certain, possible []connset.Box) {
-	selected, subjects := []connset.Box{d.policy.selected}, d.subjects()
+	selected, subjects := []connset.Box{d.Policy.Selected}, d.Subjects()
 	for _, g := range d.by {
-		if !d.work.spend(1) || !d.policy.selected.Overlaps(g.selected) {
+		if !d.Work.Spend(1) || !d.Policy.Selected.Overlaps(g.Selected) {
 			continue
 		}
-		both, theirs := d.policy.selected.Intersect(g.selected), []connset.Box{g.selected}
-		if isWithin(selected, theirs) || isWithin(theirs, selected) {
+		both, theirs := d.Policy.Selected.Intersect(g.Selected), []connset.Box{g.Selected}
+		if IsWithin(selected, theirs) || IsWithin(theirs, selected) {
 			certain = append(certain, both)
 			continue
 		}
@@ -51,13 +51,13 @@ func onlyOf(box connset.Box, pods []connset.Box) []connset.Box {
 }
 
 // unlike returns, of the pods that a box is about, one of each set of labels that selectors ask for.
-func (d *declared) unlike(box connset.Box, pods []*knownPod) []*knownPod {
+func (d *declared) unlike(box connset.Box, pods []*Pod) []*Pod {
 	keys := d.subjectKeys(box)
 	seen := map[string]bool{}
-	if !d.work.spend(len(pods)) {
+	if !d.Work.Spend(len(pods)) {
 		return nil
 	}
-	return where(pods, func(pod *knownPod) bool {
+	return Where(pods, func(pod *Pod) bool {
 		asked := map[string]string{}
 		for _, key := range keys {
 			if value, found := pod.Labels[key]; found {
@@ -79,7 +79,7 @@ func (d *declared) subjectKeys(box connset.Box) []string {
 
 // exactly returns the part of a box that is about pods with the labels of one, as far as any
 // selector asks.
-func (d *declared) exactly(box connset.Box, pod *knownPod) connset.Box {
+func (d *declared) exactly(box connset.Box, pod *Pod) connset.Box {
 	for _, key := range d.subjectKeys(box) {
 		values := connset.Missing()
 		if value, found := pod.Labels[key]; found {

@@ -17,19 +17,18 @@ import (
 const MeshTunnel ID = "mesh-tunnel"
 
 func init() {
-	register(Check{
+	registerApp(checkTunnel, Check{
 		ID: MeshTunnel, Severity: Note, About: ofAppTiers,
 		Title: "A mesh that carries any port through one",
 		Text: `The proxies of Linkerd and of Istio's ambient mesh take connections for any TCP port on a port of their own,
 which has to be open between pods that may talk at all. Policies see this port alone, so who may use one port of a tier
 may use all of them. The mesh's own authorization can tell ports apart.`,
-		AppTier: checkTunnel,
 	})
 }
 
 // checkTunnel notes tiers that let somebody in on some of their TCP ports, in a mesh whose proxies take
 // connections for any port on one of their own: to policies, whoever may use one port may use all.
-func checkTunnel(r *report, in *appView) {
+func checkTunnel(r *Report, in *appView) {
 	app := in.App
 	tunnel := expand.Tunnel(app.Spec.Mesh)
 	if tunnel == 0 {
@@ -45,7 +44,7 @@ func checkTunnel(r *report, in *appView) {
 			if slices.ContainsFunc(tier.Ports, func(p v1alpha1.TierPort) bool {
 				return kube.Protocol(p.Protocol) == corev1.ProtocolTCP && !opened.Contains(connset.PortOf(corev1.ProtocolTCP, p.Port))
 			}) {
-				r.find(MeshTunnel, field.NewPath("spec", "mesh"), "restrict ports with the mesh's own authorization policies",
+				r.Find(MeshTunnel, field.NewPath("spec", "mesh"), "restrict ports with the mesh's own authorization policies",
 					"the mesh carries connections to any port through TCP %d, which is open to whoever tier %s lets in on one: policies cannot keep them from its other ports", tunnel, tier.Name)
 				break
 			}

@@ -2,6 +2,7 @@ package lint
 
 import (
 	"cmp"
+	"iter"
 	"net/netip"
 	"slices"
 
@@ -39,26 +40,23 @@ type Widening struct {
 	Port connset.Port
 }
 
-// Widenings returns, for each peer of each rule of a policy, a connection that it opens although
-// the AppTiers of its namespace, all together, do not declare it. It is decided for every pod,
-// namespace and address that could exist, within what the world says about those that do.
-func Widenings(policy *networkingv1.NetworkPolicy, world World) []Widening {
-	return slices.Collect(newView(policy, NewIndex(world), unbounded()).widenings)
-}
-
-// widenings calls yield with each.
-func (v *view) widenings(yield func(Widening) bool) {
-	if slices.ContainsFunc(v.here.generated, func(g *knownPolicy) bool { return isSame(g, v.policy) }) {
-		return // an AppTier's own
-	}
-	for _, direction := range []networkingv1.PolicyType{ingress, egress} {
-		d := v.declaredIn(direction)
-		if len(d.by) == 0 {
-			continue
+// Of returns, for each peer of each rule of the judged policy, a connection that it opens although the
+// AppTiers of its namespace, all together, do not declare it. It is decided for every pod, namespace and
+// address that could exist, within what the world says about those that do.
+func Of(v *View) iter.Seq[Widening] {
+	return func(yield func(Widening) bool) {
+		if slices.ContainsFunc(v.Here.Generated, func(g *Policy) bool { return IsSame(g, v.Policy) }) {
+			return // an AppTier's own
 		}
-		for _, clause := range v.policy.clauses(direction) {
-			if w := d.widening(clause); w != nil && !yield(*w) || v.work.err != nil {
-				return
+		for _, direction := range []networkingv1.PolicyType{ingress, egress} {
+			d := declaredIn(v, direction)
+			if len(d.by) == 0 {
+				continue
+			}
+			for _, clause := range v.Policy.Clauses(direction) {
+				if w := d.widening(clause); w != nil && !yield(*w) || v.Work.Err() != nil {
+					return
+				}
 			}
 		}
 	}
@@ -104,27 +102,27 @@ func (d *declared) numbered(clause connset.Clause, boxes []connset.Box) *Widenin
 
 // elsewhere stands for any namespace that is not known to exist, whatever its labels are; and for
 // none, where the other end is no pod.
-var elsewhere *contents
+var elsewhere *Namespace
 
 // places are the namespaces that matter to a box: those that exist, and any other.
-func (d *declared) places(box connset.Box) []*contents {
-	if box.Kinds&connset.Others != 0 || !d.work.spend(len(d.namespaces)) {
-		return []*contents{elsewhere}
+func (d *declared) places(box connset.Box) []*Namespace {
+	if box.Kinds&connset.Others != 0 || !d.Work.Spend(len(d.Namespaces)) {
+		return []*Namespace{elsewhere}
 	}
-	exist := where(d.namespaces, func(c *contents) bool { return c.exists && box.Match(connset.Namespace, c.labels) })
+	exist := Where(d.Namespaces, func(c *Namespace) bool { return c.Exists && box.Match(connset.Namespace, c.Labels) })
 	return append(exist, elsewhere)
 }
 
 // within returns the parts of boxes that are about a place.
-func (d *declared) within(at *contents, boxes []connset.Box) []connset.Box {
+func (d *declared) within(at *Namespace, boxes []connset.Box) []connset.Box {
 	if at != elsewhere {
-		return allAt(boxes, connset.Namespace, at.labels)
+		return allAt(boxes, connset.Namespace, at.Labels)
 	}
 	name := connset.Label{Scope: connset.Namespace, Key: corev1.LabelMetadataName}
 	boxes = slices.Clone(boxes)
 	for i, box := range boxes {
 		if box.Kinds == connset.Pods { // in a namespace, which always has this label
-			boxes[i] = box.Where(name, d.elsewhere)
+			boxes[i] = box.Where(name, d.OtherNames)
 		}
 	}
 	return boxes
@@ -141,20 +139,20 @@ type remainders map[string]remainder
 
 // remainder returns what is left of boxes, and not declared, at a place. It is the same for all
 // namespaces of a kind.
-func (d *declared) remainder(at *contents, boxes []connset.Box, known remainders) remainder {
+func (d *declared) remainder(at *Namespace, boxes []connset.Box, known remainders) remainder {
 	kind := d.kindOf(at)
 	if r, found := known[kind]; found {
 		return r
 	}
 	boxes = d.within(at, boxes)
-	if len(boxes) > 0 && boxes[0].Kinds == connset.Pods && len(d.podNetworks) > 0 {
+	if len(boxes) > 0 && boxes[0].Kinds == connset.Pods && len(d.PodNetworks) > 0 {
 		for i := range boxes {
-			boxes[i].Addresses = boxes[i].Addresses.Intersect(connset.PrefixAddresses(d.podNetworks...))
+			boxes[i].Addresses = boxes[i].Addresses.Intersect(connset.PrefixAddresses(d.PodNetworks...))
 		}
 	}
 	r := remainder{ok: true}
 	for _, box := range boxes {
-		left, ok := connset.SubtractWithin([]connset.Box{box}, d.shelf(at).Near(box), mostBoxes, d.work.spend)
+		left, ok := connset.SubtractWithin([]connset.Box{box}, d.shelf(at).Near(box), MostBoxes, d.Work.Spend)
 		r.left = append(r.left, left...)
 		r.ok = r.ok && ok
 	}
@@ -168,7 +166,7 @@ var loopback = connset.PrefixAddresses(netip.MustParsePrefix("127.0.0.0/8"), net
 // privateNetworks are where pods have their addresses in nearly every cluster.
 var privateNetworks = func() connset.Addresses {
 	var prefixes []netip.Prefix
-	for _, text := range append(slices.Clone(privateIPv4), "100.64.0.0/10", "fc00::/7") {
+	for _, text := range append(slices.Clone(PrivateIPv4), "100.64.0.0/10", "fc00::/7") {
 		prefixes = append(prefixes, netip.MustParsePrefix(text))
 	}
 	return connset.PrefixAddresses(prefixes...)
@@ -183,7 +181,7 @@ const (
 )
 
 // undeclared returns what is in the boxes and not declared, at a place; or why that is not known.
-func (d *declared) undeclared(at *contents, boxes []connset.Box, known remainders) (left []connset.Box, unknown string) {
+func (d *declared) undeclared(at *Namespace, boxes []connset.Box, known remainders) (left []connset.Box, unknown string) {
 	r := d.remainder(at, boxes, known)
 	left = r.left
 	switch {
@@ -193,18 +191,18 @@ func (d *declared) undeclared(at *contents, boxes []connset.Box, known remainder
 		return left, ""
 	}
 	// What the world leaves open, seen in favour of the policy: is it declared then?
-	if at == elsewhere && !d.knowsNamespaces() && isNamed(boxes) {
+	if at == elsewhere && !d.KnowsNamespaces() && isNamed(boxes) {
 		lifted := d.within(at, d.boxes)
 		for i, box := range lifted {
 			lifted[i] = box.Without(connset.Namespace, func(key string) bool { return key != corev1.LabelMetadataName })
 		}
 		var ok bool
-		if left, ok = connset.SubtractWithin(left, lifted, mostBoxes, d.work.spend); !ok || len(left) == 0 {
+		if left, ok = connset.SubtractWithin(left, lifted, MostBoxes, d.Work.Spend); !ok || len(left) == 0 {
 			return nil, labelsUnknown
 		}
 	}
-	if len(d.podNetworks) == 0 {
-		left = where(left, func(box connset.Box) bool { return hasPrivateNetworks(box) || d.isSeen(at, box) })
+	if len(d.PodNetworks) == 0 {
+		left = Where(left, func(box connset.Box) bool { return hasPrivateNetworks(box) || d.isSeen(at, box) })
 		if len(left) == 0 {
 			return nil, networksUnknown
 		}
@@ -223,6 +221,6 @@ func isNamed(boxes []connset.Box) bool {
 func hasPrivateNetworks(box connset.Box) bool { return privateNetworks.Minus(box.Addresses).IsEmpty() }
 
 // isSeen says whether a pod that exists, with an address that is known, is a peer in a box.
-func (d *declared) isSeen(at *contents, box connset.Box) bool {
-	return slices.ContainsFunc(d.peersAt(at, box), func(pod *knownPod) bool { return len(pod.addresses) > 0 })
+func (d *declared) isSeen(at *Namespace, box connset.Box) bool {
+	return slices.ContainsFunc(d.peersAt(at, box), func(pod *Pod) bool { return len(pod.Addresses) > 0 })
 }

@@ -115,7 +115,7 @@ func checkNoneIsMissed(t *rapid.T, count map[string]int) {
 		j.world = lint.World{Generated: j.generated}
 	}
 	said := map[networkingv1.PolicyType]bool{}
-	for _, w := range lint.Widenings(j.policy, j.world) {
+	for w := range lint.Of(lint.NewView(j.policy, lint.NewIndex(j.world), new(lint.Work))) {
 		said[w.Direction] = true
 	}
 	for range 30 {
@@ -152,7 +152,7 @@ func checkWitnesses(t *rapid.T, count map[string]int) {
 	if rapid.Bool().Draw(t, "nothing is known") {
 		j.world = lint.World{Generated: j.generated}
 	}
-	for _, w := range lint.Widenings(j.policy, j.world) {
+	for w := range lint.Of(lint.NewView(j.policy, lint.NewIndex(j.world), new(lint.Work))) {
 		if w.Unknown != "" {
 			count["unknown"]++
 			continue

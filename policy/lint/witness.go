@@ -36,7 +36,7 @@ func (d *declared) named(clause connset.Clause, of []connset.Box) *Widening {
 	}
 	tried, ranges, conditions := map[string]bool{}, d.ranges(of), connset.Unlike(slices.Concat(of, d.every), scope)
 	for _, pod := range d.knowing(clause) {
-		if like := d.likeness(conditions, scope, ranges, pod); !d.work.spend(1) || tried[like] {
+		if like := d.likeness(conditions, scope, ranges, pod); !d.Work.Spend(1) || tried[like] {
 			continue // nothing was opened at another, nor is it here
 		} else {
 			tried[like] = true
@@ -49,19 +49,19 @@ func (d *declared) named(clause connset.Clause, of []connset.Box) *Widening {
 }
 
 // knowing are the destinations of a clause, which know the numbers of its ports.
-func (d *declared) knowing(clause connset.Clause) []*knownPod {
+func (d *declared) knowing(clause connset.Clause) []*Pod {
 	if d.direction == egress {
-		return d.peersOf(d.direction, clause).meant
+		return d.PeersOf(d.direction, clause).Meant
 	}
-	return onPodNetwork(d.matching(d.here, clause.Box, connset.Subject))
+	return OnPodNetwork(d.Matching(d.Here, clause.Box, connset.Subject))
 }
 
 // openedAt decides about the ports of a clause with the numbers that they have at a destination.
-func (d *declared) openedAt(clause connset.Clause, of []connset.Box, pod *knownPod) *Widening {
-	boxes := onPorts(of, resolve(clause.Named, pod))
-	if d.direction == egress && len(pod.addresses) > 0 {
+func (d *declared) openedAt(clause connset.Clause, of []connset.Box, pod *Pod) *Widening {
+	boxes := onPorts(of, Resolve(clause.Named, pod))
+	if d.direction == egress && len(pod.Addresses) > 0 {
 		for i := range boxes {
-			boxes[i].Addresses = boxes[i].Addresses.Intersect(connset.SingleAddresses(pod.addresses...))
+			boxes[i].Addresses = boxes[i].Addresses.Intersect(connset.SingleAddresses(pod.Addresses...))
 		}
 	}
 	return d.numberedAt(clause, boxes, pod)
@@ -69,21 +69,21 @@ func (d *declared) openedAt(clause connset.Clause, of []connset.Box, pod *knownP
 
 // likeness tells destinations apart by what decides whether anything is opened there: what their
 // ports are called, which conditions they and their namespaces meet, and their addresses.
-func (d *declared) likeness(conditions []connset.Box, scope connset.Scope, ranges []connset.Addresses, pod *knownPod) string {
-	key := []byte(pod.named + "/")
-	d.work.spend(len(conditions) + len(ranges))
+func (d *declared) likeness(conditions []connset.Box, scope connset.Scope, ranges []connset.Addresses, pod *Pod) string {
+	key := []byte(pod.Named + "/")
+	d.Work.Spend(len(conditions) + len(ranges))
 	for _, box := range conditions {
 		key = append(key, bit(box.Match(scope, pod.Labels)))
 	}
 	if d.direction == ingress {
 		return string(key)
 	}
-	key = append(key, bit(pod.in.exists))
-	key = append(key, d.kindOf(pod.in)...)
-	if len(pod.addresses) == 0 { // those of others in its namespace decide
+	key = append(key, bit(pod.In.Exists))
+	key = append(key, d.kindOf(pod.In)...)
+	if len(pod.Addresses) == 0 { // those of others in its namespace decide
 		return string(key) + pod.Namespace
 	}
-	for _, address := range pod.addresses {
+	for _, address := range pod.Addresses {
 		for _, in := range ranges {
 			key = append(key, bit(in.Contains(address)))
 		}
@@ -100,7 +100,7 @@ func bit(is bool) byte {
 
 // ranges are those that tell one address from another, among the boxes and what is declared.
 func (d *declared) ranges(of []connset.Box) []connset.Addresses {
-	out := []connset.Addresses{connset.PrefixAddresses(d.podNetworks...)}
+	out := []connset.Addresses{connset.PrefixAddresses(d.PodNetworks...)}
 	for _, box := range slices.Concat(of, d.every) {
 		if !connset.AllAddresses().Minus(box.Addresses).IsEmpty() {
 			out = append(out, box.Addresses)
@@ -110,11 +110,11 @@ func (d *declared) ranges(of []connset.Box) []connset.Addresses {
 }
 
 // numberedAt decides about one destination pod that exists.
-func (d *declared) numberedAt(clause connset.Clause, of []connset.Box, pod *knownPod) *Widening {
+func (d *declared) numberedAt(clause connset.Clause, of []connset.Box, pod *Pod) *Widening {
 	scope, places := connset.Subject, d.places(clause.Box)
 	if d.direction == egress {
-		scope, places = connset.Peer, []*contents{pod.in}
-		if !pod.in.exists {
+		scope, places = connset.Peer, []*Namespace{pod.In}
+		if !pod.In.Exists {
 			return nil // its labels decide
 		}
 	}
@@ -150,7 +150,7 @@ func allAt(boxes []connset.Box, scope connset.Scope, set map[string]string) []co
 }
 
 // witness fills in an example from what is left: with pods that exist at both ends, if there are.
-func (d *declared) witness(w *Widening, at *contents, left []connset.Box) {
+func (d *declared) witness(w *Widening, at *Namespace, left []connset.Box) {
 	best, score := left[0], -1
 	for _, box := range left {
 		if s := 2*min(1, len(d.subjectsIn(box))) + min(1, len(d.peersAt(at, box))); s > score {
@@ -158,13 +158,13 @@ func (d *declared) witness(w *Widening, at *contents, left []connset.Box) {
 		}
 	}
 	w.Subject, w.Peer, w.Namespace = best.Example(connset.Subject), best.Example(connset.Peer), best.Example(connset.Namespace)
-	var subject *knownPod
+	var subject *Pod
 	if subjects := d.subjectsIn(best); len(subjects) > 0 {
 		subject, w.SubjectPod, w.Subject = subjects[0], subjects[0].Pod, subjects[0].Labels
 	}
 	w.IsPod = best.Kinds == connset.Pods
 	if at != elsewhere {
-		w.Namespace = at.labels
+		w.Namespace = at.Labels
 	}
 	addresses := best.Addresses
 	if private := addresses.Intersect(privateNetworks); w.IsPod && !private.IsEmpty() {
@@ -173,8 +173,8 @@ func (d *declared) witness(w *Widening, at *contents, left []connset.Box) {
 	w.Address = exampleAddress(addresses)
 	if peers := d.peersAt(at, best); len(peers) > 0 {
 		w.PeerPod, w.Peer = peers[0].Pod, peers[0].Labels
-		if i := slices.IndexFunc(peers[0].addresses, best.Addresses.Contains); i >= 0 {
-			w.Address = peers[0].addresses[i]
+		if i := slices.IndexFunc(peers[0].Addresses, best.Addresses.Contains); i >= 0 {
+			w.Address = peers[0].Addresses[i]
 		}
 	}
 	w.Port = d.examplePort(best.Ports, subject)
@@ -193,10 +193,10 @@ func exampleAddress(addresses connset.Addresses) netip.Addr {
 
 // examplePort prefers a port that the pod listens on, or else one that the AppTiers speak of, so that
 // people see what is at stake when every port is opened.
-func (d *declared) examplePort(ports connset.Ports, pod *knownPod) connset.Port {
+func (d *declared) examplePort(ports connset.Ports, pod *Pod) connset.Port {
 	var port connset.Port
 	if pod != nil && d.direction == ingress {
-		for _, declared := range pod.ports {
+		for _, declared := range pod.Ports {
 			if port = connset.PortOf(declared.Protocol, declared.ContainerPort); ports.Contains(port) {
 				return port
 			}
@@ -220,22 +220,22 @@ func (d *declared) examplePort(ports connset.Ports, pod *knownPod) connset.Port 
 	return port
 }
 
-func (d *declared) subjectsIn(box connset.Box) []*knownPod {
-	return onPodNetwork(d.matching(d.here, box, connset.Subject))
+func (d *declared) subjectsIn(box connset.Box) []*Pod {
+	return OnPodNetwork(d.Matching(d.Here, box, connset.Subject))
 }
 
 // peersAt are pods which are peers in a box, at a place.
-func (d *declared) peersAt(at *contents, box connset.Box) []*knownPod {
+func (d *declared) peersAt(at *Namespace, box connset.Box) []*Pod {
 	if box.Kinds != connset.Pods {
 		return nil
 	}
-	in := d.strange
+	in := d.Strange
 	if at != elsewhere {
-		in = []*contents{at}
+		in = []*Namespace{at}
 	}
-	var out []*knownPod
+	var out []*Pod
 	for _, c := range in {
-		out = append(out, where(d.matching(c, box, connset.Peer), func(pod *knownPod) bool { return !pod.Spec.HostNetwork && isPeer(&box, pod) })...)
+		out = append(out, Where(d.Matching(c, box, connset.Peer), func(pod *Pod) bool { return !pod.Spec.HostNetwork && IsPeer(&box, pod) })...)
 	}
 	return out
 }
@@ -244,7 +244,7 @@ func (d *declared) peersAt(at *contents, box connset.Box) []*knownPod {
 func (d *declared) isolating(set map[string]string) []*networkingv1.NetworkPolicy {
 	var out []*networkingv1.NetworkPolicy
 	for _, g := range d.by {
-		if g.selected.Match(connset.Subject, set) {
+		if g.Selected.Match(connset.Subject, set) {
 			out = append(out, g.NetworkPolicy)
 		}
 	}

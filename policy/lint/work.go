@@ -15,9 +15,6 @@ type Work struct {
 // asked now and then, and ends the work with the error that it returns; nil never does.
 func NewWork(most int, stop func() error) *Work { return &Work{most: most, stop: stop} }
 
-// unbounded is the work of those who wait for as long as it takes.
-func unbounded() *Work { return &Work{} }
-
 // TooMuchWorkError says that an object was not judged, because that would take more steps than it may.
 type TooMuchWorkError struct{ Most int }
 
@@ -34,9 +31,9 @@ func (w *Work) Done() int { return w.done }
 // askEvery is how many steps are taken between two questions whether to stop: about a millisecond's.
 const askEvery = 10_000
 
-// spend takes steps, and says whether there is anything left. Whoever hears that there is not may return
+// Spend takes steps, and says whether there is anything left. Whoever hears that there is not may return
 // whatever is at hand: nobody reads it.
-func (w *Work) spend(steps int) bool {
+func (w *Work) Spend(steps int) bool {
 	before := w.done
 	w.done += steps
 	switch {

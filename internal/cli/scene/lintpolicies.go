@@ -30,7 +30,7 @@ func (s *Scene) Judge(ctx context.Context, judged []manifest.Object, settings en
 	}
 	for _, app := range AppTiers(judged) {
 		meaning := lint.Meaning{App: app.AppTier, Findings: lint.AppTier(app.AppTier), Expansion: meant.expansions[app.AppTier]}
-		found := index.AppTier(meaning, world, lint.NewWork(0, nil))
+		found := lint.JudgeAppTier(index, meaning, world, new(lint.Work))
 		for _, f := range append(meant.Findings, s.missing(meant.unresolved)...) {
 			// The checks of a world know no age in manifests, where everything is about to be created.
 			if f.Source.Object == app.Source.Object && !slices.Contains(found, f.Finding) {
@@ -40,7 +40,7 @@ func (s *Scene) Judge(ctx context.Context, judged []manifest.Object, settings en
 		add(app.Source, found)
 	}
 	for _, source := range HandWritten(judged) {
-		add(source, index.NetworkPolicy(source.Object.(*networkingv1.NetworkPolicy)))
+		add(source, lint.JudgePolicy(index, source.Object.(*networkingv1.NetworkPolicy), new(lint.Work)))
 	}
 	return append(findings, s.NotJudged()...), nil
 }

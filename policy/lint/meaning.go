@@ -3,8 +3,11 @@ package lint
 import (
 	"slices"
 
+	"k8s.io/apimachinery/pkg/types"
+
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/policy/expand"
+	"github.com/apptier/apptier/policy/model"
 )
 
 // Meaning is what an AppTier says by itself, and what it stands for.
@@ -40,42 +43,38 @@ func MeaningOf(app *v1alpha1.AppTier, lookUp func() (expand.Environment, error))
 // silent. What is not there yet is warned about, and no reason to refuse: it may be applied after.
 func AppTierIn(app *v1alpha1.AppTier, world World) []Finding {
 	meaning, _ := MeaningOf(app, func() (expand.Environment, error) { return environmentOf(app, world), nil })
-	return NewIndex(world).AppTier(meaning, world, unbounded())
+	return JudgeAppTier(NewIndex(world), meaning, world, new(Work))
 }
 
-// AppTier returns what [AppTierIn] does of an AppTier whose meaning is known, in a world that is prepared already. The
-// lists are still asked for the AppTiers and Services there are, and for the pods of the namespaces of the AppTier
+// JudgeAppTier returns what [AppTierIn] does of an AppTier whose meaning is known, in a world that is prepared already.
+// The lists are still asked for the AppTiers and Services there are, and for the pods of the namespaces of the AppTier
 // itself and of the Services that it names: of others they may be left out.
 //
 // It means nothing if it took more work than it may, as work.Err says.
-func (x *Index) AppTier(of Meaning, world World, work *Work) []Finding {
-	app := of.App
-	r := &report{findings: slices.Concat(of.Findings, Conflicts(app, world.AppTiers))}
-	checkOverlap(r, app, world)
+func JudgeAppTier(index *Index, of Meaning, world World, work *Work) []Finding {
+	findings := slices.Concat(of.Findings, Conflicts(of.App, world.AppTiers), Overlaps(of.App, world))
 	if of.IsRefused() {
-		return r.findings // the rest has no meaning
+		return findings // the rest has no meaning
 	}
-	in := &appView{x, of, world, work}
-	for _, check := range all() {
-		if check.AppTier != nil {
-			check.AppTier(r, in)
+	return append(findings, JudgeWithin(index, of.App, of.Expansion, world, work)...)
+}
+
+// environmentOf is what a world knows of what an AppTier refers to.
+func environmentOf(app *v1alpha1.AppTier, world World) expand.Environment {
+	references, env := model.ReferencesOf(app), expand.DefaultEnvironment()
+	env.AppTiers = map[types.NamespacedName]*v1alpha1.AppTier{}
+	env.Services = map[types.NamespacedName]expand.Service{}
+	for _, other := range world.AppTiers {
+		key := types.NamespacedName{Namespace: other.Namespace, Name: other.Name}
+		if slices.Contains(references.AppTiers, key) && other.DeletionTimestamp.IsZero() && len(WithSeverity(AppTier(other), Reject)) == 0 {
+			env.AppTiers[key] = other
 		}
 	}
-	x.checkAsPolicies(r, app, world, work)
-	return r.findings
-}
-
-// appView is an Index, and the AppTier judged in it, with the lists that come with it.
-type appView struct {
-	*Index
-	Meaning
-	world World
-	work  *Work
-}
-
-// besides are the other AppTiers of an AppTier's namespace that are to stay.
-func besides(app *v1alpha1.AppTier, world World) []*v1alpha1.AppTier {
-	return slices.DeleteFunc(slices.Clone(world.AppTiers), func(other *v1alpha1.AppTier) bool {
-		return other.Namespace != app.Namespace || other.Name == app.Name || !other.DeletionTimestamp.IsZero()
-	})
+	for _, service := range world.Services {
+		key := types.NamespacedName{Namespace: service.Namespace, Name: service.Name}
+		if slices.Contains(references.Services, key) {
+			env.Services[key] = expand.ServiceOf(service, world.PodsIn(service.Namespace))
+		}
+	}
+	return env
 }

@@ -12,7 +12,7 @@ import (
 const DNSPeerOr ID = "dns-peer-or"
 
 func init() {
-	register(Check{
+	registerPolicy(nil, Check{
 		ID: DNSPeerOr, Severity: Warn, About: ofBoth,
 		Title: "DNS servers written as two list items",
 		Text: `Two list items mean either of them: every pod of kube-system, and pods labelled as DNS servers in this
@@ -25,7 +25,7 @@ namespace, which anyone here can create. Both conditions belong into one item.`,
 const PeerOr ID = "peer-or"
 
 func init() {
-	register(Check{
+	registerPolicy(nil, Check{
 		ID: PeerOr, Severity: Warn, About: ofBoth,
 		Title: "OR where AND is meant",
 		Text: `Two list items mean either of them. This is reported when the pods that the second item selects exist in the
@@ -37,43 +37,27 @@ namespaces of the first and not in this one.`,
 // checkOr finds two list items where one was meant: a namespace, and beside it pods that are in that
 // namespace and not in this one. As two items they mean either
 // (https://kubernetes.io/docs/concepts/services-networking/network-policies/#behavior-of-to-and-from-selectors).
-func checkOr(r *report, v *view, direction networkingv1.PolicyType, clause connset.Clause, pods *networkingv1.NetworkPolicyPeer) bool {
-	if pods.NamespaceSelector != nil || isEmpty(pods.PodSelector) || len(v.peersOf(direction, clause).all) > 0 {
+func checkOr(r *Report, v *view, direction networkingv1.PolicyType, clause connset.Clause, pods *networkingv1.NetworkPolicyPeer) bool {
+	if pods.NamespaceSelector != nil || isEmpty(pods.PodSelector) || len(v.PeersOf(direction, clause).All) > 0 {
 		return false
 	}
-	isDNS := direction == egress && v.policy.Namespace != metav1.NamespaceSystem &&
+	isDNS := direction == egress && v.Policy.Namespace != metav1.NamespaceSystem &&
 		clause.Box.Ports.Contains(connset.PortOf(corev1.ProtocolUDP, 53)) && pods.PodSelector.MatchLabels["k8s-app"] == "kube-dns"
 	for _, i := range v.wholeNamespaces(direction, clause.Rule) {
-		other := peersOfRule(v.policy.NetworkPolicy, direction, clause.Rule)[i]
-		check, doubtful := PeerOr, v.knowsPods(v.here) && len(v.peers(both(other.NamespaceSelector, pods.PodSelector))) > 0
+		other := peersOfRule(v.Policy.NetworkPolicy, direction, clause.Rule)[i]
+		check, doubtful := PeerOr, v.KnowsPods(v.Here) && len(v.Peers(both(other.NamespaceSelector, pods.PodSelector))) > 0
 		if isDNS {
 			check, doubtful = DNSPeerOr, true
 		}
 		if !doubtful {
 			continue
 		}
-		r.find(check, v.clauseField(direction, clause, ""), "write namespaceSelector and podSelector in one list item, with one dash",
+		r.Find(check, v.clauseField(direction, clause, ""), "write namespaceSelector and podSelector in one list item, with one dash",
 			"as two list items, %s and %s mean either one: %s, and %s", v.places.peer(direction, clause.Rule, i), v.clausePlace(direction, clause),
-			peerWords(v.policy.Namespace, &other), peerWords(v.policy.Namespace, pods))
+			peerWords(v.Policy.Namespace, &other), peerWords(v.Policy.Namespace, pods))
 		return true
 	}
 	return false
-}
-
-// wholeNamespaces are the positions of a rule's peers that are all pods of certain namespaces.
-func (v *view) wholeNamespaces(direction networkingv1.PolicyType, rule int) []int {
-	key := ruleOf{direction, rule}
-	out, found := v.ofNamespaces[key]
-	if !found {
-		for i, peer := range peersOfRule(v.policy.NetworkPolicy, direction, rule) {
-			if peer.PodSelector == nil && !isEmpty(peer.NamespaceSelector) {
-				out = append(out, i)
-			}
-		}
-		v.ofNamespaces[key] = out
-	}
-	v.work.spend(len(out))
-	return out
 }
 
 // both are the connections with pods that match, in namespaces that match.

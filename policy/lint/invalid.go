@@ -19,7 +19,7 @@ import (
 const Invalid ID = "invalid"
 
 func init() {
-	register(Check{
+	registerPolicy(nil, Check{
 		ID: Invalid, Severity: Reject, About: ofBoth,
 		Title: "Cannot be what it says",
 		Text: `What the API server refuses, or would if it were asked: address ranges, ports, selectors and names that cannot
@@ -32,7 +32,7 @@ leading zeros, no IPv4 written as IPv6. Of AppTiers also what contradicts itself
 // pkg/apis/networking/validation and with the validation library that it uses, for where there is
 // no API server to ask. Address ranges are held to the strict form, which the API server asks for
 // since Kubernetes 1.36 (feature StrictIPCIDRValidation).
-func checkValid(r *report, policy *networkingv1.NetworkPolicy) {
+func checkValid(r *Report, policy *networkingv1.NetworkPolicy) {
 	errs := apivalidation.ValidateObjectMeta(&policy.ObjectMeta, true, apivalidation.NameIsDNSSubdomain, field.NewPath("metadata"))
 	errs = append(errs, metav1validation.ValidateLabelSelector(&policy.Spec.PodSelector, metav1validation.LabelSelectorValidationOptions{}, specPath.Child("podSelector"))...)
 	for _, direction := range []networkingv1.PolicyType{ingress, egress} {
@@ -47,7 +47,7 @@ func checkValid(r *report, policy *networkingv1.NetworkPolicy) {
 	}
 	errs = append(errs, validateTypes(specPath.Child("policyTypes"), policy.Spec.PolicyTypes)...)
 	for _, err := range errs {
-		r.findings = append(r.findings, Finding{Check: Invalid, Severity: Reject, Path: Path(err.Field), Message: err.ErrorBody(), Fix: invalidFix(err)})
+		r.Findings = append(r.Findings, Finding{Check: Invalid, Severity: Reject, Path: Path(err.Field), Message: err.ErrorBody(), Fix: invalidFix(err)})
 	}
 }
 

@@ -13,59 +13,56 @@ import (
 const HalfOpen ID = "half-open"
 
 func init() {
-	register(Check{
-		ID: HalfOpen, Severity: Warn, About: ofBoth,
+	registerPolicy(checkHalves, Check{
+		ID: HalfOpen, Severity: Warn, About: ofBoth, Tiers: true,
 		Title: "One end allows what the other denies",
 		Text: `A connection needs the egress of its source and the ingress of its destination, on the same port and protocol.
 This is reported when no pod that is selected can use what a rule allows, because policies at the other end
 deny it.`,
-		Policy: checkHalves,
-		Tiers:  true,
 	})
 }
-
-// A connection needs both halves: egress of its source, and ingress of its destination
-// (https://kubernetes.io/docs/concepts/services-networking/network-policies/#the-two-sorts-of-pod-isolation).
 
 // mostPairs bounds how many pairs of pods are looked at for one peer.
 const mostPairs = 50_000
 
-// checkHalves finds peers that the policy allows, while the policies at every other end deny all
+// checkHalves asks for both halves of connections: egress of the source, and ingress of the destination
+// (https://kubernetes.io/docs/concepts/services-networking/network-policies/#the-two-sorts-of-pod-isolation).
+// It finds peers that the policy allows, while the policies at every other end deny all
 // that it allows: the connection does not come about. Peers that are only partly denied may be meant
 // so, when a rule is wider than what it is for.
-func checkHalves(r *report, v *view) {
-	if !v.known.Policies {
+func checkHalves(r *Report, v *view) {
+	if !v.Known.Policies {
 		return
 	}
-	subjects := v.subjects()
+	subjects := v.Subjects()
 	for _, direction := range []networkingv1.PolicyType{ingress, egress} {
-		for _, clause := range v.policy.clauses(direction) {
+		for _, clause := range v.Policy.Clauses(direction) {
 			peer := peerOf(direction, clause)
 			if peer == nil || peer.IPBlock != nil {
 				continue
 			}
-			if !v.work.spend(1) {
+			if !v.Work.Spend(1) {
 				return
 			}
 			if _, known := v.candidates(peer, clause.Box); known {
-				checkOtherHalf(r, v, direction, clause, subjects, v.peersOf(direction, clause).meant)
+				checkOtherHalf(r, v, direction, clause, subjects, v.PeersOf(direction, clause).Meant)
 			}
 		}
 	}
 }
 
-func checkOtherHalf(r *report, v *view, direction networkingv1.PolicyType, clause connset.Clause, subjects, peers []*knownPod) {
+func checkOtherHalf(r *Report, v *view, direction networkingv1.PolicyType, clause connset.Clause, subjects, peers []*Pod) {
 	if len(subjects)*len(peers) > mostPairs {
 		return
 	}
-	passing := map[end][]*knownPod{}
+	passing := map[end][]*Pod{}
 	for _, peer := range peers {
 		as := v.endOf(peer, direction)
 		if _, found := passing[as]; !found {
 			passing[as] = v.passing(direction, clause, subjects, peer)
 		}
 		// No pod's policies are asked about what it sends itself.
-		if slices.ContainsFunc(passing[as], func(subject *knownPod) bool { return subject != peer }) {
+		if slices.ContainsFunc(passing[as], func(subject *Pod) bool { return subject != peer }) {
 			return // it comes about for some, or it is another check's matter
 		}
 	}
@@ -78,10 +75,10 @@ func checkOtherHalf(r *report, v *view, direction networkingv1.PolicyType, claus
 		from, to = peer, subject
 	}
 	path := v.clauseField(direction, clause, "")
-	if r.isFull(HalfOpen, Warn, path) {
+	if r.IsFull(HalfOpen, Warn, path) {
 		return
 	}
-	r.find(HalfOpen, path, fmt.Sprintf("allow the same in %s of %s, or remove this", word(opposite(direction)), podWords(peer)),
+	r.Find(HalfOpen, path, fmt.Sprintf("allow the same in %s of %s, or remove this", word(opposite(direction)), podWords(peer)),
 		"this allows %s to reach %s, but the policies that select %s deny that %s, so it does not come about",
 		podWords(from), podWords(to), podWords(peer), word(opposite(direction)))
 }
@@ -89,27 +86,27 @@ func checkOtherHalf(r *report, v *view, direction networkingv1.PolicyType, claus
 // end is what the policies of a peer depend on, beside the subject: where the peer is the
 // destination, on the numbers of its ports too.
 type end struct {
-	memberOf
+	Membership
 	ports string
 }
 
-func (v *view) endOf(peer *knownPod, direction networkingv1.PolicyType) end {
+func (v *view) endOf(peer *Pod, direction networkingv1.PolicyType) end {
 	if direction == ingress {
-		return end{memberOf: v.membership(peer)}
+		return end{Membership: v.Membership(peer)}
 	}
-	return end{v.membership(peer), peer.named}
+	return end{v.Membership(peer), peer.Named}
 }
 
 // passing returns the first two subjects that a clause and the policies of a peer both let through,
 // or that the clause says nothing about. Two are enough to find one that is not the peer itself.
-func (v *view) passing(direction networkingv1.PolicyType, clause connset.Clause, subjects []*knownPod, peer *knownPod) []*knownPod {
-	var out []*knownPod
-	policies, isolated := v.union(peer, opposite(direction))
+func (v *view) passing(direction networkingv1.PolicyType, clause connset.Clause, subjects []*Pod, peer *Pod) []*Pod {
+	var out []*Pod
+	policies, isolated := v.Union(peer, opposite(direction))
 	for _, subject := range subjects {
-		if !v.work.spend(rulesIn(policies, opposite(direction))) {
+		if !v.Work.Spend(rulesIn(policies, opposite(direction))) {
 			break
 		}
-		want := clause.Box.Ports.Union(resolve(clause.Named, destination(direction, subject, peer)))
+		want := clause.Box.Ports.Union(Resolve(clause.Named, destination(direction, subject, peer)))
 		if want.IsEmpty() || !isolated || !want.Intersect(portsBetween(policies, peer, subject, opposite(direction))).IsEmpty() {
 			if out = append(out, subject); len(out) == 2 {
 				break
@@ -119,17 +116,8 @@ func (v *view) passing(direction networkingv1.PolicyType, clause connset.Clause,
 	return out
 }
 
-// rulesIn is how many clauses there are to look at.
-func rulesIn(policies []*knownPolicy, direction networkingv1.PolicyType) int {
-	n := 1
-	for _, policy := range policies {
-		n += len(policy.clauses(direction))
-	}
-	return n
-}
-
 // lastPair returns the last subject and the last peer that are two pods; nil if there are none.
-func lastPair(subjects, peers []*knownPod) (subject, peer *knownPod) {
+func lastPair(subjects, peers []*Pod) (subject, peer *Pod) {
 	for _, peer := range slices.Backward(peers) {
 		for _, subject := range slices.Backward(subjects) {
 			if subject != peer {
@@ -140,16 +128,28 @@ func lastPair(subjects, peers []*knownPod) (subject, peer *knownPod) {
 	return nil, nil
 }
 
-func opposite(direction networkingv1.PolicyType) networkingv1.PolicyType {
-	if direction == ingress {
-		return egress
-	}
-	return ingress
-}
-
-func destination(direction networkingv1.PolicyType, subject, peer *knownPod) *knownPod {
+func destination(direction networkingv1.PolicyType, subject, peer *Pod) *Pod {
 	if direction == ingress {
 		return subject
 	}
 	return peer
+}
+
+// portsBetween returns the ports that policies of one pod allow with another. Where an address that
+// is not known decides, the port is taken to be allowed: what is doubted must be certain.
+func portsBetween(policies []*Policy, pod, peer *Pod, direction networkingv1.PolicyType) connset.Ports {
+	var ports connset.Ports
+	destination := pod
+	if direction == egress {
+		destination = peer
+	}
+	for _, policy := range policies {
+		clauses := policy.Clauses(direction)
+		for i := range clauses {
+			if clause := &clauses[i]; IsPeer(&clause.Box, peer) {
+				ports = ports.Union(clause.Box.Ports).Union(Resolve(clause.Named, destination))
+			}
+		}
+	}
+	return ports
 }

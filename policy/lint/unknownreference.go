@@ -10,7 +10,6 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/apptier/apptier/api/v1alpha1"
-	"github.com/apptier/apptier/policy/expand"
 	"github.com/apptier/apptier/policy/model"
 )
 
@@ -18,31 +17,17 @@ import (
 const UnknownReference ID = "unknown-reference"
 
 func init() {
-	register(Check{
+	registerApp(checkReferences, Check{
 		ID: UnknownReference, Severity: Reject, About: ofAppTiers,
 		Title: "A name that nothing has",
 		Text: `The tier or port that is named is not declared. Of another AppTier, its tiers, and Services it is a warning:
 they may be applied later, and until then stand for nobody.`,
-		AppTier: checkReferences,
-	})
-}
-
-// PeerNotAccepted is found where the other AppTier does not agree.
-const PeerNotAccepted ID = "peer-not-accepted"
-
-func init() {
-	register(Check{
-		ID: PeerNotAccepted, Severity: Warn, About: ofAppTiers,
-		Title: "A connection that the other owner has not agreed to",
-		Text: `Between two AppTiers both owners declare a connection: the receiver in its ingress, the sender in its egress,
-with a port in common. Until both do, it is denied.`,
-		AppTier: checkAgreements,
 	})
 }
 
 // checkReferences finds names of AppTiers, their tiers, and Services that nothing has. It needs all of
 // them, or one whose name is nearly the same: what is in no file may be in the cluster.
-func checkReferences(r *report, in *appView) {
+func checkReferences(r *Report, in *appView) {
 	app, world := in.App, in.world
 	check := func(peers []v1alpha1.Peer, at func(int) *field.Path) {
 		for i, peer := range peers {
@@ -64,7 +49,7 @@ func checkReferences(r *report, in *appView) {
 	check(app.Spec.DNS.To, field.NewPath("spec", "dns", "to").Index)
 }
 
-func checkTierKnown(r *report, path *field.Path, other *v1alpha1.AppTier, tier string) {
+func checkTierKnown(r *Report, path *field.Path, other *v1alpha1.AppTier, tier string) {
 	var names []string
 	for _, t := range other.Spec.Tiers {
 		names = append(names, t.Name)
@@ -77,11 +62,11 @@ func checkTierKnown(r *report, path *field.Path, other *v1alpha1.AppTier, tier s
 	if near := nearestOf(tier, names); near != "" {
 		fix = fmt.Sprintf("did you mean %s? %s", near, fix)
 	}
-	r.add(UnknownReference, Warn, path, fix, "AppTier %s has no tier %q, so this peer stands for nobody", name, tier)
+	r.Add(UnknownReference, Warn, path, fix, "AppTier %s has no tier %q, so this peer stands for nobody", name, tier)
 }
 
 // known returns the object of a name, and warns if it is certain, or likely, that there is none.
-func known[T metav1.Object](r *report, path *field.Path, kind string, key types.NamespacedName, all bool, objects []T) (found T) {
+func known[T metav1.Object](r *Report, path *field.Path, kind string, key types.NamespacedName, all bool, objects []T) (found T) {
 	var here, elsewhere []string
 	for _, object := range objects {
 		switch {
@@ -102,9 +87,9 @@ func known[T metav1.Object](r *report, path *field.Path, kind string, key types.
 		fix, all = fmt.Sprintf("did you mean namespace: %s? There is one of this name", slices.Min(elsewhere)), true
 	}
 	if all {
-		r.add(UnknownReference, Warn, path, fix, "there is no %s %s, so this peer stands for nobody", kind, key)
+		r.Add(UnknownReference, Warn, path, fix, "there is no %s %s, so this peer stands for nobody", kind, key)
 	} else {
-		r.find(NotJudged, path, "give its manifest as well, or ask the cluster with --cluster", "%s %s is not given, so whether this peer stands for anybody is not known", kind, key)
+		r.Find(NotJudged, path, "give its manifest as well, or ask the cluster with --cluster", "%s %s is not given, so whether this peer stands for anybody is not known", kind, key)
 	}
 	return found
 }
@@ -114,47 +99,17 @@ func besidesItself(app *v1alpha1.AppTier, all []*v1alpha1.AppTier) []*v1alpha1.A
 	return slices.DeleteFunc(slices.Clone(all), func(other *v1alpha1.AppTier) bool { return other.Namespace == app.Namespace && other.Name == app.Name })
 }
 
-// checkAgreements finds peers that are there and cannot be peers: tiers whose owner does not agree, and
-// Services that stand for no pods. It is what the controller reports of them.
-func checkAgreements(r *report, in *appView) {
-	for _, reference := range in.Expansion.Unresolved {
-		// Of names that nothing has, checkReferences knows more; of ports, who has all pods of the Service.
-		if finding := FindingOf(reference); finding.Check == PeerNotAccepted || finding.Check == PeerSelectsNothing {
-			r.findings = append(r.findings, finding)
-		}
+func checkTierExists(r *Report, path *field.Path, spec *v1alpha1.AppTierSpec, name string) {
+	var names []string
+	for _, tier := range spec.Tiers {
+		names = append(names, tier.Name)
 	}
-}
-
-// FindingOf is a reference that stands for nobody as a finding.
-func FindingOf(reference expand.Unresolved) Finding {
-	check := UnknownReference
-	switch {
-	case reference.Reason == v1alpha1.ReasonPeerNotAccepted:
-		check = PeerNotAccepted
-	case reference.Reason == v1alpha1.ReasonUnsupportedRef:
-		check = PeerSelectsNothing
-	case reference.Missing.Ports != "":
-		check = NamedPortUnresolved
+	if slices.Contains(names, name) {
+		return
 	}
-	return Finding{Check: check, Severity: Warn, Path: Path(reference.Path), Message: reference.Message, Fix: reference.Fix}
-}
-
-// environmentOf is what a world knows of what an AppTier refers to.
-func environmentOf(app *v1alpha1.AppTier, world World) expand.Environment {
-	references, env := model.ReferencesOf(app), expand.DefaultEnvironment()
-	env.AppTiers = map[types.NamespacedName]*v1alpha1.AppTier{}
-	env.Services = map[types.NamespacedName]expand.Service{}
-	for _, other := range world.AppTiers {
-		key := types.NamespacedName{Namespace: other.Namespace, Name: other.Name}
-		if slices.Contains(references.AppTiers, key) && other.DeletionTimestamp.IsZero() && len(WithSeverity(AppTier(other), Reject)) == 0 {
-			env.AppTiers[key] = other
-		}
+	fix := "tiers of this AppTier: " + strings.Join(names, ", ")
+	if near := nearestOf(name, names); near != "" {
+		fix = fmt.Sprintf("did you mean %s? %s", near, fix)
 	}
-	for _, service := range world.Services {
-		key := types.NamespacedName{Namespace: service.Namespace, Name: service.Name}
-		if slices.Contains(references.Services, key) {
-			env.Services[key] = expand.ServiceOf(service, podsIn(service.Namespace, world))
-		}
-	}
-	return env
+	r.Find(UnknownReference, path, fix, "there is no tier %q in this AppTier", name)
 }

@@ -1,0 +1,51 @@
+package lint
+
+import (
+	"slices"
+
+	"github.com/apptier/apptier/api/v1alpha1"
+	"github.com/apptier/apptier/policy/expand"
+)
+
+// appTierRuns are the functions that find checks in AppTiers that are not refused by themselves, by the check
+// whose turn it is.
+var appTierRuns = map[ID]func(*Report, *appView){}
+
+// registerApp makes a check one of those that are made; run is nil for what is found where fields are read.
+func registerApp(run func(*Report, *appView), c Check) {
+	c.Examples = examples
+	if Register(c); run != nil {
+		appTierRuns[c.ID] = run
+	}
+}
+
+// JudgeWithin returns what is wrong or doubtful about an AppTier that is not refused by itself, beside what a world holds.
+// The lists are asked for the AppTiers and Services there are, and for the pods of the namespaces of the AppTier
+// itself and of the Services that it names: of others they may be left out.
+func JudgeWithin(x *Index, app *v1alpha1.AppTier, meant expand.Expansion, world World, work *Work) []Finding {
+	r, in := &Report{}, &appView{x, app, meant.Unresolved, world, work}
+	for _, c := range All() {
+		if run := appTierRuns[c.ID]; run != nil {
+			run(r, in)
+		}
+	}
+	checkAsPolicies(r, in)
+	return r.Findings
+}
+
+// appView is an Index, and the AppTier judged in it, with the lists that come with it.
+type appView struct {
+	*Index
+	App *v1alpha1.AppTier
+	// unresolved are the references that stand for nobody.
+	unresolved []expand.Unresolved
+	world      World
+	work       *Work
+}
+
+// besides are the other AppTiers of an AppTier's namespace that are to stay.
+func besides(app *v1alpha1.AppTier, world World) []*v1alpha1.AppTier {
+	return slices.DeleteFunc(slices.Clone(world.AppTiers), func(other *v1alpha1.AppTier) bool {
+		return other.Namespace != app.Namespace || other.Name == app.Name || !other.DeletionTimestamp.IsZero()
+	})
+}

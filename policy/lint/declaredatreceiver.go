@@ -1,0 +1,31 @@
+package lint
+
+import (
+	"github.com/apptier/apptier/api/v1alpha1"
+	"github.com/apptier/apptier/policy/model"
+)
+
+// DeclaredAtReceiver is found where a connection between tiers is declared at its receiver alone.
+const DeclaredAtReceiver ID = "declared-at-receiver"
+
+func init() {
+	registerApp(nil, Check{
+		ID: DeclaredAtReceiver, Severity: Reject, About: ofAppTiers,
+		Title: "A connection declared at its sender",
+		Text:  `A connection between tiers is declared once, at its receiver. The sender's egress follows from it.`,
+	})
+}
+
+// checkSelf refuses a reference to the AppTier that it stands in.
+func checkSelf(r *Report, app *v1alpha1.AppTier) {
+	for rule := range model.Rules(&app.Spec) {
+		for i, peer := range rule.Peers {
+			reference := peer.AppTier
+			if reference == nil || reference.Name != app.Name || reference.Namespace != "" && reference.Namespace != app.Namespace {
+				continue
+			}
+			r.Find(DeclaredAtReceiver, rule.PeerAt(i).Path().Child("appTier"), "write tier: "+reference.Tier+" under ingress.from of the tier that receives",
+				"this is the AppTier itself, where a connection is declared once")
+		}
+	}
+}

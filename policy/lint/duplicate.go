@@ -1,0 +1,41 @@
+package lint
+
+import (
+	"k8s.io/apimachinery/pkg/util/validation/field"
+)
+
+// Duplicate is found where two things have the same name.
+const Duplicate ID = "duplicate"
+
+func init() {
+	registerApp(nil, Check{
+		ID: Duplicate, Severity: Reject, About: ofAppTiers,
+		Title: "Two things of one name",
+		Text:  `Tiers and ports are referred to by name, so there can be only one of each.`,
+	})
+}
+
+func checkOnce[T comparable](r *Report, path *field.Path, list []T) {
+	seen := map[T]int{}
+	for i, item := range list {
+		if first, found := seen[item]; found {
+			r.Find(Duplicate, path.Index(i), "remove one of them", "%v is in %s as well", item, path.Index(first))
+			continue
+		}
+		seen[item] = i
+	}
+}
+
+// checkDuplicates refuses a second thing of the same name; things without a name are not compared.
+func checkDuplicates[T any](r *Report, path *field.Path, things []T, name func(T) string) {
+	seen := map[string]int{}
+	for i, thing := range things {
+		first, found := seen[name(thing)]
+		if !found {
+			seen[name(thing)] = i
+		} else if name(thing) != "" {
+			r.Find(Duplicate, path.Index(i).Child("name"), "give each a name of its own, or merge them",
+				"the name %q is already used by %s", name(thing), path.Index(first))
+		}
+	}
+}

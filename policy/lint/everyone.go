@@ -1,0 +1,46 @@
+package lint
+
+import (
+	networkingv1 "k8s.io/api/networking/v1"
+
+	"github.com/apptier/apptier/policy/kube"
+)
+
+// RuleAllowsEveryone is found where a rule that reads like no one allows everyone.
+const RuleAllowsEveryone ID = "rule-allows-everyone"
+
+func init() {
+	registerPolicy(checkEveryone, Check{
+		ID: RuleAllowsEveryone, Severity: Warn, About: ofPolicies, ByItself: true,
+		Title: "A rule that reads like no one, and allows everyone",
+		Text: `An empty list of peers means everyone. To deny everyone, write no rule at all. Rules with ports alone, the only
+rule of a policy for all pods, and the only egress rule are taken as meant; of an only rule that says nothing at all, it is
+no more than a note.`,
+	})
+}
+
+// checkEveryone finds rules that allow everyone in a form that reads like no one. Three forms are
+// known to be meant: ports alone, as webhook servers have them; the only rule of a policy for every
+// pod; and the only egress rule, which leaves egress open beside isolated ingress.
+func checkEveryone(r *Report, v *view) {
+	for _, direction := range []networkingv1.PolicyType{ingress, egress} {
+		rules := kube.Rules(v.Policy.NetworkPolicy, direction)
+		for i, rule := range rules {
+			explicit := rule.Peers != nil && len(rule.Peers) == 0
+			bare := len(rule.Peers) == 0 && len(rule.Ports) == 0
+			meant := len(rules) == 1 && (direction == egress || isEmpty(&v.Policy.Spec.PodSelector))
+			switch {
+			case bare && len(rules) > 1:
+				r.Find(RuleAllowsEveryone, rulesPath(direction).Index(i), "remove it, or remove the other rules",
+					"an empty rule allows everyone on every port, so the other %s rules change nothing", word(direction))
+			case bare && !meant:
+				// Whoever writes a rule as {} nearly always means it: in public manifests, all did.
+				r.Add(RuleAllowsEveryone, Note, rulesPath(direction).Index(i), "name peers or ports; to deny everyone, write "+word(direction)+": []",
+					"an empty rule allows everyone on every port, inside the cluster and outside")
+			case explicit && !meant:
+				r.Find(RuleAllowsEveryone, peersPath(direction, i), "name peers, or leave the list out if everyone is meant",
+					"an empty list of peers allows everyone, inside the cluster and outside, though it reads like no one")
+			}
+		}
+	}
+}

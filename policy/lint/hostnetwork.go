@@ -1,0 +1,14 @@
+package lint
+
+// HostNetwork is found where pods on their node's network are neither selected nor matched.
+const HostNetwork ID = "host-network"
+
+func init() {
+	registerPolicy(nil, Check{
+		ID: HostNetwork, Severity: Warn, About: ofBoth,
+		Title: "Pods on their node's network",
+		Text: `A pod on its node's network is the node to every policy: nothing isolates it, and selectors do not match it.
+Reported when all the pods that are selected, or that a peer matches, are such pods.`,
+		TierFix: "use the peer nodes: {}",
+	})
+}

@@ -1,0 +1,64 @@
+package lint
+
+import (
+	"slices"
+
+	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/apptier/apptier/policy/connset"
+	"github.com/apptier/apptier/policy/kube"
+)
+
+// NamedPortUnresolved is found where no destination has a port of this name.
+const NamedPortUnresolved ID = "named-port-unresolved"
+
+func init() {
+	registerPolicy(nil, Check{
+		ID: NamedPortUnresolved, Severity: Warn, About: ofPolicies,
+		Title: "A port name that no pod has",
+		Text: `A port's name is looked up at the pod that a connection goes to. Where no container declares it, for this
+protocol, the rule allows nothing. Nor does it towards addresses, which have no port names.`,
+	})
+}
+
+// checkNamesOfAddresses finds ports that have names in rules for addresses alone: a name is looked up at a pod,
+// and what is outside has none.
+func checkNamesOfAddresses(r *Report, v *view, direction networkingv1.PolicyType, index int, rule kube.Rule) {
+	isPods := func(peer networkingv1.NetworkPolicyPeer) bool { return peer.IPBlock == nil }
+	if direction == ingress || len(rule.Peers) == 0 || slices.ContainsFunc(rule.Peers, isPods) {
+		return
+	}
+	for j, port := range rule.Ports {
+		if port.Port != nil && port.Port.Type == intstr.String {
+			r.Find(NamedPortUnresolved, v.places.port(direction, index, j), "write the number",
+				"an address has no port names: only pods do, so port %s allows nothing here", port.Port.StrVal)
+		}
+	}
+}
+
+// checkNamedPort finds names that no destination declares.
+func checkNamedPort(r *Report, path *field.Path, rule kube.Rule, index int, destinations []*Pod) {
+	_, named := connset.RulePorts(rule.Ports[index : index+1])
+	var names []string
+	seen := map[string]bool{}
+	for _, pod := range destinations {
+		if !Resolve(named, pod).IsEmpty() {
+			return
+		}
+		for _, port := range pod.Ports {
+			if port.Name != "" && !seen[port.Name] {
+				seen[port.Name] = true
+				names = append(names, port.Name)
+			}
+		}
+	}
+	name := rule.Ports[index].Port.StrVal
+	fix := "write the number that the pods listen on, or name a port of their containers"
+	if near := nearest(name, names); near != "" && near != name {
+		fix = "did you mean " + near + "?"
+	}
+	r.Find(NamedPortUnresolved, path, fix, "no container of the pods, such as %s, has a port named %s for %s, so this allows nothing",
+		podWords(destinations[0]), name, named[0].Protocol)
+}

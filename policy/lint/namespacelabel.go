@@ -1,0 +1,42 @@
+package lint
+
+import (
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+)
+
+// NamespaceLabelName is found where a namespace is selected by a label that nothing sets.
+const NamespaceLabelName ID = "namespace-label-name"
+
+func init() {
+	registerPolicy(nil, Check{
+		ID: NamespaceLabelName, Severity: Warn, About: ofBoth,
+		Title: "A namespace selected by the label name",
+		Text: `Nothing sets a label ` + "`name`" + ` on namespaces. The API server sets ` + "`kubernetes.io/metadata.name`" + ` on every one. Where the
+namespace that is meant is not known, someone may have set it, and it is no more than a note.`,
+	})
+}
+
+// checkNamespaceLabel finds selectors for a label "name", which nothing sets by itself: namespaces
+// have kubernetes.io/metadata.name
+// (https://kubernetes.io/docs/reference/labels-annotations-taints/#kubernetes-io-metadata-name).
+func checkNamespaceLabel(r *Report, v *view, at func(string) *field.Path, selector *metav1.LabelSelector) bool {
+	if selector == nil || v.HasNameLabel { // someone does set it
+		return false
+	}
+	for _, wanted := range wantedLabels(selector) {
+		key, value := wanted[0], wanted[1]
+		if key != "name" {
+			continue
+		}
+		path, fix := at("namespaceSelector"), "write "+corev1.LabelMetadataName+": "+value
+		if v.KnowsNamespaces() || v.At(value).Exists {
+			r.Find(NamespaceLabelName, path, fix, "the label name is set by nobody unless someone does it by hand, so this matches no namespace")
+		} else {
+			r.Add(NamespaceLabelName, Note, path, fix, "the label name is set by nobody unless someone does it by hand; whether someone does is not known here")
+		}
+		return true
+	}
+	return false
+}

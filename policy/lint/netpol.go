@@ -1,0 +1,117 @@
+package lint
+
+import (
+	"embed"
+	"strings"
+
+	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/apptier/apptier/policy/connset"
+)
+
+// Judge returns everything that is wrong or doubtful about a hand-written NetworkPolicy in a world. A check is
+// exact, or it is silent: it never guesses. What the API server would refuse is judged alone, since the rest has
+// no meaning then. It means nothing if it took more work than it may, as work.Err says.
+func Judge(x *Index, policy *networkingv1.NetworkPolicy, work *Work) []Finding {
+	r := &Report{}
+	checkValid(r, policy)
+	if len(r.Findings) > 0 || !work.Spend(StepsOf(policy)) {
+		return r.Findings
+	}
+	v := newView(policy, inPolicy{}, x, work)
+	onlyByItself := x.AsksUnknown(v.Policy) // which pods it means, only a cluster can say
+	for _, c := range All() {
+		run := policyRuns[c.ID]
+		if run == nil || onlyByItself && !c.ByItself {
+			continue
+		}
+		if run(r, v); work.Err() != nil {
+			return nil
+		}
+	}
+	return r.Findings
+}
+
+// JudgeTier makes the checks that are about AppTiers too, of the policy that a person would write for a tier. Places
+// say where the parts of the policy are written.
+func JudgeTier(x *Index, policy *networkingv1.NetworkPolicy, in places, work *Work) []Finding {
+	r, v := &Report{OfTier: true}, newView(policy, in, x, work)
+	for _, c := range All() {
+		if c.Tiers {
+			policyRuns[c.ID](r, v)
+		}
+	}
+	return r.Findings
+}
+
+//go:embed examples
+var examples embed.FS
+
+// policyRuns are the functions that find checks, by the check whose turn it is.
+var policyRuns = map[ID]func(*Report, *view){}
+
+// registerPolicy makes a check one of those that are made; run is nil for what another check's function finds too.
+func registerPolicy(run func(*Report, *view), c Check) {
+	c.Examples = examples
+	if Register(c); run != nil {
+		policyRuns[c.ID] = run
+	}
+}
+
+var specPath = field.NewPath("spec")
+
+// rulesPath is the path of a direction's rules.
+func rulesPath(direction networkingv1.PolicyType) *field.Path {
+	return specPath.Child(word(direction))
+}
+
+// peersPath is the path of a rule's peers.
+func peersPath(direction networkingv1.PolicyType, rule int) *field.Path {
+	if direction == ingress {
+		return rulesPath(direction).Index(rule).Child("from")
+	}
+	return rulesPath(direction).Index(rule).Child("to")
+}
+
+// clausePath is the path of what a clause stands for.
+func clausePath(direction networkingv1.PolicyType, clause connset.Clause) *field.Path {
+	if clause.Peer < 0 {
+		return rulesPath(direction).Index(clause.Rule)
+	}
+	return peersPath(direction, clause.Rule).Index(clause.Peer)
+}
+
+// peerOf returns the peer of a clause; nil for everyone.
+func peerOf(direction networkingv1.PolicyType, clause connset.Clause) *networkingv1.NetworkPolicyPeer {
+	if clause.Peer < 0 {
+		return nil
+	}
+	return &peersOfRule(clause.Policy, direction, clause.Rule)[clause.Peer]
+}
+
+// peersOfRule are the peers of one rule.
+func peersOfRule(policy *networkingv1.NetworkPolicy, direction networkingv1.PolicyType, rule int) []networkingv1.NetworkPolicyPeer {
+	if direction == ingress {
+		return policy.Spec.Ingress[rule].From
+	}
+	return policy.Spec.Egress[rule].To
+}
+
+func word(direction networkingv1.PolicyType) string { return strings.ToLower(string(direction)) }
+
+func opposite(direction networkingv1.PolicyType) networkingv1.PolicyType {
+	if direction == ingress {
+		return egress
+	}
+	return ingress
+}
+
+// rulesIn is how many clauses there are to look at.
+func rulesIn(policies []*Policy, direction networkingv1.PolicyType) int {
+	n := 1
+	for _, policy := range policies {
+		n += len(policy.Clauses(direction))
+	}
+	return n
+}

@@ -1,0 +1,97 @@
+package lint
+
+import (
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+
+	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/apptier/apptier/policy/connset"
+)
+
+// view is what a policy is judged in, and where it is written.
+type view struct {
+	*View
+	places places
+	// ofNamespaces are the answers of wholeNamespaces.
+	ofNamespaces map[ruleAt][]int
+}
+
+// ruleAt is a rule of the judged policy.
+type ruleAt struct {
+	direction networkingv1.PolicyType
+	index     int
+}
+
+func newView(policy *networkingv1.NetworkPolicy, in places, index *Index, work *Work) *view {
+	return &view{NewView(policy, index, work), in, map[ruleAt][]int{}}
+}
+
+// isTier says whether the policy stands for a tier of an AppTier.
+func (v *view) isTier() bool {
+	_, isPolicy := v.places.(inPolicy)
+	return !isPolicy
+}
+
+// clausePlace is the place of what a clause stands for, as texts name it.
+func (v *view) clausePlace(direction networkingv1.PolicyType, clause connset.Clause) *field.Path {
+	if clause.Peer < 0 {
+		return v.places.rule(direction, clause.Rule)
+	}
+	return v.places.peer(direction, clause.Rule, clause.Peer)
+}
+
+// clauseField is a field of what a clause stands for, or that itself; nil if it is judged otherwise.
+func (v *view) clauseField(direction networkingv1.PolicyType, clause connset.Clause, name string) *field.Path {
+	if clause.Peer < 0 {
+		return v.places.rule(direction, clause.Rule)
+	}
+	return v.places.peerField(direction, clause.Rule, clause.Peer, name)
+}
+
+// wholeNamespaces are the positions of a rule's peers that are all pods of certain namespaces.
+func (v *view) wholeNamespaces(direction networkingv1.PolicyType, rule int) []int {
+	key := ruleAt{direction, rule}
+	out, found := v.ofNamespaces[key]
+	if !found {
+		for i, peer := range peersOfRule(v.Policy.NetworkPolicy, direction, rule) {
+			if peer.PodSelector == nil && !isEmpty(peer.NamespaceSelector) {
+				out = append(out, i)
+			}
+		}
+		v.ofNamespaces[key] = out
+	}
+	v.Work.Spend(len(out))
+	return out
+}
+
+// candidates are the namespaces with pods that a peer is about; the pods are known if those of every
+// such namespace are.
+func (v *view) candidates(peer *networkingv1.NetworkPolicyPeer, box connset.Box) (of []*Namespace, known bool) {
+	if peer.NamespaceSelector != nil && !v.Whole {
+		if _, named := box.Values(connset.Label{Scope: connset.Namespace, Key: corev1.LabelMetadataName}).Listed(); !named {
+			return nil, false
+		}
+	}
+	for _, c := range v.Namespaces {
+		if !box.Match(connset.Namespace, c.Labels) {
+			continue
+		}
+		if !v.Whole && !v.KnowsPods(c) {
+			return nil, false
+		}
+		if len(c.Pods) > 0 {
+			of = append(of, c)
+		}
+	}
+	return of, v.Known.Pods && !v.MorePods
+}
+
+// perhapsUnion is what may be allowed to pods that the policy selects, at most: a policy counts that
+// could select one of them.
+func (v *view) perhapsUnion() []connset.Clause {
+	policies := Where(v.Others(), func(other *Policy) bool { return other.Selected.Overlaps(v.Policy.Selected) })
+	return ClausesOf(slices.Insert(policies, 0, v.Policy), egress)
+}

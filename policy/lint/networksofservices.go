@@ -1,0 +1,51 @@
+package lint
+
+import (
+	"fmt"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/apptier/apptier/api/v1alpha1"
+	"github.com/apptier/apptier/policy/kube"
+	"github.com/apptier/apptier/policy/model"
+)
+
+// checkNetworksOfServices finds what checkClusterIPs does in the networks of an AppTier's egress. Beside a peer
+// that stands for pods, they are taken as meant.
+func checkNetworksOfServices(r *Report, in *appView) {
+	for rule := range model.Rules(&in.App.Spec) {
+		isPods := func(peer v1alpha1.Peer) bool { return peer.Networks == nil && peer.Internet == nil }
+		if rule.Direction != v1alpha1.Egress || !holdsForAny(rule, &in.App.Spec) || slices.ContainsFunc(rule.Peers, isPods) {
+			continue
+		}
+		for i, peer := range rule.Peers {
+			if peer.Networks == nil {
+				continue
+			}
+			for j, cidr := range peer.Networks.CIDRs {
+				path := rule.PeerAt(i).Path().Child("networks", "cidrs").Index(j)
+				addresses := addressesIn([]string{cidr}).Minus(addressesIn(peer.Networks.Except))
+				switch service := in.ServesOnly(cidr, addresses, in.work); {
+				case service != nil:
+					FindClusterIP(r, path, tierBehindFix(service), cidr, service)
+				case in.AreOfServices(addresses):
+					FindClusterIP(r, path, "write service: with the name of each Service", cidr, nil)
+				}
+			}
+		}
+	}
+}
+
+// tierBehindFix is what to write in an AppTier.
+func tierBehindFix(service *corev1.Service) string {
+	switch {
+	case kube.APIServer == types.NamespacedName{Namespace: service.Namespace, Name: service.Name}:
+		return "write kubeAPIServer: {}"
+	case len(service.Spec.Selector) > 0:
+		return fmt.Sprintf("write service: {namespace: %s, name: %s}", service.Namespace, service.Name)
+	default:
+		return BehindFix(service)
+	}
+}

@@ -1,0 +1,32 @@
+package lint
+
+import (
+	"fmt"
+
+	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/apptier/apptier/api/v1alpha1"
+)
+
+// Opened returns the hand-written policies of the namespace that open what an AppTier would close with the
+// policies that it stands for: an AppTier that comes after such a policy is refused, as the policy is that
+// comes after the AppTier. Annotated ones are warned about.
+//
+// It means nothing if it took more work than it may, as work.Err says.
+func Opened(index *Index, app *v1alpha1.AppTier, desired []*networkingv1.NetworkPolicy, work *Work) []Finding {
+	if here := index.At(app.Namespace); len(here.Policies) == len(here.Generated) {
+		return nil
+	}
+	r, path := &Report{}, field.NewPath("spec", "tiers")
+	for _, o := range OpeningsOf(index.WithPolicies(app, desired), app, func() *Work { return work }) {
+		message := fmt.Sprintf("NetworkPolicy %s lets %s", o.Policy.Name, o.Example)
+		if o.Reason != "" {
+			r.Add(Widens, Warn, path, "declare it here, if it is to stay", "%s; its annotation %s gives as reason: %s", message, AllowWidening, o.Reason)
+		} else {
+			r.Find(Widens, path, fmt.Sprintf("declare it here, or delete NetworkPolicy %s; for as long as it is needed, annotate it with %s: the reason", o.Policy.Name, AllowWidening), "%s", message)
+		}
+		r.Findings[len(r.Findings)-1].Other = o.Policy.Name
+	}
+	return r.Findings
+}

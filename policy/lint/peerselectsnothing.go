@@ -1,0 +1,102 @@
+package lint
+
+import (
+	"fmt"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/apptier/apptier/policy/connset"
+)
+
+// PeerSelectsNothing is found where a peer matches nobody.
+const PeerSelectsNothing ID = "peer-selects-nothing"
+
+func init() {
+	registerPolicy(checkPeers, Check{
+		ID: PeerSelectsNothing, Severity: Warn, About: ofBoth, Tiers: true,
+		Title: "A peer that matches nobody",
+		Text: `A rule for a peer that does not exist allows nothing. Reported when the namespaces that are meant have pods, and
+none of them matches, when there is no such namespace, and of a Service that selects no pods.`,
+	})
+}
+
+// checkPeers finds peers that match nobody, or not whom they seem to.
+func checkPeers(r *Report, v *view) {
+	for _, direction := range []networkingv1.PolicyType{ingress, egress} {
+		for _, clause := range v.Policy.Clauses(direction) {
+			peer := peerOf(direction, clause)
+			if peer == nil || peer.IPBlock != nil {
+				continue
+			}
+			if !v.Work.Spend(1) {
+				return
+			}
+			at := func(name string) *field.Path { return v.clauseField(direction, clause, name) }
+			if !checkNamespaceLabel(r, v, at, peer.NamespaceSelector) && !checkOr(r, v, direction, clause, peer) {
+				checkPeerMatches(r, v, at, peer, clause.Box, v.PeersOf(direction, clause))
+			}
+		}
+	}
+}
+
+// checkPeerMatches finds peers that match no pod, or none that a selector can mean. At is where the peer's fields
+// are.
+func checkPeerMatches(r *Report, v *view, at func(string) *field.Path, peer *networkingv1.NetworkPolicyPeer, box connset.Box, matched Matches) {
+	isMatch := func(c *Namespace) bool { return box.Match(connset.Namespace, c.Labels) }
+	if peer.NamespaceSelector != nil && v.Known.Namespaces && !slices.ContainsFunc(v.Namespaces, isMatch) {
+		if r.IsFull(PeerSelectsNothing, Warn, at("")) {
+			return
+		}
+		if near := hint(peer.NamespaceSelector, v.NamespaceLabels, "namespaces"); v.Whole || isNear(near) {
+			r.Find(PeerSelectsNothing, at("namespaceSelector"), near, "no namespace has %s, so this peer matches nobody", selectorWords(peer.NamespaceSelector))
+			return
+		}
+	}
+	candidates, known := v.candidates(peer, box)
+	switch {
+	case !known || len(candidates) == 0:
+	case len(matched.All) == 0 && !isEmpty(peer.PodSelector):
+		if r.IsFull(PeerSelectsNothing, Warn, at("")) {
+			return
+		}
+		fix := hint(peer.PodSelector, PodLabels(candidates...), "pods")
+		if elsewhere := v.elsewhereWith(peer, box); elsewhere != "" {
+			fix = fmt.Sprintf("such pods are in namespace %s: write namespaceSelector: {matchLabels: {%s: %s}} beside podSelector, in the same item",
+				elsewhere, corev1.LabelMetadataName, elsewhere)
+		}
+		r.Find(PeerSelectsNothing, at("podSelector"), fix,
+			"no pod of %s has %s, so this peer matches nobody", placeWords(v.Policy.Namespace, peer.NamespaceSelector), selectorWords(peer.PodSelector))
+	case len(matched.All) > 0 && len(matched.Meant) == 0 && !v.MorePods:
+		r.Find(HostNetwork, at(""), "use ipBlock with the addresses of the nodes",
+			"every pod that matches, such as %s, is on its node's network and has the node's address, which selectors do not match", podWords(matched.All[0]))
+	}
+}
+
+// elsewhereWith is the one other namespace with pods that a peer without a namespace asks for; empty if
+// there is none, or more than one.
+func (v *view) elsewhereWith(peer *networkingv1.NetworkPolicyPeer, box connset.Box) string {
+	if peer.NamespaceSelector != nil {
+		return ""
+	}
+	var found []string
+	for _, c := range v.Namespaces {
+		if c != v.Here && v.Work.Spend(1) && len(v.Matching(c, box, connset.Peer)) > 0 {
+			found = append(found, c.Name)
+		}
+	}
+	if len(found) != 1 {
+		return ""
+	}
+	return found[0]
+}
+
+func placeWords(namespace string, selector *metav1.LabelSelector) string {
+	if selector == nil {
+		return "namespace " + namespace
+	}
+	return namespacesWords(selector)
+}

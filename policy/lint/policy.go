@@ -1,0 +1,80 @@
+package lint
+
+import (
+	networkingv1 "k8s.io/api/networking/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/apptier/apptier/policy/connset"
+	"github.com/apptier/apptier/policy/kube"
+)
+
+// Policy is a policy, taken apart.
+type Policy struct {
+	*networkingv1.NetworkPolicy
+	// selected is empty if the selector cannot be read.
+	Selected        connset.Box
+	ingress, egress []connset.Clause
+}
+
+func policyOf(policy *networkingv1.NetworkPolicy) *Policy {
+	return &Policy{policy, connset.Read(policy).Selected, connset.Read(policy).Ingress, connset.Read(policy).Egress}
+}
+
+func (p *Policy) Clauses(direction networkingv1.PolicyType) []connset.Clause {
+	if direction == ingress {
+		return p.ingress
+	}
+	return p.egress
+}
+
+func (p *Policy) Isolates(direction networkingv1.PolicyType) bool {
+	return kube.Isolates(&p.Spec, direction)
+}
+
+// A policy's selector is asked for in each of its clauses, so that one of 700 KB with 5,000 labels and 5,000
+// peers would take gigabytes when it is taken apart.
+const (
+	// mostConditions is how heavy a policy may be that others are judged beside. One that is heavier is
+	// taken to select and to allow nothing: those who enforce policies refuse it long before.
+	mostConditions = 500_000
+	// conditionSteps are the steps that each takes of the policy that is judged.
+	conditionSteps = 20
+)
+
+// StepsOf are the steps that it takes to begin judging a policy.
+func StepsOf(policy *networkingv1.NetworkPolicy) int { return 1 + conditionSteps*weightOf(policy) }
+
+// weightOf is how many conditions on labels the clauses of a policy hold.
+func weightOf(policy *networkingv1.NetworkPolicy) int {
+	selected, clauses, weight := terms(&policy.Spec.PodSelector), 0, 0
+	for _, direction := range []networkingv1.PolicyType{ingress, egress} {
+		for _, rule := range kube.Rules(policy, direction) {
+			clauses += max(1, len(rule.Peers))
+			for _, peer := range rule.Peers {
+				weight += terms(peer.PodSelector) + terms(peer.NamespaceSelector)
+			}
+		}
+	}
+	return weight + clauses*selected
+}
+
+func terms(selector *metav1.LabelSelector) int {
+	if selector == nil {
+		return 0
+	}
+	return len(selector.MatchLabels) + len(selector.MatchExpressions)
+}
+
+// ClausesOf returns what policies allow in a direction.
+func ClausesOf(policies []*Policy, direction networkingv1.PolicyType) []connset.Clause {
+	var out []connset.Clause
+	for _, policy := range policies {
+		out = append(out, policy.Clauses(direction)...)
+	}
+	return out
+}
+
+// IsSame says whether two are one policy, as it is and as it was. Without a name yet, each is its own.
+func IsSame(a, b *Policy) bool {
+	return a.NetworkPolicy == b.NetworkPolicy || a.Name != "" && a.Namespace == b.Namespace && a.Name == b.Name
+}

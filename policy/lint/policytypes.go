@@ -1,0 +1,52 @@
+package lint
+
+import (
+	networkingv1 "k8s.io/api/networking/v1"
+
+	"github.com/apptier/apptier/policy/kube"
+)
+
+// DeadRules is found where rules in a direction that is not isolated change nothing.
+const DeadRules ID = "dead-rules"
+
+func init() {
+	registerPolicy(nil, Check{
+		ID: DeadRules, Severity: Warn, About: ofBoth,
+		Title: "Rules without effect",
+		Text:  `Rules of a direction that is not isolated change nothing: everything is allowed in that direction.`,
+	})
+}
+
+// PolicyTypesOmitted is found where without policyTypes, the policy means something else than it seems to.
+const PolicyTypesOmitted ID = "policy-types-omitted"
+
+func init() {
+	registerPolicy(checkTypes, Check{
+		ID: PolicyTypesOmitted, Severity: Warn, About: ofPolicies, ByItself: true,
+		Title: "policyTypes left out",
+		Text: `Without policyTypes a policy is about ingress, and about egress too if it has egress rules. So egress rules
+alone deny all ingress, and an empty list of them denies nothing.`,
+	})
+}
+
+// checkTypes finds rules that have no effect, and directions that are open or closed unawares.
+func checkTypes(r *Report, v *view) {
+	spec := &v.Policy.Spec
+	for _, direction := range []networkingv1.PolicyType{ingress, egress} {
+		if len(kube.Rules(v.Policy.NetworkPolicy, direction)) > 0 && !v.Policy.Isolates(direction) {
+			r.Find(DeadRules, rulesPath(direction), "add "+string(direction)+" to policyTypes, or remove the rules",
+				"policyTypes does not name %s, so these rules change nothing, and %s is not restricted", direction, word(direction))
+		}
+	}
+	if len(spec.PolicyTypes) > 0 {
+		return
+	}
+	switch {
+	case len(spec.Egress) > 0 && len(spec.Ingress) == 0:
+		r.Find(PolicyTypesOmitted, specPath.Child("policyTypes"), "write policyTypes: [Egress], or [Ingress, Egress] if every ingress is to be denied",
+			"without policyTypes a policy with egress rules is about ingress too, and without ingress rules that denies all of it")
+	case spec.Egress != nil && len(spec.Egress) == 0:
+		r.Find(PolicyTypesOmitted, specPath.Child("policyTypes"), "write policyTypes: [Ingress, Egress] to deny egress, or leave egress out",
+			"an empty list of egress rules without policyTypes denies nothing: egress stays open")
+	}
+}

@@ -1,0 +1,29 @@
+package lint
+
+import (
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/apptier/apptier/api/v1alpha1"
+)
+
+// PortsMissing is found where a rule says no ports, and there are none to stand in for them.
+const PortsMissing ID = "ports-missing"
+
+func init() {
+	registerApp(nil, Check{
+		ID: PortsMissing, Severity: Reject, About: ofAppTiers,
+		Title: "A rule without ports",
+		Text: `Without ports, an ingress rule means those that the tier declares. If there are none, it has to say
+` + "`allPorts: true`" + `.`,
+	})
+}
+
+// checkSaid refuses a rule that says its ports twice, and one that does not although nothing stands in for them.
+func checkSaid(r *Report, path *field.Path, all bool, ports []v1alpha1.RulePort, isElsewhere bool, fix, why string) {
+	switch {
+	case all && len(ports) > 0:
+		r.Find(Invalid, path.Child("allPorts"), "leave one of them out", "ports and allPorts contradict each other")
+	case !all && len(ports) == 0 && !isElsewhere:
+		r.Find(PortsMissing, path.Child("ports"), fix, "%s", why)
+	}
+}

@@ -1,0 +1,34 @@
+package lint
+
+// SelectsNothing is found where a policy selects no pod.
+const SelectsNothing ID = "selects-nothing"
+
+func init() {
+	registerPolicy(checkSubjects, Check{
+		ID: SelectsNothing, Severity: Warn, About: ofBoth,
+		Title: "Selects no pod",
+		Text: `A selector that matches nothing protects nothing, and says nothing about it. Reported when the namespace has
+pods, and none of them matches. With an AppTier, of each tier. Objects of kinds that are not known may stand for more pods:
+with any, nothing is reported.`,
+	})
+	appTierRuns[SelectsNothing] = checkTierPods
+}
+
+// checkSubjects finds policies that protect nothing: with a typo, a selector matches nothing, and
+// says nothing about it.
+func checkSubjects(r *Report, v *view) {
+	namespace, selector := v.Policy.Namespace, &v.Policy.Spec.PodSelector
+	if isEmpty(selector) || !v.KnowsPods(v.Here) {
+		return
+	}
+	path := specPath.Child("podSelector")
+	selected := v.Here.Selected(v.Policy)
+	switch {
+	case len(selected) == 0:
+		r.Find(SelectsNothing, path, hint(selector, PodLabels(v.Here), "pods"),
+			"no pod of namespace %s has %s, so the policy protects nothing", namespace, selectorWords(selector))
+	case len(OnPodNetwork(selected)) == 0:
+		r.Find(HostNetwork, path, "restrict the node's traffic otherwise: a policy cannot",
+			"every pod that is selected, such as %s, is on its node's network, where policies do not apply", podWords(selected[0]))
+	}
+}

@@ -1,0 +1,113 @@
+package lint
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	"k8s.io/utils/ptr"
+
+	"github.com/apptier/apptier/policy/connset"
+	"github.com/apptier/apptier/policy/kube"
+)
+
+// ServicePort is found where the port of a Service stands where the pod's is meant.
+const ServicePort ID = "service-port"
+
+func init() {
+	registerPolicy(checkPorts, Check{
+		ID: ServicePort, Severity: Warn, About: ofBoth, Tiers: true,
+		Title: "The port of a Service",
+		Text: `Policies see the port that the pod listens on: the Service's port is translated before. Reported when a Service
+leads from this port to another one, and no pod that is meant declares this one.`,
+	})
+}
+
+// checkPorts finds ports that no destination has.
+func checkPorts(r *Report, v *view) {
+	for _, direction := range []networkingv1.PolicyType{ingress, egress} {
+		if !v.Policy.Isolates(direction) {
+			continue
+		}
+		for i, rule := range kube.Rules(v.Policy.NetworkPolicy, direction) {
+			checkNamesOfAddresses(r, v, direction, i, rule)
+			destinations := v.destinations(direction, i)
+			if len(destinations) == 0 {
+				continue
+			}
+			for j, port := range rule.Ports {
+				if !v.Work.Spend(1 + len(destinations)) {
+					return
+				}
+				path := v.places.port(direction, i, j)
+				switch {
+				case port.Port == nil:
+				case port.Port.Type == intstr.String && v.MorePods: // others may have it
+				case port.Port.Type == intstr.String:
+					checkNamedPort(r, path, rule, j, destinations)
+				case port.EndPort == nil && v.Known.Services:
+					isForDNS := func(of *corev1.Service) bool {
+						return direction == egress && !v.isTier() && port.Port.IntVal == 53 && v.IsDNS(of)
+					}
+					checkServicePort(r, path, rule, kube.Protocol(ptr.Deref(port.Protocol, "")), port.Port.IntVal, destinations, isForDNS)
+				}
+			}
+		}
+	}
+}
+
+// checkServicePort finds the port of a Service where its pods listen on another: policies see the
+// pod's, since the destination is translated first. Some Services are left to another check.
+func checkServicePort(r *Report, path *field.Path, rule kube.Rule, protocol corev1.Protocol, number int32, destinations []*Pod, leftOut func(*corev1.Service) bool) {
+	port := connset.PortOf(protocol, number)
+	if slices.ContainsFunc(destinations, func(pod *Pod) bool { return listens(pod, port) }) {
+		return
+	}
+	allowed, _ := connset.RulePorts(rule.Ports)
+	for service, pods := range servicesOf(destinations) {
+		if leftOut(service) {
+			continue
+		}
+		for _, servicePort := range service.Spec.Ports {
+			if servicePort.Port != number || kube.Protocol(servicePort.Protocol) != protocol {
+				continue
+			}
+			target, found := targetOf(service, servicePort, pods)
+			if !found || target == port || allowed.Contains(target) {
+				continue
+			}
+			r.Find(ServicePort, path, fmt.Sprintf("write port: %d", target.Number()),
+				"%d is the port of Service %s/%s; its pods listen on %d, which is what policies see", number, service.Namespace, service.Name, target.Number())
+			return
+		}
+	}
+}
+
+// destinations are the pods that connections of a rule go to, if they are all known: ports of
+// anything else are as they are.
+func (v *view) destinations(direction networkingv1.PolicyType, rule int) []*Pod {
+	if direction == ingress {
+		return v.Subjects()
+	}
+	var out []*Pod
+	clauses := v.Policy.Clauses(direction) // in the order of their rules
+	first, _ := slices.BinarySearchFunc(clauses, rule, func(c connset.Clause, rule int) int { return cmp.Compare(c.Rule, rule) })
+	for _, clause := range clauses[first:] {
+		if clause.Rule != rule {
+			break
+		}
+		peer := peerOf(direction, clause)
+		if peer == nil || peer.IPBlock != nil {
+			return nil
+		}
+		if _, known := v.candidates(peer, clause.Box); !known {
+			return nil
+		}
+		out = append(out, v.PeersOf(direction, clause).Meant...)
+	}
+	return out
+}

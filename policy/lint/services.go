@@ -1,0 +1,62 @@
+package lint
+
+import (
+	"maps"
+	"net/netip"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/apptier/apptier/policy/connset"
+)
+
+// IsDNS says whether a Service is the cluster's DNS: by the label that all carry, by a name that only it
+// has, or since somebody said so.
+func (x *Index) IsDNS(service *corev1.Service) bool {
+	name := types.NamespacedName{Namespace: service.Namespace, Name: service.Name}
+	return service.Labels["k8s-app"] == "kube-dns" || name == x.DNSService ||
+		slices.Contains([]types.NamespacedName{{Namespace: "kube-system", Name: "kube-dns"}, {Namespace: "openshift-dns", Name: "dns-default"}}, name)
+}
+
+// AreOfServices says whether addresses are all such as only Services have.
+func (x *Index) AreOfServices(addresses connset.Addresses) bool {
+	return !addresses.IsEmpty() && addresses.Minus(x.serviceNetworks).IsEmpty()
+}
+
+// ServesOnly is a Service that has one of the addresses of a range, if each of them is a Service's cluster
+// address; nil if that is not so, or not known.
+func (x *Index) ServesOnly(cidr string, addresses connset.Addresses, work *Work) *corev1.Service {
+	if !x.Known.Services || !isNarrow(cidr) {
+		return nil
+	}
+	var found *corev1.Service
+	rest := addresses
+	for _, name := range slices.Sorted(maps.Keys(x.namespaces)) {
+		if !work.Spend(1 + len(x.namespaces[name].Services)) {
+			return nil
+		}
+		for _, service := range x.namespaces[name].Services {
+			for _, text := range append([]string{service.Spec.ClusterIP}, service.Spec.ClusterIPs...) {
+				address, err := netip.ParseAddr(text)
+				if err != nil || !addresses.Contains(address) { // None, or not given yet
+					continue
+				}
+				rest = rest.Minus(connset.PrefixAddresses(netip.PrefixFrom(address, address.BitLen())))
+				if found == nil {
+					found = service
+				}
+			}
+		}
+	}
+	if !rest.IsEmpty() {
+		return nil
+	}
+	return found
+}
+
+// isNarrow says whether a range has few enough addresses for each of them to be a Service's: at most 256.
+func isNarrow(cidr string) bool {
+	prefix, err := netip.ParsePrefix(cidr)
+	return err == nil && prefix.Addr().BitLen()-prefix.Bits() <= 8
+}

@@ -1,0 +1,155 @@
+package lint
+
+import (
+	"slices"
+
+	networkingv1 "k8s.io/api/networking/v1"
+
+	"github.com/apptier/apptier/policy/connset"
+)
+
+// View is an Index, and the policy judged in it.
+type View struct {
+	*Index
+	Policy *Policy
+	// Here is what is in the policy's namespace, and Namespaces are all that are known to exist.
+	Here       *Namespace
+	Namespaces []*Namespace
+	// Work is what judging may take.
+	Work      *Work
+	selecting map[Membership][]*Policy
+	matched   map[peerAt]Matches
+	// selected are the subjects, once they are asked for.
+	selected *[]*Pod
+}
+
+// peerAt is a peer of the judged policy; -1 for everyone.
+type peerAt struct {
+	direction  networkingv1.PolicyType
+	rule, peer int
+}
+
+// Matches are the pods that a peer matches, and those of them that it means: pods on their node's network
+// are the node to every policy.
+type Matches struct{ All, Meant []*Pod }
+
+// NewView prepares a policy to be judged.
+func NewView(policy *networkingv1.NetworkPolicy, index *Index, work *Work) *View {
+	v := &View{Index: index, Policy: policyOf(policy), Here: index.At(policy.Namespace), Namespaces: index.sorted, Work: work}
+	v.selecting, v.matched = map[Membership][]*Policy{}, map[peerAt]Matches{}
+	if i, found := slices.BinarySearchFunc(v.Namespaces, v.Here, compareContents); !found {
+		v.Namespaces = slices.Insert(slices.Clone(v.Namespaces), i, v.Here)
+	}
+	return v
+}
+
+// Others are the other policies of the judged one's namespace.
+func (v *View) Others() []*Policy {
+	return Where(v.Here.Policies, func(other *Policy) bool { return !IsSame(other, v.Policy) })
+}
+
+// KnowsNamespaces says whether there are no namespaces but those known.
+func (v *View) KnowsNamespaces() bool { return v.Whole && v.Known.Namespaces }
+
+// KnowsPods says whether the pods of a namespace are known. One without any may be about to be
+// filled: policies are best applied first. Where operators make pods, there may be more.
+func (v *View) KnowsPods(in *Namespace) bool { return v.Known.Pods && !v.MorePods && len(in.Pods) > 0 }
+
+// KnowsPolicies says whether all policies of the judged one's namespace are known: of a whole cluster, or
+// where the pods that it is for are given, for then their policies are as well. A policy alone may be one
+// of many.
+func (v *View) KnowsPolicies() bool {
+	return v.Known.Policies && (v.Whole || len(v.Here.Selected(v.Policy)) > 0)
+}
+
+// Subjects are the pods that the judged policy selects and applies to: on their node's network they
+// are the node to every policy.
+func (v *View) Subjects() []*Pod {
+	if v.selected == nil {
+		pods := OnPodNetwork(v.Here.Selected(v.Policy))
+		v.selected = &pods
+	}
+	return *v.selected
+}
+
+// Peers are the pods that a peer of the judged policy matches, also those on their node's network,
+// which it does not mean.
+func (v *View) Peers(box connset.Box) []*Pod {
+	var parts [][]*Pod
+	if !v.Work.Spend(len(v.Namespaces)) {
+		return nil
+	}
+	for _, c := range v.Namespaces {
+		if len(c.Pods) > 0 && box.Match(connset.Namespace, c.Labels) {
+			parts = append(parts, v.Matching(c, box, connset.Peer))
+		}
+	}
+	return slices.Concat(parts...)
+}
+
+// PeersOf are the peers of a clause of the judged policy.
+func (v *View) PeersOf(direction networkingv1.PolicyType, clause connset.Clause) Matches {
+	at := peerAt{direction, clause.Rule, clause.Peer}
+	peers, found := v.matched[at]
+	if !found {
+		all := v.Peers(clause.Box)
+		peers = Matches{all, OnPodNetwork(all)}
+		v.matched[at] = peers
+	}
+	return peers
+}
+
+// Matching are pods of a namespace that match, for which it spends what it takes to find them.
+func (v *View) Matching(c *Namespace, box connset.Box, scope connset.Scope) []*Pod {
+	candidates, all := c.near(box, scope)
+	if !v.Work.Spend(len(candidates)) {
+		return nil
+	}
+	if all {
+		return candidates
+	}
+	return Where(candidates, func(pod *Pod) bool { return box.Match(scope, pod.Labels) })
+}
+
+// OnPodNetwork leaves out pods on their node's network; the list stays as it is.
+func OnPodNetwork(pods []*Pod) []*Pod {
+	isOnNode := func(pod *Pod) bool { return pod.OnNode }
+	if !slices.ContainsFunc(pods, isOnNode) {
+		return pods
+	}
+	return slices.DeleteFunc(slices.Clone(pods), isOnNode)
+}
+
+// Membership is what decides which policies select a pod: those that are known to, and the judged one.
+type Membership struct {
+	*class
+	judged bool
+}
+
+func (v *View) Membership(pod *Pod) Membership {
+	return Membership{pod.class, pod.In == v.Here && !v.Policy.Selected.IsEmpty() && v.Policy.Selected.Match(connset.Subject, pod.Labels)}
+}
+
+// PoliciesOf are the policies that select a pod, with the judged one in place of what it was.
+func (v *View) PoliciesOf(pod *Pod) []*Policy {
+	if pod.In != v.Here {
+		return pod.class.policies
+	}
+	of := v.Membership(pod)
+	policies, found := v.selecting[of]
+	if !found {
+		policies = Where(of.policies, func(other *Policy) bool { return !IsSame(other, v.Policy) })
+		if of.judged {
+			policies = slices.Insert(policies, 0, v.Policy)
+		}
+		v.selecting[of] = policies
+	}
+	return policies
+}
+
+// Union returns the policies that select a pod, and whether there is any that isolates it in a direction: without one
+// it may do anything. Policies only add up, so what a pod may do is said by all that select it together.
+func (v *View) Union(pod *Pod, direction networkingv1.PolicyType) (policies []*Policy, isolated bool) {
+	policies = v.PoliciesOf(pod)
+	return policies, slices.ContainsFunc(policies, func(p *Policy) bool { return p.Isolates(direction) })
+}

@@ -1,0 +1,95 @@
+package lint
+
+import (
+	"fmt"
+	"slices"
+
+	networkingv1 "k8s.io/api/networking/v1"
+
+	"github.com/apptier/apptier/api/v1alpha1"
+)
+
+// Words say who would reach whom, and what the AppTiers allow instead.
+func (w *Widening) Words(v *View) string { return w.deed(v) + "; " + w.instead(v) }
+
+// deed says who would reach whom.
+func (w *Widening) deed(v *View) string {
+	subject, other := w.subjectWords(v.Policy.Namespace), w.otherWords(v)
+	if w.Direction == ingress {
+		return fmt.Sprintf("%s reach %s on %s", other, subject, portWords(w.Port))
+	}
+	return fmt.Sprintf("%s reach %s on %s", subject, other, portWords(w.Port))
+}
+
+func (w *Widening) subjectWords(namespace string) string {
+	if w.SubjectPod != nil {
+		return podWords(w.SubjectPod)
+	}
+	for _, g := range w.By {
+		if tier := g.Labels[v1alpha1.LabelTier]; tier != "" {
+			return fmt.Sprintf("a pod of tier %s of namespace %s", tier, namespace)
+		}
+	}
+	return "a pod of namespace " + namespace
+}
+
+// otherWords names the other end as the policy does, with an example that it may be.
+func (w *Widening) otherWords(v *View) string {
+	words := peerWords(v.Policy.Namespace, peerOf(w.Direction, w.Clause))
+	switch {
+	case w.PeerPod != nil:
+		return fmt.Sprintf("%s (for example %s)", words, podWords(w.PeerPod))
+	case !w.IsPod:
+		return fmt.Sprintf("%s (for example %s)", words, w.Address)
+	case len(w.Peer) > 0:
+		return fmt.Sprintf("%s (for example one labelled %s)", words, labelWords(w.Peer))
+	default:
+		return words
+	}
+}
+
+// instead says what the AppTiers allow on this port.
+func (w *Widening) instead(v *View) string {
+	var allowed []string
+	for _, g := range v.Here.Generated {
+		if !slices.Contains(w.By, g.NetworkPolicy) {
+			continue
+		}
+		for _, clause := range g.Clauses(w.Direction) {
+			if v.Work.Spend(1) && clause.Box.Ports.Contains(w.Port) {
+				allowed = append(allowed, tierWords(v, peerOf(w.Direction, clause)))
+			}
+		}
+	}
+	switch {
+	case len(allowed) == 0 && w.Direction == ingress:
+		return fmt.Sprintf("AppTier %s lets nobody connect to it on this port", w.AppTiers())
+	case len(allowed) == 0:
+		return fmt.Sprintf("AppTier %s lets it connect to nothing on this port", w.AppTiers())
+	default:
+		return fmt.Sprintf("AppTier %s allows only %s", w.AppTiers(), listWords(allowed))
+	}
+}
+
+// tierWords names a peer of a generated policy as the AppTier does, if it is a tier.
+func tierWords(v *View, peer *networkingv1.NetworkPolicyPeer) string {
+	if peer != nil && peer.PodSelector != nil && peer.NamespaceSelector == nil {
+		for _, g := range v.Here.Generated {
+			v.Work.Spend(1)
+			tier := g.Labels[v1alpha1.LabelTier]
+			if tier != "" && selectorWords(&g.Spec.PodSelector) == selectorWords(peer.PodSelector) {
+				return "tier " + tier
+			}
+		}
+	}
+	return peerWords(v.Policy.Namespace, peer)
+}
+
+// AppTiers names those that isolate the pod.
+func (w *Widening) AppTiers() string {
+	var names []string
+	for _, g := range w.By {
+		names = append(names, g.Labels[v1alpha1.LabelAppTier])
+	}
+	return listWords(slices.Compact(names))
+}

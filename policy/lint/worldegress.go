@@ -1,0 +1,78 @@
+package lint
+
+import (
+	"net/netip"
+
+	"github.com/apptier/apptier/api/v1alpha1"
+	"github.com/apptier/apptier/policy/connset"
+	"github.com/apptier/apptier/policy/kube"
+	"github.com/apptier/apptier/policy/model"
+)
+
+// WorldEgress is found where egress that is isolated is open to everyone.
+const WorldEgress ID = "world-egress"
+
+func init() {
+	registerApp(checkWorldEgress, Check{
+		ID: WorldEgress, Severity: Warn, About: ofAppTiers,
+		Title: "Isolated egress that is open to everyone",
+		Text: `Everyone is every pod of the cluster too, every node, and the address where clouds hand out credentials of the
+node. What is outside the cluster is ` + "`internet`" + `. A tier that is to connect to whatever it likes says so with
+` + "`isolate: [Ingress]`" + `.`,
+	})
+}
+
+// checkWorldEgress finds tiers that may connect to everyone, though their egress is isolated.
+func checkWorldEgress(r *Report, in *appView) {
+	spec := &in.App.Spec
+	for rule := range model.Rules(spec) {
+		if rule.Direction != v1alpha1.Egress || !holdsForAny(rule, spec) {
+			continue
+		}
+		for i, peer := range rule.Peers {
+			switch {
+			case peer.Everyone != nil:
+				r.Find(WorldEgress, rule.PeerAt(i).Path().Child("everyone"), worldEgressFix, "egress to everyone is open to every address, inside the cluster and outside, %s", theMetadataService)
+			case peer.Networks != nil && isEverything(peer.Networks):
+				r.Find(WorldEgress, rule.PeerAt(i).Path().Child("networks"), worldEgressFix, "these ranges are every address of a family, inside the cluster and outside, %s", theMetadataService)
+			}
+		}
+	}
+}
+
+const (
+	worldEgressFix     = "write internet: {} for what is outside the cluster, and name what is inside"
+	theMetadataService = "where clouds hand out credentials of the node (169.254.169.254) too"
+)
+
+// isEverything says whether ranges are all addresses of a family.
+func isEverything(networks *v1alpha1.NetworksPeer) bool {
+	for _, family := range []string{"0.0.0.0/0", "::/0"} {
+		all := connset.PrefixAddresses(netip.MustParsePrefix(family))
+		if all.Minus(addressesIn(networks.CIDRs)).IsEmpty() && all.Intersect(addressesIn(networks.Except)).IsEmpty() {
+			return true
+		}
+	}
+	return false
+}
+
+// holdsForAny says whether a rule restricts any tier.
+func holdsForAny(rule model.Rule, spec *v1alpha1.AppTierSpec) bool {
+	for i := range spec.Tiers {
+		if rule.Restricts(spec, &spec.Tiers[i]) {
+			return true
+		}
+	}
+	return false
+}
+
+// addressesIn are those of ranges that can be read.
+func addressesIn(ranges []string) connset.Addresses {
+	var prefixes []netip.Prefix
+	for _, text := range ranges {
+		if prefix, err := kube.ParseCIDR(text); err == nil {
+			prefixes = append(prefixes, prefix)
+		}
+	}
+	return connset.PrefixAddresses(prefixes...)
+}
