@@ -21,6 +21,7 @@ import (
 	"github.com/apptier/apptier/internal/environment"
 	"github.com/apptier/apptier/policy/expand"
 	"github.com/apptier/apptier/policy/lint"
+	"github.com/apptier/apptier/policy/lint/check"
 	"github.com/apptier/apptier/policy/model"
 )
 
@@ -92,7 +93,7 @@ func (r *AppTierReconciler) Reconcile(ctx context.Context, request ctrl.Request)
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	rejected := lint.WithSeverity(meaning.Findings, lint.Reject)
+	rejected := check.WithSeverity(meaning.Findings, check.Reject)
 	conflicts, err := r.conflicts(ctx, &app)
 	if err != nil {
 		return ctrl.Result{}, err

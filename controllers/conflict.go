@@ -8,11 +8,12 @@ import (
 
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/policy/lint"
+	"github.com/apptier/apptier/policy/lint/check"
 )
 
 // conflicts are those of an AppTier with older ones of its namespace. Admission refuses them; of two
 // that were created at once, the older stays.
-func (r *AppTierReconciler) conflicts(ctx context.Context, app *v1alpha1.AppTier) ([]lint.Finding, error) {
+func (r *AppTierReconciler) conflicts(ctx context.Context, app *v1alpha1.AppTier) ([]check.Finding, error) {
 	var others v1alpha1.AppTierList
 	options := []client.ListOption{client.InNamespace(app.Namespace)}
 	if !holdsForNamespace(app) { // then only those that do can be in its way

@@ -13,6 +13,7 @@ import (
 
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/policy/lint"
+	"github.com/apptier/apptier/policy/lint/check"
 	"github.com/apptier/apptier/policy/reach"
 )
 
@@ -111,7 +112,7 @@ func drawSpec(t *rapid.T, label string) *v1alpha1.AppTier {
 			drawRules(t, &spec.Tiers[i], spec.Tiers)
 		}
 		app := appTier(spec)
-		if rejected := lint.WithSeverity(lint.AppTier(app), lint.Reject); len(rejected) > 0 {
+		if rejected := check.WithSeverity(lint.AppTier(app), check.Reject); len(rejected) > 0 {
 			t.Fatalf("the generator draws invalid AppTiers: %v", rejected)
 		}
 		app.Spec.Mode = rapid.SampledFrom([]v1alpha1.Mode{v1alpha1.Enforce, v1alpha1.Enforce, v1alpha1.Audit}).Draw(t, "mode")

@@ -19,13 +19,13 @@ import (
 	applyconfiguration "github.com/apptier/apptier/api/v1alpha1/applyconfiguration/api/v1alpha1"
 	"github.com/apptier/apptier/policy/expand"
 	"github.com/apptier/apptier/policy/lint"
+	"github.com/apptier/apptier/policy/lint/check"
 )
 
 // outcome is what a reconciliation came to.
 type outcome struct {
 	// rejected is why the spec was not acted on; nothing else is set then.
-	rejected []lint.Finding
-	mode     v1alpha1.Mode
+	rejected []check.Finding
 	// policies are those that are wanted.
 	policies []*networkingv1.NetworkPolicy
 	// applyErr is why they are not all in the API server.

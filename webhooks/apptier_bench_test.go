@@ -15,7 +15,7 @@ import (
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/internal/environment"
 	"github.com/apptier/apptier/policy/budget"
-	"github.com/apptier/apptier/policy/lint"
+	"github.com/apptier/apptier/policy/lint/check"
 )
 
 // Someone waits for every answer: how long, in the cluster of BenchmarkNetworkPolicy, for AppTiers of
@@ -30,7 +30,7 @@ func BenchmarkAppTier(b *testing.B) {
 			defer runtime.UnlockOSThread()
 			app, before := chainOf(tiers), threadTime(b)
 			for b.Loop() {
-				if _, _, err := v.judgeChange(b.Context(), nil, app, lint.NewWork(0, nil)); err != nil {
+				if _, _, err := v.judgeChange(b.Context(), nil, app, check.NewWork(0, nil)); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -18,6 +18,7 @@ import (
 	"github.com/apptier/apptier/policy/budget"
 	"github.com/apptier/apptier/policy/expand"
 	"github.com/apptier/apptier/policy/lint"
+	"github.com/apptier/apptier/policy/lint/check"
 	"github.com/apptier/apptier/policy/model"
 )
 
@@ -67,7 +68,7 @@ func (v AppTierValidator) ValidateUpdate(ctx context.Context, old, app *v1alpha1
 
 // judge returns what is wrong or doubtful about an AppTier in the cluster. Of two that cannot be beside
 // each other, admission refuses the one that comes to be so, be it older or not.
-func (v AppTierValidator) judge(meaning lint.Meaning, work *lint.Work) []lint.Finding {
+func (v AppTierValidator) judge(meaning lint.Meaning, work *check.Work) []check.Finding {
 	app := meaning.App
 	world := v.Cluster.around(app)
 	findings := lint.JudgeAppTier(v.Cluster.current(), meaning, world, work)
@@ -91,7 +92,7 @@ func (v AppTierValidator) answer(ctx context.Context, old, app *v1alpha1.AppTier
 		namespace: app.Namespace, name: app.Name, size: fmt.Sprintf("%d tiers", len(app.Spec.Tiers)),
 	}
 	var left admission.Warnings
-	findings, err := v.Judging.within(ctx, of, func(work *lint.Work) (findings []lint.Finding, err error) {
+	findings, err := v.Judging.within(ctx, of, func(work *check.Work) (findings []check.Finding, err error) {
 		findings, left, err = v.judgeChange(ctx, old, app, work)
 		return findings, err
 	})
@@ -104,14 +105,14 @@ func (v AppTierValidator) answer(ctx context.Context, old, app *v1alpha1.AppTier
 // judgeChange judges a new AppTier, or a changed one, by itself and by what it stands for. Left are warnings of
 // what it refers to and is not there. What it costs is counted first: counting is cheap, and what is above a
 // budget may be too big to be judged.
-func (v AppTierValidator) judgeChange(ctx context.Context, old, app *v1alpha1.AppTier, work *lint.Work) (findings []lint.Finding, left admission.Warnings, err error) {
+func (v AppTierValidator) judgeChange(ctx context.Context, old, app *v1alpha1.AppTier, work *check.Work) (findings []check.Finding, left admission.Warnings, err error) {
 	now, err := v.meaning(ctx, app)
 	if err != nil {
 		return nil, nil, err
 	}
 	before := formerly{of: old, meaning: sync.OnceValues(func() (lint.Meaning, error) { return v.meaning(ctx, old) })}
 	costs, err := v.budget(before, now)
-	if err != nil || len(lint.WithSeverity(costs, lint.Reject)) > 0 {
+	if err != nil || len(check.WithSeverity(costs, check.Reject)) > 0 {
 		return costs, nil, err
 	}
 	findings, err = v.judgeSpec(ctx, before, now, work)
@@ -145,25 +146,25 @@ func (v AppTierValidator) meaning(ctx context.Context, app *v1alpha1.AppTier) (l
 }
 
 // judgeSpec judges what an AppTier says beside the others. What was refused of it before is a warning.
-func (v AppTierValidator) judgeSpec(ctx context.Context, before formerly, now lint.Meaning, work *lint.Work) ([]lint.Finding, error) {
+func (v AppTierValidator) judgeSpec(ctx context.Context, before formerly, now lint.Meaning, work *check.Work) ([]check.Finding, error) {
 	findings := v.judge(now, work)
-	if before.of == nil || len(lint.WithSeverity(findings, lint.Reject)) == 0 {
+	if before.of == nil || len(check.WithSeverity(findings, check.Reject)) == 0 {
 		return findings, nil
 	}
 	old, err := before.meaning()
 	if err != nil {
 		return nil, err
 	}
-	return ratchet(findings, func() []lint.Finding { return v.judge(old, lint.NewWork(mostSteps, ctx.Err)) }), nil
+	return ratchet(findings, func() []check.Finding { return v.judge(old, check.NewWork(mostSteps, ctx.Err)) }), nil
 }
 
 // budget holds the policies that an AppTier stands for to the budgets.
-func (v AppTierValidator) budget(before formerly, now lint.Meaning) ([]lint.Finding, error) {
+func (v AppTierValidator) budget(before formerly, now lint.Meaning) ([]check.Finding, error) {
 	var cost budget.Cost
 	app := now.App
 	others := v.Cluster.otherPolicies(app.Namespace, func(p *networkingv1.NetworkPolicy) bool { return v1alpha1.OwnerOf(p) == app.Name })
 	findings := withinBudget(v.Limits, now.Expansion.Policies, others, cost)
-	if before.of == nil || len(lint.WithSeverity(findings, lint.Reject)) == 0 {
+	if before.of == nil || len(check.WithSeverity(findings, check.Reject)) == 0 {
 		return findings, nil
 	}
 	was, err := before.meaning()
@@ -178,7 +179,7 @@ func (v AppTierValidator) budget(before formerly, now lint.Meaning) ([]lint.Find
 
 // opened are the policies that open what the AppTier closes. Of those that opened it before it was
 // changed too, people are warned: what it says now is no reason to refuse it.
-func (v AppTierValidator) opened(ctx context.Context, before formerly, now lint.Meaning, work *lint.Work) ([]lint.Finding, error) {
+func (v AppTierValidator) opened(ctx context.Context, before formerly, now lint.Meaning, work *check.Work) ([]check.Finding, error) {
 	cluster := v.Cluster.current()
 	findings := lint.Opened(cluster, now.App, now.Expansion.Policies, work)
 	if before.of == nil || len(findings) == 0 {
@@ -188,10 +189,10 @@ func (v AppTierValidator) opened(ctx context.Context, before formerly, now lint.
 	if err != nil {
 		return nil, err
 	}
-	known := lint.Opened(cluster, before.of, was.Expansion.Policies, lint.NewWork(mostSteps, ctx.Err))
+	known := lint.Opened(cluster, before.of, was.Expansion.Policies, check.NewWork(mostSteps, ctx.Err))
 	for i, finding := range findings {
-		if slices.ContainsFunc(known, func(k lint.Finding) bool { return k.Other == finding.Other }) {
-			findings[i].Severity = lint.Warn
+		if slices.ContainsFunc(known, func(k check.Finding) bool { return k.Other == finding.Other }) {
+			findings[i].Severity = check.Warn
 		}
 	}
 	return findings, nil
@@ -199,9 +200,9 @@ func (v AppTierValidator) opened(ctx context.Context, before formerly, now lint.
 
 // unresolved are the references of a valid AppTier that stand for nobody for now, and of which nothing
 // was found. They are no reason to refuse it: what it refers to may be applied after it.
-func unresolved(result expand.Expansion, findings []lint.Finding) (out admission.Warnings) {
+func unresolved(result expand.Expansion, findings []check.Finding) (out admission.Warnings) {
 	for _, reference := range result.Unresolved {
-		if !slices.ContainsFunc(findings, func(f lint.Finding) bool { return f.Path.Within(lint.Path(reference.Path)) }) {
+		if !slices.ContainsFunc(findings, func(f check.Finding) bool { return f.Path.Within(check.Path(reference.Path)) }) {
 			out = append(out, reference.String())
 		}
 	}

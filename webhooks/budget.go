@@ -9,22 +9,22 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/apptier/apptier/policy/budget"
-	"github.com/apptier/apptier/policy/lint"
+	"github.com/apptier/apptier/policy/lint/check"
 )
 
 // withinBudget refuses policies that enforcers would refuse, because they, or those of their namespace
 // together, ask for too much; and warns above half. Before is what they asked for until now: to ask for no
 // more than that is no reason to refuse.
-func withinBudget(limits budget.Limits, wanted, others []*networkingv1.NetworkPolicy, before budget.Cost) (out []lint.Finding) {
-	path := lint.Path("spec")
+func withinBudget(limits budget.Limits, wanted, others []*networkingv1.NetworkPolicy, before budget.Cost) (out []check.Finding) {
+	path := check.Path("spec")
 	refuse := func(err error, cost budget.Cost) bool {
 		var over *budget.ExceededError
 		if !errors.As(err, &over) {
 			return false
 		}
-		finding := lint.Finding{Check: lint.OverBudget, Severity: lint.Reject, Path: path, Message: over.Error(), Fix: "enforcers isolate its pods then, and allow nothing for it"}
+		finding := check.Finding{Check: check.OverBudget, Severity: check.Reject, Path: path, Message: over.Error(), Fix: "enforcers isolate its pods then, and allow nothing for it"}
 		if cost.Within(before) {
-			finding.Severity = lint.Warn
+			finding.Severity = check.Warn
 		}
 		out = append(out, finding)
 		return true
@@ -58,8 +58,8 @@ func withinBudget(limits budget.Limits, wanted, others []*networkingv1.NetworkPo
 	return out
 }
 
-func nearBudget(path lint.Path, name string, near []string) lint.Finding {
-	return lint.Finding{Check: lint.OverBudget, Severity: lint.Warn, Path: path,
+func nearBudget(path check.Path, name string, near []string) check.Finding {
+	return check.Finding{Check: check.OverBudget, Severity: check.Warn, Path: path,
 		Message: "NetworkPolicy " + name + ": " + strings.Join(near, "; "), Fix: "above that, enforcers refuse the policy: have fewer say the same, or have the budgets raised"}
 }
 

@@ -20,6 +20,7 @@ import (
 
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/policy/lint"
+	"github.com/apptier/apptier/policy/lint/check"
 	"github.com/apptier/apptier/policy/reach/reachtest"
 )
 
@@ -117,14 +118,14 @@ func generatedFrom(app string, policy *networkingv1.NetworkPolicy) {
 // However a cluster came to be as it is, policies are judged as they would be by whoever sees it for
 // the first time.
 func TestAHistoryIsJudgedAsAFreshStart(t *testing.T) {
-	found := map[lint.ID]int{}
+	found := map[check.ID]int{}
 	history := func(t *rapid.T) {
 		c := newCluster()
 		for range rapid.IntRange(1, 3).Draw(t, "steps") {
 			c.change(t)
 			world := c.afresh()
 			for _, policy := range byName(all(c.policies)) {
-				want, got := lint.NetworkPolicy(policy, world), lint.JudgePolicy(c.current(), policy, new(lint.Work))
+				want, got := lint.NetworkPolicy(policy, world), lint.JudgePolicy(c.current(), policy, new(check.Work))
 				if !equality.Semantic.DeepEqual(want, got) {
 					t.Fatalf("%+v\nafresh: %v\nhere:   %v", policy.Spec, want, got)
 				}
@@ -138,9 +139,9 @@ func TestAHistoryIsJudgedAsAFreshStart(t *testing.T) {
 		rapid.Check(t, history)
 	}
 	t.Logf("found: %v", found)
-	for _, check := range []lint.ID{lint.Widens, lint.HalfOpen, lint.PeerSelectsNothing, lint.ServicePort, lint.DNSMissing, lint.APIServerUnreachable} {
-		if found[check] == 0 {
-			t.Errorf("%s was never found: the comparison shows nothing about it", check)
+	for _, id := range []check.ID{lint.Widens, lint.HalfOpen, lint.PeerSelectsNothing, lint.ServicePort, lint.DNSMissing, lint.APIServerUnreachable} {
+		if found[id] == 0 {
+			t.Errorf("%s was never found: the comparison shows nothing about it", id)
 		}
 	}
 }

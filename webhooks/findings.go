@@ -10,12 +10,12 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
-	"github.com/apptier/apptier/policy/lint"
+	"github.com/apptier/apptier/policy/lint/check"
 )
 
-func warnings(findings []lint.Finding) admission.Warnings {
+func warnings(findings []check.Finding) admission.Warnings {
 	var out admission.Warnings
-	for _, finding := range lint.WithSeverity(findings, lint.Warn) {
+	for _, finding := range check.WithSeverity(findings, check.Warn) {
 		out = append(out, finding.String())
 	}
 	return out
@@ -23,8 +23,8 @@ func warnings(findings []lint.Finding) admission.Warnings {
 
 // refusal returns an error with all findings that reject: for people in the message, for programs as
 // causes. Without any it returns nil.
-func refusal(kind schema.GroupKind, name string, findings []lint.Finding) error {
-	rejected := lint.WithSeverity(findings, lint.Reject)
+func refusal(kind schema.GroupKind, name string, findings []check.Finding) error {
+	rejected := check.WithSeverity(findings, check.Reject)
 	if len(rejected) == 0 {
 		return nil
 	}

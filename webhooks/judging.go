@@ -13,7 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
-	"github.com/apptier/apptier/policy/lint"
+	"github.com/apptier/apptier/policy/lint/check"
 )
 
 // mostSteps is what judging one object may take, in the steps of lint.Work: about a second of a processor.
@@ -92,31 +92,31 @@ type subject struct {
 }
 
 // within judges when there is room for it, and refuses what could not be judged.
-func (j *Judging) within(ctx context.Context, of subject, judge func(work *lint.Work) ([]lint.Finding, error)) ([]lint.Finding, error) {
+func (j *Judging) within(ctx context.Context, of subject, judge func(work *check.Work) ([]check.Finding, error)) ([]check.Finding, error) {
 	start := time.Now()
 	leave, err := j.enter(ctx, of.namespace)
 	if err != nil {
 		return nil, busy(of, time.Since(start))
 	}
 	defer leave()
-	work := lint.NewWork(mostSteps, ctx.Err)
+	work := check.NewWork(mostSteps, ctx.Err)
 	findings, err := judge(work)
-	var tooMuch *lint.TooMuchWorkError
+	var tooMuch *check.TooMuchWorkError
 	switch {
 	case err != nil:
 		return nil, err
 	case errors.As(work.Err(), &tooMuch):
-		return []lint.Finding{tooBig(of, fmt.Sprintf("more than the %d steps that there are for one object", tooMuch.Most))}, nil
+		return []check.Finding{tooBig(of, fmt.Sprintf("more than the %d steps that there are for one object", tooMuch.Most))}, nil
 	case work.Err() != nil:
-		return []lint.Finding{tooBig(of, fmt.Sprintf("longer than there is time (%d steps in %s)", work.Done(), time.Since(start).Round(time.Millisecond)))}, nil
+		return []check.Finding{tooBig(of, fmt.Sprintf("longer than there is time (%d steps in %s)", work.Done(), time.Since(start).Round(time.Millisecond)))}, nil
 	}
 	return findings, nil
 }
 
 // tooBig refuses what was not judged: it might open anything.
-func tooBig(of subject, takes string) lint.Finding {
-	return lint.Finding{
-		Check: lint.TooBig, Severity: lint.Reject, Path: "spec",
+func tooBig(of subject, takes string) check.Finding {
+	return check.Finding{
+		Check: check.TooBig, Severity: check.Reject, Path: "spec",
 		Message: fmt.Sprintf("it is too big to judge beside what there is: its %s take %s", of.size, takes),
 		Fix:     "split it, join peers and ports that say the same, or select by fewer labels; nothing passes unjudged",
 	}

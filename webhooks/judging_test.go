@@ -13,6 +13,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/apptier/apptier/policy/lint"
+	"github.com/apptier/apptier/policy/lint/check"
 )
 
 // One namespace takes no more than half of the turns, so another's request is judged at once.
@@ -24,7 +25,7 @@ func TestJudgingIsShared(t *testing.T) {
 			go func() {
 				ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 				defer cancel()
-				_, err := j.within(ctx, subject{namespace: namespace, name: "x"}, func(*lint.Work) ([]lint.Finding, error) {
+				_, err := j.within(ctx, subject{namespace: namespace, name: "x"}, func(*check.Work) ([]check.Finding, error) {
 					<-time.After(takes)
 					return nil, nil
 				})
@@ -62,22 +63,22 @@ func TestJudgingTellsWhyNot(t *testing.T) {
 	j := NewJudging(1)
 	of := subject{namespace: "shop", name: "many", size: "3 rules"}
 	t.Run("too much work", func(t *testing.T) {
-		findings, err := j.within(t.Context(), of, func(work *lint.Work) ([]lint.Finding, error) {
+		findings, err := j.within(t.Context(), of, func(work *check.Work) ([]check.Finding, error) {
 			lint.JudgePolicy(lint.NewIndex(lint.World{}), heavyPolicy(), work)
 			return nil, nil
 		})
-		if err != nil || len(findings) != 1 || findings[0].Severity != lint.Reject || findings[0].Check != lint.TooBig {
+		if err != nil || len(findings) != 1 || findings[0].Severity != check.Reject || findings[0].Check != check.TooBig {
 			t.Errorf("%v, %v", findings, err)
 		}
 	})
 	t.Run("too little time", func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
-		findings, err := j.within(ctx, of, func(work *lint.Work) ([]lint.Finding, error) {
+		findings, err := j.within(ctx, of, func(work *check.Work) ([]check.Finding, error) {
 			cancel()
 			lint.JudgePolicy(lint.NewIndex(lint.World{}), heavyPolicy(), work)
 			return nil, nil
 		})
-		if err != nil || len(findings) != 1 || findings[0].Severity != lint.Reject {
+		if err != nil || len(findings) != 1 || findings[0].Severity != check.Reject {
 			t.Errorf("%v, %v", findings, err)
 		}
 	})

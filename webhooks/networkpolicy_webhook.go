@@ -15,6 +15,7 @@ import (
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/policy/budget"
 	"github.com/apptier/apptier/policy/lint"
+	"github.com/apptier/apptier/policy/lint/check"
 )
 
 // NetworkPolicyValidator refuses hand-written NetworkPolicies that lint rejects, with every reason at
@@ -66,15 +67,15 @@ func (v NetworkPolicyValidator) answer(ctx context.Context, old, policy *network
 		kind:      networkingv1.SchemeGroupVersion.WithKind("NetworkPolicy").GroupKind(),
 		namespace: policy.Namespace, name: policy.Name, size: sizeOf(policy),
 	}
-	findings, err := v.Judging.within(ctx, of, func(work *lint.Work) ([]lint.Finding, error) {
+	findings, err := v.Judging.within(ctx, of, func(work *check.Work) ([]check.Finding, error) {
 		findings := v.budget(old, policy)
-		if len(lint.WithSeverity(findings, lint.Reject)) > 0 {
+		if len(check.WithSeverity(findings, check.Reject)) > 0 {
 			return findings, nil
 		}
 		if old == nil {
 			return append(findings, lint.JudgePolicy(v.Cluster.current(), policy, work)...), nil
 		}
-		return append(findings, v.judgeUpdate(old, policy, work, lint.NewWork(mostSteps, ctx.Err))...), nil
+		return append(findings, v.judgeUpdate(old, policy, work, check.NewWork(mostSteps, ctx.Err))...), nil
 	})
 	if err != nil {
 		return nil, err
@@ -83,7 +84,7 @@ func (v NetworkPolicyValidator) answer(ctx context.Context, old, policy *network
 }
 
 // budget holds a policy to the budgets.
-func (v NetworkPolicyValidator) budget(old, policy *networkingv1.NetworkPolicy) []lint.Finding {
+func (v NetworkPolicyValidator) budget(old, policy *networkingv1.NetworkPolicy) []check.Finding {
 	var before budget.Cost
 	if old != nil {
 		before = budget.Count(&old.Spec)

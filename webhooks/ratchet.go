@@ -8,20 +8,21 @@ import (
 	netutils "k8s.io/utils/net"
 
 	"github.com/apptier/apptier/policy/lint"
+	"github.com/apptier/apptier/policy/lint/check"
 )
 
 // ratchet turns into warnings what was refused, in the same words at the same place, of the object as
 // it was: a check that came after the object must not keep people from changing the rest of it. Before
 // is asked only if something is refused.
-func ratchet(now []lint.Finding, before func() []lint.Finding) []lint.Finding {
-	if len(lint.WithSeverity(now, lint.Reject)) == 0 {
+func ratchet(now []check.Finding, before func() []check.Finding) []check.Finding {
+	if len(check.WithSeverity(now, check.Reject)) == 0 {
 		return now
 	}
 	known := before()
 	now = slices.Clone(now)
 	for i, finding := range now {
-		if finding.Severity == lint.Reject && slices.Contains(known, finding) {
-			now[i].Severity = lint.Warn
+		if finding.Severity == check.Reject && slices.Contains(known, finding) {
+			now[i].Severity = check.Warn
 		}
 	}
 	return now
@@ -30,22 +31,22 @@ func ratchet(now []lint.Finding, before func() []lint.Finding) []lint.Finding {
 // judgeUpdate judges a change of a policy. What it opens is refused as before unless the rules of that
 // direction are the same ones: in the same words, another rule may open more. What it was is judged with work
 // of its own: if that is too much, all that is refused of it now is refused.
-func (v NetworkPolicyValidator) judgeUpdate(old, policy *networkingv1.NetworkPolicy, work, workBefore *lint.Work) []lint.Finding {
+func (v NetworkPolicyValidator) judgeUpdate(old, policy *networkingv1.NetworkPolicy, work, workBefore *check.Work) []check.Finding {
 	index := v.Cluster.current()
-	before := func(of *networkingv1.NetworkPolicy) func() []lint.Finding {
-		return func() []lint.Finding {
-			return slices.DeleteFunc(lint.JudgePolicy(index, of, workBefore), func(f lint.Finding) bool { return f.Check == lint.Widens && !opensTheSame(old, policy, f) })
+	before := func(of *networkingv1.NetworkPolicy) func() []check.Finding {
+		return func() []check.Finding {
+			return slices.DeleteFunc(lint.JudgePolicy(index, of, workBefore), func(f check.Finding) bool { return f.Check == lint.Widens && !opensTheSame(old, policy, f) })
 		}
 	}
 	findings := ratchet(lint.JudgePolicy(index, policy, work), before(old))
-	if len(lint.WithSeverity(findings, lint.Reject)) > 0 || !slices.ContainsFunc(findings, func(f lint.Finding) bool { return f.Check == lint.Invalid }) {
+	if len(check.WithSeverity(findings, check.Reject)) > 0 || !slices.ContainsFunc(findings, func(f check.Finding) bool { return f.Check == lint.Invalid }) {
 		return findings
 	}
 	// What cannot be read is judged alone; of what was stored so, the rest is judged as it is read.
 	return append(findings, ratchet(lint.JudgePolicy(index, asRead(policy), work), before(asRead(old)))...)
 }
 
-func opensTheSame(old, policy *networkingv1.NetworkPolicy, finding lint.Finding) bool {
+func opensTheSame(old, policy *networkingv1.NetworkPolicy, finding check.Finding) bool {
 	if !equality.Semantic.DeepEqual(old.Spec.PodSelector, policy.Spec.PodSelector) {
 		return false
 	}

@@ -13,18 +13,19 @@ import (
 	"github.com/apptier/apptier/internal/cli/report"
 	"github.com/apptier/apptier/internal/cli/scene"
 	"github.com/apptier/apptier/policy/lint"
+	"github.com/apptier/apptier/policy/lint/check"
 )
 
 // checkPage is what is printed about a check as JSON.
 type checkPage struct {
-	ID       string        `json:"id"`
-	Severity lint.Severity `json:"severity"`
-	About    string        `json:"about"`
-	Title    string        `json:"title"`
-	Text     string        `json:"text"`
-	Wrong    string        `json:"wrong"`
-	Right    string        `json:"right"`
-	World    string        `json:"world,omitempty"`
+	ID       string         `json:"id"`
+	Severity check.Severity `json:"severity"`
+	About    string         `json:"about"`
+	Title    string         `json:"title"`
+	Text     string         `json:"text"`
+	Wrong    string         `json:"wrong"`
+	Right    string         `json:"right"`
+	World    string         `json:"world,omitempty"`
 }
 
 func newChecks(streams genericiooptions.IOStreams) *cobra.Command {
@@ -46,7 +47,7 @@ Exits with 0, or 2 for a check that there is not.`,
 		RunE: func(_ *cobra.Command, args []string) error {
 			entries := lint.Catalogue()
 			if len(args) > 0 {
-				i := slices.IndexFunc(entries, func(e lint.Check) bool { return string(e.ID) == args[0] })
+				i := slices.IndexFunc(entries, func(e check.Check) bool { return string(e.ID) == args[0] })
 				if i < 0 {
 					return fmt.Errorf("there is no check %q%s: kubectl apptier checks lists them", args[0], didYouMean(args[0], checkNames()))
 				}
@@ -84,7 +85,7 @@ func didYouMean(typed string, names []string) string {
 	return ""
 }
 
-func writeCheckList(out io.Writer, entries []lint.Check) error {
+func writeCheckList(out io.Writer, entries []check.Check) error {
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "CHECK\tSEVERITY\tABOUT\tWHAT IT FINDS")
 	for _, e := range entries {
@@ -96,7 +97,7 @@ func writeCheckList(out io.Writer, entries []lint.Check) error {
 	return nil
 }
 
-func writeCheck(out io.Writer, e lint.Check) {
+func writeCheck(out io.Writer, e check.Check) {
 	example := e.Example()
 	fmt.Fprintf(out, "%s: %s, about %s\n\n%s.\n%s\n", e.ID, e.Severity, e.About, e.Title, e.Text)
 	for _, part := range []struct{ title, text string }{{"Wrong", example.Wrong}, {"Right", example.Right}, {"In a cluster with", example.World}} {
@@ -106,7 +107,7 @@ func writeCheck(out io.Writer, e lint.Check) {
 	}
 }
 
-func writeChecksJSON(out io.Writer, entries []lint.Check) error {
+func writeChecksJSON(out io.Writer, entries []check.Check) error {
 	var list struct {
 		Checks []checkPage `json:"checks"`
 	}

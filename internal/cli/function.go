@@ -16,6 +16,7 @@ import (
 	"github.com/apptier/apptier/internal/cli/manifest"
 	"github.com/apptier/apptier/internal/cli/scene"
 	"github.com/apptier/apptier/policy/lint"
+	"github.com/apptier/apptier/policy/lint/check"
 )
 
 // function is one run of the KRM function.
@@ -45,13 +46,13 @@ func (f *function) process(ctx context.Context, rl *framework.ResourceList) erro
 // expand returns the list's items with the policies; once something is refused, they mean nothing.
 func (f *function) expand(ctx context.Context) ([]*yaml.RNode, error) {
 	objects, err := f.decode()
-	if err != nil || manifest.Count(f.findings, lint.Reject) > 0 {
+	if err != nil || manifest.Count(f.findings, check.Reject) > 0 {
 		return nil, err
 	}
 	apps := scene.AppTiers(objects)
 	out, err := scene.ExpandAll(ctx, apps, f.config.Settings, scene.InputWorld(objects))
 	f.findings = append(f.findings, out.Findings...)
-	if err != nil || manifest.Count(f.findings, lint.Reject) > 0 {
+	if err != nil || manifest.Count(f.findings, check.Reject) > 0 {
 		return nil, err
 	}
 	items, err := f.merge(apps, out.Policies)
@@ -107,11 +108,11 @@ func gvkOf(item *yaml.RNode) schema.GroupVersionKind {
 }
 
 func (f *function) refuse(source manifest.Object, message, fix string) {
-	f.findings = append(f.findings, manifest.Finding{Source: source, Finding: lint.Finding{Check: lint.Invalid, Severity: lint.Reject, Message: message, Fix: fix}})
+	f.findings = append(f.findings, manifest.Finding{Source: source, Finding: check.Finding{Check: lint.Invalid, Severity: check.Reject, Message: message, Fix: fix}})
 }
 
 func (f *function) warn(source manifest.Object, message, fix string) {
-	f.findings = append(f.findings, manifest.Finding{Source: source, Finding: lint.Finding{Check: lint.Invalid, Severity: lint.Warn, Message: message, Fix: fix}})
+	f.findings = append(f.findings, manifest.Finding{Source: source, Finding: check.Finding{Check: lint.Invalid, Severity: check.Warn, Message: message, Fix: fix}})
 }
 
 // results are the findings, in the words of the functions' specification.
@@ -122,7 +123,7 @@ func (f *function) results() framework.Results {
 		if found.Fix != "" {
 			result.Message += "; fix: " + found.Fix
 		}
-		if found.Severity == lint.Reject {
+		if found.Severity == check.Reject {
 			result.Severity = framework.Error
 		}
 		if found.Path != "" {

@@ -14,7 +14,7 @@ import (
 	"github.com/apptier/apptier/internal/cli/manifest"
 	"github.com/apptier/apptier/internal/cli/report"
 	"github.com/apptier/apptier/internal/cli/scene"
-	"github.com/apptier/apptier/policy/lint"
+	"github.com/apptier/apptier/policy/lint/check"
 )
 
 // lintOptions are the flags of lint.
@@ -119,9 +119,9 @@ type judgedObjects struct {
 // summary says how much was judged, and what came of it.
 func (j judgedObjects) summary(findings []manifest.Finding) string {
 	text := fmt.Sprintf("judged %s and %s: %s, %s, %s", counted(j.appTiers, "AppTier", "AppTiers"), counted(j.policies, "NetworkPolicy", "NetworkPolicies"),
-		counted(manifest.Count(findings, lint.Reject), "error", "errors"), counted(manifest.Count(findings, lint.Warn), "warning", "warnings"),
-		counted(manifest.Count(findings, lint.Note), "note", "notes"))
-	isNotJudged := func(f manifest.Finding) bool { return f.Check != lint.NotJudged }
+		counted(manifest.Count(findings, check.Reject), "error", "errors"), counted(manifest.Count(findings, check.Warn), "warning", "warnings"),
+		counted(manifest.Count(findings, check.Note), "note", "notes"))
+	isNotJudged := func(f manifest.Finding) bool { return f.Check != check.NotJudged }
 	if n := len(slices.DeleteFunc(slices.Clone(findings), isNotJudged)); n > 0 {
 		text += "; not judged: " + counted(n, "thing", "things")
 		if !j.live {

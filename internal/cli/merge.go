@@ -16,7 +16,7 @@ import (
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/internal/cli/manifest"
 	"github.com/apptier/apptier/internal/cli/scene"
-	"github.com/apptier/apptier/policy/lint"
+	"github.com/apptier/apptier/policy/lint/check"
 )
 
 // merge returns the list's items with exactly the wanted policies among those that were generated
@@ -27,7 +27,7 @@ func (f *function) merge(apps []scene.AppTier, wanted []*networkingv1.NetworkPol
 	for _, policy := range wanted {
 		toAdd[types.NamespacedName{Namespace: policy.Namespace, Name: policy.Name}] = policy
 	}
-	if f.refuseTaken(toAdd); manifest.Count(f.findings, lint.Reject) > 0 {
+	if f.refuseTaken(toAdd); manifest.Count(f.findings, check.Reject) > 0 {
 		return nil, nil
 	}
 	var items []*yaml.RNode

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/apptier/apptier/policy/lint"
+	"github.com/apptier/apptier/policy/lint/check"
 )
 
 // write makes a folder of files.
@@ -135,7 +136,7 @@ func TestAFolderWithMoreThanManifests(t *testing.T) {
 	})
 	left := map[string]bool{}
 	for _, f := range lintJSON(t, "-f", folder).Findings {
-		if f.Check == string(lint.NotJudged) {
+		if f.Check == string(check.NotJudged) {
 			left[filepath.Base(f.File)] = true
 		} else if f.Check != string(lint.RuleAllowsEveryone) || f.Line != 8 {
 			t.Errorf("found %v", f)

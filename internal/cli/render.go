@@ -17,7 +17,7 @@ import (
 	"github.com/apptier/apptier/internal/cli/report"
 	"github.com/apptier/apptier/internal/cli/scene"
 	"github.com/apptier/apptier/internal/environment"
-	"github.com/apptier/apptier/policy/lint"
+	"github.com/apptier/apptier/policy/lint/check"
 )
 
 // renderOptions are the flags of render.
@@ -106,7 +106,7 @@ func (o *renderOptions) run(ctx context.Context, streams genericiooptions.IOStre
 	if refused == nil {
 		refused = report.Failure(out.Findings, least)
 	}
-	if refused != nil && (o.input.Given() || least != lint.Reject) {
+	if refused != nil && (o.input.Given() || least != check.Reject) {
 		return refused // policies of some would be taken for those of all
 	}
 	var text bytes.Buffer // printed as a whole or not at all

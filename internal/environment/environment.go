@@ -17,6 +17,7 @@ import (
 	"github.com/apptier/apptier/policy/expand"
 	"github.com/apptier/apptier/policy/kube"
 	"github.com/apptier/apptier/policy/lint"
+	"github.com/apptier/apptier/policy/lint/check"
 	"github.com/apptier/apptier/policy/model"
 )
 
@@ -84,7 +85,7 @@ func lookUpAPIServer(ctx context.Context, env *expand.Environment, from Source) 
 // lookUpAppTier leaves out what is not valid, or about to go: it stands for nobody.
 func lookUpAppTier(ctx context.Context, env *expand.Environment, key types.NamespacedName, from Source) error {
 	app, err := from.AppTier(ctx, key)
-	if err == nil && app != nil && app.DeletionTimestamp.IsZero() && len(lint.WithSeverity(lint.AppTier(app), lint.Reject)) == 0 {
+	if err == nil && app != nil && app.DeletionTimestamp.IsZero() && len(check.WithSeverity(lint.AppTier(app), check.Reject)) == 0 {
 		env.AppTiers[key] = app
 	}
 	return err

@@ -10,6 +10,7 @@ import (
 
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/policy/lint"
+	"github.com/apptier/apptier/policy/lint/check"
 )
 
 // drawAppTier draws a valid AppTier of namespace app, from so few names that they often meet.
@@ -50,7 +51,7 @@ func drawAppTier(t *rapid.T) *v1alpha1.AppTier {
 			tier.Egress = append(tier.Egress, drawn(v1alpha1.EgressRule{To: drawPeers(t, app, false), Ports: ports, AllPorts: all}))
 		}
 	}
-	if rejected := lint.WithSeverity(lint.AppTier(app), lint.Reject); len(rejected) > 0 {
+	if rejected := check.WithSeverity(lint.AppTier(app), check.Reject); len(rejected) > 0 {
 		if app.Spec.Isolation.SameNamespace != v1alpha1.SameNamespaceAllow {
 			t.Fatalf("the generator draws invalid AppTiers: %v", rejected)
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/policy/expand"
 	"github.com/apptier/apptier/policy/lint"
+	"github.com/apptier/apptier/policy/lint/check"
 	"github.com/apptier/apptier/policy/model"
 )
 
@@ -40,7 +41,7 @@ func FuzzExpand(f *testing.F) {
 		}
 		app.Namespace = "default" // which the API server sees to
 		env := expand.DefaultEnvironment()
-		refused := len(lint.WithSeverity(lint.AppTier(&app), lint.Reject)) > 0
+		refused := len(check.WithSeverity(lint.AppTier(&app), check.Reject)) > 0
 		for range 2 {
 			for _, policy := range expand.NetworkPolicies(&app, env) {
 				for _, finding := range lint.NetworkPolicy(policy, lint.World{}) {

@@ -18,6 +18,7 @@ import (
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/policy/expand"
 	"github.com/apptier/apptier/policy/lint"
+	"github.com/apptier/apptier/policy/lint/check"
 )
 
 // parseAppTier reads a valid AppTier.
@@ -27,7 +28,7 @@ func parseAppTier(t *testing.T, text string) *v1alpha1.AppTier {
 	if err := yaml.UnmarshalStrict([]byte(text), &app); err != nil {
 		t.Fatal(err)
 	}
-	if rejected := lint.WithSeverity(lint.AppTier(&app), lint.Reject); len(rejected) > 0 {
+	if rejected := check.WithSeverity(lint.AppTier(&app), check.Reject); len(rejected) > 0 {
 		t.Fatal(rejected)
 	}
 	return &app

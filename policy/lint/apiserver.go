@@ -8,14 +8,15 @@ import (
 
 	"github.com/apptier/apptier/policy/connset"
 	"github.com/apptier/apptier/policy/kube"
+	"github.com/apptier/apptier/policy/lint/check"
 )
 
 // APIServerUnreachable is found where the API server cannot reach what it is to call.
-const APIServerUnreachable ID = "apiserver-unreachable"
+const APIServerUnreachable check.ID = "apiserver-unreachable"
 
 func init() {
-	registerPolicy(checkBackends, Check{
-		ID: APIServerUnreachable, Severity: Warn, About: ofBoth, Tiers: true,
+	registerPolicy(checkBackends, check.Check{
+		ID: APIServerUnreachable, Severity: check.Warn, About: check.OfBoth, Tiers: true,
 		Title: "The API server does not reach what it calls",
 		Text: `The API server calls webhooks from outside the pod network, on the port that the pods listen on. Where no policy
 lets it in, whatever the webhook is about can no longer be applied (or is no longer checked, with failurePolicy: Ignore),
@@ -28,7 +29,7 @@ AppTier, ` + "`kubeAPIServer: {}`" + ` is it. Control planes that come in throug
 
 // checkBackends finds pods that the API server is to call and cannot: it calls from outside the pod network,
 // and what it calls is a webhook that then refuses or lets pass whatever is applied, or an API that is gone.
-func checkBackends(r *Report, v *view) {
+func checkBackends(r *check.Report, v *view) {
 	if !v.Known.Policies || !v.Known.Services || !v.Policy.Isolates(ingress) {
 		return
 	}
@@ -46,7 +47,7 @@ func checkBackends(r *Report, v *view) {
 	}
 }
 
-func checkReachedByServer(r *Report, v *view, backend Backend, service *corev1.Service, pod *Pod) bool {
+func checkReachedByServer(r *check.Report, v *view, backend Backend, service *corev1.Service, pod *Pod) bool {
 	i := slices.IndexFunc(service.Spec.Ports, func(p corev1.ServicePort) bool { return p.Port == backend.Port })
 	if i < 0 {
 		return false

@@ -10,12 +10,13 @@ import (
 
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/policy/lint"
+	"github.com/apptier/apptier/policy/lint/check"
 )
 
 // appMutation is a mistake that people make in AppTiers, and the check that finds it.
 type appMutation struct {
 	name  string
-	check lint.ID
+	check check.ID
 	make  func(*drawnApp)
 }
 
@@ -158,7 +159,7 @@ func TestMutationsOfAppTiers(t *testing.T) {
 	}
 	var made []mistake
 	for _, m := range appMutations {
-		made = append(made, mistake{m.name, m.check, func(seed uint64) []lint.Finding {
+		made = append(made, mistake{m.name, m.check, func(seed uint64) []check.Finding {
 			d := drawApp(seed)
 			m.make(d)
 			return lint.AppTierIn(d.app, d.world)

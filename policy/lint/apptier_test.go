@@ -10,6 +10,7 @@ import (
 
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/policy/lint"
+	"github.com/apptier/apptier/policy/lint/check"
 )
 
 // Each testdata/NAME.yaml is an AppTier that must be refused; its comments "# want: TEXT" say what
@@ -46,7 +47,7 @@ func judge(text []byte) string {
 		return err.Error()
 	}
 	var lines []string
-	for _, finding := range lint.WithSeverity(lint.AppTier(&app), lint.Reject) {
+	for _, finding := range check.WithSeverity(lint.AppTier(&app), check.Reject) {
 		lines = append(lines, finding.String())
 	}
 	return strings.Join(lines, "\n")
@@ -68,7 +69,7 @@ spec:
 		t.Fatal(err)
 	}
 	findings := lint.AppTier(app)
-	if len(findings) != 1 || findings[0].Check != lint.DeadRules || findings[0].Severity != lint.Warn {
+	if len(findings) != 1 || findings[0].Check != lint.DeadRules || findings[0].Severity != check.Warn {
 		t.Errorf("findings: %v, want one warning %s", findings, lint.DeadRules)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/apptier/apptier/api/v1alpha1"
+	"github.com/apptier/apptier/policy/lint/check"
 	"github.com/apptier/apptier/policy/model"
 )
 
@@ -15,8 +16,8 @@ import (
 // fields: one that is not refused here has a meaning, which the controller brings about. It stands on
 // its own: it also finds what the schema refuses, for where there is no API server to ask. AppTierIn
 // finds more.
-func AppTier(app *v1alpha1.AppTier) []Finding {
-	r := &Report{}
+func AppTier(app *v1alpha1.AppTier) []check.Finding {
+	r := &check.Report{}
 	checkName(r, field.NewPath("metadata", "name"), app.Name)
 	spec := field.NewPath("spec")
 	checkValues(r, spec, &app.Spec)
@@ -34,13 +35,13 @@ func AppTier(app *v1alpha1.AppTier) []Finding {
 	return r.Findings
 }
 
-func checkName(r *Report, path *field.Path, name string) {
+func checkName(r *check.Report, path *field.Path, name string) {
 	for _, problem := range validation.IsDNS1123Label(name) {
 		r.Find(Invalid, path, "for example shop, or web-api", "%q is not a DNS label, and policies are named after it: %s", name, problem)
 	}
 }
 
-func checkIsolation(r *Report, path *field.Path, spec *v1alpha1.AppTierSpec) {
+func checkIsolation(r *check.Report, path *field.Path, spec *v1alpha1.AppTierSpec) {
 	namespaced := spec.Isolation.Scope == v1alpha1.ScopeNamespace
 	if !namespaced && len(spec.Tiers) == 0 {
 		r.Find(Invalid, path.Child("tiers"), "declare a tier, or set isolation.scope: Namespace", "there is nothing to isolate")
@@ -63,7 +64,7 @@ func checkIsolation(r *Report, path *field.Path, spec *v1alpha1.AppTierSpec) {
 }
 
 // checkDNS checks the servers of mode Custom, which are a rule like any other.
-func checkDNS(r *Report, path *field.Path, spec *v1alpha1.AppTierSpec) {
+func checkDNS(r *check.Report, path *field.Path, spec *v1alpha1.AppTierSpec) {
 	if spec.DNS.Mode != v1alpha1.DNSCustom {
 		if len(spec.DNS.To) > 0 || len(spec.DNS.Ports) > 0 {
 			r.Find(Invalid, path, "set mode: Custom, or leave to and ports out", "to and ports belong to mode Custom")
@@ -82,7 +83,7 @@ func checkDNS(r *Report, path *field.Path, spec *v1alpha1.AppTierSpec) {
 }
 
 // checkEveryTier checks the rules that hold for every tier. No ports are declared for them.
-func checkEveryTier(r *Report, path *field.Path, spec *v1alpha1.AppTierSpec) {
+func checkEveryTier(r *check.Report, path *field.Path, spec *v1alpha1.AppTierSpec) {
 	if spec.EveryTier == nil {
 		return
 	}
@@ -94,7 +95,7 @@ func checkEveryTier(r *Report, path *field.Path, spec *v1alpha1.AppTierSpec) {
 	}
 }
 
-func checkTier(r *Report, path *field.Path, spec *v1alpha1.AppTierSpec, tier *v1alpha1.Tier) {
+func checkTier(r *check.Report, path *field.Path, spec *v1alpha1.AppTierSpec, tier *v1alpha1.Tier) {
 	checkName(r, path.Child("name"), tier.Name)
 	checkSelector(r, path.Child("podSelector"), &tier.PodSelector,
 		"name the labels of this tier's pods, for example matchLabels: {tier: "+tier.Name+"}; isolation.scope: Namespace isolates every pod")
@@ -128,7 +129,7 @@ type declarer struct {
 	ports []v1alpha1.TierPort
 }
 
-func checkIngress(r *Report, path *field.Path, spec *v1alpha1.AppTierSpec, by declarer, rule v1alpha1.IngressRule) {
+func checkIngress(r *check.Report, path *field.Path, spec *v1alpha1.AppTierSpec, by declarer, rule v1alpha1.IngressRule) {
 	checkNotEmpty(r, path.Child("from"), rule.From)
 	for i, peer := range rule.From {
 		peerPath := path.Child("from").Index(i)
@@ -144,7 +145,7 @@ func checkIngress(r *Report, path *field.Path, spec *v1alpha1.AppTierSpec, by de
 	}
 }
 
-func checkEgress(r *Report, path *field.Path, spec *v1alpha1.AppTierSpec, rule v1alpha1.EgressRule) {
+func checkEgress(r *check.Report, path *field.Path, spec *v1alpha1.AppTierSpec, rule v1alpha1.EgressRule) {
 	checkEgressPeers(r, path.Child("to"), spec, rule.To)
 	isWithout := func(p v1alpha1.Peer) bool { return !model.BringsPorts(&p) }
 	checkSaid(r, path, rule.AllPorts, rule.Ports, !slices.ContainsFunc(rule.To, isWithout), "list ports, or say allPorts: true",
@@ -154,7 +155,7 @@ func checkEgress(r *Report, path *field.Path, spec *v1alpha1.AppTierSpec, rule v
 	}
 }
 
-func checkEgressPeers(r *Report, path *field.Path, spec *v1alpha1.AppTierSpec, to []v1alpha1.Peer) {
+func checkEgressPeers(r *check.Report, path *field.Path, spec *v1alpha1.AppTierSpec, to []v1alpha1.Peer) {
 	checkNotEmpty(r, path, to)
 	for i, peer := range to {
 		checkPeer(r, path.Index(i), peer)
@@ -169,7 +170,7 @@ func checkEgressPeers(r *Report, path *field.Path, spec *v1alpha1.AppTierSpec, t
 
 // checkNotEmpty refuses an empty list of peers, which allows nobody here and everybody in a
 // NetworkPolicy.
-func checkNotEmpty(r *Report, path *field.Path, peers []v1alpha1.Peer) {
+func checkNotEmpty(r *check.Report, path *field.Path, peers []v1alpha1.Peer) {
 	if len(peers) == 0 {
 		r.Find(Invalid, path, "name a peer, or say everyone: {}", "it is unclear whether an empty list means nobody or everybody")
 	}

@@ -10,10 +10,11 @@ import (
 
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/policy/lint"
+	"github.com/apptier/apptier/policy/lint/check"
 )
 
 // told are findings as "check path".
-func told(findings []lint.Finding) []string {
+func told(findings []check.Finding) []string {
 	var out []string
 	for _, finding := range findings {
 		out = append(out, string(finding.Check)+" "+string(finding.Path))
@@ -87,12 +88,12 @@ func TestAppTiersInAWorld(t *testing.T) {
 // An AppTier alone is judged by what it says: in a world where nothing is known, no mistake is found
 // that only the rest of the world shows, and none is missed that the AppTier shows.
 func TestNothingIsKnown(t *testing.T) {
-	byItself := []lint.ID{lint.WorldEgress, lint.DNSNoneWithEgress, lint.TierOverlap, lint.NamespaceLabelName, lint.ExcludesNobody, lint.NotJudged}
+	byItself := []check.ID{lint.WorldEgress, lint.DNSNoneWithEgress, lint.TierOverlap, lint.NamespaceLabelName, lint.ExcludesNobody, check.NotJudged}
 	for _, m := range appMutations {
 		d := drawApp(1)
 		m.make(d)
 		want := lint.AppTier(d.app)
-		got := slices.DeleteFunc(lint.AppTierIn(d.app, lint.World{}), func(f lint.Finding) bool { return slices.Contains(byItself, f.Check) })
+		got := slices.DeleteFunc(lint.AppTierIn(d.app, lint.World{}), func(f check.Finding) bool { return slices.Contains(byItself, f.Check) })
 		if !slices.Equal(got, want) {
 			t.Errorf("%s: found %v, want %v", m.name, got, want)
 		}

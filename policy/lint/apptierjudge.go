@@ -5,16 +5,17 @@ import (
 
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/policy/expand"
+	"github.com/apptier/apptier/policy/lint/check"
 )
 
 // appTierRuns are the functions that find checks in AppTiers that are not refused by themselves, by the check
 // whose turn it is.
-var appTierRuns = map[ID]func(*Report, *appView){}
+var appTierRuns = map[check.ID]func(*check.Report, *appView){}
 
 // registerApp makes a check one of those that are made; run is nil for what is found where fields are read.
-func registerApp(run func(*Report, *appView), c Check) {
+func registerApp(run func(*check.Report, *appView), c check.Check) {
 	c.Examples = examples
-	if Register(c); run != nil {
+	if check.Register(c); run != nil {
 		appTierRuns[c.ID] = run
 	}
 }
@@ -22,9 +23,9 @@ func registerApp(run func(*Report, *appView), c Check) {
 // JudgeWithin returns what is wrong or doubtful about an AppTier that is not refused by itself, beside what a world holds.
 // The lists are asked for the AppTiers and Services there are, and for the pods of the namespaces of the AppTier
 // itself and of the Services that it names: of others they may be left out.
-func JudgeWithin(x *Index, app *v1alpha1.AppTier, meant expand.Expansion, world World, work *Work) []Finding {
-	r, in := &Report{}, &appView{x, app, meant.Unresolved, world, work}
-	for _, c := range All() {
+func JudgeWithin(x *Index, app *v1alpha1.AppTier, meant expand.Expansion, world World, work *check.Work) []check.Finding {
+	r, in := &check.Report{}, &appView{x, app, meant.Unresolved, world, work}
+	for _, c := range check.All() {
 		if run := appTierRuns[c.ID]; run != nil {
 			run(r, in)
 		}
@@ -40,7 +41,7 @@ type appView struct {
 	// unresolved are the references that stand for nobody.
 	unresolved []expand.Unresolved
 	world      World
-	work       *Work
+	work       *check.Work
 }
 
 // besides are the other AppTiers of an AppTier's namespace that are to stay.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/policy/expand"
+	"github.com/apptier/apptier/policy/lint/check"
 	"github.com/apptier/apptier/policy/model"
 )
 
@@ -23,7 +24,7 @@ type asPolicy struct {
 
 // checkAsPolicies finds peers that match nobody, or nobody whom policies can tell apart, ports of
 // Services, and load balancers that cannot reach their pods.
-func checkAsPolicies(r *Report, in *appView) {
+func checkAsPolicies(r *check.Report, in *appView) {
 	app, index := in.App, in.WithPolicies(in.App, nil)
 	for i := range app.Spec.Tiers {
 		p := newAsPolicy(app, i, in.world)

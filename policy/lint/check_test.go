@@ -1,7 +1,7 @@
 package lint_test
 
 import (
-	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -18,6 +18,7 @@ import (
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/policy/expand"
 	"github.com/apptier/apptier/policy/lint"
+	"github.com/apptier/apptier/policy/lint/check"
 )
 
 // parse reads manifests of the kinds that checks know.
@@ -66,7 +67,7 @@ func worldOf(objects []runtime.Object) lint.World {
 }
 
 // judgeObject runs the checks on the first object of a text, in the world that the others make.
-func judgeObject(t testing.TB, text, rest string) []lint.Finding {
+func judgeObject(t testing.TB, text, rest string) []check.Finding {
 	t.Helper()
 	objects := parse(t, text+"---\n"+rest)
 	switch o := objects[0].(type) {
@@ -114,19 +115,21 @@ func TestExamples(t *testing.T) {
 // A check is a file that registers it, and its example: nothing else names it.
 func TestEveryCheckHasAnExample(t *testing.T) {
 	var wanted []string
-	for _, check := range lint.Catalogue() {
-		if check.ID != lint.OverBudget && check.ID != lint.TooBig {
-			wanted = append(wanted, string(check.ID)+".yaml")
+	for _, entry := range lint.Catalogue() {
+		if entry.ID != check.OverBudget && entry.ID != check.TooBig {
+			wanted = append(wanted, string(entry.ID)+".yaml")
 		}
 	}
-	files, err := os.ReadDir("examples")
+	files, err := filepath.Glob("*/examples/*.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
+	more, _ := filepath.Glob("examples/*.yaml")
 	var found []string
-	for _, file := range files {
-		found = append(found, file.Name())
+	for _, file := range append(files, more...) {
+		found = append(found, filepath.Base(file))
 	}
+	slices.Sort(found)
 	slices.Sort(wanted)
 	if !slices.Equal(wanted, found) {
 		t.Errorf("the examples are %v, the checks have %v", found, wanted)

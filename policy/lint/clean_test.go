@@ -11,6 +11,7 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 
 	"github.com/apptier/apptier/policy/lint"
+	"github.com/apptier/apptier/policy/lint/check"
 )
 
 // set is a file of manifests that belong together.
@@ -42,8 +43,8 @@ func cleanSets(t testing.TB) []set {
 }
 
 // findings judges every policy of a set among the others.
-func (s set) findings() map[string][]lint.Finding {
-	out := map[string][]lint.Finding{}
+func (s set) findings() map[string][]check.Finding {
+	out := map[string][]check.Finding{}
 	for _, policy := range s.policies {
 		name := policy.Namespace + "/" + policy.Name
 		out[name] = lint.NetworkPolicy(policy, s.world)
@@ -55,7 +56,7 @@ func (s set) findings() map[string][]lint.Finding {
 func (s set) wanted() []string {
 	var ids []string
 	for line := range strings.Lines(s.text) {
-		for comment, severity := range map[string]lint.Severity{"# warns: ": lint.Warn, "# notes: ": lint.Note} {
+		for comment, severity := range map[string]check.Severity{"# warns: ": check.Warn, "# notes: ": check.Note} {
 			if id, ok := strings.CutPrefix(strings.TrimSpace(line), comment); ok {
 				ids = append(ids, string(severity)+" "+id)
 			}
@@ -76,7 +77,7 @@ func TestNoFalseAlarms(t *testing.T) {
 				policies++
 				for _, finding := range findings {
 					ids = append(ids, string(finding.Severity)+" "+string(finding.Check))
-					if finding.Severity == lint.Reject {
+					if finding.Severity == check.Reject {
 						t.Errorf("%s is refused: %s", name, finding)
 					}
 					t.Logf("%s: %s", name, finding)
@@ -99,7 +100,7 @@ func TestNoFalseAlarms(t *testing.T) {
 		if entry.About == "AppTier" {
 			continue
 		}
-		warnings, notes := string(lint.Warn)+" "+string(entry.ID), string(lint.Note)+" "+string(entry.ID)
+		warnings, notes := string(check.Warn)+" "+string(entry.ID), string(check.Note)+" "+string(entry.ID)
 		fmt.Fprintf(&table, "%-26s warns %2d (announced %2d), notes %2d (announced %2d)\n", entry.ID, fired[warnings], announced[warnings], fired[notes], announced[notes])
 	}
 	t.Logf("%d policies, no rejection\n%s", policies, table.String())

@@ -11,14 +11,15 @@ import (
 
 	"github.com/apptier/apptier/policy/connset"
 	"github.com/apptier/apptier/policy/kube"
+	"github.com/apptier/apptier/policy/lint/check"
 )
 
 // ClusterIP is found where an address range holds Services' cluster addresses alone.
-const ClusterIP ID = "cluster-ip"
+const ClusterIP check.ID = "cluster-ip"
 
 func init() {
-	registerPolicy(checkClusterIPs, Check{
-		ID: ClusterIP, Severity: Warn, About: ofBoth,
+	registerPolicy(checkClusterIPs, check.Check{
+		ID: ClusterIP, Severity: check.Warn, About: check.OfBoth,
 		Title: "The address of a Service",
 		Text: `A Service's cluster address is translated to a pod's before policies are asked, so an ` + "`ipBlock`" + `, or the ` + "`networks`" + ` of an
 AppTier, that hold nothing but such addresses allow nothing. Ranges of which only Services get addresses (ServiceCIDR) are the same. Some
@@ -31,7 +32,7 @@ network plugins judge before that: beside a peer that selects the pods, the addr
 // Service may have. Policies see the pod that a connection arrives at, since the address is translated first
 // (https://kubernetes.io/docs/concepts/services-networking/network-policies/#behavior-of-ipblock-selectors).
 // Some network plugins judge before that, so an address beside the pods themselves is taken as meant.
-func checkClusterIPs(r *Report, v *view) {
+func checkClusterIPs(r *check.Report, v *view) {
 	if !v.Policy.Isolates(egress) {
 		return
 	}
@@ -60,7 +61,7 @@ func checkClusterIPs(r *Report, v *view) {
 
 // FindClusterIP says that a range holds Services' addresses alone: that of one, which may be the only one, or of nobody
 // in particular if it is nil.
-func FindClusterIP(r *Report, path *field.Path, fix, cidr string, service *corev1.Service) {
+func FindClusterIP(r *check.Report, path *field.Path, fix, cidr string, service *corev1.Service) {
 	r.Find(ClusterIP, path, fix, "%s, and those are translated before policies are asked: they see the pods behind, so this allows nothing",
 		addressWords(cidr, service))
 }

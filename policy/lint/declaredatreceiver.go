@@ -2,22 +2,23 @@ package lint
 
 import (
 	"github.com/apptier/apptier/api/v1alpha1"
+	"github.com/apptier/apptier/policy/lint/check"
 	"github.com/apptier/apptier/policy/model"
 )
 
 // DeclaredAtReceiver is found where a connection between tiers is declared at its receiver alone.
-const DeclaredAtReceiver ID = "declared-at-receiver"
+const DeclaredAtReceiver check.ID = "declared-at-receiver"
 
 func init() {
-	registerApp(nil, Check{
-		ID: DeclaredAtReceiver, Severity: Reject, About: ofAppTiers,
+	registerApp(nil, check.Check{
+		ID: DeclaredAtReceiver, Severity: check.Reject, About: check.OfAppTiers,
 		Title: "A connection declared at its sender",
 		Text:  `A connection between tiers is declared once, at its receiver. The sender's egress follows from it.`,
 	})
 }
 
 // checkSelf refuses a reference to the AppTier that it stands in.
-func checkSelf(r *Report, app *v1alpha1.AppTier) {
+func checkSelf(r *check.Report, app *v1alpha1.AppTier) {
 	for rule := range model.Rules(&app.Spec) {
 		for i, peer := range rule.Peers {
 			reference := peer.AppTier

@@ -8,14 +8,15 @@ import (
 
 	"github.com/apptier/apptier/policy/connset"
 	"github.com/apptier/apptier/policy/kube"
+	"github.com/apptier/apptier/policy/lint/check"
 )
 
 // DNSMissing is found where pods may open connections but cannot resolve names.
-const DNSMissing ID = "dns-missing"
+const DNSMissing check.ID = "dns-missing"
 
 func init() {
-	registerPolicy(checkDNSReached, Check{
-		ID: DNSMissing, Severity: Warn, About: ofPolicies,
+	registerPolicy(checkDNSReached, check.Check{
+		ID: DNSMissing, Severity: check.Warn, About: check.OfPolicies,
 		Title: "Egress without DNS",
 		Text: `A pod whose egress is isolated resolves no names unless some policy allows it to, and nearly everything is
 reached by name. All policies that select the pod are considered together; where the pods are not given, there may be
@@ -25,11 +26,11 @@ to single addresses only, need no names.`,
 }
 
 // DNSUDPOnly is found where DNS is allowed over UDP and not over TCP.
-const DNSUDPOnly ID = "dns-udp-only"
+const DNSUDPOnly check.ID = "dns-udp-only"
 
 func init() {
-	registerPolicy(nil, Check{
-		ID: DNSUDPOnly, Severity: Warn, About: ofPolicies,
+	registerPolicy(nil, check.Check{
+		ID: DNSUDPOnly, Severity: check.Warn, About: check.OfPolicies,
 		Title: "DNS over UDP only",
 		Text: `Answers that are too long for one packet, and retries, use TCP (RFC 7766). Without it resolving fails for some
 names and at some times, which is hard to find.`,
@@ -40,7 +41,7 @@ names and at some times, which is hard to find.`,
 const dnsFix = "add an egress rule to namespaceSelector {kubernetes.io/metadata.name: kube-system} and podSelector {k8s-app: kube-dns} in one list item, on UDP 53 and TCP 53"
 
 // checkDNSReached finds pods that may open connections, but cannot resolve names.
-func checkDNSReached(r *Report, v *view) {
+func checkDNSReached(r *check.Report, v *view) {
 	if !v.Known.Policies || len(v.Policy.Spec.Egress) == 0 || !v.Policy.Isolates(egress) {
 		return
 	}
@@ -70,7 +71,7 @@ func checkDNSReached(r *Report, v *view) {
 }
 
 // checkDNSOf judges what a pod, or nil for any that is selected, is allowed altogether.
-func (v *view) checkDNSOf(r *Report, servers dnsServers, pod *Pod, clauses []connset.Clause) bool {
+func (v *view) checkDNSOf(r *check.Report, servers dnsServers, pod *Pod, clauses []connset.Clause) bool {
 	who := "the pods that it selects"
 	if pod != nil {
 		who = podWords(pod)
@@ -84,9 +85,9 @@ func (v *view) checkDNSOf(r *Report, servers dnsServers, pod *Pod, clauses []con
 		if slices.ContainsFunc(clauses, func(clause connset.Clause) bool { return isForDNS(clause, corev1.ProtocolUDP) }) {
 			why = "port 53 is allowed, but to no pod of the cluster's DNS"
 		}
-		severity := Warn
+		severity := check.Warn
 		if !v.KnowsPolicies() {
-			severity = Note // another policy, which is not given, may allow it
+			severity = check.Note // another policy, which is not given, may allow it
 		}
 		r.Add(DNSMissing, severity, rulesPath(egress), dnsFix, "%s may open connections but cannot resolve names: %s", who, why)
 	case udp && !tcp && reachesDNS(v.Policy.Clauses(egress), servers, corev1.ProtocolUDP):

@@ -8,15 +8,16 @@ import (
 
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/policy/connset"
+	"github.com/apptier/apptier/policy/lint/check"
 	"github.com/apptier/apptier/policy/model"
 )
 
 // DNSNoneWithEgress is found where there is no DNS, and connections go to what is reached by name.
-const DNSNoneWithEgress ID = "dns-none-with-egress"
+const DNSNoneWithEgress check.ID = "dns-none-with-egress"
 
 func init() {
-	registerApp(checkNamesNeeded, Check{
-		ID: DNSNoneWithEgress, Severity: Warn, About: ofAppTiers,
+	registerApp(checkNamesNeeded, check.Check{
+		ID: DNSNoneWithEgress, Severity: check.Warn, About: check.OfAppTiers,
 		Title: "No DNS for what is reached by name",
 		Text: `Other tiers, Services, pods and the internet are usually reached by name. With ` + "`dns.mode: None`" + ` nothing lets
 pods resolve one. Tiers that may connect to addresses, nodes or the API server alone need none, and a rule that allows
@@ -26,7 +27,7 @@ port 53 is taken for DNS of one's own.`,
 
 // checkNamesNeeded finds tiers that may connect to what is usually reached by name, while nothing lets
 // them resolve one. Addresses, nodes and the API server, whose address every pod is given, need none.
-func checkNamesNeeded(r *Report, in *appView) {
+func checkNamesNeeded(r *check.Report, in *appView) {
 	path, spec := field.NewPath("spec", "dns"), &in.App.Spec
 	if spec.DNS.Mode != v1alpha1.DNSNone {
 		return

@@ -11,14 +11,15 @@ import (
 
 	"github.com/apptier/apptier/policy/connset"
 	"github.com/apptier/apptier/policy/kube"
+	"github.com/apptier/apptier/policy/lint/check"
 )
 
 // DNSPort is found where port 53 is allowed, and the DNS servers listen on another.
-const DNSPort ID = "dns-port"
+const DNSPort check.ID = "dns-port"
 
 func init() {
-	registerPolicy(checkDNSPort, Check{
-		ID: DNSPort, Severity: Warn, About: ofPolicies,
+	registerPolicy(checkDNSPort, check.Check{
+		ID: DNSPort, Severity: check.Warn, About: check.OfPolicies,
 		Title: "Port 53, where DNS listens on another",
 		Text: `Policies see the port that the pods of the cluster's DNS listen on, since the Service's is translated before. Some do
 not listen on 53: OpenShift's use 5353. Reported when such pods are known, by --dns-service or by their Service's label or
@@ -36,7 +37,7 @@ type dnsListener struct {
 
 // checkDNSPort finds rules for port 53 that reach the pods of the cluster's DNS, which listen on another port,
 // while nothing allows that one. It is enough to know one such pod.
-func checkDNSPort(r *Report, v *view) {
+func checkDNSPort(r *check.Report, v *view) {
 	if !v.Policy.Isolates(egress) {
 		return
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/policy/expand"
 	"github.com/apptier/apptier/policy/lint"
+	"github.com/apptier/apptier/policy/lint/check"
 )
 
 // drawn is a clean set of manifests of one application, in a whole cluster: a chain of components,
@@ -190,8 +191,8 @@ func (d *drawn) add(name string, selector *metav1.LabelSelector, types ...networ
 }
 
 // findings judges every policy of the set among the others.
-func (d *drawn) findings() []lint.Finding {
-	var out []lint.Finding
+func (d *drawn) findings() []check.Finding {
+	var out []check.Finding
 	for _, policy := range d.world.Policies {
 		out = append(out, lint.NetworkPolicy(policy, d.world)...)
 	}

@@ -2,20 +2,22 @@ package lint
 
 import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/apptier/apptier/policy/lint/check"
 )
 
 // Duplicate is found where two things have the same name.
-const Duplicate ID = "duplicate"
+const Duplicate check.ID = "duplicate"
 
 func init() {
-	registerApp(nil, Check{
-		ID: Duplicate, Severity: Reject, About: ofAppTiers,
+	registerApp(nil, check.Check{
+		ID: Duplicate, Severity: check.Reject, About: check.OfAppTiers,
 		Title: "Two things of one name",
 		Text:  `Tiers and ports are referred to by name, so there can be only one of each.`,
 	})
 }
 
-func checkOnce[T comparable](r *Report, path *field.Path, list []T) {
+func checkOnce[T comparable](r *check.Report, path *field.Path, list []T) {
 	seen := map[T]int{}
 	for i, item := range list {
 		if first, found := seen[item]; found {
@@ -27,7 +29,7 @@ func checkOnce[T comparable](r *Report, path *field.Path, list []T) {
 }
 
 // checkDuplicates refuses a second thing of the same name; things without a name are not compared.
-func checkDuplicates[T any](r *Report, path *field.Path, things []T, name func(T) string) {
+func checkDuplicates[T any](r *check.Report, path *field.Path, things []T, name func(T) string) {
 	seen := map[string]int{}
 	for i, thing := range things {
 		first, found := seen[name(thing)]

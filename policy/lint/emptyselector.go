@@ -4,29 +4,31 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	metav1validation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/apptier/apptier/policy/lint/check"
 )
 
 // EmptySelector is found where a selector would match everything.
-const EmptySelector ID = "empty-selector"
+const EmptySelector check.ID = "empty-selector"
 
 func init() {
-	registerApp(nil, Check{
-		ID: EmptySelector, Severity: Reject, About: ofAppTiers,
+	registerApp(nil, check.Check{
+		ID: EmptySelector, Severity: check.Reject, About: check.OfAppTiers,
 		Title: "An empty selector",
 		Text:  `An empty selector matches everything, which is rarely meant where a tier or a peer is to be named.`,
 	})
 }
 
-func checkSelector(r *Report, path *field.Path, selector *metav1.LabelSelector, fix string) {
+func checkSelector(r *check.Report, path *field.Path, selector *metav1.LabelSelector, fix string) {
 	if len(selector.MatchLabels) == 0 && len(selector.MatchExpressions) == 0 {
 		r.Find(EmptySelector, path, fix, "an empty selector matches everything")
 	}
 	checkSelectorSyntax(r, path, selector)
 }
 
-func checkSelectorSyntax(r *Report, path *field.Path, selector *metav1.LabelSelector) {
+func checkSelectorSyntax(r *check.Report, path *field.Path, selector *metav1.LabelSelector) {
 	for _, err := range metav1validation.ValidateLabelSelector(selector, metav1validation.LabelSelectorValidationOptions{}, path) {
-		r.Findings = append(r.Findings, Finding{Check: Invalid, Severity: Reject, Path: Path(err.Field), Message: err.ErrorBody(),
+		r.Findings = append(r.Findings, check.Finding{Check: Invalid, Severity: check.Reject, Path: check.Path(err.Field), Message: err.ErrorBody(),
 			Fix: "see https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/"})
 	}
 }

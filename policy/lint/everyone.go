@@ -4,14 +4,15 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 
 	"github.com/apptier/apptier/policy/kube"
+	"github.com/apptier/apptier/policy/lint/check"
 )
 
 // RuleAllowsEveryone is found where a rule that reads like no one allows everyone.
-const RuleAllowsEveryone ID = "rule-allows-everyone"
+const RuleAllowsEveryone check.ID = "rule-allows-everyone"
 
 func init() {
-	registerPolicy(checkEveryone, Check{
-		ID: RuleAllowsEveryone, Severity: Warn, About: ofPolicies, ByItself: true,
+	registerPolicy(checkEveryone, check.Check{
+		ID: RuleAllowsEveryone, Severity: check.Warn, About: check.OfPolicies, ByItself: true,
 		Title: "A rule that reads like no one, and allows everyone",
 		Text: `An empty list of peers means everyone. To deny everyone, write no rule at all. Rules with ports alone, the only
 rule of a policy for all pods, and the only egress rule are taken as meant; of an only rule that says nothing at all, it is
@@ -22,7 +23,7 @@ no more than a note.`,
 // checkEveryone finds rules that allow everyone in a form that reads like no one. Three forms are
 // known to be meant: ports alone, as webhook servers have them; the only rule of a policy for every
 // pod; and the only egress rule, which leaves egress open beside isolated ingress.
-func checkEveryone(r *Report, v *view) {
+func checkEveryone(r *check.Report, v *view) {
 	for _, direction := range []networkingv1.PolicyType{ingress, egress} {
 		rules := kube.Rules(v.Policy.NetworkPolicy, direction)
 		for i, rule := range rules {
@@ -35,7 +36,7 @@ func checkEveryone(r *Report, v *view) {
 					"an empty rule allows everyone on every port, so the other %s rules change nothing", word(direction))
 			case bare && !meant:
 				// Whoever writes a rule as {} nearly always means it: in public manifests, all did.
-				r.Add(RuleAllowsEveryone, Note, rulesPath(direction).Index(i), "name peers or ports; to deny everyone, write "+word(direction)+": []",
+				r.Add(RuleAllowsEveryone, check.Note, rulesPath(direction).Index(i), "name peers or ports; to deny everyone, write "+word(direction)+": []",
 					"an empty rule allows everyone on every port, inside the cluster and outside")
 			case explicit && !meant:
 				r.Find(RuleAllowsEveryone, peersPath(direction, i), "name peers, or leave the list out if everyone is meant",

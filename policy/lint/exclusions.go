@@ -9,14 +9,15 @@ import (
 
 	"github.com/apptier/apptier/policy/connset"
 	"github.com/apptier/apptier/policy/kube"
+	"github.com/apptier/apptier/policy/lint/check"
 )
 
 // ExcludesNobody is found where another peer holds whom a peer leaves out.
-const ExcludesNobody ID = "excludes-nobody"
+const ExcludesNobody check.ID = "excludes-nobody"
 
 func init() {
-	registerPolicy(checkExclusions, Check{
-		ID: ExcludesNobody, Severity: Warn, About: ofBoth, ByItself: true, Tiers: true,
+	registerPolicy(checkExclusions, check.Check{
+		ID: ExcludesNobody, Severity: check.Warn, About: check.OfBoth, ByItself: true, Tiers: true,
 		Title: "An exclusion that excludes nobody",
 		Text: `Peers add up, and so do rules. Where one peer leaves somebody out (NotIn, DoesNotExist, except), and another holds
 all of the first with those, nobody is left out. So it is with ports: named beside an entry that is every port of the
@@ -27,7 +28,7 @@ protocol, or where another rule lets the same peer reach every port, they restri
 
 // checkExclusions finds peers that leave somebody out, beside a peer that lets them in again, with everybody
 // else that the first would hold: peers add up, so the exclusion excludes nobody.
-func checkExclusions(r *Report, v *view) {
+func checkExclusions(r *check.Report, v *view) {
 	for _, direction := range []networkingv1.PolicyType{ingress, egress} {
 		clauses := v.Policy.Clauses(direction)
 		checkOpenPorts(r, v, direction)
@@ -58,7 +59,7 @@ func checkExclusions(r *Report, v *view) {
 }
 
 // checkOpenPorts finds ports of a rule beside an entry that is every port of their protocol.
-func checkOpenPorts(r *Report, v *view, direction networkingv1.PolicyType) {
+func checkOpenPorts(r *check.Report, v *view, direction networkingv1.PolicyType) {
 	for i, rule := range kube.Rules(v.Policy.NetworkPolicy, direction) {
 		ports := v.places.rule(direction, i).Child("ports")
 		for j, every := range rule.Ports {
@@ -81,7 +82,7 @@ func checkOpenPorts(r *Report, v *view, direction networkingv1.PolicyType) {
 
 // checkOpenRules finds ports of a rule whose peers another rule lets reach every port. What everyone may reach is
 // reported by itself, and a rule for DNS beside others is a habit that does no harm.
-func checkOpenRules(r *Report, v *view, direction networkingv1.PolicyType, clauses []connset.Clause) {
+func checkOpenRules(r *check.Report, v *view, direction networkingv1.PolicyType, clauses []connset.Clause) {
 	isEveryPort := func(c connset.Clause) bool { return connset.AllPorts().Minus(c.Box.Ports).IsEmpty() }
 	open := Where(clauses, func(c connset.Clause) bool { return c.Peer >= 0 && isEveryPort(c) })
 	for _, clause := range clauses {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/policy/lint"
+	"github.com/apptier/apptier/policy/lint/check"
 )
 
 // Whatever objects say, judging them ends, and every finding is complete. They are decoded and no
@@ -72,7 +73,7 @@ func FuzzAppTier(f *testing.F) {
 	})
 }
 
-func complete(t *testing.T, findings []lint.Finding) {
+func complete(t *testing.T, findings []check.Finding) {
 	t.Helper()
 	for _, finding := range findings {
 		if finding.Path == "" || finding.Message == "" || finding.Fix == "" {

@@ -7,14 +7,15 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 
 	"github.com/apptier/apptier/policy/connset"
+	"github.com/apptier/apptier/policy/lint/check"
 )
 
 // HalfOpen is found where one end allows a connection and the other denies it.
-const HalfOpen ID = "half-open"
+const HalfOpen check.ID = "half-open"
 
 func init() {
-	registerPolicy(checkHalves, Check{
-		ID: HalfOpen, Severity: Warn, About: ofBoth, Tiers: true,
+	registerPolicy(checkHalves, check.Check{
+		ID: HalfOpen, Severity: check.Warn, About: check.OfBoth, Tiers: true,
 		Title: "One end allows what the other denies",
 		Text: `A connection needs the egress of its source and the ingress of its destination, on the same port and protocol.
 This is reported when no pod that is selected can use what a rule allows, because policies at the other end
@@ -30,7 +31,7 @@ const mostPairs = 50_000
 // It finds peers that the policy allows, while the policies at every other end deny all
 // that it allows: the connection does not come about. Peers that are only partly denied may be meant
 // so, when a rule is wider than what it is for.
-func checkHalves(r *Report, v *view) {
+func checkHalves(r *check.Report, v *view) {
 	if !v.Known.Policies {
 		return
 	}
@@ -51,7 +52,7 @@ func checkHalves(r *Report, v *view) {
 	}
 }
 
-func checkOtherHalf(r *Report, v *view, direction networkingv1.PolicyType, clause connset.Clause, subjects, peers []*Pod) {
+func checkOtherHalf(r *check.Report, v *view, direction networkingv1.PolicyType, clause connset.Clause, subjects, peers []*Pod) {
 	if len(subjects)*len(peers) > mostPairs {
 		return
 	}
@@ -75,7 +76,7 @@ func checkOtherHalf(r *Report, v *view, direction networkingv1.PolicyType, claus
 		from, to = peer, subject
 	}
 	path := v.clauseField(direction, clause, "")
-	if r.IsFull(HalfOpen, Warn, path) {
+	if r.IsFull(HalfOpen, check.Warn, path) {
 		return
 	}
 	r.Find(HalfOpen, path, fmt.Sprintf("allow the same in %s of %s, or remove this", word(opposite(direction)), podWords(peer)),

@@ -10,14 +10,15 @@ import (
 
 	"github.com/apptier/apptier/policy/connset"
 	"github.com/apptier/apptier/policy/kube"
+	"github.com/apptier/apptier/policy/lint/check"
 )
 
 // HealthCheckUnreachable is found where a load balancer cannot reach the pods behind it.
-const HealthCheckUnreachable ID = "health-check-unreachable"
+const HealthCheckUnreachable check.ID = "health-check-unreachable"
 
 func init() {
-	registerPolicy(checkHealthChecks, Check{
-		ID: HealthCheckUnreachable, Severity: Warn, About: ofBoth, Tiers: true,
+	registerPolicy(checkHealthChecks, check.Check{
+		ID: HealthCheckUnreachable, Severity: check.Warn, About: check.OfBoth, Tiers: true,
 		Title: "A load balancer that does not reach its pods",
 		Text: `A load balancer sends from outside the pod network, on the port that it forwards to and on the one that it
 probes. If no policy lets it in, it takes the pods out of service though they answer. The kubelet's own probes
@@ -37,7 +38,7 @@ var healthCheckPortAnnotations = []string{
 // checkHealthChecks finds pods behind a load balancer that nobody outside the pod network may reach
 // on the port that it forwards to, or probes: it takes them out of service though they answer. The
 // kubelet's own probes always pass.
-func checkHealthChecks(r *Report, v *view) {
+func checkHealthChecks(r *check.Report, v *view) {
 	if !v.Known.Policies || !v.Known.Services || !v.Policy.Isolates(ingress) {
 		return
 	}
@@ -56,7 +57,7 @@ func checkHealthChecks(r *Report, v *view) {
 	}
 }
 
-func checkReachedByBalancer(r *Report, v *view, service *corev1.Service, pod *Pod) bool {
+func checkReachedByBalancer(r *check.Report, v *view, service *corev1.Service, pod *Pod) bool {
 	policies, _ := v.Union(pod, ingress)
 	v.Work.Spend(rulesIn(policies, ingress))
 	var open connset.Ports

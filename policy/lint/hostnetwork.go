@@ -1,11 +1,13 @@
 package lint
 
+import "github.com/apptier/apptier/policy/lint/check"
+
 // HostNetwork is found where pods on their node's network are neither selected nor matched.
-const HostNetwork ID = "host-network"
+const HostNetwork check.ID = "host-network"
 
 func init() {
-	registerPolicy(nil, Check{
-		ID: HostNetwork, Severity: Warn, About: ofBoth,
+	registerPolicy(nil, check.Check{
+		ID: HostNetwork, Severity: check.Warn, About: check.OfBoth,
 		Title: "Pods on their node's network",
 		Text: `A pod on its node's network is the node to every policy: nothing isolates it, and selectors do not match it.
 Reported when all the pods that are selected, or that a peer matches, are such pods.`,

@@ -14,6 +14,7 @@ import (
 
 	"github.com/apptier/apptier/policy/connset"
 	"github.com/apptier/apptier/policy/kube"
+	"github.com/apptier/apptier/policy/lint/check"
 	"github.com/apptier/apptier/policy/reach"
 	"github.com/apptier/apptier/policy/reach/reachtest"
 )
@@ -49,7 +50,7 @@ func drawView(t *rapid.T) (*view, World) {
 			w.Policies = append(w.Policies, policy)
 		}
 	}
-	return newView(judged, inPolicy{}, NewIndex(w), new(Work)), w
+	return newView(judged, inPolicy{}, NewIndex(w), new(check.Work)), w
 }
 
 // eachClause calls judge with every clause of the judged policy.
@@ -131,7 +132,7 @@ func TestHalvesAreOpenAsEveryPairOfPodsSays(t *testing.T) {
 		v, world := drawView(t)
 		v.eachClause(func(direction networkingv1.PolicyType, clause connset.Clause) {
 			subjects, peers := v.Subjects(), OnPodNetwork(v.Peers(clause.Box))
-			r := &Report{}
+			r := &check.Report{}
 			checkOtherHalf(r, v, direction, clause, subjects, peers)
 			want := halfOpenByPairs(v, world, direction, clause, subjects, peers)
 			if got := len(r.Findings) > 0; got != want {

@@ -13,14 +13,15 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/apptier/apptier/policy/kube"
+	"github.com/apptier/apptier/policy/lint/check"
 )
 
 // Invalid is found where a field cannot be what it says.
-const Invalid ID = "invalid"
+const Invalid check.ID = "invalid"
 
 func init() {
-	registerPolicy(nil, Check{
-		ID: Invalid, Severity: Reject, About: ofBoth,
+	registerPolicy(nil, check.Check{
+		ID: Invalid, Severity: check.Reject, About: check.OfBoth,
 		Title: "Cannot be what it says",
 		Text: `What the API server refuses, or would if it were asked: address ranges, ports, selectors and names that cannot
 be read. Address ranges are held to the form that Kubernetes asks for since 1.36: no bits beyond the prefix, no
@@ -32,7 +33,7 @@ leading zeros, no IPv4 written as IPv6. Of AppTiers also what contradicts itself
 // pkg/apis/networking/validation and with the validation library that it uses, for where there is
 // no API server to ask. Address ranges are held to the strict form, which the API server asks for
 // since Kubernetes 1.36 (feature StrictIPCIDRValidation).
-func checkValid(r *Report, policy *networkingv1.NetworkPolicy) {
+func checkValid(r *check.Report, policy *networkingv1.NetworkPolicy) {
 	errs := apivalidation.ValidateObjectMeta(&policy.ObjectMeta, true, apivalidation.NameIsDNSSubdomain, field.NewPath("metadata"))
 	errs = append(errs, metav1validation.ValidateLabelSelector(&policy.Spec.PodSelector, metav1validation.LabelSelectorValidationOptions{}, specPath.Child("podSelector"))...)
 	for _, direction := range []networkingv1.PolicyType{ingress, egress} {
@@ -47,7 +48,7 @@ func checkValid(r *Report, policy *networkingv1.NetworkPolicy) {
 	}
 	errs = append(errs, validateTypes(specPath.Child("policyTypes"), policy.Spec.PolicyTypes)...)
 	for _, err := range errs {
-		r.Findings = append(r.Findings, Finding{Check: Invalid, Severity: Reject, Path: Path(err.Field), Message: err.ErrorBody(), Fix: invalidFix(err)})
+		r.Findings = append(r.Findings, check.Finding{Check: Invalid, Severity: check.Reject, Path: check.Path(err.Field), Message: err.ErrorBody(), Fix: invalidFix(err)})
 	}
 }
 

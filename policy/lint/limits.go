@@ -6,6 +6,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/apptier/apptier/api/v1alpha1"
+	"github.com/apptier/apptier/policy/lint/check"
 	"github.com/apptier/apptier/policy/model"
 )
 
@@ -21,7 +22,7 @@ const (
 
 // checkLimits refuses the lists that the schema does: what is too long, what is there twice, and what is
 // written and empty where leaving it out means something else than nothing.
-func checkLimits(r *Report, path *field.Path, spec *v1alpha1.AppTierSpec) {
+func checkLimits(r *check.Report, path *field.Path, spec *v1alpha1.AppTierSpec) {
 	checkLength(r, path.Child("dns", "to"), len(spec.DNS.To), mostDNS)
 	checkLength(r, path.Child("dns", "ports"), len(spec.DNS.Ports), mostDNS)
 	checkListsOfPeers(r, path.Child("dns", "to").Index, spec.DNS.To)
@@ -50,7 +51,7 @@ func checkLimits(r *Report, path *field.Path, spec *v1alpha1.AppTierSpec) {
 	}
 }
 
-func checkListsOfPeers(r *Report, at func(int) *field.Path, peers []v1alpha1.Peer) {
+func checkListsOfPeers(r *check.Report, at func(int) *field.Path, peers []v1alpha1.Peer) {
 	for i, peer := range peers {
 		if peer.Networks == nil {
 			continue
@@ -63,7 +64,7 @@ func checkListsOfPeers(r *Report, at func(int) *field.Path, peers []v1alpha1.Pee
 	}
 }
 
-func checkLength(r *Report, path *field.Path, length, most int) {
+func checkLength(r *check.Report, path *field.Path, length, most int) {
 	if length > most {
 		r.Find(Invalid, path, fmt.Sprintf("leave at most %d, or write several of what holds the list", most), "%d items are more than the %d that there may be", length, most)
 	}
@@ -71,7 +72,7 @@ func checkLength(r *Report, path *field.Path, length, most int) {
 
 // checkWritten refuses a list that is there and empty: the API server does, since leaving it out means
 // something, and an empty list looks as if it meant nothing.
-func checkWritten[T any](r *Report, path *field.Path, list []T, meaning string) {
+func checkWritten[T any](r *check.Report, path *field.Path, list []T, meaning string) {
 	if list != nil && len(list) == 0 {
 		r.Find(Invalid, path, "leave it out for "+meaning, "it is unclear what an empty list means")
 	}

@@ -1,3 +1,6 @@
+// Package lint judges AppTiers: what would leak, break, or mean nothing. Every check has a stable
+// ID, says where and why, and hands over what to write instead. The admission webhook, the
+// controller and the command line all run the same checks.
 package lint
 
 import (
@@ -6,26 +9,27 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 
 	"github.com/apptier/apptier/api/v1alpha1"
+	"github.com/apptier/apptier/policy/lint/check"
 )
 
 // Catalogue returns every check there is, the gravest first.
-func Catalogue() []Check { return slices.Clone(All()) }
+func Catalogue() []check.Check { return slices.Clone(check.All()) }
 
 // NetworkPolicy returns what [JudgePolicy] does in a world that is asked only once.
-func NetworkPolicy(policy *networkingv1.NetworkPolicy, world World) []Finding {
-	return JudgePolicy(NewIndex(world), policy, new(Work))
+func NetworkPolicy(policy *networkingv1.NetworkPolicy, world World) []check.Finding {
+	return JudgePolicy(NewIndex(world), policy, new(check.Work))
 }
 
 // JudgePolicy returns everything that is wrong or doubtful about a hand-written NetworkPolicy in a world. A check is
 // exact, or it is silent: it never guesses.
 //
 // It means nothing if it took more work than it may, as work.Err says.
-func JudgePolicy(index *Index, policy *networkingv1.NetworkPolicy, work *Work) []Finding {
+func JudgePolicy(index *Index, policy *networkingv1.NetworkPolicy, work *check.Work) []check.Finding {
 	return Judge(index, policy, work)
 }
 
 // Openings returns the hand-written policies of a world that open what an AppTier closes, as [widening.Openings] does.
 // Each policy may take so many steps, 0 for any number.
 func Openings(app *v1alpha1.AppTier, world World, most int) []Opening {
-	return OpeningsOf(NewIndex(world), app, func() *Work { return NewWork(most, nil) })
+	return OpeningsOf(NewIndex(world), app, func() *check.Work { return check.NewWork(most, nil) })
 }

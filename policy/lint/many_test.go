@@ -12,6 +12,7 @@ import (
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/policy/expand"
 	"github.com/apptier/apptier/policy/lint"
+	"github.com/apptier/apptier/policy/lint/check"
 )
 
 // besideTiers is a world with an AppTier of so many tiers, each of which allows 16 times 20 ranges, and a
@@ -90,7 +91,7 @@ func BenchmarkManyRules(b *testing.B) {
 				b.Run(fmt.Sprintf("tiers=%d/%s/rules=%d", tiers, kind, rules), func(b *testing.B) {
 					policy := manyOf(kind, rules)
 					for b.Loop() {
-						if len(lint.WithSeverity(lint.JudgePolicy(index, policy, new(lint.Work)), lint.Reject)) == 0 {
+						if len(check.WithSeverity(lint.JudgePolicy(index, policy, new(check.Work)), check.Reject)) == 0 {
 							b.Fatal("the last rule opens everything")
 						}
 					}
@@ -104,7 +105,7 @@ func BenchmarkManyRules(b *testing.B) {
 func TestWhatComesAfterManyWarningsIsRefused(t *testing.T) {
 	for kind := range manyRules {
 		findings := lint.NetworkPolicy(manyOf(kind, 300), besideTiers(3))
-		if rejected := lint.WithSeverity(findings, lint.Reject); len(rejected) == 0 {
+		if rejected := check.WithSeverity(findings, check.Reject); len(rejected) == 0 {
 			t.Errorf("%s: the last rule opens everything", kind)
 		}
 		if len(findings) > 1000 {
@@ -119,7 +120,7 @@ func TestWorkIsBounded(t *testing.T) {
 	for _, kind := range []string{"addresses", "everywhere", "ports", "pods", "places"} {
 		var done []int
 		for _, rules := range []int{500, 500, 2000} {
-			work := lint.NewWork(0, nil)
+			work := check.NewWork(0, nil)
 			lint.JudgePolicy(index, manyOf(kind, rules), work)
 			if work.Err() != nil {
 				t.Fatal(work.Err())
@@ -129,12 +130,12 @@ func TestWorkIsBounded(t *testing.T) {
 		if done[0] != done[1] || done[2] > 5*done[0] {
 			t.Errorf("%s: %v steps for 500, 500 and 2000 rules", kind, done)
 		}
-		var tooMuch *lint.TooMuchWorkError
-		work := lint.NewWork(done[0]-1, nil)
+		var tooMuch *check.TooMuchWorkError
+		work := check.NewWork(done[0]-1, nil)
 		if findings := lint.JudgePolicy(index, manyOf(kind, 500), work); len(findings) > 0 || !errors.As(work.Err(), &tooMuch) || tooMuch.Most != done[0]-1 {
 			t.Errorf("%s: %d findings and %v with a step too few", kind, len(findings), work.Err())
 		}
-		work = lint.NewWork(done[0], nil)
+		work = check.NewWork(done[0], nil)
 		if lint.JudgePolicy(index, manyOf(kind, 500), work); work.Err() != nil {
 			t.Errorf("%s: %v with as many steps as it takes", kind, work.Err())
 		}
@@ -151,10 +152,10 @@ func TestHeavyPolicyIsNotTakenApart(t *testing.T) {
 	world := besideTiers(3)
 	world.Policies = []*networkingv1.NetworkPolicy{heavy}
 	index := lint.NewIndex(world)
-	if findings := lint.JudgePolicy(index, manyOf("pods", 2), new(lint.Work)); len(lint.WithSeverity(findings, lint.Reject)) == 0 {
+	if findings := lint.JudgePolicy(index, manyOf("pods", 2), new(check.Work)); len(check.WithSeverity(findings, check.Reject)) == 0 {
 		t.Errorf("another policy is not refused: %v", findings)
 	}
-	work := lint.NewWork(20_000_000, nil)
+	work := check.NewWork(20_000_000, nil)
 	if lint.JudgePolicy(index, heavy, work); work.Err() == nil {
 		t.Errorf("it was judged in %d steps", work.Done())
 	}
@@ -167,7 +168,7 @@ func TestHeavyPolicyIsNotTakenApart(t *testing.T) {
 // Whoever waits no longer ends the work.
 func TestWorkStops(t *testing.T) {
 	index, gone := lint.NewIndex(besideTiers(5)), errors.New("nobody waits")
-	work := lint.NewWork(0, func() error { return gone })
+	work := check.NewWork(0, func() error { return gone })
 	if lint.JudgePolicy(index, manyOf("addresses", 5000), work); !errors.Is(work.Err(), gone) {
 		t.Errorf("the work ended with %v", work.Err())
 	}

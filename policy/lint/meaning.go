@@ -7,6 +7,7 @@ import (
 
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/policy/expand"
+	"github.com/apptier/apptier/policy/lint/check"
 	"github.com/apptier/apptier/policy/model"
 )
 
@@ -14,14 +15,14 @@ import (
 type Meaning struct {
 	App *v1alpha1.AppTier
 	// Findings are those of [AppTier].
-	Findings []Finding
+	Findings []check.Finding
 	// Expansion is empty for one that is refused: it stands for nothing.
 	Expansion expand.Expansion
 }
 
 // IsRefused says whether the AppTier is refused by itself.
 func (m Meaning) IsRefused() bool {
-	return slices.ContainsFunc(m.Findings, func(f Finding) bool { return f.Severity == Reject })
+	return slices.ContainsFunc(m.Findings, func(f check.Finding) bool { return f.Severity == check.Reject })
 }
 
 // MeaningOf works out what an AppTier means. The environment is looked up only for one that is not refused; an error
@@ -41,9 +42,9 @@ func MeaningOf(app *v1alpha1.AppTier, lookUp func() (expand.Environment, error))
 // AppTierIn returns everything that is wrong or doubtful about an AppTier in a world: what AppTier and
 // Conflicts find, and what shows only beside other objects. A check that needs what is not known stays
 // silent. What is not there yet is warned about, and no reason to refuse: it may be applied after.
-func AppTierIn(app *v1alpha1.AppTier, world World) []Finding {
+func AppTierIn(app *v1alpha1.AppTier, world World) []check.Finding {
 	meaning, _ := MeaningOf(app, func() (expand.Environment, error) { return environmentOf(app, world), nil })
-	return JudgeAppTier(NewIndex(world), meaning, world, new(Work))
+	return JudgeAppTier(NewIndex(world), meaning, world, new(check.Work))
 }
 
 // JudgeAppTier returns what [AppTierIn] does of an AppTier whose meaning is known, in a world that is prepared already.
@@ -51,7 +52,7 @@ func AppTierIn(app *v1alpha1.AppTier, world World) []Finding {
 // itself and of the Services that it names: of others they may be left out.
 //
 // It means nothing if it took more work than it may, as work.Err says.
-func JudgeAppTier(index *Index, of Meaning, world World, work *Work) []Finding {
+func JudgeAppTier(index *Index, of Meaning, world World, work *check.Work) []check.Finding {
 	findings := slices.Concat(of.Findings, Conflicts(of.App, world.AppTiers), Overlaps(of.App, world))
 	if of.IsRefused() {
 		return findings // the rest has no meaning
@@ -66,7 +67,7 @@ func environmentOf(app *v1alpha1.AppTier, world World) expand.Environment {
 	env.Services = map[types.NamespacedName]expand.Service{}
 	for _, other := range world.AppTiers {
 		key := types.NamespacedName{Namespace: other.Namespace, Name: other.Name}
-		if slices.Contains(references.AppTiers, key) && other.DeletionTimestamp.IsZero() && len(WithSeverity(AppTier(other), Reject)) == 0 {
+		if slices.Contains(references.AppTiers, key) && other.DeletionTimestamp.IsZero() && len(check.WithSeverity(AppTier(other), check.Reject)) == 0 {
 			env.AppTiers[key] = other
 		}
 	}

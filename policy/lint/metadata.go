@@ -8,14 +8,15 @@ import (
 
 	"github.com/apptier/apptier/policy/connset"
 	"github.com/apptier/apptier/policy/kube"
+	"github.com/apptier/apptier/policy/lint/check"
 )
 
 // MetadataAddress is found where egress reaches the cloud's metadata service.
-const MetadataAddress ID = "metadata-address"
+const MetadataAddress check.ID = "metadata-address"
 
 func init() {
-	registerPolicy(nil, Check{
-		ID: MetadataAddress, Severity: Warn, About: ofPolicies,
+	registerPolicy(nil, check.Check{
+		ID: MetadataAddress, Severity: check.Warn, About: check.OfPolicies,
 		Title: "Egress to the cloud's metadata service",
 		Text: `169.254.169.254 hands credentials of the node to whoever asks over HTTP. A wide block holds it too. A block of
 this address alone is taken as meant.`,
@@ -27,7 +28,7 @@ var metadataAddress = netip.MustParseAddr("169.254.169.254")
 
 // checkMetadata finds wide blocks that the cloud's metadata service is in. A block for this address
 // alone is meant.
-func checkMetadata(r *Report, rule int, of kube.Rule) {
+func checkMetadata(r *check.Report, rule int, of kube.Rule) {
 	ports, _ := connset.RulePorts(of.Ports)
 	if !ports.Contains(connset.PortOf(corev1.ProtocolTCP, 80)) {
 		return

@@ -14,12 +14,13 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/apptier/apptier/policy/lint"
+	"github.com/apptier/apptier/policy/lint/check"
 )
 
 // mutation is a mistake that people make, and the check that finds it.
 type mutation struct {
 	name  string
-	check lint.ID
+	check check.ID
 	make  func(*drawn)
 }
 
@@ -263,7 +264,7 @@ func TestMutations(t *testing.T) {
 	}
 	var made []mistake
 	for _, m := range mutations {
-		made = append(made, mistake{m.name, m.check, func(seed uint64) []lint.Finding {
+		made = append(made, mistake{m.name, m.check, func(seed uint64) []check.Finding {
 			d := drawSet(seed)
 			m.make(d)
 			return d.findings()
@@ -275,8 +276,8 @@ func TestMutations(t *testing.T) {
 // mistake is made in a set, and which check is meant to find it.
 type mistake struct {
 	name     string
-	check    lint.ID
-	findings func(seed uint64) []lint.Finding
+	check    check.ID
+	findings func(seed uint64) []check.Finding
 }
 
 // rounds is how many sets each mistake is made in.
@@ -291,7 +292,7 @@ func wantMostFound(t *testing.T, made []mistake) {
 		n := 0
 		for seed := range uint64(rounds) {
 			findings := m.findings(seed)
-			if slices.ContainsFunc(findings, func(f lint.Finding) bool { return f.Check == m.check }) {
+			if slices.ContainsFunc(findings, func(f check.Finding) bool { return f.Check == m.check }) {
 				n++
 			} else {
 				t.Logf("%s, set %d: missed: %v", m.name, seed, findings)

@@ -9,14 +9,15 @@ import (
 
 	"github.com/apptier/apptier/policy/connset"
 	"github.com/apptier/apptier/policy/kube"
+	"github.com/apptier/apptier/policy/lint/check"
 )
 
 // NamedPortUnresolved is found where no destination has a port of this name.
-const NamedPortUnresolved ID = "named-port-unresolved"
+const NamedPortUnresolved check.ID = "named-port-unresolved"
 
 func init() {
-	registerPolicy(nil, Check{
-		ID: NamedPortUnresolved, Severity: Warn, About: ofPolicies,
+	registerPolicy(nil, check.Check{
+		ID: NamedPortUnresolved, Severity: check.Warn, About: check.OfPolicies,
 		Title: "A port name that no pod has",
 		Text: `A port's name is looked up at the pod that a connection goes to. Where no container declares it, for this
 protocol, the rule allows nothing. Nor does it towards addresses, which have no port names.`,
@@ -25,7 +26,7 @@ protocol, the rule allows nothing. Nor does it towards addresses, which have no 
 
 // checkNamesOfAddresses finds ports that have names in rules for addresses alone: a name is looked up at a pod,
 // and what is outside has none.
-func checkNamesOfAddresses(r *Report, v *view, direction networkingv1.PolicyType, index int, rule kube.Rule) {
+func checkNamesOfAddresses(r *check.Report, v *view, direction networkingv1.PolicyType, index int, rule kube.Rule) {
 	isPods := func(peer networkingv1.NetworkPolicyPeer) bool { return peer.IPBlock == nil }
 	if direction == ingress || len(rule.Peers) == 0 || slices.ContainsFunc(rule.Peers, isPods) {
 		return
@@ -39,7 +40,7 @@ func checkNamesOfAddresses(r *Report, v *view, direction networkingv1.PolicyType
 }
 
 // checkNamedPort finds names that no destination declares.
-func checkNamedPort(r *Report, path *field.Path, rule kube.Rule, index int, destinations []*Pod) {
+func checkNamedPort(r *check.Report, path *field.Path, rule kube.Rule, index int, destinations []*Pod) {
 	_, named := connset.RulePorts(rule.Ports[index : index+1])
 	var names []string
 	seen := map[string]bool{}

@@ -4,14 +4,16 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/apptier/apptier/policy/lint/check"
 )
 
 // NamespaceLabelName is found where a namespace is selected by a label that nothing sets.
-const NamespaceLabelName ID = "namespace-label-name"
+const NamespaceLabelName check.ID = "namespace-label-name"
 
 func init() {
-	registerPolicy(nil, Check{
-		ID: NamespaceLabelName, Severity: Warn, About: ofBoth,
+	registerPolicy(nil, check.Check{
+		ID: NamespaceLabelName, Severity: check.Warn, About: check.OfBoth,
 		Title: "A namespace selected by the label name",
 		Text: `Nothing sets a label ` + "`name`" + ` on namespaces. The API server sets ` + "`kubernetes.io/metadata.name`" + ` on every one. Where the
 namespace that is meant is not known, someone may have set it, and it is no more than a note.`,
@@ -21,7 +23,7 @@ namespace that is meant is not known, someone may have set it, and it is no more
 // checkNamespaceLabel finds selectors for a label "name", which nothing sets by itself: namespaces
 // have kubernetes.io/metadata.name
 // (https://kubernetes.io/docs/reference/labels-annotations-taints/#kubernetes-io-metadata-name).
-func checkNamespaceLabel(r *Report, v *view, at func(string) *field.Path, selector *metav1.LabelSelector) bool {
+func checkNamespaceLabel(r *check.Report, v *view, at func(string) *field.Path, selector *metav1.LabelSelector) bool {
 	if selector == nil || v.HasNameLabel { // someone does set it
 		return false
 	}
@@ -34,7 +36,7 @@ func checkNamespaceLabel(r *Report, v *view, at func(string) *field.Path, select
 		if v.KnowsNamespaces() || v.At(value).Exists {
 			r.Find(NamespaceLabelName, path, fix, "the label name is set by nobody unless someone does it by hand, so this matches no namespace")
 		} else {
-			r.Add(NamespaceLabelName, Note, path, fix, "the label name is set by nobody unless someone does it by hand; whether someone does is not known here")
+			r.Add(NamespaceLabelName, check.Note, path, fix, "the label name is set by nobody unless someone does it by hand; whether someone does is not known here")
 		}
 		return true
 	}

@@ -8,20 +8,21 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/apptier/apptier/policy/connset"
+	"github.com/apptier/apptier/policy/lint/check"
 )
 
 // Judge returns everything that is wrong or doubtful about a hand-written NetworkPolicy in a world. A check is
 // exact, or it is silent: it never guesses. What the API server would refuse is judged alone, since the rest has
 // no meaning then. It means nothing if it took more work than it may, as work.Err says.
-func Judge(x *Index, policy *networkingv1.NetworkPolicy, work *Work) []Finding {
-	r := &Report{}
+func Judge(x *Index, policy *networkingv1.NetworkPolicy, work *check.Work) []check.Finding {
+	r := &check.Report{}
 	checkValid(r, policy)
 	if len(r.Findings) > 0 || !work.Spend(StepsOf(policy)) {
 		return r.Findings
 	}
 	v := newView(policy, inPolicy{}, x, work)
 	onlyByItself := x.AsksUnknown(v.Policy) // which pods it means, only a cluster can say
-	for _, c := range All() {
+	for _, c := range check.All() {
 		run := policyRuns[c.ID]
 		if run == nil || onlyByItself && !c.ByItself {
 			continue
@@ -35,9 +36,9 @@ func Judge(x *Index, policy *networkingv1.NetworkPolicy, work *Work) []Finding {
 
 // JudgeTier makes the checks that are about AppTiers too, of the policy that a person would write for a tier. Places
 // say where the parts of the policy are written.
-func JudgeTier(x *Index, policy *networkingv1.NetworkPolicy, in places, work *Work) []Finding {
-	r, v := &Report{OfTier: true}, newView(policy, in, x, work)
-	for _, c := range All() {
+func JudgeTier(x *Index, policy *networkingv1.NetworkPolicy, in places, work *check.Work) []check.Finding {
+	r, v := &check.Report{OfTier: true}, newView(policy, in, x, work)
+	for _, c := range check.All() {
 		if c.Tiers {
 			policyRuns[c.ID](r, v)
 		}
@@ -49,12 +50,12 @@ func JudgeTier(x *Index, policy *networkingv1.NetworkPolicy, in places, work *Wo
 var examples embed.FS
 
 // policyRuns are the functions that find checks, by the check whose turn it is.
-var policyRuns = map[ID]func(*Report, *view){}
+var policyRuns = map[check.ID]func(*check.Report, *view){}
 
 // registerPolicy makes a check one of those that are made; run is nil for what another check's function finds too.
-func registerPolicy(run func(*Report, *view), c Check) {
+func registerPolicy(run func(*check.Report, *view), c check.Check) {
 	c.Examples = examples
-	if Register(c); run != nil {
+	if check.Register(c); run != nil {
 		policyRuns[c.ID] = run
 	}
 }

@@ -4,11 +4,11 @@ import (
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
-
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/apptier/apptier/policy/connset"
+	"github.com/apptier/apptier/policy/lint/check"
 )
 
 // view is what a policy is judged in, and where it is written.
@@ -25,7 +25,7 @@ type ruleAt struct {
 	index     int
 }
 
-func newView(policy *networkingv1.NetworkPolicy, in places, index *Index, work *Work) *view {
+func newView(policy *networkingv1.NetworkPolicy, in places, index *Index, work *check.Work) *view {
 	return &view{NewView(policy, index, work), in, map[ruleAt][]int{}}
 }
 

@@ -9,12 +9,13 @@ import (
 
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/policy/kube"
+	"github.com/apptier/apptier/policy/lint/check"
 	"github.com/apptier/apptier/policy/model"
 )
 
 // checkNetworksOfServices finds what checkClusterIPs does in the networks of an AppTier's egress. Beside a peer
 // that stands for pods, they are taken as meant.
-func checkNetworksOfServices(r *Report, in *appView) {
+func checkNetworksOfServices(r *check.Report, in *appView) {
 	for rule := range model.Rules(&in.App.Spec) {
 		isPods := func(peer v1alpha1.Peer) bool { return peer.Networks == nil && peer.Internet == nil }
 		if rule.Direction != v1alpha1.Egress || !holdsForAny(rule, &in.App.Spec) || slices.ContainsFunc(rule.Peers, isPods) {

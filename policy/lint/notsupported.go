@@ -4,14 +4,15 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/apptier/apptier/api/v1alpha1"
+	"github.com/apptier/apptier/policy/lint/check"
 )
 
 // NotSupported is found where a field has a meaning that this version does not implement yet.
-const NotSupported ID = "not-supported"
+const NotSupported check.ID = "not-supported"
 
 func init() {
-	registerApp(nil, Check{
-		ID: NotSupported, Severity: Reject, About: ofAppTiers,
+	registerApp(nil, check.Check{
+		ID: NotSupported, Severity: check.Reject, About: check.OfAppTiers,
 		Title: "Not supported yet",
 		Text: `The field has a meaning that this version does not implement. Ignoring it would leave people believing in a
 rule that is not there.`,
@@ -20,7 +21,7 @@ rule that is not there.`,
 
 // checkUnsupported refuses what this version does not implement: ignoring it would leave people
 // believing in a rule that is not there.
-func checkUnsupported(r *Report, path *field.Path, spec *v1alpha1.AppTierSpec) {
+func checkUnsupported(r *check.Report, path *field.Path, spec *v1alpha1.AppTierSpec) {
 	if spec.Mode == v1alpha1.Audit {
 		r.Find(NotSupported, path.Child("mode"), "use mode: Enforce, or leave it out", "mode Audit is not supported yet")
 	}

@@ -7,6 +7,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/apptier/apptier/api/v1alpha1"
+	"github.com/apptier/apptier/policy/lint/check"
 )
 
 // Opened returns the hand-written policies of the namespace that open what an AppTier would close with the
@@ -14,15 +15,15 @@ import (
 // comes after the AppTier. Annotated ones are warned about.
 //
 // It means nothing if it took more work than it may, as work.Err says.
-func Opened(index *Index, app *v1alpha1.AppTier, desired []*networkingv1.NetworkPolicy, work *Work) []Finding {
+func Opened(index *Index, app *v1alpha1.AppTier, desired []*networkingv1.NetworkPolicy, work *check.Work) []check.Finding {
 	if here := index.At(app.Namespace); len(here.Policies) == len(here.Generated) {
 		return nil
 	}
-	r, path := &Report{}, field.NewPath("spec", "tiers")
-	for _, o := range OpeningsOf(index.WithPolicies(app, desired), app, func() *Work { return work }) {
+	r, path := &check.Report{}, field.NewPath("spec", "tiers")
+	for _, o := range OpeningsOf(index.WithPolicies(app, desired), app, func() *check.Work { return work }) {
 		message := fmt.Sprintf("NetworkPolicy %s lets %s", o.Policy.Name, o.Example)
 		if o.Reason != "" {
-			r.Add(Widens, Warn, path, "declare it here, if it is to stay", "%s; its annotation %s gives as reason: %s", message, AllowWidening, o.Reason)
+			r.Add(Widens, check.Warn, path, "declare it here, if it is to stay", "%s; its annotation %s gives as reason: %s", message, AllowWidening, o.Reason)
 		} else {
 			r.Find(Widens, path, fmt.Sprintf("declare it here, or delete NetworkPolicy %s; for as long as it is needed, annotate it with %s: the reason", o.Policy.Name, AllowWidening), "%s", message)
 		}

@@ -8,6 +8,7 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 
 	"github.com/apptier/apptier/api/v1alpha1"
+	"github.com/apptier/apptier/policy/lint/check"
 )
 
 // Opening is a policy that opens what an AppTier closes.
@@ -25,7 +26,7 @@ type Opening struct {
 // let pass for a reason, or are older than the AppTier. What another AppTier of the namespace declares is no
 // opening. Where the question is open, nothing is returned. A policy that takes more than its work may is
 // returned unjudged.
-func OpeningsOf(x *Index, app *v1alpha1.AppTier, workOf func() *Work) []Opening {
+func OpeningsOf(x *Index, app *v1alpha1.AppTier, workOf func() *check.Work) []Opening {
 	here := x.At(app.Namespace)
 	policies := slices.Clone(here.Policies[:len(here.Policies)-len(here.Generated)])
 	slices.SortFunc(policies, func(a, b *Policy) int { return cmp.Compare(a.Name, b.Name) })

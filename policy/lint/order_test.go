@@ -12,11 +12,13 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/utils/ptr"
 	"pgregory.net/rapid"
+
+	"github.com/apptier/apptier/policy/lint/check"
 )
 
 // The order in which a cluster's objects are read decides nothing, not even which of them a finding names.
 func TestTheOrderOfObjectsDecidesNothing(t *testing.T) {
-	found := map[ID]int{}
+	found := map[check.ID]int{}
 	property := func(t *rapid.T) {
 		v, w := drawView(t)
 		w.Services = drawServices(t, w)

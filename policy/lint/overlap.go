@@ -9,15 +9,16 @@ import (
 
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/policy/connset"
+	"github.com/apptier/apptier/policy/lint/check"
 	"github.com/apptier/apptier/policy/model"
 )
 
 // TierOverlap is found where a pod is in two tiers.
-const TierOverlap ID = "tier-overlap"
+const TierOverlap check.ID = "tier-overlap"
 
 func init() {
-	registerApp(nil, Check{
-		ID: TierOverlap, Severity: Reject, About: ofAppTiers,
+	registerApp(nil, check.Check{
+		ID: TierOverlap, Severity: check.Reject, About: check.OfAppTiers,
 		Title: "A pod in two tiers",
 		Text: `Policies add up, so a pod in two tiers may do what either may, and a rule for one of them is a rule for the
 other. Reported when one selector includes the other, or when there is a pod that has the labels of both. That some
@@ -48,8 +49,8 @@ func tiersOf(app *v1alpha1.AppTier) (tiers []tierOf, paths []*field.Path) {
 // Overlaps finds pods that are in two tiers, which may do what either may. Nothing keeps a pod
 // from having the labels of any two tiers; so this is about selectors of which one includes the other,
 // and about pods that exist. Inside an AppTier it is refused. Others' tiers are others' business.
-func Overlaps(app *v1alpha1.AppTier, world World) []Finding {
-	r := &Report{}
+func Overlaps(app *v1alpha1.AppTier, world World) []check.Finding {
+	r := &check.Report{}
 	tiers, paths := tiersOf(app)
 	var others []tierOf
 	for _, other := range besides(app, world) {
@@ -66,7 +67,7 @@ func Overlaps(app *v1alpha1.AppTier, world World) []Finding {
 		}
 		for _, other := range others {
 			if who := inBoth(other, tier, other.knownAmong(tier.knownAmong(pods, world), world)); who != "" {
-				r.Add(TierOverlap, Warn, paths[i], "let each select by a label that the pods of the other do not have, or declare the tier once",
+				r.Add(TierOverlap, check.Warn, paths[i], "let each select by a label that the pods of the other do not have, or declare the tier once",
 					"%s: a pod in two tiers may do what either may", who)
 			}
 		}

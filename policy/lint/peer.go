@@ -9,9 +9,10 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/apptier/apptier/api/v1alpha1"
+	"github.com/apptier/apptier/policy/lint/check"
 )
 
-func checkPeer(r *Report, path *field.Path, peer v1alpha1.Peer) {
+func checkPeer(r *check.Report, path *field.Path, peer v1alpha1.Peer) {
 	kinds := peer.Kinds()
 	switch len(kinds) {
 	case 0:
@@ -39,7 +40,7 @@ func checkPeer(r *Report, path *field.Path, peer v1alpha1.Peer) {
 	}
 }
 
-func checkNetworks(r *Report, path *field.Path, networks *v1alpha1.NetworksPeer) {
+func checkNetworks(r *check.Report, path *field.Path, networks *v1alpha1.NetworksPeer) {
 	if len(networks.CIDRs) == 0 {
 		r.Find(Invalid, path.Child("cidrs"), "for example cidrs: [203.0.113.0/24]", "no range is named")
 	}
@@ -61,7 +62,7 @@ func checkNetworks(r *Report, path *field.Path, networks *v1alpha1.NetworksPeer)
 	}
 }
 
-func checkCIDR(r *Report, path *field.Path, text string) (netip.Prefix, bool) {
+func checkCIDR(r *check.Report, path *field.Path, text string) (netip.Prefix, bool) {
 	cidr, err := netip.ParsePrefix(text)
 	switch {
 	case err != nil:

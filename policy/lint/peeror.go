@@ -6,14 +6,15 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/apptier/apptier/policy/connset"
+	"github.com/apptier/apptier/policy/lint/check"
 )
 
 // DNSPeerOr is found where a namespace or DNS pods are written, and DNS pods of the namespace meant.
-const DNSPeerOr ID = "dns-peer-or"
+const DNSPeerOr check.ID = "dns-peer-or"
 
 func init() {
-	registerPolicy(nil, Check{
-		ID: DNSPeerOr, Severity: Warn, About: ofBoth,
+	registerPolicy(nil, check.Check{
+		ID: DNSPeerOr, Severity: check.Warn, About: check.OfBoth,
 		Title: "DNS servers written as two list items",
 		Text: `Two list items mean either of them: every pod of kube-system, and pods labelled as DNS servers in this
 namespace, which anyone here can create. Both conditions belong into one item.`,
@@ -22,11 +23,11 @@ namespace, which anyone here can create. Both conditions belong into one item.`,
 }
 
 // PeerOr is found where a namespace or pods are written, and pods of the namespace meant.
-const PeerOr ID = "peer-or"
+const PeerOr check.ID = "peer-or"
 
 func init() {
-	registerPolicy(nil, Check{
-		ID: PeerOr, Severity: Warn, About: ofBoth,
+	registerPolicy(nil, check.Check{
+		ID: PeerOr, Severity: check.Warn, About: check.OfBoth,
 		Title: "OR where AND is meant",
 		Text: `Two list items mean either of them. This is reported when the pods that the second item selects exist in the
 namespaces of the first and not in this one.`,
@@ -37,7 +38,7 @@ namespaces of the first and not in this one.`,
 // checkOr finds two list items where one was meant: a namespace, and beside it pods that are in that
 // namespace and not in this one. As two items they mean either
 // (https://kubernetes.io/docs/concepts/services-networking/network-policies/#behavior-of-to-and-from-selectors).
-func checkOr(r *Report, v *view, direction networkingv1.PolicyType, clause connset.Clause, pods *networkingv1.NetworkPolicyPeer) bool {
+func checkOr(r *check.Report, v *view, direction networkingv1.PolicyType, clause connset.Clause, pods *networkingv1.NetworkPolicyPeer) bool {
 	if pods.NamespaceSelector != nil || isEmpty(pods.PodSelector) || len(v.PeersOf(direction, clause).All) > 0 {
 		return false
 	}
@@ -45,14 +46,14 @@ func checkOr(r *Report, v *view, direction networkingv1.PolicyType, clause conns
 		clause.Box.Ports.Contains(connset.PortOf(corev1.ProtocolUDP, 53)) && pods.PodSelector.MatchLabels["k8s-app"] == "kube-dns"
 	for _, i := range v.wholeNamespaces(direction, clause.Rule) {
 		other := peersOfRule(v.Policy.NetworkPolicy, direction, clause.Rule)[i]
-		check, doubtful := PeerOr, v.KnowsPods(v.Here) && len(v.Peers(both(other.NamespaceSelector, pods.PodSelector))) > 0
+		id, doubtful := PeerOr, v.KnowsPods(v.Here) && len(v.Peers(both(other.NamespaceSelector, pods.PodSelector))) > 0
 		if isDNS {
-			check, doubtful = DNSPeerOr, true
+			id, doubtful = DNSPeerOr, true
 		}
 		if !doubtful {
 			continue
 		}
-		r.Find(check, v.clauseField(direction, clause, ""), "write namespaceSelector and podSelector in one list item, with one dash",
+		r.Find(id, v.clauseField(direction, clause, ""), "write namespaceSelector and podSelector in one list item, with one dash",
 			"as two list items, %s and %s mean either one: %s, and %s", v.places.peer(direction, clause.Rule, i), v.clausePlace(direction, clause),
 			peerWords(v.Policy.Namespace, &other), peerWords(v.Policy.Namespace, pods))
 		return true

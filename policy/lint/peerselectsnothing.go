@@ -10,14 +10,15 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/apptier/apptier/policy/connset"
+	"github.com/apptier/apptier/policy/lint/check"
 )
 
 // PeerSelectsNothing is found where a peer matches nobody.
-const PeerSelectsNothing ID = "peer-selects-nothing"
+const PeerSelectsNothing check.ID = "peer-selects-nothing"
 
 func init() {
-	registerPolicy(checkPeers, Check{
-		ID: PeerSelectsNothing, Severity: Warn, About: ofBoth, Tiers: true,
+	registerPolicy(checkPeers, check.Check{
+		ID: PeerSelectsNothing, Severity: check.Warn, About: check.OfBoth, Tiers: true,
 		Title: "A peer that matches nobody",
 		Text: `A rule for a peer that does not exist allows nothing. Reported when the namespaces that are meant have pods, and
 none of them matches, when there is no such namespace, and of a Service that selects no pods.`,
@@ -25,7 +26,7 @@ none of them matches, when there is no such namespace, and of a Service that sel
 }
 
 // checkPeers finds peers that match nobody, or not whom they seem to.
-func checkPeers(r *Report, v *view) {
+func checkPeers(r *check.Report, v *view) {
 	for _, direction := range []networkingv1.PolicyType{ingress, egress} {
 		for _, clause := range v.Policy.Clauses(direction) {
 			peer := peerOf(direction, clause)
@@ -45,10 +46,10 @@ func checkPeers(r *Report, v *view) {
 
 // checkPeerMatches finds peers that match no pod, or none that a selector can mean. At is where the peer's fields
 // are.
-func checkPeerMatches(r *Report, v *view, at func(string) *field.Path, peer *networkingv1.NetworkPolicyPeer, box connset.Box, matched Matches) {
+func checkPeerMatches(r *check.Report, v *view, at func(string) *field.Path, peer *networkingv1.NetworkPolicyPeer, box connset.Box, matched Matches) {
 	isMatch := func(c *Namespace) bool { return box.Match(connset.Namespace, c.Labels) }
 	if peer.NamespaceSelector != nil && v.Known.Namespaces && !slices.ContainsFunc(v.Namespaces, isMatch) {
-		if r.IsFull(PeerSelectsNothing, Warn, at("")) {
+		if r.IsFull(PeerSelectsNothing, check.Warn, at("")) {
 			return
 		}
 		if near := hint(peer.NamespaceSelector, v.NamespaceLabels, "namespaces"); v.Whole || isNear(near) {
@@ -60,7 +61,7 @@ func checkPeerMatches(r *Report, v *view, at func(string) *field.Path, peer *net
 	switch {
 	case !known || len(candidates) == 0:
 	case len(matched.All) == 0 && !isEmpty(peer.PodSelector):
-		if r.IsFull(PeerSelectsNothing, Warn, at("")) {
+		if r.IsFull(PeerSelectsNothing, check.Warn, at("")) {
 			return
 		}
 		fix := hint(peer.PodSelector, PodLabels(candidates...), "pods")

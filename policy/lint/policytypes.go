@@ -4,25 +4,26 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 
 	"github.com/apptier/apptier/policy/kube"
+	"github.com/apptier/apptier/policy/lint/check"
 )
 
 // DeadRules is found where rules in a direction that is not isolated change nothing.
-const DeadRules ID = "dead-rules"
+const DeadRules check.ID = "dead-rules"
 
 func init() {
-	registerPolicy(nil, Check{
-		ID: DeadRules, Severity: Warn, About: ofBoth,
+	registerPolicy(nil, check.Check{
+		ID: DeadRules, Severity: check.Warn, About: check.OfBoth,
 		Title: "Rules without effect",
 		Text:  `Rules of a direction that is not isolated change nothing: everything is allowed in that direction.`,
 	})
 }
 
 // PolicyTypesOmitted is found where without policyTypes, the policy means something else than it seems to.
-const PolicyTypesOmitted ID = "policy-types-omitted"
+const PolicyTypesOmitted check.ID = "policy-types-omitted"
 
 func init() {
-	registerPolicy(checkTypes, Check{
-		ID: PolicyTypesOmitted, Severity: Warn, About: ofPolicies, ByItself: true,
+	registerPolicy(checkTypes, check.Check{
+		ID: PolicyTypesOmitted, Severity: check.Warn, About: check.OfPolicies, ByItself: true,
 		Title: "policyTypes left out",
 		Text: `Without policyTypes a policy is about ingress, and about egress too if it has egress rules. So egress rules
 alone deny all ingress, and an empty list of them denies nothing.`,
@@ -30,7 +31,7 @@ alone deny all ingress, and an empty list of them denies nothing.`,
 }
 
 // checkTypes finds rules that have no effect, and directions that are open or closed unawares.
-func checkTypes(r *Report, v *view) {
+func checkTypes(r *check.Report, v *view) {
 	spec := &v.Policy.Spec
 	for _, direction := range []networkingv1.PolicyType{ingress, egress} {
 		if len(kube.Rules(v.Policy.NetworkPolicy, direction)) > 0 && !v.Policy.Isolates(direction) {

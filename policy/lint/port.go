@@ -10,10 +10,11 @@ import (
 
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/policy/kube"
+	"github.com/apptier/apptier/policy/lint/check"
 )
 
 // checkRange checks a port and the end of its range.
-func checkRange(r *Report, path *field.Path, port int32, end *int32) {
+func checkRange(r *check.Report, path *field.Path, port int32, end *int32) {
 	if port < 1 || port > 65535 {
 		r.Find(Invalid, path.Child("port"), "use a number from 1 to 65535", "%d is not a port", port)
 	}
@@ -29,7 +30,7 @@ func checkRange(r *Report, path *field.Path, port int32, end *int32) {
 }
 
 // checkRulePort checks a rule's port; declared are the ports whose names it may use.
-func checkRulePort(r *Report, path *field.Path, port v1alpha1.RulePort, declared []v1alpha1.TierPort) {
+func checkRulePort(r *check.Report, path *field.Path, port v1alpha1.RulePort, declared []v1alpha1.TierPort) {
 	checkProtocol(r, path, port.Protocol)
 	if port.Port.Type == intstr.Int {
 		checkRange(r, path, port.Port.IntVal, port.EndPort)

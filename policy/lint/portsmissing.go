@@ -4,14 +4,15 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/apptier/apptier/api/v1alpha1"
+	"github.com/apptier/apptier/policy/lint/check"
 )
 
 // PortsMissing is found where a rule says no ports, and there are none to stand in for them.
-const PortsMissing ID = "ports-missing"
+const PortsMissing check.ID = "ports-missing"
 
 func init() {
-	registerApp(nil, Check{
-		ID: PortsMissing, Severity: Reject, About: ofAppTiers,
+	registerApp(nil, check.Check{
+		ID: PortsMissing, Severity: check.Reject, About: check.OfAppTiers,
 		Title: "A rule without ports",
 		Text: `Without ports, an ingress rule means those that the tier declares. If there are none, it has to say
 ` + "`allPorts: true`" + `.`,
@@ -19,7 +20,7 @@ func init() {
 }
 
 // checkSaid refuses a rule that says its ports twice, and one that does not although nothing stands in for them.
-func checkSaid(r *Report, path *field.Path, all bool, ports []v1alpha1.RulePort, isElsewhere bool, fix, why string) {
+func checkSaid(r *check.Report, path *field.Path, all bool, ports []v1alpha1.RulePort, isElsewhere bool, fix, why string) {
 	switch {
 	case all && len(ports) > 0:
 		r.Find(Invalid, path.Child("allPorts"), "leave one of them out", "ports and allPorts contradict each other")

@@ -9,14 +9,15 @@ import (
 
 	"github.com/apptier/apptier/policy/connset"
 	"github.com/apptier/apptier/policy/kube"
+	"github.com/apptier/apptier/policy/lint/check"
 )
 
 // PrivateRangesIncomplete is found where ranges that are not the internet are left out only in part.
-const PrivateRangesIncomplete ID = "private-ranges-incomplete"
+const PrivateRangesIncomplete check.ID = "private-ranges-incomplete"
 
 func init() {
-	registerPolicy(checkBlocks, Check{
-		ID: PrivateRangesIncomplete, Severity: Warn, About: ofPolicies, ByItself: true,
+	registerPolicy(checkBlocks, check.Check{
+		ID: PrivateRangesIncomplete, Severity: check.Warn, About: check.OfPolicies, ByItself: true,
 		Title: "The internet, but for some private ranges",
 		Text: `Clusters use 100.64.0.0/10 and IPv6's fc00::/7 as well as the well-known private ranges, and 169.254.0.0/16 is
 the node and the cloud. Who means the internet should leave out all of them. A block of one family says nothing
@@ -30,7 +31,7 @@ var (
 	internalIPv6 = []string{"fc00::/7", "fe80::/10"}
 )
 
-func checkBlocks(r *Report, v *view) {
+func checkBlocks(r *check.Report, v *view) {
 	for _, direction := range []networkingv1.PolicyType{ingress, egress} {
 		if !v.Policy.Isolates(direction) {
 			continue
@@ -46,7 +47,7 @@ func checkBlocks(r *Report, v *view) {
 
 // checkPrivateRanges finds "the internet" written as everything but some of the ranges that are not.
 // Who leaves out a single range of the cluster, or none, may know what the cluster's are.
-func checkPrivateRanges(r *Report, direction networkingv1.PolicyType, rule int, peers []networkingv1.NetworkPolicyPeer) {
+func checkPrivateRanges(r *check.Report, direction networkingv1.PolicyType, rule int, peers []networkingv1.NetworkPolicyPeer) {
 	meansInternet := slices.ContainsFunc(peers, func(p networkingv1.NetworkPolicyPeer) bool {
 		return p.IPBlock != nil && slices.ContainsFunc(p.IPBlock.Except, func(e string) bool { return slices.Contains(PrivateIPv4, e) || slices.Contains(internalIPv6, e) })
 	})

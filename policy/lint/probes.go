@@ -10,15 +10,16 @@ import (
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/policy/connset"
 	"github.com/apptier/apptier/policy/expand"
+	"github.com/apptier/apptier/policy/lint/check"
 	"github.com/apptier/apptier/policy/model"
 )
 
 // ProbeUnreachable is found where the kubelet's probes do not reach a tier.
-const ProbeUnreachable ID = "probe-unreachable"
+const ProbeUnreachable check.ID = "probe-unreachable"
 
 func init() {
-	registerApp(checkProbes, Check{
-		ID: ProbeUnreachable, Severity: Warn, About: ofAppTiers,
+	registerApp(checkProbes, check.Check{
+		ID: ProbeUnreachable, Severity: check.Warn, About: check.OfAppTiers,
 		Title: "Probes that are denied",
 		Text: `The kubelet's probes always pass, since a pod can be reached from its own node. In Istio's ambient mesh they
 come from an address of the mesh instead (169.254.7.127), which is open to the tiers of an AppTier that names the mesh.
@@ -35,7 +36,7 @@ const dataPlaneLabel = "istio.io/dataplane-mode"
 // checkProbes finds tiers whose pods' probes are denied. The kubelet's always pass, since a pod can be
 // reached from its own node; but in an ambient mesh they come from addresses that are not the node's,
 // which are open only where the AppTier names the mesh.
-func checkProbes(r *Report, in *appView) {
+func checkProbes(r *check.Report, in *appView) {
 	x, app, world := in.Index, in.App, in.world
 	if !world.Known.Pods || len(expand.Probers(app.Spec.Mesh)) > 0 {
 		return

@@ -13,6 +13,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/apptier/apptier/policy/lint"
+	"github.com/apptier/apptier/policy/lint/check"
 	"github.com/apptier/apptier/policy/reach"
 	"github.com/apptier/apptier/policy/reach/reachtest"
 )
@@ -25,8 +26,8 @@ func drawWorld(t *rapid.T, options ...reachtest.Option) (reach.Snapshot, lint.Wo
 	}
 }
 
-func has(findings []lint.Finding, check lint.ID) bool {
-	return slices.ContainsFunc(findings, func(f lint.Finding) bool { return f.Check == check })
+func has(findings []check.Finding, id check.ID) bool {
+	return slices.ContainsFunc(findings, func(f check.Finding) bool { return f.Check == id })
 }
 
 // What is called redundant can be removed: no flow is judged otherwise without it. Few policies are, so that

@@ -6,14 +6,15 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 
 	"github.com/apptier/apptier/policy/connset"
+	"github.com/apptier/apptier/policy/lint/check"
 )
 
 // Redundant is found where a policy changes nothing.
-const Redundant ID = "redundant"
+const Redundant check.ID = "redundant"
 
 func init() {
-	registerPolicy(checkRedundant, Check{
-		ID: Redundant, Severity: Warn, About: ofPolicies, ByItself: true,
+	registerPolicy(checkRedundant, check.Check{
+		ID: Redundant, Severity: check.Warn, About: check.OfPolicies, ByItself: true,
 		Title: "Changes nothing",
 		Text: `Other policies isolate all the pods that this one selects, and allow all that it allows. A policy without rules
 is never reported.`,
@@ -23,7 +24,7 @@ is never reported.`,
 // checkRedundant finds policies that change nothing: every pod that could be selected is isolated
 // without them, and allowed what they allow. A policy without rules is spared: it says something
 // that stays true when the others go.
-func checkRedundant(r *Report, v *view) {
+func checkRedundant(r *check.Report, v *view) {
 	if !v.Known.Policies || len(v.Policy.Spec.Ingress)+len(v.Policy.Spec.Egress) == 0 {
 		return
 	}

@@ -12,15 +12,16 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/apptier/apptier/policy/kube"
+	"github.com/apptier/apptier/policy/lint/check"
 	"github.com/apptier/apptier/policy/reach"
 )
 
 // ReplicasIsolated is found where the pods of a StatefulSet cannot reach one another.
-const ReplicasIsolated ID = "replicas-isolated"
+const ReplicasIsolated check.ID = "replicas-isolated"
 
 func init() {
-	registerPolicy(checkReplicas, Check{
-		ID: ReplicasIsolated, Severity: Warn, About: ofBoth, Tiers: true,
+	registerPolicy(checkReplicas, check.Check{
+		ID: ReplicasIsolated, Severity: check.Warn, About: check.OfBoth, Tiers: true,
 		Title: "Replicas that cannot reach one another",
 		Text: `Most databases, queues and caches that run as several pods talk among themselves, and a policy that names
 their clients shuts them off from each other. Reported when the pods of a StatefulSet of several, which a headless
@@ -37,7 +38,7 @@ other, unless their command, arguments or environment name one of them.`,
 // that they speak to each other: a port that is not one of those for clients, or their own names in what
 // they are told. Admission does not keep what containers are told, so there the ports alone are a sign.
 // docs/design/2026-11-30-replicas-by-signs.md has what public charts say.
-func checkReplicas(r *Report, v *view) {
+func checkReplicas(r *check.Report, v *view) {
 	if !v.Known.Policies || !v.Known.Services || len(v.Policy.Spec.Ingress) == 0 || !v.Policy.Isolates(ingress) {
 		return
 	}

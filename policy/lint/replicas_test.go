@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/apptier/apptier/policy/lint"
+	"github.com/apptier/apptier/policy/lint/check"
 )
 
 // The shapes are those of public charts, rendered: the names of ports, and what the containers are told of
@@ -63,7 +64,7 @@ spec:
 		{"no ports", `args: [-v]`, false},
 	} {
 		found := judgeObject(t, policy, fmt.Sprintf(shape, test.container)+client)
-		is := slices.ContainsFunc(found, func(f lint.Finding) bool { return f.Check == lint.ReplicasIsolated })
+		is := slices.ContainsFunc(found, func(f check.Finding) bool { return f.Check == lint.ReplicasIsolated })
 		if is != test.warns {
 			t.Errorf("%s: warns %v, want %v: %v", test.name, is, test.warns, found)
 		}

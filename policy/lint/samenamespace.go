@@ -8,15 +8,16 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/apptier/apptier/api/v1alpha1"
+	"github.com/apptier/apptier/policy/lint/check"
 	"github.com/apptier/apptier/policy/model"
 )
 
 // SameNamespaceConflict is found where a rule for the whole namespace would open an isolated tier.
-const SameNamespaceConflict ID = "same-namespace-conflict"
+const SameNamespaceConflict check.ID = "same-namespace-conflict"
 
 func init() {
-	registerApp(nil, Check{
-		ID: SameNamespaceConflict, Severity: Reject, About: ofAppTiers,
+	registerApp(nil, check.Check{
+		ID: SameNamespaceConflict, Severity: check.Reject, About: check.OfAppTiers,
 		Title: "A perimeter that opens a tier",
 		Text:  `Policies add up, so allowing the whole namespace would open a tier that is to be isolated from it.`,
 	})
@@ -25,8 +26,8 @@ func init() {
 // Conflicts returns the conflicts of an AppTier with those of its namespace that came before it.
 // Admission refuses both orders; of two that got past it, the older stays. The AppTier itself, and
 // those about to go, may be among the others.
-func Conflicts(app *v1alpha1.AppTier, others []*v1alpha1.AppTier) []Finding {
-	var findings []Finding
+func Conflicts(app *v1alpha1.AppTier, others []*v1alpha1.AppTier) []check.Finding {
+	var findings []check.Finding
 	for _, other := range others {
 		if other.Namespace == app.Namespace && other.DeletionTimestamp.IsZero() && older(other, app) {
 			findings = append(findings, SameNamespaceAs(app, other)...)
@@ -46,8 +47,8 @@ func older(a, b *v1alpha1.AppTier) bool {
 
 // SameNamespaceAs returns the conflicts of an AppTier with another of its namespace: what one of them
 // allows for every pod would open what the other isolates, since policies add up.
-func SameNamespaceAs(app, other *v1alpha1.AppTier) []Finding {
-	r := &Report{}
+func SameNamespaceAs(app, other *v1alpha1.AppTier) []check.Finding {
+	r := &check.Report{}
 	isolation := field.NewPath("spec", "isolation")
 	for _, shared := range sharedAllowances(app, other) {
 		r.Find(SameNamespaceConflict, isolation.Child("scope"), "set scope: Tiers, or "+shared.fix,

@@ -1,11 +1,13 @@
 package lint
 
+import "github.com/apptier/apptier/policy/lint/check"
+
 // SelectsNothing is found where a policy selects no pod.
-const SelectsNothing ID = "selects-nothing"
+const SelectsNothing check.ID = "selects-nothing"
 
 func init() {
-	registerPolicy(checkSubjects, Check{
-		ID: SelectsNothing, Severity: Warn, About: ofBoth,
+	registerPolicy(checkSubjects, check.Check{
+		ID: SelectsNothing, Severity: check.Warn, About: check.OfBoth,
 		Title: "Selects no pod",
 		Text: `A selector that matches nothing protects nothing, and says nothing about it. Reported when the namespace has
 pods, and none of them matches. With an AppTier, of each tier. Objects of kinds that are not known may stand for more pods:
@@ -16,7 +18,7 @@ with any, nothing is reported.`,
 
 // checkSubjects finds policies that protect nothing: with a typo, a selector matches nothing, and
 // says nothing about it.
-func checkSubjects(r *Report, v *view) {
+func checkSubjects(r *check.Report, v *view) {
 	namespace, selector := v.Policy.Namespace, &v.Policy.Spec.PodSelector
 	if isEmpty(selector) || !v.KnowsPods(v.Here) {
 		return

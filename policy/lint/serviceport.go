@@ -13,14 +13,15 @@ import (
 
 	"github.com/apptier/apptier/policy/connset"
 	"github.com/apptier/apptier/policy/kube"
+	"github.com/apptier/apptier/policy/lint/check"
 )
 
 // ServicePort is found where the port of a Service stands where the pod's is meant.
-const ServicePort ID = "service-port"
+const ServicePort check.ID = "service-port"
 
 func init() {
-	registerPolicy(checkPorts, Check{
-		ID: ServicePort, Severity: Warn, About: ofBoth, Tiers: true,
+	registerPolicy(checkPorts, check.Check{
+		ID: ServicePort, Severity: check.Warn, About: check.OfBoth, Tiers: true,
 		Title: "The port of a Service",
 		Text: `Policies see the port that the pod listens on: the Service's port is translated before. Reported when a Service
 leads from this port to another one, and no pod that is meant declares this one.`,
@@ -28,7 +29,7 @@ leads from this port to another one, and no pod that is meant declares this one.
 }
 
 // checkPorts finds ports that no destination has.
-func checkPorts(r *Report, v *view) {
+func checkPorts(r *check.Report, v *view) {
 	for _, direction := range []networkingv1.PolicyType{ingress, egress} {
 		if !v.Policy.Isolates(direction) {
 			continue
@@ -62,7 +63,7 @@ func checkPorts(r *Report, v *view) {
 
 // checkServicePort finds the port of a Service where its pods listen on another: policies see the
 // pod's, since the destination is translated first. Some Services are left to another check.
-func checkServicePort(r *Report, path *field.Path, rule kube.Rule, protocol corev1.Protocol, number int32, destinations []*Pod, leftOut func(*corev1.Service) bool) {
+func checkServicePort(r *check.Report, path *field.Path, rule kube.Rule, protocol corev1.Protocol, number int32, destinations []*Pod, leftOut func(*corev1.Service) bool) {
 	port := connset.PortOf(protocol, number)
 	if slices.ContainsFunc(destinations, func(pod *Pod) bool { return listens(pod, port) }) {
 		return

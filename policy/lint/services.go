@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/apptier/apptier/policy/connset"
+	"github.com/apptier/apptier/policy/lint/check"
 )
 
 // IsDNS says whether a Service is the cluster's DNS: by the label that all carry, by a name that only it
@@ -26,7 +27,7 @@ func (x *Index) AreOfServices(addresses connset.Addresses) bool {
 
 // ServesOnly is a Service that has one of the addresses of a range, if each of them is a Service's cluster
 // address; nil if that is not so, or not known.
-func (x *Index) ServesOnly(cidr string, addresses connset.Addresses, work *Work) *corev1.Service {
+func (x *Index) ServesOnly(cidr string, addresses connset.Addresses, work *check.Work) *corev1.Service {
 	if !x.Known.Services || !isNarrow(cidr) {
 		return nil
 	}

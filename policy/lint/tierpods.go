@@ -7,11 +7,12 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/apptier/apptier/policy/connset"
+	"github.com/apptier/apptier/policy/lint/check"
 )
 
 // checkTierPods finds tiers without pods, while the namespace has some, and those whose pods no policy
 // can isolate.
-func checkTierPods(r *Report, in *appView) {
+func checkTierPods(r *check.Report, in *appView) {
 	app, world := in.App, in.world
 	pods := world.PodsIn(app.Namespace)
 	if !world.Known.Pods || len(pods) == 0 || world.MorePods {

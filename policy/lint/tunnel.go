@@ -10,15 +10,16 @@ import (
 	"github.com/apptier/apptier/policy/connset"
 	"github.com/apptier/apptier/policy/expand"
 	"github.com/apptier/apptier/policy/kube"
+	"github.com/apptier/apptier/policy/lint/check"
 	"github.com/apptier/apptier/policy/model"
 )
 
 // MeshTunnel is found where a mesh carries any port through one, which policies cannot look into.
-const MeshTunnel ID = "mesh-tunnel"
+const MeshTunnel check.ID = "mesh-tunnel"
 
 func init() {
-	registerApp(checkTunnel, Check{
-		ID: MeshTunnel, Severity: Note, About: ofAppTiers,
+	registerApp(checkTunnel, check.Check{
+		ID: MeshTunnel, Severity: check.Note, About: check.OfAppTiers,
 		Title: "A mesh that carries any port through one",
 		Text: `The proxies of Linkerd and of Istio's ambient mesh take connections for any TCP port on a port of their own,
 which has to be open between pods that may talk at all. Policies see this port alone, so who may use one port of a tier
@@ -28,7 +29,7 @@ may use all of them. The mesh's own authorization can tell ports apart.`,
 
 // checkTunnel notes tiers that let somebody in on some of their TCP ports, in a mesh whose proxies take
 // connections for any port on one of their own: to policies, whoever may use one port may use all.
-func checkTunnel(r *Report, in *appView) {
+func checkTunnel(r *check.Report, in *appView) {
 	app := in.App
 	tunnel := expand.Tunnel(app.Spec.Mesh)
 	if tunnel == 0 {

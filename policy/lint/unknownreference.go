@@ -10,15 +10,16 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/apptier/apptier/api/v1alpha1"
+	"github.com/apptier/apptier/policy/lint/check"
 	"github.com/apptier/apptier/policy/model"
 )
 
 // UnknownReference is found where what a field names does not exist.
-const UnknownReference ID = "unknown-reference"
+const UnknownReference check.ID = "unknown-reference"
 
 func init() {
-	registerApp(checkReferences, Check{
-		ID: UnknownReference, Severity: Reject, About: ofAppTiers,
+	registerApp(checkReferences, check.Check{
+		ID: UnknownReference, Severity: check.Reject, About: check.OfAppTiers,
 		Title: "A name that nothing has",
 		Text: `The tier or port that is named is not declared. Of another AppTier, its tiers, and Services it is a warning:
 they may be applied later, and until then stand for nobody.`,
@@ -27,9 +28,9 @@ they may be applied later, and until then stand for nobody.`,
 
 // checkReferences finds names of AppTiers, their tiers, and Services that nothing has. It needs all of
 // them, or one whose name is nearly the same: what is in no file may be in the cluster.
-func checkReferences(r *Report, in *appView) {
+func checkReferences(r *check.Report, in *appView) {
 	app, world := in.App, in.world
-	check := func(peers []v1alpha1.Peer, at func(int) *field.Path) {
+	each := func(peers []v1alpha1.Peer, at func(int) *field.Path) {
 		for i, peer := range peers {
 			switch {
 			case peer.AppTier != nil:
@@ -44,12 +45,12 @@ func checkReferences(r *Report, in *appView) {
 		}
 	}
 	for rule := range model.Rules(&app.Spec) {
-		check(rule.Peers, func(i int) *field.Path { return rule.PeerAt(i).Path() })
+		each(rule.Peers, func(i int) *field.Path { return rule.PeerAt(i).Path() })
 	}
-	check(app.Spec.DNS.To, field.NewPath("spec", "dns", "to").Index)
+	each(app.Spec.DNS.To, field.NewPath("spec", "dns", "to").Index)
 }
 
-func checkTierKnown(r *Report, path *field.Path, other *v1alpha1.AppTier, tier string) {
+func checkTierKnown(r *check.Report, path *field.Path, other *v1alpha1.AppTier, tier string) {
 	var names []string
 	for _, t := range other.Spec.Tiers {
 		names = append(names, t.Name)
@@ -62,11 +63,11 @@ func checkTierKnown(r *Report, path *field.Path, other *v1alpha1.AppTier, tier s
 	if near := nearestOf(tier, names); near != "" {
 		fix = fmt.Sprintf("did you mean %s? %s", near, fix)
 	}
-	r.Add(UnknownReference, Warn, path, fix, "AppTier %s has no tier %q, so this peer stands for nobody", name, tier)
+	r.Add(UnknownReference, check.Warn, path, fix, "AppTier %s has no tier %q, so this peer stands for nobody", name, tier)
 }
 
 // known returns the object of a name, and warns if it is certain, or likely, that there is none.
-func known[T metav1.Object](r *Report, path *field.Path, kind string, key types.NamespacedName, all bool, objects []T) (found T) {
+func known[T metav1.Object](r *check.Report, path *field.Path, kind string, key types.NamespacedName, all bool, objects []T) (found T) {
 	var here, elsewhere []string
 	for _, object := range objects {
 		switch {
@@ -87,9 +88,9 @@ func known[T metav1.Object](r *Report, path *field.Path, kind string, key types.
 		fix, all = fmt.Sprintf("did you mean namespace: %s? There is one of this name", slices.Min(elsewhere)), true
 	}
 	if all {
-		r.Add(UnknownReference, Warn, path, fix, "there is no %s %s, so this peer stands for nobody", kind, key)
+		r.Add(UnknownReference, check.Warn, path, fix, "there is no %s %s, so this peer stands for nobody", kind, key)
 	} else {
-		r.Find(NotJudged, path, "give its manifest as well, or ask the cluster with --cluster", "%s %s is not given, so whether this peer stands for anybody is not known", kind, key)
+		r.Find(check.NotJudged, path, "give its manifest as well, or ask the cluster with --cluster", "%s %s is not given, so whether this peer stands for anybody is not known", kind, key)
 	}
 	return found
 }
@@ -99,7 +100,7 @@ func besidesItself(app *v1alpha1.AppTier, all []*v1alpha1.AppTier) []*v1alpha1.A
 	return slices.DeleteFunc(slices.Clone(all), func(other *v1alpha1.AppTier) bool { return other.Namespace == app.Namespace && other.Name == app.Name })
 }
 
-func checkTierExists(r *Report, path *field.Path, spec *v1alpha1.AppTierSpec, name string) {
+func checkTierExists(r *check.Report, path *field.Path, spec *v1alpha1.AppTierSpec, name string) {
 	var names []string
 	for _, tier := range spec.Tiers {
 		names = append(names, tier.Name)

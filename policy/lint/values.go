@@ -8,11 +8,12 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/apptier/apptier/api/v1alpha1"
+	"github.com/apptier/apptier/policy/lint/check"
 )
 
 // checkValues refuses words that are not among those of a field: the schema does too, but expansion
 // must never see one, also where there is no API server.
-func checkValues(r *Report, path *field.Path, spec *v1alpha1.AppTierSpec) {
+func checkValues(r *check.Report, path *field.Path, spec *v1alpha1.AppTierSpec) {
 	oneOf(r, path.Child("mode"), spec.Mode, v1alpha1.Enforce, v1alpha1.Audit)
 	isolation, dns := path.Child("isolation"), path.Child("dns")
 	oneOf(r, isolation.Child("scope"), spec.Isolation.Scope, v1alpha1.ScopeTiers, v1alpha1.ScopeNamespace)
@@ -26,7 +27,7 @@ func checkValues(r *Report, path *field.Path, spec *v1alpha1.AppTierSpec) {
 }
 
 // oneOf refuses a value that is set and not among those allowed.
-func oneOf[T ~string](r *Report, path *field.Path, value T, allowed ...T) {
+func oneOf[T ~string](r *check.Report, path *field.Path, value T, allowed ...T) {
 	if value == "" || slices.Contains(allowed, value) {
 		return
 	}
@@ -42,11 +43,11 @@ func texts[T ~string](words []T) []string {
 }
 
 // checkProtocol refuses a protocol that NetworkPolicy does not know.
-func checkProtocol(r *Report, path *field.Path, protocol corev1.Protocol) {
+func checkProtocol(r *check.Report, path *field.Path, protocol corev1.Protocol) {
 	oneOf(r, path.Child("protocol"), protocol, corev1.ProtocolTCP, corev1.ProtocolUDP, corev1.ProtocolSCTP)
 }
 
-func checkMesh(r *Report, path *field.Path, mesh *v1alpha1.Mesh) {
+func checkMesh(r *check.Report, path *field.Path, mesh *v1alpha1.Mesh) {
 	if mesh == nil {
 		return
 	}

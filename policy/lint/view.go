@@ -6,6 +6,7 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 
 	"github.com/apptier/apptier/policy/connset"
+	"github.com/apptier/apptier/policy/lint/check"
 )
 
 // View is an Index, and the policy judged in it.
@@ -16,7 +17,7 @@ type View struct {
 	Here       *Namespace
 	Namespaces []*Namespace
 	// Work is what judging may take.
-	Work      *Work
+	Work      *check.Work
 	selecting map[Membership][]*Policy
 	matched   map[peerAt]Matches
 	// selected are the subjects, once they are asked for.
@@ -34,7 +35,7 @@ type peerAt struct {
 type Matches struct{ All, Meant []*Pod }
 
 // NewView prepares a policy to be judged.
-func NewView(policy *networkingv1.NetworkPolicy, index *Index, work *Work) *View {
+func NewView(policy *networkingv1.NetworkPolicy, index *Index, work *check.Work) *View {
 	v := &View{Index: index, Policy: policyOf(policy), Here: index.At(policy.Namespace), Namespaces: index.sorted, Work: work}
 	v.selecting, v.matched = map[Membership][]*Policy{}, map[peerAt]Matches{}
 	if i, found := slices.BinarySearchFunc(v.Namespaces, v.Here, compareContents); !found {

@@ -8,6 +8,7 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 
 	"github.com/apptier/apptier/policy/lint"
+	"github.com/apptier/apptier/policy/lint/check"
 )
 
 // ledger is the AppTier that the cases are about: web may be reached from the internet, api by web,
@@ -169,7 +170,7 @@ spec: {isolation: {scope: Namespace, sameNamespace: Allow}}
 	} {
 		text := "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: judged, namespace: app}\nspec: " + spec + "\n"
 		objects := parse(t, text+"---"+perimeter)
-		findings := lint.WithSeverity(lint.NetworkPolicy(objects[0].(*networkingv1.NetworkPolicy), worldOf(objects)), lint.Reject)
+		findings := check.WithSeverity(lint.NetworkPolicy(objects[0].(*networkingv1.NetworkPolicy), worldOf(objects)), check.Reject)
 		if want == "" && len(findings) > 0 || want != "" && (len(findings) != 1 || !strings.Contains(findings[0].Message, want)) {
 			t.Errorf("%s\ngot:  %v\nwant: %s", spec, findings, want)
 		}
@@ -179,7 +180,7 @@ spec: {isolation: {scope: Namespace, sameNamespace: Allow}}
 // Whoever means it says why, and is warned instead of refused.
 func TestWideningWithAReason(t *testing.T) {
 	example := findEntry(t, lint.Widens).Example()
-	for reason, want := range map[string]lint.Severity{"the backup of ticket 42": lint.Warn, "": lint.Reject, "  ": lint.Reject} {
+	for reason, want := range map[string]check.Severity{"the backup of ticket 42": check.Warn, "": check.Reject, "  ": check.Reject} {
 		objects := parse(t, example.Wrong+"---\n"+example.World)
 		policy := objects[0].(*networkingv1.NetworkPolicy)
 		policy.Annotations = map[string]string{lint.AllowWidening: reason}
@@ -203,13 +204,13 @@ func TestWideningWithPodNetworks(t *testing.T) {
 	}
 }
 
-func findEntry(t *testing.T, check lint.ID) lint.Check {
+func findEntry(t *testing.T, id check.ID) check.Check {
 	t.Helper()
 	for _, entry := range lint.Catalogue() {
-		if entry.ID == check {
+		if entry.ID == id {
 			return entry
 		}
 	}
-	t.Fatalf("%s is not in the catalogue", check)
-	return lint.Check{}
+	t.Fatalf("%s is not in the catalogue", id)
+	return check.Check{}
 }

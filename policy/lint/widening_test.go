@@ -12,6 +12,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/apptier/apptier/policy/lint"
+	"github.com/apptier/apptier/policy/lint/check"
 	"github.com/apptier/apptier/policy/reach"
 	"github.com/apptier/apptier/policy/reach/reachtest"
 )
@@ -115,7 +116,7 @@ func checkNoneIsMissed(t *rapid.T, count map[string]int) {
 		j.world = lint.World{Generated: j.generated}
 	}
 	said := map[networkingv1.PolicyType]bool{}
-	for w := range lint.Of(lint.NewView(j.policy, lint.NewIndex(j.world), new(lint.Work))) {
+	for w := range lint.Of(lint.NewView(j.policy, lint.NewIndex(j.world), new(check.Work))) {
 		said[w.Direction] = true
 	}
 	for range 30 {
@@ -152,7 +153,7 @@ func checkWitnesses(t *rapid.T, count map[string]int) {
 	if rapid.Bool().Draw(t, "nothing is known") {
 		j.world = lint.World{Generated: j.generated}
 	}
-	for w := range lint.Of(lint.NewView(j.policy, lint.NewIndex(j.world), new(lint.Work))) {
+	for w := range lint.Of(lint.NewView(j.policy, lint.NewIndex(j.world), new(check.Work))) {
 		if w.Unknown != "" {
 			count["unknown"]++
 			continue

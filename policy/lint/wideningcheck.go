@@ -3,14 +3,16 @@ package lint
 import (
 	"fmt"
 	"strings"
+
+	"github.com/apptier/apptier/policy/lint/check"
 )
 
 // Widens is found where a policy opens what an AppTier closes.
-const Widens ID = "widening"
+const Widens check.ID = "widening"
 
 func init() {
-	registerPolicy(checkWidening, Check{
-		ID: Widens, Severity: Reject, About: ofPolicies, ByItself: true,
+	registerPolicy(checkWidening, check.Check{
+		ID: Widens, Severity: check.Reject, About: check.OfPolicies, ByItself: true,
 		Title: "Opens what an AppTier closes",
 		Text: `Policies only ever add, so a NetworkPolicy that selects pods of an AppTier can let in what the AppTier
 keeps out, and nothing that the AppTier says takes it back. This is decided for every peer that could exist, not
@@ -24,27 +26,27 @@ depend on which of the two comes first.`,
 
 // checkWidening refuses what opens an AppTier from outside: policies only ever add, so that nothing
 // the AppTier says could take it back.
-func checkWidening(r *Report, v *view) {
+func checkWidening(r *check.Report, v *view) {
 	for w := range Of(v.View) {
 		path := clausePath(w.Direction, w.Clause)
 		reason := strings.TrimSpace(v.Policy.Annotations[AllowWidening])
-		severity := Reject
+		severity := check.Reject
 		if w.Unknown != "" || reason != "" {
-			severity = Warn
+			severity = check.Warn
 		}
 		if r.IsFull(Widens, severity, path) {
-			if severity == Reject {
+			if severity == check.Reject {
 				return
 			}
 			continue // what is to be refused may come yet
 		}
 		if w.Unknown != "" {
-			r.Add(Widens, Warn, path, "write it so that it can be decided: namespaces by name, ports by number", "whether this opens what an AppTier closes is not known: %s", w.Unknown)
+			r.Add(Widens, check.Warn, path, "write it so that it can be decided: namespaces by name, ports by number", "whether this opens what an AppTier closes is not known: %s", w.Unknown)
 			continue
 		}
 		message := "would let " + w.Words(v.View)
 		if reason != "" {
-			r.Add(Widens, Warn, path, "declare it in the AppTier, if it is to stay", "%s; the annotation %s gives as reason: %s", message, AllowWidening, reason)
+			r.Add(Widens, check.Warn, path, "declare it in the AppTier, if it is to stay", "%s; the annotation %s gives as reason: %s", message, AllowWidening, reason)
 			continue
 		}
 		r.Find(Widens, path, fmt.Sprintf("declare it in AppTier %s, remove it here, or annotate the policy with %s: the reason", w.AppTiers(), AllowWidening), "%s", message)

@@ -6,15 +6,16 @@ import (
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/policy/connset"
 	"github.com/apptier/apptier/policy/kube"
+	"github.com/apptier/apptier/policy/lint/check"
 	"github.com/apptier/apptier/policy/model"
 )
 
 // WorldEgress is found where egress that is isolated is open to everyone.
-const WorldEgress ID = "world-egress"
+const WorldEgress check.ID = "world-egress"
 
 func init() {
-	registerApp(checkWorldEgress, Check{
-		ID: WorldEgress, Severity: Warn, About: ofAppTiers,
+	registerApp(checkWorldEgress, check.Check{
+		ID: WorldEgress, Severity: check.Warn, About: check.OfAppTiers,
 		Title: "Isolated egress that is open to everyone",
 		Text: `Everyone is every pod of the cluster too, every node, and the address where clouds hand out credentials of the
 node. What is outside the cluster is ` + "`internet`" + `. A tier that is to connect to whatever it likes says so with
@@ -23,7 +24,7 @@ node. What is outside the cluster is ` + "`internet`" + `. A tier that is to con
 }
 
 // checkWorldEgress finds tiers that may connect to everyone, though their egress is isolated.
-func checkWorldEgress(r *Report, in *appView) {
+func checkWorldEgress(r *check.Report, in *appView) {
 	spec := &in.App.Spec
 	for rule := range model.Rules(spec) {
 		if rule.Direction != v1alpha1.Egress || !holdsForAny(rule, spec) {

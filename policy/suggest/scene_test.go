@@ -10,6 +10,7 @@ import (
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/policy/expand"
 	"github.com/apptier/apptier/policy/lint"
+	"github.com/apptier/apptier/policy/lint/check"
 	"github.com/apptier/apptier/policy/reach"
 	"github.com/apptier/apptier/policy/suggest"
 )
@@ -49,7 +50,7 @@ func (s scene) with(t *rapid.T, additions []suggest.Addition) scene {
 		if err := json.Unmarshal(text, &changed); err != nil {
 			t.Fatal(err)
 		}
-		if rejected := lint.WithSeverity(lint.AppTier(&changed), lint.Reject); len(rejected) > 0 {
+		if rejected := check.WithSeverity(lint.AppTier(&changed), check.Reject); len(rejected) > 0 {
 			t.Fatalf("with what is to be added it is refused: %v", rejected)
 		}
 		out.apps = append(out.apps, &changed)

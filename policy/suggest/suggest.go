@@ -15,6 +15,7 @@ import (
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/policy/expand"
 	"github.com/apptier/apptier/policy/lint"
+	"github.com/apptier/apptier/policy/lint/check"
 	"github.com/apptier/apptier/policy/reach"
 )
 
@@ -212,8 +213,8 @@ func (q *question) refuses(additions []Addition, changed World) bool {
 	})
 }
 
-func rejected(findings []lint.Finding) []lint.Finding {
-	return lint.WithSeverity(findings, lint.Reject)
+func rejected(findings []check.Finding) []check.Finding {
+	return check.WithSeverity(findings, check.Reject)
 }
 
 // judged is the world as checks see it.
@@ -276,7 +277,7 @@ func changedBy(apps []*v1alpha1.AppTier, additions []Addition) (changed []*v1alp
 				a.addTo(app)
 			}
 		}
-		if len(lint.WithSeverity(lint.AppTier(app), lint.Reject)) > 0 {
+		if len(check.WithSeverity(lint.AppTier(app), check.Reject)) > 0 {
 			return nil, false
 		}
 		changed = append(changed, app)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/policy/lint"
+	"github.com/apptier/apptier/policy/lint/check"
 	"github.com/apptier/apptier/policy/reach"
 	"github.com/apptier/apptier/policy/reach/reachtest"
 	"github.com/apptier/apptier/policy/suggest"
@@ -37,7 +38,7 @@ func drawApps(t *rapid.T) []*v1alpha1.AppTier {
 				app.Spec.Tiers = append(app.Spec.Tiers, drawTier(t, label[1], label[0]))
 			}
 		}
-		if len(lint.WithSeverity(lint.AppTier(app), lint.Reject)) == 0 {
+		if len(check.WithSeverity(lint.AppTier(app), check.Reject)) == 0 {
 			apps = append(apps, app)
 		}
 	}
@@ -141,7 +142,7 @@ func (s scene) wantNoRejection(t *rapid.T, additions []suggest.Addition) {
 	before := world
 	before.AppTiers = s.apps
 	for i, app := range after.AppTiers {
-		was, is := lint.WithSeverity(lint.AppTierIn(s.apps[i], before), lint.Reject), lint.WithSeverity(lint.AppTierIn(app, world), lint.Reject)
+		was, is := check.WithSeverity(lint.AppTierIn(s.apps[i], before), check.Reject), check.WithSeverity(lint.AppTierIn(app, world), check.Reject)
 		if len(is) > len(was) {
 			t.Fatalf("what is to be added is refused: %v\n%s", is, mustJSON(t, additions))
 		}
@@ -150,7 +151,7 @@ func (s scene) wantNoRejection(t *rapid.T, additions []suggest.Addition) {
 		if a.Policy == nil {
 			continue
 		}
-		if is := lint.WithSeverity(lint.NetworkPolicy(a.Policy, world), lint.Reject); len(is) > 0 {
+		if is := check.WithSeverity(lint.NetworkPolicy(a.Policy, world), check.Reject); len(is) > 0 {
 			t.Fatalf("what is to be added is refused: %v\n%s", is, mustJSON(t, a))
 		}
 	}

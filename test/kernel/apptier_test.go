@@ -12,6 +12,7 @@ import (
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/policy/expand"
 	"github.com/apptier/apptier/policy/lint"
+	"github.com/apptier/apptier/policy/lint/check"
 	"github.com/apptier/apptier/policy/reach"
 	"github.com/apptier/apptier/test/lab"
 )
@@ -29,7 +30,7 @@ func TestANamespaceIsIsolatedAndATierItsEgressAlone(t *testing.T) {
 	app.Spec.Tiers[0].Ingress = []v1alpha1.IngressRule{{
 		From: []v1alpha1.Peer{{Tier: ptr.To("b")}}, Ports: []v1alpha1.RulePort{{Port: intstr.FromInt32(80)}},
 	}}
-	if findings := lint.WithSeverity(lint.AppTier(app), lint.Reject); len(findings) > 0 {
+	if findings := check.WithSeverity(lint.AppTier(app), check.Reject); len(findings) > 0 {
 		t.Fatal(findings)
 	}
 	eachWiring(t, func(t *testing.T, l labNode) {

@@ -25,7 +25,7 @@ import (
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/internal/cli/assertion"
 	"github.com/apptier/apptier/policy/kube"
-	"github.com/apptier/apptier/policy/lint"
+	"github.com/apptier/apptier/policy/lint/check"
 )
 
 // Object is an object of the input, of a kind that the command asked for.
@@ -105,7 +105,7 @@ func (d *Decoder) leaveOut(doc Document, what, fix string) {
 	isNoted := func(f Finding) bool { return f.File() == doc.File }
 	if !slices.ContainsFunc(d.LeftOut, isNoted) {
 		d.LeftOut = append(d.LeftOut, Finding{
-			Finding: lint.Finding{Check: lint.NotJudged, Severity: lint.Note, Message: "left out: " + what, Fix: fix},
+			Finding: check.Finding{Check: check.NotJudged, Severity: check.Note, Message: "left out: " + what, Fix: fix},
 			Source:  Object{Origin: Origin{Document: doc}, Name: filepath.Base(doc.File)},
 		})
 	}

@@ -4,12 +4,12 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/apptier/apptier/policy/lint"
+	"github.com/apptier/apptier/policy/lint/check"
 )
 
 // Finding is what a check found in an object of the input.
 type Finding struct {
-	lint.Finding
+	check.Finding
 	Source Object
 	// line of the file, where it is not that of the path.
 	line int
@@ -35,7 +35,7 @@ func (f Finding) File() string {
 }
 
 // Count returns how many findings have a severity.
-func Count(findings []Finding, severity lint.Severity) int {
+func Count(findings []Finding, severity check.Severity) int {
 	n := 0
 	for _, f := range findings {
 		if f.Severity == severity {

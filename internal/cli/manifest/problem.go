@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/apptier/apptier/policy/lint"
+	"github.com/apptier/apptier/policy/lint/check"
 )
 
 // Problem is something that cannot be read: where, in which object if there is one, and what is wrong.
@@ -52,8 +52,8 @@ func (p *Problem) where() string {
 // Finding is the problem beside those of checks: what a check would say of it is not known.
 func (p *Problem) Finding() Finding {
 	return Finding{
-		Finding: lint.Finding{
-			Check: lint.Schema, Severity: lint.Reject, Path: lint.Path(p.path), Message: p.what,
+		Finding: check.Finding{
+			Check: check.Schema, Severity: check.Reject, Path: check.Path(p.path), Message: p.what,
 			Fix: cmp.Or(p.fix, "correct it: nothing of this object is judged before"),
 		},
 		Source: Object{Origin: p.origin, Name: p.who},

@@ -12,6 +12,7 @@ import (
 	"github.com/apptier/apptier/internal/cli/manifest"
 	"github.com/apptier/apptier/internal/version"
 	"github.com/apptier/apptier/policy/lint"
+	"github.com/apptier/apptier/policy/lint/check"
 )
 
 // WriteGitHub writes findings as workflow commands, which GitHub shows beside the lines of a pull
@@ -46,7 +47,7 @@ func workflowCommand(command, file string, line, column int, title, text string)
 }
 
 // commands are GitHub's words for severities.
-var commands = map[lint.Severity]string{lint.Reject: "error", lint.Warn: "warning", lint.Note: "notice"}
+var commands = map[check.Severity]string{check.Reject: "error", check.Warn: "warning", check.Note: "notice"}
 
 // uriOf is the file of a finding as a repository knows it: relative to where the program runs, if it is below
 // that. Standard input, and what a cluster holds, are no files of a repository.
@@ -140,7 +141,7 @@ const (
 // WriteSARIF writes findings for code scanners.
 func WriteSARIF(out io.Writer, findings []manifest.Finding) error {
 	run := sarifRun{Tool: sarifTool{sarifDriver{"apptier", version.String(), home, []sarifRule{}}}, Results: []sarifResult{}}
-	index := map[lint.ID]int{}
+	index := map[check.ID]int{}
 	for _, entry := range lint.Catalogue() {
 		isFound := func(f manifest.Finding) bool { return f.Check == entry.ID }
 		if !slices.ContainsFunc(findings, isFound) {

@@ -7,7 +7,7 @@ import (
 	"slices"
 
 	"github.com/apptier/apptier/internal/cli/manifest"
-	"github.com/apptier/apptier/policy/lint"
+	"github.com/apptier/apptier/policy/lint/check"
 )
 
 // InOrder sorts findings as a reader of the files meets them: by file, in the order of the input, and by
@@ -40,8 +40,8 @@ func WriteFindings(out io.Writer, findings []manifest.Finding) {
 // WriteFindingsJSON writes findings for programs. Without any, the list is empty and there.
 func WriteFindingsJSON(out io.Writer, findings []manifest.Finding) error {
 	type entry struct {
-		Check    lint.ID       `json:"check"`
-		Severity lint.Severity `json:"severity"`
+		Check    check.ID       `json:"check"`
+		Severity check.Severity `json:"severity"`
 		// File, line and column, from 1, are left out where they are not known.
 		File    string `json:"file,omitempty"`
 		Line    int    `json:"line,omitempty"`

@@ -8,32 +8,32 @@ import (
 
 	"github.com/apptier/apptier/internal/cli/exit"
 	"github.com/apptier/apptier/internal/cli/manifest"
-	"github.com/apptier/apptier/policy/lint"
+	"github.com/apptier/apptier/policy/lint/check"
 )
 
 // severities are the values of the flag --fail-on, from the worst down.
-var severities = []lint.Severity{lint.Reject, lint.Warn, lint.Note}
+var severities = []check.Severity{check.Reject, check.Warn, check.Note}
 
 // AddFailOn adds the flag --fail-on.
 func AddFailOn(cmd *cobra.Command, value *string) {
-	cmd.Flags().StringVar(value, "fail-on", string(lint.Reject), "The least severity that fails: error, warning (or warn), or note.")
+	cmd.Flags().StringVar(value, "fail-on", string(check.Reject), "The least severity that fails: error, warning (or warn), or note.")
 	_ = cmd.RegisterFlagCompletionFunc("fail-on", cobra.FixedCompletions([]string{"error", "warning", "note"}, cobra.ShellCompDirectiveNoFileComp))
 }
 
 // SeverityOf reads a value of --fail-on.
-func SeverityOf(text string) (lint.Severity, error) {
-	short := map[string]lint.Severity{"warn": lint.Warn, "reject": lint.Reject}
+func SeverityOf(text string) (check.Severity, error) {
+	short := map[string]check.Severity{"warn": check.Warn, "reject": check.Reject}
 	if severity, found := short[text]; found {
 		return severity, nil
 	}
-	if slices.Contains(severities, lint.Severity(text)) {
-		return lint.Severity(text), nil
+	if slices.Contains(severities, check.Severity(text)) {
+		return check.Severity(text), nil
 	}
 	return "", fmt.Errorf("--fail-on %q is not known: use error, warning or note", text)
 }
 
 // Failure is the answer of findings of which some are at least as bad as a severity, or nil.
-func Failure(findings []manifest.Finding, least lint.Severity) error {
+func Failure(findings []manifest.Finding, least check.Severity) error {
 	failing := 0
 	for _, severity := range severities[:slices.Index(severities, least)+1] {
 		failing += manifest.Count(findings, severity)

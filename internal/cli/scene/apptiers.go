@@ -23,9 +23,9 @@ func AppTiers(objects []manifest.Object) []AppTier {
 	return apps
 }
 
-// check runs every check on every AppTier, by itself and beside the others of its namespace that came
+// checkAll runs every check on every AppTier, by itself and beside the others of its namespace that came
 // before it.
-func check(apps []AppTier) []manifest.Finding {
+func checkAll(apps []AppTier) []manifest.Finding {
 	specs := specsOf(apps)
 	var findings []manifest.Finding
 	for _, app := range apps {

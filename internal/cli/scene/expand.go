@@ -12,7 +12,7 @@ import (
 	"github.com/apptier/apptier/internal/cli/manifest"
 	"github.com/apptier/apptier/internal/environment"
 	"github.com/apptier/apptier/policy/expand"
-	"github.com/apptier/apptier/policy/lint"
+	"github.com/apptier/apptier/policy/lint/check"
 	"github.com/apptier/apptier/policy/model"
 )
 
@@ -32,7 +32,7 @@ type Expanded struct {
 // ExpandAll expands every AppTier that is not refused, within what it refers to. References that stand
 // for nobody are among the findings.
 func ExpandAll(ctx context.Context, apps []AppTier, s environment.Settings, from environment.Source) (Expanded, error) {
-	out, err := expandAccepted(ctx, apps, check(apps), s, from)
+	out, err := expandAccepted(ctx, apps, checkAll(apps), s, from)
 	for _, u := range out.unresolved {
 		out.Findings = append(out.Findings, u.finding())
 	}
@@ -44,7 +44,7 @@ func expandAccepted(ctx context.Context, apps []AppTier, findings []manifest.Fin
 	out := Expanded{Findings: findings}
 	for _, app := range apps {
 		isRefused := func(f manifest.Finding) bool {
-			return f.Source.Object == app.Source.Object && f.Severity == lint.Reject
+			return f.Source.Object == app.Source.Object && f.Severity == check.Reject
 		}
 		if !slices.ContainsFunc(findings, isRefused) {
 			out.Accepted = append(out.Accepted, app)
@@ -68,7 +68,7 @@ func expandAccepted(ctx context.Context, apps []AppTier, findings []manifest.Fin
 
 // Refusal is the answer where something is refused, or nil.
 func Refusal(findings []manifest.Finding) error {
-	if n := manifest.Count(findings, lint.Reject); n > 0 {
+	if n := manifest.Count(findings, check.Reject); n > 0 {
 		return &exit.AnswerError{Code: exit.Negative, Answer: fmt.Sprintf("refused: %d errors", n)}
 	}
 	return nil

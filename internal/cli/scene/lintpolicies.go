@@ -10,6 +10,7 @@ import (
 	"github.com/apptier/apptier/internal/cli/manifest"
 	"github.com/apptier/apptier/internal/environment"
 	"github.com/apptier/apptier/policy/lint"
+	"github.com/apptier/apptier/policy/lint/check"
 )
 
 // Judge returns what every check finds in some objects of a scene: AppTiers first, then NetworkPolicies
@@ -23,14 +24,14 @@ func (s *Scene) Judge(ctx context.Context, judged []manifest.Object, settings en
 	world.DNSService = settings.DNSService
 	index := lint.NewIndex(world)
 	var findings []manifest.Finding
-	add := func(source manifest.Object, found []lint.Finding) {
+	add := func(source manifest.Object, found []check.Finding) {
 		for _, f := range found {
 			findings = append(findings, manifest.Finding{Finding: f, Source: source})
 		}
 	}
 	for _, app := range AppTiers(judged) {
 		meaning := lint.Meaning{App: app.AppTier, Findings: lint.AppTier(app.AppTier), Expansion: meant.expansions[app.AppTier]}
-		found := lint.JudgeAppTier(index, meaning, world, new(lint.Work))
+		found := lint.JudgeAppTier(index, meaning, world, new(check.Work))
 		for _, f := range append(meant.Findings, s.missing(meant.unresolved)...) {
 			// The checks of a world know no age in manifests, where everything is about to be created.
 			if f.Source.Object == app.Source.Object && !slices.Contains(found, f.Finding) {
@@ -40,21 +41,21 @@ func (s *Scene) Judge(ctx context.Context, judged []manifest.Object, settings en
 		add(app.Source, found)
 	}
 	for _, source := range HandWritten(judged) {
-		add(source, lint.JudgePolicy(index, source.Object.(*networkingv1.NetworkPolicy), new(lint.Work)))
+		add(source, lint.JudgePolicy(index, source.Object.(*networkingv1.NetworkPolicy), new(check.Work)))
 	}
 	return append(findings, s.NotJudged()...), nil
 }
 
 // isNotJudgedAt says whether a finding is that a field is not judged.
-func isNotJudgedAt(path lint.Path) func(lint.Finding) bool {
-	return func(f lint.Finding) bool { return f.Check == lint.NotJudged && f.Path == path }
+func isNotJudgedAt(path check.Path) func(check.Finding) bool {
+	return func(f check.Finding) bool { return f.Check == check.NotJudged && f.Path == path }
 }
 
 // expand expands every AppTier of the scene. Those of the input are judged as admission would: beside
 // all that are in the cluster, however young those are.
 func (s *Scene) expand(ctx context.Context, settings environment.Settings) (Expanded, error) {
 	input, live := AppTiers(s.Input), AppTiers(s.Live)
-	findings := check(input)
+	findings := checkAll(input)
 	for _, app := range input {
 		for _, other := range live {
 			if other.Namespace != app.Namespace {
@@ -65,7 +66,7 @@ func (s *Scene) expand(ctx context.Context, settings environment.Settings) (Expa
 			}
 		}
 	}
-	findings = append(findings, check(live)...)
+	findings = append(findings, checkAll(live)...)
 	return expandAccepted(ctx, slices.Concat(input, live), findings, settings, InputWorld(s.Objects()))
 }
 

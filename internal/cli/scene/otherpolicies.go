@@ -13,7 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/apptier/apptier/internal/cli/manifest"
-	"github.com/apptier/apptier/policy/lint"
+	"github.com/apptier/apptier/policy/lint/check"
 	"github.com/apptier/apptier/policy/reach"
 )
 
@@ -30,8 +30,8 @@ func (s *Scene) NotJudged() []manifest.Finding {
 	var findings []manifest.Finding
 	for _, o := range s.OtherPolicies() {
 		kind, _, _ := strings.Cut(o.Name, " ")
-		findings = append(findings, manifest.Finding{Source: o, Finding: lint.Finding{
-			Check: lint.NotJudged, Severity: lint.Note, Path: "kind",
+		findings = append(findings, manifest.Finding{Source: o, Finding: check.Finding{
+			Check: check.NotJudged, Severity: check.Note, Path: "kind",
 			Message: kind + " is not judged here: it may allow what NetworkPolicies deny, and deny what they allow",
 			Fix:     "ask the network plugin that enforces it; the findings about NetworkPolicies leave it out of account",
 		}})

@@ -5,14 +5,14 @@ import (
 	"slices"
 	"strings"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/types"
-
-	corev1 "k8s.io/api/core/v1"
 
 	"github.com/apptier/apptier/internal/cli/manifest"
 	"github.com/apptier/apptier/policy/expand"
 	"github.com/apptier/apptier/policy/lint"
+	"github.com/apptier/apptier/policy/lint/check"
 )
 
 // unresolved is a reference of an AppTier that stands for nobody.
@@ -38,7 +38,7 @@ func (s *Scene) missing(references []unresolved) []manifest.Finding {
 		case (what.Kind == "Node" || what.Kind == "EndpointSlice") && s.whole:
 			f.Check = lint.UnknownReference
 		case (what.Kind == "Node" || what.Kind == "EndpointSlice") && !s.whole:
-			f.Check, f.Severity = lint.NotJudged, lint.Note
+			f.Check, f.Severity = check.NotJudged, check.Note
 		default:
 			continue
 		}

@@ -1,4 +1,4 @@
-package lint
+package check
 
 import (
 	"cmp"
@@ -41,9 +41,9 @@ type Subject string
 
 // Subjects.
 const (
-	ofPolicies Subject = "NetworkPolicy"
-	ofAppTiers Subject = "AppTier"
-	ofBoth     Subject = "NetworkPolicy, AppTier"
+	OfPolicies Subject = "NetworkPolicy"
+	OfAppTiers Subject = "AppTier"
+	OfBoth     Subject = "NetworkPolicy, AppTier"
 )
 
 // checks are those registered, by ID.

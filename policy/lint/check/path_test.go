@@ -1,15 +1,15 @@
-package lint_test
+package check_test
 
 import (
 	"testing"
 
-	"github.com/apptier/apptier/policy/lint"
+	"github.com/apptier/apptier/policy/lint/check"
 )
 
 // A name that begins like another is another.
 func TestPathWithin(t *testing.T) {
 	for _, test := range []struct {
-		path, other lint.Path
+		path, other check.Path
 		within      bool
 	}{
 		{"spec.ingress", "spec.ingress", true},

@@ -1,11 +1,16 @@
-package lint
+package check
+
+import "embed"
+
+//go:embed examples
+var examples embed.FS
 
 // Schema is found where an object cannot be read as what it says it is.
 const Schema ID = "schema"
 
 func init() {
 	Register(Check{
-		ID: Schema, Severity: Reject, About: ofBoth, Examples: examples,
+		ID: Schema, Severity: Reject, About: OfBoth, Examples: examples,
 		Title: "Cannot be read",
 		Text: `Text that is no YAML, a field that there is not, a value of another type, keys or objects given twice, a template
 that is not rendered, and NetworkPolicies of a group, version or spelling that no API server has: the API server
@@ -18,7 +23,7 @@ const NotJudged ID = "not-judged"
 
 func init() {
 	Register(Check{
-		ID: NotJudged, Severity: Note, About: ofBoth, Examples: examples,
+		ID: NotJudged, Severity: Note, About: OfBoth, Examples: examples,
 		Title: "Not judged",
 		Text: `What is not in the input is not known, and what is of another kind is not understood: a Service or AppTier that an
 AppTier refers to, nodes and the API server, policies of other kinds (AdminNetworkPolicy, Calico's, Cilium's), files that
@@ -31,7 +36,7 @@ const OverBudget ID = "over-budget"
 
 func init() {
 	Register(Check{
-		ID: OverBudget, Severity: Reject, About: ofBoth, Examples: examples,
+		ID: OverBudget, Severity: Reject, About: OfBoth, Examples: examples,
 		Title: "Asks for more than enforcers carry",
 		Text: `Each policy, and all of a namespace together, may ask every node for so many rules, ports and addresses
 (docs/limits.md): above that an enforcer isolates the pods and allows nothing. Above half of it is a warning. Join
@@ -44,7 +49,7 @@ const TooBig ID = "too-big-to-judge"
 
 func init() {
 	Register(Check{
-		ID: TooBig, Severity: Reject, About: ofBoth, Examples: examples,
+		ID: TooBig, Severity: Reject, About: OfBoth, Examples: examples,
 		Title: "Too big to judge",
 		Text: `Judging an object at admission may take so many steps, and so much time. What takes more is refused, because
 nothing passes unjudged. Join peers and ports that say the same, or split it.`,

@@ -1,7 +1,5 @@
-// Package lint judges AppTiers: what would leak, break, or mean nothing. Every check has a stable
-// ID, says where and why, and hands over what to write instead. The admission webhook, the
-// controller and the command line all run the same checks.
-package lint
+// Package check says what a check of policies is, and what it finds: the words of lint, which all of its rooms share.
+package check
 
 import (
 	"fmt"
