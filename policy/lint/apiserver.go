@@ -9,6 +9,7 @@ import (
 	"github.com/apptier/apptier/policy/connset"
 	"github.com/apptier/apptier/policy/kube"
 	"github.com/apptier/apptier/policy/lint/check"
+	"github.com/apptier/apptier/policy/lint/words"
 )
 
 // APIServerUnreachable is found where the API server cannot reach what it is to call.
@@ -56,8 +57,8 @@ func checkReachedByServer(r *check.Report, v *view, backend Backend, service *co
 	if !found || v.openOutside(pod, isForTunnel).Contains(port) {
 		return false
 	}
-	r.Find(APIServerUnreachable, v.places.rules(ingress), fmt.Sprintf("add an ingress rule with an ipBlock for the API server's addresses, or without from, on %s", portWords(port)),
-		"no policy lets anyone from outside the pod network reach %s on %s, where the API server calls Service %s for %s", podWords(pod), portWords(port), service.Name, backend.By)
+	r.Find(APIServerUnreachable, v.places.rules(ingress), fmt.Sprintf("add an ingress rule with an ipBlock for the API server's addresses, or without from, on %s", words.Port(port)),
+		"no policy lets anyone from outside the pod network reach %s on %s, where the API server calls Service %s for %s", words.Pod(pod), words.Port(port), service.Name, backend.By)
 	return true
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/apptier/apptier/policy/connset"
 	"github.com/apptier/apptier/policy/kube"
 	"github.com/apptier/apptier/policy/lint/check"
+	"github.com/apptier/apptier/policy/lint/words"
 )
 
 // DNSMissing is found where pods may open connections but cannot resolve names.
@@ -74,7 +75,7 @@ func checkDNSReached(r *check.Report, v *view) {
 func (v *view) checkDNSOf(r *check.Report, servers dnsServers, pod *Pod, clauses []connset.Clause) bool {
 	who := "the pods that it selects"
 	if pod != nil {
-		who = podWords(pod)
+		who = words.Pod(pod)
 	}
 	switch udp, tcp := reachesDNS(clauses, servers, corev1.ProtocolUDP), reachesDNS(clauses, servers, corev1.ProtocolTCP); {
 	case !udp && !tcp && needsNames(clauses):

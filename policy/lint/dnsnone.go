@@ -9,6 +9,7 @@ import (
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/policy/connset"
 	"github.com/apptier/apptier/policy/lint/check"
+	"github.com/apptier/apptier/policy/lint/words"
 	"github.com/apptier/apptier/policy/model"
 )
 
@@ -40,7 +41,7 @@ func checkNamesNeeded(r *check.Report, in *appView) {
 	}
 	if len(tiers) > 0 {
 		r.Find(DNSNoneWithEgress, path.Child("mode"), "leave mode out, name the servers with mode: Custom, or allow addresses alone with networks",
-			"tier %s may connect to what is usually reached by name, and may not resolve any", listWords(tiers))
+			"tier %s may connect to what is usually reached by name, and may not resolve any", words.List(tiers))
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/apptier/apptier/policy/connset"
 	"github.com/apptier/apptier/policy/kube"
 	"github.com/apptier/apptier/policy/lint/check"
+	"github.com/apptier/apptier/policy/lint/words"
 )
 
 // DNSPort is found where port 53 is allowed, and the DNS servers listen on another.
@@ -55,7 +56,7 @@ func checkDNSPort(r *check.Report, v *view) {
 			}
 			r.Find(DNSPort, v.portPath(egress, clause.Rule, port53), fmt.Sprintf("add port: %d beside it", listener.port.Number()),
 				"%s is the port of Service %s/%s; its pods, such as %s, listen on %d, which is what policies see, so names are not resolved",
-				portWords(port53), listener.service.Namespace, listener.service.Name, listener.pod.Name, listener.port.Number())
+				words.Port(port53), listener.service.Namespace, listener.service.Name, listener.pod.Name, listener.port.Number())
 			return
 		}
 	}

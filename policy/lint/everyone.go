@@ -5,6 +5,7 @@ import (
 
 	"github.com/apptier/apptier/policy/kube"
 	"github.com/apptier/apptier/policy/lint/check"
+	"github.com/apptier/apptier/policy/lint/words"
 )
 
 // RuleAllowsEveryone is found where a rule that reads like no one allows everyone.
@@ -29,7 +30,7 @@ func checkEveryone(r *check.Report, v *view) {
 		for i, rule := range rules {
 			explicit := rule.Peers != nil && len(rule.Peers) == 0
 			bare := len(rule.Peers) == 0 && len(rule.Ports) == 0
-			meant := len(rules) == 1 && (direction == egress || isEmpty(&v.Policy.Spec.PodSelector))
+			meant := len(rules) == 1 && (direction == egress || words.IsEmpty(&v.Policy.Spec.PodSelector))
 			switch {
 			case bare && len(rules) > 1:
 				r.Find(RuleAllowsEveryone, rulesPath(direction).Index(i), "remove it, or remove the other rules",

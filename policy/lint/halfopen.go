@@ -8,6 +8,7 @@ import (
 
 	"github.com/apptier/apptier/policy/connset"
 	"github.com/apptier/apptier/policy/lint/check"
+	"github.com/apptier/apptier/policy/lint/words"
 )
 
 // HalfOpen is found where one end allows a connection and the other denies it.
@@ -79,9 +80,9 @@ func checkOtherHalf(r *check.Report, v *view, direction networkingv1.PolicyType,
 	if r.IsFull(HalfOpen, check.Warn, path) {
 		return
 	}
-	r.Find(HalfOpen, path, fmt.Sprintf("allow the same in %s of %s, or remove this", word(opposite(direction)), podWords(peer)),
+	r.Find(HalfOpen, path, fmt.Sprintf("allow the same in %s of %s, or remove this", word(opposite(direction)), words.Pod(peer)),
 		"this allows %s to reach %s, but the policies that select %s deny that %s, so it does not come about",
-		podWords(from), podWords(to), podWords(peer), word(opposite(direction)))
+		words.Pod(from), words.Pod(to), words.Pod(peer), word(opposite(direction)))
 }
 
 // end is what the policies of a peer depend on, beside the subject: where the peer is the

@@ -11,6 +11,7 @@ import (
 	"github.com/apptier/apptier/policy/connset"
 	"github.com/apptier/apptier/policy/kube"
 	"github.com/apptier/apptier/policy/lint/check"
+	"github.com/apptier/apptier/policy/lint/words"
 )
 
 // HealthCheckUnreachable is found where a load balancer cannot reach the pods behind it.
@@ -69,14 +70,14 @@ func checkReachedByBalancer(r *check.Report, v *view, service *corev1.Service, p
 	var closed []string
 	for _, port := range balancedPorts(service, pod) {
 		if !open.Contains(port) {
-			closed = append(closed, portWords(port))
+			closed = append(closed, words.Port(port))
 		}
 	}
 	if len(closed) == 0 {
 		return false
 	}
-	r.Find(HealthCheckUnreachable, v.places.rules(ingress), fmt.Sprintf("add an ingress rule with an ipBlock for the load balancer's ranges, on %s", listWords(closed)),
-		"no policy lets anyone from outside the pod network reach %s on %s, where the load balancer of Service %s sends traffic or probes", podWords(pod), listWords(closed), service.Name)
+	r.Find(HealthCheckUnreachable, v.places.rules(ingress), fmt.Sprintf("add an ingress rule with an ipBlock for the load balancer's ranges, on %s", words.List(closed)),
+		"no policy lets anyone from outside the pod network reach %s on %s, where the load balancer of Service %s sends traffic or probes", words.Pod(pod), words.List(closed), service.Name)
 	return true
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/apptier/apptier/policy/connset"
 	"github.com/apptier/apptier/policy/kube"
 	"github.com/apptier/apptier/policy/lint/check"
+	"github.com/apptier/apptier/policy/lint/words"
 	"github.com/apptier/apptier/policy/reach"
 	"github.com/apptier/apptier/policy/reach/reachtest"
 )
@@ -178,7 +179,7 @@ func TestWhatIsAlikeIsJudgedAlike(t *testing.T) {
 				if was, found := opened[like]; found {
 					alike["pods"]++
 					if was != is {
-						t.Fatalf("%s is like another pod, and judged otherwise", podWords(pod))
+						t.Fatalf("%s is like another pod, and judged otherwise", words.Pod(pod))
 					}
 				}
 				opened[like] = is

@@ -10,6 +10,7 @@ import (
 	"github.com/apptier/apptier/policy/connset"
 	"github.com/apptier/apptier/policy/kube"
 	"github.com/apptier/apptier/policy/lint/check"
+	"github.com/apptier/apptier/policy/lint/words"
 )
 
 // NamedPortUnresolved is found where no destination has a port of this name.
@@ -57,9 +58,9 @@ func checkNamedPort(r *check.Report, path *field.Path, rule kube.Rule, index int
 	}
 	name := rule.Ports[index].Port.StrVal
 	fix := "write the number that the pods listen on, or name a port of their containers"
-	if near := nearest(name, names); near != "" && near != name {
+	if near := words.Nearest(name, names); near != "" && near != name {
 		fix = "did you mean " + near + "?"
 	}
 	r.Find(NamedPortUnresolved, path, fix, "no container of the pods, such as %s, has a port named %s for %s, so this allows nothing",
-		podWords(destinations[0]), name, named[0].Protocol)
+		words.Pod(destinations[0]), name, named[0].Protocol)
 }

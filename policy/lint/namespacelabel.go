@@ -6,6 +6,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/apptier/apptier/policy/lint/check"
+	"github.com/apptier/apptier/policy/lint/words"
 )
 
 // NamespaceLabelName is found where a namespace is selected by a label that nothing sets.
@@ -27,7 +28,7 @@ func checkNamespaceLabel(r *check.Report, v *view, at func(string) *field.Path, 
 	if selector == nil || v.HasNameLabel { // someone does set it
 		return false
 	}
-	for _, wanted := range wantedLabels(selector) {
+	for _, wanted := range words.Wanted(selector) {
 		key, value := wanted[0], wanted[1]
 		if key != "name" {
 			continue

@@ -9,6 +9,7 @@ import (
 
 	"github.com/apptier/apptier/policy/connset"
 	"github.com/apptier/apptier/policy/lint/check"
+	"github.com/apptier/apptier/policy/lint/words"
 )
 
 // view is what a policy is judged in, and where it is written.
@@ -57,7 +58,7 @@ func (v *view) wholeNamespaces(direction networkingv1.PolicyType, rule int) []in
 	out, found := v.ofNamespaces[key]
 	if !found {
 		for i, peer := range peersOfRule(v.Policy.NetworkPolicy, direction, rule) {
-			if peer.PodSelector == nil && !isEmpty(peer.NamespaceSelector) {
+			if peer.PodSelector == nil && !words.IsEmpty(peer.NamespaceSelector) {
 				out = append(out, i)
 			}
 		}

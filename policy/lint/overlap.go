@@ -10,6 +10,7 @@ import (
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/policy/connset"
 	"github.com/apptier/apptier/policy/lint/check"
+	"github.com/apptier/apptier/policy/lint/words"
 	"github.com/apptier/apptier/policy/model"
 )
 
@@ -39,7 +40,7 @@ func tiersOf(app *v1alpha1.AppTier) (tiers []tierOf, paths []*field.Path) {
 	for i := range app.Spec.Tiers {
 		tier := &app.Spec.Tiers[i]
 		box, err := connset.Everything().WhereSelected(connset.Subject, &tier.PodSelector)
-		if err == nil && !isEmpty(&tier.PodSelector) && !box.IsEmpty() {
+		if err == nil && !words.IsEmpty(&tier.PodSelector) && !box.IsEmpty() {
 			tiers, paths = append(tiers, tierOf{app, tier, box}), append(paths, model.Tier(i).Path().Child("podSelector"))
 		}
 	}
@@ -87,7 +88,7 @@ func inBoth(first, second tierOf, pods []*corev1.Pod) string {
 	}
 	for _, pod := range pods {
 		if first.pods.Match(connset.Subject, pod.Labels) && second.pods.Match(connset.Subject, pod.Labels) {
-			return fmt.Sprintf("pod %s is in %s and in %s", podWords(pod), firstName, secondName)
+			return fmt.Sprintf("pod %s is in %s and in %s", words.Pod(pod), firstName, secondName)
 		}
 	}
 	firsts, seconds := []connset.Box{first.pods}, []connset.Box{second.pods}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/apptier/apptier/policy/connset"
 	"github.com/apptier/apptier/policy/lint/check"
+	"github.com/apptier/apptier/policy/lint/words"
 )
 
 // DNSPeerOr is found where a namespace or DNS pods are written, and DNS pods of the namespace meant.
@@ -39,7 +40,7 @@ namespaces of the first and not in this one.`,
 // namespace and not in this one. As two items they mean either
 // (https://kubernetes.io/docs/concepts/services-networking/network-policies/#behavior-of-to-and-from-selectors).
 func checkOr(r *check.Report, v *view, direction networkingv1.PolicyType, clause connset.Clause, pods *networkingv1.NetworkPolicyPeer) bool {
-	if pods.NamespaceSelector != nil || isEmpty(pods.PodSelector) || len(v.PeersOf(direction, clause).All) > 0 {
+	if pods.NamespaceSelector != nil || words.IsEmpty(pods.PodSelector) || len(v.PeersOf(direction, clause).All) > 0 {
 		return false
 	}
 	isDNS := direction == egress && v.Policy.Namespace != metav1.NamespaceSystem &&
@@ -55,7 +56,7 @@ func checkOr(r *check.Report, v *view, direction networkingv1.PolicyType, clause
 		}
 		r.Find(id, v.clauseField(direction, clause, ""), "write namespaceSelector and podSelector in one list item, with one dash",
 			"as two list items, %s and %s mean either one: %s, and %s", v.places.peer(direction, clause.Rule, i), v.clausePlace(direction, clause),
-			peerWords(v.Policy.Namespace, &other), peerWords(v.Policy.Namespace, pods))
+			words.Peer(v.Policy.Namespace, &other), words.Peer(v.Policy.Namespace, pods))
 		return true
 	}
 	return false

@@ -11,6 +11,7 @@ import (
 
 	"github.com/apptier/apptier/policy/connset"
 	"github.com/apptier/apptier/policy/lint/check"
+	"github.com/apptier/apptier/policy/lint/words"
 )
 
 // PeerSelectsNothing is found where a peer matches nobody.
@@ -52,28 +53,28 @@ func checkPeerMatches(r *check.Report, v *view, at func(string) *field.Path, pee
 		if r.IsFull(PeerSelectsNothing, check.Warn, at("")) {
 			return
 		}
-		if near := hint(peer.NamespaceSelector, v.NamespaceLabels, "namespaces"); v.Whole || isNear(near) {
-			r.Find(PeerSelectsNothing, at("namespaceSelector"), near, "no namespace has %s, so this peer matches nobody", selectorWords(peer.NamespaceSelector))
+		if near := words.Hint(peer.NamespaceSelector, v.NamespaceLabels, "namespaces"); v.Whole || words.IsNear(near) {
+			r.Find(PeerSelectsNothing, at("namespaceSelector"), near, "no namespace has %s, so this peer matches nobody", words.Selector(peer.NamespaceSelector))
 			return
 		}
 	}
 	candidates, known := v.candidates(peer, box)
 	switch {
 	case !known || len(candidates) == 0:
-	case len(matched.All) == 0 && !isEmpty(peer.PodSelector):
+	case len(matched.All) == 0 && !words.IsEmpty(peer.PodSelector):
 		if r.IsFull(PeerSelectsNothing, check.Warn, at("")) {
 			return
 		}
-		fix := hint(peer.PodSelector, PodLabels(candidates...), "pods")
+		fix := words.Hint(peer.PodSelector, PodLabels(candidates...), "pods")
 		if elsewhere := v.elsewhereWith(peer, box); elsewhere != "" {
 			fix = fmt.Sprintf("such pods are in namespace %s: write namespaceSelector: {matchLabels: {%s: %s}} beside podSelector, in the same item",
 				elsewhere, corev1.LabelMetadataName, elsewhere)
 		}
 		r.Find(PeerSelectsNothing, at("podSelector"), fix,
-			"no pod of %s has %s, so this peer matches nobody", placeWords(v.Policy.Namespace, peer.NamespaceSelector), selectorWords(peer.PodSelector))
+			"no pod of %s has %s, so this peer matches nobody", placeWords(v.Policy.Namespace, peer.NamespaceSelector), words.Selector(peer.PodSelector))
 	case len(matched.All) > 0 && len(matched.Meant) == 0 && !v.MorePods:
 		r.Find(HostNetwork, at(""), "use ipBlock with the addresses of the nodes",
-			"every pod that matches, such as %s, is on its node's network and has the node's address, which selectors do not match", podWords(matched.All[0]))
+			"every pod that matches, such as %s, is on its node's network and has the node's address, which selectors do not match", words.Pod(matched.All[0]))
 	}
 }
 
@@ -99,5 +100,5 @@ func placeWords(namespace string, selector *metav1.LabelSelector) string {
 	if selector == nil {
 		return "namespace " + namespace
 	}
-	return namespacesWords(selector)
+	return words.Namespaces(selector)
 }

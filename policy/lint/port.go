@@ -11,6 +11,7 @@ import (
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/policy/kube"
 	"github.com/apptier/apptier/policy/lint/check"
+	"github.com/apptier/apptier/policy/lint/words"
 )
 
 // checkRange checks a port and the end of its range.
@@ -57,7 +58,7 @@ func unknownPortFix(name string, declared []v1alpha1.TierPort) string {
 			names = append(names, port.Name)
 		}
 	}
-	if near := nearestOf(name, names); near != "" {
+	if near := words.NearestOf(name, names); near != "" {
 		return fmt.Sprintf("did you mean %s?", near)
 	}
 	if len(names) == 0 {

@@ -11,6 +11,7 @@ import (
 	"github.com/apptier/apptier/policy/connset"
 	"github.com/apptier/apptier/policy/expand"
 	"github.com/apptier/apptier/policy/lint/check"
+	"github.com/apptier/apptier/policy/lint/words"
 	"github.com/apptier/apptier/policy/model"
 )
 
@@ -56,7 +57,7 @@ func checkProbes(r *check.Report, in *appView) {
 			if denied := slices.DeleteFunc(probedPorts(pod), open.Contains); len(denied) > 0 {
 				r.Find(ProbeUnreachable, paths[i], "write spec.mesh: {provider: Istio, dataPlane: Ambient}",
 					"%s is in Istio's ambient mesh, where the kubelet's probes come from %s, and nothing lets them in on %s: it would be restarted though it answers",
-					podWords(pod), probers[0], listWords(portsWords(denied)))
+					words.Pod(pod), probers[0], words.List(portsWords(denied)))
 				break // one example is enough
 			}
 		}
@@ -137,7 +138,7 @@ func probedPort(probe corev1.ProbeHandler, declared []corev1.ContainerPort) int3
 func portsWords(ports []connset.Port) []string {
 	out := make([]string, len(ports))
 	for i, port := range ports {
-		out[i] = portWords(port)
+		out[i] = words.Port(port)
 	}
 	return out
 }

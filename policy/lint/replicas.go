@@ -13,6 +13,7 @@ import (
 
 	"github.com/apptier/apptier/policy/kube"
 	"github.com/apptier/apptier/policy/lint/check"
+	"github.com/apptier/apptier/policy/lint/words"
 	"github.com/apptier/apptier/policy/reach"
 )
 
@@ -56,7 +57,7 @@ func checkReplicas(r *check.Report, v *view) {
 		}
 		if ports := v.closedBetween(pod, v.Subjects()[i]); len(ports) > 0 {
 			r.Find(ReplicasIsolated, v.places.rules(ingress), "allow its pods on the ports that they use among themselves, or ignore this if they need nothing of each other",
-				"the pods of StatefulSet %s, such as %s, cannot reach one another on any of their ports (%s)", name, podWords(pod), listWords(ports))
+				"the pods of StatefulSet %s, such as %s, cannot reach one another on any of their ports (%s)", name, words.Pod(pod), words.List(ports))
 		}
 	}
 }

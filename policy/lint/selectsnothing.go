@@ -1,6 +1,9 @@
 package lint
 
-import "github.com/apptier/apptier/policy/lint/check"
+import (
+	"github.com/apptier/apptier/policy/lint/check"
+	"github.com/apptier/apptier/policy/lint/words"
+)
 
 // SelectsNothing is found where a policy selects no pod.
 const SelectsNothing check.ID = "selects-nothing"
@@ -20,17 +23,17 @@ with any, nothing is reported.`,
 // says nothing about it.
 func checkSubjects(r *check.Report, v *view) {
 	namespace, selector := v.Policy.Namespace, &v.Policy.Spec.PodSelector
-	if isEmpty(selector) || !v.KnowsPods(v.Here) {
+	if words.IsEmpty(selector) || !v.KnowsPods(v.Here) {
 		return
 	}
 	path := specPath.Child("podSelector")
 	selected := v.Here.Selected(v.Policy)
 	switch {
 	case len(selected) == 0:
-		r.Find(SelectsNothing, path, hint(selector, PodLabels(v.Here), "pods"),
-			"no pod of namespace %s has %s, so the policy protects nothing", namespace, selectorWords(selector))
+		r.Find(SelectsNothing, path, words.Hint(selector, PodLabels(v.Here), "pods"),
+			"no pod of namespace %s has %s, so the policy protects nothing", namespace, words.Selector(selector))
 	case len(OnPodNetwork(selected)) == 0:
 		r.Find(HostNetwork, path, "restrict the node's traffic otherwise: a policy cannot",
-			"every pod that is selected, such as %s, is on its node's network, where policies do not apply", podWords(selected[0]))
+			"every pod that is selected, such as %s, is on its node's network, where policies do not apply", words.Pod(selected[0]))
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/apptier/apptier/policy/connset"
+	"github.com/apptier/apptier/policy/lint/words"
 )
 
 // isolated returns the connections of the policy's pods that a policy of an AppTier isolates. Where one
@@ -64,8 +65,8 @@ func (d *declared) unlike(box connset.Box, pods []*Pod) []*Pod {
 				asked[key] = value
 			}
 		}
-		first := !seen[labelWords(asked)]
-		seen[labelWords(asked)] = true
+		first := !seen[words.Labels(asked)]
+		seen[words.Labels(asked)] = true
 		return first && box.Match(connset.Subject, pod.Labels)
 	})
 }

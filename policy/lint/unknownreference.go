@@ -11,6 +11,7 @@ import (
 
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/policy/lint/check"
+	"github.com/apptier/apptier/policy/lint/words"
 	"github.com/apptier/apptier/policy/model"
 )
 
@@ -60,7 +61,7 @@ func checkTierKnown(r *check.Report, path *field.Path, other *v1alpha1.AppTier, 
 	}
 	name := other.Namespace + "/" + other.Name
 	fix := "tiers of AppTier " + name + ": " + strings.Join(names, ", ")
-	if near := nearestOf(tier, names); near != "" {
+	if near := words.NearestOf(tier, names); near != "" {
 		fix = fmt.Sprintf("did you mean %s? %s", near, fix)
 	}
 	r.Add(UnknownReference, check.Warn, path, fix, "AppTier %s has no tier %q, so this peer stands for nobody", name, tier)
@@ -82,7 +83,7 @@ func known[T metav1.Object](r *check.Report, path *field.Path, kind string, key 
 	}
 	slices.Sort(here)
 	fix := "create it, or correct the reference"
-	if near := nearest(key.Name, here); near != "" {
+	if near := words.Nearest(key.Name, here); near != "" {
 		fix, all = fmt.Sprintf("did you mean %s?", near), true
 	} else if len(elsewhere) > 0 {
 		fix, all = fmt.Sprintf("did you mean namespace: %s? There is one of this name", slices.Min(elsewhere)), true
@@ -109,7 +110,7 @@ func checkTierExists(r *check.Report, path *field.Path, spec *v1alpha1.AppTierSp
 		return
 	}
 	fix := "tiers of this AppTier: " + strings.Join(names, ", ")
-	if near := nearestOf(name, names); near != "" {
+	if near := words.NearestOf(name, names); near != "" {
 		fix = fmt.Sprintf("did you mean %s? %s", near, fix)
 	}
 	r.Find(UnknownReference, path, fix, "there is no tier %q in this AppTier", name)

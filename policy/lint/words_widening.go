@@ -7,6 +7,7 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 
 	"github.com/apptier/apptier/api/v1alpha1"
+	"github.com/apptier/apptier/policy/lint/words"
 )
 
 // Words say who would reach whom, and what the AppTiers allow instead.
@@ -16,14 +17,14 @@ func (w *Widening) Words(v *View) string { return w.deed(v) + "; " + w.instead(v
 func (w *Widening) deed(v *View) string {
 	subject, other := w.subjectWords(v.Policy.Namespace), w.otherWords(v)
 	if w.Direction == ingress {
-		return fmt.Sprintf("%s reach %s on %s", other, subject, portWords(w.Port))
+		return fmt.Sprintf("%s reach %s on %s", other, subject, words.Port(w.Port))
 	}
-	return fmt.Sprintf("%s reach %s on %s", subject, other, portWords(w.Port))
+	return fmt.Sprintf("%s reach %s on %s", subject, other, words.Port(w.Port))
 }
 
 func (w *Widening) subjectWords(namespace string) string {
 	if w.SubjectPod != nil {
-		return podWords(w.SubjectPod)
+		return words.Pod(w.SubjectPod)
 	}
 	for _, g := range w.By {
 		if tier := g.Labels[v1alpha1.LabelTier]; tier != "" {
@@ -35,16 +36,16 @@ func (w *Widening) subjectWords(namespace string) string {
 
 // otherWords names the other end as the policy does, with an example that it may be.
 func (w *Widening) otherWords(v *View) string {
-	words := peerWords(v.Policy.Namespace, peerOf(w.Direction, w.Clause))
+	other := words.Peer(v.Policy.Namespace, peerOf(w.Direction, w.Clause))
 	switch {
 	case w.PeerPod != nil:
-		return fmt.Sprintf("%s (for example %s)", words, podWords(w.PeerPod))
+		return fmt.Sprintf("%s (for example %s)", other, words.Pod(w.PeerPod))
 	case !w.IsPod:
-		return fmt.Sprintf("%s (for example %s)", words, w.Address)
+		return fmt.Sprintf("%s (for example %s)", other, w.Address)
 	case len(w.Peer) > 0:
-		return fmt.Sprintf("%s (for example one labelled %s)", words, labelWords(w.Peer))
+		return fmt.Sprintf("%s (for example one labelled %s)", other, words.Labels(w.Peer))
 	default:
-		return words
+		return other
 	}
 }
 
@@ -67,7 +68,7 @@ func (w *Widening) instead(v *View) string {
 	case len(allowed) == 0:
 		return fmt.Sprintf("AppTier %s lets it connect to nothing on this port", w.AppTiers())
 	default:
-		return fmt.Sprintf("AppTier %s allows only %s", w.AppTiers(), listWords(allowed))
+		return fmt.Sprintf("AppTier %s allows only %s", w.AppTiers(), words.List(allowed))
 	}
 }
 
@@ -77,12 +78,12 @@ func tierWords(v *View, peer *networkingv1.NetworkPolicyPeer) string {
 		for _, g := range v.Here.Generated {
 			v.Work.Spend(1)
 			tier := g.Labels[v1alpha1.LabelTier]
-			if tier != "" && selectorWords(&g.Spec.PodSelector) == selectorWords(peer.PodSelector) {
+			if tier != "" && words.Selector(&g.Spec.PodSelector) == words.Selector(peer.PodSelector) {
 				return "tier " + tier
 			}
 		}
 	}
-	return peerWords(v.Policy.Namespace, peer)
+	return words.Peer(v.Policy.Namespace, peer)
 }
 
 // AppTiers names those that isolate the pod.
@@ -91,5 +92,5 @@ func (w *Widening) AppTiers() string {
 	for _, g := range w.By {
 		names = append(names, g.Labels[v1alpha1.LabelAppTier])
 	}
-	return listWords(slices.Compact(names))
+	return words.List(slices.Compact(names))
 }

@@ -1,4 +1,4 @@
-package lint
+package words
 
 import (
 	"fmt"
@@ -12,8 +12,8 @@ import (
 
 // hint says what may have been meant by a selector that matches none of the candidates: a value that
 // is a few letters away, or a key.
-func hint(selector *metav1.LabelSelector, candidates iter.Seq2[string, string], what string) string {
-	for _, wanted := range wantedLabels(selector) {
+func Hint(selector *metav1.LabelSelector, candidates iter.Seq2[string, string], what string) string {
+	for _, wanted := range Wanted(selector) {
 		key, value := wanted[0], wanted[1]
 		values, keys := map[string]bool{}, map[string]bool{}
 		for k, v := range candidates {
@@ -27,10 +27,10 @@ func hint(selector *metav1.LabelSelector, candidates iter.Seq2[string, string], 
 		if values[value] {
 			continue
 		}
-		if near := nearest(value, sorted(values)); near != "" {
+		if near := Nearest(value, sorted(values)); near != "" {
 			return fmt.Sprintf("did you mean %s: %s? There are %s with it", key, near, what)
 		}
-		if near := nearest(key, sorted(keys)); near != "" {
+		if near := Nearest(key, sorted(keys)); near != "" {
 			return fmt.Sprintf("did you mean %s: %s? There are %s with it", near, value, what)
 		}
 	}
@@ -40,10 +40,10 @@ func hint(selector *metav1.LabelSelector, candidates iter.Seq2[string, string], 
 func sorted(words map[string]bool) []string { return slices.Sorted(maps.Keys(words)) }
 
 // isNear says whether a hint names a label.
-func isNear(hint string) bool { return strings.HasPrefix(hint, "did you mean") }
+func IsNear(hint string) bool { return strings.HasPrefix(hint, "did you mean") }
 
 // wantedLabels are the keys and values that a selector asks for, sorted.
-func wantedLabels(selector *metav1.LabelSelector) [][2]string {
+func Wanted(selector *metav1.LabelSelector) [][2]string {
 	var out [][2]string
 	for key, value := range selector.MatchLabels {
 		out = append(out, [2]string{key, value})

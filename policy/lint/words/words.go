@@ -1,4 +1,5 @@
-package lint
+// Package words names what findings are about: peers, pods, ports, and what may have been meant.
+package words
 
 import (
 	"fmt"
@@ -14,7 +15,7 @@ import (
 )
 
 // peerWords names a peer of a policy in a namespace for a sentence; nil is everyone.
-func peerWords(namespace string, peer *networkingv1.NetworkPolicyPeer) string {
+func Peer(namespace string, peer *networkingv1.NetworkPolicyPeer) string {
 	switch {
 	case peer == nil:
 		return "anyone"
@@ -24,36 +25,36 @@ func peerWords(namespace string, peer *networkingv1.NetworkPolicyPeer) string {
 		return "addresses of " + peer.IPBlock.CIDR
 	}
 	pods := "any pod"
-	if !isEmpty(peer.PodSelector) {
-		pods = "pods " + selectorWords(peer.PodSelector)
+	if !IsEmpty(peer.PodSelector) {
+		pods = "pods " + Selector(peer.PodSelector)
 	}
 	if peer.NamespaceSelector == nil {
 		return pods + " of namespace " + namespace
 	}
-	return pods + " of " + namespacesWords(peer.NamespaceSelector)
+	return pods + " of " + Namespaces(peer.NamespaceSelector)
 }
 
-func namespacesWords(selector *metav1.LabelSelector) string {
-	if isEmpty(selector) {
+func Namespaces(selector *metav1.LabelSelector) string {
+	if IsEmpty(selector) {
 		return "any namespace"
 	}
 	if name := selector.MatchLabels[corev1.LabelMetadataName]; name != "" && len(selector.MatchLabels) == 1 && len(selector.MatchExpressions) == 0 {
 		return "namespace " + name
 	}
-	return "namespaces " + selectorWords(selector)
+	return "namespaces " + Selector(selector)
 }
 
-func isEmpty(selector *metav1.LabelSelector) bool {
+func IsEmpty(selector *metav1.LabelSelector) bool {
 	return selector == nil || len(selector.MatchLabels) == 0 && len(selector.MatchExpressions) == 0
 }
 
 // selectorWords writes a selector as kubectl's flag -l takes it.
-func selectorWords(selector *metav1.LabelSelector) string {
+func Selector(selector *metav1.LabelSelector) string {
 	return metav1.FormatLabelSelector(selector)
 }
 
 // labelWords writes labels as kubectl's flag -l takes them.
-func labelWords(set map[string]string) string {
+func Labels(set map[string]string) string {
 	var parts []string
 	for _, key := range slices.Sorted(maps.Keys(set)) {
 		parts = append(parts, key+"="+set[key])
@@ -61,10 +62,10 @@ func labelWords(set map[string]string) string {
 	return strings.Join(parts, ",")
 }
 
-func podWords(pod metav1.Object) string { return pod.GetNamespace() + "/" + pod.GetName() }
+func Pod(pod metav1.Object) string { return pod.GetNamespace() + "/" + pod.GetName() }
 
 // portWords names a port, such as "TCP 80".
-func portWords(port connset.Port) string {
+func Port(port connset.Port) string {
 	if port.Protocol() == "" {
 		return "protocols without ports, such as ICMP"
 	}
@@ -72,7 +73,7 @@ func portWords(port connset.Port) string {
 }
 
 // listWords joins words for a sentence.
-func listWords(words []string) string {
+func List(words []string) string {
 	slices.Sort(words)
 	words = slices.Compact(words)
 	if len(words) < 2 {

@@ -1,4 +1,4 @@
-package lint
+package words
 
 import (
 	"slices"
@@ -9,7 +9,7 @@ import (
 
 // nearest returns the candidate that a name is most likely a misspelling of, and "" where none is near: a
 // name that means something else, as a sibling's does, is worse than no hint.
-func nearest(name string, candidates []string) string {
+func Nearest(name string, candidates []string) string {
 	best, fewest := "", 0
 	for _, candidate := range candidates {
 		if edits, near := editsTo(name, candidate); near && (best == "" || edits < fewest) {
@@ -21,8 +21,8 @@ func nearest(name string, candidates []string) string {
 
 // nearestOf is nearest among the few names that there can be, all of which the reader sees: there, one other
 // letter is more likely a slip than another word.
-func nearestOf(name string, all []string) string {
-	if near := nearest(name, all); near != "" {
+func NearestOf(name string, all []string) string {
+	if near := Nearest(name, all); near != "" {
 		return near
 	}
 	isSlip := func(other string) bool { return other != name && levenshtein.ComputeDistance(name, other) == 1 }
