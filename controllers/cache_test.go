@@ -12,6 +12,7 @@ import (
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/controllers"
 	"github.com/apptier/apptier/policy/lint"
+	"github.com/apptier/apptier/policy/lint/world"
 	"github.com/apptier/apptier/policy/reach/reachtest"
 )
 
@@ -23,8 +24,8 @@ func TestTrimmedPodsAreJudgedAlike(t *testing.T) {
 		for _, namespace := range s.Namespaces {
 			namespace.Labels = map[string]string{"istio.io/dataplane-mode": "ambient"} // where probes matter
 		}
-		world := lint.World{Whole: true, Known: lint.Parts{Namespaces: true, Pods: true, Services: true, Policies: true}, Namespaces: s.Namespaces, Pods: s.Pods, Policies: s.Policies}
-		trimmed := world
+		known := world.World{Whole: true, Known: world.Parts{Namespaces: true, Pods: true, Services: true, Policies: true}, Namespaces: s.Namespaces, Pods: s.Pods, Policies: s.Policies}
+		trimmed := known
 		trimmed.Pods = nil
 		for _, pod := range s.Pods {
 			pod.Spec.DNSPolicy = rapid.SampledFrom([]corev1.DNSPolicy{corev1.DNSClusterFirst, corev1.DNSDefault}).Draw(t, "dnsPolicy")
@@ -43,12 +44,12 @@ func TestTrimmedPodsAreJudgedAlike(t *testing.T) {
 				Name:        "all",
 				PodSelector: metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{{Key: "none", Operator: metav1.LabelSelectorOpDoesNotExist}}},
 			}}}}
-			if want, got := lint.AppTierIn(app, world), lint.AppTierIn(app, trimmed); !equality.Semantic.DeepEqual(want, got) {
+			if want, got := lint.AppTierIn(app, known), lint.AppTierIn(app, trimmed); !equality.Semantic.DeepEqual(want, got) {
 				t.Fatalf("AppTier of namespace %s\nall of the pods: %v\ntrimmed: %v", namespace.Name, want, got)
 			}
 		}
 		for _, policy := range s.Policies {
-			if want, got := lint.NetworkPolicy(policy, world), lint.NetworkPolicy(policy, trimmed); !equality.Semantic.DeepEqual(want, got) {
+			if want, got := lint.NetworkPolicy(policy, known), lint.NetworkPolicy(policy, trimmed); !equality.Semantic.DeepEqual(want, got) {
 				t.Fatalf("%+v\nall of the pods: %v\ntrimmed: %v", policy.Spec, want, got)
 			}
 		}

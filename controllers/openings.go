@@ -19,6 +19,7 @@ import (
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/policy/kube"
 	"github.com/apptier/apptier/policy/lint"
+	"github.com/apptier/apptier/policy/lint/world"
 )
 
 // +kubebuilder:rbac:groups=core,resources=namespaces,verbs=get;list;watch
@@ -34,17 +35,17 @@ func (r *AppTierReconciler) openings(ctx context.Context, app *v1alpha1.AppTier,
 	if err != nil || len(handWritten) == 0 {
 		return nil, err
 	}
-	world := lint.World{Whole: true, Known: lint.Parts{Namespaces: true, Pods: true, Policies: true}, Policies: handWritten}
+	known := world.World{Whole: true, Known: world.Parts{Namespaces: true, Pods: true, Policies: true}, Policies: handWritten}
 	var policies networkingv1.NetworkPolicyList
 	if err := r.Client.List(ctx, &policies, client.InNamespace(app.Namespace), client.UnsafeDisableDeepCopy); err != nil {
 		return nil, fmt.Errorf("listing the NetworkPolicies of the namespace: %w", err)
 	}
-	world.Generated = slices.DeleteFunc(pointers(policies.Items), func(policy *networkingv1.NetworkPolicy) bool {
+	known.Generated = slices.DeleteFunc(pointers(policies.Items), func(policy *networkingv1.NetworkPolicy) bool {
 		owner := v1alpha1.OwnerOf(policy)
 		return owner == "" || owner == app.Name
 	})
-	world.Generated = append(world.Generated, desired...)
-	slices.SortFunc(world.Generated, func(a, b *networkingv1.NetworkPolicy) int { return cmp.Compare(a.Name, b.Name) })
+	known.Generated = append(known.Generated, desired...)
+	slices.SortFunc(known.Generated, func(a, b *networkingv1.NetworkPolicy) int { return cmp.Compare(a.Name, b.Name) })
 	var pods corev1.PodList
 	if err := r.Client.List(ctx, &pods, client.InNamespace(app.Namespace), client.UnsafeDisableDeepCopy); err != nil {
 		return nil, fmt.Errorf("listing pods: %w", err)
@@ -53,8 +54,8 @@ func (r *AppTierReconciler) openings(ctx context.Context, app *v1alpha1.AppTier,
 	if err := r.Client.List(ctx, &namespaces, client.UnsafeDisableDeepCopy); err != nil {
 		return nil, fmt.Errorf("listing namespaces: %w", err)
 	}
-	world.Pods, world.Namespaces = pointers(pods.Items), pointers(namespaces.Items)
-	return lint.Openings(app, world, mostSteps), nil
+	known.Pods, known.Namespaces = pointers(pods.Items), pointers(namespaces.Items)
+	return lint.Openings(app, known, mostSteps), nil
 }
 
 // mostSteps is what judging one hand-written policy may take at every pass over an AppTier: a fifth of a

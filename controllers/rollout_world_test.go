@@ -21,7 +21,7 @@ import (
 // none.
 var parts = []string{"one", "two", "three"}
 
-var world = func() reach.Snapshot {
+var snapshot = func() reach.Snapshot {
 	pod := func(namespace, name string, labels map[string]string, address string) *corev1.Pod {
 		return &corev1.Pod{
 			ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name, Labels: labels},
@@ -42,7 +42,7 @@ var world = func() reach.Snapshot {
 
 var everyFlow = func() []reach.Flow {
 	ends := []reach.Endpoint{{Address: netip.MustParseAddr("8.8.8.8")}}
-	for _, pod := range world.Pods {
+	for _, pod := range snapshot.Pods {
 		ends = append(ends, reach.Endpoint{Pod: types.NamespacedName{Namespace: pod.Namespace, Name: pod.Name}})
 	}
 	var flows []reach.Flow
@@ -69,7 +69,7 @@ type halves struct{ egress, ingress []bool }
 var unprotected = allowedBy(nil)
 
 func allowedBy(policies []*networkingv1.NetworkPolicy) halves {
-	s := world
+	s := snapshot
 	s.Policies = policies
 	evaluator := reach.New(s)
 	var h halves

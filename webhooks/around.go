@@ -4,15 +4,15 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/apptier/apptier/api/v1alpha1"
-	"github.com/apptier/apptier/policy/lint"
+	"github.com/apptier/apptier/policy/lint/world"
 	"github.com/apptier/apptier/policy/model"
 )
 
 // around are the lists that an AppTier is judged by, beside what is prepared: all AppTiers and
 // Services, by whose names a mistyped one is recognised, and the pods of namespaces that matter.
-func (c *Cluster) around(app *v1alpha1.AppTier) lint.World {
-	w := lint.World{
-		Whole: true, Known: lint.Parts{Namespaces: true, AppTiers: true, Pods: true, Services: true, Policies: true},
+func (c *Cluster) around(app *v1alpha1.AppTier) world.World {
+	w := world.World{
+		Whole: true, Known: world.Parts{Namespaces: true, AppTiers: true, Pods: true, Services: true, Policies: true},
 		AppTiers: typed[*v1alpha1.AppTier](c.appTiers.List()),
 	}
 	wanted := map[string]bool{app.Namespace: true}

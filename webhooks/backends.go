@@ -10,7 +10,7 @@ import (
 	toolscache "k8s.io/client-go/tools/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/apptier/apptier/policy/lint"
+	"github.com/apptier/apptier/policy/lint/world"
 )
 
 // +kubebuilder:rbac:groups=admissionregistration.k8s.io,resources=validatingwebhookconfigurations;mutatingwebhookconfigurations,verbs=get;list;watch
@@ -45,11 +45,11 @@ func (c *changes) OnUpdate(any, any) { c.changed.Store(true) }
 func (c *changes) OnDelete(any) { c.changed.Store(true) }
 
 // list returns them in no order.
-func (b *backends) list() []lint.Backend {
-	var out []lint.Backend
+func (b *backends) list() []world.Backend {
+	var out []world.Backend
 	for _, store := range b.stores {
 		for _, object := range typed[runtime.Object](store.List()) {
-			out = append(out, lint.BackendsOf(object)...)
+			out = append(out, world.BackendsOf(object)...)
 		}
 	}
 	return out

@@ -14,7 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/apptier/apptier/api/v1alpha1"
-	"github.com/apptier/apptier/policy/lint"
+	"github.com/apptier/apptier/policy/lint/world"
 )
 
 // Cluster is what NetworkPolicies are judged against. It reads the objects of the manager's cache
@@ -31,7 +31,7 @@ type Cluster struct {
 
 	// preparing is held while index is brought up to date.
 	preparing sync.Mutex
-	index     *lint.Index
+	index     *world.Index
 	changed   namespaceSet
 }
 
@@ -172,11 +172,11 @@ func (c *Cluster) hasAppTier(namespace string) bool {
 }
 
 // current is the cluster as policies are judged in it.
-func (c *Cluster) current() *lint.Index {
+func (c *Cluster) current() *world.Index {
 	c.preparing.Lock()
 	defer c.preparing.Unlock()
 	if c.index == nil {
-		c.index = lint.NewIndex(lint.World{Whole: true, Known: lint.Parts{Namespaces: true, Pods: true, Services: true, Policies: true}})
+		c.index = world.NewIndex(world.World{Whole: true, Known: world.Parts{Namespaces: true, Pods: true, Services: true, Policies: true}})
 	}
 	// Taken before anything is read: what changes from now on is seen here, or the next time.
 	if c.backends.changed.Swap(false) {
@@ -189,7 +189,7 @@ func (c *Cluster) current() *lint.Index {
 	if len(changed) == 0 {
 		return c.index
 	}
-	parts := make(map[string]lint.World, len(changed))
+	parts := make(map[string]world.World, len(changed))
 	for name := range changed {
 		parts[name] = c.in(name)
 	}
@@ -198,8 +198,8 @@ func (c *Cluster) current() *lint.Index {
 }
 
 // in is what there is in a namespace.
-func (c *Cluster) in(name string) lint.World {
-	w := lint.World{Pods: c.pods.in(name), Services: sorted(c.services.in(name))}
+func (c *Cluster) in(name string) world.World {
+	w := world.World{Pods: c.pods.in(name), Services: sorted(c.services.in(name))}
 	if namespace := c.namespace(name); namespace != nil {
 		w.Namespaces = append(w.Namespaces, namespace)
 	}
@@ -222,5 +222,5 @@ func sorted[T client.Object](objects []T) []T {
 // isGenerated says whether a policy is an AppTier's. What only bears the labels of one may be an
 // orphan, or pretend.
 func isGenerated(policy *networkingv1.NetworkPolicy) bool {
-	return v1alpha1.OwnerOf(policy) != "" && lint.IsGenerated(policy)
+	return v1alpha1.OwnerOf(policy) != "" && world.IsGenerated(policy)
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/policy/lint"
 	"github.com/apptier/apptier/policy/lint/check"
+	"github.com/apptier/apptier/policy/lint/world"
 	"github.com/apptier/apptier/policy/reach/reachtest"
 )
 
@@ -86,8 +87,8 @@ func (c *Cluster) hide(object client.Object, missed bool) {
 }
 
 // afresh is everything that the cache shows, without a history.
-func (c *Cluster) afresh() lint.World {
-	w := lint.World{Whole: true, Known: lint.Parts{Namespaces: true, Pods: true, Services: true, Policies: true}}
+func (c *Cluster) afresh() world.World {
+	w := world.World{Whole: true, Known: world.Parts{Namespaces: true, Pods: true, Services: true, Policies: true}}
 	w.Namespaces, w.Pods, w.Services = byName(all(c.namespaces)), byName(all(c.pods)), byName(all(c.services))
 	for _, policy := range byName(all(c.policies)) {
 		if isGenerated(policy) {

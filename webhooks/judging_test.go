@@ -14,6 +14,7 @@ import (
 
 	"github.com/apptier/apptier/policy/lint"
 	"github.com/apptier/apptier/policy/lint/check"
+	"github.com/apptier/apptier/policy/lint/world"
 )
 
 // One namespace takes no more than half of the turns, so another's request is judged at once.
@@ -64,7 +65,7 @@ func TestJudgingTellsWhyNot(t *testing.T) {
 	of := subject{namespace: "shop", name: "many", size: "3 rules"}
 	t.Run("too much work", func(t *testing.T) {
 		findings, err := j.within(t.Context(), of, func(work *check.Work) ([]check.Finding, error) {
-			lint.JudgePolicy(lint.NewIndex(lint.World{}), heavyPolicy(), work)
+			lint.JudgePolicy(world.NewIndex(world.World{}), heavyPolicy(), work)
 			return nil, nil
 		})
 		if err != nil || len(findings) != 1 || findings[0].Severity != check.Reject || findings[0].Check != check.TooBig {
@@ -75,7 +76,7 @@ func TestJudgingTellsWhyNot(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		findings, err := j.within(ctx, of, func(work *check.Work) ([]check.Finding, error) {
 			cancel()
-			lint.JudgePolicy(lint.NewIndex(lint.World{}), heavyPolicy(), work)
+			lint.JudgePolicy(world.NewIndex(world.World{}), heavyPolicy(), work)
 			return nil, nil
 		})
 		if err != nil || len(findings) != 1 || findings[0].Severity != check.Reject {

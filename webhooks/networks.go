@@ -5,7 +5,7 @@ import (
 
 	networkingv1 "k8s.io/api/networking/v1"
 
-	"github.com/apptier/apptier/policy/lint"
+	"github.com/apptier/apptier/policy/lint/world"
 )
 
 // serviceNetworks are the ranges that Services get their addresses from, as the cache shows them.
@@ -18,7 +18,7 @@ type serviceNetworks struct {
 func (n *serviceNetworks) list() []netip.Prefix {
 	var out []netip.Prefix
 	for _, object := range typed[*networkingv1.ServiceCIDR](n.List()) {
-		out = append(out, lint.ServiceNetworksOf(object)...)
+		out = append(out, world.ServiceNetworksOf(object)...)
 	}
 	return out
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/apptier/apptier/internal/cli/report"
 	"github.com/apptier/apptier/internal/cli/scene"
 	"github.com/apptier/apptier/policy/expand"
-	"github.com/apptier/apptier/policy/lint"
+	"github.com/apptier/apptier/policy/lint/world"
 	"github.com/apptier/apptier/policy/reach"
 )
 
@@ -67,7 +67,7 @@ func (q *asked) cited(name types.NamespacedName) *citedPolicy {
 func (q *asked) lookUpCited(name types.NamespacedName) *citedPolicy {
 	isNamed := func(p *networkingv1.NetworkPolicy) bool { return p.Namespace == name.Namespace && p.Name == name.Name }
 	i := slices.IndexFunc(q.snapshot.Policies, isNamed)
-	if i < 0 || !lint.IsGenerated(q.snapshot.Policies[i]) {
+	if i < 0 || !world.IsGenerated(q.snapshot.Policies[i]) {
 		return nil
 	}
 	policy := q.snapshot.Policies[i]

@@ -13,6 +13,7 @@ import (
 	"github.com/apptier/apptier/policy/expand"
 	"github.com/apptier/apptier/policy/lint"
 	"github.com/apptier/apptier/policy/lint/check"
+	lintworld "github.com/apptier/apptier/policy/lint/world"
 	"github.com/apptier/apptier/policy/model"
 )
 
@@ -44,7 +45,7 @@ func FuzzExpand(f *testing.F) {
 		refused := len(check.WithSeverity(lint.AppTier(&app), check.Reject)) > 0
 		for range 2 {
 			for _, policy := range expand.NetworkPolicies(&app, env) {
-				for _, finding := range lint.NetworkPolicy(policy, lint.World{}) {
+				for _, finding := range lint.NetworkPolicy(policy, lintworld.World{}) {
 					if finding.Check == lint.Invalid && !refused {
 						t.Errorf("%s: %s", policy.Name, finding)
 					}

@@ -10,6 +10,7 @@ import (
 	"github.com/apptier/apptier/policy/kube"
 	"github.com/apptier/apptier/policy/lint/check"
 	"github.com/apptier/apptier/policy/lint/words"
+	"github.com/apptier/apptier/policy/lint/world"
 )
 
 // APIServerUnreachable is found where the API server cannot reach what it is to call.
@@ -48,12 +49,12 @@ func checkBackends(r *check.Report, v *view) {
 	}
 }
 
-func checkReachedByServer(r *check.Report, v *view, backend Backend, service *corev1.Service, pod *Pod) bool {
+func checkReachedByServer(r *check.Report, v *view, backend world.Backend, service *corev1.Service, pod *world.Pod) bool {
 	i := slices.IndexFunc(service.Spec.Ports, func(p corev1.ServicePort) bool { return p.Port == backend.Port })
 	if i < 0 {
 		return false
 	}
-	port, found := targetOf(service, service.Spec.Ports[i], []*Pod{pod})
+	port, found := targetOf(service, service.Spec.Ports[i], []*world.Pod{pod})
 	if !found || v.openOutside(pod, isForTunnel).Contains(port) {
 		return false
 	}
@@ -64,13 +65,13 @@ func checkReachedByServer(r *check.Report, v *view, backend Backend, service *co
 
 // openOutside are the ports of a pod that some policy opens to whom the pod network does not hold, that is to
 // addresses or to everyone; or to what is taken for such.
-func (v *view) openOutside(pod *Pod, taken ...func(connset.Box) bool) connset.Ports {
+func (v *view) openOutside(pod *world.Pod, taken ...func(connset.Box) bool) connset.Ports {
 	policies, _ := v.Union(pod, ingress)
 	var open connset.Ports
-	for _, clause := range ClausesOf(policies, ingress) {
+	for _, clause := range world.ClausesOf(policies, ingress) {
 		isTaken := func(is func(connset.Box) bool) bool { return is(clause.Box) }
 		if clause.Box.Kinds&connset.Others != 0 || slices.ContainsFunc(taken, isTaken) {
-			open = open.Union(clause.Box.Ports).Union(Resolve(clause.Named, pod))
+			open = open.Union(clause.Box.Ports).Union(world.Resolve(clause.Named, pod))
 		}
 	}
 	return open

@@ -10,7 +10,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/apptier/apptier/api/v1alpha1"
-	"github.com/apptier/apptier/policy/lint"
+	"github.com/apptier/apptier/policy/lint/world"
 )
 
 // drawnApp is a clean AppTier in a whole cluster: a chain of tiers behind a load balancer, each with a
@@ -24,7 +24,7 @@ const partnerNamespace = "partner"
 
 func drawApp(seed uint64) *drawnApp {
 	d := &drawnApp{drawn: &drawn{Rand: rand.New(rand.NewPCG(seed, 2))}}
-	d.world.Whole, d.world.Known = true, lint.Parts{Namespaces: true, AppTiers: true, Pods: true, Services: true, Policies: true}
+	d.world.Whole, d.world.Known = true, world.Parts{Namespaces: true, AppTiers: true, Pods: true, Services: true, Policies: true}
 	for _, name := range []string{namespace, "kube-system", "monitoring", partnerNamespace, "default"} {
 		d.world.Namespaces = append(d.world.Namespaces, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}})
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/policy/lint"
 	"github.com/apptier/apptier/policy/lint/check"
+	"github.com/apptier/apptier/policy/lint/world"
 )
 
 // told are findings as "check path".
@@ -93,7 +94,7 @@ func TestNothingIsKnown(t *testing.T) {
 		d := drawApp(1)
 		m.make(d)
 		want := lint.AppTier(d.app)
-		got := slices.DeleteFunc(lint.AppTierIn(d.app, lint.World{}), func(f check.Finding) bool { return slices.Contains(byItself, f.Check) })
+		got := slices.DeleteFunc(lint.AppTierIn(d.app, world.World{}), func(f check.Finding) bool { return slices.Contains(byItself, f.Check) })
 		if !slices.Equal(got, want) {
 			t.Errorf("%s: found %v, want %v", m.name, got, want)
 		}

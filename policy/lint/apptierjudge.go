@@ -6,6 +6,7 @@ import (
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/policy/expand"
 	"github.com/apptier/apptier/policy/lint/check"
+	"github.com/apptier/apptier/policy/lint/world"
 )
 
 // appTierRuns are the functions that find checks in AppTiers that are not refused by themselves, by the check
@@ -23,8 +24,8 @@ func registerApp(run func(*check.Report, *appView), c check.Check) {
 // JudgeWithin returns what is wrong or doubtful about an AppTier that is not refused by itself, beside what a world holds.
 // The lists are asked for the AppTiers and Services there are, and for the pods of the namespaces of the AppTier
 // itself and of the Services that it names: of others they may be left out.
-func JudgeWithin(x *Index, app *v1alpha1.AppTier, meant expand.Expansion, world World, work *check.Work) []check.Finding {
-	r, in := &check.Report{}, &appView{x, app, meant.Unresolved, world, work}
+func JudgeWithin(x *world.Index, app *v1alpha1.AppTier, meant expand.Expansion, w world.World, work *check.Work) []check.Finding {
+	r, in := &check.Report{}, &appView{x, app, meant.Unresolved, w, work}
 	for _, c := range check.All() {
 		if run := appTierRuns[c.ID]; run != nil {
 			run(r, in)
@@ -36,17 +37,17 @@ func JudgeWithin(x *Index, app *v1alpha1.AppTier, meant expand.Expansion, world 
 
 // appView is an Index, and the AppTier judged in it, with the lists that come with it.
 type appView struct {
-	*Index
+	*world.Index
 	App *v1alpha1.AppTier
 	// unresolved are the references that stand for nobody.
 	unresolved []expand.Unresolved
-	world      World
+	world      world.World
 	work       *check.Work
 }
 
 // besides are the other AppTiers of an AppTier's namespace that are to stay.
-func besides(app *v1alpha1.AppTier, world World) []*v1alpha1.AppTier {
-	return slices.DeleteFunc(slices.Clone(world.AppTiers), func(other *v1alpha1.AppTier) bool {
+func besides(app *v1alpha1.AppTier, w world.World) []*v1alpha1.AppTier {
+	return slices.DeleteFunc(slices.Clone(w.AppTiers), func(other *v1alpha1.AppTier) bool {
 		return other.Namespace != app.Namespace || other.Name == app.Name || !other.DeletionTimestamp.IsZero()
 	})
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/policy/expand"
 	"github.com/apptier/apptier/policy/lint/check"
+	"github.com/apptier/apptier/policy/lint/world"
 	"github.com/apptier/apptier/policy/model"
 )
 
@@ -36,7 +37,7 @@ func checkAsPolicies(r *check.Report, in *appView) {
 	}
 }
 
-func newAsPolicy(app *v1alpha1.AppTier, index int, world World) asPolicy {
+func newAsPolicy(app *v1alpha1.AppTier, index int, w world.World) asPolicy {
 	tier := &app.Spec.Tiers[index]
 	p := asPolicy{app: app, inTier: inTier{tier: index}, policy: &networkingv1.NetworkPolicy{
 		ObjectMeta: metav1.ObjectMeta{Namespace: app.Namespace, Name: expand.TierPolicyName(app.Name, tier.Name)},
@@ -51,14 +52,14 @@ func newAsPolicy(app *v1alpha1.AppTier, index int, world World) asPolicy {
 		if rule.Restricts(&app.Spec, tier) {
 			p.ingress = append(p.ingress, rule)
 			ports := rule.PortsOf(tier).OfPolicy()
-			p.policy.Spec.Ingress = append(p.policy.Spec.Ingress, networkingv1.NetworkPolicyIngressRule{From: p.peers(rule, world), Ports: ports})
+			p.policy.Spec.Ingress = append(p.policy.Spec.Ingress, networkingv1.NetworkPolicyIngressRule{From: p.peers(rule, w), Ports: ports})
 		}
 	}
 	for _, rule := range model.RulesOf(&app.Spec, index, v1alpha1.Egress) {
 		if rule.Restricts(&app.Spec, tier) {
 			p.egress = append(p.egress, rule)
 			ports := rule.PortsOf(tier).OfPolicy()
-			p.policy.Spec.Egress = append(p.policy.Spec.Egress, networkingv1.NetworkPolicyEgressRule{To: p.peers(rule, world), Ports: ports})
+			p.policy.Spec.Egress = append(p.policy.Spec.Egress, networkingv1.NetworkPolicyEgressRule{To: p.peers(rule, w), Ports: ports})
 		}
 	}
 	return p
@@ -68,10 +69,10 @@ func newAsPolicy(app *v1alpha1.AppTier, index int, world World) asPolicy {
 var somewhere = networkingv1.NetworkPolicyPeer{IPBlock: &networkingv1.IPBlock{CIDR: "0.0.0.0/0"}}
 
 // peers are those of a rule, each in its place. What stands for no pods that are known is somewhere.
-func (p asPolicy) peers(rule model.Rule, world World) []networkingv1.NetworkPolicyPeer {
+func (p asPolicy) peers(rule model.Rule, w world.World) []networkingv1.NetworkPolicyPeer {
 	out := make([]networkingv1.NetworkPolicyPeer, len(rule.Peers))
 	for i := range rule.Peers {
-		out[i] = model.Visit(&rule.Peers[i], policyPeer{p.app, world})
+		out[i] = model.Visit(&rule.Peers[i], policyPeer{p.app, w})
 	}
 	return out
 }
@@ -79,7 +80,7 @@ func (p asPolicy) peers(rule model.Rule, world World) []networkingv1.NetworkPoli
 // policyPeer makes peers of an AppTier those of a NetworkPolicy.
 type policyPeer struct {
 	app   *v1alpha1.AppTier
-	world World
+	world world.World
 }
 
 func (policyPeer) Pods(peer *v1alpha1.PodsPeer) networkingv1.NetworkPolicyPeer {

@@ -19,6 +19,7 @@ import (
 	"github.com/apptier/apptier/policy/expand"
 	"github.com/apptier/apptier/policy/lint"
 	"github.com/apptier/apptier/policy/lint/check"
+	"github.com/apptier/apptier/policy/lint/world"
 )
 
 // parse reads manifests of the kinds that checks know.
@@ -56,14 +57,14 @@ func parse(t testing.TB, text string) []runtime.Object {
 }
 
 // worldOf is what objects say, with what their AppTiers stand for.
-func worldOf(objects []runtime.Object) lint.World {
-	world := lint.WorldOf(objects)
+func worldOf(objects []runtime.Object) world.World {
+	known := world.Of(objects)
 	for _, object := range objects {
 		if app, ok := object.(*v1alpha1.AppTier); ok {
-			world.Generated = append(world.Generated, expand.NetworkPolicies(app, expand.DefaultEnvironment())...)
+			known.Generated = append(known.Generated, expand.NetworkPolicies(app, expand.DefaultEnvironment())...)
 		}
 	}
-	return world
+	return known
 }
 
 // judgeObject runs the checks on the first object of a text, in the world that the others make.

@@ -12,13 +12,14 @@ import (
 
 	"github.com/apptier/apptier/policy/lint"
 	"github.com/apptier/apptier/policy/lint/check"
+	"github.com/apptier/apptier/policy/lint/world"
 )
 
 // set is a file of manifests that belong together.
 type set struct {
 	name, text string
 	policies   []*networkingv1.NetworkPolicy
-	world      lint.World
+	world      world.World
 }
 
 // cleanSets are policies as people write them, of testdata/clean.

@@ -12,6 +12,7 @@ import (
 	"github.com/apptier/apptier/policy/connset"
 	"github.com/apptier/apptier/policy/kube"
 	"github.com/apptier/apptier/policy/lint/check"
+	"github.com/apptier/apptier/policy/lint/world"
 )
 
 // ClusterIP is found where an address range holds Services' cluster addresses alone.
@@ -38,7 +39,7 @@ func checkClusterIPs(r *check.Report, v *view) {
 	}
 	clauses := v.Policy.Clauses(egress)
 	for _, clause := range clauses {
-		peer := peerOf(egress, clause)
+		peer := world.PeerOf(egress, clause)
 		if peer == nil || peer.IPBlock == nil {
 			continue
 		}
@@ -68,7 +69,7 @@ func FindClusterIP(r *check.Report, path *field.Path, fix, cidr string, service 
 
 // isAboutPods says whether a clause is about pods: beside them, an address of a Service is taken as meant.
 func isAboutPods(clause connset.Clause) bool {
-	peer := peerOf(egress, clause)
+	peer := world.PeerOf(egress, clause)
 	return peer == nil || peer.IPBlock == nil
 }
 
@@ -95,11 +96,11 @@ func BehindFix(service *corev1.Service) string {
 func (v *view) allowsBehind(clauses []connset.Clause, service *corev1.Service) bool {
 	behind := v.At(service.Namespace)
 	return slices.ContainsFunc(clauses, func(clause connset.Clause) bool {
-		peer := peerOf(networkingv1.PolicyTypeEgress, clause)
+		peer := world.PeerOf(networkingv1.PolicyTypeEgress, clause)
 		if peer != nil && peer.IPBlock != nil || !v.Work.Spend(1+len(behind.Pods)) {
 			return false
 		}
-		return slices.ContainsFunc(behind.Pods, func(pod *Pod) bool {
+		return slices.ContainsFunc(behind.Pods, func(pod *world.Pod) bool {
 			return kube.Selects(service, pod.Pod) && clause.Box.Match(connset.Namespace, behind.Labels) && clause.Box.Match(connset.Peer, pod.Labels)
 		})
 	})

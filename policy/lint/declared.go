@@ -6,13 +6,14 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 
 	"github.com/apptier/apptier/policy/connset"
+	"github.com/apptier/apptier/policy/lint/world"
 )
 
 // declared is what the AppTiers of a namespace let its pods do in a direction.
 type declared struct {
-	*View
+	*world.View
 	direction networkingv1.PolicyType
-	by        []*Policy
+	by        []*world.Policy
 	boxes     []connset.Box
 	// every holds all boxes when boxes are only those about one pod, and keys the labels of subjects
 	// that any of them asks for.
@@ -23,7 +24,7 @@ type declared struct {
 
 	// about are boxes that differ in what they ask of namespaces, and kinds the answers of kindOf.
 	about []connset.Box
-	kinds map[*Namespace]string
+	kinds map[*world.Namespace]string
 	// shelves are the boxes as they are at the namespaces of a kind.
 	shelves map[string]*connset.Shelf
 	// certain and possible are the pods of the policy that AppTiers isolate, see subjects.go.
@@ -33,19 +34,19 @@ type declared struct {
 }
 
 // declaredIn returns what all AppTiers of the policy's namespace declare in a direction.
-func declaredIn(v *View, direction networkingv1.PolicyType) *declared {
-	by := Where(v.Here.Generated, func(g *Policy) bool { return g.Isolates(direction) })
+func declaredIn(v *world.View, direction networkingv1.PolicyType) *declared {
+	by := world.Where(v.Here.Generated, func(g *world.Policy) bool { return g.Isolates(direction) })
 	return declaredBy(v, direction, by, by)
 }
 
 // declaredBy returns what some policies of AppTiers declare for the pods that others of them isolate.
-func declaredBy(v *View, direction networkingv1.PolicyType, isolating, allowing []*Policy) *declared {
+func declaredBy(v *world.View, direction networkingv1.PolicyType, isolating, allowing []*world.Policy) *declared {
 	d := &declared{View: v, direction: direction, by: isolating, known: map[string]*Widening{}}
-	d.kinds, d.shelves = map[*Namespace]string{}, map[string]*connset.Shelf{}
+	d.kinds, d.shelves = map[*world.Namespace]string{}, map[string]*connset.Shelf{}
 	if len(isolating) == 0 {
 		return d
 	}
-	for _, clause := range ClausesOf(allowing, direction) {
+	for _, clause := range world.ClausesOf(allowing, direction) {
 		d.boxes = append(d.boxes, clause.Box)
 	}
 	d.boxes = connset.Merged(d.boxes)
@@ -67,7 +68,7 @@ func (d *declared) only(scope connset.Scope, labels map[string]string) *declared
 }
 
 // shelf holds what is declared about a place.
-func (d *declared) shelf(at *Namespace) *connset.Shelf {
+func (d *declared) shelf(at *world.Namespace) *connset.Shelf {
 	kind := d.kindOf(at)
 	shelf, found := d.shelves[kind]
 	if !found {
@@ -79,7 +80,7 @@ func (d *declared) shelf(at *Namespace) *connset.Shelf {
 }
 
 // kindOf tells namespaces apart by what is declared about them.
-func (d *declared) kindOf(at *Namespace) string {
+func (d *declared) kindOf(at *world.Namespace) string {
 	if at == elsewhere {
 		return "elsewhere"
 	}

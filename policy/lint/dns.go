@@ -10,6 +10,7 @@ import (
 	"github.com/apptier/apptier/policy/kube"
 	"github.com/apptier/apptier/policy/lint/check"
 	"github.com/apptier/apptier/policy/lint/words"
+	"github.com/apptier/apptier/policy/lint/world"
 )
 
 // DNSMissing is found where pods may open connections but cannot resolve names.
@@ -51,7 +52,7 @@ func checkDNSReached(r *check.Report, v *view) {
 	if len(subjects) == 0 {
 		v.checkDNSOf(r, servers, nil, v.perhapsUnion())
 	}
-	seen := map[Membership]bool{}
+	seen := map[world.Membership]bool{}
 	for _, pod := range subjects {
 		if pod.Spec.DNSPolicy != "" && pod.Spec.DNSPolicy != corev1.DNSClusterFirst {
 			continue // it asks others, which only it knows
@@ -65,14 +66,14 @@ func checkDNSReached(r *check.Report, v *view) {
 		if !v.Work.Spend(rulesIn(policies, egress)) {
 			return
 		}
-		if v.checkDNSOf(r, servers, pod, ClausesOf(policies, egress)) {
+		if v.checkDNSOf(r, servers, pod, world.ClausesOf(policies, egress)) {
 			return // one example is enough
 		}
 	}
 }
 
 // checkDNSOf judges what a pod, or nil for any that is selected, is allowed altogether.
-func (v *view) checkDNSOf(r *check.Report, servers dnsServers, pod *Pod, clauses []connset.Clause) bool {
+func (v *view) checkDNSOf(r *check.Report, servers dnsServers, pod *world.Pod, clauses []connset.Clause) bool {
 	who := "the pods that it selects"
 	if pod != nil {
 		who = words.Pod(pod)
@@ -104,7 +105,7 @@ func (v *view) checkDNSOf(r *check.Report, servers dnsServers, pod *Pod, clauses
 // nothing, or to single addresses, needs none.
 func needsNames(clauses []connset.Clause) bool {
 	return slices.ContainsFunc(clauses, func(clause connset.Clause) bool {
-		peer := peerOf(egress, clause)
+		peer := world.PeerOf(egress, clause)
 		return peer == nil || peer.IPBlock == nil || !isSingle(peer.IPBlock)
 	})
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/apptier/apptier/policy/kube"
 	"github.com/apptier/apptier/policy/lint/check"
 	"github.com/apptier/apptier/policy/lint/words"
+	"github.com/apptier/apptier/policy/lint/world"
 )
 
 // DNSPort is found where port 53 is allowed, and the DNS servers listen on another.
@@ -32,7 +33,7 @@ name, the policy allows 53 to them, and nothing allows theirs.`,
 // not the Service's 53.
 type dnsListener struct {
 	service *corev1.Service
-	pod     *Pod
+	pod     *world.Pod
 	port    connset.Port
 }
 
@@ -46,12 +47,12 @@ func checkDNSPort(r *check.Report, v *view) {
 	for _, listener := range v.dnsListeners() {
 		port53 := connset.PortOf(listener.port.Protocol(), 53)
 		if slices.ContainsFunc(allowed, func(c connset.Clause) bool {
-			return IsPeer(&c.Box, listener.pod) && (c.Box.Ports.Contains(listener.port) || Resolve(c.Named, listener.pod).Contains(listener.port))
+			return world.IsPeer(&c.Box, listener.pod) && (c.Box.Ports.Contains(listener.port) || world.Resolve(c.Named, listener.pod).Contains(listener.port))
 		}) {
 			continue
 		}
 		for _, clause := range v.Policy.Clauses(egress) {
-			if !IsPeer(&clause.Box, listener.pod) || !clause.Box.Ports.Contains(port53) {
+			if !world.IsPeer(&clause.Box, listener.pod) || !clause.Box.Ports.Contains(port53) {
 				continue
 			}
 			r.Find(DNSPort, v.portPath(egress, clause.Rule, port53), fmt.Sprintf("add port: %d beside it", listener.port.Number()),
@@ -73,7 +74,7 @@ func (v *view) dnsListeners() []dnsListener {
 					continue
 				}
 				for _, pod := range v.At(service.Namespace).Pods {
-					target, found := targetOf(service, port, []*Pod{pod})
+					target, found := targetOf(service, port, []*world.Pod{pod})
 					if found && !pod.OnNode && target.Number() != 53 {
 						out = append(out, dnsListener{service, pod, target})
 						break

@@ -9,11 +9,12 @@ import (
 
 	"github.com/apptier/apptier/policy/connset"
 	"github.com/apptier/apptier/policy/kube"
+	"github.com/apptier/apptier/policy/lint/world"
 )
 
 // dnsServers are where a cluster's names are resolved. Which pods that are may not be known.
 type dnsServers struct {
-	pods      []*Pod
+	pods      []*world.Pod
 	addresses []netip.Addr
 	// namespaces are those in which they may be.
 	namespaces []string
@@ -32,14 +33,14 @@ func (v *view) dnsServers() dnsServers {
 		if !v.Whole || !v.Known.Services || len(service.Spec.Selector) == 0 {
 			continue
 		}
-		servers.pods = append(servers.pods, Where(v.At(service.Namespace).Pods, func(pod *Pod) bool { return kube.Selects(service, pod.Pod) })...)
+		servers.pods = append(servers.pods, world.Where(v.At(service.Namespace).Pods, func(pod *world.Pod) bool { return kube.Selects(service, pod.Pod) })...)
 		for _, text := range service.Spec.ClusterIPs {
 			if address, err := netip.ParseAddr(text); err == nil {
 				servers.addresses = append(servers.addresses, address)
 			}
 		}
 	}
-	if len(servers.pods) == 0 || slices.ContainsFunc(servers.pods, func(pod *Pod) bool { return pod.Spec.HostNetwork }) {
+	if len(servers.pods) == 0 || slices.ContainsFunc(servers.pods, func(pod *world.Pod) bool { return pod.Spec.HostNetwork }) {
 		return dnsServers{namespaces: servers.namespaces} // who answers is not known, or is a node
 	}
 	// Beside them: the usual address of the node-local cache.
@@ -61,7 +62,7 @@ func reachesDNS(clauses []connset.Clause, servers dnsServers, protocol corev1.Pr
 			return servers.mayBePeersOf(clause) || !clause.Box.Ports.Contains(connset.PortOf(protocol, anyPort))
 		}
 		on53 := clause.Box.Ports.Contains(connset.PortOf(protocol, 53))
-		return slices.ContainsFunc(servers.pods, func(pod *Pod) bool { return IsPeer(&clause.Box, pod) }) ||
+		return slices.ContainsFunc(servers.pods, func(pod *world.Pod) bool { return world.IsPeer(&clause.Box, pod) }) ||
 			slices.ContainsFunc(servers.addresses, func(address netip.Addr) bool {
 				return on53 && clause.Box.Kinds&connset.Others != 0 && clause.Box.Addresses.Contains(address)
 			})
@@ -78,7 +79,7 @@ func isForDNS(clause connset.Clause, protocol corev1.Protocol) bool {
 // mayBePeersOf says whether DNS servers may be among whom a clause means: not where it names namespaces, or is about
 // its own, and DNS is in others.
 func (s dnsServers) mayBePeersOf(clause connset.Clause) bool {
-	peer := peerOf(egress, clause)
+	peer := world.PeerOf(egress, clause)
 	if peer == nil || peer.IPBlock != nil {
 		return true
 	}

@@ -15,13 +15,14 @@ import (
 	"github.com/apptier/apptier/policy/expand"
 	"github.com/apptier/apptier/policy/lint"
 	"github.com/apptier/apptier/policy/lint/check"
+	"github.com/apptier/apptier/policy/lint/world"
 )
 
 // drawn is a clean set of manifests of one application, in a whole cluster: a chain of components,
 // each with its policies, and an AppTier beside them.
 type drawn struct {
 	*rand.Rand
-	world      lint.World
+	world      world.World
 	components []component
 }
 
@@ -36,7 +37,7 @@ const namespace = "store"
 
 func drawSet(seed uint64) *drawn {
 	d := &drawn{Rand: rand.New(rand.NewPCG(seed, 1))}
-	d.world.Whole, d.world.Known = true, lint.Parts{Namespaces: true, Pods: true, Services: true, Policies: true}
+	d.world.Whole, d.world.Known = true, world.Parts{Namespaces: true, Pods: true, Services: true, Policies: true}
 	for _, name := range []string{namespace, "kube-system", "monitoring", "ingress-nginx", "default"} {
 		d.world.Namespaces = append(d.world.Namespaces, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}})
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/apptier/apptier/policy/connset"
 	"github.com/apptier/apptier/policy/kube"
 	"github.com/apptier/apptier/policy/lint/check"
+	"github.com/apptier/apptier/policy/lint/world"
 )
 
 // ExcludesNobody is found where another peer holds whom a peer leaves out.
@@ -34,7 +35,7 @@ func checkExclusions(r *check.Report, v *view) {
 		checkOpenPorts(r, v, direction)
 		checkOpenRules(r, v, direction, clauses)
 		for i, clause := range clauses {
-			peer := peerOf(direction, clause)
+			peer := world.PeerOf(direction, clause)
 			if peer == nil {
 				continue
 			}
@@ -47,7 +48,7 @@ func checkExclusions(r *check.Report, v *view) {
 			}
 			all := v.clauseOf(direction, clause, whole)
 			for j, other := range clauses {
-				if i == j || all == nil || !IsWithin([]connset.Box{all.Box}, []connset.Box{other.Box}) || !isNameAllowedBy(clause, other) {
+				if i == j || all == nil || !world.IsWithin([]connset.Box{all.Box}, []connset.Box{other.Box}) || !isNameAllowedBy(clause, other) {
 					continue
 				}
 				r.Find(ExcludesNobody, v.clauseField(direction, clause, ""), "remove "+v.clausePlace(direction, other).String()+", or leave the same out there",
@@ -84,7 +85,7 @@ func checkOpenPorts(r *check.Report, v *view, direction networkingv1.PolicyType)
 // reported by itself, and a rule for DNS beside others is a habit that does no harm.
 func checkOpenRules(r *check.Report, v *view, direction networkingv1.PolicyType, clauses []connset.Clause) {
 	isEveryPort := func(c connset.Clause) bool { return connset.AllPorts().Minus(c.Box.Ports).IsEmpty() }
-	open := Where(clauses, func(c connset.Clause) bool { return c.Peer >= 0 && isEveryPort(c) })
+	open := world.Where(clauses, func(c connset.Clause) bool { return c.Peer >= 0 && isEveryPort(c) })
 	for _, clause := range clauses {
 		isForDNS := clause.Box.Ports.Minus(DNSPorts).IsEmpty()
 		if clause.Peer < 0 || isForDNS || isEveryPort(clause) {
@@ -96,7 +97,7 @@ func checkOpenRules(r *check.Report, v *view, direction networkingv1.PolicyType,
 		all := clause.Box
 		all.Ports = connset.AllPorts()
 		holds := func(other connset.Clause) bool {
-			return other.Rule != clause.Rule && IsWithin([]connset.Box{all}, []connset.Box{other.Box})
+			return other.Rule != clause.Rule && world.IsWithin([]connset.Box{all}, []connset.Box{other.Box})
 		}
 		if i := slices.IndexFunc(open, holds); i >= 0 {
 			r.Find(ExcludesNobody, v.clauseField(direction, clause, ""), "name ports in "+v.places.rule(direction, open[i].Rule).String()+", or remove this",

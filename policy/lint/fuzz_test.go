@@ -14,6 +14,7 @@ import (
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/policy/lint"
 	"github.com/apptier/apptier/policy/lint/check"
+	"github.com/apptier/apptier/policy/lint/world"
 )
 
 // Whatever objects say, judging them ends, and every finding is complete. They are decoded and no
@@ -32,11 +33,11 @@ func FuzzNetworkPolicy(f *testing.F) {
 			}
 		}
 		policies[1].Name += "-other"
-		world := lint.WorldOf(append(surroundings(&policies[0], &policies[1]), &policies[1]))
-		complete(t, lint.NetworkPolicy(&policies[0], world))
-		world.Generated = append(world.Generated, &policies[1])
-		world.Whole = true
-		complete(t, lint.NetworkPolicy(&policies[0], world))
+		known := world.Of(append(surroundings(&policies[0], &policies[1]), &policies[1]))
+		complete(t, lint.NetworkPolicy(&policies[0], known))
+		known.Generated = append(known.Generated, &policies[1])
+		known.Whole = true
+		complete(t, lint.NetworkPolicy(&policies[0], known))
 	})
 }
 
@@ -66,10 +67,10 @@ func FuzzAppTier(f *testing.F) {
 			}
 		}
 		complete(t, lint.AppTier(&apps[0]))
-		world := lint.WorldOf(append(surroundings(&apps[0], &apps[1]), &apps[1]))
-		complete(t, lint.AppTierIn(&apps[0], world))
-		world.Whole = true
-		complete(t, lint.AppTierIn(&apps[0], world))
+		known := world.Of(append(surroundings(&apps[0], &apps[1]), &apps[1]))
+		complete(t, lint.AppTierIn(&apps[0], known))
+		known.Whole = true
+		complete(t, lint.AppTierIn(&apps[0], known))
 	})
 }
 

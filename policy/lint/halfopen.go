@@ -9,6 +9,7 @@ import (
 	"github.com/apptier/apptier/policy/connset"
 	"github.com/apptier/apptier/policy/lint/check"
 	"github.com/apptier/apptier/policy/lint/words"
+	"github.com/apptier/apptier/policy/lint/world"
 )
 
 // HalfOpen is found where one end allows a connection and the other denies it.
@@ -39,7 +40,7 @@ func checkHalves(r *check.Report, v *view) {
 	subjects := v.Subjects()
 	for _, direction := range []networkingv1.PolicyType{ingress, egress} {
 		for _, clause := range v.Policy.Clauses(direction) {
-			peer := peerOf(direction, clause)
+			peer := world.PeerOf(direction, clause)
 			if peer == nil || peer.IPBlock != nil {
 				continue
 			}
@@ -53,18 +54,18 @@ func checkHalves(r *check.Report, v *view) {
 	}
 }
 
-func checkOtherHalf(r *check.Report, v *view, direction networkingv1.PolicyType, clause connset.Clause, subjects, peers []*Pod) {
+func checkOtherHalf(r *check.Report, v *view, direction networkingv1.PolicyType, clause connset.Clause, subjects, peers []*world.Pod) {
 	if len(subjects)*len(peers) > mostPairs {
 		return
 	}
-	passing := map[end][]*Pod{}
+	passing := map[end][]*world.Pod{}
 	for _, peer := range peers {
 		as := v.endOf(peer, direction)
 		if _, found := passing[as]; !found {
 			passing[as] = v.passing(direction, clause, subjects, peer)
 		}
 		// No pod's policies are asked about what it sends itself.
-		if slices.ContainsFunc(passing[as], func(subject *Pod) bool { return subject != peer }) {
+		if slices.ContainsFunc(passing[as], func(subject *world.Pod) bool { return subject != peer }) {
 			return // it comes about for some, or it is another check's matter
 		}
 	}
@@ -88,11 +89,11 @@ func checkOtherHalf(r *check.Report, v *view, direction networkingv1.PolicyType,
 // end is what the policies of a peer depend on, beside the subject: where the peer is the
 // destination, on the numbers of its ports too.
 type end struct {
-	Membership
+	world.Membership
 	ports string
 }
 
-func (v *view) endOf(peer *Pod, direction networkingv1.PolicyType) end {
+func (v *view) endOf(peer *world.Pod, direction networkingv1.PolicyType) end {
 	if direction == ingress {
 		return end{Membership: v.Membership(peer)}
 	}
@@ -101,14 +102,14 @@ func (v *view) endOf(peer *Pod, direction networkingv1.PolicyType) end {
 
 // passing returns the first two subjects that a clause and the policies of a peer both let through,
 // or that the clause says nothing about. Two are enough to find one that is not the peer itself.
-func (v *view) passing(direction networkingv1.PolicyType, clause connset.Clause, subjects []*Pod, peer *Pod) []*Pod {
-	var out []*Pod
+func (v *view) passing(direction networkingv1.PolicyType, clause connset.Clause, subjects []*world.Pod, peer *world.Pod) []*world.Pod {
+	var out []*world.Pod
 	policies, isolated := v.Union(peer, opposite(direction))
 	for _, subject := range subjects {
 		if !v.Work.Spend(rulesIn(policies, opposite(direction))) {
 			break
 		}
-		want := clause.Box.Ports.Union(Resolve(clause.Named, destination(direction, subject, peer)))
+		want := clause.Box.Ports.Union(world.Resolve(clause.Named, destination(direction, subject, peer)))
 		if want.IsEmpty() || !isolated || !want.Intersect(portsBetween(policies, peer, subject, opposite(direction))).IsEmpty() {
 			if out = append(out, subject); len(out) == 2 {
 				break
@@ -119,7 +120,7 @@ func (v *view) passing(direction networkingv1.PolicyType, clause connset.Clause,
 }
 
 // lastPair returns the last subject and the last peer that are two pods; nil if there are none.
-func lastPair(subjects, peers []*Pod) (subject, peer *Pod) {
+func lastPair(subjects, peers []*world.Pod) (subject, peer *world.Pod) {
 	for _, peer := range slices.Backward(peers) {
 		for _, subject := range slices.Backward(subjects) {
 			if subject != peer {
@@ -130,7 +131,7 @@ func lastPair(subjects, peers []*Pod) (subject, peer *Pod) {
 	return nil, nil
 }
 
-func destination(direction networkingv1.PolicyType, subject, peer *Pod) *Pod {
+func destination(direction networkingv1.PolicyType, subject, peer *world.Pod) *world.Pod {
 	if direction == ingress {
 		return subject
 	}
@@ -139,7 +140,7 @@ func destination(direction networkingv1.PolicyType, subject, peer *Pod) *Pod {
 
 // portsBetween returns the ports that policies of one pod allow with another. Where an address that
 // is not known decides, the port is taken to be allowed: what is doubted must be certain.
-func portsBetween(policies []*Policy, pod, peer *Pod, direction networkingv1.PolicyType) connset.Ports {
+func portsBetween(policies []*world.Policy, pod, peer *world.Pod, direction networkingv1.PolicyType) connset.Ports {
 	var ports connset.Ports
 	destination := pod
 	if direction == egress {
@@ -148,8 +149,8 @@ func portsBetween(policies []*Policy, pod, peer *Pod, direction networkingv1.Pol
 	for _, policy := range policies {
 		clauses := policy.Clauses(direction)
 		for i := range clauses {
-			if clause := &clauses[i]; IsPeer(&clause.Box, peer) {
-				ports = ports.Union(clause.Box.Ports).Union(Resolve(clause.Named, destination))
+			if clause := &clauses[i]; world.IsPeer(&clause.Box, peer) {
+				ports = ports.Union(clause.Box.Ports).Union(world.Resolve(clause.Named, destination))
 			}
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/apptier/apptier/policy/kube"
 	"github.com/apptier/apptier/policy/lint/check"
 	"github.com/apptier/apptier/policy/lint/words"
+	"github.com/apptier/apptier/policy/lint/world"
 )
 
 // HealthCheckUnreachable is found where a load balancer cannot reach the pods behind it.
@@ -58,13 +59,13 @@ func checkHealthChecks(r *check.Report, v *view) {
 	}
 }
 
-func checkReachedByBalancer(r *check.Report, v *view, service *corev1.Service, pod *Pod) bool {
+func checkReachedByBalancer(r *check.Report, v *view, service *corev1.Service, pod *world.Pod) bool {
 	policies, _ := v.Union(pod, ingress)
 	v.Work.Spend(rulesIn(policies, ingress))
 	var open connset.Ports
-	for _, clause := range ClausesOf(policies, ingress) {
+	for _, clause := range world.ClausesOf(policies, ingress) {
 		if clause.Box.Kinds&connset.Others != 0 {
-			open = open.Union(clause.Box.Ports).Union(Resolve(clause.Named, pod))
+			open = open.Union(clause.Box.Ports).Union(world.Resolve(clause.Named, pod))
 		}
 	}
 	var closed []string
@@ -83,10 +84,10 @@ func checkReachedByBalancer(r *check.Report, v *view, service *corev1.Service, p
 
 // balancedPorts are the ports of a pod that a load balancer sends to, and the one it probes if that
 // is a port of the pod: it may also be one of the node.
-func balancedPorts(service *corev1.Service, pod *Pod) []connset.Port {
+func balancedPorts(service *corev1.Service, pod *world.Pod) []connset.Port {
 	var out []connset.Port
 	for _, port := range service.Spec.Ports {
-		if target, found := targetOf(service, port, []*Pod{pod}); found {
+		if target, found := targetOf(service, port, []*world.Pod{pod}); found {
 			out = append(out, target)
 		}
 	}

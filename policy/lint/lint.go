@@ -10,26 +10,27 @@ import (
 
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/policy/lint/check"
+	"github.com/apptier/apptier/policy/lint/world"
 )
 
 // Catalogue returns every check there is, the gravest first.
 func Catalogue() []check.Check { return slices.Clone(check.All()) }
 
 // NetworkPolicy returns what [JudgePolicy] does in a world that is asked only once.
-func NetworkPolicy(policy *networkingv1.NetworkPolicy, world World) []check.Finding {
-	return JudgePolicy(NewIndex(world), policy, new(check.Work))
+func NetworkPolicy(policy *networkingv1.NetworkPolicy, w world.World) []check.Finding {
+	return JudgePolicy(world.NewIndex(w), policy, new(check.Work))
 }
 
 // JudgePolicy returns everything that is wrong or doubtful about a hand-written NetworkPolicy in a world. A check is
 // exact, or it is silent: it never guesses.
 //
 // It means nothing if it took more work than it may, as work.Err says.
-func JudgePolicy(index *Index, policy *networkingv1.NetworkPolicy, work *check.Work) []check.Finding {
+func JudgePolicy(index *world.Index, policy *networkingv1.NetworkPolicy, work *check.Work) []check.Finding {
 	return Judge(index, policy, work)
 }
 
 // Openings returns the hand-written policies of a world that open what an AppTier closes, as [widening.Openings] does.
 // Each policy may take so many steps, 0 for any number.
-func Openings(app *v1alpha1.AppTier, world World, most int) []Opening {
-	return OpeningsOf(NewIndex(world), app, func() *check.Work { return check.NewWork(most, nil) })
+func Openings(app *v1alpha1.AppTier, w world.World, most int) []Opening {
+	return OpeningsOf(world.NewIndex(w), app, func() *check.Work { return check.NewWork(most, nil) })
 }

@@ -13,14 +13,15 @@ import (
 	"github.com/apptier/apptier/policy/expand"
 	"github.com/apptier/apptier/policy/lint"
 	"github.com/apptier/apptier/policy/lint/check"
+	"github.com/apptier/apptier/policy/lint/world"
 )
 
 // besideTiers is a world with an AppTier of so many tiers, each of which allows 16 times 20 ranges, and a
 // pod in each.
-func besideTiers(tiers int) lint.World {
+func besideTiers(tiers int) world.World {
 	app := &v1alpha1.AppTier{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "shop"}}
-	world := lint.World{Whole: true, Known: lint.Parts{Namespaces: true, Pods: true, Services: true, Policies: true}}
-	world.Namespaces = []*corev1.Namespace{{ObjectMeta: metav1.ObjectMeta{Name: "shop"}}}
+	known := world.World{Whole: true, Known: world.Parts{Namespaces: true, Pods: true, Services: true, Policies: true}}
+	known.Namespaces = []*corev1.Namespace{{ObjectMeta: metav1.ObjectMeta{Name: "shop"}}}
 	for i := range tiers {
 		name := fmt.Sprintf("tier-%d", i)
 		tier := v1alpha1.Tier{Name: name, PodSelector: *selector("tier", name)}
@@ -34,11 +35,11 @@ func besideTiers(tiers int) lint.World {
 			tier.Ingress = append(tier.Ingress, rule)
 		}
 		app.Spec.Tiers = append(app.Spec.Tiers, tier)
-		world.Pods = append(world.Pods, &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: name, Labels: map[string]string{"tier": name}}})
+		known.Pods = append(known.Pods, &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: name, Labels: map[string]string{"tier": name}}})
 	}
-	world.AppTiers = []*v1alpha1.AppTier{app}
-	world.Generated = expand.Expand(app, expand.Environment{}).Policies
-	return world
+	known.AppTiers = []*v1alpha1.AppTier{app}
+	known.Generated = expand.Expand(app, expand.Environment{}).Policies
+	return known
 }
 
 // Kinds of rules that a policy can have many of. The last one opens every tier to everyone.
@@ -84,8 +85,8 @@ func manyOf(kind string, rules int) *networkingv1.NetworkPolicy {
 // grow as the rules do.
 func BenchmarkManyRules(b *testing.B) {
 	for _, tiers := range []int{3, 20} {
-		world := besideTiers(tiers)
-		index := lint.NewIndex(world)
+		known := besideTiers(tiers)
+		index := world.NewIndex(known)
 		for _, kind := range []string{"addresses", "everywhere", "ports", "pods", "places"} {
 			for _, rules := range []int{1_000, 5_000, 20_000} {
 				b.Run(fmt.Sprintf("tiers=%d/%s/rules=%d", tiers, kind, rules), func(b *testing.B) {
@@ -116,7 +117,7 @@ func TestWhatComesAfterManyWarningsIsRefused(t *testing.T) {
 
 // The work is the same every time, grows as the rules do, and what takes more than it may is not judged.
 func TestWorkIsBounded(t *testing.T) {
-	index := lint.NewIndex(besideTiers(5))
+	index := world.NewIndex(besideTiers(5))
 	for _, kind := range []string{"addresses", "everywhere", "ports", "pods", "places"} {
 		var done []int
 		for _, rules := range []int{500, 500, 2000} {
@@ -149,9 +150,9 @@ func TestHeavyPolicyIsNotTakenApart(t *testing.T) {
 	for i := range 3000 {
 		heavy.Spec.PodSelector.MatchLabels[fmt.Sprint("label-", i)] = "x"
 	}
-	world := besideTiers(3)
-	world.Policies = []*networkingv1.NetworkPolicy{heavy}
-	index := lint.NewIndex(world)
+	known := besideTiers(3)
+	known.Policies = []*networkingv1.NetworkPolicy{heavy}
+	index := world.NewIndex(known)
 	if findings := lint.JudgePolicy(index, manyOf("pods", 2), new(check.Work)); len(check.WithSeverity(findings, check.Reject)) == 0 {
 		t.Errorf("another policy is not refused: %v", findings)
 	}
@@ -159,7 +160,7 @@ func TestHeavyPolicyIsNotTakenApart(t *testing.T) {
 	if lint.JudgePolicy(index, heavy, work); work.Err() == nil {
 		t.Errorf("it was judged in %d steps", work.Done())
 	}
-	openings := lint.Openings(world.AppTiers[0], world, 20_000_000)
+	openings := lint.Openings(known.AppTiers[0], known, 20_000_000)
 	if len(openings) != 1 || openings[0].Unjudged == nil {
 		t.Errorf("openings are %+v", openings)
 	}
@@ -167,7 +168,7 @@ func TestHeavyPolicyIsNotTakenApart(t *testing.T) {
 
 // Whoever waits no longer ends the work.
 func TestWorkStops(t *testing.T) {
-	index, gone := lint.NewIndex(besideTiers(5)), errors.New("nobody waits")
+	index, gone := world.NewIndex(besideTiers(5)), errors.New("nobody waits")
 	work := check.NewWork(0, func() error { return gone })
 	if lint.JudgePolicy(index, manyOf("addresses", 5000), work); !errors.Is(work.Err(), gone) {
 		t.Errorf("the work ended with %v", work.Err())

@@ -8,6 +8,7 @@ import (
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/policy/expand"
 	"github.com/apptier/apptier/policy/lint/check"
+	"github.com/apptier/apptier/policy/lint/world"
 	"github.com/apptier/apptier/policy/model"
 )
 
@@ -42,9 +43,9 @@ func MeaningOf(app *v1alpha1.AppTier, lookUp func() (expand.Environment, error))
 // AppTierIn returns everything that is wrong or doubtful about an AppTier in a world: what AppTier and
 // Conflicts find, and what shows only beside other objects. A check that needs what is not known stays
 // silent. What is not there yet is warned about, and no reason to refuse: it may be applied after.
-func AppTierIn(app *v1alpha1.AppTier, world World) []check.Finding {
-	meaning, _ := MeaningOf(app, func() (expand.Environment, error) { return environmentOf(app, world), nil })
-	return JudgeAppTier(NewIndex(world), meaning, world, new(check.Work))
+func AppTierIn(app *v1alpha1.AppTier, w world.World) []check.Finding {
+	meaning, _ := MeaningOf(app, func() (expand.Environment, error) { return environmentOf(app, w), nil })
+	return JudgeAppTier(world.NewIndex(w), meaning, w, new(check.Work))
 }
 
 // JudgeAppTier returns what [AppTierIn] does of an AppTier whose meaning is known, in a world that is prepared already.
@@ -52,29 +53,29 @@ func AppTierIn(app *v1alpha1.AppTier, world World) []check.Finding {
 // itself and of the Services that it names: of others they may be left out.
 //
 // It means nothing if it took more work than it may, as work.Err says.
-func JudgeAppTier(index *Index, of Meaning, world World, work *check.Work) []check.Finding {
-	findings := slices.Concat(of.Findings, Conflicts(of.App, world.AppTiers), Overlaps(of.App, world))
+func JudgeAppTier(index *world.Index, of Meaning, w world.World, work *check.Work) []check.Finding {
+	findings := slices.Concat(of.Findings, Conflicts(of.App, w.AppTiers), Overlaps(of.App, w))
 	if of.IsRefused() {
 		return findings // the rest has no meaning
 	}
-	return append(findings, JudgeWithin(index, of.App, of.Expansion, world, work)...)
+	return append(findings, JudgeWithin(index, of.App, of.Expansion, w, work)...)
 }
 
 // environmentOf is what a world knows of what an AppTier refers to.
-func environmentOf(app *v1alpha1.AppTier, world World) expand.Environment {
+func environmentOf(app *v1alpha1.AppTier, w world.World) expand.Environment {
 	references, env := model.ReferencesOf(app), expand.DefaultEnvironment()
 	env.AppTiers = map[types.NamespacedName]*v1alpha1.AppTier{}
 	env.Services = map[types.NamespacedName]expand.Service{}
-	for _, other := range world.AppTiers {
+	for _, other := range w.AppTiers {
 		key := types.NamespacedName{Namespace: other.Namespace, Name: other.Name}
 		if slices.Contains(references.AppTiers, key) && other.DeletionTimestamp.IsZero() && len(check.WithSeverity(AppTier(other), check.Reject)) == 0 {
 			env.AppTiers[key] = other
 		}
 	}
-	for _, service := range world.Services {
+	for _, service := range w.Services {
 		key := types.NamespacedName{Namespace: service.Namespace, Name: service.Name}
 		if slices.Contains(references.Services, key) {
-			env.Services[key] = expand.ServiceOf(service, world.PodsIn(service.Namespace))
+			env.Services[key] = expand.ServiceOf(service, w.PodsIn(service.Namespace))
 		}
 	}
 	return env

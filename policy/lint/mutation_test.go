@@ -15,6 +15,7 @@ import (
 
 	"github.com/apptier/apptier/policy/lint"
 	"github.com/apptier/apptier/policy/lint/check"
+	"github.com/apptier/apptier/policy/lint/world"
 )
 
 // mutation is a mistake that people make, and the check that finds it.
@@ -208,7 +209,7 @@ var mutations = []mutation{
 	}},
 	{"the API server is shut out of a webhook", lint.APIServerUnreachable, func(d *drawn) {
 		_, next := d.some()
-		d.world.Backends = append(d.world.Backends, lint.Backend{
+		d.world.Backends = append(d.world.Backends, world.Backend{
 			By: "ValidatingWebhookConfiguration orders", Service: types.NamespacedName{Namespace: namespace, Name: next.name}, Port: next.service,
 		})
 	}},

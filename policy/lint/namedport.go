@@ -11,6 +11,7 @@ import (
 	"github.com/apptier/apptier/policy/kube"
 	"github.com/apptier/apptier/policy/lint/check"
 	"github.com/apptier/apptier/policy/lint/words"
+	"github.com/apptier/apptier/policy/lint/world"
 )
 
 // NamedPortUnresolved is found where no destination has a port of this name.
@@ -41,12 +42,12 @@ func checkNamesOfAddresses(r *check.Report, v *view, direction networkingv1.Poli
 }
 
 // checkNamedPort finds names that no destination declares.
-func checkNamedPort(r *check.Report, path *field.Path, rule kube.Rule, index int, destinations []*Pod) {
+func checkNamedPort(r *check.Report, path *field.Path, rule kube.Rule, index int, destinations []*world.Pod) {
 	_, named := connset.RulePorts(rule.Ports[index : index+1])
 	var names []string
 	seen := map[string]bool{}
 	for _, pod := range destinations {
-		if !Resolve(named, pod).IsEmpty() {
+		if !world.Resolve(named, pod).IsEmpty() {
 			return
 		}
 		for _, port := range pod.Ports {

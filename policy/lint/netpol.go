@@ -9,15 +9,16 @@ import (
 
 	"github.com/apptier/apptier/policy/connset"
 	"github.com/apptier/apptier/policy/lint/check"
+	"github.com/apptier/apptier/policy/lint/world"
 )
 
 // Judge returns everything that is wrong or doubtful about a hand-written NetworkPolicy in a world. A check is
 // exact, or it is silent: it never guesses. What the API server would refuse is judged alone, since the rest has
 // no meaning then. It means nothing if it took more work than it may, as work.Err says.
-func Judge(x *Index, policy *networkingv1.NetworkPolicy, work *check.Work) []check.Finding {
+func Judge(x *world.Index, policy *networkingv1.NetworkPolicy, work *check.Work) []check.Finding {
 	r := &check.Report{}
 	checkValid(r, policy)
-	if len(r.Findings) > 0 || !work.Spend(StepsOf(policy)) {
+	if len(r.Findings) > 0 || !work.Spend(world.StepsOf(policy)) {
 		return r.Findings
 	}
 	v := newView(policy, inPolicy{}, x, work)
@@ -36,7 +37,7 @@ func Judge(x *Index, policy *networkingv1.NetworkPolicy, work *check.Work) []che
 
 // JudgeTier makes the checks that are about AppTiers too, of the policy that a person would write for a tier. Places
 // say where the parts of the policy are written.
-func JudgeTier(x *Index, policy *networkingv1.NetworkPolicy, in places, work *check.Work) []check.Finding {
+func JudgeTier(x *world.Index, policy *networkingv1.NetworkPolicy, in places, work *check.Work) []check.Finding {
 	r, v := &check.Report{OfTier: true}, newView(policy, in, x, work)
 	for _, c := range check.All() {
 		if c.Tiers {
@@ -83,22 +84,6 @@ func clausePath(direction networkingv1.PolicyType, clause connset.Clause) *field
 	return peersPath(direction, clause.Rule).Index(clause.Peer)
 }
 
-// peerOf returns the peer of a clause; nil for everyone.
-func peerOf(direction networkingv1.PolicyType, clause connset.Clause) *networkingv1.NetworkPolicyPeer {
-	if clause.Peer < 0 {
-		return nil
-	}
-	return &peersOfRule(clause.Policy, direction, clause.Rule)[clause.Peer]
-}
-
-// peersOfRule are the peers of one rule.
-func peersOfRule(policy *networkingv1.NetworkPolicy, direction networkingv1.PolicyType, rule int) []networkingv1.NetworkPolicyPeer {
-	if direction == ingress {
-		return policy.Spec.Ingress[rule].From
-	}
-	return policy.Spec.Egress[rule].To
-}
-
 func word(direction networkingv1.PolicyType) string { return strings.ToLower(string(direction)) }
 
 func opposite(direction networkingv1.PolicyType) networkingv1.PolicyType {
@@ -109,10 +94,15 @@ func opposite(direction networkingv1.PolicyType) networkingv1.PolicyType {
 }
 
 // rulesIn is how many clauses there are to look at.
-func rulesIn(policies []*Policy, direction networkingv1.PolicyType) int {
+func rulesIn(policies []*world.Policy, direction networkingv1.PolicyType) int {
 	n := 1
 	for _, policy := range policies {
 		n += len(policy.Clauses(direction))
 	}
 	return n
 }
+
+const (
+	ingress = networkingv1.PolicyTypeIngress
+	egress  = networkingv1.PolicyTypeEgress
+)

@@ -10,11 +10,12 @@ import (
 	"github.com/apptier/apptier/policy/connset"
 	"github.com/apptier/apptier/policy/lint/check"
 	"github.com/apptier/apptier/policy/lint/words"
+	"github.com/apptier/apptier/policy/lint/world"
 )
 
 // view is what a policy is judged in, and where it is written.
 type view struct {
-	*View
+	*world.View
 	places places
 	// ofNamespaces are the answers of wholeNamespaces.
 	ofNamespaces map[ruleAt][]int
@@ -26,8 +27,8 @@ type ruleAt struct {
 	index     int
 }
 
-func newView(policy *networkingv1.NetworkPolicy, in places, index *Index, work *check.Work) *view {
-	return &view{NewView(policy, index, work), in, map[ruleAt][]int{}}
+func newView(policy *networkingv1.NetworkPolicy, in places, index *world.Index, work *check.Work) *view {
+	return &view{world.NewView(policy, index, work), in, map[ruleAt][]int{}}
 }
 
 // isTier says whether the policy stands for a tier of an AppTier.
@@ -57,7 +58,7 @@ func (v *view) wholeNamespaces(direction networkingv1.PolicyType, rule int) []in
 	key := ruleAt{direction, rule}
 	out, found := v.ofNamespaces[key]
 	if !found {
-		for i, peer := range peersOfRule(v.Policy.NetworkPolicy, direction, rule) {
+		for i, peer := range world.PeersOfRule(v.Policy.NetworkPolicy, direction, rule) {
 			if peer.PodSelector == nil && !words.IsEmpty(peer.NamespaceSelector) {
 				out = append(out, i)
 			}
@@ -70,7 +71,7 @@ func (v *view) wholeNamespaces(direction networkingv1.PolicyType, rule int) []in
 
 // candidates are the namespaces with pods that a peer is about; the pods are known if those of every
 // such namespace are.
-func (v *view) candidates(peer *networkingv1.NetworkPolicyPeer, box connset.Box) (of []*Namespace, known bool) {
+func (v *view) candidates(peer *networkingv1.NetworkPolicyPeer, box connset.Box) (of []*world.Namespace, known bool) {
 	if peer.NamespaceSelector != nil && !v.Whole {
 		if _, named := box.Values(connset.Label{Scope: connset.Namespace, Key: corev1.LabelMetadataName}).Listed(); !named {
 			return nil, false
@@ -93,6 +94,6 @@ func (v *view) candidates(peer *networkingv1.NetworkPolicyPeer, box connset.Box)
 // perhapsUnion is what may be allowed to pods that the policy selects, at most: a policy counts that
 // could select one of them.
 func (v *view) perhapsUnion() []connset.Clause {
-	policies := Where(v.Others(), func(other *Policy) bool { return other.Selected.Overlaps(v.Policy.Selected) })
-	return ClausesOf(slices.Insert(policies, 0, v.Policy), egress)
+	policies := world.Where(v.Others(), func(other *world.Policy) bool { return other.Selected.Overlaps(v.Policy.Selected) })
+	return world.ClausesOf(slices.Insert(policies, 0, v.Policy), egress)
 }

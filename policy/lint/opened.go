@@ -8,6 +8,7 @@ import (
 
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/policy/lint/check"
+	"github.com/apptier/apptier/policy/lint/world"
 )
 
 // Opened returns the hand-written policies of the namespace that open what an AppTier would close with the
@@ -15,7 +16,7 @@ import (
 // comes after the AppTier. Annotated ones are warned about.
 //
 // It means nothing if it took more work than it may, as work.Err says.
-func Opened(index *Index, app *v1alpha1.AppTier, desired []*networkingv1.NetworkPolicy, work *check.Work) []check.Finding {
+func Opened(index *world.Index, app *v1alpha1.AppTier, desired []*networkingv1.NetworkPolicy, work *check.Work) []check.Finding {
 	if here := index.At(app.Namespace); len(here.Policies) == len(here.Generated) {
 		return nil
 	}

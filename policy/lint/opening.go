@@ -9,6 +9,7 @@ import (
 
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/policy/lint/check"
+	"github.com/apptier/apptier/policy/lint/world"
 )
 
 // Opening is a policy that opens what an AppTier closes.
@@ -26,18 +27,18 @@ type Opening struct {
 // let pass for a reason, or are older than the AppTier. What another AppTier of the namespace declares is no
 // opening. Where the question is open, nothing is returned. A policy that takes more than its work may is
 // returned unjudged.
-func OpeningsOf(x *Index, app *v1alpha1.AppTier, workOf func() *check.Work) []Opening {
+func OpeningsOf(x *world.Index, app *v1alpha1.AppTier, workOf func() *check.Work) []Opening {
 	here := x.At(app.Namespace)
 	policies := slices.Clone(here.Policies[:len(here.Policies)-len(here.Generated)])
-	slices.SortFunc(policies, func(a, b *Policy) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortFunc(policies, func(a, b *world.Policy) int { return cmp.Compare(a.Name, b.Name) })
 	var out []Opening
 	for _, policy := range policies {
 		work := workOf()
-		if !work.Spend(StepsOf(policy.NetworkPolicy)) {
+		if !work.Spend(world.StepsOf(policy.NetworkPolicy)) {
 			out = append(out, Opening{Policy: policy.NetworkPolicy, Unjudged: work.Err()})
 			continue
 		}
-		v := NewView(policy.NetworkPolicy, x, work)
+		v := world.NewView(policy.NetworkPolicy, x, work)
 		w := widened(v, app.Name)
 		opening := Opening{Policy: policy.NetworkPolicy, Reason: strings.TrimSpace(policy.Annotations[AllowWidening]), Unjudged: work.Err()}
 		if w != nil && opening.Unjudged == nil {
@@ -51,10 +52,10 @@ func OpeningsOf(x *Index, app *v1alpha1.AppTier, workOf func() *check.Work) []Op
 }
 
 // widened returns a connection that the policy opens to a pod which this AppTier isolates; nil for none.
-func widened(v *View, app string) *Widening {
+func widened(v *world.View, app string) *Widening {
 	for _, direction := range []networkingv1.PolicyType{ingress, egress} {
-		generated := Where(v.Here.Generated, func(g *Policy) bool { return g.Isolates(direction) })
-		d := declaredBy(v, direction, Where(generated, func(g *Policy) bool { return g.Labels[v1alpha1.LabelAppTier] == app }), generated)
+		generated := world.Where(v.Here.Generated, func(g *world.Policy) bool { return g.Isolates(direction) })
+		d := declaredBy(v, direction, world.Where(generated, func(g *world.Policy) bool { return g.Labels[v1alpha1.LabelAppTier] == app }), generated)
 		if len(d.by) == 0 {
 			continue
 		}

@@ -1,4 +1,4 @@
-package lint
+package lint_test
 
 import (
 	"fmt"
@@ -13,19 +13,22 @@ import (
 	"k8s.io/utils/ptr"
 	"pgregory.net/rapid"
 
+	"github.com/apptier/apptier/policy/lint"
 	"github.com/apptier/apptier/policy/lint/check"
+	"github.com/apptier/apptier/policy/lint/world"
+	"github.com/apptier/apptier/policy/lint/world/worldtest"
 )
 
 // The order in which a cluster's objects are read decides nothing, not even which of them a finding names.
 func TestTheOrderOfObjectsDecidesNothing(t *testing.T) {
 	found := map[check.ID]int{}
 	property := func(t *rapid.T) {
-		v, w := drawView(t)
+		v, w := worldtest.Draw(t)
 		w.Services = drawServices(t, w)
 		judged := v.Policy.DeepCopy()
 		if rapid.Bool().Draw(t, "resolves names only") {
 			port := networkingv1.NetworkPolicyPort{Protocol: ptr.To(corev1.ProtocolUDP), Port: ptr.To(intstr.FromInt32(53))}
-			judged.Spec.PolicyTypes = []networkingv1.PolicyType{egress}
+			judged.Spec.PolicyTypes = []networkingv1.PolicyType{networkingv1.PolicyTypeEgress}
 			judged.Spec.Egress = []networkingv1.NetworkPolicyEgressRule{{Ports: []networkingv1.NetworkPolicyPort{port}}}
 		}
 		other := w
@@ -34,7 +37,7 @@ func TestTheOrderOfObjectsDecidesNothing(t *testing.T) {
 		other.Services = rapid.Permutation(slices.Clone(w.Services)).Draw(t, "services")
 		other.Policies = rapid.Permutation(slices.Clone(w.Policies)).Draw(t, "policies")
 		other.Generated = rapid.Permutation(slices.Clone(w.Generated)).Draw(t, "generated")
-		want, got := NetworkPolicy(judged, w), NetworkPolicy(judged, other)
+		want, got := lint.NetworkPolicy(judged, w), lint.NetworkPolicy(judged, other)
 		if !equality.Semantic.DeepEqual(want, got) {
 			t.Fatalf("one order:     %v\nanother order: %v", want, got)
 		}
@@ -46,13 +49,13 @@ func TestTheOrderOfObjectsDecidesNothing(t *testing.T) {
 		rapid.Check(t, property)
 	}
 	t.Logf("found: %v", found)
-	if found[DNSPort] == 0 {
-		t.Errorf("%s was never found: the comparison shows nothing about it", DNSPort)
+	if found[lint.DNSPort] == 0 {
+		t.Errorf("%s was never found: the comparison shows nothing about it", lint.DNSPort)
 	}
 }
 
 // drawServices returns Services that lead to pods of a world, of which some are the cluster's DNS.
-func drawServices(t *rapid.T, w World) []*corev1.Service {
+func drawServices(t *rapid.T, w world.World) []*corev1.Service {
 	var services []*corev1.Service
 	for i := range rapid.IntRange(0, 4).Draw(t, "services") {
 		if len(w.Pods) == 0 {

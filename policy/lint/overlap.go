@@ -11,6 +11,7 @@ import (
 	"github.com/apptier/apptier/policy/connset"
 	"github.com/apptier/apptier/policy/lint/check"
 	"github.com/apptier/apptier/policy/lint/words"
+	"github.com/apptier/apptier/policy/lint/world"
 	"github.com/apptier/apptier/policy/model"
 )
 
@@ -50,24 +51,24 @@ func tiersOf(app *v1alpha1.AppTier) (tiers []tierOf, paths []*field.Path) {
 // Overlaps finds pods that are in two tiers, which may do what either may. Nothing keeps a pod
 // from having the labels of any two tiers; so this is about selectors of which one includes the other,
 // and about pods that exist. Inside an AppTier it is refused. Others' tiers are others' business.
-func Overlaps(app *v1alpha1.AppTier, world World) []check.Finding {
+func Overlaps(app *v1alpha1.AppTier, w world.World) []check.Finding {
 	r := &check.Report{}
 	tiers, paths := tiersOf(app)
 	var others []tierOf
-	for _, other := range besides(app, world) {
+	for _, other := range besides(app, w) {
 		more, _ := tiersOf(other)
 		others = append(others, more...)
 	}
-	pods := slices.DeleteFunc(world.PodsIn(app.Namespace), func(pod *corev1.Pod) bool { return pod.Spec.HostNetwork })
+	pods := slices.DeleteFunc(w.PodsIn(app.Namespace), func(pod *corev1.Pod) bool { return pod.Spec.HostNetwork })
 	for i, tier := range tiers {
 		for _, first := range tiers[:i] {
-			if who := inBoth(first, tier, first.knownAmong(tier.knownAmong(pods, world), world)); who != "" {
+			if who := inBoth(first, tier, first.knownAmong(tier.knownAmong(pods, w), w)); who != "" {
 				r.Find(TierOverlap, paths[i], "let each tier select by a label that the pods of the other do not have",
 					"%s: a pod in two tiers may do what either may", who)
 			}
 		}
 		for _, other := range others {
-			if who := inBoth(other, tier, other.knownAmong(tier.knownAmong(pods, world), world)); who != "" {
+			if who := inBoth(other, tier, other.knownAmong(tier.knownAmong(pods, w), w)); who != "" {
 				r.Add(TierOverlap, check.Warn, paths[i], "let each select by a label that the pods of the other do not have, or declare the tier once",
 					"%s: a pod in two tiers may do what either may", who)
 			}
@@ -93,9 +94,9 @@ func inBoth(first, second tierOf, pods []*corev1.Pod) string {
 	}
 	firsts, seconds := []connset.Box{first.pods}, []connset.Box{second.pods}
 	switch {
-	case IsWithin(seconds, firsts):
+	case world.IsWithin(seconds, firsts):
 		return fmt.Sprintf("every pod of %s is in %s as well", secondName, firstName)
-	case IsWithin(firsts, seconds):
+	case world.IsWithin(firsts, seconds):
 		return fmt.Sprintf("every pod of %s is in %s as well", firstName, secondName)
 	default:
 		return ""
@@ -104,8 +105,8 @@ func inBoth(first, second tierOf, pods []*corev1.Pod) string {
 
 // knownAmong are the pods of which it is known whether they are in the tier: none where it selects by labels
 // that only a cluster knows.
-func (t tierOf) knownAmong(pods []*corev1.Pod, world World) []*corev1.Pod {
-	if slices.ContainsFunc(t.pods.Labels(connset.Subject), func(key string) bool { return slices.Contains(world.UnknownLabels, key) }) {
+func (t tierOf) knownAmong(pods []*corev1.Pod, w world.World) []*corev1.Pod {
+	if slices.ContainsFunc(t.pods.Labels(connset.Subject), func(key string) bool { return slices.Contains(w.UnknownLabels, key) }) {
 		return nil
 	}
 	return pods

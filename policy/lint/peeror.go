@@ -8,6 +8,7 @@ import (
 	"github.com/apptier/apptier/policy/connset"
 	"github.com/apptier/apptier/policy/lint/check"
 	"github.com/apptier/apptier/policy/lint/words"
+	"github.com/apptier/apptier/policy/lint/world"
 )
 
 // DNSPeerOr is found where a namespace or DNS pods are written, and DNS pods of the namespace meant.
@@ -46,7 +47,7 @@ func checkOr(r *check.Report, v *view, direction networkingv1.PolicyType, clause
 	isDNS := direction == egress && v.Policy.Namespace != metav1.NamespaceSystem &&
 		clause.Box.Ports.Contains(connset.PortOf(corev1.ProtocolUDP, 53)) && pods.PodSelector.MatchLabels["k8s-app"] == "kube-dns"
 	for _, i := range v.wholeNamespaces(direction, clause.Rule) {
-		other := peersOfRule(v.Policy.NetworkPolicy, direction, clause.Rule)[i]
+		other := world.PeersOfRule(v.Policy.NetworkPolicy, direction, clause.Rule)[i]
 		id, doubtful := PeerOr, v.KnowsPods(v.Here) && len(v.Peers(both(other.NamespaceSelector, pods.PodSelector))) > 0
 		if isDNS {
 			id, doubtful = DNSPeerOr, true

@@ -12,6 +12,7 @@ import (
 	"github.com/apptier/apptier/policy/connset"
 	"github.com/apptier/apptier/policy/lint/check"
 	"github.com/apptier/apptier/policy/lint/words"
+	"github.com/apptier/apptier/policy/lint/world"
 )
 
 // PeerSelectsNothing is found where a peer matches nobody.
@@ -30,7 +31,7 @@ none of them matches, when there is no such namespace, and of a Service that sel
 func checkPeers(r *check.Report, v *view) {
 	for _, direction := range []networkingv1.PolicyType{ingress, egress} {
 		for _, clause := range v.Policy.Clauses(direction) {
-			peer := peerOf(direction, clause)
+			peer := world.PeerOf(direction, clause)
 			if peer == nil || peer.IPBlock != nil {
 				continue
 			}
@@ -47,8 +48,8 @@ func checkPeers(r *check.Report, v *view) {
 
 // checkPeerMatches finds peers that match no pod, or none that a selector can mean. At is where the peer's fields
 // are.
-func checkPeerMatches(r *check.Report, v *view, at func(string) *field.Path, peer *networkingv1.NetworkPolicyPeer, box connset.Box, matched Matches) {
-	isMatch := func(c *Namespace) bool { return box.Match(connset.Namespace, c.Labels) }
+func checkPeerMatches(r *check.Report, v *view, at func(string) *field.Path, peer *networkingv1.NetworkPolicyPeer, box connset.Box, matched world.Matches) {
+	isMatch := func(c *world.Namespace) bool { return box.Match(connset.Namespace, c.Labels) }
 	if peer.NamespaceSelector != nil && v.Known.Namespaces && !slices.ContainsFunc(v.Namespaces, isMatch) {
 		if r.IsFull(PeerSelectsNothing, check.Warn, at("")) {
 			return
@@ -65,7 +66,7 @@ func checkPeerMatches(r *check.Report, v *view, at func(string) *field.Path, pee
 		if r.IsFull(PeerSelectsNothing, check.Warn, at("")) {
 			return
 		}
-		fix := words.Hint(peer.PodSelector, PodLabels(candidates...), "pods")
+		fix := words.Hint(peer.PodSelector, world.PodLabels(candidates...), "pods")
 		if elsewhere := v.elsewhereWith(peer, box); elsewhere != "" {
 			fix = fmt.Sprintf("such pods are in namespace %s: write namespaceSelector: {matchLabels: {%s: %s}} beside podSelector, in the same item",
 				elsewhere, corev1.LabelMetadataName, elsewhere)

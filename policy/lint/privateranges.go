@@ -10,6 +10,7 @@ import (
 	"github.com/apptier/apptier/policy/connset"
 	"github.com/apptier/apptier/policy/kube"
 	"github.com/apptier/apptier/policy/lint/check"
+	"github.com/apptier/apptier/policy/lint/world"
 )
 
 // PrivateRangesIncomplete is found where ranges that are not the internet are left out only in part.
@@ -27,7 +28,7 @@ about the other.`,
 
 // Ranges that are not the internet, from the IANA special-purpose address registries (RFC 6890).
 var (
-	internalIPv4 = append([]string{"100.64.0.0/10", "169.254.0.0/16"}, PrivateIPv4...)
+	internalIPv4 = append([]string{"100.64.0.0/10", "169.254.0.0/16"}, world.PrivateIPv4...)
 	internalIPv6 = []string{"fc00::/7", "fe80::/10"}
 )
 
@@ -49,7 +50,7 @@ func checkBlocks(r *check.Report, v *view) {
 // Who leaves out a single range of the cluster, or none, may know what the cluster's are.
 func checkPrivateRanges(r *check.Report, direction networkingv1.PolicyType, rule int, peers []networkingv1.NetworkPolicyPeer) {
 	meansInternet := slices.ContainsFunc(peers, func(p networkingv1.NetworkPolicyPeer) bool {
-		return p.IPBlock != nil && slices.ContainsFunc(p.IPBlock.Except, func(e string) bool { return slices.Contains(PrivateIPv4, e) || slices.Contains(internalIPv6, e) })
+		return p.IPBlock != nil && slices.ContainsFunc(p.IPBlock.Except, func(e string) bool { return slices.Contains(world.PrivateIPv4, e) || slices.Contains(internalIPv6, e) })
 	})
 	if !meansInternet {
 		return

@@ -38,19 +38,19 @@ const dataPlaneLabel = "istio.io/dataplane-mode"
 // reached from its own node; but in an ambient mesh they come from addresses that are not the node's,
 // which are open only where the AppTier names the mesh.
 func checkProbes(r *check.Report, in *appView) {
-	x, app, world := in.Index, in.App, in.world
-	if !world.Known.Pods || len(expand.Probers(app.Spec.Mesh)) > 0 {
+	x, app, w := in.Index, in.App, in.world
+	if !w.Known.Pods || len(expand.Probers(app.Spec.Mesh)) > 0 {
 		return
 	}
 	probers := expand.Probers(&v1alpha1.Mesh{Provider: v1alpha1.Istio, DataPlane: v1alpha1.Ambient})
-	pods := world.PodsIn(app.Namespace)
+	pods := w.PodsIn(app.Namespace)
 	tiers, paths := tiersOf(app)
 	for i, tier := range tiers {
 		if !model.Isolates(&app.Spec, tier.tier, v1alpha1.Ingress) {
 			continue
 		}
 		open := openTo(probers, &app.Spec, tier.tier)
-		for _, pod := range tier.knownAmong(pods, world) {
+		for _, pod := range tier.knownAmong(pods, w) {
 			if pod.Spec.HostNetwork || !tier.pods.Match(connset.Subject, pod.Labels) || !isAmbient(pod, x.At(app.Namespace).Labels) {
 				continue
 			}

@@ -14,14 +14,15 @@ import (
 
 	"github.com/apptier/apptier/policy/lint"
 	"github.com/apptier/apptier/policy/lint/check"
+	"github.com/apptier/apptier/policy/lint/world"
 	"github.com/apptier/apptier/policy/reach"
 	"github.com/apptier/apptier/policy/reach/reachtest"
 )
 
-func drawWorld(t *rapid.T, options ...reachtest.Option) (reach.Snapshot, lint.World) {
+func drawWorld(t *rapid.T, options ...reachtest.Option) (reach.Snapshot, world.World) {
 	s := reachtest.Snapshot(options...).Draw(t, "world")
-	return s, lint.World{
-		Whole: true, Known: lint.Parts{Namespaces: true, Pods: true, Services: true, Policies: true},
+	return s, world.World{
+		Whole: true, Known: world.Parts{Namespaces: true, Pods: true, Services: true, Policies: true},
 		Namespaces: s.Namespaces, Pods: s.Pods, Policies: s.Policies,
 	}
 }

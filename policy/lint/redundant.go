@@ -7,6 +7,7 @@ import (
 
 	"github.com/apptier/apptier/policy/connset"
 	"github.com/apptier/apptier/policy/lint/check"
+	"github.com/apptier/apptier/policy/lint/world"
 )
 
 // Redundant is found where a policy changes nothing.
@@ -40,7 +41,7 @@ func checkRedundant(r *check.Report, v *view) {
 // for somebody that it does not name rightly, or who is still to come.
 func (v *view) missesSomebody(direction networkingv1.PolicyType) bool {
 	return v.Known.Pods && slices.ContainsFunc(v.Policy.Clauses(direction), func(clause connset.Clause) bool {
-		peer := peerOf(direction, clause)
+		peer := world.PeerOf(direction, clause)
 		return peer != nil && peer.IPBlock == nil && len(v.PeersOf(direction, clause).All) == 0
 	})
 }
@@ -53,16 +54,16 @@ func (v *view) isRedundant(direction networkingv1.PolicyType) bool {
 			isolated = append(isolated, other.Selected)
 		}
 	}
-	if !v.Work.Spend(len(isolated)) || !IsWithin([]connset.Box{v.Policy.Selected}, isolated) {
+	if !v.Work.Spend(len(isolated)) || !world.IsWithin([]connset.Box{v.Policy.Selected}, isolated) {
 		return false
 	}
-	clauses := ClausesOf(others, direction)
+	clauses := world.ClausesOf(others, direction)
 	for _, other := range clauses {
 		boxes = append(boxes, other.Box)
 	}
 	allowed := connset.NewShelf(connset.Merged(boxes))
 	return v.Work.Spend(len(boxes)) && !slices.ContainsFunc(v.Policy.Clauses(direction), func(clause connset.Clause) bool {
-		left, ok := connset.SubtractWithin([]connset.Box{clause.Box}, allowed.Near(clause.Box), MostBoxes, v.Work.Spend)
+		left, ok := connset.SubtractWithin([]connset.Box{clause.Box}, allowed.Near(clause.Box), world.MostBoxes, v.Work.Spend)
 		return !ok || len(left) > 0 || slices.ContainsFunc(clause.Named, func(port connset.NamedPort) bool {
 			return !v.Work.Spend(len(clauses)) || !isNameAllowed(clause.Box, port, clauses)
 		})
@@ -80,5 +81,5 @@ func isNameAllowed(box connset.Box, port connset.NamedPort, others []connset.Cla
 		}
 		allowed = append(allowed, other.Box)
 	}
-	return IsWithin([]connset.Box{box}, allowed)
+	return world.IsWithin([]connset.Box{box}, allowed)
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/apptier/apptier/policy/kube"
 	"github.com/apptier/apptier/policy/lint/check"
 	"github.com/apptier/apptier/policy/lint/words"
+	"github.com/apptier/apptier/policy/lint/world"
 	"github.com/apptier/apptier/policy/reach"
 )
 
@@ -50,7 +51,7 @@ func checkReplicas(r *check.Report, v *view) {
 			continue
 		}
 		seen[name] = true
-		i := slices.IndexFunc(v.Subjects(), func(other *Pod) bool { return other != pod && setOf(other) == name })
+		i := slices.IndexFunc(v.Subjects(), func(other *world.Pod) bool { return other != pod && setOf(other) == name })
 		service := headlessOf(v.Here, pod)
 		if i < 0 || service == nil || servesClientsAlone(pod) && !isToldOf(pod, service.Name, name) || !v.isFirst(pod) {
 			continue
@@ -64,7 +65,7 @@ func checkReplicas(r *check.Report, v *view) {
 
 // setOf is the name of the StatefulSet that a pod is of; empty if of none. Its pods bear their names,
 // which are the set's and a number.
-func setOf(pod *Pod) string {
+func setOf(pod *world.Pod) string {
 	name := pod.Labels[appsv1.StatefulSetPodNameLabel]
 	i := strings.LastIndex(name, "-")
 	if i < 0 {
@@ -74,7 +75,7 @@ func setOf(pod *Pod) string {
 }
 
 // headlessOf is a headless Service that gives a pod a name; nil if none does.
-func headlessOf(in *Namespace, pod *Pod) *corev1.Service {
+func headlessOf(in *world.Namespace, pod *world.Pod) *corev1.Service {
 	i := slices.IndexFunc(in.Services, func(service *corev1.Service) bool {
 		return service.Spec.ClusterIP == corev1.ClusterIPNone && kube.Selects(service, pod.Pod)
 	})
@@ -86,7 +87,7 @@ func headlessOf(in *Namespace, pod *Pod) *corev1.Service {
 
 // servesClientsAlone says whether the names of a pod's ports are those of what clients and scrapers use,
 // which web servers, stores and collectors have and no other. A port without a name may be any.
-func servesClientsAlone(pod *Pod) bool {
+func servesClientsAlone(pod *world.Pod) bool {
 	return !slices.ContainsFunc(pod.Ports, func(port corev1.ContainerPort) bool { return !clientPort.MatchString(port.Name) })
 }
 
@@ -96,7 +97,7 @@ var clientPort = regexp.MustCompile(`^((https?|grpc|web|metrics|reloader)-)?(htt
 
 // isToldOf says whether the command, the arguments or the environment of a pod's containers name its
 // headless Service or the first pod of its set, as what joins others or tells them its name does.
-func isToldOf(pod *Pod, service, set string) bool {
+func isToldOf(pod *world.Pod, service, set string) bool {
 	isNamed := regexp.MustCompile(`(^|[^a-z0-9-])(` + regexp.QuoteMeta(set) + `-0|` + regexp.QuoteMeta(service) + `[.:])`).MatchString
 	return slices.ContainsFunc(slices.Concat(pod.Spec.InitContainers, pod.Spec.Containers), func(container corev1.Container) bool {
 		return slices.ContainsFunc(container.Command, isNamed) || slices.ContainsFunc(container.Args, isNamed) ||
@@ -106,15 +107,15 @@ func isToldOf(pod *Pod, service, set string) bool {
 
 // isFirst says whether the judged policy is the first, by name, that lets anybody reach a pod: one of them
 // is enough to tell.
-func (v *view) isFirst(pod *Pod) bool {
-	return !slices.ContainsFunc(v.PoliciesOf(pod), func(p *Policy) bool {
+func (v *view) isFirst(pod *world.Pod) bool {
+	return !slices.ContainsFunc(v.PoliciesOf(pod), func(p *world.Policy) bool {
 		return p.Isolates(ingress) && len(p.Spec.Ingress) > 0 && p.Name < v.Policy.Name
 	})
 }
 
 // closedBetween are the ports of a pod if another cannot reach it on any of them; none if there is one
 // that it can reach, or of which that is not known.
-func (v *view) closedBetween(pod, other *Pod) []string {
+func (v *view) closedBetween(pod, other *world.Pod) []string {
 	snapshot := reach.Snapshot{
 		Pods:       []*corev1.Pod{pod.Pod, other.Pod},
 		Namespaces: []*corev1.Namespace{{}},
@@ -122,13 +123,13 @@ func (v *view) closedBetween(pod, other *Pod) []string {
 	}
 	snapshot.Namespaces[0].Name, snapshot.Namespaces[0].Labels = v.Here.Name, v.Here.Labels
 	for _, policy := range v.Others() {
-		if !v.Work.Spend(1 + rulesIn([]*Policy{policy}, ingress) + rulesIn([]*Policy{policy}, egress)) {
+		if !v.Work.Spend(1 + rulesIn([]*world.Policy{policy}, ingress) + rulesIn([]*world.Policy{policy}, egress)) {
 			return nil
 		}
 		snapshot.Policies = append(snapshot.Policies, policy.NetworkPolicy)
 	}
 	evaluator := reach.New(snapshot)
-	end := func(p *Pod) reach.Endpoint {
+	end := func(p *world.Pod) reach.Endpoint {
 		return reach.Endpoint{Pod: types.NamespacedName{Namespace: p.Namespace, Name: p.Name}}
 	}
 	var closed []string

@@ -3,6 +3,7 @@ package lint
 import (
 	"github.com/apptier/apptier/policy/lint/check"
 	"github.com/apptier/apptier/policy/lint/words"
+	"github.com/apptier/apptier/policy/lint/world"
 )
 
 // SelectsNothing is found where a policy selects no pod.
@@ -30,9 +31,9 @@ func checkSubjects(r *check.Report, v *view) {
 	selected := v.Here.Selected(v.Policy)
 	switch {
 	case len(selected) == 0:
-		r.Find(SelectsNothing, path, words.Hint(selector, PodLabels(v.Here), "pods"),
+		r.Find(SelectsNothing, path, words.Hint(selector, world.PodLabels(v.Here), "pods"),
 			"no pod of namespace %s has %s, so the policy protects nothing", namespace, words.Selector(selector))
-	case len(OnPodNetwork(selected)) == 0:
+	case len(world.OnPodNetwork(selected)) == 0:
 		r.Find(HostNetwork, path, "restrict the node's traffic otherwise: a policy cannot",
 			"every pod that is selected, such as %s, is on its node's network, where policies do not apply", words.Pod(selected[0]))
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/apptier/apptier/policy/connset"
 	"github.com/apptier/apptier/policy/kube"
 	"github.com/apptier/apptier/policy/lint/check"
+	"github.com/apptier/apptier/policy/lint/world"
 )
 
 // ServicePort is found where the port of a Service stands where the pod's is meant.
@@ -63,9 +64,9 @@ func checkPorts(r *check.Report, v *view) {
 
 // checkServicePort finds the port of a Service where its pods listen on another: policies see the
 // pod's, since the destination is translated first. Some Services are left to another check.
-func checkServicePort(r *check.Report, path *field.Path, rule kube.Rule, protocol corev1.Protocol, number int32, destinations []*Pod, leftOut func(*corev1.Service) bool) {
+func checkServicePort(r *check.Report, path *field.Path, rule kube.Rule, protocol corev1.Protocol, number int32, destinations []*world.Pod, leftOut func(*corev1.Service) bool) {
 	port := connset.PortOf(protocol, number)
-	if slices.ContainsFunc(destinations, func(pod *Pod) bool { return listens(pod, port) }) {
+	if slices.ContainsFunc(destinations, func(pod *world.Pod) bool { return listens(pod, port) }) {
 		return
 	}
 	allowed, _ := connset.RulePorts(rule.Ports)
@@ -90,18 +91,18 @@ func checkServicePort(r *check.Report, path *field.Path, rule kube.Rule, protoco
 
 // destinations are the pods that connections of a rule go to, if they are all known: ports of
 // anything else are as they are.
-func (v *view) destinations(direction networkingv1.PolicyType, rule int) []*Pod {
+func (v *view) destinations(direction networkingv1.PolicyType, rule int) []*world.Pod {
 	if direction == ingress {
 		return v.Subjects()
 	}
-	var out []*Pod
+	var out []*world.Pod
 	clauses := v.Policy.Clauses(direction) // in the order of their rules
 	first, _ := slices.BinarySearchFunc(clauses, rule, func(c connset.Clause, rule int) int { return cmp.Compare(c.Rule, rule) })
 	for _, clause := range clauses[first:] {
 		if clause.Rule != rule {
 			break
 		}
-		peer := peerOf(direction, clause)
+		peer := world.PeerOf(direction, clause)
 		if peer == nil || peer.IPBlock != nil {
 			return nil
 		}

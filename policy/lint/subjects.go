@@ -5,6 +5,7 @@ import (
 
 	"github.com/apptier/apptier/policy/connset"
 	"github.com/apptier/apptier/policy/lint/words"
+	"github.com/apptier/apptier/policy/lint/world"
 )
 
 // isolated returns the connections of the policy's pods that a policy of an AppTier isolates. Where one
@@ -18,7 +19,7 @@ func (d *declared) isolated() (certain, possible []connset.Box) {
 			continue
 		}
 		both, theirs := d.Policy.Selected.Intersect(g.Selected), []connset.Box{g.Selected}
-		if IsWithin(selected, theirs) || IsWithin(theirs, selected) {
+		if world.IsWithin(selected, theirs) || world.IsWithin(theirs, selected) {
 			certain = append(certain, both)
 			continue
 		}
@@ -52,13 +53,13 @@ func onlyOf(box connset.Box, pods []connset.Box) []connset.Box {
 }
 
 // unlike returns, of the pods that a box is about, one of each set of labels that selectors ask for.
-func (d *declared) unlike(box connset.Box, pods []*Pod) []*Pod {
+func (d *declared) unlike(box connset.Box, pods []*world.Pod) []*world.Pod {
 	keys := d.subjectKeys(box)
 	seen := map[string]bool{}
 	if !d.Work.Spend(len(pods)) {
 		return nil
 	}
-	return Where(pods, func(pod *Pod) bool {
+	return world.Where(pods, func(pod *world.Pod) bool {
 		asked := map[string]string{}
 		for _, key := range keys {
 			if value, found := pod.Labels[key]; found {
@@ -80,7 +81,7 @@ func (d *declared) subjectKeys(box connset.Box) []string {
 
 // exactly returns the part of a box that is about pods with the labels of one, as far as any
 // selector asks.
-func (d *declared) exactly(box connset.Box, pod *Pod) connset.Box {
+func (d *declared) exactly(box connset.Box, pod *world.Pod) connset.Box {
 	for _, key := range d.subjectKeys(box) {
 		values := connset.Missing()
 		if value, found := pod.Labels[key]; found {

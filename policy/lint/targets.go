@@ -10,17 +10,18 @@ import (
 
 	"github.com/apptier/apptier/policy/connset"
 	"github.com/apptier/apptier/policy/kube"
+	"github.com/apptier/apptier/policy/lint/world"
 )
 
 // servicesOf calls yield with each Service of the namespaces of pods, and those of the pods that are
 // in its namespace.
-func servicesOf(pods []*Pod) iter.Seq2[*corev1.Service, []*Pod] {
-	in := map[*Namespace][]*Pod{}
+func servicesOf(pods []*world.Pod) iter.Seq2[*corev1.Service, []*world.Pod] {
+	in := map[*world.Namespace][]*world.Pod{}
 	for _, pod := range pods {
 		in[pod.In] = append(in[pod.In], pod)
 	}
-	return func(yield func(*corev1.Service, []*Pod) bool) {
-		for _, of := range slices.SortedFunc(maps.Keys(in), func(a, b *Namespace) int { return cmp.Compare(a.Name, b.Name) }) {
+	return func(yield func(*corev1.Service, []*world.Pod) bool) {
+		for _, of := range slices.SortedFunc(maps.Keys(in), func(a, b *world.Namespace) int { return cmp.Compare(a.Name, b.Name) }) {
 			for _, service := range of.Services {
 				if !yield(service, in[of]) {
 					return
@@ -30,14 +31,14 @@ func servicesOf(pods []*Pod) iter.Seq2[*corev1.Service, []*Pod] {
 	}
 }
 
-func listens(pod *Pod, port connset.Port) bool {
+func listens(pod *world.Pod, port connset.Port) bool {
 	return slices.ContainsFunc(pod.Ports, func(declared corev1.ContainerPort) bool {
 		return connset.PortOf(declared.Protocol, declared.ContainerPort) == port
 	})
 }
 
 // targetOf returns where a port of a Service leads among some pods.
-func targetOf(service *corev1.Service, port corev1.ServicePort, pods []*Pod) (connset.Port, bool) {
+func targetOf(service *corev1.Service, port corev1.ServicePort, pods []*world.Pod) (connset.Port, bool) {
 	for _, pod := range pods {
 		if !kube.Selects(service, pod.Pod) {
 			continue

@@ -14,14 +14,14 @@ import (
 // checkTierPods finds tiers without pods, while the namespace has some, and those whose pods no policy
 // can isolate.
 func checkTierPods(r *check.Report, in *appView) {
-	app, world := in.App, in.world
-	pods := world.PodsIn(app.Namespace)
-	if !world.Known.Pods || len(pods) == 0 || world.MorePods {
+	app, w := in.App, in.world
+	pods := w.PodsIn(app.Namespace)
+	if !w.Known.Pods || len(pods) == 0 || w.MorePods {
 		return
 	}
 	tiers, paths := tiersOf(app)
 	for i, tier := range tiers {
-		if len(tier.knownAmong(pods, world)) == 0 {
+		if len(tier.knownAmong(pods, w)) == 0 {
 			continue
 		}
 		inTier := func(pod *corev1.Pod) bool { return tier.pods.Match(connset.Subject, pod.Labels) }

@@ -30,18 +30,18 @@ they may be applied later, and until then stand for nobody.`,
 // checkReferences finds names of AppTiers, their tiers, and Services that nothing has. It needs all of
 // them, or one whose name is nearly the same: what is in no file may be in the cluster.
 func checkReferences(r *check.Report, in *appView) {
-	app, world := in.App, in.world
+	app, w := in.App, in.world
 	each := func(peers []v1alpha1.Peer, at func(int) *field.Path) {
 		for i, peer := range peers {
 			switch {
 			case peer.AppTier != nil:
 				key := model.Key(app, peer.AppTier.Namespace, peer.AppTier.Name)
-				if other := known(r, at(i).Child("appTier"), "AppTier", key, world.Whole && world.Known.AppTiers, besidesItself(app, world.AppTiers)); other != nil {
+				if other := known(r, at(i).Child("appTier"), "AppTier", key, w.Whole && w.Known.AppTiers, besidesItself(app, w.AppTiers)); other != nil {
 					checkTierKnown(r, at(i).Child("appTier", "tier"), other, peer.AppTier.Tier)
 				}
 			case peer.Service != nil:
 				key := model.Key(app, peer.Service.Namespace, peer.Service.Name)
-				known(r, at(i).Child("service"), "Service", key, world.Whole && world.Known.Services, world.Services)
+				known(r, at(i).Child("service"), "Service", key, w.Whole && w.Known.Services, w.Services)
 			}
 		}
 	}

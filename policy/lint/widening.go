@@ -10,6 +10,7 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 
 	"github.com/apptier/apptier/policy/connset"
+	"github.com/apptier/apptier/policy/lint/world"
 )
 
 // Widening is a connection that a policy lets a pod of an enforced AppTier take or make, and that
@@ -43,9 +44,9 @@ type Widening struct {
 // Of returns, for each peer of each rule of the judged policy, a connection that it opens although the
 // AppTiers of its namespace, all together, do not declare it. It is decided for every pod, namespace and
 // address that could exist, within what the world says about those that do.
-func Of(v *View) iter.Seq[Widening] {
+func Of(v *world.View) iter.Seq[Widening] {
 	return func(yield func(Widening) bool) {
-		if slices.ContainsFunc(v.Here.Generated, func(g *Policy) bool { return IsSame(g, v.Policy) }) {
+		if slices.ContainsFunc(v.Here.Generated, func(g *world.Policy) bool { return world.IsSame(g, v.Policy) }) {
 			return // an AppTier's own
 		}
 		for _, direction := range []networkingv1.PolicyType{ingress, egress} {
@@ -102,19 +103,19 @@ func (d *declared) numbered(clause connset.Clause, boxes []connset.Box) *Widenin
 
 // elsewhere stands for any namespace that is not known to exist, whatever its labels are; and for
 // none, where the other end is no pod.
-var elsewhere *Namespace
+var elsewhere *world.Namespace
 
 // places are the namespaces that matter to a box: those that exist, and any other.
-func (d *declared) places(box connset.Box) []*Namespace {
+func (d *declared) places(box connset.Box) []*world.Namespace {
 	if box.Kinds&connset.Others != 0 || !d.Work.Spend(len(d.Namespaces)) {
-		return []*Namespace{elsewhere}
+		return []*world.Namespace{elsewhere}
 	}
-	exist := Where(d.Namespaces, func(c *Namespace) bool { return c.Exists && box.Match(connset.Namespace, c.Labels) })
+	exist := world.Where(d.Namespaces, func(c *world.Namespace) bool { return c.Exists && box.Match(connset.Namespace, c.Labels) })
 	return append(exist, elsewhere)
 }
 
 // within returns the parts of boxes that are about a place.
-func (d *declared) within(at *Namespace, boxes []connset.Box) []connset.Box {
+func (d *declared) within(at *world.Namespace, boxes []connset.Box) []connset.Box {
 	if at != elsewhere {
 		return allAt(boxes, connset.Namespace, at.Labels)
 	}
@@ -139,7 +140,7 @@ type remainders map[string]remainder
 
 // remainder returns what is left of boxes, and not declared, at a place. It is the same for all
 // namespaces of a kind.
-func (d *declared) remainder(at *Namespace, boxes []connset.Box, known remainders) remainder {
+func (d *declared) remainder(at *world.Namespace, boxes []connset.Box, known remainders) remainder {
 	kind := d.kindOf(at)
 	if r, found := known[kind]; found {
 		return r
@@ -152,7 +153,7 @@ func (d *declared) remainder(at *Namespace, boxes []connset.Box, known remainder
 	}
 	r := remainder{ok: true}
 	for _, box := range boxes {
-		left, ok := connset.SubtractWithin([]connset.Box{box}, d.shelf(at).Near(box), MostBoxes, d.Work.Spend)
+		left, ok := connset.SubtractWithin([]connset.Box{box}, d.shelf(at).Near(box), world.MostBoxes, d.Work.Spend)
 		r.left = append(r.left, left...)
 		r.ok = r.ok && ok
 	}
@@ -166,7 +167,7 @@ var loopback = connset.PrefixAddresses(netip.MustParsePrefix("127.0.0.0/8"), net
 // privateNetworks are where pods have their addresses in nearly every cluster.
 var privateNetworks = func() connset.Addresses {
 	var prefixes []netip.Prefix
-	for _, text := range append(slices.Clone(PrivateIPv4), "100.64.0.0/10", "fc00::/7") {
+	for _, text := range append(slices.Clone(world.PrivateIPv4), "100.64.0.0/10", "fc00::/7") {
 		prefixes = append(prefixes, netip.MustParsePrefix(text))
 	}
 	return connset.PrefixAddresses(prefixes...)
@@ -181,7 +182,7 @@ const (
 )
 
 // undeclared returns what is in the boxes and not declared, at a place; or why that is not known.
-func (d *declared) undeclared(at *Namespace, boxes []connset.Box, known remainders) (left []connset.Box, unknown string) {
+func (d *declared) undeclared(at *world.Namespace, boxes []connset.Box, known remainders) (left []connset.Box, unknown string) {
 	r := d.remainder(at, boxes, known)
 	left = r.left
 	switch {
@@ -197,12 +198,12 @@ func (d *declared) undeclared(at *Namespace, boxes []connset.Box, known remainde
 			lifted[i] = box.Without(connset.Namespace, func(key string) bool { return key != corev1.LabelMetadataName })
 		}
 		var ok bool
-		if left, ok = connset.SubtractWithin(left, lifted, MostBoxes, d.Work.Spend); !ok || len(left) == 0 {
+		if left, ok = connset.SubtractWithin(left, lifted, world.MostBoxes, d.Work.Spend); !ok || len(left) == 0 {
 			return nil, labelsUnknown
 		}
 	}
 	if len(d.PodNetworks) == 0 {
-		left = Where(left, func(box connset.Box) bool { return hasPrivateNetworks(box) || d.isSeen(at, box) })
+		left = world.Where(left, func(box connset.Box) bool { return hasPrivateNetworks(box) || d.isSeen(at, box) })
 		if len(left) == 0 {
 			return nil, networksUnknown
 		}
@@ -221,6 +222,6 @@ func isNamed(boxes []connset.Box) bool {
 func hasPrivateNetworks(box connset.Box) bool { return privateNetworks.Minus(box.Addresses).IsEmpty() }
 
 // isSeen says whether a pod that exists, with an address that is known, is a peer in a box.
-func (d *declared) isSeen(at *Namespace, box connset.Box) bool {
-	return slices.ContainsFunc(d.peersAt(at, box), func(pod *Pod) bool { return len(pod.Addresses) > 0 })
+func (d *declared) isSeen(at *world.Namespace, box connset.Box) bool {
+	return slices.ContainsFunc(d.peersAt(at, box), func(pod *world.Pod) bool { return len(pod.Addresses) > 0 })
 }

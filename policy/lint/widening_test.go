@@ -13,6 +13,7 @@ import (
 
 	"github.com/apptier/apptier/policy/lint"
 	"github.com/apptier/apptier/policy/lint/check"
+	"github.com/apptier/apptier/policy/lint/world"
 	"github.com/apptier/apptier/policy/reach"
 	"github.com/apptier/apptier/policy/reach/reachtest"
 )
@@ -23,7 +24,7 @@ type judged struct {
 	reach.Snapshot
 	generated []*networkingv1.NetworkPolicy
 	policy    *networkingv1.NetworkPolicy
-	world     lint.World
+	world     world.World
 }
 
 func drawJudged(t *rapid.T) judged {
@@ -41,8 +42,8 @@ func drawJudged(t *rapid.T) judged {
 		j.generated = append(j.generated, policy)
 	}
 	j.Policies = nil
-	j.world = lint.World{
-		Whole: true, Known: lint.Parts{Namespaces: true, Pods: true, Services: true, Policies: true},
+	j.world = world.World{
+		Whole: true, Known: world.Parts{Namespaces: true, Pods: true, Services: true, Policies: true},
 		Namespaces: j.Namespaces, Pods: j.Pods, Generated: j.generated,
 		PodNetworks: []netip.Prefix{netip.MustParsePrefix("10.244.0.0/16"), netip.MustParsePrefix("fd00:10:244::/48")},
 	}
@@ -113,10 +114,10 @@ func TestNoWideningIsMissed(t *testing.T) {
 func checkNoneIsMissed(t *rapid.T, count map[string]int) {
 	j := drawJudged(t)
 	if rapid.Bool().Draw(t, "nothing is known") {
-		j.world = lint.World{Generated: j.generated}
+		j.world = world.World{Generated: j.generated}
 	}
 	said := map[networkingv1.PolicyType]bool{}
-	for w := range lint.Of(lint.NewView(j.policy, lint.NewIndex(j.world), new(check.Work))) {
+	for w := range lint.Of(world.NewView(j.policy, world.NewIndex(j.world), new(check.Work))) {
 		said[w.Direction] = true
 	}
 	for range 30 {
@@ -151,9 +152,9 @@ func TestEveryWitnessIsTrue(t *testing.T) {
 func checkWitnesses(t *rapid.T, count map[string]int) {
 	j := drawJudged(t)
 	if rapid.Bool().Draw(t, "nothing is known") {
-		j.world = lint.World{Generated: j.generated}
+		j.world = world.World{Generated: j.generated}
 	}
-	for w := range lint.Of(lint.NewView(j.policy, lint.NewIndex(j.world), new(check.Work))) {
+	for w := range lint.Of(world.NewView(j.policy, world.NewIndex(j.world), new(check.Work))) {
 		if w.Unknown != "" {
 			count["unknown"]++
 			continue

@@ -8,6 +8,7 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 
 	"github.com/apptier/apptier/policy/connset"
+	"github.com/apptier/apptier/policy/lint/world"
 )
 
 // named decides about ports that have names. They have numbers at certain pods only, so that such a
@@ -49,16 +50,16 @@ func (d *declared) named(clause connset.Clause, of []connset.Box) *Widening {
 }
 
 // knowing are the destinations of a clause, which know the numbers of its ports.
-func (d *declared) knowing(clause connset.Clause) []*Pod {
+func (d *declared) knowing(clause connset.Clause) []*world.Pod {
 	if d.direction == egress {
 		return d.PeersOf(d.direction, clause).Meant
 	}
-	return OnPodNetwork(d.Matching(d.Here, clause.Box, connset.Subject))
+	return world.OnPodNetwork(d.Matching(d.Here, clause.Box, connset.Subject))
 }
 
 // openedAt decides about the ports of a clause with the numbers that they have at a destination.
-func (d *declared) openedAt(clause connset.Clause, of []connset.Box, pod *Pod) *Widening {
-	boxes := onPorts(of, Resolve(clause.Named, pod))
+func (d *declared) openedAt(clause connset.Clause, of []connset.Box, pod *world.Pod) *Widening {
+	boxes := onPorts(of, world.Resolve(clause.Named, pod))
 	if d.direction == egress && len(pod.Addresses) > 0 {
 		for i := range boxes {
 			boxes[i].Addresses = boxes[i].Addresses.Intersect(connset.SingleAddresses(pod.Addresses...))
@@ -69,7 +70,7 @@ func (d *declared) openedAt(clause connset.Clause, of []connset.Box, pod *Pod) *
 
 // likeness tells destinations apart by what decides whether anything is opened there: what their
 // ports are called, which conditions they and their namespaces meet, and their addresses.
-func (d *declared) likeness(conditions []connset.Box, scope connset.Scope, ranges []connset.Addresses, pod *Pod) string {
+func (d *declared) likeness(conditions []connset.Box, scope connset.Scope, ranges []connset.Addresses, pod *world.Pod) string {
 	key := []byte(pod.Named + "/")
 	d.Work.Spend(len(conditions) + len(ranges))
 	for _, box := range conditions {
@@ -110,10 +111,10 @@ func (d *declared) ranges(of []connset.Box) []connset.Addresses {
 }
 
 // numberedAt decides about one destination pod that exists.
-func (d *declared) numberedAt(clause connset.Clause, of []connset.Box, pod *Pod) *Widening {
+func (d *declared) numberedAt(clause connset.Clause, of []connset.Box, pod *world.Pod) *Widening {
 	scope, places := connset.Subject, d.places(clause.Box)
 	if d.direction == egress {
-		scope, places = connset.Peer, []*Namespace{pod.In}
+		scope, places = connset.Peer, []*world.Namespace{pod.In}
 		if !pod.In.Exists {
 			return nil // its labels decide
 		}
@@ -150,7 +151,7 @@ func allAt(boxes []connset.Box, scope connset.Scope, set map[string]string) []co
 }
 
 // witness fills in an example from what is left: with pods that exist at both ends, if there are.
-func (d *declared) witness(w *Widening, at *Namespace, left []connset.Box) {
+func (d *declared) witness(w *Widening, at *world.Namespace, left []connset.Box) {
 	best, score := left[0], -1
 	for _, box := range left {
 		if s := 2*min(1, len(d.subjectsIn(box))) + min(1, len(d.peersAt(at, box))); s > score {
@@ -158,7 +159,7 @@ func (d *declared) witness(w *Widening, at *Namespace, left []connset.Box) {
 		}
 	}
 	w.Subject, w.Peer, w.Namespace = best.Example(connset.Subject), best.Example(connset.Peer), best.Example(connset.Namespace)
-	var subject *Pod
+	var subject *world.Pod
 	if subjects := d.subjectsIn(best); len(subjects) > 0 {
 		subject, w.SubjectPod, w.Subject = subjects[0], subjects[0].Pod, subjects[0].Labels
 	}
@@ -193,7 +194,7 @@ func exampleAddress(addresses connset.Addresses) netip.Addr {
 
 // examplePort prefers a port that the pod listens on, or else one that the AppTiers speak of, so that
 // people see what is at stake when every port is opened.
-func (d *declared) examplePort(ports connset.Ports, pod *Pod) connset.Port {
+func (d *declared) examplePort(ports connset.Ports, pod *world.Pod) connset.Port {
 	var port connset.Port
 	if pod != nil && d.direction == ingress {
 		for _, declared := range pod.Ports {
@@ -220,22 +221,22 @@ func (d *declared) examplePort(ports connset.Ports, pod *Pod) connset.Port {
 	return port
 }
 
-func (d *declared) subjectsIn(box connset.Box) []*Pod {
-	return OnPodNetwork(d.Matching(d.Here, box, connset.Subject))
+func (d *declared) subjectsIn(box connset.Box) []*world.Pod {
+	return world.OnPodNetwork(d.Matching(d.Here, box, connset.Subject))
 }
 
 // peersAt are pods which are peers in a box, at a place.
-func (d *declared) peersAt(at *Namespace, box connset.Box) []*Pod {
+func (d *declared) peersAt(at *world.Namespace, box connset.Box) []*world.Pod {
 	if box.Kinds != connset.Pods {
 		return nil
 	}
 	in := d.Strange
 	if at != elsewhere {
-		in = []*Namespace{at}
+		in = []*world.Namespace{at}
 	}
-	var out []*Pod
+	var out []*world.Pod
 	for _, c := range in {
-		out = append(out, Where(d.Matching(c, box, connset.Peer), func(pod *Pod) bool { return !pod.Spec.HostNetwork && IsPeer(&box, pod) })...)
+		out = append(out, world.Where(d.Matching(c, box, connset.Peer), func(pod *world.Pod) bool { return !pod.Spec.HostNetwork && world.IsPeer(&box, pod) })...)
 	}
 	return out
 }

@@ -8,13 +8,14 @@ import (
 
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/policy/lint/words"
+	"github.com/apptier/apptier/policy/lint/world"
 )
 
 // Words say who would reach whom, and what the AppTiers allow instead.
-func (w *Widening) Words(v *View) string { return w.deed(v) + "; " + w.instead(v) }
+func (w *Widening) Words(v *world.View) string { return w.deed(v) + "; " + w.instead(v) }
 
 // deed says who would reach whom.
-func (w *Widening) deed(v *View) string {
+func (w *Widening) deed(v *world.View) string {
 	subject, other := w.subjectWords(v.Policy.Namespace), w.otherWords(v)
 	if w.Direction == ingress {
 		return fmt.Sprintf("%s reach %s on %s", other, subject, words.Port(w.Port))
@@ -35,8 +36,8 @@ func (w *Widening) subjectWords(namespace string) string {
 }
 
 // otherWords names the other end as the policy does, with an example that it may be.
-func (w *Widening) otherWords(v *View) string {
-	other := words.Peer(v.Policy.Namespace, peerOf(w.Direction, w.Clause))
+func (w *Widening) otherWords(v *world.View) string {
+	other := words.Peer(v.Policy.Namespace, world.PeerOf(w.Direction, w.Clause))
 	switch {
 	case w.PeerPod != nil:
 		return fmt.Sprintf("%s (for example %s)", other, words.Pod(w.PeerPod))
@@ -50,7 +51,7 @@ func (w *Widening) otherWords(v *View) string {
 }
 
 // instead says what the AppTiers allow on this port.
-func (w *Widening) instead(v *View) string {
+func (w *Widening) instead(v *world.View) string {
 	var allowed []string
 	for _, g := range v.Here.Generated {
 		if !slices.Contains(w.By, g.NetworkPolicy) {
@@ -58,7 +59,7 @@ func (w *Widening) instead(v *View) string {
 		}
 		for _, clause := range g.Clauses(w.Direction) {
 			if v.Work.Spend(1) && clause.Box.Ports.Contains(w.Port) {
-				allowed = append(allowed, tierWords(v, peerOf(w.Direction, clause)))
+				allowed = append(allowed, tierWords(v, world.PeerOf(w.Direction, clause)))
 			}
 		}
 	}
@@ -73,7 +74,7 @@ func (w *Widening) instead(v *View) string {
 }
 
 // tierWords names a peer of a generated policy as the AppTier does, if it is a tier.
-func tierWords(v *View, peer *networkingv1.NetworkPolicyPeer) string {
+func tierWords(v *world.View, peer *networkingv1.NetworkPolicyPeer) string {
 	if peer != nil && peer.PodSelector != nil && peer.NamespaceSelector == nil {
 		for _, g := range v.Here.Generated {
 			v.Work.Spend(1)

@@ -16,6 +16,7 @@ import (
 	"github.com/apptier/apptier/policy/expand"
 	"github.com/apptier/apptier/policy/kube"
 	"github.com/apptier/apptier/policy/lint"
+	"github.com/apptier/apptier/policy/lint/world"
 )
 
 // policyFor is a NetworkPolicy that opens a half. It selects none but pods that one of the policies
@@ -26,7 +27,7 @@ func (q *question) policyFor(h half) Addition {
 		ObjectMeta: metav1.ObjectMeta{Namespace: h.subject.pod.Namespace, Name: q.freePolicyName(h)},
 		Spec:       networkingv1.NetworkPolicySpec{PodSelector: q.subjectSelector(h), PolicyTypes: []networkingv1.PolicyType{h.direction}},
 	}
-	if slices.ContainsFunc(q.isolating(h), lint.IsGenerated) {
+	if slices.ContainsFunc(q.isolating(h), world.IsGenerated) {
 		policy.Annotations = map[string]string{lint.AllowWidening: fmt.Sprintf("lets %s, which no AppTier declares", q.deed())}
 	}
 	peers := []networkingv1.NetworkPolicyPeer{policyPeer(h.other, h.subject)}

@@ -16,6 +16,7 @@ import (
 	"github.com/apptier/apptier/policy/expand"
 	"github.com/apptier/apptier/policy/lint"
 	"github.com/apptier/apptier/policy/lint/check"
+	"github.com/apptier/apptier/policy/lint/world"
 	"github.com/apptier/apptier/policy/reach"
 )
 
@@ -218,14 +219,14 @@ func rejected(findings []check.Finding) []check.Finding {
 }
 
 // judged is the world as checks see it.
-func (w World) judged() lint.World {
+func (w World) judged() world.World {
 	whole := !w.Snapshot.PartialNamespaces
-	out := lint.World{
-		Whole: whole, Known: lint.Parts{Namespaces: whole, Pods: true, Policies: true},
+	out := world.World{
+		Whole: whole, Known: world.Parts{Namespaces: whole, Pods: true, Policies: true},
 		Namespaces: w.Snapshot.Namespaces, Pods: w.Snapshot.Pods, AppTiers: w.AppTiers,
 	}
 	for _, policy := range w.Snapshot.Policies {
-		if lint.IsGenerated(policy) {
+		if world.IsGenerated(policy) {
 			out.Generated = append(out.Generated, policy)
 		} else {
 			out.Policies = append(out.Policies, policy)
@@ -255,7 +256,7 @@ func (w World) with(additions []Addition) (World, bool) {
 	}
 	w.AppTiers = changed
 	w.Snapshot.Policies = slices.DeleteFunc(slices.Clone(w.Snapshot.Policies), func(policy *networkingv1.NetworkPolicy) bool {
-		return lint.IsGenerated(policy) && slices.ContainsFunc(changed, func(app *v1alpha1.AppTier) bool { return isOf(policy, app) })
+		return world.IsGenerated(policy) && slices.ContainsFunc(changed, func(app *v1alpha1.AppTier) bool { return isOf(policy, app) })
 	})
 	for _, app := range changed {
 		w.Snapshot.Policies = append(w.Snapshot.Policies, expand.NetworkPolicies(app, w.Environment)...)

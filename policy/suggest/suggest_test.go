@@ -15,6 +15,7 @@ import (
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/policy/lint"
 	"github.com/apptier/apptier/policy/lint/check"
+	"github.com/apptier/apptier/policy/lint/world"
 	"github.com/apptier/apptier/policy/reach"
 	"github.com/apptier/apptier/policy/reach/reachtest"
 	"github.com/apptier/apptier/policy/suggest"
@@ -128,21 +129,21 @@ func checkAdditions(t *rapid.T, kinds map[string]int) {
 // wantNoRejection asks the checks of admission about what is added, in the world that it is added to.
 func (s scene) wantNoRejection(t *rapid.T, additions []suggest.Addition) {
 	after := s.withAll(t, additions)
-	world := lint.World{
-		Whole: true, Known: lint.Parts{Namespaces: true, AppTiers: true, Pods: true, Policies: true},
+	known := world.World{
+		Whole: true, Known: world.Parts{Namespaces: true, AppTiers: true, Pods: true, Policies: true},
 		Namespaces: s.snapshot.Namespaces, Pods: s.snapshot.Pods, AppTiers: after.AppTiers,
 	}
 	for _, policy := range after.Snapshot.Policies {
-		if lint.IsGenerated(policy) {
-			world.Generated = append(world.Generated, policy)
+		if world.IsGenerated(policy) {
+			known.Generated = append(known.Generated, policy)
 		} else {
-			world.Policies = append(world.Policies, policy)
+			known.Policies = append(known.Policies, policy)
 		}
 	}
-	before := world
+	before := known
 	before.AppTiers = s.apps
 	for i, app := range after.AppTiers {
-		was, is := check.WithSeverity(lint.AppTierIn(s.apps[i], before), check.Reject), check.WithSeverity(lint.AppTierIn(app, world), check.Reject)
+		was, is := check.WithSeverity(lint.AppTierIn(s.apps[i], before), check.Reject), check.WithSeverity(lint.AppTierIn(app, known), check.Reject)
 		if len(is) > len(was) {
 			t.Fatalf("what is to be added is refused: %v\n%s", is, mustJSON(t, additions))
 		}
@@ -151,7 +152,7 @@ func (s scene) wantNoRejection(t *rapid.T, additions []suggest.Addition) {
 		if a.Policy == nil {
 			continue
 		}
-		if is := check.WithSeverity(lint.NetworkPolicy(a.Policy, world), check.Reject); len(is) > 0 {
+		if is := check.WithSeverity(lint.NetworkPolicy(a.Policy, known), check.Reject); len(is) > 0 {
 			t.Fatalf("what is to be added is refused: %v\n%s", is, mustJSON(t, a))
 		}
 	}

@@ -13,7 +13,7 @@ import (
 
 	"github.com/apptier/apptier/internal/cli/assertion"
 	"github.com/apptier/apptier/policy/kube"
-	"github.com/apptier/apptier/policy/lint"
+	"github.com/apptier/apptier/policy/lint/world"
 )
 
 // addUnknown keeps what counts of an object whose kind is not known here: a policy of another kind, which may
@@ -45,7 +45,7 @@ func (d *Decoder) addUnknown(from Origin, text []byte, gvk schema.GroupVersionKi
 	if utiljson.Unmarshal(text, &o.Object) != nil {
 		return
 	}
-	isCluster := IsOtherPolicy(gvk) || len(lint.BackendsOf(o)) > 0
+	isCluster := IsOtherPolicy(gvk) || len(world.BackendsOf(o)) > 0
 	if o.GetNamespace() == "" && !isCluster {
 		o.SetNamespace(d.namespace)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/apptier/apptier/internal/environment"
 	"github.com/apptier/apptier/policy/lint"
 	"github.com/apptier/apptier/policy/lint/check"
+	"github.com/apptier/apptier/policy/lint/world"
 )
 
 // Judge returns what every check finds in some objects of a scene: AppTiers first, then NetworkPolicies
@@ -20,9 +21,9 @@ func (s *Scene) Judge(ctx context.Context, judged []manifest.Object, settings en
 	if err != nil {
 		return nil, err
 	}
-	world := s.world(meant)
-	world.DNSService = settings.DNSService
-	index := lint.NewIndex(world)
+	around := s.world(meant)
+	around.DNSService = settings.DNSService
+	index := world.NewIndex(around)
 	var findings []manifest.Finding
 	add := func(source manifest.Object, found []check.Finding) {
 		for _, f := range found {
@@ -31,7 +32,7 @@ func (s *Scene) Judge(ctx context.Context, judged []manifest.Object, settings en
 	}
 	for _, app := range AppTiers(judged) {
 		meaning := lint.Meaning{App: app.AppTier, Findings: lint.AppTier(app.AppTier), Expansion: meant.expansions[app.AppTier]}
-		found := lint.JudgeAppTier(index, meaning, world, new(check.Work))
+		found := lint.JudgeAppTier(index, meaning, around, new(check.Work))
 		for _, f := range append(meant.Findings, s.missing(meant.unresolved)...) {
 			// The checks of a world know no age in manifests, where everything is about to be created.
 			if f.Source.Object == app.Source.Object && !slices.Contains(found, f.Finding) {
@@ -72,13 +73,13 @@ func (s *Scene) expand(ctx context.Context, settings environment.Settings) (Expa
 
 // world is the scene as what policies are judged against, with those that AppTiers stand for. AppTiers
 // that are refused keep in a cluster what they last stood for; in manifests nobody can say.
-func (s *Scene) world(meant Expanded) lint.World {
+func (s *Scene) world(meant Expanded) world.World {
 	var objects []runtime.Object
 	var pretending []*networkingv1.NetworkPolicy
 	for _, o := range s.Objects() {
 		policy, ok := o.Object.(*networkingv1.NetworkPolicy)
 		switch {
-		case !ok || !lint.IsGenerated(policy):
+		case !ok || !world.IsGenerated(policy):
 			objects = append(objects, o.Object)
 		case !isGeneratedIn(o, policy):
 			pretending = append(pretending, policy)
@@ -87,15 +88,15 @@ func (s *Scene) world(meant Expanded) lint.World {
 			objects = append(objects, o.Object)
 		}
 	}
-	world := lint.WorldOf(objects)
-	world.MorePods = s.strangers
-	world.Policies = append(world.Policies, pretending...)
-	world.Generated = append(world.Generated, meant.Policies...)
+	around := world.Of(objects)
+	around.MorePods = s.strangers
+	around.Policies = append(around.Policies, pretending...)
+	around.Generated = append(around.Generated, meant.Policies...)
 	if s.Unread != nil {
-		world.Known = lint.Parts{} // no check may rely on what is not there: it may be in what was not read
+		around.Known = world.Parts{} // no check may rely on what is not there: it may be in what was not read
 	}
 	if s.whole {
-		world.Whole, world.Known = true, lint.Parts{Namespaces: true, AppTiers: true, Pods: true, Services: true, Policies: true}
+		around.Whole, around.Known = true, world.Parts{Namespaces: true, AppTiers: true, Pods: true, Services: true, Policies: true}
 	}
-	return world
+	return around
 }

@@ -14,7 +14,7 @@ import (
 
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/internal/cli/manifest"
-	"github.com/apptier/apptier/policy/lint"
+	"github.com/apptier/apptier/policy/lint/world"
 )
 
 // Scene is what a command looks at: manifests, a cluster, or manifests as they would be in a cluster.
@@ -160,5 +160,5 @@ func HandWritten(objects []manifest.Object) []manifest.Object {
 // isGeneratedIn says whether a policy is an AppTier's: in manifests, by its labels. In a cluster, what
 // only bears the labels may be an orphan, or pretend, and is judged at admission too.
 func isGeneratedIn(o manifest.Object, policy *networkingv1.NetworkPolicy) bool {
-	return lint.IsGenerated(policy) && (!o.IsLive() || v1alpha1.OwnerOf(policy) != "")
+	return world.IsGenerated(policy) && (!o.IsLive() || v1alpha1.OwnerOf(policy) != "")
 }

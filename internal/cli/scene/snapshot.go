@@ -15,7 +15,7 @@ import (
 	"github.com/apptier/apptier/internal/cli/manifest"
 	"github.com/apptier/apptier/internal/cli/report"
 	"github.com/apptier/apptier/internal/environment"
-	"github.com/apptier/apptier/policy/lint"
+	"github.com/apptier/apptier/policy/lint/world"
 	"github.com/apptier/apptier/policy/reach"
 )
 
@@ -99,7 +99,7 @@ func sameName(a *networkingv1.NetworkPolicy) func(*networkingv1.NetworkPolicy) b
 // isReplaced says whether a policy was generated from one of some AppTiers, and so would be updated or
 // removed.
 func isReplaced(policy *networkingv1.NetworkPolicy, apps []AppTier) bool {
-	return lint.IsGenerated(policy) && slices.ContainsFunc(apps, func(app AppTier) bool {
+	return world.IsGenerated(policy) && slices.ContainsFunc(apps, func(app AppTier) bool {
 		return app.Namespace == policy.Namespace && app.Name == policy.Labels[v1alpha1.LabelAppTier]
 	})
 }

@@ -1,4 +1,5 @@
-package lint
+// Package world is what policies and AppTiers are judged in: a cluster as far as it is known, prepared to be asked.
+package world
 
 import (
 	"net/netip"
@@ -59,7 +60,7 @@ type Parts struct{ Namespaces, AppTiers, Pods, Services, Policies bool }
 // the part. Workloads stand for their pods, as far as those differ in their labels. NetworkPolicies are
 // known in any case, and those that bear the labels of an AppTier's are taken for what it stands for.
 // Other kinds are ignored.
-func WorldOf(objects []runtime.Object) World {
+func Of(objects []runtime.Object) World {
 	w := World{Known: Parts{Policies: true}}
 	for _, object := range objects {
 		switch o := object.(type) {

@@ -1,4 +1,4 @@
-package lint
+package world
 
 import (
 	networkingv1 "k8s.io/api/networking/v1"
@@ -6,6 +6,11 @@ import (
 
 	"github.com/apptier/apptier/policy/connset"
 	"github.com/apptier/apptier/policy/kube"
+)
+
+const (
+	ingress = networkingv1.PolicyTypeIngress
+	egress  = networkingv1.PolicyTypeEgress
 )
 
 // Policy is a policy, taken apart.
