@@ -19,6 +19,7 @@ import (
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/policy/kube"
 	"github.com/apptier/apptier/policy/lint"
+	"github.com/apptier/apptier/policy/lint/widening"
 	"github.com/apptier/apptier/policy/lint/world"
 )
 
@@ -30,7 +31,7 @@ import (
 //
 // Only what the watches below follow is considered: the pods of the namespace, and every namespace.
 // So the answer depends on what is there, and not on what happened to be looked at.
-func (r *AppTierReconciler) openings(ctx context.Context, app *v1alpha1.AppTier, desired []*networkingv1.NetworkPolicy) ([]lint.Opening, error) {
+func (r *AppTierReconciler) openings(ctx context.Context, app *v1alpha1.AppTier, desired []*networkingv1.NetworkPolicy) ([]widening.Opening, error) {
 	handWritten, err := r.handWritten(ctx, client.InNamespace(app.Namespace))
 	if err != nil || len(handWritten) == 0 {
 		return nil, err

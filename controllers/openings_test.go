@@ -18,7 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/apptier/apptier/api/v1alpha1"
-	"github.com/apptier/apptier/policy/lint"
+	"github.com/apptier/apptier/policy/lint/widening"
 )
 
 // No webhook stands before this API server: every policy gets past admission.
@@ -40,7 +40,7 @@ func TestConflicted(t *testing.T) {
 // opening lets peers reach pods on port 5432.
 func opening(namespace string, subjects map[string]string, peers ...networkingv1.NetworkPolicyPeer) *networkingv1.NetworkPolicy {
 	return &networkingv1.NetworkPolicy{
-		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "backup", Annotations: map[string]string{lint.AllowWidening: "backups until June"}},
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "backup", Annotations: map[string]string{widening.Annotation: "backups until June"}},
 		Spec: networkingv1.NetworkPolicySpec{
 			PodSelector: metav1.LabelSelector{MatchLabels: subjects},
 			PolicyTypes: []networkingv1.PolicyType{networkingv1.PolicyTypeIngress},
@@ -86,7 +86,7 @@ func testOpeningHistory(t *testing.T, c cluster) {
 	c.Expect(c.Create(ctx, policy)).To(Succeed())
 	c.conflicted(ctx, app, "NetworkPolicy backup lets any pod of namespace "+app.Namespace, "a pod of tier db", "on TCP 5432", "allows only tier web", "its reason: backups until June")
 
-	delete(policy.Annotations, lint.AllowWidening)
+	delete(policy.Annotations, widening.Annotation)
 	policy.Spec.Ingress[0].From[0].PodSelector = &metav1.LabelSelector{MatchLabels: map[string]string{"app": "backup"}}
 	c.Expect(c.Update(ctx, policy)).To(Succeed())
 	c.conflicted(ctx, app, "lets pods app=backup of namespace "+app.Namespace)

@@ -18,8 +18,8 @@ import (
 	"github.com/apptier/apptier/api/v1alpha1"
 	applyconfiguration "github.com/apptier/apptier/api/v1alpha1/applyconfiguration/api/v1alpha1"
 	"github.com/apptier/apptier/policy/expand"
-	"github.com/apptier/apptier/policy/lint"
 	"github.com/apptier/apptier/policy/lint/check"
+	"github.com/apptier/apptier/policy/lint/widening"
 )
 
 // outcome is what a reconciliation came to.
@@ -33,7 +33,7 @@ type outcome struct {
 	// unresolved are the references that are left out of the policies.
 	unresolved []expand.Unresolved
 	// openings are policies of others that open what the AppTier closes.
-	openings []lint.Opening
+	openings []widening.Opening
 	// tiers are the pods of each tier.
 	tiers []v1alpha1.TierStatus
 }
@@ -137,7 +137,7 @@ func conflicted(out outcome) metav1.Condition {
 	return condition(v1alpha1.ConditionConflicted, status, reason, strings.Join(lines, "\n"))
 }
 
-func openingLine(opening lint.Opening) string {
+func openingLine(opening widening.Opening) string {
 	if opening.Unjudged != nil {
 		return fmt.Sprintf("whether NetworkPolicy %s opens what this AppTier closes is not known: %v; split it, or merge its rules", opening.Policy.Name, opening.Unjudged)
 	}

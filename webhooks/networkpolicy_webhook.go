@@ -16,6 +16,7 @@ import (
 	"github.com/apptier/apptier/policy/budget"
 	"github.com/apptier/apptier/policy/lint"
 	"github.com/apptier/apptier/policy/lint/check"
+	"github.com/apptier/apptier/policy/lint/widening"
 )
 
 // NetworkPolicyValidator refuses hand-written NetworkPolicies that lint rejects, with every reason at
@@ -102,7 +103,7 @@ func sizeOf(policy *networkingv1.NetworkPolicy) string {
 // always passes: labels and finalizers must not depend on checks that came later. Nor must other changes
 // of what it says: what was refused of it before is a warning.
 func (v NetworkPolicyValidator) ValidateUpdate(ctx context.Context, old, policy *networkingv1.NetworkPolicy) (admission.Warnings, error) {
-	isSame := equality.Semantic.DeepEqual(old.Spec, policy.Spec) && old.Annotations[lint.AllowWidening] == policy.Annotations[lint.AllowWidening]
+	isSame := equality.Semantic.DeepEqual(old.Spec, policy.Spec) && old.Annotations[widening.Annotation] == policy.Annotations[widening.Annotation]
 	if !policy.DeletionTimestamp.IsZero() || isSame || !v.isChecked(policy.Namespace) {
 		return nil, nil
 	}

@@ -16,7 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/apptier/apptier/api/v1alpha1"
-	"github.com/apptier/apptier/policy/lint"
+	"github.com/apptier/apptier/policy/lint/widening"
 )
 
 func TestNetworkPolicyWebhook(t *testing.T) {
@@ -137,10 +137,10 @@ func testMistakesAtOnce(t *testing.T, w *policyTest) {
 func testReason(t *testing.T, w *policyTest) {
 	g, policy := NewWithT(t), opening(w.ledger(t))
 	recorder, c := recordingClient(t, w.config)
-	policy.Annotations = map[string]string{lint.AllowWidening: "the backup of March"}
+	policy.Annotations = map[string]string{widening.Annotation: "the backup of March"}
 	g.Expect(c.Create(t.Context(), policy)).To(Succeed())
 	g.Expect(recorder.warnings).To(ContainElement(And(ContainSubstring("would let"), ContainSubstring("gives as reason: the backup of March"))))
-	delete(policy.Annotations, lint.AllowWidening)
+	delete(policy.Annotations, widening.Annotation)
 	g.Expect(c.Update(t.Context(), policy)).To(MatchError(ContainSubstring("widening")), "without the reason it is a widening again")
 }
 
@@ -272,7 +272,7 @@ func testTooBig(t *testing.T, w *policyTest) {
 		ContainSubstring("NetworkPolicy harmless is refused:\n  spec: it is too big to judge beside what there is: its 1 rules with 1500 peers and 0 ports take more than the 20000000 steps"),
 		ContainSubstring("(too-big-to-judge)\n    fix: split it")))
 	g.Expect(w.client.Create(t.Context(), policy, client.DryRunAll)).To(refused)
-	policy.Annotations = map[string]string{lint.AllowWidening: "a reason changes nothing about it"}
+	policy.Annotations = map[string]string{widening.Annotation: "a reason changes nothing about it"}
 	g.Expect(w.client.Create(t.Context(), policy, client.DryRunAll)).To(refused)
 	g.Expect(as(t, w.config, managerAccount).Create(t.Context(), policy)).To(Succeed(), "as if it had been there before")
 	policy.Spec.Ingress[0].From = policy.Spec.Ingress[0].From[:10]

@@ -17,7 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
 	"github.com/apptier/apptier/api/v1alpha1"
-	"github.com/apptier/apptier/policy/lint"
+	"github.com/apptier/apptier/policy/lint/widening"
 )
 
 // before136 has the API server take address ranges in the forms that were usual before Kubernetes 1.36.
@@ -84,7 +84,7 @@ func testOldRange(t *testing.T, w *policyTest) {
 func closed(t *testing.T, w *policyTest, policy *networkingv1.NetworkPolicy) {
 	t.Helper()
 	g, ctx, namespace := NewWithT(t), t.Context(), policy.Namespace
-	policy.Annotations = map[string]string{lint.AllowWidening: "it is older"}
+	policy.Annotations = map[string]string{widening.Annotation: "it is older"}
 	g.Expect(w.client.Update(ctx, policy)).To(Succeed())
 	app := &v1alpha1.AppTier{
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "ledger"},

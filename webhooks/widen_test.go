@@ -12,8 +12,8 @@ import (
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/apptier/apptier/internal/testenv/apiserver"
-	"github.com/apptier/apptier/policy/lint"
+	"github.com/apptier/apptier/policy/lint/widening"
+	"github.com/apptier/apptier/test/apiserver"
 )
 
 // With the component, the API server asks for the right to give a reason: no webhook runs here.
@@ -41,7 +41,7 @@ func TestWidenVerb(t *testing.T) {
 	editor, owner := impersonating(t, config, "editor"), impersonating(t, config, "owner")
 	reasoned := func(namespace string) *networkingv1.NetworkPolicy {
 		policy := opening(namespace)
-		policy.Annotations = map[string]string{lint.AllowWidening: "backups until June"}
+		policy.Annotations = map[string]string{widening.Annotation: "backups until June"}
 		return policy
 	}
 	refused := MatchError(ContainSubstring("is for those with the verb widen on apptiers of namespace"))
@@ -60,7 +60,7 @@ func TestWidenVerb(t *testing.T) {
 	labelled.Labels = map[string]string{"team": "billing"}
 	g.Expect(editor.Update(ctx, labelled, client.DryRunAll)).To(Succeed())
 	another := policy.DeepCopy()
-	another.Annotations[lint.AllowWidening] = "for ever"
+	another.Annotations[widening.Annotation] = "for ever"
 	g.Expect(editor.Update(ctx, another, client.DryRunAll)).To(refused)
 	bare := policy.DeepCopy()
 	bare.Annotations = nil

@@ -10,6 +10,7 @@ import (
 
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/policy/lint/check"
+	"github.com/apptier/apptier/policy/lint/widening"
 	"github.com/apptier/apptier/policy/lint/world"
 )
 
@@ -31,6 +32,6 @@ func JudgePolicy(index *world.Index, policy *networkingv1.NetworkPolicy, work *c
 
 // Openings returns the hand-written policies of a world that open what an AppTier closes, as [widening.Openings] does.
 // Each policy may take so many steps, 0 for any number.
-func Openings(app *v1alpha1.AppTier, w world.World, most int) []Opening {
-	return OpeningsOf(world.NewIndex(w), app, func() *check.Work { return check.NewWork(most, nil) })
+func Openings(app *v1alpha1.AppTier, w world.World, most int) []widening.Opening {
+	return widening.Openings(world.NewIndex(w), app, func() *check.Work { return check.NewWork(most, nil) })
 }

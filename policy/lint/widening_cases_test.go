@@ -9,6 +9,7 @@ import (
 
 	"github.com/apptier/apptier/policy/lint"
 	"github.com/apptier/apptier/policy/lint/check"
+	"github.com/apptier/apptier/policy/lint/widening"
 )
 
 // ledger is the AppTier that the cases are about: web may be reached from the internet, api by web,
@@ -183,7 +184,7 @@ func TestWideningWithAReason(t *testing.T) {
 	for reason, want := range map[string]check.Severity{"the backup of ticket 42": check.Warn, "": check.Reject, "  ": check.Reject} {
 		objects := parse(t, example.Wrong+"---\n"+example.World)
 		policy := objects[0].(*networkingv1.NetworkPolicy)
-		policy.Annotations = map[string]string{lint.AllowWidening: reason}
+		policy.Annotations = map[string]string{widening.Annotation: reason}
 		findings := lint.NetworkPolicy(policy, worldOf(objects))
 		if len(findings) != 1 || findings[0].Severity != want || !strings.Contains(findings[0].Message, strings.TrimSpace(reason)) {
 			t.Errorf("%q: %v, want %s with the reason", reason, findings, want)

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/apptier/apptier/policy/lint/check"
+	"github.com/apptier/apptier/policy/lint/widening"
 )
 
 // Widens is found where a policy opens what an AppTier closes.
@@ -27,9 +28,9 @@ depend on which of the two comes first.`,
 // checkWidening refuses what opens an AppTier from outside: policies only ever add, so that nothing
 // the AppTier says could take it back.
 func checkWidening(r *check.Report, v *view) {
-	for w := range Of(v.View) {
+	for w := range widening.Of(v.View) {
 		path := clausePath(w.Direction, w.Clause)
-		reason := strings.TrimSpace(v.Policy.Annotations[AllowWidening])
+		reason := strings.TrimSpace(v.Policy.Annotations[widening.Annotation])
 		severity := check.Reject
 		if w.Unknown != "" || reason != "" {
 			severity = check.Warn
@@ -46,9 +47,9 @@ func checkWidening(r *check.Report, v *view) {
 		}
 		message := "would let " + w.Words(v.View)
 		if reason != "" {
-			r.Add(Widens, check.Warn, path, "declare it in the AppTier, if it is to stay", "%s; the annotation %s gives as reason: %s", message, AllowWidening, reason)
+			r.Add(Widens, check.Warn, path, "declare it in the AppTier, if it is to stay", "%s; the annotation %s gives as reason: %s", message, widening.Annotation, reason)
 			continue
 		}
-		r.Find(Widens, path, fmt.Sprintf("declare it in AppTier %s, remove it here, or annotate the policy with %s: the reason", w.AppTiers(), AllowWidening), "%s", message)
+		r.Find(Widens, path, fmt.Sprintf("declare it in AppTier %s, remove it here, or annotate the policy with %s: the reason", w.AppTiers(), widening.Annotation), "%s", message)
 	}
 }

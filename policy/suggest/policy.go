@@ -15,7 +15,7 @@ import (
 
 	"github.com/apptier/apptier/policy/expand"
 	"github.com/apptier/apptier/policy/kube"
-	"github.com/apptier/apptier/policy/lint"
+	"github.com/apptier/apptier/policy/lint/widening"
 	"github.com/apptier/apptier/policy/lint/world"
 )
 
@@ -28,7 +28,7 @@ func (q *question) policyFor(h half) Addition {
 		Spec:       networkingv1.NetworkPolicySpec{PodSelector: q.subjectSelector(h), PolicyTypes: []networkingv1.PolicyType{h.direction}},
 	}
 	if slices.ContainsFunc(q.isolating(h), world.IsGenerated) {
-		policy.Annotations = map[string]string{lint.AllowWidening: fmt.Sprintf("lets %s, which no AppTier declares", q.deed())}
+		policy.Annotations = map[string]string{widening.Annotation: fmt.Sprintf("lets %s, which no AppTier declares", q.deed())}
 	}
 	peers := []networkingv1.NetworkPolicyPeer{policyPeer(h.other, h.subject)}
 	if h.other.pod == nil && q.isInternet(h.other.address) {

@@ -1,4 +1,4 @@
-package lint
+package widening
 
 import (
 	"net/netip"

@@ -1,4 +1,5 @@
-package lint
+// Package widening decides whether a policy opens what the AppTiers of its namespace close, and shows a connection.
+package widening
 
 import (
 	"cmp"
@@ -11,6 +12,11 @@ import (
 
 	"github.com/apptier/apptier/policy/connset"
 	"github.com/apptier/apptier/policy/lint/world"
+)
+
+const (
+	ingress = networkingv1.PolicyTypeIngress
+	egress  = networkingv1.PolicyTypeEgress
 )
 
 // Widening is a connection that a policy lets a pod of an enforced AppTier take or make, and that

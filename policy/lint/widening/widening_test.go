@@ -1,4 +1,4 @@
-package lint_test
+package widening_test
 
 import (
 	"net/netip"
@@ -11,8 +11,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"pgregory.net/rapid"
 
-	"github.com/apptier/apptier/policy/lint"
 	"github.com/apptier/apptier/policy/lint/check"
+	"github.com/apptier/apptier/policy/lint/widening"
 	"github.com/apptier/apptier/policy/lint/world"
 	"github.com/apptier/apptier/policy/reach"
 	"github.com/apptier/apptier/policy/reach/reachtest"
@@ -117,7 +117,7 @@ func checkNoneIsMissed(t *rapid.T, count map[string]int) {
 		j.world = world.World{Generated: j.generated}
 	}
 	said := map[networkingv1.PolicyType]bool{}
-	for w := range lint.Of(world.NewView(j.policy, world.NewIndex(j.world), new(check.Work))) {
+	for w := range widening.Of(world.NewView(j.policy, world.NewIndex(j.world), new(check.Work))) {
 		said[w.Direction] = true
 	}
 	for range 30 {
@@ -154,7 +154,7 @@ func checkWitnesses(t *rapid.T, count map[string]int) {
 	if rapid.Bool().Draw(t, "nothing is known") {
 		j.world = world.World{Generated: j.generated}
 	}
-	for w := range lint.Of(world.NewView(j.policy, world.NewIndex(j.world), new(check.Work))) {
+	for w := range widening.Of(world.NewView(j.policy, world.NewIndex(j.world), new(check.Work))) {
 		if w.Unknown != "" {
 			count["unknown"]++
 			continue
@@ -169,7 +169,7 @@ func checkWitnesses(t *rapid.T, count map[string]int) {
 }
 
 // enact makes the world that a witness describes, and its flow.
-func enact(j judged, w lint.Widening) (reach.Snapshot, reach.Flow) {
+func enact(j judged, w widening.Widening) (reach.Snapshot, reach.Flow) {
 	var s reach.Snapshot
 	subject := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: j.policy.Namespace, Name: "subject", Labels: w.Subject}}
 	if w.SubjectPod != nil {

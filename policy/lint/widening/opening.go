@@ -1,4 +1,4 @@
-package lint
+package widening
 
 import (
 	"cmp"
@@ -27,7 +27,7 @@ type Opening struct {
 // let pass for a reason, or are older than the AppTier. What another AppTier of the namespace declares is no
 // opening. Where the question is open, nothing is returned. A policy that takes more than its work may is
 // returned unjudged.
-func OpeningsOf(x *world.Index, app *v1alpha1.AppTier, workOf func() *check.Work) []Opening {
+func Openings(x *world.Index, app *v1alpha1.AppTier, workOf func() *check.Work) []Opening {
 	here := x.At(app.Namespace)
 	policies := slices.Clone(here.Policies[:len(here.Policies)-len(here.Generated)])
 	slices.SortFunc(policies, func(a, b *world.Policy) int { return cmp.Compare(a.Name, b.Name) })
@@ -40,7 +40,7 @@ func OpeningsOf(x *world.Index, app *v1alpha1.AppTier, workOf func() *check.Work
 		}
 		v := world.NewView(policy.NetworkPolicy, x, work)
 		w := widened(v, app.Name)
-		opening := Opening{Policy: policy.NetworkPolicy, Reason: strings.TrimSpace(policy.Annotations[AllowWidening]), Unjudged: work.Err()}
+		opening := Opening{Policy: policy.NetworkPolicy, Reason: strings.TrimSpace(policy.Annotations[Annotation]), Unjudged: work.Err()}
 		if w != nil && opening.Unjudged == nil {
 			opening.Example = w.Words(v)
 		}
@@ -70,4 +70,4 @@ func widened(v *world.View, app string) *Widening {
 
 // AllowWidening is the annotation of a NetworkPolicy that opens on purpose what an AppTier closes.
 // Its value says why.
-const AllowWidening = "policy.apptier.dev/allow-widening"
+const Annotation = "policy.apptier.dev/allow-widening"
