@@ -21,6 +21,7 @@ import (
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/policy/lint"
 	"github.com/apptier/apptier/policy/lint/check"
+	"github.com/apptier/apptier/policy/lint/netpol"
 	"github.com/apptier/apptier/policy/lint/world"
 	"github.com/apptier/apptier/policy/reach/reachtest"
 )
@@ -140,7 +141,7 @@ func TestAHistoryIsJudgedAsAFreshStart(t *testing.T) {
 		rapid.Check(t, history)
 	}
 	t.Logf("found: %v", found)
-	for _, id := range []check.ID{lint.Widens, lint.HalfOpen, lint.PeerSelectsNothing, lint.ServicePort, lint.DNSMissing, lint.APIServerUnreachable} {
+	for _, id := range []check.ID{netpol.Widens, netpol.HalfOpen, netpol.PeerSelectsNothing, netpol.ServicePort, netpol.DNSMissing, netpol.APIServerUnreachable} {
 		if found[id] == 0 {
 			t.Errorf("%s was never found: the comparison shows nothing about it", id)
 		}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/apptier/apptier/policy/lint"
 	"github.com/apptier/apptier/policy/lint/check"
+	"github.com/apptier/apptier/policy/lint/netpol"
 )
 
 // ratchet turns into warnings what was refused, in the same words at the same place, of the object as
@@ -35,11 +36,11 @@ func (v NetworkPolicyValidator) judgeUpdate(old, policy *networkingv1.NetworkPol
 	index := v.Cluster.current()
 	before := func(of *networkingv1.NetworkPolicy) func() []check.Finding {
 		return func() []check.Finding {
-			return slices.DeleteFunc(lint.JudgePolicy(index, of, workBefore), func(f check.Finding) bool { return f.Check == lint.Widens && !opensTheSame(old, policy, f) })
+			return slices.DeleteFunc(lint.JudgePolicy(index, of, workBefore), func(f check.Finding) bool { return f.Check == netpol.Widens && !opensTheSame(old, policy, f) })
 		}
 	}
 	findings := ratchet(lint.JudgePolicy(index, policy, work), before(old))
-	if len(check.WithSeverity(findings, check.Reject)) > 0 || !slices.ContainsFunc(findings, func(f check.Finding) bool { return f.Check == lint.Invalid }) {
+	if len(check.WithSeverity(findings, check.Reject)) > 0 || !slices.ContainsFunc(findings, func(f check.Finding) bool { return f.Check == netpol.Invalid }) {
 		return findings
 	}
 	// What cannot be read is judged alone; of what was stored so, the rest is judged as it is read.

@@ -15,8 +15,8 @@ import (
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/internal/cli/manifest"
 	"github.com/apptier/apptier/internal/cli/scene"
-	"github.com/apptier/apptier/policy/lint"
 	"github.com/apptier/apptier/policy/lint/check"
+	"github.com/apptier/apptier/policy/lint/netpol"
 )
 
 // function is one run of the KRM function.
@@ -108,11 +108,11 @@ func gvkOf(item *yaml.RNode) schema.GroupVersionKind {
 }
 
 func (f *function) refuse(source manifest.Object, message, fix string) {
-	f.findings = append(f.findings, manifest.Finding{Source: source, Finding: check.Finding{Check: lint.Invalid, Severity: check.Reject, Message: message, Fix: fix}})
+	f.findings = append(f.findings, manifest.Finding{Source: source, Finding: check.Finding{Check: netpol.Invalid, Severity: check.Reject, Message: message, Fix: fix}})
 }
 
 func (f *function) warn(source manifest.Object, message, fix string) {
-	f.findings = append(f.findings, manifest.Finding{Source: source, Finding: check.Finding{Check: lint.Invalid, Severity: check.Warn, Message: message, Fix: fix}})
+	f.findings = append(f.findings, manifest.Finding{Source: source, Finding: check.Finding{Check: netpol.Invalid, Severity: check.Warn, Message: message, Fix: fix}})
 }
 
 // results are the findings, in the words of the functions' specification.

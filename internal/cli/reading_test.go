@@ -10,6 +10,7 @@ import (
 
 	"github.com/apptier/apptier/policy/lint"
 	"github.com/apptier/apptier/policy/lint/check"
+	"github.com/apptier/apptier/policy/lint/netpol"
 )
 
 // write makes a folder of files.
@@ -138,7 +139,7 @@ func TestAFolderWithMoreThanManifests(t *testing.T) {
 	for _, f := range lintJSON(t, "-f", folder).Findings {
 		if f.Check == string(check.NotJudged) {
 			left[filepath.Base(f.File)] = true
-		} else if f.Check != string(lint.RuleAllowsEveryone) || f.Line != 8 {
+		} else if f.Check != string(netpol.RuleAllowsEveryone) || f.Line != 8 {
 			t.Errorf("found %v", f)
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/apptier/apptier/policy/expand"
 	"github.com/apptier/apptier/policy/lint"
 	"github.com/apptier/apptier/policy/lint/check"
+	"github.com/apptier/apptier/policy/lint/netpol"
 	lintworld "github.com/apptier/apptier/policy/lint/world"
 	"github.com/apptier/apptier/policy/model"
 )
@@ -46,7 +47,7 @@ func FuzzExpand(f *testing.F) {
 		for range 2 {
 			for _, policy := range expand.NetworkPolicies(&app, env) {
 				for _, finding := range lint.NetworkPolicy(policy, lintworld.World{}) {
-					if finding.Check == lint.Invalid && !refused {
+					if finding.Check == netpol.Invalid && !refused {
 						t.Errorf("%s: %s", policy.Name, finding)
 					}
 				}

@@ -11,6 +11,7 @@ import (
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/policy/lint"
 	"github.com/apptier/apptier/policy/lint/check"
+	"github.com/apptier/apptier/policy/lint/netpol"
 )
 
 // appMutation is a mistake that people make in AppTiers, and the check that finds it.
@@ -59,13 +60,13 @@ var appMutations = []appMutation{
 		d.reaching(tier, networks("0.0.0.0/1", "128.0.0.0/1"))
 	}},
 	{"no DNS", lint.DNSNoneWithEgress, func(d *drawnApp) { d.app.Spec.DNS.Mode = v1alpha1.DNSNone }},
-	{"a tier has its Service's port", lint.ServicePort, func(d *drawnApp) { _, next := d.two(); next.Ports[0].Port = 80 }},
-	{"a rule has the Service's port", lint.ServicePort, func(d *drawnApp) { _, next := d.two(); next.Ingress[0].Ports = numbered(80) }},
-	{"egress has the Service's port", lint.ServicePort, func(d *drawnApp) {
+	{"a tier has its Service's port", netpol.ServicePort, func(d *drawnApp) { _, next := d.two(); next.Ports[0].Port = 80 }},
+	{"a rule has the Service's port", netpol.ServicePort, func(d *drawnApp) { _, next := d.two(); next.Ingress[0].Ports = numbered(80) }},
+	{"egress has the Service's port", netpol.ServicePort, func(d *drawnApp) {
 		rules := d.last().Egress
 		rules[len(rules)-1].Ports = numbered(80)
 	}},
-	{"a typo in a tier's selector", lint.SelectsNothing, func(d *drawnApp) {
+	{"a typo in a tier's selector", netpol.SelectsNothing, func(d *drawnApp) {
 		tier, _ := d.two()
 		tier.PodSelector.MatchLabels["tier"] = d.typo(tier.Name)
 	}},
@@ -76,34 +77,34 @@ var appMutations = []appMutation{
 	{"a namespace in an ambient mesh", lint.ProbeUnreachable, func(d *drawnApp) {
 		d.world.Namespaces[0].Labels = map[string]string{"istio.io/dataplane-mode": "ambient"}
 	}},
-	{"a tier on its nodes' network", lint.HostNetwork, func(d *drawnApp) { tier, _ := d.two(); d.podOf(tier).Spec.HostNetwork = true }},
-	{"a peer on its node's network", lint.HostNetwork, func(d *drawnApp) {
+	{"a tier on its nodes' network", netpol.HostNetwork, func(d *drawnApp) { tier, _ := d.two(); d.podOf(tier).Spec.HostNetwork = true }},
+	{"a peer on its node's network", netpol.HostNetwork, func(d *drawnApp) {
 		d.world.Pods[d.IntN(2)].Spec.HostNetwork = true // prometheus, or admin
 	}},
-	{"a typo in a peer", lint.PeerSelectsNothing, func(d *drawnApp) {
+	{"a typo in a peer", netpol.PeerSelectsNothing, func(d *drawnApp) {
 		d.last().Ingress[1].From[0].Pods.PodSelector = *selector("app", d.typo("admin"))
 	}},
-	{"a typo in a peer's namespace", lint.PeerSelectsNothing, func(d *drawnApp) {
+	{"a typo in a peer's namespace", netpol.PeerSelectsNothing, func(d *drawnApp) {
 		d.app.Spec.EveryTier.Ingress[0].From[0].Pods.NamespaceSelector = selector("purpose", d.typo("monitoring"))
 	}},
-	{"a Service without pods", lint.PeerSelectsNothing, func(d *drawnApp) {
+	{"a Service without pods", netpol.PeerSelectsNothing, func(d *drawnApp) {
 		d.world.Services[len(d.world.Services)-1].Spec.Selector = map[string]string{"app": d.typo("books")}
 	}},
-	{"a Service without a selector", lint.PeerSelectsNothing, func(d *drawnApp) {
+	{"a Service without a selector", netpol.PeerSelectsNothing, func(d *drawnApp) {
 		d.world.Services[len(d.world.Services)-1].Spec.Selector = nil
 	}},
-	{"namespaces by the label name", lint.NamespaceLabelName, func(d *drawnApp) {
+	{"namespaces by the label name", netpol.NamespaceLabelName, func(d *drawnApp) {
 		d.last().Ingress = append(d.last().Ingress, v1alpha1.IngressRule{From: []v1alpha1.Peer{{Namespaces: selector("name", "monitoring")}}})
 	}},
-	{"a peer as two items", lint.PeerOr, func(d *drawnApp) {
+	{"a peer as two items", netpol.PeerOr, func(d *drawnApp) {
 		d.app.Spec.EveryTier.Ingress[0].From = []v1alpha1.Peer{
 			{Namespaces: selector("purpose", "monitoring")}, {Pods: &v1alpha1.PodsPeer{PodSelector: *selector("app", "prometheus")}},
 		}
 	}},
-	{"the load balancer is forgotten", lint.HealthCheckUnreachable, func(d *drawnApp) {
+	{"the load balancer is forgotten", netpol.HealthCheckUnreachable, func(d *drawnApp) {
 		d.app.Spec.Tiers[0].Ingress[0].From = []v1alpha1.Peer{{Pods: &v1alpha1.PodsPeer{PodSelector: *selector("app", "admin")}}}
 	}},
-	{"the health check's port is forgotten", lint.HealthCheckUnreachable, func(d *drawnApp) {
+	{"the health check's port is forgotten", netpol.HealthCheckUnreachable, func(d *drawnApp) {
 		first := &d.app.Spec.Tiers[0]
 		i := d.IntN(2)
 		first.Ports = slices.Delete(first.Ports, i, i+1)
@@ -118,21 +119,21 @@ var appMutations = []appMutation{
 	}},
 	{"egress without ports", lint.PortsMissing, func(d *drawnApp) { d.last().Egress[0].Ports = nil }},
 	{"two tiers of one name", lint.Duplicate, func(d *drawnApp) { tier, next := d.two(); next.Name = tier.Name }},
-	{"rules of a direction that is open", lint.DeadRules, func(d *drawnApp) { d.last().Isolate = []v1alpha1.Direction{v1alpha1.Ingress} }},
+	{"rules of a direction that is open", netpol.DeadRules, func(d *drawnApp) { d.last().Isolate = []v1alpha1.Direction{v1alpha1.Ingress} }},
 	{"mode Audit", lint.NotSupported, func(d *drawnApp) { d.app.Spec.Mode = v1alpha1.Audit }},
-	{"a range written as an address", lint.Invalid, func(d *drawnApp) { d.last().Egress[0].To[0].Networks.CIDRs[0] = "203.0.113.7" }},
-	{"bits beyond the prefix", lint.Invalid, func(d *drawnApp) { d.last().Egress[0].To[0].Networks.CIDRs[0] = "203.0.113.7/24" }},
-	{"two kinds in one peer", lint.Invalid, func(d *drawnApp) { d.last().Egress[0].To[0].Internet = &v1alpha1.InternetPeer{} }},
-	{"a range of ports backwards", lint.Invalid, func(d *drawnApp) { tier, _ := d.two(); tier.Ports[0].EndPort = backwards() }},
-	{"a label that cannot be", lint.Invalid, func(d *drawnApp) { tier, _ := d.two(); tier.PodSelector.MatchLabels["tier"] = "not a label" }},
-	{"who is let in may not connect", lint.HalfOpen, func(d *drawnApp) { d.add("admin", selector("app", "admin"), networkingv1.PolicyTypeEgress) }},
-	{"all but some beside all", lint.ExcludesNobody, func(d *drawnApp) {
+	{"a range written as an address", netpol.Invalid, func(d *drawnApp) { d.last().Egress[0].To[0].Networks.CIDRs[0] = "203.0.113.7" }},
+	{"bits beyond the prefix", netpol.Invalid, func(d *drawnApp) { d.last().Egress[0].To[0].Networks.CIDRs[0] = "203.0.113.7/24" }},
+	{"two kinds in one peer", netpol.Invalid, func(d *drawnApp) { d.last().Egress[0].To[0].Internet = &v1alpha1.InternetPeer{} }},
+	{"a range of ports backwards", netpol.Invalid, func(d *drawnApp) { tier, _ := d.two(); tier.Ports[0].EndPort = backwards() }},
+	{"a label that cannot be", netpol.Invalid, func(d *drawnApp) { tier, _ := d.two(); tier.PodSelector.MatchLabels["tier"] = "not a label" }},
+	{"who is let in may not connect", netpol.HalfOpen, func(d *drawnApp) { d.add("admin", selector("app", "admin"), networkingv1.PolicyTypeEgress) }},
+	{"all but some beside all", netpol.ExcludesNobody, func(d *drawnApp) {
 		some := selector("purpose", "monitoring")
 		some.MatchExpressions = []metav1.LabelSelectorRequirement{{Key: "team", Operator: metav1.LabelSelectorOpNotIn, Values: []string{"red"}}}
 		from := []v1alpha1.Peer{{Namespaces: some}, {Namespaces: selector("purpose", "monitoring")}}
 		d.last().Ingress = append(d.last().Ingress, v1alpha1.IngressRule{From: from})
 	}},
-	{"nobody to let in", lint.Invalid, func(d *drawnApp) { _, next := d.two(); next.Ingress[0].From = nil }},
+	{"nobody to let in", netpol.Invalid, func(d *drawnApp) { _, next := d.two(); next.Ingress[0].From = nil }},
 }
 
 // reference is the peer that is another AppTier's tier.

@@ -11,6 +11,7 @@ import (
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/policy/lint"
 	"github.com/apptier/apptier/policy/lint/check"
+	"github.com/apptier/apptier/policy/lint/netpol"
 )
 
 // Each testdata/NAME.yaml is an AppTier that must be refused; its comments "# want: TEXT" say what
@@ -69,7 +70,7 @@ spec:
 		t.Fatal(err)
 	}
 	findings := lint.AppTier(app)
-	if len(findings) != 1 || findings[0].Check != lint.DeadRules || findings[0].Severity != check.Warn {
-		t.Errorf("findings: %v, want one warning %s", findings, lint.DeadRules)
+	if len(findings) != 1 || findings[0].Check != netpol.DeadRules || findings[0].Severity != check.Warn {
+		t.Errorf("findings: %v, want one warning %s", findings, netpol.DeadRules)
 	}
 }

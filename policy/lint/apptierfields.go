@@ -9,6 +9,7 @@ import (
 
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/policy/lint/check"
+	"github.com/apptier/apptier/policy/lint/netpol"
 	"github.com/apptier/apptier/policy/model"
 )
 
@@ -37,21 +38,21 @@ func AppTier(app *v1alpha1.AppTier) []check.Finding {
 
 func checkName(r *check.Report, path *field.Path, name string) {
 	for _, problem := range validation.IsDNS1123Label(name) {
-		r.Find(Invalid, path, "for example shop, or web-api", "%q is not a DNS label, and policies are named after it: %s", name, problem)
+		r.Find(netpol.Invalid, path, "for example shop, or web-api", "%q is not a DNS label, and policies are named after it: %s", name, problem)
 	}
 }
 
 func checkIsolation(r *check.Report, path *field.Path, spec *v1alpha1.AppTierSpec) {
 	namespaced := spec.Isolation.Scope == v1alpha1.ScopeNamespace
 	if !namespaced && len(spec.Tiers) == 0 {
-		r.Find(Invalid, path.Child("tiers"), "declare a tier, or set isolation.scope: Namespace", "there is nothing to isolate")
+		r.Find(netpol.Invalid, path.Child("tiers"), "declare a tier, or set isolation.scope: Namespace", "there is nothing to isolate")
 	}
 	if spec.Isolation.SameNamespace != v1alpha1.SameNamespaceAllow {
 		return
 	}
 	same := path.Child("isolation", "sameNamespace")
 	if !namespaced {
-		r.Find(Invalid, same, "set isolation.scope: Namespace, or leave sameNamespace out",
+		r.Find(netpol.Invalid, same, "set isolation.scope: Namespace, or leave sameNamespace out",
 			"sameNamespace: Allow has no meaning while only tiers are isolated")
 		return
 	}
@@ -67,14 +68,14 @@ func checkIsolation(r *check.Report, path *field.Path, spec *v1alpha1.AppTierSpe
 func checkDNS(r *check.Report, path *field.Path, spec *v1alpha1.AppTierSpec) {
 	if spec.DNS.Mode != v1alpha1.DNSCustom {
 		if len(spec.DNS.To) > 0 || len(spec.DNS.Ports) > 0 {
-			r.Find(Invalid, path, "set mode: Custom, or leave to and ports out", "to and ports belong to mode Custom")
+			r.Find(netpol.Invalid, path, "set mode: Custom, or leave to and ports out", "to and ports belong to mode Custom")
 		}
 		return
 	}
 	checkEgressPeers(r, path.Child("to"), spec, spec.DNS.To)
 	for i, peer := range spec.DNS.To {
 		if peer.AppTier != nil {
-			r.Find(Invalid, path.Child("to").Index(i).Child("appTier"), "name its pods with pods or service", "a tier of another AppTier agrees to tiers, not to DNS")
+			r.Find(netpol.Invalid, path.Child("to").Index(i).Child("appTier"), "name its pods with pods or service", "a tier of another AppTier agrees to tiers, not to DNS")
 		}
 	}
 	for i, port := range spec.DNS.Ports {
@@ -118,7 +119,7 @@ func checkTier(r *check.Report, path *field.Path, spec *v1alpha1.AppTierSpec, ti
 		return slices.ContainsFunc(rule.To, func(p v1alpha1.Peer) bool { return p.AppTier == nil })
 	})
 	if !model.Isolates(spec, tier, v1alpha1.Egress) && dead {
-		r.Find(DeadRules, path.Child("egress"), "add Egress to isolate, or remove the rules",
+		r.Find(netpol.DeadRules, path.Child("egress"), "add Egress to isolate, or remove the rules",
 			"tier %s does not isolate egress, so these rules change nothing: everything is allowed", tier.Name)
 	}
 }
@@ -172,6 +173,6 @@ func checkEgressPeers(r *check.Report, path *field.Path, spec *v1alpha1.AppTierS
 // NetworkPolicy.
 func checkNotEmpty(r *check.Report, path *field.Path, peers []v1alpha1.Peer) {
 	if len(peers) == 0 {
-		r.Find(Invalid, path, "name a peer, or say everyone: {}", "it is unclear whether an empty list means nobody or everybody")
+		r.Find(netpol.Invalid, path, "name a peer, or say everyone: {}", "it is unclear whether an empty list means nobody or everybody")
 	}
 }

@@ -1,6 +1,7 @@
 package lint
 
 import (
+	"embed"
 	"slices"
 
 	"github.com/apptier/apptier/api/v1alpha1"
@@ -9,13 +10,16 @@ import (
 	"github.com/apptier/apptier/policy/lint/world"
 )
 
+//go:embed examples
+var appExamples embed.FS
+
 // appTierRuns are the functions that find checks in AppTiers that are not refused by themselves, by the check
 // whose turn it is.
 var appTierRuns = map[check.ID]func(*check.Report, *appView){}
 
 // registerApp makes a check one of those that are made; run is nil for what is found where fields are read.
 func registerApp(run func(*check.Report, *appView), c check.Check) {
-	c.Examples = examples
+	c.Examples = appExamples
 	if check.Register(c); run != nil {
 		appTierRuns[c.ID] = run
 	}

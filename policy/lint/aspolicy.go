@@ -10,6 +10,7 @@ import (
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/policy/expand"
 	"github.com/apptier/apptier/policy/lint/check"
+	"github.com/apptier/apptier/policy/lint/netpol"
 	"github.com/apptier/apptier/policy/lint/world"
 	"github.com/apptier/apptier/policy/model"
 )
@@ -29,7 +30,7 @@ func checkAsPolicies(r *check.Report, in *appView) {
 	app, index := in.App, in.WithPolicies(in.App, nil)
 	for i := range app.Spec.Tiers {
 		p := newAsPolicy(app, i, in.world)
-		for _, finding := range JudgeTier(index, p.policy, p.inTier, in.work) {
+		for _, finding := range netpol.JudgeTier(index, p.policy, p.inTier, in.work) {
 			if !slices.Contains(r.Findings, finding) { // what holds for every tier is found of each
 				r.Findings = append(r.Findings, finding)
 			}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/apptier/apptier/policy/lint"
 	"github.com/apptier/apptier/policy/lint/check"
+	"github.com/apptier/apptier/policy/lint/netpol"
 	"github.com/apptier/apptier/policy/lint/world"
 )
 
@@ -123,7 +124,7 @@ func TestWhatAppTiersStandForIsClean(t *testing.T) {
 		s.policies = s.world.Policies
 		for name, findings := range s.findings() {
 			for _, finding := range findings {
-				if filepath.Base(file) != "deny-all.golden.yaml" || finding.Check != lint.DNSMissing {
+				if filepath.Base(file) != "deny-all.golden.yaml" || finding.Check != netpol.DNSMissing {
 					t.Errorf("%s: %s: %s", filepath.Base(file), name, finding)
 				}
 			}

@@ -9,6 +9,7 @@ import (
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/policy/connset"
 	"github.com/apptier/apptier/policy/lint/check"
+	"github.com/apptier/apptier/policy/lint/netpol"
 	"github.com/apptier/apptier/policy/lint/words"
 	"github.com/apptier/apptier/policy/model"
 )
@@ -93,7 +94,7 @@ func asksServers(spec *v1alpha1.AppTierSpec, tier *v1alpha1.Tier) bool {
 		if rule.Direction != v1alpha1.Egress || !rule.Restricts(spec, tier) || !rule.SaysPorts() {
 			continue
 		}
-		if opened, _ := connset.RulePorts(rule.PortsOf(tier).OfPolicy()); !opened.Intersect(DNSPorts).IsEmpty() {
+		if opened, _ := connset.RulePorts(rule.PortsOf(tier).OfPolicy()); !opened.Intersect(netpol.DNSPorts).IsEmpty() {
 			return true
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/apptier/apptier/policy/lint/check"
+	"github.com/apptier/apptier/policy/lint/netpol"
 )
 
 // EmptySelector is found where a selector would match everything.
@@ -28,7 +29,7 @@ func checkSelector(r *check.Report, path *field.Path, selector *metav1.LabelSele
 
 func checkSelectorSyntax(r *check.Report, path *field.Path, selector *metav1.LabelSelector) {
 	for _, err := range metav1validation.ValidateLabelSelector(selector, metav1validation.LabelSelectorValidationOptions{}, path) {
-		r.Findings = append(r.Findings, check.Finding{Check: Invalid, Severity: check.Reject, Path: check.Path(err.Field), Message: err.ErrorBody(),
+		r.Findings = append(r.Findings, check.Finding{Check: netpol.Invalid, Severity: check.Reject, Path: check.Path(err.Field), Message: err.ErrorBody(),
 			Fix: "see https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/"})
 	}
 }

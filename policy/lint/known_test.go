@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/apptier/apptier/policy/lint"
+	"github.com/apptier/apptier/policy/lint/netpol"
 )
 
 // A hint names what was misspelt, and never what means something else.
@@ -33,7 +34,7 @@ spec:
 `, "NAME", test.wanted)
 		pod := "apiVersion: v1\nkind: Pod\nmetadata: {name: x, namespace: shop, labels: {app: " + test.there + "}}\n"
 		found := judgeObject(t, policy, pod)
-		if len(found) != 1 || found[0].Check != lint.SelectsNothing {
+		if len(found) != 1 || found[0].Check != netpol.SelectsNothing {
 			t.Fatalf("%s beside %s: %v", test.wanted, test.there, found)
 		}
 		_, rest, isHint := strings.Cut(found[0].Fix, "did you mean app: ")
@@ -77,7 +78,7 @@ spec:
 	world := worldOf(objects)
 	world.MorePods = true
 	for _, f := range lint.NetworkPolicy(world.Policies[0], world) {
-		if f.Check == lint.SelectsNothing {
+		if f.Check == netpol.SelectsNothing {
 			t.Errorf("with more pods: %s", f)
 		}
 	}
@@ -112,7 +113,7 @@ webhooks: [{name: h.example.com, clientConfig: {service: {name: hook, namespace:
 		policy := "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: p, namespace: shop}\nspec: {podSelector: {matchLabels: {app: hook}}, policyTypes: [Ingress], ingress: " + ingress + "}\n"
 		found := false
 		for _, f := range judgeObject(t, policy, rest) {
-			found = found || f.Check == lint.APIServerUnreachable
+			found = found || f.Check == netpol.APIServerUnreachable
 		}
 		if found != shutOut {
 			t.Errorf("%s: found %v", ingress, found)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/policy/lint/check"
+	"github.com/apptier/apptier/policy/lint/netpol"
 	"github.com/apptier/apptier/policy/model"
 )
 
@@ -29,7 +30,7 @@ func checkLimits(r *check.Report, path *field.Path, spec *v1alpha1.AppTierSpec) 
 	if every := spec.EveryTier; every != nil {
 		everyPath := path.Child("everyTier")
 		if every.Ingress == nil && every.Egress == nil {
-			r.Find(Invalid, everyPath, "declare ingress or egress, or leave it out", "it says nothing")
+			r.Find(netpol.Invalid, everyPath, "declare ingress or egress, or leave it out", "it says nothing")
 		}
 		checkLength(r, everyPath.Child("ingress"), len(every.Ingress), mostEveryTier)
 		checkLength(r, everyPath.Child("egress"), len(every.Egress), mostEveryTier)
@@ -66,7 +67,7 @@ func checkListsOfPeers(r *check.Report, at func(int) *field.Path, peers []v1alph
 
 func checkLength(r *check.Report, path *field.Path, length, most int) {
 	if length > most {
-		r.Find(Invalid, path, fmt.Sprintf("leave at most %d, or write several of what holds the list", most), "%d items are more than the %d that there may be", length, most)
+		r.Find(netpol.Invalid, path, fmt.Sprintf("leave at most %d, or write several of what holds the list", most), "%d items are more than the %d that there may be", length, most)
 	}
 }
 
@@ -74,6 +75,6 @@ func checkLength(r *check.Report, path *field.Path, length, most int) {
 // something, and an empty list looks as if it meant nothing.
 func checkWritten[T any](r *check.Report, path *field.Path, list []T, meaning string) {
 	if list != nil && len(list) == 0 {
-		r.Find(Invalid, path, "leave it out for "+meaning, "it is unclear what an empty list means")
+		r.Find(netpol.Invalid, path, "leave it out for "+meaning, "it is unclear what an empty list means")
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/policy/lint/check"
+	"github.com/apptier/apptier/policy/lint/netpol"
 	"github.com/apptier/apptier/policy/lint/widening"
 	"github.com/apptier/apptier/policy/lint/world"
 )
@@ -27,7 +28,7 @@ func NetworkPolicy(policy *networkingv1.NetworkPolicy, w world.World) []check.Fi
 //
 // It means nothing if it took more work than it may, as work.Err says.
 func JudgePolicy(index *world.Index, policy *networkingv1.NetworkPolicy, work *check.Work) []check.Finding {
-	return Judge(index, policy, work)
+	return netpol.Judge(index, policy, work)
 }
 
 // Openings returns the hand-written policies of a world that open what an AppTier closes, as [widening.Openings] does.

@@ -13,8 +13,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/utils/ptr"
 
-	"github.com/apptier/apptier/policy/lint"
 	"github.com/apptier/apptier/policy/lint/check"
+	"github.com/apptier/apptier/policy/lint/netpol"
 	"github.com/apptier/apptier/policy/lint/world"
 )
 
@@ -49,19 +49,19 @@ func (d *drawn) eachDNS(change func(*networkingv1.NetworkPolicyEgressRule) bool)
 func ingressOf(c *component) *networkingv1.NetworkPolicyIngressRule { return &c.policy.Spec.Ingress[0] }
 
 var mutations = []mutation{
-	{"DNS is forgotten", lint.DNSMissing, func(d *drawn) {
+	{"DNS is forgotten", netpol.DNSMissing, func(d *drawn) {
 		d.eachDNS(func(*networkingv1.NetworkPolicyEgressRule) bool { return false })
 	}},
-	{"DNS goes to pods that are none of it", lint.DNSMissing, func(d *drawn) {
+	{"DNS goes to pods that are none of it", netpol.DNSMissing, func(d *drawn) {
 		d.eachDNS(func(rule *networkingv1.NetworkPolicyEgressRule) bool {
 			rule.To[0].PodSelector = selector("k8s-app", "coredns")
 			return true
 		})
 	}},
-	{"DNS over UDP only", lint.DNSUDPOnly, func(d *drawn) {
+	{"DNS over UDP only", netpol.DNSUDPOnly, func(d *drawn) {
 		d.eachDNS(func(rule *networkingv1.NetworkPolicyEgressRule) bool { rule.Ports = rule.Ports[:1]; return true })
 	}},
-	{"DNS peer as two items", lint.DNSPeerOr, func(d *drawn) {
+	{"DNS peer as two items", netpol.DNSPeerOr, func(d *drawn) {
 		d.eachDNS(func(rule *networkingv1.NetworkPolicyEgressRule) bool {
 			pods := rule.To[0].PodSelector
 			rule.To[0].PodSelector = nil
@@ -69,63 +69,63 @@ var mutations = []mutation{
 			return true
 		})
 	}},
-	{"peer as two items", lint.PeerOr, func(d *drawn) {
+	{"peer as two items", netpol.PeerOr, func(d *drawn) {
 		c, _ := d.some()
 		rule := &c.policy.Spec.Ingress[len(c.policy.Spec.Ingress)-1]
 		rule.From = append(rule.From, networkingv1.NetworkPolicyPeer{PodSelector: rule.From[0].PodSelector})
 		rule.From[0].PodSelector = nil
 	}},
-	{"namespace by the label name", lint.NamespaceLabelName, func(d *drawn) {
+	{"namespace by the label name", netpol.NamespaceLabelName, func(d *drawn) {
 		d.eachDNS(func(rule *networkingv1.NetworkPolicyEgressRule) bool {
 			rule.To[0].NamespaceSelector = selector("name", "kube-system")
 			return true
 		})
 	}},
-	{"an empty rule", lint.RuleAllowsEveryone, func(d *drawn) {
+	{"an empty rule", netpol.RuleAllowsEveryone, func(d *drawn) {
 		c, _ := d.some()
 		c.policy.Spec.Ingress = append(c.policy.Spec.Ingress, networkingv1.NetworkPolicyIngressRule{})
 	}},
-	{"from: []", lint.RuleAllowsEveryone, func(d *drawn) {
+	{"from: []", netpol.RuleAllowsEveryone, func(d *drawn) {
 		c, _ := d.some()
 		c.policy.Spec.Ingress[d.IntN(len(c.policy.Spec.Ingress))].From = []networkingv1.NetworkPolicyPeer{}
 	}},
-	{"to: []", lint.RuleAllowsEveryone, func(d *drawn) {
+	{"to: []", netpol.RuleAllowsEveryone, func(d *drawn) {
 		c, _ := d.some()
 		c.policy.Spec.Egress = append(c.policy.Spec.Egress, networkingv1.NetworkPolicyEgressRule{To: []networkingv1.NetworkPolicyPeer{}})
 	}},
-	{"rules under an undeclared type", lint.DeadRules, func(d *drawn) {
+	{"rules under an undeclared type", netpol.DeadRules, func(d *drawn) {
 		c, _ := d.some()
 		c.policy.Spec.PolicyTypes = c.policy.Spec.PolicyTypes[d.IntN(2):][:1]
 	}},
-	{"policyTypes left out, egress meant", lint.PolicyTypesOmitted, func(d *drawn) {
+	{"policyTypes left out, egress meant", netpol.PolicyTypesOmitted, func(d *drawn) {
 		c, _ := d.some()
 		c.policy.Spec.PolicyTypes, c.policy.Spec.Ingress = nil, nil
 	}},
-	{"egress left empty and believed denied", lint.PolicyTypesOmitted, func(d *drawn) {
+	{"egress left empty and believed denied", netpol.PolicyTypesOmitted, func(d *drawn) {
 		c, _ := d.some()
 		c.policy.Spec.PolicyTypes, c.policy.Spec.Egress = nil, []networkingv1.NetworkPolicyEgressRule{}
 	}},
-	{"a typo in podSelector", lint.SelectsNothing, func(d *drawn) {
+	{"a typo in podSelector", netpol.SelectsNothing, func(d *drawn) {
 		c, _ := d.some()
 		c.policy.Spec.PodSelector = *selector("app", d.typo(c.name))
 	}},
-	{"a typo in a peer", lint.PeerSelectsNothing, func(d *drawn) {
+	{"a typo in a peer", netpol.PeerSelectsNothing, func(d *drawn) {
 		c, next := d.some()
 		if d.IntN(2) == 0 {
 			c.policy.Spec.Egress[len(c.policy.Spec.Egress)-1].To[0].PodSelector = selector("app", d.typo(next.name))
 		}
 		ingressOf(next).From[0].PodSelector = selector("app", d.typo(c.name))
 	}},
-	{"a namespace that does not exist", lint.PeerSelectsNothing, func(d *drawn) {
+	{"a namespace that does not exist", netpol.PeerSelectsNothing, func(d *drawn) {
 		c, _ := d.some()
 		rule := &c.policy.Spec.Ingress[len(c.policy.Spec.Ingress)-1]
 		rule.From[0].NamespaceSelector = selector("purpose", d.typo("monitoring"))
 	}},
-	{"a Service's port, at the receiver", lint.ServicePort, func(d *drawn) {
+	{"a Service's port, at the receiver", netpol.ServicePort, func(d *drawn) {
 		_, next := d.some()
 		ingressOf(next).Ports = ports(next.service)
 	}},
-	{"a Service's port, at the sender", lint.ServicePort, func(d *drawn) {
+	{"a Service's port, at the sender", netpol.ServicePort, func(d *drawn) {
 		c, next := d.some()
 		for i := range c.policy.Spec.Egress {
 			if to := c.policy.Spec.Egress[i].To[0].PodSelector; to != nil && to.MatchLabels["app"] == next.name {
@@ -133,35 +133,35 @@ var mutations = []mutation{
 			}
 		}
 	}},
-	{"a port name that nobody has", lint.NamedPortUnresolved, func(d *drawn) {
+	{"a port name that nobody has", netpol.NamedPortUnresolved, func(d *drawn) {
 		_, next := d.some()
 		ingressOf(next).Ports[0].Port = ptr.To(intstr.FromString("htpp"))
 	}},
-	{"a peer on its node's network", lint.HostNetwork, func(d *drawn) {
+	{"a peer on its node's network", netpol.HostNetwork, func(d *drawn) {
 		for _, pod := range d.world.Pods {
 			pod.Spec.HostNetwork = pod.Spec.HostNetwork || pod.Name == "prometheus"
 		}
 	}},
-	{"the receiver does not let the sender in", lint.HalfOpen, func(d *drawn) {
+	{"the receiver does not let the sender in", netpol.HalfOpen, func(d *drawn) {
 		_, next := d.some()
 		next.policy.Spec.Ingress = next.policy.Spec.Ingress[1:]
 	}},
-	{"the sender may not reach the receiver", lint.HalfOpen, func(d *drawn) {
+	{"the sender may not reach the receiver", netpol.HalfOpen, func(d *drawn) {
 		c, next := d.some()
 		c.policy.Spec.Egress = slices.DeleteFunc(c.policy.Spec.Egress, func(rule networkingv1.NetworkPolicyEgressRule) bool {
 			return rule.To[0].PodSelector != nil && rule.To[0].PodSelector.MatchLabels["app"] == next.name
 		})
 	}},
-	{"halves on different ports", lint.HalfOpen, func(d *drawn) {
+	{"halves on different ports", netpol.HalfOpen, func(d *drawn) {
 		_, next := d.some()
 		ingressOf(next).Ports = ports(next.port + 1000)
 	}},
-	{"the internet with private ranges left in", lint.PrivateRangesIncomplete, func(d *drawn) {
+	{"the internet with private ranges left in", netpol.PrivateRangesIncomplete, func(d *drawn) {
 		block := d.components[0].policy.Spec.Ingress[0].From[d.IntN(2)].IPBlock
 		i := d.IntN(len(block.Except))
 		block.Except = slices.Delete(block.Except, i, i+1)
 	}},
-	{"the metadata service left in", lint.MetadataAddress, func(d *drawn) {
+	{"the metadata service left in", netpol.MetadataAddress, func(d *drawn) {
 		last := d.components[len(d.components)-1].policy
 		for i := range last.Spec.Egress {
 			if block := last.Spec.Egress[i].To[0].IPBlock; block != nil {
@@ -169,22 +169,22 @@ var mutations = []mutation{
 			}
 		}
 	}},
-	{"the health check's port is forgotten", lint.HealthCheckUnreachable, func(d *drawn) {
+	{"the health check's port is forgotten", netpol.HealthCheckUnreachable, func(d *drawn) {
 		rule := &d.components[0].policy.Spec.Ingress[0]
 		i := d.IntN(2)
 		rule.Ports = slices.Delete(rule.Ports, i, i+1)
 	}},
-	{"a port beside every port", lint.ExcludesNobody, func(d *drawn) {
+	{"a port beside every port", netpol.ExcludesNobody, func(d *drawn) {
 		rule := &d.components[1].policy.Spec.Ingress[0]
 		rule.Ports = append(rule.Ports, networkingv1.NetworkPolicyPort{Protocol: ptr.To(corev1.ProtocolTCP)})
 	}},
-	{"a rule for every port beside one for some", lint.ExcludesNobody, func(d *drawn) {
+	{"a rule for every port beside one for some", netpol.ExcludesNobody, func(d *drawn) {
 		policy := d.components[1].policy
 		open := *policy.Spec.Ingress[0].DeepCopy()
 		open.Ports = nil
 		policy.Spec.Ingress = append(policy.Spec.Ingress, open)
 	}},
-	{"everyone beside all but some", lint.ExcludesNobody, func(d *drawn) {
+	{"everyone beside all but some", netpol.ExcludesNobody, func(d *drawn) {
 		c, _ := d.some()
 		not := metav1.LabelSelectorRequirement{Key: "purpose", Operator: metav1.LabelSelectorOpNotIn, Values: []string{"testing"}}
 		from := []networkingv1.NetworkPolicyPeer{
@@ -193,13 +193,13 @@ var mutations = []mutation{
 		}
 		c.policy.Spec.Ingress = append(c.policy.Spec.Ingress, networkingv1.NetworkPolicyIngressRule{From: from, Ports: ports(c.port)})
 	}},
-	{"a range beside all of it but some", lint.ExcludesNobody, func(d *drawn) {
+	{"a range beside all of it but some", netpol.ExcludesNobody, func(d *drawn) {
 		last := d.components[len(d.components)-1].policy
 		last.Spec.Egress = append(last.Spec.Egress, networkingv1.NetworkPolicyEgressRule{
 			To: []networkingv1.NetworkPolicyPeer{{IPBlock: &networkingv1.IPBlock{CIDR: "0.0.0.0/0"}}}, Ports: ports(443),
 		})
 	}},
-	{"a port's name towards addresses", lint.NamedPortUnresolved, func(d *drawn) {
+	{"a port's name towards addresses", netpol.NamedPortUnresolved, func(d *drawn) {
 		last := d.components[len(d.components)-1].policy
 		for i := range last.Spec.Egress {
 			if last.Spec.Egress[i].To[0].IPBlock != nil {
@@ -207,13 +207,13 @@ var mutations = []mutation{
 			}
 		}
 	}},
-	{"the API server is shut out of a webhook", lint.APIServerUnreachable, func(d *drawn) {
+	{"the API server is shut out of a webhook", netpol.APIServerUnreachable, func(d *drawn) {
 		_, next := d.some()
 		d.world.Backends = append(d.world.Backends, world.Backend{
 			By: "ValidatingWebhookConfiguration orders", Service: types.NamespacedName{Namespace: namespace, Name: next.name}, Port: next.service,
 		})
 	}},
-	{"port 53, where DNS listens on another", lint.DNSPort, func(d *drawn) {
+	{"port 53, where DNS listens on another", netpol.DNSPort, func(d *drawn) {
 		for _, pod := range d.world.Pods {
 			if pod.Namespace == "kube-system" {
 				pod.Spec.Containers[0].Ports[0].ContainerPort = 5353
@@ -225,11 +225,11 @@ var mutations = []mutation{
 			}
 		}
 	}},
-	{"the same policy twice", lint.Redundant, func(d *drawn) {
+	{"the same policy twice", netpol.Redundant, func(d *drawn) {
 		c, _ := d.some()
 		d.add("twin", &c.policy.Spec.PodSelector).Spec = *c.policy.Spec.DeepCopy()
 	}},
-	{"a policy opens an AppTier's tier", lint.Widens, func(d *drawn) {
+	{"a policy opens an AppTier's tier", netpol.Widens, func(d *drawn) {
 		everyPod := networkingv1.NetworkPolicyPeer{PodSelector: &metav1.LabelSelector{}}
 		peers := [][]networkingv1.NetworkPolicyPeer{
 			{everyPod}, {{NamespaceSelector: &metav1.LabelSelector{}}}, {{PodSelector: selector("app", "frontend")}}, {{IPBlock: &networkingv1.IPBlock{CIDR: "10.0.0.0/8"}}}, nil,
@@ -242,14 +242,14 @@ var mutations = []mutation{
 			policy.Spec.Egress = []networkingv1.NetworkPolicyEgressRule{{To: peers[d.IntN(len(peers))], Ports: ports(7000)}}
 		}
 	}},
-	{"a range written as an address", lint.Invalid, func(d *drawn) {
+	{"a range written as an address", netpol.Invalid, func(d *drawn) {
 		d.components[0].policy.Spec.Ingress[0].From[0].IPBlock.CIDR = "203.0.113.7"
 	}},
-	{"a range of ports backwards", lint.Invalid, func(d *drawn) {
+	{"a range of ports backwards", netpol.Invalid, func(d *drawn) {
 		rule := &d.components[0].policy.Spec.Ingress[0]
 		rule.Ports[0].EndPort = ptr.To(rule.Ports[0].Port.IntVal - 1)
 	}},
-	{"a label that cannot be", lint.Invalid, func(d *drawn) {
+	{"a label that cannot be", netpol.Invalid, func(d *drawn) {
 		c, _ := d.some()
 		c.policy.Spec.PodSelector.MatchLabels["app"] = "not a label"
 	}},

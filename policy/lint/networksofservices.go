@@ -10,8 +10,11 @@ import (
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/policy/kube"
 	"github.com/apptier/apptier/policy/lint/check"
+	"github.com/apptier/apptier/policy/lint/netpol"
 	"github.com/apptier/apptier/policy/model"
 )
+
+func init() { appTierRuns[netpol.ClusterIP] = checkNetworksOfServices }
 
 // checkNetworksOfServices finds what checkClusterIPs does in the networks of an AppTier's egress. Beside a peer
 // that stands for pods, they are taken as meant.
@@ -30,9 +33,9 @@ func checkNetworksOfServices(r *check.Report, in *appView) {
 				addresses := addressesIn([]string{cidr}).Minus(addressesIn(peer.Networks.Except))
 				switch service := in.ServesOnly(cidr, addresses, in.work); {
 				case service != nil:
-					FindClusterIP(r, path, tierBehindFix(service), cidr, service)
+					netpol.FindClusterIP(r, path, tierBehindFix(service), cidr, service)
 				case in.AreOfServices(addresses):
-					FindClusterIP(r, path, "write service: with the name of each Service", cidr, nil)
+					netpol.FindClusterIP(r, path, "write service: with the name of each Service", cidr, nil)
 				}
 			}
 		}
@@ -47,6 +50,6 @@ func tierBehindFix(service *corev1.Service) string {
 	case len(service.Spec.Selector) > 0:
 		return fmt.Sprintf("write service: {namespace: %s, name: %s}", service.Namespace, service.Name)
 	default:
-		return BehindFix(service)
+		return netpol.BehindFix(service)
 	}
 }

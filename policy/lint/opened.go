@@ -8,6 +8,7 @@ import (
 
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/policy/lint/check"
+	"github.com/apptier/apptier/policy/lint/netpol"
 	"github.com/apptier/apptier/policy/lint/widening"
 	"github.com/apptier/apptier/policy/lint/world"
 )
@@ -25,9 +26,9 @@ func Opened(index *world.Index, app *v1alpha1.AppTier, desired []*networkingv1.N
 	for _, o := range widening.Openings(index.WithPolicies(app, desired), app, func() *check.Work { return work }) {
 		message := fmt.Sprintf("NetworkPolicy %s lets %s", o.Policy.Name, o.Example)
 		if o.Reason != "" {
-			r.Add(Widens, check.Warn, path, "declare it here, if it is to stay", "%s; its annotation %s gives as reason: %s", message, widening.Annotation, o.Reason)
+			r.Add(netpol.Widens, check.Warn, path, "declare it here, if it is to stay", "%s; its annotation %s gives as reason: %s", message, widening.Annotation, o.Reason)
 		} else {
-			r.Find(Widens, path, fmt.Sprintf("declare it here, or delete NetworkPolicy %s; for as long as it is needed, annotate it with %s: the reason", o.Policy.Name, widening.Annotation), "%s", message)
+			r.Find(netpol.Widens, path, fmt.Sprintf("declare it here, or delete NetworkPolicy %s; for as long as it is needed, annotate it with %s: the reason", o.Policy.Name, widening.Annotation), "%s", message)
 		}
 		r.Findings[len(r.Findings)-1].Other = o.Policy.Name
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/apptier/apptier/policy/lint"
 	"github.com/apptier/apptier/policy/lint/check"
+	"github.com/apptier/apptier/policy/lint/netpol"
 	"github.com/apptier/apptier/policy/lint/world"
 	"github.com/apptier/apptier/policy/lint/world/worldtest"
 )
@@ -49,8 +50,8 @@ func TestTheOrderOfObjectsDecidesNothing(t *testing.T) {
 		rapid.Check(t, property)
 	}
 	t.Logf("found: %v", found)
-	if found[lint.DNSPort] == 0 {
-		t.Errorf("%s was never found: the comparison shows nothing about it", lint.DNSPort)
+	if found[netpol.DNSPort] == 0 {
+		t.Errorf("%s was never found: the comparison shows nothing about it", netpol.DNSPort)
 	}
 }
 

@@ -10,16 +10,17 @@ import (
 
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/policy/lint/check"
+	"github.com/apptier/apptier/policy/lint/netpol"
 )
 
 func checkPeer(r *check.Report, path *field.Path, peer v1alpha1.Peer) {
 	kinds := peer.Kinds()
 	switch len(kinds) {
 	case 0:
-		r.Find(Invalid, path, "set one, for example tier: api, or everyone: {} for truly anyone", "a peer that says nothing stands for nobody")
+		r.Find(netpol.Invalid, path, "set one, for example tier: api, or everyone: {} for truly anyone", "a peer that says nothing stands for nobody")
 	case 1:
 	default:
-		r.Find(Invalid, path, "write one list item for each; for pods of certain namespaces use pods with namespaceSelector and podSelector",
+		r.Find(netpol.Invalid, path, "write one list item for each; for pods of certain namespaces use pods with namespaceSelector and podSelector",
 			"one peer cannot be %s at once: it is unclear whether both or either is meant", strings.Join(texts(kinds), " and "))
 	}
 	if peer.Pods != nil {
@@ -42,7 +43,7 @@ func checkPeer(r *check.Report, path *field.Path, peer v1alpha1.Peer) {
 
 func checkNetworks(r *check.Report, path *field.Path, networks *v1alpha1.NetworksPeer) {
 	if len(networks.CIDRs) == 0 {
-		r.Find(Invalid, path.Child("cidrs"), "for example cidrs: [203.0.113.0/24]", "no range is named")
+		r.Find(netpol.Invalid, path.Child("cidrs"), "for example cidrs: [203.0.113.0/24]", "no range is named")
 	}
 	var cidrs []netip.Prefix
 	for i, text := range networks.CIDRs {
@@ -54,10 +55,10 @@ func checkNetworks(r *check.Report, path *field.Path, networks *v1alpha1.Network
 		except, ok := checkCIDR(r, path.Child("except").Index(i), text)
 		within := func(cidr netip.Prefix) bool { return cidr.Bits() < except.Bits() && cidr.Contains(except.Addr()) }
 		if ok && !slices.ContainsFunc(cidrs, within) {
-			r.Find(Invalid, path.Child("except").Index(i), "remove it, or correct the ranges", "%s lies within none of the cidrs, so it takes nothing out", except)
+			r.Find(netpol.Invalid, path.Child("except").Index(i), "remove it, or correct the ranges", "%s lies within none of the cidrs, so it takes nothing out", except)
 		}
 		if i := slices.Index(cidrs, except); ok && i >= 0 {
-			r.Find(Invalid, path.Child("except"), "remove both", "%s takes out the whole of cidrs[%d]", except, i)
+			r.Find(netpol.Invalid, path.Child("except"), "remove both", "%s takes out the whole of cidrs[%d]", except, i)
 		}
 	}
 }
@@ -70,13 +71,13 @@ func checkCIDR(r *check.Report, path *field.Path, text string) (netip.Prefix, bo
 		if address, err := netip.ParseAddr(text); err == nil {
 			fix = fmt.Sprintf("write %s/%d for one address", text, address.BitLen())
 		}
-		r.Find(Invalid, path, fix, "%q is not an address range", text)
+		r.Find(netpol.Invalid, path, fix, "%q is not an address range", text)
 		return netip.Prefix{}, false
 	case cidr.Addr().Is4In6():
-		r.Find(Invalid, path, "write the IPv4 range", "%q is an IPv4 range written as IPv6, which no packet carries", text)
+		r.Find(netpol.Invalid, path, "write the IPv4 range", "%q is an IPv4 range written as IPv6, which no packet carries", text)
 		return netip.Prefix{}, false
 	case cidr != cidr.Masked():
-		r.Find(Invalid, path, fmt.Sprintf("write %s, or %s/%d for one address", cidr.Masked(), cidr.Addr(), cidr.Addr().BitLen()),
+		r.Find(netpol.Invalid, path, fmt.Sprintf("write %s, or %s/%d for one address", cidr.Masked(), cidr.Addr(), cidr.Addr().BitLen()),
 			"%q has bits set beyond its prefix: the range or the address may be meant", text)
 	}
 	return cidr.Masked(), true

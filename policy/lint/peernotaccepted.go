@@ -4,6 +4,7 @@ import (
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/policy/expand"
 	"github.com/apptier/apptier/policy/lint/check"
+	"github.com/apptier/apptier/policy/lint/netpol"
 )
 
 // PeerNotAccepted is found where the other AppTier does not agree.
@@ -23,7 +24,7 @@ with a port in common. Until both do, it is denied.`,
 func checkAgreements(r *check.Report, in *appView) {
 	for _, reference := range in.unresolved {
 		// Of names that nothing has, checkReferences knows more; of ports, who has all pods of the Service.
-		if finding := FindingOf(reference); finding.Check == PeerNotAccepted || finding.Check == PeerSelectsNothing {
+		if finding := FindingOf(reference); finding.Check == PeerNotAccepted || finding.Check == netpol.PeerSelectsNothing {
 			r.Findings = append(r.Findings, finding)
 		}
 	}
@@ -36,9 +37,9 @@ func FindingOf(reference expand.Unresolved) check.Finding {
 	case reference.Reason == v1alpha1.ReasonPeerNotAccepted:
 		id = PeerNotAccepted
 	case reference.Reason == v1alpha1.ReasonUnsupportedRef:
-		id = PeerSelectsNothing
+		id = netpol.PeerSelectsNothing
 	case reference.Missing.Ports != "":
-		id = NamedPortUnresolved
+		id = netpol.NamedPortUnresolved
 	}
 	return check.Finding{Check: id, Severity: check.Warn, Path: check.Path(reference.Path), Message: reference.Message, Fix: reference.Fix}
 }

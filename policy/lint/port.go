@@ -11,22 +11,23 @@ import (
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/policy/kube"
 	"github.com/apptier/apptier/policy/lint/check"
+	"github.com/apptier/apptier/policy/lint/netpol"
 	"github.com/apptier/apptier/policy/lint/words"
 )
 
 // checkRange checks a port and the end of its range.
 func checkRange(r *check.Report, path *field.Path, port int32, end *int32) {
 	if port < 1 || port > 65535 {
-		r.Find(Invalid, path.Child("port"), "use a number from 1 to 65535", "%d is not a port", port)
+		r.Find(netpol.Invalid, path.Child("port"), "use a number from 1 to 65535", "%d is not a port", port)
 	}
 	if end == nil {
 		return
 	}
 	if *end > 65535 {
-		r.Find(Invalid, path.Child("endPort"), "use a number from 1 to 65535", "%d is not a port", *end)
+		r.Find(netpol.Invalid, path.Child("endPort"), "use a number from 1 to 65535", "%d is not a port", *end)
 	}
 	if *end < port {
-		r.Find(Invalid, path.Child("endPort"), fmt.Sprintf("write port: %d and endPort: %d", *end, port), "the range ends at %d, before it starts at %d", *end, port)
+		r.Find(netpol.Invalid, path.Child("endPort"), fmt.Sprintf("write port: %d and endPort: %d", *end, port), "the range ends at %d, before it starts at %d", *end, port)
 	}
 }
 
@@ -39,7 +40,7 @@ func checkRulePort(r *check.Report, path *field.Path, port v1alpha1.RulePort, de
 	}
 	name := port.Port.StrVal
 	if port.EndPort != nil {
-		r.Find(Invalid, path.Child("endPort"), "write port as a number, or declare the range as a port of the tier", "a range cannot start at a name")
+		r.Find(netpol.Invalid, path.Child("endPort"), "write port as a number, or declare the range as a port of the tier", "a range cannot start at a name")
 	}
 	i := slices.IndexFunc(declared, func(p v1alpha1.TierPort) bool { return p.Name != "" && p.Name == name })
 	if i < 0 {
@@ -47,7 +48,7 @@ func checkRulePort(r *check.Report, path *field.Path, port v1alpha1.RulePort, de
 		return
 	}
 	if have := kube.Protocol(declared[i].Protocol); port.Protocol != "" && port.Protocol != have {
-		r.Find(Invalid, path.Child("protocol"), "leave protocol out", "port %s is declared with protocol %s", name, have)
+		r.Find(netpol.Invalid, path.Child("protocol"), "leave protocol out", "port %s is declared with protocol %s", name, have)
 	}
 }
 

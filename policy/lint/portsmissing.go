@@ -5,6 +5,7 @@ import (
 
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/policy/lint/check"
+	"github.com/apptier/apptier/policy/lint/netpol"
 )
 
 // PortsMissing is found where a rule says no ports, and there are none to stand in for them.
@@ -23,7 +24,7 @@ func init() {
 func checkSaid(r *check.Report, path *field.Path, all bool, ports []v1alpha1.RulePort, isElsewhere bool, fix, why string) {
 	switch {
 	case all && len(ports) > 0:
-		r.Find(Invalid, path.Child("allPorts"), "leave one of them out", "ports and allPorts contradict each other")
+		r.Find(netpol.Invalid, path.Child("allPorts"), "leave one of them out", "ports and allPorts contradict each other")
 	case !all && len(ports) == 0 && !isElsewhere:
 		r.Find(PortsMissing, path.Child("ports"), fix, "%s", why)
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/apptier/apptier/policy/lint"
 	"github.com/apptier/apptier/policy/lint/check"
+	"github.com/apptier/apptier/policy/lint/netpol"
 	"github.com/apptier/apptier/policy/lint/world"
 	"github.com/apptier/apptier/policy/reach"
 	"github.com/apptier/apptier/policy/reach/reachtest"
@@ -50,7 +51,7 @@ func TestWhatIsRedundantChangesNothing(t *testing.T) {
 func checkRedundant(t *rapid.T) (redundant int) {
 	s, world := drawWorld(t)
 	for i, policy := range s.Policies {
-		if !has(lint.NetworkPolicy(policy, world), lint.Redundant) {
+		if !has(lint.NetworkPolicy(policy, world), netpol.Redundant) {
 			continue
 		}
 		redundant++
@@ -85,7 +86,7 @@ func checkHalfOpen(t *rapid.T) (halfOpen int) {
 	s, world := drawWorld(t, reachtest.OnlyRunning(), reachtest.OnlyPodNetwork())
 	for _, policy := range s.Policies {
 		for _, finding := range lint.NetworkPolicy(policy, world) {
-			if finding.Check != lint.HalfOpen {
+			if finding.Check != netpol.HalfOpen {
 				continue
 			}
 			halfOpen++
@@ -152,7 +153,7 @@ func checkLackOfDNS(t *rapid.T) (missing int) {
 		for _, finding := range lint.NetworkPolicy(policy, world) {
 			who, _, named := strings.Cut(finding.Message, " may open connections")
 			namespace, name, isPod := strings.Cut(who, "/")
-			if finding.Check != lint.DNSMissing || !named || !isPod {
+			if finding.Check != netpol.DNSMissing || !named || !isPod {
 				continue
 			}
 			missing++

@@ -6,6 +6,7 @@ import (
 
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/policy/lint/check"
+	"github.com/apptier/apptier/policy/lint/netpol"
 )
 
 // checkAppTierReference checks the names in a reference: a namespace may be left out.
@@ -28,6 +29,6 @@ func checkNamespace(r *check.Report, path *field.Path, name string) {
 
 func checkLabel(r *check.Report, path *field.Path, name string) {
 	for _, problem := range validation.IsDNS1123Label(name) {
-		r.Find(Invalid, path, "write its metadata.name", "%q cannot be the name of anything: %s", name, problem)
+		r.Find(netpol.Invalid, path, "write its metadata.name", "%q cannot be the name of anything: %s", name, problem)
 	}
 }

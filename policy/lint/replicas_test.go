@@ -5,8 +5,8 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/apptier/apptier/policy/lint"
 	"github.com/apptier/apptier/policy/lint/check"
+	"github.com/apptier/apptier/policy/lint/netpol"
 )
 
 // The shapes are those of public charts, rendered: the names of ports, and what the containers are told of
@@ -64,7 +64,7 @@ spec:
 		{"no ports", `args: [-v]`, false},
 	} {
 		found := judgeObject(t, policy, fmt.Sprintf(shape, test.container)+client)
-		is := slices.ContainsFunc(found, func(f check.Finding) bool { return f.Check == lint.ReplicasIsolated })
+		is := slices.ContainsFunc(found, func(f check.Finding) bool { return f.Check == netpol.ReplicasIsolated })
 		if is != test.warns {
 			t.Errorf("%s: warns %v, want %v: %v", test.name, is, test.warns, found)
 		}

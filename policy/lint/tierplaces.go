@@ -24,20 +24,20 @@ func (p inTier) in(direction networkingv1.PolicyType) []model.Rule {
 	return p.egress
 }
 
-func (p inTier) rules(direction networkingv1.PolicyType) *field.Path {
+func (p inTier) Rules(direction networkingv1.PolicyType) *field.Path {
 	return model.Tier(p.tier).Path().Child(strings.ToLower(string(direction)))
 }
 
-func (p inTier) rule(direction networkingv1.PolicyType, rule int) *field.Path {
+func (p inTier) Rule(direction networkingv1.PolicyType, rule int) *field.Path {
 	return p.in(direction)[rule].At.Path()
 }
 
-func (p inTier) peer(direction networkingv1.PolicyType, rule, peer int) *field.Path {
+func (p inTier) Peer(direction networkingv1.PolicyType, rule, peer int) *field.Path {
 	path, _ := peerPlace(p.in(direction)[rule], peer)
 	return path
 }
 
-func (p inTier) peerField(direction networkingv1.PolicyType, rule, peer int, name string) *field.Path {
+func (p inTier) PeerField(direction networkingv1.PolicyType, rule, peer int, name string) *field.Path {
 	of := p.in(direction)[rule]
 	path, isJudged := peerPlace(of, peer)
 	switch {
@@ -49,7 +49,7 @@ func (p inTier) peerField(direction networkingv1.PolicyType, rule, peer int, nam
 	return path.Child(name)
 }
 
-func (p inTier) port(direction networkingv1.PolicyType, rule, port int) *field.Path {
+func (p inTier) Port(direction networkingv1.PolicyType, rule, port int) *field.Path {
 	of := p.in(direction)[rule]
 	path := of.At.Path()
 	if len(of.Ports) == 0 {

@@ -8,8 +8,11 @@ import (
 
 	"github.com/apptier/apptier/policy/connset"
 	"github.com/apptier/apptier/policy/lint/check"
+	"github.com/apptier/apptier/policy/lint/netpol"
 	"github.com/apptier/apptier/policy/lint/words"
 )
+
+func init() { appTierRuns[netpol.SelectsNothing] = checkTierPods }
 
 // checkTierPods finds tiers without pods, while the namespace has some, and those whose pods no policy
 // can isolate.
@@ -29,9 +32,9 @@ func checkTierPods(r *check.Report, in *appView) {
 		switch {
 		case first < 0:
 			selector := &tier.tier.PodSelector
-			r.Find(SelectsNothing, paths[i], words.Hint(selector, labelsAmong(pods), "pods"), "no pod of namespace %s has %s, so tier %s is empty", app.Namespace, words.Selector(selector), tier.tier.Name)
+			r.Find(netpol.SelectsNothing, paths[i], words.Hint(selector, labelsAmong(pods), "pods"), "no pod of namespace %s has %s, so tier %s is empty", app.Namespace, words.Selector(selector), tier.tier.Name)
 		case !slices.ContainsFunc(pods, func(pod *corev1.Pod) bool { return inTier(pod) && !pod.Spec.HostNetwork }):
-			r.Find(HostNetwork, paths[i], "restrict the node's traffic otherwise: a policy cannot",
+			r.Find(netpol.HostNetwork, paths[i], "restrict the node's traffic otherwise: a policy cannot",
 				"every pod of tier %s, such as %s, is on its node's network, where policies do not apply", tier.tier.Name, words.Pod(pods[first]))
 		}
 	}

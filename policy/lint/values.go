@@ -9,6 +9,7 @@ import (
 
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/policy/lint/check"
+	"github.com/apptier/apptier/policy/lint/netpol"
 )
 
 // checkValues refuses words that are not among those of a field: the schema does too, but expansion
@@ -31,7 +32,7 @@ func oneOf[T ~string](r *check.Report, path *field.Path, value T, allowed ...T) 
 	if value == "" || slices.Contains(allowed, value) {
 		return
 	}
-	r.Find(Invalid, path, "use "+strings.Join(texts(allowed), ", ")+", or leave it out", "%q is not a value of this field", value)
+	r.Find(netpol.Invalid, path, "use "+strings.Join(texts(allowed), ", ")+", or leave it out", "%q is not a value of this field", value)
 }
 
 func texts[T ~string](words []T) []string {
@@ -52,9 +53,9 @@ func checkMesh(r *check.Report, path *field.Path, mesh *v1alpha1.Mesh) {
 		return
 	}
 	if mesh.Provider == "" {
-		r.Find(Invalid, path.Child("provider"), "say Istio or Linkerd, or leave mesh out", "it is unclear which mesh is meant")
+		r.Find(netpol.Invalid, path.Child("provider"), "say Istio or Linkerd, or leave mesh out", "it is unclear which mesh is meant")
 	}
 	if mesh.Provider == v1alpha1.Linkerd && mesh.DataPlane == v1alpha1.Ambient {
-		r.Find(Invalid, path.Child("dataPlane"), "leave it out", "only Istio has the data plane Ambient")
+		r.Find(netpol.Invalid, path.Child("dataPlane"), "leave it out", "only Istio has the data plane Ambient")
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/apptier/apptier/policy/lint"
 	"github.com/apptier/apptier/policy/lint/check"
+	"github.com/apptier/apptier/policy/lint/netpol"
 	"github.com/apptier/apptier/policy/lint/widening"
 )
 
@@ -142,7 +143,7 @@ metadata: {name: sales}
 			objects := parse(t, text+"---"+ledger+test.world)
 			var got []string
 			for _, finding := range lint.NetworkPolicy(objects[0].(*networkingv1.NetworkPolicy), worldOf(objects)) {
-				if finding.Check == lint.Widens {
+				if finding.Check == netpol.Widens {
 					got = append(got, string(finding.Severity)+" "+finding.Message)
 				}
 			}
@@ -180,7 +181,7 @@ spec: {isolation: {scope: Namespace, sameNamespace: Allow}}
 
 // Whoever means it says why, and is warned instead of refused.
 func TestWideningWithAReason(t *testing.T) {
-	example := findEntry(t, lint.Widens).Example()
+	example := findEntry(t, netpol.Widens).Example()
 	for reason, want := range map[string]check.Severity{"the backup of ticket 42": check.Warn, "": check.Reject, "  ": check.Reject} {
 		objects := parse(t, example.Wrong+"---\n"+example.World)
 		policy := objects[0].(*networkingv1.NetworkPolicy)
@@ -199,7 +200,7 @@ func TestWideningWithPodNetworks(t *testing.T) {
 	for network, want := range map[string]bool{"10.244.0.0/16": false, "192.168.0.0/16": true} {
 		world := worldOf(objects)
 		world.PodNetworks = []netip.Prefix{netip.MustParsePrefix(network)}
-		if got := has(lint.NetworkPolicy(objects[0].(*networkingv1.NetworkPolicy), world), lint.Widens); got != want {
+		if got := has(lint.NetworkPolicy(objects[0].(*networkingv1.NetworkPolicy), world), netpol.Widens); got != want {
 			t.Errorf("with pods in %s: %v, want %v", network, got, want)
 		}
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/apptier/apptier/internal/testenv/apiserver"
 	"github.com/apptier/apptier/policy/lint"
 	"github.com/apptier/apptier/policy/lint/check"
+	"github.com/apptier/apptier/policy/lint/netpol"
 	"github.com/apptier/apptier/policy/lint/world"
 	"github.com/apptier/apptier/test/apiserver"
 )
@@ -33,7 +34,7 @@ func TestInvalidIsWhatTheAPIServerRefuses(t *testing.T) {
 	for seed := range uint64(600) {
 		policy := draw(rand.New(rand.NewPCG(seed, 7)))
 		findings := lint.NetworkPolicy(policy, world.World{})
-		invalid := slices.ContainsFunc(findings, func(f check.Finding) bool { return f.Check == lint.Invalid })
+		invalid := slices.ContainsFunc(findings, func(f check.Finding) bool { return f.Check == netpol.Invalid })
 		_, err := policies.Create(t.Context(), policy, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
 		if err != nil && !errors.IsInvalid(err) {
 			t.Fatalf("seed %d: %v", seed, err)

@@ -1,4 +1,4 @@
-package lint
+package netpol
 
 import (
 	"slices"
@@ -17,7 +17,7 @@ import (
 const DNSMissing check.ID = "dns-missing"
 
 func init() {
-	registerPolicy(checkDNSReached, check.Check{
+	register(checkDNSReached, check.Check{
 		ID: DNSMissing, Severity: check.Warn, About: check.OfPolicies,
 		Title: "Egress without DNS",
 		Text: `A pod whose egress is isolated resolves no names unless some policy allows it to, and nearly everything is
@@ -31,7 +31,7 @@ to single addresses only, need no names.`,
 const DNSUDPOnly check.ID = "dns-udp-only"
 
 func init() {
-	registerPolicy(nil, check.Check{
+	register(nil, check.Check{
 		ID: DNSUDPOnly, Severity: check.Warn, About: check.OfPolicies,
 		Title: "DNS over UDP only",
 		Text: `Answers that are too long for one packet, and retries, use TCP (RFC 7766). Without it resolving fails for some

@@ -1,4 +1,4 @@
-package lint
+package netpol
 
 import (
 	"net/netip"

@@ -1,4 +1,4 @@
-package lint
+package netpol
 
 import (
 	"fmt"
@@ -16,7 +16,7 @@ import (
 const HalfOpen check.ID = "half-open"
 
 func init() {
-	registerPolicy(checkHalves, check.Check{
+	register(checkHalves, check.Check{
 		ID: HalfOpen, Severity: check.Warn, About: check.OfBoth, Tiers: true,
 		Title: "One end allows what the other denies",
 		Text: `A connection needs the egress of its source and the ingress of its destination, on the same port and protocol.

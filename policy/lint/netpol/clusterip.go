@@ -1,4 +1,4 @@
-package lint
+package netpol
 
 import (
 	"fmt"
@@ -19,14 +19,13 @@ import (
 const ClusterIP check.ID = "cluster-ip"
 
 func init() {
-	registerPolicy(checkClusterIPs, check.Check{
+	register(checkClusterIPs, check.Check{
 		ID: ClusterIP, Severity: check.Warn, About: check.OfBoth,
 		Title: "The address of a Service",
 		Text: `A Service's cluster address is translated to a pod's before policies are asked, so an ` + "`ipBlock`" + `, or the ` + "`networks`" + ` of an
 AppTier, that hold nothing but such addresses allow nothing. Ranges of which only Services get addresses (ServiceCIDR) are the same. Some
 network plugins judge before that: beside a peer that selects the pods, the address is taken as meant.`,
 	})
-	appTierRuns[ClusterIP] = checkNetworksOfServices
 }
 
 // checkClusterIPs finds ranges of which every address is a Service's cluster address, or one that only a

@@ -1,4 +1,4 @@
-package lint
+package netpol
 
 import (
 	networkingv1 "k8s.io/api/networking/v1"
@@ -11,7 +11,7 @@ import (
 const DeadRules check.ID = "dead-rules"
 
 func init() {
-	registerPolicy(nil, check.Check{
+	register(nil, check.Check{
 		ID: DeadRules, Severity: check.Warn, About: check.OfBoth,
 		Title: "Rules without effect",
 		Text:  `Rules of a direction that is not isolated change nothing: everything is allowed in that direction.`,
@@ -22,7 +22,7 @@ func init() {
 const PolicyTypesOmitted check.ID = "policy-types-omitted"
 
 func init() {
-	registerPolicy(checkTypes, check.Check{
+	register(checkTypes, check.Check{
 		ID: PolicyTypesOmitted, Severity: check.Warn, About: check.OfPolicies, ByItself: true,
 		Title: "policyTypes left out",
 		Text: `Without policyTypes a policy is about ingress, and about egress too if it has egress rules. So egress rules

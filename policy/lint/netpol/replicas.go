@@ -1,4 +1,4 @@
-package lint
+package netpol
 
 import (
 	"fmt"
@@ -22,7 +22,7 @@ import (
 const ReplicasIsolated check.ID = "replicas-isolated"
 
 func init() {
-	registerPolicy(checkReplicas, check.Check{
+	register(checkReplicas, check.Check{
 		ID: ReplicasIsolated, Severity: check.Warn, About: check.OfBoth, Tiers: true,
 		Title: "Replicas that cannot reach one another",
 		Text: `Most databases, queues and caches that run as several pods talk among themselves, and a policy that names
@@ -57,7 +57,7 @@ func checkReplicas(r *check.Report, v *view) {
 			continue
 		}
 		if ports := v.closedBetween(pod, v.Subjects()[i]); len(ports) > 0 {
-			r.Find(ReplicasIsolated, v.places.rules(ingress), "allow its pods on the ports that they use among themselves, or ignore this if they need nothing of each other",
+			r.Find(ReplicasIsolated, v.places.Rules(ingress), "allow its pods on the ports that they use among themselves, or ignore this if they need nothing of each other",
 				"the pods of StatefulSet %s, such as %s, cannot reach one another on any of their ports (%s)", name, words.Pod(pod), words.List(ports))
 		}
 	}

@@ -1,4 +1,4 @@
-package lint
+package netpol
 
 import (
 	"net/netip"
@@ -15,7 +15,7 @@ import (
 const MetadataAddress check.ID = "metadata-address"
 
 func init() {
-	registerPolicy(nil, check.Check{
+	register(nil, check.Check{
 		ID: MetadataAddress, Severity: check.Warn, About: check.OfPolicies,
 		Title: "Egress to the cloud's metadata service",
 		Text: `169.254.169.254 hands credentials of the node to whoever asks over HTTP. A wide block holds it too. A block of

@@ -1,4 +1,4 @@
-package lint
+package netpol
 
 import (
 	"net/netip"
@@ -17,7 +17,7 @@ import (
 const PrivateRangesIncomplete check.ID = "private-ranges-incomplete"
 
 func init() {
-	registerPolicy(checkBlocks, check.Check{
+	register(checkBlocks, check.Check{
 		ID: PrivateRangesIncomplete, Severity: check.Warn, About: check.OfPolicies, ByItself: true,
 		Title: "The internet, but for some private ranges",
 		Text: `Clusters use 100.64.0.0/10 and IPv6's fc00::/7 as well as the well-known private ranges, and 169.254.0.0/16 is

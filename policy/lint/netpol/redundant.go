@@ -1,4 +1,4 @@
-package lint
+package netpol
 
 import (
 	"slices"
@@ -14,7 +14,7 @@ import (
 const Redundant check.ID = "redundant"
 
 func init() {
-	registerPolicy(checkRedundant, check.Check{
+	register(checkRedundant, check.Check{
 		ID: Redundant, Severity: check.Warn, About: check.OfPolicies, ByItself: true,
 		Title: "Changes nothing",
 		Text: `Other policies isolate all the pods that this one selects, and allow all that it allows. A policy without rules

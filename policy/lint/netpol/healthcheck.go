@@ -1,4 +1,4 @@
-package lint
+package netpol
 
 import (
 	"fmt"
@@ -19,7 +19,7 @@ import (
 const HealthCheckUnreachable check.ID = "health-check-unreachable"
 
 func init() {
-	registerPolicy(checkHealthChecks, check.Check{
+	register(checkHealthChecks, check.Check{
 		ID: HealthCheckUnreachable, Severity: check.Warn, About: check.OfBoth, Tiers: true,
 		Title: "A load balancer that does not reach its pods",
 		Text: `A load balancer sends from outside the pod network, on the port that it forwards to and on the one that it
@@ -77,7 +77,7 @@ func checkReachedByBalancer(r *check.Report, v *view, service *corev1.Service, p
 	if len(closed) == 0 {
 		return false
 	}
-	r.Find(HealthCheckUnreachable, v.places.rules(ingress), fmt.Sprintf("add an ingress rule with an ipBlock for the load balancer's ranges, on %s", words.List(closed)),
+	r.Find(HealthCheckUnreachable, v.places.Rules(ingress), fmt.Sprintf("add an ingress rule with an ipBlock for the load balancer's ranges, on %s", words.List(closed)),
 		"no policy lets anyone from outside the pod network reach %s on %s, where the load balancer of Service %s sends traffic or probes", words.Pod(pod), words.List(closed), service.Name)
 	return true
 }

@@ -1,4 +1,4 @@
-package lint
+package netpol
 
 import (
 	"fmt"
@@ -19,7 +19,7 @@ import (
 const PeerSelectsNothing check.ID = "peer-selects-nothing"
 
 func init() {
-	registerPolicy(checkPeers, check.Check{
+	register(checkPeers, check.Check{
 		ID: PeerSelectsNothing, Severity: check.Warn, About: check.OfBoth, Tiers: true,
 		Title: "A peer that matches nobody",
 		Text: `A rule for a peer that does not exist allows nothing. Reported when the namespaces that are meant have pods, and

@@ -1,4 +1,4 @@
-package lint
+package netpol
 
 import (
 	"fmt"
@@ -12,7 +12,7 @@ import (
 const Widens check.ID = "widening"
 
 func init() {
-	registerPolicy(checkWidening, check.Check{
+	register(checkWidening, check.Check{
 		ID: Widens, Severity: check.Reject, About: check.OfPolicies, ByItself: true,
 		Title: "Opens what an AppTier closes",
 		Text: `Policies only ever add, so a NetworkPolicy that selects pods of an AppTier can let in what the AppTier

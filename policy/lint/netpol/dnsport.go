@@ -1,4 +1,4 @@
-package lint
+package netpol
 
 import (
 	"fmt"
@@ -20,7 +20,7 @@ import (
 const DNSPort check.ID = "dns-port"
 
 func init() {
-	registerPolicy(checkDNSPort, check.Check{
+	register(checkDNSPort, check.Check{
 		ID: DNSPort, Severity: check.Warn, About: check.OfPolicies,
 		Title: "Port 53, where DNS listens on another",
 		Text: `Policies see the port that the pods of the cluster's DNS listen on, since the Service's is translated before. Some do

@@ -1,8 +1,10 @@
-package lint
+package netpol
 
 import (
 	"cmp"
 	"fmt"
+	"iter"
+	"maps"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -21,7 +23,7 @@ import (
 const ServicePort check.ID = "service-port"
 
 func init() {
-	registerPolicy(checkPorts, check.Check{
+	register(checkPorts, check.Check{
 		ID: ServicePort, Severity: check.Warn, About: check.OfBoth, Tiers: true,
 		Title: "The port of a Service",
 		Text: `Policies see the port that the pod listens on: the Service's port is translated before. Reported when a Service
@@ -45,7 +47,7 @@ func checkPorts(r *check.Report, v *view) {
 				if !v.Work.Spend(1 + len(destinations)) {
 					return
 				}
-				path := v.places.port(direction, i, j)
+				path := v.places.Port(direction, i, j)
 				switch {
 				case port.Port == nil:
 				case port.Port.Type == intstr.String && v.MorePods: // others may have it
@@ -112,4 +114,41 @@ func (v *view) destinations(direction networkingv1.PolicyType, rule int) []*worl
 		out = append(out, v.PeersOf(direction, clause).Meant...)
 	}
 	return out
+}
+
+// servicesOf calls yield with each Service of the namespaces of pods, and those of the pods that are
+// in its namespace.
+func servicesOf(pods []*world.Pod) iter.Seq2[*corev1.Service, []*world.Pod] {
+	in := map[*world.Namespace][]*world.Pod{}
+	for _, pod := range pods {
+		in[pod.In] = append(in[pod.In], pod)
+	}
+	return func(yield func(*corev1.Service, []*world.Pod) bool) {
+		for _, of := range slices.SortedFunc(maps.Keys(in), func(a, b *world.Namespace) int { return cmp.Compare(a.Name, b.Name) }) {
+			for _, service := range of.Services {
+				if !yield(service, in[of]) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func listens(pod *world.Pod, port connset.Port) bool {
+	return slices.ContainsFunc(pod.Ports, func(declared corev1.ContainerPort) bool {
+		return connset.PortOf(declared.Protocol, declared.ContainerPort) == port
+	})
+}
+
+// targetOf returns where a port of a Service leads among some pods.
+func targetOf(service *corev1.Service, port corev1.ServicePort, pods []*world.Pod) (connset.Port, bool) {
+	for _, pod := range pods {
+		if !kube.Selects(service, pod.Pod) {
+			continue
+		}
+		for _, number := range kube.TargetPorts(service, port, []*corev1.Pod{pod.Pod}) {
+			return connset.PortOf(port.Protocol, number), true
+		}
+	}
+	return connset.Port{}, false
 }

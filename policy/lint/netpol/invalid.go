@@ -1,4 +1,4 @@
-package lint
+package netpol
 
 import (
 	"net/netip"
@@ -20,7 +20,7 @@ import (
 const Invalid check.ID = "invalid"
 
 func init() {
-	registerPolicy(nil, check.Check{
+	register(nil, check.Check{
 		ID: Invalid, Severity: check.Reject, About: check.OfBoth,
 		Title: "Cannot be what it says",
 		Text: `What the API server refuses, or would if it were asked: address ranges, ports, selectors and names that cannot

@@ -1,4 +1,5 @@
-package lint
+// Package netpol has the checks of NetworkPolicies: each is a file, which registers it.
+package netpol
 
 import (
 	"embed"
@@ -24,7 +25,7 @@ func Judge(x *world.Index, policy *networkingv1.NetworkPolicy, work *check.Work)
 	v := newView(policy, inPolicy{}, x, work)
 	onlyByItself := x.AsksUnknown(v.Policy) // which pods it means, only a cluster can say
 	for _, c := range check.All() {
-		run := policyRuns[c.ID]
+		run := runs[c.ID]
 		if run == nil || onlyByItself && !c.ByItself {
 			continue
 		}
@@ -37,11 +38,11 @@ func Judge(x *world.Index, policy *networkingv1.NetworkPolicy, work *check.Work)
 
 // JudgeTier makes the checks that are about AppTiers too, of the policy that a person would write for a tier. Places
 // say where the parts of the policy are written.
-func JudgeTier(x *world.Index, policy *networkingv1.NetworkPolicy, in places, work *check.Work) []check.Finding {
+func JudgeTier(x *world.Index, policy *networkingv1.NetworkPolicy, in Places, work *check.Work) []check.Finding {
 	r, v := &check.Report{OfTier: true}, newView(policy, in, x, work)
 	for _, c := range check.All() {
 		if c.Tiers {
-			policyRuns[c.ID](r, v)
+			runs[c.ID](r, v)
 		}
 	}
 	return r.Findings
@@ -51,13 +52,13 @@ func JudgeTier(x *world.Index, policy *networkingv1.NetworkPolicy, in places, wo
 var examples embed.FS
 
 // policyRuns are the functions that find checks, by the check whose turn it is.
-var policyRuns = map[check.ID]func(*check.Report, *view){}
+var runs = map[check.ID]func(*check.Report, *view){}
 
 // registerPolicy makes a check one of those that are made; run is nil for what another check's function finds too.
-func registerPolicy(run func(*check.Report, *view), c check.Check) {
+func register(run func(*check.Report, *view), c check.Check) {
 	c.Examples = examples
 	if check.Register(c); run != nil {
-		policyRuns[c.ID] = run
+		runs[c.ID] = run
 	}
 }
 

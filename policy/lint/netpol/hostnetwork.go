@@ -1,4 +1,4 @@
-package lint
+package netpol
 
 import "github.com/apptier/apptier/policy/lint/check"
 
@@ -6,7 +6,7 @@ import "github.com/apptier/apptier/policy/lint/check"
 const HostNetwork check.ID = "host-network"
 
 func init() {
-	registerPolicy(nil, check.Check{
+	register(nil, check.Check{
 		ID: HostNetwork, Severity: check.Warn, About: check.OfBoth,
 		Title: "Pods on their node's network",
 		Text: `A pod on its node's network is the node to every policy: nothing isolates it, and selectors do not match it.

@@ -1,4 +1,4 @@
-package lint
+package netpol
 
 import (
 	networkingv1 "k8s.io/api/networking/v1"
@@ -12,7 +12,7 @@ import (
 const RuleAllowsEveryone check.ID = "rule-allows-everyone"
 
 func init() {
-	registerPolicy(checkEveryone, check.Check{
+	register(checkEveryone, check.Check{
 		ID: RuleAllowsEveryone, Severity: check.Warn, About: check.OfPolicies, ByItself: true,
 		Title: "A rule that reads like no one, and allows everyone",
 		Text: `An empty list of peers means everyone. To deny everyone, write no rule at all. Rules with ports alone, the only

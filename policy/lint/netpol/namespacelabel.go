@@ -1,4 +1,4 @@
-package lint
+package netpol
 
 import (
 	corev1 "k8s.io/api/core/v1"
@@ -13,7 +13,7 @@ import (
 const NamespaceLabelName check.ID = "namespace-label-name"
 
 func init() {
-	registerPolicy(nil, check.Check{
+	register(nil, check.Check{
 		ID: NamespaceLabelName, Severity: check.Warn, About: check.OfBoth,
 		Title: "A namespace selected by the label name",
 		Text: `Nothing sets a label ` + "`name`" + ` on namespaces. The API server sets ` + "`kubernetes.io/metadata.name`" + ` on every one. Where the

@@ -1,4 +1,4 @@
-package lint
+package netpol
 
 import (
 	"github.com/apptier/apptier/policy/lint/check"
@@ -10,14 +10,13 @@ import (
 const SelectsNothing check.ID = "selects-nothing"
 
 func init() {
-	registerPolicy(checkSubjects, check.Check{
+	register(checkSubjects, check.Check{
 		ID: SelectsNothing, Severity: check.Warn, About: check.OfBoth,
 		Title: "Selects no pod",
 		Text: `A selector that matches nothing protects nothing, and says nothing about it. Reported when the namespace has
 pods, and none of them matches. With an AppTier, of each tier. Objects of kinds that are not known may stand for more pods:
 with any, nothing is reported.`,
 	})
-	appTierRuns[SelectsNothing] = checkTierPods
 }
 
 // checkSubjects finds policies that protect nothing: with a typo, a selector matches nothing, and

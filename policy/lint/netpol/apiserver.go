@@ -1,4 +1,4 @@
-package lint
+package netpol
 
 import (
 	"fmt"
@@ -17,7 +17,7 @@ import (
 const APIServerUnreachable check.ID = "apiserver-unreachable"
 
 func init() {
-	registerPolicy(checkBackends, check.Check{
+	register(checkBackends, check.Check{
 		ID: APIServerUnreachable, Severity: check.Warn, About: check.OfBoth, Tiers: true,
 		Title: "The API server does not reach what it calls",
 		Text: `The API server calls webhooks from outside the pod network, on the port that the pods listen on. Where no policy
@@ -58,7 +58,7 @@ func checkReachedByServer(r *check.Report, v *view, backend world.Backend, servi
 	if !found || v.openOutside(pod, isForTunnel).Contains(port) {
 		return false
 	}
-	r.Find(APIServerUnreachable, v.places.rules(ingress), fmt.Sprintf("add an ingress rule with an ipBlock for the API server's addresses, or without from, on %s", words.Port(port)),
+	r.Find(APIServerUnreachable, v.places.Rules(ingress), fmt.Sprintf("add an ingress rule with an ipBlock for the API server's addresses, or without from, on %s", words.Port(port)),
 		"no policy lets anyone from outside the pod network reach %s on %s, where the API server calls Service %s for %s", words.Pod(pod), words.Port(port), service.Name, backend.By)
 	return true
 }

@@ -1,4 +1,4 @@
-package lint
+package netpol
 
 import (
 	corev1 "k8s.io/api/core/v1"
@@ -15,7 +15,7 @@ import (
 const DNSPeerOr check.ID = "dns-peer-or"
 
 func init() {
-	registerPolicy(nil, check.Check{
+	register(nil, check.Check{
 		ID: DNSPeerOr, Severity: check.Warn, About: check.OfBoth,
 		Title: "DNS servers written as two list items",
 		Text: `Two list items mean either of them: every pod of kube-system, and pods labelled as DNS servers in this
@@ -28,7 +28,7 @@ namespace, which anyone here can create. Both conditions belong into one item.`,
 const PeerOr check.ID = "peer-or"
 
 func init() {
-	registerPolicy(nil, check.Check{
+	register(nil, check.Check{
 		ID: PeerOr, Severity: check.Warn, About: check.OfBoth,
 		Title: "OR where AND is meant",
 		Text: `Two list items mean either of them. This is reported when the pods that the second item selects exist in the
@@ -56,7 +56,7 @@ func checkOr(r *check.Report, v *view, direction networkingv1.PolicyType, clause
 			continue
 		}
 		r.Find(id, v.clauseField(direction, clause, ""), "write namespaceSelector and podSelector in one list item, with one dash",
-			"as two list items, %s and %s mean either one: %s, and %s", v.places.peer(direction, clause.Rule, i), v.clausePlace(direction, clause),
+			"as two list items, %s and %s mean either one: %s, and %s", v.places.Peer(direction, clause.Rule, i), v.clausePlace(direction, clause),
 			words.Peer(v.Policy.Namespace, &other), words.Peer(v.Policy.Namespace, pods))
 		return true
 	}

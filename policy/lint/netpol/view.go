@@ -1,4 +1,4 @@
-package lint
+package netpol
 
 import (
 	"slices"
@@ -16,7 +16,7 @@ import (
 // view is what a policy is judged in, and where it is written.
 type view struct {
 	*world.View
-	places places
+	places Places
 	// ofNamespaces are the answers of wholeNamespaces.
 	ofNamespaces map[ruleAt][]int
 }
@@ -27,7 +27,7 @@ type ruleAt struct {
 	index     int
 }
 
-func newView(policy *networkingv1.NetworkPolicy, in places, index *world.Index, work *check.Work) *view {
+func newView(policy *networkingv1.NetworkPolicy, in Places, index *world.Index, work *check.Work) *view {
 	return &view{world.NewView(policy, index, work), in, map[ruleAt][]int{}}
 }
 
@@ -40,17 +40,17 @@ func (v *view) isTier() bool {
 // clausePlace is the place of what a clause stands for, as texts name it.
 func (v *view) clausePlace(direction networkingv1.PolicyType, clause connset.Clause) *field.Path {
 	if clause.Peer < 0 {
-		return v.places.rule(direction, clause.Rule)
+		return v.places.Rule(direction, clause.Rule)
 	}
-	return v.places.peer(direction, clause.Rule, clause.Peer)
+	return v.places.Peer(direction, clause.Rule, clause.Peer)
 }
 
 // clauseField is a field of what a clause stands for, or that itself; nil if it is judged otherwise.
 func (v *view) clauseField(direction networkingv1.PolicyType, clause connset.Clause, name string) *field.Path {
 	if clause.Peer < 0 {
-		return v.places.rule(direction, clause.Rule)
+		return v.places.Rule(direction, clause.Rule)
 	}
-	return v.places.peerField(direction, clause.Rule, clause.Peer, name)
+	return v.places.PeerField(direction, clause.Rule, clause.Peer, name)
 }
 
 // wholeNamespaces are the positions of a rule's peers that are all pods of certain namespaces.
@@ -96,4 +96,43 @@ func (v *view) candidates(peer *networkingv1.NetworkPolicyPeer, box connset.Box)
 func (v *view) perhapsUnion() []connset.Clause {
 	policies := world.Where(v.Others(), func(other *world.Policy) bool { return other.Selected.Overlaps(v.Policy.Selected) })
 	return world.ClausesOf(slices.Insert(policies, 0, v.Policy), egress)
+}
+
+// places say where the parts of a judged policy are written: in a NetworkPolicy, or in the AppTier whose tier it
+// stands for.
+type Places interface {
+	// rules are all of a direction, and rule is one of them.
+	Rules(direction networkingv1.PolicyType) *field.Path
+	Rule(direction networkingv1.PolicyType, rule int) *field.Path
+	// peer is one of a rule, as texts name it.
+	Peer(direction networkingv1.PolicyType, rule, peer int) *field.Path
+	// peerField is a field of a peer, or the peer itself if it is empty; nil if it is judged otherwise.
+	PeerField(direction networkingv1.PolicyType, rule, peer int, name string) *field.Path
+	// port is the number or name of one of a rule's ports; nil if the rule is for others as well.
+	Port(direction networkingv1.PolicyType, rule, port int) *field.Path
+}
+
+// inPolicy are the places of a NetworkPolicy.
+type inPolicy struct{}
+
+func (inPolicy) Rules(direction networkingv1.PolicyType) *field.Path { return rulesPath(direction) }
+
+func (inPolicy) Rule(direction networkingv1.PolicyType, rule int) *field.Path {
+	return rulesPath(direction).Index(rule)
+}
+
+func (inPolicy) Peer(direction networkingv1.PolicyType, rule, peer int) *field.Path {
+	return peersPath(direction, rule).Index(peer)
+}
+
+func (p inPolicy) PeerField(direction networkingv1.PolicyType, rule, peer int, name string) *field.Path {
+	path := p.Peer(direction, rule, peer)
+	if name == "" {
+		return path
+	}
+	return path.Child(name)
+}
+
+func (inPolicy) Port(direction networkingv1.PolicyType, rule, port int) *field.Path {
+	return rulesPath(direction).Index(rule).Child("ports").Index(port).Child("port")
 }

@@ -1,4 +1,4 @@
-package lint
+package netpol
 
 import (
 	"slices"
@@ -18,7 +18,7 @@ import (
 const NamedPortUnresolved check.ID = "named-port-unresolved"
 
 func init() {
-	registerPolicy(nil, check.Check{
+	register(nil, check.Check{
 		ID: NamedPortUnresolved, Severity: check.Warn, About: check.OfPolicies,
 		Title: "A port name that no pod has",
 		Text: `A port's name is looked up at the pod that a connection goes to. Where no container declares it, for this
@@ -35,7 +35,7 @@ func checkNamesOfAddresses(r *check.Report, v *view, direction networkingv1.Poli
 	}
 	for j, port := range rule.Ports {
 		if port.Port != nil && port.Port.Type == intstr.String {
-			r.Find(NamedPortUnresolved, v.places.port(direction, index, j), "write the number",
+			r.Find(NamedPortUnresolved, v.places.Port(direction, index, j), "write the number",
 				"an address has no port names: only pods do, so port %s allows nothing here", port.Port.StrVal)
 		}
 	}

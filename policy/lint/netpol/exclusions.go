@@ -1,4 +1,4 @@
-package lint
+package netpol
 
 import (
 	"slices"
@@ -17,7 +17,7 @@ import (
 const ExcludesNobody check.ID = "excludes-nobody"
 
 func init() {
-	registerPolicy(checkExclusions, check.Check{
+	register(checkExclusions, check.Check{
 		ID: ExcludesNobody, Severity: check.Warn, About: check.OfBoth, ByItself: true, Tiers: true,
 		Title: "An exclusion that excludes nobody",
 		Text: `Peers add up, and so do rules. Where one peer leaves somebody out (NotIn, DoesNotExist, except), and another holds
@@ -62,7 +62,7 @@ func checkExclusions(r *check.Report, v *view) {
 // checkOpenPorts finds ports of a rule beside an entry that is every port of their protocol.
 func checkOpenPorts(r *check.Report, v *view, direction networkingv1.PolicyType) {
 	for i, rule := range kube.Rules(v.Policy.NetworkPolicy, direction) {
-		ports := v.places.rule(direction, i).Child("ports")
+		ports := v.places.Rule(direction, i).Child("ports")
 		for j, every := range rule.Ports {
 			protocol := kube.Protocol(ptr.Deref(every.Protocol, ""))
 			opened, named := connset.RulePorts([]networkingv1.NetworkPolicyPort{every})
@@ -100,7 +100,7 @@ func checkOpenRules(r *check.Report, v *view, direction networkingv1.PolicyType,
 			return other.Rule != clause.Rule && world.IsWithin([]connset.Box{all}, []connset.Box{other.Box})
 		}
 		if i := slices.IndexFunc(open, holds); i >= 0 {
-			r.Find(ExcludesNobody, v.clauseField(direction, clause, ""), "name ports in "+v.places.rule(direction, open[i].Rule).String()+", or remove this",
+			r.Find(ExcludesNobody, v.clauseField(direction, clause, ""), "name ports in "+v.places.Rule(direction, open[i].Rule).String()+", or remove this",
 				"%s holds this peer too, on every port: rules add up, so the ports named here restrict nothing", v.clausePlace(direction, open[i]))
 		}
 	}
