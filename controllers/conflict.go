@@ -7,7 +7,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/apptier/apptier/api/v1alpha1"
-	"github.com/apptier/apptier/policy/lint"
+	"github.com/apptier/apptier/policy/lint/apptier"
 	"github.com/apptier/apptier/policy/lint/check"
 )
 
@@ -26,7 +26,7 @@ func (r *AppTierReconciler) conflicts(ctx context.Context, app *v1alpha1.AppTier
 	for i := range others.Items {
 		list[i] = &others.Items[i]
 	}
-	return lint.Conflicts(app, list), nil
+	return apptier.Conflicts(app, list), nil
 }
 
 func holdsForNamespace(app *v1alpha1.AppTier) bool {

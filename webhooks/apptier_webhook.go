@@ -18,6 +18,7 @@ import (
 	"github.com/apptier/apptier/policy/budget"
 	"github.com/apptier/apptier/policy/expand"
 	"github.com/apptier/apptier/policy/lint"
+	"github.com/apptier/apptier/policy/lint/apptier"
 	"github.com/apptier/apptier/policy/lint/check"
 	"github.com/apptier/apptier/policy/model"
 )
@@ -76,7 +77,7 @@ func (v AppTierValidator) judge(meaning lint.Meaning, work *check.Work) []check.
 		if other.Namespace != app.Namespace || other.Name == app.Name || !other.DeletionTimestamp.IsZero() {
 			continue
 		}
-		for _, finding := range lint.SameNamespaceAs(app, other) {
+		for _, finding := range apptier.SameNamespaceAs(app, other) {
 			if !slices.Contains(findings, finding) {
 				findings = append(findings, finding)
 			}

@@ -12,7 +12,7 @@ import (
 
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/policy/expand"
-	"github.com/apptier/apptier/policy/lint"
+	"github.com/apptier/apptier/policy/lint/apptier"
 	"github.com/apptier/apptier/policy/model"
 	"github.com/apptier/apptier/policy/reach"
 )
@@ -57,7 +57,7 @@ func TestAddingAnAppTierOpensNoFlowOfAnother(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		app, other := drawAppTier(t), drawOther(t)
 		further := drawFurther(t)
-		if len(lint.SameNamespaceAs(further, app)) > 0 {
+		if len(apptier.SameNamespaceAs(further, app)) > 0 {
 			return // refused
 		}
 		env := environment(other)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/policy/lint"
+	"github.com/apptier/apptier/policy/lint/apptier"
 	"github.com/apptier/apptier/policy/lint/check"
 	"github.com/apptier/apptier/policy/lint/netpol"
 )
@@ -22,44 +23,44 @@ type appMutation struct {
 }
 
 var appMutations = []appMutation{
-	{"a tier's label is forgotten", lint.TierOverlap, func(d *drawnApp) { tier, _ := d.two(); delete(tier.PodSelector.MatchLabels, "tier") }},
-	{"a selector is copied", lint.TierOverlap, func(d *drawnApp) { tier, next := d.two(); next.PodSelector = tier.PodSelector }},
-	{"a pod has the labels of two tiers", lint.TierOverlap, func(d *drawnApp) {
+	{"a tier's label is forgotten", apptier.TierOverlap, func(d *drawnApp) { tier, _ := d.two(); delete(tier.PodSelector.MatchLabels, "tier") }},
+	{"a selector is copied", apptier.TierOverlap, func(d *drawnApp) { tier, next := d.two(); next.PodSelector = tier.PodSelector }},
+	{"a pod has the labels of two tiers", apptier.TierOverlap, func(d *drawnApp) {
 		tier, next := d.two()
 		next.PodSelector = *selector("role", "worker")
 		d.podOf(tier).Labels["role"] = "worker"
 	}},
-	{"another AppTier has the tier too", lint.TierOverlap, func(d *drawnApp) {
+	{"another AppTier has the tier too", apptier.TierOverlap, func(d *drawnApp) {
 		tier, _ := d.two()
 		d.beside(v1alpha1.AppTierSpec{Tiers: []v1alpha1.Tier{{Name: "mine", PodSelector: *tier.PodSelector.DeepCopy()}}})
 	}},
-	{"a typo in a tier's name", lint.UnknownReference, func(d *drawnApp) {
+	{"a typo in a tier's name", apptier.UnknownReference, func(d *drawnApp) {
 		tier, next := d.two()
 		typo := d.typo(tier.Name)
 		next.Ingress[0].From[0].Tier = &typo
 	}},
-	{"a typo in a port's name", lint.UnknownReference, func(d *drawnApp) {
+	{"a typo in a port's name", apptier.UnknownReference, func(d *drawnApp) {
 		_, next := d.two()
 		next.Ingress[0].Ports = []v1alpha1.RulePort{{Port: intstr.FromString("htpp")}}
 	}},
-	{"a typo in an AppTier's name", lint.UnknownReference, func(d *drawnApp) { at := d.reference(); at.Name = d.typo(at.Name) }},
-	{"a typo in another AppTier's tier", lint.UnknownReference, func(d *drawnApp) { at := d.reference(); at.Tier = d.typo(at.Tier) }},
-	{"the AppTier's namespace is forgotten", lint.UnknownReference, func(d *drawnApp) { d.reference().Namespace = "" }},
-	{"a typo in a Service's name", lint.UnknownReference, func(d *drawnApp) { at := d.serviceReference(); at.Name = d.typo(at.Name) }},
-	{"the Service's namespace is forgotten", lint.UnknownReference, func(d *drawnApp) { d.serviceReference().Namespace = "" }},
-	{"the other owner has not agreed", lint.PeerNotAccepted, func(d *drawnApp) { d.partner.Spec.Tiers[0].Ingress = nil }},
-	{"the other owner agreed to another tier", lint.PeerNotAccepted, func(d *drawnApp) {
+	{"a typo in an AppTier's name", apptier.UnknownReference, func(d *drawnApp) { at := d.reference(); at.Name = d.typo(at.Name) }},
+	{"a typo in another AppTier's tier", apptier.UnknownReference, func(d *drawnApp) { at := d.reference(); at.Tier = d.typo(at.Tier) }},
+	{"the AppTier's namespace is forgotten", apptier.UnknownReference, func(d *drawnApp) { d.reference().Namespace = "" }},
+	{"a typo in a Service's name", apptier.UnknownReference, func(d *drawnApp) { at := d.serviceReference(); at.Name = d.typo(at.Name) }},
+	{"the Service's namespace is forgotten", apptier.UnknownReference, func(d *drawnApp) { d.serviceReference().Namespace = "" }},
+	{"the other owner has not agreed", apptier.PeerNotAccepted, func(d *drawnApp) { d.partner.Spec.Tiers[0].Ingress = nil }},
+	{"the other owner agreed to another tier", apptier.PeerNotAccepted, func(d *drawnApp) {
 		d.partner.Spec.Tiers[0].Ingress[0].From[0].AppTier.Tier = d.last().Name + "s"
 	}},
-	{"the other owner agreed on other ports", lint.PeerNotAccepted, func(d *drawnApp) { d.app.Spec.Tiers[1].Egress[0].Ports = numbered(7001) }},
-	{"egress to everyone", lint.WorldEgress, func(d *drawnApp) { tier, _ := d.two(); d.reaching(tier, everyone()) }},
-	{"egress to 0.0.0.0/0", lint.WorldEgress, func(d *drawnApp) { tier, _ := d.two(); d.reaching(tier, networks("0.0.0.0/0")) }},
-	{"egress to ::/0", lint.WorldEgress, func(d *drawnApp) { tier, _ := d.two(); d.reaching(tier, networks("198.51.100.0/24", "::/0")) }},
-	{"egress to two halves of everything", lint.WorldEgress, func(d *drawnApp) {
+	{"the other owner agreed on other ports", apptier.PeerNotAccepted, func(d *drawnApp) { d.app.Spec.Tiers[1].Egress[0].Ports = numbered(7001) }},
+	{"egress to everyone", apptier.WorldEgress, func(d *drawnApp) { tier, _ := d.two(); d.reaching(tier, everyone()) }},
+	{"egress to 0.0.0.0/0", apptier.WorldEgress, func(d *drawnApp) { tier, _ := d.two(); d.reaching(tier, networks("0.0.0.0/0")) }},
+	{"egress to ::/0", apptier.WorldEgress, func(d *drawnApp) { tier, _ := d.two(); d.reaching(tier, networks("198.51.100.0/24", "::/0")) }},
+	{"egress to two halves of everything", apptier.WorldEgress, func(d *drawnApp) {
 		tier, _ := d.two()
 		d.reaching(tier, networks("0.0.0.0/1", "128.0.0.0/1"))
 	}},
-	{"no DNS", lint.DNSNoneWithEgress, func(d *drawnApp) { d.app.Spec.DNS.Mode = v1alpha1.DNSNone }},
+	{"no DNS", apptier.DNSNoneWithEgress, func(d *drawnApp) { d.app.Spec.DNS.Mode = v1alpha1.DNSNone }},
 	{"a tier has its Service's port", netpol.ServicePort, func(d *drawnApp) { _, next := d.two(); next.Ports[0].Port = 80 }},
 	{"a rule has the Service's port", netpol.ServicePort, func(d *drawnApp) { _, next := d.two(); next.Ingress[0].Ports = numbered(80) }},
 	{"egress has the Service's port", netpol.ServicePort, func(d *drawnApp) {
@@ -70,11 +71,11 @@ var appMutations = []appMutation{
 		tier, _ := d.two()
 		tier.PodSelector.MatchLabels["tier"] = d.typo(tier.Name)
 	}},
-	{"a pod in an ambient mesh", lint.ProbeUnreachable, func(d *drawnApp) {
+	{"a pod in an ambient mesh", apptier.ProbeUnreachable, func(d *drawnApp) {
 		_, next := d.two()
 		d.podOf(next).Labels["istio.io/dataplane-mode"] = "ambient"
 	}},
-	{"a namespace in an ambient mesh", lint.ProbeUnreachable, func(d *drawnApp) {
+	{"a namespace in an ambient mesh", apptier.ProbeUnreachable, func(d *drawnApp) {
 		d.world.Namespaces[0].Labels = map[string]string{"istio.io/dataplane-mode": "ambient"}
 	}},
 	{"a tier on its nodes' network", netpol.HostNetwork, func(d *drawnApp) { tier, _ := d.two(); d.podOf(tier).Spec.HostNetwork = true }},
@@ -109,18 +110,18 @@ var appMutations = []appMutation{
 		i := d.IntN(2)
 		first.Ports = slices.Delete(first.Ports, i, i+1)
 	}},
-	{"a perimeter around isolated tiers", lint.SameNamespaceConflict, func(d *drawnApp) { d.app.Spec.Isolation = perimeter().Isolation }},
-	{"an AppTier beside a perimeter", lint.SameNamespaceConflict, func(d *drawnApp) { d.beside(perimeter()) }},
-	{"an empty selector", lint.EmptySelector, func(d *drawnApp) { tier, _ := d.two(); tier.PodSelector.MatchLabels = nil }},
-	{"declared at the sender", lint.DeclaredAtReceiver, func(d *drawnApp) { tier, next := d.two(); d.reaching(tier, v1alpha1.Peer{Tier: &next.Name}) }},
-	{"declared ports are forgotten", lint.PortsMissing, func(d *drawnApp) {
+	{"a perimeter around isolated tiers", apptier.SameNamespaceConflict, func(d *drawnApp) { d.app.Spec.Isolation = perimeter().Isolation }},
+	{"an AppTier beside a perimeter", apptier.SameNamespaceConflict, func(d *drawnApp) { d.beside(perimeter()) }},
+	{"an empty selector", apptier.EmptySelector, func(d *drawnApp) { tier, _ := d.two(); tier.PodSelector.MatchLabels = nil }},
+	{"declared at the sender", apptier.DeclaredAtReceiver, func(d *drawnApp) { tier, next := d.two(); d.reaching(tier, v1alpha1.Peer{Tier: &next.Name}) }},
+	{"declared ports are forgotten", apptier.PortsMissing, func(d *drawnApp) {
 		_, next := d.two()
 		next.Ports, next.Ingress[0].Ports = nil, nil
 	}},
-	{"egress without ports", lint.PortsMissing, func(d *drawnApp) { d.last().Egress[0].Ports = nil }},
-	{"two tiers of one name", lint.Duplicate, func(d *drawnApp) { tier, next := d.two(); next.Name = tier.Name }},
+	{"egress without ports", apptier.PortsMissing, func(d *drawnApp) { d.last().Egress[0].Ports = nil }},
+	{"two tiers of one name", apptier.Duplicate, func(d *drawnApp) { tier, next := d.two(); next.Name = tier.Name }},
 	{"rules of a direction that is open", netpol.DeadRules, func(d *drawnApp) { d.last().Isolate = []v1alpha1.Direction{v1alpha1.Ingress} }},
-	{"mode Audit", lint.NotSupported, func(d *drawnApp) { d.app.Spec.Mode = v1alpha1.Audit }},
+	{"mode Audit", apptier.NotSupported, func(d *drawnApp) { d.app.Spec.Mode = v1alpha1.Audit }},
 	{"a range written as an address", netpol.Invalid, func(d *drawnApp) { d.last().Egress[0].To[0].Networks.CIDRs[0] = "203.0.113.7" }},
 	{"bits beyond the prefix", netpol.Invalid, func(d *drawnApp) { d.last().Egress[0].To[0].Networks.CIDRs[0] = "203.0.113.7/24" }},
 	{"two kinds in one peer", netpol.Invalid, func(d *drawnApp) { d.last().Egress[0].To[0].Internet = &v1alpha1.InternetPeer{} }},

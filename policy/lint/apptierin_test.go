@@ -10,6 +10,7 @@ import (
 
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/policy/lint"
+	"github.com/apptier/apptier/policy/lint/apptier"
 	"github.com/apptier/apptier/policy/lint/check"
 	"github.com/apptier/apptier/policy/lint/netpol"
 	"github.com/apptier/apptier/policy/lint/world"
@@ -90,7 +91,7 @@ func TestAppTiersInAWorld(t *testing.T) {
 // An AppTier alone is judged by what it says: in a world where nothing is known, no mistake is found
 // that only the rest of the world shows, and none is missed that the AppTier shows.
 func TestNothingIsKnown(t *testing.T) {
-	byItself := []check.ID{lint.WorldEgress, lint.DNSNoneWithEgress, lint.TierOverlap, netpol.NamespaceLabelName, netpol.ExcludesNobody, check.NotJudged}
+	byItself := []check.ID{apptier.WorldEgress, apptier.DNSNoneWithEgress, apptier.TierOverlap, netpol.NamespaceLabelName, netpol.ExcludesNobody, check.NotJudged}
 	for _, m := range appMutations {
 		d := drawApp(1)
 		m.make(d)

@@ -125,9 +125,8 @@ func TestEveryCheckHasAnExample(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	more, _ := filepath.Glob("examples/*.yaml")
 	var found []string
-	for _, file := range append(files, more...) {
+	for _, file := range files {
 		found = append(found, filepath.Base(file))
 	}
 	slices.Sort(found)

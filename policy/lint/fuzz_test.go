@@ -43,7 +43,7 @@ func FuzzNetworkPolicy(f *testing.F) {
 
 func FuzzAppTier(f *testing.F) {
 	var seeds [][]byte
-	for _, pattern := range []string{"testdata/*.yaml", "../expand/testdata/*.yaml"} {
+	for _, pattern := range []string{"apptier/testdata/*.yaml", "../expand/testdata/*.yaml"} {
 		files, err := filepath.Glob(pattern)
 		if err != nil || len(files) == 0 {
 			f.Fatalf("no seeds in %s: %v", pattern, err)

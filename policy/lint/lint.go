@@ -9,6 +9,7 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 
 	"github.com/apptier/apptier/api/v1alpha1"
+	"github.com/apptier/apptier/policy/lint/apptier"
 	"github.com/apptier/apptier/policy/lint/check"
 	"github.com/apptier/apptier/policy/lint/netpol"
 	"github.com/apptier/apptier/policy/lint/widening"
@@ -30,6 +31,10 @@ func NetworkPolicy(policy *networkingv1.NetworkPolicy, w world.World) []check.Fi
 func JudgePolicy(index *world.Index, policy *networkingv1.NetworkPolicy, work *check.Work) []check.Finding {
 	return netpol.Judge(index, policy, work)
 }
+
+// AppTier returns what an AppTier says that cannot be meant, or has no effect, in the order of its fields: one that
+// is not refused here has a meaning, which the controller brings about. [AppTierIn] finds more.
+func AppTier(app *v1alpha1.AppTier) []check.Finding { return apptier.ByItself(app) }
 
 // Openings returns the hand-written policies of a world that open what an AppTier closes, as [widening.Openings] does.
 // Each policy may take so many steps, 0 for any number.

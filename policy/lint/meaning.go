@@ -7,6 +7,7 @@ import (
 
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/policy/expand"
+	"github.com/apptier/apptier/policy/lint/apptier"
 	"github.com/apptier/apptier/policy/lint/check"
 	"github.com/apptier/apptier/policy/lint/world"
 	"github.com/apptier/apptier/policy/model"
@@ -54,11 +55,11 @@ func AppTierIn(app *v1alpha1.AppTier, w world.World) []check.Finding {
 //
 // It means nothing if it took more work than it may, as work.Err says.
 func JudgeAppTier(index *world.Index, of Meaning, w world.World, work *check.Work) []check.Finding {
-	findings := slices.Concat(of.Findings, Conflicts(of.App, w.AppTiers), Overlaps(of.App, w))
+	findings := slices.Concat(of.Findings, apptier.Conflicts(of.App, w.AppTiers), apptier.Overlaps(of.App, w))
 	if of.IsRefused() {
 		return findings // the rest has no meaning
 	}
-	return append(findings, JudgeWithin(index, of.App, of.Expansion, w, work)...)
+	return append(findings, apptier.Judge(index, of.App, of.Expansion, w, work)...)
 }
 
 // environmentOf is what a world knows of what an AppTier refers to.

@@ -4,6 +4,7 @@ import (
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/internal/cli/manifest"
 	"github.com/apptier/apptier/policy/lint"
+	"github.com/apptier/apptier/policy/lint/apptier"
 )
 
 // AppTier is an AppTier of the input.
@@ -29,7 +30,7 @@ func checkAll(apps []AppTier) []manifest.Finding {
 	specs := specsOf(apps)
 	var findings []manifest.Finding
 	for _, app := range apps {
-		for _, f := range append(lint.AppTier(app.AppTier), lint.Conflicts(app.AppTier, specs)...) {
+		for _, f := range append(lint.AppTier(app.AppTier), apptier.Conflicts(app.AppTier, specs)...) {
 			findings = append(findings, manifest.Finding{Finding: f, Source: app.Source})
 		}
 	}

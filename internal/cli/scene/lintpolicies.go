@@ -10,6 +10,7 @@ import (
 	"github.com/apptier/apptier/internal/cli/manifest"
 	"github.com/apptier/apptier/internal/environment"
 	"github.com/apptier/apptier/policy/lint"
+	"github.com/apptier/apptier/policy/lint/apptier"
 	"github.com/apptier/apptier/policy/lint/check"
 	"github.com/apptier/apptier/policy/lint/world"
 )
@@ -62,7 +63,7 @@ func (s *Scene) expand(ctx context.Context, settings environment.Settings) (Expa
 			if other.Namespace != app.Namespace {
 				continue
 			}
-			for _, f := range lint.SameNamespaceAs(app.AppTier, other.AppTier) {
+			for _, f := range apptier.SameNamespaceAs(app.AppTier, other.AppTier) {
 				findings = append(findings, manifest.Finding{Finding: f, Source: app.Source})
 			}
 		}

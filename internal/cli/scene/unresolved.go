@@ -11,7 +11,7 @@ import (
 
 	"github.com/apptier/apptier/internal/cli/manifest"
 	"github.com/apptier/apptier/policy/expand"
-	"github.com/apptier/apptier/policy/lint"
+	"github.com/apptier/apptier/policy/lint/apptier"
 	"github.com/apptier/apptier/policy/lint/check"
 )
 
@@ -22,7 +22,7 @@ type unresolved struct {
 }
 
 func (u unresolved) finding() manifest.Finding {
-	return manifest.Finding{Source: u.source, Finding: lint.FindingOf(u.Unresolved)}
+	return manifest.Finding{Source: u.source, Finding: apptier.FindingOf(u.Unresolved)}
 }
 
 // missing are the findings of references that no check of policy/lint is about: it knows AppTiers and
@@ -33,10 +33,10 @@ func (s *Scene) missing(references []unresolved) []manifest.Finding {
 		f := u.finding()
 		switch what := u.Missing; {
 		case s.renamed(what.Kind, what.Key) != "":
-			f.Check, f.Fix = lint.UnknownReference, fmt.Sprintf("kustomize has renamed it: write %s, or have kustomize follow the reference with a nameReference in its configurations", s.renamed(what.Kind, what.Key))
+			f.Check, f.Fix = apptier.UnknownReference, fmt.Sprintf("kustomize has renamed it: write %s, or have kustomize follow the reference with a nameReference in its configurations", s.renamed(what.Kind, what.Key))
 		case what.Ports != "" && s.hasPods(what.Key.Namespace):
 		case (what.Kind == "Node" || what.Kind == "EndpointSlice") && s.whole:
-			f.Check = lint.UnknownReference
+			f.Check = apptier.UnknownReference
 		case (what.Kind == "Node" || what.Kind == "EndpointSlice") && !s.whole:
 			f.Check, f.Severity = check.NotJudged, check.Note
 		default:

@@ -1,4 +1,4 @@
-package lint
+package apptier
 
 import (
 	"fmt"
@@ -19,7 +19,7 @@ import (
 const TierOverlap check.ID = "tier-overlap"
 
 func init() {
-	registerApp(nil, check.Check{
+	register(nil, check.Check{
 		ID: TierOverlap, Severity: check.Reject, About: check.OfAppTiers,
 		Title: "A pod in two tiers",
 		Text: `Policies add up, so a pod in two tiers may do what either may, and a rule for one of them is a rule for the

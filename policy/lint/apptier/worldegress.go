@@ -1,4 +1,4 @@
-package lint
+package apptier
 
 import (
 	"net/netip"
@@ -14,7 +14,7 @@ import (
 const WorldEgress check.ID = "world-egress"
 
 func init() {
-	registerApp(checkWorldEgress, check.Check{
+	register(checkWorldEgress, check.Check{
 		ID: WorldEgress, Severity: check.Warn, About: check.OfAppTiers,
 		Title: "Isolated egress that is open to everyone",
 		Text: `Everyone is every pod of the cluster too, every node, and the address where clouds hand out credentials of the

@@ -1,4 +1,4 @@
-package lint
+package apptier
 
 import (
 	"github.com/apptier/apptier/api/v1alpha1"
@@ -11,7 +11,7 @@ import (
 const PeerNotAccepted check.ID = "peer-not-accepted"
 
 func init() {
-	registerApp(checkAgreements, check.Check{
+	register(checkAgreements, check.Check{
 		ID: PeerNotAccepted, Severity: check.Warn, About: check.OfAppTiers,
 		Title: "A connection that the other owner has not agreed to",
 		Text: `Between two AppTiers both owners declare a connection: the receiver in its ingress, the sender in its egress,

@@ -1,4 +1,4 @@
-package lint
+package apptier
 
 import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -11,7 +11,7 @@ import (
 const NotSupported check.ID = "not-supported"
 
 func init() {
-	registerApp(nil, check.Check{
+	register(nil, check.Check{
 		ID: NotSupported, Severity: check.Reject, About: check.OfAppTiers,
 		Title: "Not supported yet",
 		Text: `The field has a meaning that this version does not implement. Ignoring it would leave people believing in a

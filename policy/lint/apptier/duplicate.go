@@ -1,4 +1,4 @@
-package lint
+package apptier
 
 import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -10,7 +10,7 @@ import (
 const Duplicate check.ID = "duplicate"
 
 func init() {
-	registerApp(nil, check.Check{
+	register(nil, check.Check{
 		ID: Duplicate, Severity: check.Reject, About: check.OfAppTiers,
 		Title: "Two things of one name",
 		Text:  `Tiers and ports are referred to by name, so there can be only one of each.`,

@@ -1,4 +1,4 @@
-package lint
+package apptier
 
 import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -12,7 +12,7 @@ import (
 const PortsMissing check.ID = "ports-missing"
 
 func init() {
-	registerApp(nil, check.Check{
+	register(nil, check.Check{
 		ID: PortsMissing, Severity: check.Reject, About: check.OfAppTiers,
 		Title: "A rule without ports",
 		Text: `Without ports, an ingress rule means those that the tier declares. If there are none, it has to say

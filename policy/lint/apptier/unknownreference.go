@@ -1,4 +1,4 @@
-package lint
+package apptier
 
 import (
 	"fmt"
@@ -19,7 +19,7 @@ import (
 const UnknownReference check.ID = "unknown-reference"
 
 func init() {
-	registerApp(checkReferences, check.Check{
+	register(checkReferences, check.Check{
 		ID: UnknownReference, Severity: check.Reject, About: check.OfAppTiers,
 		Title: "A name that nothing has",
 		Text: `The tier or port that is named is not declared. Of another AppTier, its tiers, and Services it is a warning:

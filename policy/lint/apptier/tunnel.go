@@ -1,4 +1,4 @@
-package lint
+package apptier
 
 import (
 	"slices"
@@ -18,7 +18,7 @@ import (
 const MeshTunnel check.ID = "mesh-tunnel"
 
 func init() {
-	registerApp(checkTunnel, check.Check{
+	register(checkTunnel, check.Check{
 		ID: MeshTunnel, Severity: check.Note, About: check.OfAppTiers,
 		Title: "A mesh that carries any port through one",
 		Text: `The proxies of Linkerd and of Istio's ambient mesh take connections for any TCP port on a port of their own,

@@ -1,4 +1,4 @@
-package lint
+package apptier
 
 import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -13,7 +13,7 @@ import (
 const EmptySelector check.ID = "empty-selector"
 
 func init() {
-	registerApp(nil, check.Check{
+	register(nil, check.Check{
 		ID: EmptySelector, Severity: check.Reject, About: check.OfAppTiers,
 		Title: "An empty selector",
 		Text:  `An empty selector matches everything, which is rarely meant where a tier or a peer is to be named.`,

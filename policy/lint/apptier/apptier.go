@@ -1,4 +1,5 @@
-package lint
+// Package apptier has the checks of AppTiers: each is a file, which registers it.
+package apptier
 
 import (
 	"fmt"
@@ -13,11 +14,10 @@ import (
 	"github.com/apptier/apptier/policy/model"
 )
 
-// AppTier returns what an AppTier says that cannot be meant, or has no effect, in the order of its
-// fields: one that is not refused here has a meaning, which the controller brings about. It stands on
-// its own: it also finds what the schema refuses, for where there is no API server to ask. AppTierIn
-// finds more.
-func AppTier(app *v1alpha1.AppTier) []check.Finding {
+// ByItself returns what an AppTier says that cannot be meant, or has no effect, in the order of its
+// fields: one that is not refused here has a meaning, which the controller brings about. It also finds
+// what the schema refuses, for where there is no API server to ask.
+func ByItself(app *v1alpha1.AppTier) []check.Finding {
 	r := &check.Report{}
 	checkName(r, field.NewPath("metadata", "name"), app.Name)
 	spec := field.NewPath("spec")

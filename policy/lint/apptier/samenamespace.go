@@ -1,4 +1,4 @@
-package lint
+package apptier
 
 import (
 	"cmp"
@@ -16,7 +16,7 @@ import (
 const SameNamespaceConflict check.ID = "same-namespace-conflict"
 
 func init() {
-	registerApp(nil, check.Check{
+	register(nil, check.Check{
 		ID: SameNamespaceConflict, Severity: check.Reject, About: check.OfAppTiers,
 		Title: "A perimeter that opens a tier",
 		Text:  `Policies add up, so allowing the whole namespace would open a tier that is to be isolated from it.`,

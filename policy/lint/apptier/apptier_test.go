@@ -1,4 +1,4 @@
-package lint_test
+package apptier_test
 
 import (
 	"os"
@@ -9,7 +9,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/apptier/apptier/api/v1alpha1"
-	"github.com/apptier/apptier/policy/lint"
+	"github.com/apptier/apptier/policy/lint/apptier"
 	"github.com/apptier/apptier/policy/lint/check"
 	"github.com/apptier/apptier/policy/lint/netpol"
 )
@@ -48,7 +48,7 @@ func judge(text []byte) string {
 		return err.Error()
 	}
 	var lines []string
-	for _, finding := range check.WithSeverity(lint.AppTier(&app), check.Reject) {
+	for _, finding := range check.WithSeverity(apptier.ByItself(&app), check.Reject) {
 		lines = append(lines, finding.String())
 	}
 	return strings.Join(lines, "\n")
@@ -69,7 +69,7 @@ spec:
 	if err := yaml.UnmarshalStrict([]byte(text), app); err != nil {
 		t.Fatal(err)
 	}
-	findings := lint.AppTier(app)
+	findings := apptier.ByItself(app)
 	if len(findings) != 1 || findings[0].Check != netpol.DeadRules || findings[0].Severity != check.Warn {
 		t.Errorf("findings: %v, want one warning %s", findings, netpol.DeadRules)
 	}

@@ -1,4 +1,4 @@
-package lint_test
+package apptier_test
 
 import (
 	"slices"
@@ -8,7 +8,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/apptier/apptier/api/v1alpha1"
-	"github.com/apptier/apptier/policy/lint"
+	"github.com/apptier/apptier/policy/lint/apptier"
 )
 
 // perimeterAndShop are fine by themselves, and not together.
@@ -48,7 +48,7 @@ func TestConflictsAreTheYoungers(t *testing.T) {
 			for _, apps := range [][]*v1alpha1.AppTier{{perimeter, shop}, {shop, perimeter}} {
 				var refused []string
 				for _, app := range apps {
-					if len(lint.Conflicts(app, apps)) > 0 {
+					if len(apptier.Conflicts(app, apps)) > 0 {
 						refused = append(refused, app.Name)
 					}
 				}

@@ -1,4 +1,4 @@
-package lint
+package apptier
 
 import (
 	"iter"
@@ -12,7 +12,7 @@ import (
 	"github.com/apptier/apptier/policy/lint/words"
 )
 
-func init() { appTierRuns[netpol.SelectsNothing] = checkTierPods }
+func init() { runs[netpol.SelectsNothing] = checkTierPods }
 
 // checkTierPods finds tiers without pods, while the namespace has some, and those whose pods no policy
 // can isolate.

@@ -1,4 +1,4 @@
-package lint
+package apptier
 
 import (
 	"net/netip"
@@ -19,7 +19,7 @@ import (
 const ProbeUnreachable check.ID = "probe-unreachable"
 
 func init() {
-	registerApp(checkProbes, check.Check{
+	register(checkProbes, check.Check{
 		ID: ProbeUnreachable, Severity: check.Warn, About: check.OfAppTiers,
 		Title: "Probes that are denied",
 		Text: `The kubelet's probes always pass, since a pod can be reached from its own node. In Istio's ambient mesh they

@@ -1,4 +1,4 @@
-package lint
+package apptier
 
 import (
 	"github.com/apptier/apptier/api/v1alpha1"
@@ -10,7 +10,7 @@ import (
 const DeclaredAtReceiver check.ID = "declared-at-receiver"
 
 func init() {
-	registerApp(nil, check.Check{
+	register(nil, check.Check{
 		ID: DeclaredAtReceiver, Severity: check.Reject, About: check.OfAppTiers,
 		Title: "A connection declared at its sender",
 		Text:  `A connection between tiers is declared once, at its receiver. The sender's egress follows from it.`,

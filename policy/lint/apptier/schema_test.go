@@ -1,4 +1,4 @@
-package lint_test
+package apptier_test
 
 import (
 	"fmt"
@@ -134,7 +134,7 @@ func eachViolation(schema map[string]any, value any, path string, try func(what 
 // What the schema refuses is refused without an API server as well: for each constraint of the schema,
 // an AppTier that violates it and no other.
 func TestTheSchemaRefusesNoMore(t *testing.T) {
-	text, err := os.ReadFile("../../config/crd/bases/policy.apptier.dev_apptiers.yaml")
+	text, err := os.ReadFile("../../../config/crd/bases/policy.apptier.dev_apptiers.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package lint
+package apptier
 
 import (
 	"slices"
@@ -18,7 +18,7 @@ import (
 const DNSNoneWithEgress check.ID = "dns-none-with-egress"
 
 func init() {
-	registerApp(checkNamesNeeded, check.Check{
+	register(checkNamesNeeded, check.Check{
 		ID: DNSNoneWithEgress, Severity: check.Warn, About: check.OfAppTiers,
 		Title: "No DNS for what is reached by name",
 		Text: `Other tiers, Services, pods and the internet are usually reached by name. With ` + "`dns.mode: None`" + ` nothing lets

@@ -1,4 +1,4 @@
-package lint
+package apptier
 
 import (
 	"fmt"
@@ -14,7 +14,7 @@ import (
 	"github.com/apptier/apptier/policy/model"
 )
 
-func init() { appTierRuns[netpol.ClusterIP] = checkNetworksOfServices }
+func init() { runs[netpol.ClusterIP] = checkNetworksOfServices }
 
 // checkNetworksOfServices finds what checkClusterIPs does in the networks of an AppTier's egress. Beside a peer
 // that stands for pods, they are taken as meant.

@@ -1,4 +1,4 @@
-package lint
+package apptier
 
 import (
 	"embed"
@@ -11,27 +11,27 @@ import (
 )
 
 //go:embed examples
-var appExamples embed.FS
+var examples embed.FS
 
 // appTierRuns are the functions that find checks in AppTiers that are not refused by themselves, by the check
 // whose turn it is.
-var appTierRuns = map[check.ID]func(*check.Report, *appView){}
+var runs = map[check.ID]func(*check.Report, *appView){}
 
 // registerApp makes a check one of those that are made; run is nil for what is found where fields are read.
-func registerApp(run func(*check.Report, *appView), c check.Check) {
-	c.Examples = appExamples
+func register(run func(*check.Report, *appView), c check.Check) {
+	c.Examples = examples
 	if check.Register(c); run != nil {
-		appTierRuns[c.ID] = run
+		runs[c.ID] = run
 	}
 }
 
 // JudgeWithin returns what is wrong or doubtful about an AppTier that is not refused by itself, beside what a world holds.
 // The lists are asked for the AppTiers and Services there are, and for the pods of the namespaces of the AppTier
 // itself and of the Services that it names: of others they may be left out.
-func JudgeWithin(x *world.Index, app *v1alpha1.AppTier, meant expand.Expansion, w world.World, work *check.Work) []check.Finding {
+func Judge(x *world.Index, app *v1alpha1.AppTier, meant expand.Expansion, w world.World, work *check.Work) []check.Finding {
 	r, in := &check.Report{}, &appView{x, app, meant.Unresolved, w, work}
 	for _, c := range check.All() {
-		if run := appTierRuns[c.ID]; run != nil {
+		if run := runs[c.ID]; run != nil {
 			run(r, in)
 		}
 	}
