@@ -7,15 +7,11 @@ import (
 )
 
 // DeclaredAtReceiver is found where a connection between tiers is declared at its receiver alone.
-const DeclaredAtReceiver check.ID = "declared-at-receiver"
-
-func init() {
-	register(nil, check.Check{
-		ID: DeclaredAtReceiver, Severity: check.Reject, About: check.OfAppTiers,
-		Title: "A connection declared at its sender",
-		Text:  `A connection between tiers is declared once, at its receiver. The sender's egress follows from it.`,
-	})
-}
+var DeclaredAtReceiver = register(check.Check{
+	ID: "declared-at-receiver", Severity: check.Reject, About: check.OfAppTiers,
+	Title: "A connection declared at its sender",
+	Text:  `A connection between tiers is declared once, at its receiver. The sender's egress follows from it.`,
+})
 
 // checkSelf refuses a reference to the AppTier that it stands in.
 func checkSelf(r *check.Report, app *v1alpha1.AppTier) {

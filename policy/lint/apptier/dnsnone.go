@@ -15,17 +15,15 @@ import (
 )
 
 // DNSNoneWithEgress is found where there is no DNS, and connections go to what is reached by name.
-const DNSNoneWithEgress check.ID = "dns-none-with-egress"
-
-func init() {
-	register(checkNamesNeeded, check.Check{
-		ID: DNSNoneWithEgress, Severity: check.Warn, About: check.OfAppTiers,
-		Title: "No DNS for what is reached by name",
-		Text: `Other tiers, Services, pods and the internet are usually reached by name. With ` + "`dns.mode: None`" + ` nothing lets
+var DNSNoneWithEgress = register(check.Check{
+	ID: "dns-none-with-egress", Severity: check.Warn, About: check.OfAppTiers,
+	Title: "No DNS for what is reached by name",
+	Text: `Other tiers, Services, pods and the internet are usually reached by name. With ` + "`dns.mode: None`" + ` nothing lets
 pods resolve one. Tiers that may connect to addresses, nodes or the API server alone need none, and a rule that allows
 port 53 is taken for DNS of one's own.`,
-	})
-}
+})
+
+func init() { runs[DNSNoneWithEgress] = checkNamesNeeded }
 
 // checkNamesNeeded finds tiers that may connect to what is usually reached by name, while nothing lets
 // them resolve one. Addresses, nodes and the API server, whose address every pod is given, need none.

@@ -7,15 +7,11 @@ import (
 )
 
 // Duplicate is found where two things have the same name.
-const Duplicate check.ID = "duplicate"
-
-func init() {
-	register(nil, check.Check{
-		ID: Duplicate, Severity: check.Reject, About: check.OfAppTiers,
-		Title: "Two things of one name",
-		Text:  `Tiers and ports are referred to by name, so there can be only one of each.`,
-	})
-}
+var Duplicate = register(check.Check{
+	ID: "duplicate", Severity: check.Reject, About: check.OfAppTiers,
+	Title: "Two things of one name",
+	Text:  `Tiers and ports are referred to by name, so there can be only one of each.`,
+})
 
 func checkOnce[T comparable](r *check.Report, path *field.Path, list []T) {
 	seen := map[T]int{}

@@ -10,15 +10,11 @@ import (
 )
 
 // EmptySelector is found where a selector would match everything.
-const EmptySelector check.ID = "empty-selector"
-
-func init() {
-	register(nil, check.Check{
-		ID: EmptySelector, Severity: check.Reject, About: check.OfAppTiers,
-		Title: "An empty selector",
-		Text:  `An empty selector matches everything, which is rarely meant where a tier or a peer is to be named.`,
-	})
-}
+var EmptySelector = register(check.Check{
+	ID: "empty-selector", Severity: check.Reject, About: check.OfAppTiers,
+	Title: "An empty selector",
+	Text:  `An empty selector matches everything, which is rarely meant where a tier or a peer is to be named.`,
+})
 
 func checkSelector(r *check.Report, path *field.Path, selector *metav1.LabelSelector, fix string) {
 	if len(selector.MatchLabels) == 0 && len(selector.MatchExpressions) == 0 {

@@ -13,17 +13,11 @@ import (
 //go:embed examples
 var examples embed.FS
 
-// appTierRuns are the functions that find checks in AppTiers that are not refused by themselves, by the check
-// whose turn it is.
+// runs are the functions that find checks in AppTiers that are not refused by themselves, by the check whose turn it is.
 var runs = map[check.ID]func(*check.Report, *appView){}
 
-// registerApp makes a check one of those that are made; run is nil for what is found where fields are read.
-func register(run func(*check.Report, *appView), c check.Check) {
-	c.Examples = examples
-	if check.Register(c); run != nil {
-		runs[c.ID] = run
-	}
-}
+// register makes a check one of those that are made, and returns its name.
+func register(c check.Check) check.ID { return check.Register(c, examples) }
 
 // JudgeWithin returns what is wrong or doubtful about an AppTier that is not refused by itself, beside what a world holds.
 // The lists are asked for the AppTiers and Services there are, and for the pods of the namespaces of the AppTier

@@ -8,16 +8,12 @@ import (
 )
 
 // NotSupported is found where a field has a meaning that this version does not implement yet.
-const NotSupported check.ID = "not-supported"
-
-func init() {
-	register(nil, check.Check{
-		ID: NotSupported, Severity: check.Reject, About: check.OfAppTiers,
-		Title: "Not supported yet",
-		Text: `The field has a meaning that this version does not implement. Ignoring it would leave people believing in a
+var NotSupported = register(check.Check{
+	ID: "not-supported", Severity: check.Reject, About: check.OfAppTiers,
+	Title: "Not supported yet",
+	Text: `The field has a meaning that this version does not implement. Ignoring it would leave people believing in a
 rule that is not there.`,
-	})
-}
+})
 
 // checkUnsupported refuses what this version does not implement: ignoring it would leave people
 // believing in a rule that is not there.

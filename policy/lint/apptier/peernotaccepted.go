@@ -8,16 +8,14 @@ import (
 )
 
 // PeerNotAccepted is found where the other AppTier does not agree.
-const PeerNotAccepted check.ID = "peer-not-accepted"
-
-func init() {
-	register(checkAgreements, check.Check{
-		ID: PeerNotAccepted, Severity: check.Warn, About: check.OfAppTiers,
-		Title: "A connection that the other owner has not agreed to",
-		Text: `Between two AppTiers both owners declare a connection: the receiver in its ingress, the sender in its egress,
+var PeerNotAccepted = register(check.Check{
+	ID: "peer-not-accepted", Severity: check.Warn, About: check.OfAppTiers,
+	Title: "A connection that the other owner has not agreed to",
+	Text: `Between two AppTiers both owners declare a connection: the receiver in its ingress, the sender in its egress,
 with a port in common. Until both do, it is denied.`,
-	})
-}
+})
+
+func init() { runs[PeerNotAccepted] = checkAgreements }
 
 // checkAgreements finds peers that are there and cannot be peers: tiers whose owner does not agree, and
 // Services that stand for no pods. It is what the controller reports of them.

@@ -9,16 +9,12 @@ import (
 )
 
 // PortsMissing is found where a rule says no ports, and there are none to stand in for them.
-const PortsMissing check.ID = "ports-missing"
-
-func init() {
-	register(nil, check.Check{
-		ID: PortsMissing, Severity: check.Reject, About: check.OfAppTiers,
-		Title: "A rule without ports",
-		Text: `Without ports, an ingress rule means those that the tier declares. If there are none, it has to say
+var PortsMissing = register(check.Check{
+	ID: "ports-missing", Severity: check.Reject, About: check.OfAppTiers,
+	Title: "A rule without ports",
+	Text: `Without ports, an ingress rule means those that the tier declares. If there are none, it has to say
 ` + "`allPorts: true`" + `.`,
-	})
-}
+})
 
 // checkSaid refuses a rule that says its ports twice, and one that does not although nothing stands in for them.
 func checkSaid(r *check.Report, path *field.Path, all bool, ports []v1alpha1.RulePort, isElsewhere bool, fix, why string) {

@@ -16,18 +16,16 @@ import (
 )
 
 // ProbeUnreachable is found where the kubelet's probes do not reach a tier.
-const ProbeUnreachable check.ID = "probe-unreachable"
-
-func init() {
-	register(checkProbes, check.Check{
-		ID: ProbeUnreachable, Severity: check.Warn, About: check.OfAppTiers,
-		Title: "Probes that are denied",
-		Text: `The kubelet's probes always pass, since a pod can be reached from its own node. In Istio's ambient mesh they
+var ProbeUnreachable = register(check.Check{
+	ID: "probe-unreachable", Severity: check.Warn, About: check.OfAppTiers,
+	Title: "Probes that are denied",
+	Text: `The kubelet's probes always pass, since a pod can be reached from its own node. In Istio's ambient mesh they
 come from an address of the mesh instead (169.254.7.127), which is open to the tiers of an AppTier that names the mesh.
 Reported when a pod of the mesh, by its label or its namespace's, is probed on a port that nothing opens to it. What a
 load balancer probes is asked about by health-check-unreachable.`,
-	})
-}
+})
+
+func init() { runs[ProbeUnreachable] = checkProbes }
 
 // dataPlaneLabel puts a pod, or all pods of a namespace, into Istio's ambient mesh with the value
 // "ambient", and takes a pod out of it with "none":

@@ -13,15 +13,11 @@ import (
 )
 
 // SameNamespaceConflict is found where a rule for the whole namespace would open an isolated tier.
-const SameNamespaceConflict check.ID = "same-namespace-conflict"
-
-func init() {
-	register(nil, check.Check{
-		ID: SameNamespaceConflict, Severity: check.Reject, About: check.OfAppTiers,
-		Title: "A perimeter that opens a tier",
-		Text:  `Policies add up, so allowing the whole namespace would open a tier that is to be isolated from it.`,
-	})
-}
+var SameNamespaceConflict = register(check.Check{
+	ID: "same-namespace-conflict", Severity: check.Reject, About: check.OfAppTiers,
+	Title: "A perimeter that opens a tier",
+	Text:  `Policies add up, so allowing the whole namespace would open a tier that is to be isolated from it.`,
+})
 
 // Conflicts returns the conflicts of an AppTier with those of its namespace that came before it.
 // Admission refuses both orders; of two that got past it, the older stays. The AppTier itself, and

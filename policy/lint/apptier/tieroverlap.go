@@ -16,18 +16,14 @@ import (
 )
 
 // TierOverlap is found where a pod is in two tiers.
-const TierOverlap check.ID = "tier-overlap"
-
-func init() {
-	register(nil, check.Check{
-		ID: TierOverlap, Severity: check.Reject, About: check.OfAppTiers,
-		Title: "A pod in two tiers",
-		Text: `Policies add up, so a pod in two tiers may do what either may, and a rule for one of them is a rule for the
+var TierOverlap = register(check.Check{
+	ID: "tier-overlap", Severity: check.Reject, About: check.OfAppTiers,
+	Title: "A pod in two tiers",
+	Text: `Policies add up, so a pod in two tiers may do what either may, and a rule for one of them is a rule for the
 other. Reported when one selector includes the other, or when there is a pod that has the labels of both. That some
 pod could have them is no reason: nothing keeps a pod from having the labels of any two tiers. Where the other tier
 is another AppTier's, it is a warning.`,
-	})
-}
+})
 
 // tierOf is a tier, and the pods that it is about.
 type tierOf struct {

@@ -15,17 +15,15 @@ import (
 )
 
 // MeshTunnel is found where a mesh carries any port through one, which policies cannot look into.
-const MeshTunnel check.ID = "mesh-tunnel"
-
-func init() {
-	register(checkTunnel, check.Check{
-		ID: MeshTunnel, Severity: check.Note, About: check.OfAppTiers,
-		Title: "A mesh that carries any port through one",
-		Text: `The proxies of Linkerd and of Istio's ambient mesh take connections for any TCP port on a port of their own,
+var MeshTunnel = register(check.Check{
+	ID: "mesh-tunnel", Severity: check.Note, About: check.OfAppTiers,
+	Title: "A mesh that carries any port through one",
+	Text: `The proxies of Linkerd and of Istio's ambient mesh take connections for any TCP port on a port of their own,
 which has to be open between pods that may talk at all. Policies see this port alone, so who may use one port of a tier
 may use all of them. The mesh's own authorization can tell ports apart.`,
-	})
-}
+})
+
+func init() { runs[MeshTunnel] = checkTunnel }
 
 // checkTunnel notes tiers that let somebody in on some of their TCP ports, in a mesh whose proxies take
 // connections for any port on one of their own: to policies, whoever may use one port may use all.

@@ -16,16 +16,14 @@ import (
 )
 
 // UnknownReference is found where what a field names does not exist.
-const UnknownReference check.ID = "unknown-reference"
-
-func init() {
-	register(checkReferences, check.Check{
-		ID: UnknownReference, Severity: check.Reject, About: check.OfAppTiers,
-		Title: "A name that nothing has",
-		Text: `The tier or port that is named is not declared. Of another AppTier, its tiers, and Services it is a warning:
+var UnknownReference = register(check.Check{
+	ID: "unknown-reference", Severity: check.Reject, About: check.OfAppTiers,
+	Title: "A name that nothing has",
+	Text: `The tier or port that is named is not declared. Of another AppTier, its tiers, and Services it is a warning:
 they may be applied later, and until then stand for nobody.`,
-	})
-}
+})
+
+func init() { runs[UnknownReference] = checkReferences }
 
 // checkReferences finds names of AppTiers, their tiers, and Services that nothing has. It needs all of
 // them, or one whose name is nearly the same: what is in no file may be in the cluster.

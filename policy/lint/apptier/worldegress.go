@@ -11,17 +11,15 @@ import (
 )
 
 // WorldEgress is found where egress that is isolated is open to everyone.
-const WorldEgress check.ID = "world-egress"
-
-func init() {
-	register(checkWorldEgress, check.Check{
-		ID: WorldEgress, Severity: check.Warn, About: check.OfAppTiers,
-		Title: "Isolated egress that is open to everyone",
-		Text: `Everyone is every pod of the cluster too, every node, and the address where clouds hand out credentials of the
+var WorldEgress = register(check.Check{
+	ID: "world-egress", Severity: check.Warn, About: check.OfAppTiers,
+	Title: "Isolated egress that is open to everyone",
+	Text: `Everyone is every pod of the cluster too, every node, and the address where clouds hand out credentials of the
 node. What is outside the cluster is ` + "`internet`" + `. A tier that is to connect to whatever it likes says so with
 ` + "`isolate: [Ingress]`" + `.`,
-	})
-}
+})
+
+func init() { runs[WorldEgress] = checkWorldEgress }
 
 // checkWorldEgress finds tiers that may connect to everyone, though their egress is isolated.
 func checkWorldEgress(r *check.Report, in *appView) {

@@ -31,9 +31,8 @@ type Check struct {
 	Tiers bool
 	// TierFix is the fix in the words of AppTiers; empty where it is the same.
 	TierFix string
-	// Examples has the file examples/ID.yaml: an object that it finds fault with, the same put right, and the rest
-	// of the world.
-	Examples embed.FS
+	// examples has the file examples/ID.yaml.
+	examples embed.FS
 }
 
 // Subject is what a check is about.
@@ -49,12 +48,15 @@ const (
 // checks are those registered, by ID.
 var checks = map[ID]Check{}
 
-// Register makes a check one of those that are made and listed. Each file does it for its own when the program starts.
-func Register(check Check) {
-	if _, found := checks[check.ID]; found {
-		panic("two checks are called " + check.ID)
+// Register makes a check one of those that are made and listed, and returns its name. The file of a check does it when
+// the program starts. Examples hold its own.
+func Register(c Check, examples embed.FS) ID {
+	if _, found := checks[c.ID]; found {
+		panic("two checks are called " + c.ID)
 	}
-	checks[check.ID] = check
+	c.examples = examples
+	checks[c.ID] = c
+	return c.ID
 }
 
 // severities in the order in which people should read about them.
@@ -78,7 +80,7 @@ type Example struct{ Wrong, Right, World string }
 
 // Example returns the example of the check; an empty one if it has none.
 func (c Check) Example() Example {
-	text, err := c.Examples.ReadFile("examples/" + string(c.ID) + ".yaml")
+	text, err := c.examples.ReadFile("examples/" + string(c.ID) + ".yaml")
 	if err != nil {
 		return Example{}
 	}

@@ -14,20 +14,18 @@ import (
 )
 
 // APIServerUnreachable is found where the API server cannot reach what it is to call.
-const APIServerUnreachable check.ID = "apiserver-unreachable"
-
-func init() {
-	register(checkBackends, check.Check{
-		ID: APIServerUnreachable, Severity: check.Warn, About: check.OfBoth, Tiers: true,
-		Title: "The API server does not reach what it calls",
-		Text: `The API server calls webhooks from outside the pod network, on the port that the pods listen on. Where no policy
+var APIServerUnreachable = register(check.Check{
+	ID: "apiserver-unreachable", Severity: check.Warn, About: check.OfBoth, Tiers: true,
+	Title: "The API server does not reach what it calls",
+	Text: `The API server calls webhooks from outside the pod network, on the port that the pods listen on. Where no policy
 lets it in, whatever the webhook is about can no longer be applied (or is no longer checked, with failurePolicy: Ignore),
 in the whole cluster. So it is with APIs of other servers (APIService), and with webhooks that convert resources; the last
 are not known at admission. Name its addresses in an ipBlock; who cannot know them leaves ` + "`from`" + ` out for this port. Of an
 AppTier, ` + "`kubeAPIServer: {}`" + ` is it. Control planes that come in through Konnectivity's agents are let in by them.`,
-		TierFix: "let the API server in with kubeAPIServer: {}, on this port",
-	})
-}
+	TierFix: "let the API server in with kubeAPIServer: {}, on this port",
+})
+
+func init() { runs[APIServerUnreachable] = checkBackends }
 
 // checkBackends finds pods that the API server is to call and cannot: it calls from outside the pod network,
 // and what it calls is a webhook that then refuses or lets pass whatever is applied, or an API that is gone.

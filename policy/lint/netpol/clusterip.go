@@ -16,17 +16,15 @@ import (
 )
 
 // ClusterIP is found where an address range holds Services' cluster addresses alone.
-const ClusterIP check.ID = "cluster-ip"
-
-func init() {
-	register(checkClusterIPs, check.Check{
-		ID: ClusterIP, Severity: check.Warn, About: check.OfBoth,
-		Title: "The address of a Service",
-		Text: `A Service's cluster address is translated to a pod's before policies are asked, so an ` + "`ipBlock`" + `, or the ` + "`networks`" + ` of an
+var ClusterIP = register(check.Check{
+	ID: "cluster-ip", Severity: check.Warn, About: check.OfBoth,
+	Title: "The address of a Service",
+	Text: `A Service's cluster address is translated to a pod's before policies are asked, so an ` + "`ipBlock`" + `, or the ` + "`networks`" + ` of an
 AppTier, that hold nothing but such addresses allow nothing. Ranges of which only Services get addresses (ServiceCIDR) are the same. Some
 network plugins judge before that: beside a peer that selects the pods, the address is taken as meant.`,
-	})
-}
+})
+
+func init() { runs[ClusterIP] = checkClusterIPs }
 
 // checkClusterIPs finds ranges of which every address is a Service's cluster address, or one that only a
 // Service may have. Policies see the pod that a connection arrives at, since the address is translated first

@@ -14,30 +14,24 @@ import (
 )
 
 // DNSMissing is found where pods may open connections but cannot resolve names.
-const DNSMissing check.ID = "dns-missing"
-
-func init() {
-	register(checkDNSReached, check.Check{
-		ID: DNSMissing, Severity: check.Warn, About: check.OfPolicies,
-		Title: "Egress without DNS",
-		Text: `A pod whose egress is isolated resolves no names unless some policy allows it to, and nearly everything is
+var DNSMissing = register(check.Check{
+	ID: "dns-missing", Severity: check.Warn, About: check.OfPolicies,
+	Title: "Egress without DNS",
+	Text: `A pod whose egress is isolated resolves no names unless some policy allows it to, and nearly everything is
 reached by name. All policies that select the pod are considered together; where the pods are not given, there may be
 more, and it is no more than a note. Pods that may connect to nothing, or
 to single addresses only, need no names.`,
-	})
-}
+})
+
+func init() { runs[DNSMissing] = checkDNSReached }
 
 // DNSUDPOnly is found where DNS is allowed over UDP and not over TCP.
-const DNSUDPOnly check.ID = "dns-udp-only"
-
-func init() {
-	register(nil, check.Check{
-		ID: DNSUDPOnly, Severity: check.Warn, About: check.OfPolicies,
-		Title: "DNS over UDP only",
-		Text: `Answers that are too long for one packet, and retries, use TCP (RFC 7766). Without it resolving fails for some
+var DNSUDPOnly = register(check.Check{
+	ID: "dns-udp-only", Severity: check.Warn, About: check.OfPolicies,
+	Title: "DNS over UDP only",
+	Text: `Answers that are too long for one packet, and retries, use TCP (RFC 7766). Without it resolving fails for some
 names and at some times, which is hard to find.`,
-	})
-}
+})
 
 // dnsFix is the rule that works in nearly every cluster.
 const dnsFix = "add an egress rule to namespaceSelector {kubernetes.io/metadata.name: kube-system} and podSelector {k8s-app: kube-dns} in one list item, on UDP 53 and TCP 53"

@@ -17,17 +17,15 @@ import (
 )
 
 // DNSPort is found where port 53 is allowed, and the DNS servers listen on another.
-const DNSPort check.ID = "dns-port"
-
-func init() {
-	register(checkDNSPort, check.Check{
-		ID: DNSPort, Severity: check.Warn, About: check.OfPolicies,
-		Title: "Port 53, where DNS listens on another",
-		Text: `Policies see the port that the pods of the cluster's DNS listen on, since the Service's is translated before. Some do
+var DNSPort = register(check.Check{
+	ID: "dns-port", Severity: check.Warn, About: check.OfPolicies,
+	Title: "Port 53, where DNS listens on another",
+	Text: `Policies see the port that the pods of the cluster's DNS listen on, since the Service's is translated before. Some do
 not listen on 53: OpenShift's use 5353. Reported when such pods are known, by --dns-service or by their Service's label or
 name, the policy allows 53 to them, and nothing allows theirs.`,
-	})
-}
+})
+
+func init() { runs[DNSPort] = checkDNSPort }
 
 // dnsListener is where a pod of the cluster's DNS is asked: policies see the port that it listens on, and
 // not the Service's 53.

@@ -9,17 +9,15 @@ import (
 )
 
 // RuleAllowsEveryone is found where a rule that reads like no one allows everyone.
-const RuleAllowsEveryone check.ID = "rule-allows-everyone"
-
-func init() {
-	register(checkEveryone, check.Check{
-		ID: RuleAllowsEveryone, Severity: check.Warn, About: check.OfPolicies, ByItself: true,
-		Title: "A rule that reads like no one, and allows everyone",
-		Text: `An empty list of peers means everyone. To deny everyone, write no rule at all. Rules with ports alone, the only
+var RuleAllowsEveryone = register(check.Check{
+	ID: "rule-allows-everyone", Severity: check.Warn, About: check.OfPolicies, ByItself: true,
+	Title: "A rule that reads like no one, and allows everyone",
+	Text: `An empty list of peers means everyone. To deny everyone, write no rule at all. Rules with ports alone, the only
 rule of a policy for all pods, and the only egress rule are taken as meant; of an only rule that says nothing at all, it is
 no more than a note.`,
-	})
-}
+})
+
+func init() { runs[RuleAllowsEveryone] = checkEveryone }
 
 // checkEveryone finds rules that allow everyone in a form that reads like no one. Three forms are
 // known to be meant: ports alone, as webhook servers have them; the only rule of a policy for every

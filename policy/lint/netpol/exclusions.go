@@ -14,18 +14,16 @@ import (
 )
 
 // ExcludesNobody is found where another peer holds whom a peer leaves out.
-const ExcludesNobody check.ID = "excludes-nobody"
-
-func init() {
-	register(checkExclusions, check.Check{
-		ID: ExcludesNobody, Severity: check.Warn, About: check.OfBoth, ByItself: true, Tiers: true,
-		Title: "An exclusion that excludes nobody",
-		Text: `Peers add up, and so do rules. Where one peer leaves somebody out (NotIn, DoesNotExist, except), and another holds
+var ExcludesNobody = register(check.Check{
+	ID: "excludes-nobody", Severity: check.Warn, About: check.OfBoth, ByItself: true, Tiers: true,
+	Title: "An exclusion that excludes nobody",
+	Text: `Peers add up, and so do rules. Where one peer leaves somebody out (NotIn, DoesNotExist, except), and another holds
 all of the first with those, nobody is left out. So it is with ports: named beside an entry that is every port of the
 protocol, or where another rule lets the same peer reach every port, they restrict nothing.`,
-		TierFix: "leave the same out there, or remove one of them",
-	})
-}
+	TierFix: "leave the same out there, or remove one of them",
+})
+
+func init() { runs[ExcludesNobody] = checkExclusions }
 
 // checkExclusions finds peers that leave somebody out, beside a peer that lets them in again, with everybody
 // else that the first would hold: peers add up, so the exclusion excludes nobody.

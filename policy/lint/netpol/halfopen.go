@@ -13,17 +13,15 @@ import (
 )
 
 // HalfOpen is found where one end allows a connection and the other denies it.
-const HalfOpen check.ID = "half-open"
-
-func init() {
-	register(checkHalves, check.Check{
-		ID: HalfOpen, Severity: check.Warn, About: check.OfBoth, Tiers: true,
-		Title: "One end allows what the other denies",
-		Text: `A connection needs the egress of its source and the ingress of its destination, on the same port and protocol.
+var HalfOpen = register(check.Check{
+	ID: "half-open", Severity: check.Warn, About: check.OfBoth, Tiers: true,
+	Title: "One end allows what the other denies",
+	Text: `A connection needs the egress of its source and the ingress of its destination, on the same port and protocol.
 This is reported when no pod that is selected can use what a rule allows, because policies at the other end
 deny it.`,
-	})
-}
+})
+
+func init() { runs[HalfOpen] = checkHalves }
 
 // mostPairs bounds how many pairs of pods are looked at for one peer.
 const mostPairs = 50_000

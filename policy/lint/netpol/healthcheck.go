@@ -16,19 +16,17 @@ import (
 )
 
 // HealthCheckUnreachable is found where a load balancer cannot reach the pods behind it.
-const HealthCheckUnreachable check.ID = "health-check-unreachable"
-
-func init() {
-	register(checkHealthChecks, check.Check{
-		ID: HealthCheckUnreachable, Severity: check.Warn, About: check.OfBoth, Tiers: true,
-		Title: "A load balancer that does not reach its pods",
-		Text: `A load balancer sends from outside the pod network, on the port that it forwards to and on the one that it
+var HealthCheckUnreachable = register(check.Check{
+	ID: "health-check-unreachable", Severity: check.Warn, About: check.OfBoth, Tiers: true,
+	Title: "A load balancer that does not reach its pods",
+	Text: `A load balancer sends from outside the pod network, on the port that it forwards to and on the one that it
 probes. If no policy lets it in, it takes the pods out of service though they answer. The kubelet's own probes
 always pass: a pod can always be reached from its own node. Services of type NodePort are not asked about: whether
 anyone uses the port is not to be seen.`,
-		TierFix: "let the load balancer's ranges in with networks, or all that is outside with internet: {}, on these ports",
-	})
-}
+	TierFix: "let the load balancer's ranges in with networks, or all that is outside with internet: {}, on these ports",
+})
+
+func init() { runs[HealthCheckUnreachable] = checkHealthChecks }
 
 // healthCheckPortAnnotations name the port that a load balancer probes, as its controller documents.
 var healthCheckPortAnnotations = []string{

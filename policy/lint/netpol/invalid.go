@@ -17,17 +17,13 @@ import (
 )
 
 // Invalid is found where a field cannot be what it says.
-const Invalid check.ID = "invalid"
-
-func init() {
-	register(nil, check.Check{
-		ID: Invalid, Severity: check.Reject, About: check.OfBoth,
-		Title: "Cannot be what it says",
-		Text: `What the API server refuses, or would if it were asked: address ranges, ports, selectors and names that cannot
+var Invalid = register(check.Check{
+	ID: "invalid", Severity: check.Reject, About: check.OfBoth,
+	Title: "Cannot be what it says",
+	Text: `What the API server refuses, or would if it were asked: address ranges, ports, selectors and names that cannot
 be read. Address ranges are held to the form that Kubernetes asks for since 1.36: no bits beyond the prefix, no
 leading zeros, no IPv4 written as IPv6. Of AppTiers also what contradicts itself.`,
-	})
-}
+})
 
 // checkValid refuses what the API server would, by the rules of k8s.io/kubernetes
 // pkg/apis/networking/validation and with the validation library that it uses, for where there is

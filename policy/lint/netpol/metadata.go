@@ -12,16 +12,12 @@ import (
 )
 
 // MetadataAddress is found where egress reaches the cloud's metadata service.
-const MetadataAddress check.ID = "metadata-address"
-
-func init() {
-	register(nil, check.Check{
-		ID: MetadataAddress, Severity: check.Warn, About: check.OfPolicies,
-		Title: "Egress to the cloud's metadata service",
-		Text: `169.254.169.254 hands credentials of the node to whoever asks over HTTP. A wide block holds it too. A block of
+var MetadataAddress = register(check.Check{
+	ID: "metadata-address", Severity: check.Warn, About: check.OfPolicies,
+	Title: "Egress to the cloud's metadata service",
+	Text: `169.254.169.254 hands credentials of the node to whoever asks over HTTP. A wide block holds it too. A block of
 this address alone is taken as meant.`,
-	})
-}
+})
 
 // metadataAddress is where clouds serve credentials to whoever asks, over plain HTTP.
 var metadataAddress = netip.MustParseAddr("169.254.169.254")

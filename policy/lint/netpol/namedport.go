@@ -15,16 +15,12 @@ import (
 )
 
 // NamedPortUnresolved is found where no destination has a port of this name.
-const NamedPortUnresolved check.ID = "named-port-unresolved"
-
-func init() {
-	register(nil, check.Check{
-		ID: NamedPortUnresolved, Severity: check.Warn, About: check.OfPolicies,
-		Title: "A port name that no pod has",
-		Text: `A port's name is looked up at the pod that a connection goes to. Where no container declares it, for this
+var NamedPortUnresolved = register(check.Check{
+	ID: "named-port-unresolved", Severity: check.Warn, About: check.OfPolicies,
+	Title: "A port name that no pod has",
+	Text: `A port's name is looked up at the pod that a connection goes to. Where no container declares it, for this
 protocol, the rule allows nothing. Nor does it towards addresses, which have no port names.`,
-	})
-}
+})
 
 // checkNamesOfAddresses finds ports that have names in rules for addresses alone: a name is looked up at a pod,
 // and what is outside has none.

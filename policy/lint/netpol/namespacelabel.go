@@ -10,16 +10,12 @@ import (
 )
 
 // NamespaceLabelName is found where a namespace is selected by a label that nothing sets.
-const NamespaceLabelName check.ID = "namespace-label-name"
-
-func init() {
-	register(nil, check.Check{
-		ID: NamespaceLabelName, Severity: check.Warn, About: check.OfBoth,
-		Title: "A namespace selected by the label name",
-		Text: `Nothing sets a label ` + "`name`" + ` on namespaces. The API server sets ` + "`kubernetes.io/metadata.name`" + ` on every one. Where the
+var NamespaceLabelName = register(check.Check{
+	ID: "namespace-label-name", Severity: check.Warn, About: check.OfBoth,
+	Title: "A namespace selected by the label name",
+	Text: `Nothing sets a label ` + "`name`" + ` on namespaces. The API server sets ` + "`kubernetes.io/metadata.name`" + ` on every one. Where the
 namespace that is meant is not known, someone may have set it, and it is no more than a note.`,
-	})
-}
+})
 
 // checkNamespaceLabel finds selectors for a label "name", which nothing sets by itself: namespaces
 // have kubernetes.io/metadata.name

@@ -12,30 +12,22 @@ import (
 )
 
 // DNSPeerOr is found where a namespace or DNS pods are written, and DNS pods of the namespace meant.
-const DNSPeerOr check.ID = "dns-peer-or"
-
-func init() {
-	register(nil, check.Check{
-		ID: DNSPeerOr, Severity: check.Warn, About: check.OfBoth,
-		Title: "DNS servers written as two list items",
-		Text: `Two list items mean either of them: every pod of kube-system, and pods labelled as DNS servers in this
+var DNSPeerOr = register(check.Check{
+	ID: "dns-peer-or", Severity: check.Warn, About: check.OfBoth,
+	Title: "DNS servers written as two list items",
+	Text: `Two list items mean either of them: every pod of kube-system, and pods labelled as DNS servers in this
 namespace, which anyone here can create. Both conditions belong into one item.`,
-		TierFix: "write one item, pods: {namespaceSelector, podSelector}, or leave it out: DNS is allowed by default",
-	})
-}
+	TierFix: "write one item, pods: {namespaceSelector, podSelector}, or leave it out: DNS is allowed by default",
+})
 
 // PeerOr is found where a namespace or pods are written, and pods of the namespace meant.
-const PeerOr check.ID = "peer-or"
-
-func init() {
-	register(nil, check.Check{
-		ID: PeerOr, Severity: check.Warn, About: check.OfBoth,
-		Title: "OR where AND is meant",
-		Text: `Two list items mean either of them. This is reported when the pods that the second item selects exist in the
+var PeerOr = register(check.Check{
+	ID: "peer-or", Severity: check.Warn, About: check.OfBoth,
+	Title: "OR where AND is meant",
+	Text: `Two list items mean either of them. This is reported when the pods that the second item selects exist in the
 namespaces of the first and not in this one.`,
-		TierFix: "write one item, pods: {namespaceSelector, podSelector}",
-	})
-}
+	TierFix: "write one item, pods: {namespaceSelector, podSelector}",
+})
 
 // checkOr finds two list items where one was meant: a namespace, and beside it pods that are in that
 // namespace and not in this one. As two items they mean either

@@ -16,16 +16,14 @@ import (
 )
 
 // PeerSelectsNothing is found where a peer matches nobody.
-const PeerSelectsNothing check.ID = "peer-selects-nothing"
-
-func init() {
-	register(checkPeers, check.Check{
-		ID: PeerSelectsNothing, Severity: check.Warn, About: check.OfBoth, Tiers: true,
-		Title: "A peer that matches nobody",
-		Text: `A rule for a peer that does not exist allows nothing. Reported when the namespaces that are meant have pods, and
+var PeerSelectsNothing = register(check.Check{
+	ID: "peer-selects-nothing", Severity: check.Warn, About: check.OfBoth, Tiers: true,
+	Title: "A peer that matches nobody",
+	Text: `A rule for a peer that does not exist allows nothing. Reported when the namespaces that are meant have pods, and
 none of them matches, when there is no such namespace, and of a Service that selects no pods.`,
-	})
-}
+})
+
+func init() { runs[PeerSelectsNothing] = checkPeers }
 
 // checkPeers finds peers that match nobody, or not whom they seem to.
 func checkPeers(r *check.Report, v *view) {

@@ -8,27 +8,21 @@ import (
 )
 
 // DeadRules is found where rules in a direction that is not isolated change nothing.
-const DeadRules check.ID = "dead-rules"
-
-func init() {
-	register(nil, check.Check{
-		ID: DeadRules, Severity: check.Warn, About: check.OfBoth,
-		Title: "Rules without effect",
-		Text:  `Rules of a direction that is not isolated change nothing: everything is allowed in that direction.`,
-	})
-}
+var DeadRules = register(check.Check{
+	ID: "dead-rules", Severity: check.Warn, About: check.OfBoth,
+	Title: "Rules without effect",
+	Text:  `Rules of a direction that is not isolated change nothing: everything is allowed in that direction.`,
+})
 
 // PolicyTypesOmitted is found where without policyTypes, the policy means something else than it seems to.
-const PolicyTypesOmitted check.ID = "policy-types-omitted"
-
-func init() {
-	register(checkTypes, check.Check{
-		ID: PolicyTypesOmitted, Severity: check.Warn, About: check.OfPolicies, ByItself: true,
-		Title: "policyTypes left out",
-		Text: `Without policyTypes a policy is about ingress, and about egress too if it has egress rules. So egress rules
+var PolicyTypesOmitted = register(check.Check{
+	ID: "policy-types-omitted", Severity: check.Warn, About: check.OfPolicies, ByItself: true,
+	Title: "policyTypes left out",
+	Text: `Without policyTypes a policy is about ingress, and about egress too if it has egress rules. So egress rules
 alone deny all ingress, and an empty list of them denies nothing.`,
-	})
-}
+})
+
+func init() { runs[PolicyTypesOmitted] = checkTypes }
 
 // checkTypes finds rules that have no effect, and directions that are open or closed unawares.
 func checkTypes(r *check.Report, v *view) {

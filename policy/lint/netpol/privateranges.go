@@ -14,17 +14,15 @@ import (
 )
 
 // PrivateRangesIncomplete is found where ranges that are not the internet are left out only in part.
-const PrivateRangesIncomplete check.ID = "private-ranges-incomplete"
-
-func init() {
-	register(checkBlocks, check.Check{
-		ID: PrivateRangesIncomplete, Severity: check.Warn, About: check.OfPolicies, ByItself: true,
-		Title: "The internet, but for some private ranges",
-		Text: `Clusters use 100.64.0.0/10 and IPv6's fc00::/7 as well as the well-known private ranges, and 169.254.0.0/16 is
+var PrivateRangesIncomplete = register(check.Check{
+	ID: "private-ranges-incomplete", Severity: check.Warn, About: check.OfPolicies, ByItself: true,
+	Title: "The internet, but for some private ranges",
+	Text: `Clusters use 100.64.0.0/10 and IPv6's fc00::/7 as well as the well-known private ranges, and 169.254.0.0/16 is
 the node and the cloud. Who means the internet should leave out all of them. A block of one family says nothing
 about the other.`,
-	})
-}
+})
+
+func init() { runs[PrivateRangesIncomplete] = checkBlocks }
 
 // Ranges that are not the internet, from the IANA special-purpose address registries (RFC 6890).
 var (

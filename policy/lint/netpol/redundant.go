@@ -11,16 +11,14 @@ import (
 )
 
 // Redundant is found where a policy changes nothing.
-const Redundant check.ID = "redundant"
-
-func init() {
-	register(checkRedundant, check.Check{
-		ID: Redundant, Severity: check.Warn, About: check.OfPolicies, ByItself: true,
-		Title: "Changes nothing",
-		Text: `Other policies isolate all the pods that this one selects, and allow all that it allows. A policy without rules
+var Redundant = register(check.Check{
+	ID: "redundant", Severity: check.Warn, About: check.OfPolicies, ByItself: true,
+	Title: "Changes nothing",
+	Text: `Other policies isolate all the pods that this one selects, and allow all that it allows. A policy without rules
 is never reported.`,
-	})
-}
+})
+
+func init() { runs[Redundant] = checkRedundant }
 
 // checkRedundant finds policies that change nothing: every pod that could be selected is isolated
 // without them, and allowed what they allow. A policy without rules is spared: it says something

@@ -19,19 +19,17 @@ import (
 )
 
 // ReplicasIsolated is found where the pods of a StatefulSet cannot reach one another.
-const ReplicasIsolated check.ID = "replicas-isolated"
-
-func init() {
-	register(checkReplicas, check.Check{
-		ID: ReplicasIsolated, Severity: check.Warn, About: check.OfBoth, Tiers: true,
-		Title: "Replicas that cannot reach one another",
-		Text: `Most databases, queues and caches that run as several pods talk among themselves, and a policy that names
+var ReplicasIsolated = register(check.Check{
+	ID: "replicas-isolated", Severity: check.Warn, About: check.OfBoth, Tiers: true,
+	Title: "Replicas that cannot reach one another",
+	Text: `Most databases, queues and caches that run as several pods talk among themselves, and a policy that names
 their clients shuts them off from each other. Reported when the pods of a StatefulSet of several, which a headless
 Service gives names to, cannot reach one another on any port that they declare, though somebody else may reach them.
 Pods whose ports are all named as those of web servers and scrapers (http, grpc, web, metrics) need nothing of each
 other, unless their command, arguments or environment name one of them.`,
-	})
-}
+})
+
+func init() { runs[ReplicasIsolated] = checkReplicas }
 
 // checkReplicas finds StatefulSets whose pods cannot reach one another on any port that they declare:
 // what clusters of databases, queues and caches need, and what policies that name their clients forget.

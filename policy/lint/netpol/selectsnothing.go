@@ -7,17 +7,15 @@ import (
 )
 
 // SelectsNothing is found where a policy selects no pod.
-const SelectsNothing check.ID = "selects-nothing"
-
-func init() {
-	register(checkSubjects, check.Check{
-		ID: SelectsNothing, Severity: check.Warn, About: check.OfBoth,
-		Title: "Selects no pod",
-		Text: `A selector that matches nothing protects nothing, and says nothing about it. Reported when the namespace has
+var SelectsNothing = register(check.Check{
+	ID: "selects-nothing", Severity: check.Warn, About: check.OfBoth,
+	Title: "Selects no pod",
+	Text: `A selector that matches nothing protects nothing, and says nothing about it. Reported when the namespace has
 pods, and none of them matches. With an AppTier, of each tier. Objects of kinds that are not known may stand for more pods:
 with any, nothing is reported.`,
-	})
-}
+})
+
+func init() { runs[SelectsNothing] = checkSubjects }
 
 // checkSubjects finds policies that protect nothing: with a typo, a selector matches nothing, and
 // says nothing about it.

@@ -20,16 +20,14 @@ import (
 )
 
 // ServicePort is found where the port of a Service stands where the pod's is meant.
-const ServicePort check.ID = "service-port"
-
-func init() {
-	register(checkPorts, check.Check{
-		ID: ServicePort, Severity: check.Warn, About: check.OfBoth, Tiers: true,
-		Title: "The port of a Service",
-		Text: `Policies see the port that the pod listens on: the Service's port is translated before. Reported when a Service
+var ServicePort = register(check.Check{
+	ID: "service-port", Severity: check.Warn, About: check.OfBoth, Tiers: true,
+	Title: "The port of a Service",
+	Text: `Policies see the port that the pod listens on: the Service's port is translated before. Reported when a Service
 leads from this port to another one, and no pod that is meant declares this one.`,
-	})
-}
+})
+
+func init() { runs[ServicePort] = checkPorts }
 
 // checkPorts finds ports that no destination has.
 func checkPorts(r *check.Report, v *view) {

@@ -9,21 +9,19 @@ import (
 )
 
 // Widens is found where a policy opens what an AppTier closes.
-const Widens check.ID = "widening"
-
-func init() {
-	register(checkWidening, check.Check{
-		ID: Widens, Severity: check.Reject, About: check.OfPolicies, ByItself: true,
-		Title: "Opens what an AppTier closes",
-		Text: `Policies only ever add, so a NetworkPolicy that selects pods of an AppTier can let in what the AppTier
+var Widens = register(check.Check{
+	ID: "widening", Severity: check.Reject, About: check.OfPolicies, ByItself: true,
+	Title: "Opens what an AppTier closes",
+	Text: `Policies only ever add, so a NetworkPolicy that selects pods of an AppTier can let in what the AppTier
 keeps out, and nothing that the AppTier says takes it back. This is decided for every peer that could exist, not
 only for those that do, and for every pod that the policy selects and the AppTier isolates. Declare the connection in the AppTier. If it is meant to
 stay beside it, annotate the policy with ` + "`policy.apptier.dev/allow-widening: \"the reason\"`" + `, which makes it a warning.
 Where labels, addresses or the number behind a port's name decide and are not known, it says so in a warning. At
 admission, an AppTier that such a policy would open is refused for the same reason: what is refused does not
 depend on which of the two comes first.`,
-	})
-}
+})
+
+func init() { runs[Widens] = checkWidening }
 
 // checkWidening refuses what opens an AppTier from outside: policies only ever add, so that nothing
 // the AppTier says could take it back.
