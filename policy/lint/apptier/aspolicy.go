@@ -15,22 +15,13 @@ import (
 	"github.com/apptier/apptier/policy/model"
 )
 
-// asPolicy is a tier as the NetworkPolicy that a person would write for it: a rule for each rule, and
-// a peer for each peer. So what selectors match, and what Services and load balancers need, is asked
-// by the checks of NetworkPolicies, and asked once.
-type asPolicy struct {
-	inTier
-	app    *v1alpha1.AppTier
-	policy *networkingv1.NetworkPolicy
-}
-
 // checkAsPolicies finds peers that match nobody, or nobody whom policies can tell apart, ports of
 // Services, and load balancers that cannot reach their pods.
 func checkAsPolicies(r *check.Report, in *appView) {
-	app, index := in.App, in.WithPolicies(in.App, nil)
-	for i := range app.Spec.Tiers {
-		p := newAsPolicy(app, i, in.world)
-		for _, finding := range netpol.JudgeTier(index, p.policy, p.inTier, in.work) {
+	index := in.WithPolicies(in.App, nil)
+	for i := range in.App.Spec.Tiers {
+		policy, places := asPolicy(in.App, i, in.world)
+		for _, finding := range netpol.JudgeTier(index, policy, places, in.work) {
 			if !slices.Contains(r.Findings, finding) { // what holds for every tier is found of each
 				r.Findings = append(r.Findings, finding)
 			}
@@ -38,45 +29,40 @@ func checkAsPolicies(r *check.Report, in *appView) {
 	}
 }
 
-func newAsPolicy(app *v1alpha1.AppTier, index int, w world.World) asPolicy {
+// asPolicy is a tier as the NetworkPolicy that a person would write for it: a rule for each rule, and
+// a peer for each peer. So what selectors match, and what Services and load balancers need, is asked
+// by the checks of NetworkPolicies, and asked once. What stands for no pods that are known is somewhere.
+func asPolicy(app *v1alpha1.AppTier, index int, w world.World) (*networkingv1.NetworkPolicy, inTier) {
 	tier := &app.Spec.Tiers[index]
-	p := asPolicy{app: app, inTier: inTier{tier: index}, policy: &networkingv1.NetworkPolicy{
-		ObjectMeta: metav1.ObjectMeta{Namespace: app.Namespace, Name: expand.TierPolicyName(app.Name, tier.Name)},
-		Spec:       networkingv1.NetworkPolicySpec{PodSelector: tier.PodSelector},
-	}}
+	policy := &networkingv1.NetworkPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: app.Namespace, Name: expand.TierPolicyName(app.Name, tier.Name)}}
+	places, spec := inTier{tier: index}, &policy.Spec
+	spec.PodSelector = tier.PodSelector
 	for _, direction := range []v1alpha1.Direction{v1alpha1.Ingress, v1alpha1.Egress} {
 		if model.Isolates(&app.Spec, tier, direction) {
-			p.policy.Spec.PolicyTypes = append(p.policy.Spec.PolicyTypes, networkingv1.PolicyType(direction))
+			spec.PolicyTypes = append(spec.PolicyTypes, networkingv1.PolicyType(direction))
+		}
+		for _, rule := range model.RulesOf(&app.Spec, index, direction) {
+			if !rule.Restricts(&app.Spec, tier) {
+				continue
+			}
+			peers, ports := make([]networkingv1.NetworkPolicyPeer, len(rule.Peers)), rule.PortsOf(tier).OfPolicy()
+			for i := range rule.Peers {
+				peers[i] = model.Visit(&rule.Peers[i], policyPeer{app, w})
+			}
+			if direction == v1alpha1.Ingress {
+				places.ingress = append(places.ingress, rule)
+				spec.Ingress = append(spec.Ingress, networkingv1.NetworkPolicyIngressRule{From: peers, Ports: ports})
+			} else {
+				places.egress = append(places.egress, rule)
+				spec.Egress = append(spec.Egress, networkingv1.NetworkPolicyEgressRule{To: peers, Ports: ports})
+			}
 		}
 	}
-	for _, rule := range model.RulesOf(&app.Spec, index, v1alpha1.Ingress) {
-		if rule.Restricts(&app.Spec, tier) {
-			p.ingress = append(p.ingress, rule)
-			ports := rule.PortsOf(tier).OfPolicy()
-			p.policy.Spec.Ingress = append(p.policy.Spec.Ingress, networkingv1.NetworkPolicyIngressRule{From: p.peers(rule, w), Ports: ports})
-		}
-	}
-	for _, rule := range model.RulesOf(&app.Spec, index, v1alpha1.Egress) {
-		if rule.Restricts(&app.Spec, tier) {
-			p.egress = append(p.egress, rule)
-			ports := rule.PortsOf(tier).OfPolicy()
-			p.policy.Spec.Egress = append(p.policy.Spec.Egress, networkingv1.NetworkPolicyEgressRule{To: p.peers(rule, w), Ports: ports})
-		}
-	}
-	return p
+	return policy, places
 }
 
 // somewhere stands for whatever is no pod.
 var somewhere = networkingv1.NetworkPolicyPeer{IPBlock: &networkingv1.IPBlock{CIDR: "0.0.0.0/0"}}
-
-// peers are those of a rule, each in its place. What stands for no pods that are known is somewhere.
-func (p asPolicy) peers(rule model.Rule, w world.World) []networkingv1.NetworkPolicyPeer {
-	out := make([]networkingv1.NetworkPolicyPeer, len(rule.Peers))
-	for i := range rule.Peers {
-		out[i] = model.Visit(&rule.Peers[i], policyPeer{p.app, w})
-	}
-	return out
-}
 
 // policyPeer makes peers of an AppTier those of a NetworkPolicy.
 type policyPeer struct {

@@ -64,27 +64,17 @@ type reachedByName struct{}
 
 func isReachedByName(peer v1alpha1.Peer) bool { return model.Visit(&peer, reachedByName{}) }
 
-func (reachedByName) Internet() bool { return true }
-
-func (reachedByName) Everyone() bool { return true }
-
+func (reachedByName) Internet() bool                          { return true }
+func (reachedByName) Everyone() bool                          { return true }
 func (reachedByName) Service(*v1alpha1.ServiceReference) bool { return true }
-
 func (reachedByName) AppTier(*v1alpha1.AppTierReference) bool { return true }
-
-func (reachedByName) Pods(*v1alpha1.PodsPeer) bool { return true }
-
-func (reachedByName) Namespaces(*metav1.LabelSelector) bool { return true }
-
-func (reachedByName) Networks(*v1alpha1.NetworksPeer) bool { return false }
-
-func (reachedByName) Nodes() bool { return false }
-
-func (reachedByName) KubeAPIServer() bool { return false } // every pod is given its address
-
-func (reachedByName) Tier(string) bool { return false } // no peer of an egress rule
-
-func (reachedByName) Nobody() bool { return false }
+func (reachedByName) Pods(*v1alpha1.PodsPeer) bool            { return true }
+func (reachedByName) Namespaces(*metav1.LabelSelector) bool   { return true }
+func (reachedByName) Networks(*v1alpha1.NetworksPeer) bool    { return false }
+func (reachedByName) Nodes() bool                             { return false }
+func (reachedByName) KubeAPIServer() bool                     { return false } // every pod is given its address
+func (reachedByName) Tier(string) bool                        { return false } // no peer of an egress rule
+func (reachedByName) Nobody() bool                            { return false }
 
 // asksServers says whether a rule of a tier lets it ask DNS servers: on port 53, or that of OpenShift's.
 func asksServers(spec *v1alpha1.AppTierSpec, tier *v1alpha1.Tier) bool {

@@ -19,7 +19,7 @@ var runs = map[check.ID]func(*check.Report, *appView){}
 // register makes a check one of those that are made, and returns its name.
 func register(c check.Check) check.ID { return check.Register(c, examples) }
 
-// JudgeWithin returns what is wrong or doubtful about an AppTier that is not refused by itself, beside what a world holds.
+// Judge returns what is wrong or doubtful about an AppTier that is not refused by itself, beside what a world holds.
 // The lists are asked for the AppTiers and Services there are, and for the pods of the namespaces of the AppTier
 // itself and of the Services that it names: of others they may be left out.
 func Judge(x *world.Index, app *v1alpha1.AppTier, meant expand.Expansion, w world.World, work *check.Work) []check.Finding {

@@ -55,7 +55,7 @@ func checkProbes(r *check.Report, in *appView) {
 			if denied := slices.DeleteFunc(probedPorts(pod), open.Contains); len(denied) > 0 {
 				r.Find(ProbeUnreachable, paths[i], "write spec.mesh: {provider: Istio, dataPlane: Ambient}",
 					"%s is in Istio's ambient mesh, where the kubelet's probes come from %s, and nothing lets them in on %s: it would be restarted though it answers",
-					words.Pod(pod), probers[0], words.List(portsWords(denied)))
+					words.Pod(pod), probers[0], words.Ports(denied))
 				break // one example is enough
 			}
 		}
@@ -74,11 +74,11 @@ func isAmbient(pod *corev1.Pod, namespace map[string]string) bool {
 func openTo(addresses []netip.Addr, spec *v1alpha1.AppTierSpec, tier *v1alpha1.Tier) connset.Ports {
 	var open connset.Ports
 	for rule := range model.Rules(spec) {
-		if rule.Direction != v1alpha1.Ingress || !rule.Restricts(spec, tier) || !slices.ContainsFunc(rule.Peers, func(peer v1alpha1.Peer) bool { return admits(peer, addresses) }) {
-			continue
+		isAdmitted := func(peer v1alpha1.Peer) bool { return admits(peer, addresses) }
+		if rule.Direction == v1alpha1.Ingress && rule.Restricts(spec, tier) && slices.ContainsFunc(rule.Peers, isAdmitted) {
+			ports, _ := connset.RulePorts(rule.PortsOf(tier).OfPolicy())
+			open = open.Union(ports)
 		}
-		ports, _ := connset.RulePorts(rule.PortsOf(tier).OfPolicy())
-		open = open.Union(ports)
 	}
 	return open
 }
@@ -88,10 +88,8 @@ func admits(peer v1alpha1.Peer, addresses []netip.Addr) bool {
 	if peer.Networks == nil {
 		return peer.Everyone != nil
 	}
-	allowed := addressesIn(peer.Networks.CIDRs).Minus(addressesIn(peer.Networks.Except))
-	return slices.ContainsFunc(addresses, func(a netip.Addr) bool {
-		return !allowed.Intersect(connset.PrefixAddresses(netip.PrefixFrom(a, a.BitLen()))).IsEmpty()
-	})
+	allowed := addressesOf(peer.Networks)
+	return !allowed.Intersect(connset.SingleAddresses(addresses...)).IsEmpty()
 }
 
 // probedPorts are the ports of a pod that its node's probes connect to, as far as their numbers are
@@ -131,12 +129,4 @@ func probedPort(probe corev1.ProbeHandler, declared []corev1.ContainerPort) int3
 		}
 	}
 	return 0
-}
-
-func portsWords(ports []connset.Port) []string {
-	out := make([]string, len(ports))
-	for i, port := range ports {
-		out[i] = words.Port(port)
-	}
-	return out
 }

@@ -49,20 +49,27 @@ func checkReferences(r *check.Report, in *appView) {
 	each(app.Spec.DNS.To, field.NewPath("spec", "dns", "to").Index)
 }
 
-func checkTierKnown(r *check.Report, path *field.Path, other *v1alpha1.AppTier, tier string) {
+// tierFix says which tiers an AppTier has; nothing if the one that is named is among them.
+func tierFix(of string, app *v1alpha1.AppTierSpec, name string) string {
 	var names []string
-	for _, t := range other.Spec.Tiers {
-		names = append(names, t.Name)
+	for _, tier := range app.Tiers {
+		names = append(names, tier.Name)
 	}
-	if slices.Contains(names, tier) {
-		return
+	fix := "tiers of " + of + ": " + strings.Join(names, ", ")
+	if slices.Contains(names, name) {
+		return ""
 	}
-	name := other.Namespace + "/" + other.Name
-	fix := "tiers of AppTier " + name + ": " + strings.Join(names, ", ")
-	if near := words.NearestOf(tier, names); near != "" {
-		fix = fmt.Sprintf("did you mean %s? %s", near, fix)
+	if near := words.NearestOf(name, names); near != "" {
+		return fmt.Sprintf("did you mean %s? %s", near, fix)
 	}
-	r.Add(UnknownReference, check.Warn, path, fix, "AppTier %s has no tier %q, so this peer stands for nobody", name, tier)
+	return fix
+}
+
+func checkTierKnown(r *check.Report, path *field.Path, other *v1alpha1.AppTier, tier string) {
+	name := "AppTier " + other.Namespace + "/" + other.Name
+	if fix := tierFix(name, &other.Spec, tier); fix != "" {
+		r.Add(UnknownReference, check.Warn, path, fix, "%s has no tier %q, so this peer stands for nobody", name, tier)
+	}
 }
 
 // known returns the object of a name, and warns if it is certain, or likely, that there is none.
@@ -100,16 +107,7 @@ func besidesItself(app *v1alpha1.AppTier, all []*v1alpha1.AppTier) []*v1alpha1.A
 }
 
 func checkTierExists(r *check.Report, path *field.Path, spec *v1alpha1.AppTierSpec, name string) {
-	var names []string
-	for _, tier := range spec.Tiers {
-		names = append(names, tier.Name)
+	if fix := tierFix("this AppTier", spec, name); fix != "" {
+		r.Find(UnknownReference, path, fix, "there is no tier %q in this AppTier", name)
 	}
-	if slices.Contains(names, name) {
-		return
-	}
-	fix := "tiers of this AppTier: " + strings.Join(names, ", ")
-	if near := words.NearestOf(name, names); near != "" {
-		fix = fmt.Sprintf("did you mean %s? %s", near, fix)
-	}
-	r.Find(UnknownReference, path, fix, "there is no tier %q in this AppTier", name)
 }

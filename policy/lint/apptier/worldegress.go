@@ -47,8 +47,7 @@ const (
 // isEverything says whether ranges are all addresses of a family.
 func isEverything(networks *v1alpha1.NetworksPeer) bool {
 	for _, family := range []string{"0.0.0.0/0", "::/0"} {
-		all := connset.PrefixAddresses(netip.MustParsePrefix(family))
-		if all.Minus(addressesIn(networks.CIDRs)).IsEmpty() && all.Intersect(addressesIn(networks.Except)).IsEmpty() {
+		if connset.PrefixAddresses(netip.MustParsePrefix(family)).Minus(addressesOf(networks)).IsEmpty() {
 			return true
 		}
 	}
@@ -63,6 +62,11 @@ func holdsForAny(rule model.Rule, spec *v1alpha1.AppTierSpec) bool {
 		}
 	}
 	return false
+}
+
+// addressesOf are those of networks without what they leave out.
+func addressesOf(networks *v1alpha1.NetworksPeer) connset.Addresses {
+	return addressesIn(networks.CIDRs).Minus(addressesIn(networks.Except))
 }
 
 // addressesIn are those of ranges that can be read.

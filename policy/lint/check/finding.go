@@ -4,6 +4,7 @@ package check
 import (
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // Severity says what a finding leads to, in the words of compilers and of SARIF, everywhere the same.
@@ -41,4 +42,13 @@ func (f Finding) String() string {
 // WithSeverity returns the findings of a severity.
 func WithSeverity(findings []Finding, severity Severity) []Finding {
 	return slices.DeleteFunc(slices.Clone(findings), func(f Finding) bool { return f.Severity != severity })
+}
+
+// Path is where a field stands in an object, as in spec.tiers[0].name: what a field.Path prints.
+type Path string
+
+// Within says whether the field is another, or in it.
+func (p Path) Within(other Path) bool {
+	rest, found := strings.CutPrefix(string(p), string(other))
+	return found && (rest == "" || rest[0] == '.' || rest[0] == '[')
 }

@@ -10,7 +10,7 @@ import (
 // Report collects findings.
 type Report struct {
 	Findings []Finding
-	// ofTier says that what is judged is written in an AppTier, and that fixes are to be in its words.
+	// OfTier says that what is judged is written in an AppTier, and that fixes are to be in its words.
 	OfTier bool
 	// named is how many places each check has named that may name only so many.
 	named map[place]int

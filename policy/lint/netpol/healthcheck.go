@@ -1,7 +1,6 @@
 package netpol
 
 import (
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -58,25 +57,14 @@ func checkHealthChecks(r *check.Report, v *view) {
 }
 
 func checkReachedByBalancer(r *check.Report, v *view, service *corev1.Service, pod *world.Pod) bool {
-	policies, _ := v.Union(pod, ingress)
-	v.Work.Spend(rulesIn(policies, ingress))
-	var open connset.Ports
-	for _, clause := range world.ClausesOf(policies, ingress) {
-		if clause.Box.Kinds&connset.Others != 0 {
-			open = open.Union(clause.Box.Ports).Union(world.Resolve(clause.Named, pod))
-		}
-	}
-	var closed []string
-	for _, port := range balancedPorts(service, pod) {
-		if !open.Contains(port) {
-			closed = append(closed, words.Port(port))
-		}
-	}
+	v.Work.Spend(rulesIn(v.PoliciesOf(pod), ingress))
+	closed := slices.DeleteFunc(balancedPorts(service, pod), v.openOutside(pod).Contains)
 	if len(closed) == 0 {
 		return false
 	}
-	r.Find(HealthCheckUnreachable, v.places.Rules(ingress), fmt.Sprintf("add an ingress rule with an ipBlock for the load balancer's ranges, on %s", words.List(closed)),
-		"no policy lets anyone from outside the pod network reach %s on %s, where the load balancer of Service %s sends traffic or probes", words.Pod(pod), words.List(closed), service.Name)
+	r.Find(HealthCheckUnreachable, v.places.Rules(ingress), "add an ingress rule with an ipBlock for the load balancer's ranges, on "+words.Ports(closed),
+		"no policy lets anyone from outside the pod network reach %s on %s, where the load balancer of Service %s sends traffic or probes",
+		words.Pod(pod), words.Ports(closed), service.Name)
 	return true
 }
 

@@ -98,17 +98,17 @@ func (v *view) perhapsUnion() []connset.Clause {
 	return world.ClausesOf(slices.Insert(policies, 0, v.Policy), egress)
 }
 
-// places say where the parts of a judged policy are written: in a NetworkPolicy, or in the AppTier whose tier it
+// Places say where the parts of a judged policy are written: in a NetworkPolicy, or in the AppTier whose tier it
 // stands for.
 type Places interface {
-	// rules are all of a direction, and rule is one of them.
+	// Rules are all of a direction, and Rule is one of them.
 	Rules(direction networkingv1.PolicyType) *field.Path
 	Rule(direction networkingv1.PolicyType, rule int) *field.Path
-	// peer is one of a rule, as texts name it.
+	// Peer is one of a rule, as texts name it.
 	Peer(direction networkingv1.PolicyType, rule, peer int) *field.Path
-	// peerField is a field of a peer, or the peer itself if it is empty; nil if it is judged otherwise.
+	// PeerField is a field of a peer, or the peer itself if it is empty; nil if it is judged otherwise.
 	PeerField(direction networkingv1.PolicyType, rule, peer int, name string) *field.Path
-	// port is the number or name of one of a rule's ports; nil if the rule is for others as well.
+	// Port is the number or name of one of a rule's ports; nil if the rule is for others as well.
 	Port(direction networkingv1.PolicyType, rule, port int) *field.Path
 }
 

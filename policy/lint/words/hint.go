@@ -10,7 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// hint says what may have been meant by a selector that matches none of the candidates: a value that
+// Hint says what may have been meant by a selector that matches none of the candidates: a value that
 // is a few letters away, or a key.
 func Hint(selector *metav1.LabelSelector, candidates iter.Seq2[string, string], what string) string {
 	for _, wanted := range Wanted(selector) {
@@ -27,22 +27,20 @@ func Hint(selector *metav1.LabelSelector, candidates iter.Seq2[string, string], 
 		if values[value] {
 			continue
 		}
-		if near := Nearest(value, sorted(values)); near != "" {
+		if near := Nearest(value, slices.Sorted(maps.Keys(values))); near != "" {
 			return fmt.Sprintf("did you mean %s: %s? There are %s with it", key, near, what)
 		}
-		if near := Nearest(key, sorted(keys)); near != "" {
+		if near := Nearest(key, slices.Sorted(maps.Keys(keys))); near != "" {
 			return fmt.Sprintf("did you mean %s: %s? There are %s with it", near, value, what)
 		}
 	}
 	return "correct the selector, or ignore this if the " + what + " are still to come"
 }
 
-func sorted(words map[string]bool) []string { return slices.Sorted(maps.Keys(words)) }
-
-// isNear says whether a hint names a label.
+// IsNear says whether a hint names a label.
 func IsNear(hint string) bool { return strings.HasPrefix(hint, "did you mean") }
 
-// wantedLabels are the keys and values that a selector asks for, sorted.
+// Wanted are the keys and values that a selector asks for, sorted.
 func Wanted(selector *metav1.LabelSelector) [][2]string {
 	var out [][2]string
 	for key, value := range selector.MatchLabels {

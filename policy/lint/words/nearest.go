@@ -7,7 +7,7 @@ import (
 	"github.com/agnivade/levenshtein"
 )
 
-// nearest returns the candidate that a name is most likely a misspelling of, and "" where none is near: a
+// Nearest returns the candidate that a name is most likely a misspelling of, and "" where none is near: a
 // name that means something else, as a sibling's does, is worse than no hint.
 func Nearest(name string, candidates []string) string {
 	best, fewest := "", 0
@@ -19,7 +19,7 @@ func Nearest(name string, candidates []string) string {
 	return best
 }
 
-// nearestOf is nearest among the few names that there can be, all of which the reader sees: there, one other
+// NearestOf is Nearest among the few names that there can be, all of which the reader sees: there, one other
 // letter is more likely a slip than another word.
 func NearestOf(name string, all []string) string {
 	if near := Nearest(name, all); near != "" {

@@ -14,7 +14,7 @@ import (
 	"github.com/apptier/apptier/policy/connset"
 )
 
-// peerWords names a peer of a policy in a namespace for a sentence; nil is everyone.
+// Peer names a peer of a policy in a namespace for a sentence; nil is everyone.
 func Peer(namespace string, peer *networkingv1.NetworkPolicyPeer) string {
 	switch {
 	case peer == nil:
@@ -34,6 +34,7 @@ func Peer(namespace string, peer *networkingv1.NetworkPolicyPeer) string {
 	return pods + " of " + Namespaces(peer.NamespaceSelector)
 }
 
+// Namespaces names those that a selector asks for.
 func Namespaces(selector *metav1.LabelSelector) string {
 	if IsEmpty(selector) {
 		return "any namespace"
@@ -44,16 +45,17 @@ func Namespaces(selector *metav1.LabelSelector) string {
 	return "namespaces " + Selector(selector)
 }
 
+// IsEmpty says whether a selector asks for nothing.
 func IsEmpty(selector *metav1.LabelSelector) bool {
 	return selector == nil || len(selector.MatchLabels) == 0 && len(selector.MatchExpressions) == 0
 }
 
-// selectorWords writes a selector as kubectl's flag -l takes it.
+// Selector writes a selector as kubectl's flag -l takes it.
 func Selector(selector *metav1.LabelSelector) string {
 	return metav1.FormatLabelSelector(selector)
 }
 
-// labelWords writes labels as kubectl's flag -l takes them.
+// Labels writes labels as kubectl's flag -l takes them.
 func Labels(set map[string]string) string {
 	var parts []string
 	for _, key := range slices.Sorted(maps.Keys(set)) {
@@ -62,9 +64,10 @@ func Labels(set map[string]string) string {
 	return strings.Join(parts, ",")
 }
 
+// Pod names a pod by its namespace and name.
 func Pod(pod metav1.Object) string { return pod.GetNamespace() + "/" + pod.GetName() }
 
-// portWords names a port, such as "TCP 80".
+// Port names a port, such as "TCP 80".
 func Port(port connset.Port) string {
 	if port.Protocol() == "" {
 		return "protocols without ports, such as ICMP"
@@ -72,7 +75,16 @@ func Port(port connset.Port) string {
 	return fmt.Sprintf("%s %d", port.Protocol(), port.Number())
 }
 
-// listWords joins words for a sentence.
+// Ports names ports for a sentence.
+func Ports(ports []connset.Port) string {
+	out := make([]string, len(ports))
+	for i, port := range ports {
+		out[i] = Port(port)
+	}
+	return List(out)
+}
+
+// List joins words for a sentence.
 func List(words []string) string {
 	slices.Sort(words)
 	words = slices.Compact(words)

@@ -60,7 +60,7 @@ func Where[T any](list []T, wanted func(T) bool) []T {
 // PrivateIPv4 are the private ranges of RFC 1918.
 var PrivateIPv4 = []string{"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"}
 
-// peerOf returns the peer of a clause; nil for everyone.
+// PeerOf returns the peer of a clause; nil for everyone.
 func PeerOf(direction networkingv1.PolicyType, clause connset.Clause) *networkingv1.NetworkPolicyPeer {
 	if clause.Peer < 0 {
 		return nil
@@ -68,7 +68,7 @@ func PeerOf(direction networkingv1.PolicyType, clause connset.Clause) *networkin
 	return &PeersOfRule(clause.Policy, direction, clause.Rule)[clause.Peer]
 }
 
-// peersOfRule are the peers of one rule.
+// PeersOfRule are the peers of one rule.
 func PeersOfRule(policy *networkingv1.NetworkPolicy, direction networkingv1.PolicyType, rule int) []networkingv1.NetworkPolicyPeer {
 	if direction == ingress {
 		return policy.Spec.Ingress[rule].From

@@ -17,6 +17,7 @@ import (
 // Index is a World prepared for many NetworkPolicies to be judged in it, also at the same time: an
 // index never changes, nor may the objects that it was made from.
 type Index struct {
+	// Whole, Known, MorePods, PodNetworks and DNSService are as in the World, and Backends too, by their namespaces.
 	Whole bool
 	Known Parts
 	// unknown are the keys of labels whose values are not known of some pods.
@@ -29,15 +30,15 @@ type Index struct {
 	DNSService      types.NamespacedName
 
 	namespaces map[string]*Namespace
-	// sorted are the contents of all namespaces that are known to exist, by name.
+	// sorted are all namespaces that are known to exist, by name.
 	sorted []*Namespace
-	// strange are those of sorted which are known only for what is in them.
+	// Strange are those of sorted which are known only for what is in them.
 	Strange []*Namespace
-	// elsewhere are the names of namespaces that do not exist.
+	// OtherNames are the names of namespaces that do not exist.
 	OtherNames connset.Values
-	// named says that some namespace has the label "name".
+	// HasNameLabel says that some namespace has the label "name".
 	HasNameLabel bool
-	// dns are the Services of the cluster's DNS, in no order.
+	// DNS are the Services of the cluster's DNS, in no order.
 	DNS []*corev1.Service
 }
 
@@ -100,7 +101,7 @@ func (x *Index) With(parts map[string]World) *Index {
 		next.namespaces = map[string]*Namespace{}
 	}
 	for name, part := range parts {
-		if next.namespaces[name] = x.newContents(name, part, x.namespaces[name]); next.namespaces[name].isEmpty() {
+		if next.namespaces[name] = x.newNamespace(name, part, x.namespaces[name]); next.namespaces[name].isEmpty() {
 			delete(next.namespaces, name)
 		}
 	}
@@ -130,10 +131,10 @@ func (x *Index) With(parts map[string]World) *Index {
 			next.Known.Policies = next.Known.Policies && !slices.ContainsFunc(c.Policies, next.AsksUnknown)
 		}
 	}
-	slices.SortFunc(next.sorted, compareContents)
-	slices.SortFunc(next.Strange, compareContents)
+	slices.SortFunc(next.sorted, compareNames)
+	slices.SortFunc(next.Strange, compareNames)
 	for _, name := range slices.Sorted(maps.Keys(next.namespaces)) {
-		next.DNS = append(next.DNS, next.namespaces[name].DNS...)
+		next.DNS = append(next.DNS, next.namespaces[name].dns...)
 	}
 	next.OtherNames = connset.NoneOf(names...).Minus(connset.Missing())
 	return &next
@@ -155,14 +156,14 @@ func (x *Index) AsksUnknown(policy *Policy) bool {
 // wellKnownNamespaces exist in every cluster.
 var wellKnownNamespaces = []string{"default", "kube-node-lease", "kube-public", "kube-system"}
 
-func compareContents(a, b *Namespace) int { return cmp.Compare(a.Name, b.Name) }
+func compareNames(a, b *Namespace) int { return cmp.Compare(a.Name, b.Name) }
 
 // At returns what is in a namespace, which may be nothing.
 func (x *Index) At(name string) *Namespace {
 	if c, found := x.namespaces[name]; found {
 		return c
 	}
-	return x.newContents(name, World{}, nil)
+	return x.newNamespace(name, World{}, nil)
 }
 
 // WithPolicies returns the index of a world where an AppTier stands for these policies and no other.

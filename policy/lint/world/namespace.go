@@ -20,17 +20,17 @@ import (
 // Namespace is what is in a namespace.
 type Namespace struct {
 	Name string
-	// exists says that the namespace is known, and not only what is in it.
+	// Exists says that the namespace is known, and not only what is in it.
 	Exists bool
-	// labels of the namespace; what is not known about it is not there.
+	// Labels of the namespace; what is not known about it is not there.
 	Labels map[string]string
-	// pods that are not finished, by name.
+	// Pods that are not finished, by name.
 	Pods     []*Pod
 	labelled map[label][]*Pod
-	// services and the policies are by name too: a finding names the same example however the objects came.
+	// Services and the policies are by name too: a finding names the same example however the objects came.
 	Services []*corev1.Service
-	DNS      []*corev1.Service
-	// policies are those of AppTiers, which generated holds alone, after all others.
+	dns      []*corev1.Service
+	// Policies are those of AppTiers, which Generated holds alone, after all others.
 	Policies, Generated []*Policy
 }
 
@@ -42,8 +42,8 @@ func byName[T metav1.Object](objects []T) []T {
 	return slices.SortedStableFunc(slices.Values(objects), func(a, b T) int { return cmp.Compare(a.GetName(), b.GetName()) })
 }
 
-// newContents prepares what is in a namespace, and takes over what it can of what was there before.
-func (x *Index) newContents(name string, of World, before *Namespace) *Namespace {
+// newNamespace prepares what is in a namespace, and takes over what it can of what was there before.
+func (x *Index) newNamespace(name string, of World, before *Namespace) *Namespace {
 	c := &Namespace{Name: name, Labels: map[string]string{}, labelled: map[label][]*Pod{}, Services: byName(of.Services)}
 	for _, namespace := range of.Namespaces {
 		c.Exists, c.Labels = true, maps.Clone(namespace.Labels)
@@ -52,7 +52,7 @@ func (x *Index) newContents(name string, of World, before *Namespace) *Namespace
 		c.Labels = map[string]string{}
 	}
 	c.Labels[corev1.LabelMetadataName] = name
-	c.DNS = slices.DeleteFunc(slices.Clone(c.Services), func(service *corev1.Service) bool { return !x.IsDNS(service) })
+	c.dns = slices.DeleteFunc(slices.Clone(c.Services), func(service *corev1.Service) bool { return !x.IsDNS(service) })
 	for _, pod := range byName(of.Pods) {
 		if !kube.Finished(pod) {
 			c.Pods = append(c.Pods, &Pod{Pod: pod, In: c, OnNode: pod.Spec.HostNetwork, Addresses: kube.Addresses(pod), Ports: kube.Ports(pod)})
@@ -196,12 +196,13 @@ func (v *View) NamespaceLabels(yield func(key, value string) bool) {
 // Pod is a pod, with what is asked of it time and again.
 type Pod struct {
 	*corev1.Pod
+	// In is its namespace.
 	In *Namespace
-	// onNode says that the pod is on its node's network.
+	// OnNode says that the pod is on its node's network.
 	OnNode    bool
 	Addresses []netip.Addr
 	Ports     []corev1.ContainerPort
-	// named are the ports that have names, in a form to compare.
+	// Named are the ports that have names, in a form to compare.
 	Named string
 	class *class
 }

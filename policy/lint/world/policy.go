@@ -16,7 +16,7 @@ const (
 // Policy is a policy, taken apart.
 type Policy struct {
 	*networkingv1.NetworkPolicy
-	// selected is empty if the selector cannot be read.
+	// Selected is empty if the selector cannot be read.
 	Selected        connset.Box
 	ingress, egress []connset.Clause
 }
@@ -25,6 +25,7 @@ func policyOf(policy *networkingv1.NetworkPolicy) *Policy {
 	return &Policy{policy, connset.Read(policy).Selected, connset.Read(policy).Ingress, connset.Read(policy).Egress}
 }
 
+// Clauses are what it allows in a direction.
 func (p *Policy) Clauses(direction networkingv1.PolicyType) []connset.Clause {
 	if direction == ingress {
 		return p.ingress
@@ -32,6 +33,7 @@ func (p *Policy) Clauses(direction networkingv1.PolicyType) []connset.Clause {
 	return p.egress
 }
 
+// Isolates says whether it isolates the pods that it selects in a direction.
 func (p *Policy) Isolates(direction networkingv1.PolicyType) bool {
 	return kube.Isolates(&p.Spec, direction)
 }

@@ -43,7 +43,7 @@ func (x *Index) ServesOnly(cidr string, addresses connset.Addresses, work *check
 				if err != nil || !addresses.Contains(address) { // None, or not given yet
 					continue
 				}
-				rest = rest.Minus(connset.PrefixAddresses(netip.PrefixFrom(address, address.BitLen())))
+				rest = rest.Minus(connset.SingleAddresses(address))
 				if found == nil {
 					found = service
 				}

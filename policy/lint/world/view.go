@@ -38,7 +38,7 @@ type Matches struct{ All, Meant []*Pod }
 func NewView(policy *networkingv1.NetworkPolicy, index *Index, work *check.Work) *View {
 	v := &View{Index: index, Policy: policyOf(policy), Here: index.At(policy.Namespace), Namespaces: index.sorted, Work: work}
 	v.selecting, v.matched = map[Membership][]*Policy{}, map[peerAt]Matches{}
-	if i, found := slices.BinarySearchFunc(v.Namespaces, v.Here, compareContents); !found {
+	if i, found := slices.BinarySearchFunc(v.Namespaces, v.Here, compareNames); !found {
 		v.Namespaces = slices.Insert(slices.Clone(v.Namespaces), i, v.Here)
 	}
 	return v
@@ -127,6 +127,7 @@ type Membership struct {
 	judged bool
 }
 
+// Membership is that of a pod.
 func (v *View) Membership(pod *Pod) Membership {
 	return Membership{pod.class, pod.In == v.Here && !v.Policy.Selected.IsEmpty() && v.Policy.Selected.Match(connset.Subject, pod.Labels)}
 }
