@@ -23,7 +23,7 @@ type Opening struct {
 	Unjudged error
 }
 
-// OpeningsOf returns the hand-written policies of an AppTier's namespace that open what it closes, by name: they were
+// Openings returns the hand-written policies of an AppTier's namespace that open what it closes, by name: they were
 // let pass for a reason, or are older than the AppTier. What another AppTier of the namespace declares is no
 // opening. Where the question is open, nothing is returned. A policy that takes more than its work may is
 // returned unjudged.
@@ -68,6 +68,6 @@ func widened(v *world.View, app string) *Widening {
 	return nil
 }
 
-// AllowWidening is the annotation of a NetworkPolicy that opens on purpose what an AppTier closes.
+// Annotation is the annotation of a NetworkPolicy that opens on purpose what an AppTier closes.
 // Its value says why.
 const Annotation = "policy.apptier.dev/allow-widening"

@@ -56,7 +56,7 @@ type World struct {
 // Parts are the lists of a World.
 type Parts struct{ Namespaces, AppTiers, Pods, Services, Policies bool }
 
-// WorldOf returns what objects say about a world: a part of it is known if there is an object of
+// Of returns what objects say about a world: a part of it is known if there is an object of
 // the part. Workloads stand for their pods, as far as those differ in their labels. NetworkPolicies are
 // known in any case, and those that bear the labels of an AppTier's are taken for what it stands for.
 // Other kinds are ignored.
