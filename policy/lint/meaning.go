@@ -69,7 +69,8 @@ func environmentOf(app *v1alpha1.AppTier, w world.World) expand.Environment {
 	env.Services = map[types.NamespacedName]expand.Service{}
 	for _, other := range w.AppTiers {
 		key := types.NamespacedName{Namespace: other.Namespace, Name: other.Name}
-		if slices.Contains(references.AppTiers, key) && other.DeletionTimestamp.IsZero() && len(check.WithSeverity(AppTier(other), check.Reject)) == 0 {
+		if slices.Contains(references.AppTiers, key) && other.DeletionTimestamp.IsZero() &&
+			len(check.WithSeverity(AppTier(other), check.Reject)) == 0 {
 			env.AppTiers[key] = other
 		}
 	}

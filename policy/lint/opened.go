@@ -26,9 +26,11 @@ func Opened(index *world.Index, app *v1alpha1.AppTier, desired []*networkingv1.N
 	for _, o := range widening.Openings(index.WithPolicies(app, desired), app, func() *check.Work { return work }) {
 		message := fmt.Sprintf("NetworkPolicy %s lets %s", o.Policy.Name, o.Example)
 		if o.Reason != "" {
-			r.Add(netpol.Widens, check.Warn, path, "declare it here, if it is to stay", "%s; its annotation %s gives as reason: %s", message, widening.Annotation, o.Reason)
+			r.Add(netpol.Widens, check.Warn, path, "declare it here, if it is to stay",
+				"%s; its annotation %s gives as reason: %s", message, widening.Annotation, o.Reason)
 		} else {
-			r.Find(netpol.Widens, path, fmt.Sprintf("declare it here, or delete NetworkPolicy %s; for as long as it is needed, annotate it with %s: the reason", o.Policy.Name, widening.Annotation), "%s", message)
+			fix := "declare it here, or delete NetworkPolicy %s; for as long as it is needed, annotate it with %s: the reason"
+			r.Find(netpol.Widens, path, fmt.Sprintf(fix, o.Policy.Name, widening.Annotation), "%s", message)
 		}
 		r.Findings[len(r.Findings)-1].Other = o.Policy.Name
 	}

@@ -75,7 +75,8 @@ func checkDNS(r *check.Report, path *field.Path, spec *v1alpha1.AppTierSpec) {
 	checkEgressPeers(r, path.Child("to"), spec, spec.DNS.To)
 	for i, peer := range spec.DNS.To {
 		if peer.AppTier != nil {
-			r.Find(netpol.Invalid, path.Child("to").Index(i).Child("appTier"), "name its pods with pods or service", "a tier of another AppTier agrees to tiers, not to DNS")
+			r.Find(netpol.Invalid, path.Child("to").Index(i).Child("appTier"), "name its pods with pods or service",
+				"a tier of another AppTier agrees to tiers, not to DNS")
 		}
 	}
 	for i, port := range spec.DNS.Ports {

@@ -34,8 +34,9 @@ func checkAsPolicies(r *check.Report, in *appView) {
 // by the checks of NetworkPolicies, and asked once. What stands for no pods that are known is somewhere.
 func asPolicy(app *v1alpha1.AppTier, index int, w world.World) (*networkingv1.NetworkPolicy, inTier) {
 	tier := &app.Spec.Tiers[index]
-	policy := &networkingv1.NetworkPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: app.Namespace, Name: expand.TierPolicyName(app.Name, tier.Name)}}
-	places, spec := inTier{tier: index}, &policy.Spec
+	places, policy := inTier{tier: index}, &networkingv1.NetworkPolicy{}
+	policy.Namespace, policy.Name = app.Namespace, expand.TierPolicyName(app.Name, tier.Name)
+	spec := &policy.Spec
 	spec.PodSelector = tier.PodSelector
 	for _, direction := range []v1alpha1.Direction{v1alpha1.Ingress, v1alpha1.Egress} {
 		if model.Isolates(&app.Spec, tier, direction) {
@@ -103,5 +104,6 @@ func (policyPeer) KubeAPIServer() networkingv1.NetworkPolicyPeer                
 func (policyPeer) Nobody() networkingv1.NetworkPolicyPeer                         { return somewhere }
 
 func podsOf(namespace string, pods *metav1.LabelSelector) networkingv1.NetworkPolicyPeer {
-	return networkingv1.NetworkPolicyPeer{NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{corev1.LabelMetadataName: namespace}}, PodSelector: pods}
+	named := &metav1.LabelSelector{MatchLabels: map[string]string{corev1.LabelMetadataName: namespace}}
+	return networkingv1.NetworkPolicyPeer{NamespaceSelector: named, PodSelector: pods}
 }

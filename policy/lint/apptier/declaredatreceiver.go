@@ -21,7 +21,8 @@ func checkSelf(r *check.Report, app *v1alpha1.AppTier) {
 			if reference == nil || reference.Name != app.Name || reference.Namespace != "" && reference.Namespace != app.Namespace {
 				continue
 			}
-			r.Find(DeclaredAtReceiver, rule.PeerAt(i).Path().Child("appTier"), "write tier: "+reference.Tier+" under ingress.from of the tier that receives",
+			r.Find(DeclaredAtReceiver, rule.PeerAt(i).Path().Child("appTier"),
+				"write tier: "+reference.Tier+" under ingress.from of the tier that receives",
 				"this is the AppTier itself, where a connection is declared once")
 		}
 	}

@@ -39,7 +39,8 @@ func checkNamesNeeded(r *check.Report, in *appView) {
 		}
 	}
 	if len(tiers) > 0 {
-		r.Find(DNSNoneWithEgress, path.Child("mode"), "leave mode out, name the servers with mode: Custom, or allow addresses alone with networks",
+		r.Find(DNSNoneWithEgress, path.Child("mode"),
+			"leave mode out, name the servers with mode: Custom, or allow addresses alone with networks",
 			"tier %s may connect to what is usually reached by name, and may not resolve any", words.List(tiers))
 	}
 }

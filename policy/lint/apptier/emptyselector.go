@@ -25,7 +25,6 @@ func checkSelector(r *check.Report, path *field.Path, selector *metav1.LabelSele
 
 func checkSelectorSyntax(r *check.Report, path *field.Path, selector *metav1.LabelSelector) {
 	for _, err := range metav1validation.ValidateLabelSelector(selector, metav1validation.LabelSelectorValidationOptions{}, path) {
-		r.Findings = append(r.Findings, check.Finding{Check: netpol.Invalid, Severity: check.Reject, Path: check.Path(err.Field), Message: err.ErrorBody(),
-			Fix: "see https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/"})
+		r.FindError(netpol.Invalid, err, "see https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/")
 	}
 }

@@ -67,7 +67,8 @@ func checkListsOfPeers(r *check.Report, at func(int) *field.Path, peers []v1alph
 
 func checkLength(r *check.Report, path *field.Path, length, most int) {
 	if length > most {
-		r.Find(netpol.Invalid, path, fmt.Sprintf("leave at most %d, or write several of what holds the list", most), "%d items are more than the %d that there may be", length, most)
+		r.Find(netpol.Invalid, path, fmt.Sprintf("leave at most %d, or write several of what holds the list", most),
+			"%d items are more than the %d that there may be", length, most)
 	}
 }
 

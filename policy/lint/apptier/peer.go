@@ -18,18 +18,22 @@ func checkPeer(r *check.Report, path *field.Path, peer v1alpha1.Peer) {
 	kinds := peer.Kinds()
 	switch len(kinds) {
 	case 0:
-		r.Find(netpol.Invalid, path, "set one, for example tier: api, or everyone: {} for truly anyone", "a peer that says nothing stands for nobody")
+		r.Find(netpol.Invalid, path, "set one, for example tier: api, or everyone: {} for truly anyone",
+			"a peer that says nothing stands for nobody")
 	case 1:
 	default:
-		r.Find(netpol.Invalid, path, "write one list item for each; for pods of certain namespaces use pods with namespaceSelector and podSelector",
+		r.Find(netpol.Invalid, path,
+			"write one list item for each; for pods of certain namespaces use pods with namespaceSelector and podSelector",
 			"one peer cannot be %s at once: it is unclear whether both or either is meant", strings.Join(texts(kinds), " and "))
 	}
 	if peer.Pods != nil {
-		checkSelector(r, path.Child("pods", "podSelector"), &peer.Pods.PodSelector, "name the labels, or use the peer namespaces for every pod of a namespace")
+		checkSelector(r, path.Child("pods", "podSelector"), &peer.Pods.PodSelector,
+			"name the labels, or use the peer namespaces for every pod of a namespace")
 		checkSelectorSyntax(r, path.Child("pods", "namespaceSelector"), peer.Pods.NamespaceSelector)
 	}
 	if peer.Namespaces != nil {
-		checkSelector(r, path.Child("namespaces"), peer.Namespaces, "name one, for example matchLabels: {kubernetes.io/metadata.name: monitoring}")
+		checkSelector(r, path.Child("namespaces"), peer.Namespaces,
+			"name one, for example matchLabels: {kubernetes.io/metadata.name: monitoring}")
 	}
 	if peer.AppTier != nil {
 		checkAppTierReference(r, path.Child("appTier"), peer.AppTier)
@@ -56,7 +60,8 @@ func checkNetworks(r *check.Report, path *field.Path, networks *v1alpha1.Network
 		except, ok := checkCIDR(r, path.Child("except").Index(i), text)
 		within := func(cidr netip.Prefix) bool { return cidr.Bits() < except.Bits() && cidr.Contains(except.Addr()) }
 		if ok && !slices.ContainsFunc(cidrs, within) {
-			r.Find(netpol.Invalid, path.Child("except").Index(i), "remove it, or correct the ranges", "%s lies within none of the cidrs, so it takes nothing out", except)
+			r.Find(netpol.Invalid, path.Child("except").Index(i), "remove it, or correct the ranges",
+				"%s lies within none of the cidrs, so it takes nothing out", except)
 		}
 		if i := slices.Index(cidrs, except); ok && i >= 0 {
 			r.Find(netpol.Invalid, path.Child("except"), "remove both", "%s takes out the whole of cidrs[%d]", except, i)

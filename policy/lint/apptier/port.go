@@ -27,7 +27,8 @@ func checkRange(r *check.Report, path *field.Path, port int32, end *int32) {
 		r.Find(netpol.Invalid, path.Child("endPort"), "use a number from 1 to 65535", "%d is not a port", *end)
 	}
 	if *end < port {
-		r.Find(netpol.Invalid, path.Child("endPort"), fmt.Sprintf("write port: %d and endPort: %d", *end, port), "the range ends at %d, before it starts at %d", *end, port)
+		r.Find(netpol.Invalid, path.Child("endPort"), fmt.Sprintf("write port: %d and endPort: %d", *end, port),
+			"the range ends at %d, before it starts at %d", *end, port)
 	}
 }
 
@@ -40,7 +41,8 @@ func checkRulePort(r *check.Report, path *field.Path, port v1alpha1.RulePort, de
 	}
 	name := port.Port.StrVal
 	if port.EndPort != nil {
-		r.Find(netpol.Invalid, path.Child("endPort"), "write port as a number, or declare the range as a port of the tier", "a range cannot start at a name")
+		r.Find(netpol.Invalid, path.Child("endPort"), "write port as a number, or declare the range as a port of the tier",
+			"a range cannot start at a name")
 	}
 	i := slices.IndexFunc(declared, func(p v1alpha1.TierPort) bool { return p.Name != "" && p.Name == name })
 	if i < 0 {

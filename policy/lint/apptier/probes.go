@@ -54,7 +54,8 @@ func checkProbes(r *check.Report, in *appView) {
 			}
 			if denied := slices.DeleteFunc(probedPorts(pod), open.Contains); len(denied) > 0 {
 				r.Find(ProbeUnreachable, paths[i], "write spec.mesh: {provider: Istio, dataPlane: Ambient}",
-					"%s is in Istio's ambient mesh, where the kubelet's probes come from %s, and nothing lets them in on %s: it would be restarted though it answers",
+					"%s is in Istio's ambient mesh, where the kubelet's probes come from %s, and nothing lets them in on %s: "+
+						"it would be restarted though it answers",
 					words.Pod(pod), probers[0], words.Ports(denied))
 				break // one example is enough
 			}

@@ -32,7 +32,8 @@ func checkTierPods(r *check.Report, in *appView) {
 		switch {
 		case first < 0:
 			selector := &tier.tier.PodSelector
-			r.Find(netpol.SelectsNothing, paths[i], words.Hint(selector, labelsAmong(pods), "pods"), "no pod of namespace %s has %s, so tier %s is empty", app.Namespace, words.Selector(selector), tier.tier.Name)
+			r.Find(netpol.SelectsNothing, paths[i], words.Hint(selector, labelsAmong(pods), "pods"),
+				"no pod of namespace %s has %s, so tier %s is empty", app.Namespace, words.Selector(selector), tier.tier.Name)
 		case !slices.ContainsFunc(pods, func(pod *corev1.Pod) bool { return inTier(pod) && !pod.Spec.HostNetwork }):
 			r.Find(netpol.HostNetwork, paths[i], "restrict the node's traffic otherwise: a policy cannot",
 				"every pod of tier %s, such as %s, is on its node's network, where policies do not apply", tier.tier.Name, words.Pod(pods[first]))

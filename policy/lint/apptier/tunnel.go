@@ -44,7 +44,9 @@ func checkTunnel(r *check.Report, in *appView) {
 				return kube.Protocol(p.Protocol) == corev1.ProtocolTCP && !opened.Contains(connset.PortOf(corev1.ProtocolTCP, p.Port))
 			}) {
 				r.Find(MeshTunnel, field.NewPath("spec", "mesh"), "restrict ports with the mesh's own authorization policies",
-					"the mesh carries connections to any port through TCP %d, which is open to whoever tier %s lets in on one: policies cannot keep them from its other ports", tunnel, tier.Name)
+					"the mesh carries connections to any port through TCP %d, which is open to whoever tier %s lets in on one: "+
+						"policies cannot keep them from its other ports",
+					tunnel, tier.Name)
 				break
 			}
 		}

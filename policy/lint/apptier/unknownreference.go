@@ -34,7 +34,8 @@ func checkReferences(r *check.Report, in *appView) {
 			switch {
 			case peer.AppTier != nil:
 				key := model.Key(app, peer.AppTier.Namespace, peer.AppTier.Name)
-				if other := known(r, at(i).Child("appTier"), "AppTier", key, w.Whole && w.Known.AppTiers, besidesItself(app, w.AppTiers)); other != nil {
+				if other := known(r, at(i).Child("appTier"),
+					"AppTier", key, w.Whole && w.Known.AppTiers, besidesItself(app, w.AppTiers)); other != nil {
 					checkTierKnown(r, at(i).Child("appTier", "tier"), other, peer.AppTier.Tier)
 				}
 			case peer.Service != nil:
@@ -96,14 +97,16 @@ func known[T metav1.Object](r *check.Report, path *field.Path, kind string, key 
 	if all {
 		r.Add(UnknownReference, check.Warn, path, fix, "there is no %s %s, so this peer stands for nobody", kind, key)
 	} else {
-		r.Find(check.NotJudged, path, "give its manifest as well, or ask the cluster with --cluster", "%s %s is not given, so whether this peer stands for anybody is not known", kind, key)
+		r.Find(check.NotJudged, path, "give its manifest as well, or ask the cluster with --cluster",
+			"%s %s is not given, so whether this peer stands for anybody is not known", kind, key)
 	}
 	return found
 }
 
 // besidesItself leaves out an AppTier, which cannot be what it refers to.
 func besidesItself(app *v1alpha1.AppTier, all []*v1alpha1.AppTier) []*v1alpha1.AppTier {
-	return slices.DeleteFunc(slices.Clone(all), func(other *v1alpha1.AppTier) bool { return other.Namespace == app.Namespace && other.Name == app.Name })
+	return slices.DeleteFunc(slices.Clone(all),
+		func(other *v1alpha1.AppTier) bool { return other.Namespace == app.Namespace && other.Name == app.Name })
 }
 
 func checkTierExists(r *check.Report, path *field.Path, spec *v1alpha1.AppTierSpec, name string) {

@@ -31,9 +31,11 @@ func checkWorldEgress(r *check.Report, in *appView) {
 		for i, peer := range rule.Peers {
 			switch {
 			case peer.Everyone != nil:
-				r.Find(WorldEgress, rule.PeerAt(i).Path().Child("everyone"), worldEgressFix, "egress to everyone is open to every address, inside the cluster and outside, %s", theMetadataService)
+				r.Find(WorldEgress, rule.PeerAt(i).Path().Child("everyone"), worldEgressFix,
+					"egress to everyone is open to every address, inside the cluster and outside, %s", theMetadataService)
 			case peer.Networks != nil && isEverything(peer.Networks):
-				r.Find(WorldEgress, rule.PeerAt(i).Path().Child("networks"), worldEgressFix, "these ranges are every address of a family, inside the cluster and outside, %s", theMetadataService)
+				r.Find(WorldEgress, rule.PeerAt(i).Path().Child("networks"), worldEgressFix,
+					"these ranges are every address of a family, inside the cluster and outside, %s", theMetadataService)
 			}
 		}
 	}

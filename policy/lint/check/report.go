@@ -34,7 +34,8 @@ func (r *Report) IsFull(check ID, severity Severity, path *field.Path) bool {
 	p := place{check, severity}
 	r.named[p]++
 	if r.named[p] == mostOfCheck+1 {
-		r.Add(check, severity, path, "correct those that are named, and see what is left", "there are more than the %d places that are named before", mostOfCheck)
+		r.Add(check, severity, path, "correct those that are named, and see what is left",
+			"there are more than the %d places that are named before", mostOfCheck)
 	}
 	return r.named[p] > mostOfCheck
 }
@@ -56,4 +57,9 @@ func (r *Report) Add(check ID, severity Severity, path *field.Path, fix, message
 	r.Findings = append(r.Findings, Finding{
 		Check: check, Severity: severity, Path: Path(path.String()), Message: fmt.Sprintf(message, args...), Fix: fix,
 	})
+}
+
+// FindError adds what Kubernetes' own validation found.
+func (r *Report) FindError(check ID, err *field.Error, fix string) {
+	r.Findings = append(r.Findings, Finding{Check: check, Severity: Reject, Path: Path(err.Field), Message: err.ErrorBody(), Fix: fix})
 }

@@ -56,8 +56,10 @@ func checkReachedByServer(r *check.Report, v *view, backend world.Backend, servi
 	if !found || v.openOutside(pod, isForTunnel).Contains(port) {
 		return false
 	}
-	r.Find(APIServerUnreachable, v.places.Rules(ingress), fmt.Sprintf("add an ingress rule with an ipBlock for the API server's addresses, or without from, on %s", words.Port(port)),
-		"no policy lets anyone from outside the pod network reach %s on %s, where the API server calls Service %s for %s", words.Pod(pod), words.Port(port), service.Name, backend.By)
+	r.Find(APIServerUnreachable, v.places.Rules(ingress),
+		fmt.Sprintf("add an ingress rule with an ipBlock for the API server's addresses, or without from, on %s", words.Port(port)),
+		"no policy lets anyone from outside the pod network reach %s on %s, where the API server calls Service %s for %s",
+		words.Pod(pod), words.Port(port), service.Name, backend.By)
 	return true
 }
 

@@ -85,7 +85,8 @@ func BehindFix(service *corev1.Service) string {
 	if len(service.Spec.Selector) > 0 {
 		return "select the pods behind the Service, on the ports that they listen on"
 	}
-	return fmt.Sprintf("write the addresses and ports that its EndpointSlices have: kubectl get endpointslices -n %s -l kubernetes.io/service-name=%s", service.Namespace, service.Name)
+	return fmt.Sprintf("write the addresses and ports that its EndpointSlices have: "+
+		"kubectl get endpointslices -n %s -l kubernetes.io/service-name=%s", service.Namespace, service.Name)
 }
 
 // allowsBehind says whether any clause of a policy is about pods behind a Service, or may be: those that

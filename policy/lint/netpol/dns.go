@@ -34,7 +34,8 @@ names and at some times, which is hard to find.`,
 })
 
 // dnsFix is the rule that works in nearly every cluster.
-const dnsFix = "add an egress rule to namespaceSelector {kubernetes.io/metadata.name: kube-system} and podSelector {k8s-app: kube-dns} in one list item, on UDP 53 and TCP 53"
+const dnsFix = "add an egress rule to namespaceSelector {kubernetes.io/metadata.name: kube-system} and podSelector {k8s-app: kube-dns} " +
+	"in one list item, on UDP 53 and TCP 53"
 
 // checkDNSReached finds pods that may open connections, but cannot resolve names.
 func checkDNSReached(r *check.Report, v *view) {

@@ -45,7 +45,8 @@ func checkDNSPort(r *check.Report, v *view) {
 	for _, listener := range v.dnsListeners() {
 		port53 := connset.PortOf(listener.port.Protocol(), 53)
 		if slices.ContainsFunc(allowed, func(c connset.Clause) bool {
-			return world.IsPeer(&c.Box, listener.pod) && (c.Box.Ports.Contains(listener.port) || world.Resolve(c.Named, listener.pod).Contains(listener.port))
+			return world.IsPeer(&c.Box, listener.pod) &&
+				(c.Box.Ports.Contains(listener.port) || world.Resolve(c.Named, listener.pod).Contains(listener.port))
 		}) {
 			continue
 		}
@@ -88,7 +89,8 @@ func (v *view) dnsListeners() []dnsListener {
 func (v *view) portPath(direction networkingv1.PolicyType, rule int, port connset.Port) *field.Path {
 	path := rulesPath(direction).Index(rule)
 	for i, written := range kube.Rules(v.Policy.NetworkPolicy, direction)[rule].Ports {
-		if ports, _ := connset.RulePorts([]networkingv1.NetworkPolicyPort{written}); written.Port != nil && written.Port.Type == intstr.Int && ports.Contains(port) {
+		if ports, _ := connset.RulePorts([]networkingv1.NetworkPolicyPort{written}); written.Port != nil && written.Port.Type == intstr.Int &&
+			ports.Contains(port) {
 			return path.Child("ports").Index(i).Child("port")
 		}
 	}

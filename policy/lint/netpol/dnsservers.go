@@ -33,7 +33,8 @@ func (v *view) dnsServers() dnsServers {
 		if !v.Whole || !v.Known.Services || len(service.Spec.Selector) == 0 {
 			continue
 		}
-		servers.pods = append(servers.pods, world.Where(v.At(service.Namespace).Pods, func(pod *world.Pod) bool { return kube.Selects(service, pod.Pod) })...)
+		servers.pods = append(servers.pods,
+			world.Where(v.At(service.Namespace).Pods, func(pod *world.Pod) bool { return kube.Selects(service, pod.Pod) })...)
 		for _, text := range service.Spec.ClusterIPs {
 			if address, err := netip.ParseAddr(text); err == nil {
 				servers.addresses = append(servers.addresses, address)

@@ -35,7 +35,8 @@ func checkEveryone(r *check.Report, v *view) {
 					"an empty rule allows everyone on every port, so the other %s rules change nothing", word(direction))
 			case bare && !meant:
 				// Whoever writes a rule as {} nearly always means it: in public manifests, all did.
-				r.Add(RuleAllowsEveryone, check.Note, rulesPath(direction).Index(i), "name peers or ports; to deny everyone, write "+word(direction)+": []",
+				r.Add(RuleAllowsEveryone, check.Note, rulesPath(direction).Index(i),
+					"name peers or ports; to deny everyone, write "+word(direction)+": []",
 					"an empty rule allows everyone on every port, inside the cluster and outside")
 			case explicit && !meant:
 				r.Find(RuleAllowsEveryone, peersPath(direction, i), "name peers, or leave the list out if everyone is meant",

@@ -49,7 +49,8 @@ func checkExclusions(r *check.Report, v *view) {
 				if i == j || all == nil || !world.IsWithin([]connset.Box{all.Box}, []connset.Box{other.Box}) || !isNameAllowedBy(clause, other) {
 					continue
 				}
-				r.Find(ExcludesNobody, v.clauseField(direction, clause, ""), "remove "+v.clausePlace(direction, other).String()+", or leave the same out there",
+				r.Find(ExcludesNobody, v.clauseField(direction, clause, ""),
+					"remove "+v.clausePlace(direction, other).String()+", or leave the same out there",
 					"%s holds all that this peer leaves out with %s: peers add up, so nobody is left out", v.clausePlace(direction, other), what)
 				break
 			}
@@ -98,7 +99,8 @@ func checkOpenRules(r *check.Report, v *view, direction networkingv1.PolicyType,
 			return other.Rule != clause.Rule && world.IsWithin([]connset.Box{all}, []connset.Box{other.Box})
 		}
 		if i := slices.IndexFunc(open, holds); i >= 0 {
-			r.Find(ExcludesNobody, v.clauseField(direction, clause, ""), "name ports in "+v.places.Rule(direction, open[i].Rule).String()+", or remove this",
+			r.Find(ExcludesNobody, v.clauseField(direction, clause, ""),
+				"name ports in "+v.places.Rule(direction, open[i].Rule).String()+", or remove this",
 				"%s holds this peer too, on every port: rules add up, so the ports named here restrict nothing", v.clausePlace(direction, open[i]))
 		}
 	}

@@ -62,7 +62,8 @@ func checkReachedByBalancer(r *check.Report, v *view, service *corev1.Service, p
 	if len(closed) == 0 {
 		return false
 	}
-	r.Find(HealthCheckUnreachable, v.places.Rules(ingress), "add an ingress rule with an ipBlock for the load balancer's ranges, on "+words.Ports(closed),
+	r.Find(HealthCheckUnreachable, v.places.Rules(ingress),
+		"add an ingress rule with an ipBlock for the load balancer's ranges, on "+words.Ports(closed),
 		"no policy lets anyone from outside the pod network reach %s on %s, where the load balancer of Service %s sends traffic or probes",
 		words.Pod(pod), words.Ports(closed), service.Name)
 	return true

@@ -7,6 +7,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	apivalidation "k8s.io/apimachinery/pkg/api/validation"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	metav1validation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/apimachinery/pkg/util/validation"
@@ -31,7 +32,7 @@ leading zeros, no IPv4 written as IPv6. Of AppTiers also what contradicts itself
 // since Kubernetes 1.36 (feature StrictIPCIDRValidation).
 func checkValid(r *check.Report, policy *networkingv1.NetworkPolicy) {
 	errs := apivalidation.ValidateObjectMeta(&policy.ObjectMeta, true, apivalidation.NameIsDNSSubdomain, field.NewPath("metadata"))
-	errs = append(errs, metav1validation.ValidateLabelSelector(&policy.Spec.PodSelector, metav1validation.LabelSelectorValidationOptions{}, specPath.Child("podSelector"))...)
+	errs = append(errs, validateSelector(specPath.Child("podSelector"), &policy.Spec.PodSelector)...)
 	for _, direction := range []networkingv1.PolicyType{ingress, egress} {
 		for i, rule := range kube.Rules(policy, direction) {
 			for j, port := range rule.Ports {
@@ -44,26 +45,29 @@ func checkValid(r *check.Report, policy *networkingv1.NetworkPolicy) {
 	}
 	errs = append(errs, validateTypes(specPath.Child("policyTypes"), policy.Spec.PolicyTypes)...)
 	for _, err := range errs {
-		r.Findings = append(r.Findings, check.Finding{Check: Invalid, Severity: check.Reject, Path: check.Path(err.Field), Message: err.ErrorBody(), Fix: invalidFix(err)})
+		r.FindError(Invalid, err, invalidFix(err))
 	}
 }
 
 func invalidFix(err *field.Error) string {
 	switch text, _ := err.BadValue.(string); {
 	case err.Type == field.ErrorTypeRequired && err.Detail == "must specify a peer":
-		return "write podSelector: {} for every pod of this namespace, namespaceSelector: {} for every pod of the cluster, or leave the list out for everyone"
+		return "write podSelector: {} for every pod of this namespace, namespaceSelector: {} for every pod of the cluster, " +
+			"or leave the list out for everyone"
 	case err.Type == field.ErrorTypeForbidden:
 		return "write one list item for each"
 	default:
 		if address, parseErr := netip.ParseAddr(text); parseErr == nil {
-			return "write " + netip.PrefixFrom(address, address.BitLen()).String() + " for one address"
+			return "write " + alone(address) + " for one address"
 		}
 		if prefix, parseErr := netip.ParsePrefix(text); parseErr == nil && prefix != prefix.Masked() {
-			return "write " + prefix.Masked().String() + ", or " + netip.PrefixFrom(prefix.Addr(), prefix.Addr().BitLen()).String() + " for one address"
+			return "write " + prefix.Masked().String() + ", or " + alone(prefix.Addr()) + " for one address"
 		}
 		return "correct it: the API server refuses the policy as it is"
 	}
 }
+
+func alone(address netip.Addr) string { return netip.PrefixFrom(address, address.BitLen()).String() }
 
 func validateTypes(path *field.Path, types []networkingv1.PolicyType) field.ErrorList {
 	allowed := []networkingv1.PolicyType{ingress, egress}
@@ -112,13 +116,17 @@ func validatePort(path *field.Path, port networkingv1.NetworkPolicyPort) field.E
 	return errs
 }
 
+func validateSelector(path *field.Path, selector *metav1.LabelSelector) field.ErrorList {
+	return metav1validation.ValidateLabelSelector(selector, metav1validation.LabelSelectorValidationOptions{}, path)
+}
+
 func validatePeer(path *field.Path, peer networkingv1.NetworkPolicyPeer) field.ErrorList {
 	var errs field.ErrorList
 	if peer.PodSelector != nil {
-		errs = append(errs, metav1validation.ValidateLabelSelector(peer.PodSelector, metav1validation.LabelSelectorValidationOptions{}, path.Child("podSelector"))...)
+		errs = append(errs, validateSelector(path.Child("podSelector"), peer.PodSelector)...)
 	}
 	if peer.NamespaceSelector != nil {
-		errs = append(errs, metav1validation.ValidateLabelSelector(peer.NamespaceSelector, metav1validation.LabelSelectorValidationOptions{}, path.Child("namespaceSelector"))...)
+		errs = append(errs, validateSelector(path.Child("namespaceSelector"), peer.NamespaceSelector)...)
 	}
 	isSelector := peer.PodSelector != nil || peer.NamespaceSelector != nil
 	switch {

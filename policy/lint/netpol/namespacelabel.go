@@ -33,7 +33,8 @@ func checkNamespaceLabel(r *check.Report, v *view, at func(string) *field.Path, 
 		if v.KnowsNamespaces() || v.At(value).Exists {
 			r.Find(NamespaceLabelName, path, fix, "the label name is set by nobody unless someone does it by hand, so this matches no namespace")
 		} else {
-			r.Add(NamespaceLabelName, check.Note, path, fix, "the label name is set by nobody unless someone does it by hand; whether someone does is not known here")
+			r.Add(NamespaceLabelName, check.Note, path, fix,
+				"the label name is set by nobody unless someone does it by hand; whether someone does is not known here")
 		}
 		return true
 	}

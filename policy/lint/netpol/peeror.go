@@ -32,7 +32,8 @@ namespaces of the first and not in this one.`,
 // checkOr finds two list items where one was meant: a namespace, and beside it pods that are in that
 // namespace and not in this one. As two items they mean either
 // (https://kubernetes.io/docs/concepts/services-networking/network-policies/#behavior-of-to-and-from-selectors).
-func checkOr(r *check.Report, v *view, direction networkingv1.PolicyType, clause connset.Clause, pods *networkingv1.NetworkPolicyPeer) bool {
+func checkOr(r *check.Report, v *view, direction networkingv1.PolicyType, clause connset.Clause,
+	pods *networkingv1.NetworkPolicyPeer) bool {
 	if pods.NamespaceSelector != nil || words.IsEmpty(pods.PodSelector) || len(v.PeersOf(direction, clause).All) > 0 {
 		return false
 	}

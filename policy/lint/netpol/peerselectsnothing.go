@@ -46,14 +46,16 @@ func checkPeers(r *check.Report, v *view) {
 
 // checkPeerMatches finds peers that match no pod, or none that a selector can mean. At is where the peer's fields
 // are.
-func checkPeerMatches(r *check.Report, v *view, at func(string) *field.Path, peer *networkingv1.NetworkPolicyPeer, box connset.Box, matched world.Matches) {
+func checkPeerMatches(r *check.Report, v *view, at func(string) *field.Path, peer *networkingv1.NetworkPolicyPeer, box connset.Box,
+	matched world.Matches) {
 	isMatch := func(c *world.Namespace) bool { return box.Match(connset.Namespace, c.Labels) }
 	if peer.NamespaceSelector != nil && v.Known.Namespaces && !slices.ContainsFunc(v.Namespaces, isMatch) {
 		if r.IsFull(PeerSelectsNothing, check.Warn, at("")) {
 			return
 		}
 		if near := words.Hint(peer.NamespaceSelector, v.NamespaceLabels, "namespaces"); v.Whole || words.IsNear(near) {
-			r.Find(PeerSelectsNothing, at("namespaceSelector"), near, "no namespace has %s, so this peer matches nobody", words.Selector(peer.NamespaceSelector))
+			r.Find(PeerSelectsNothing, at("namespaceSelector"), near,
+				"no namespace has %s, so this peer matches nobody", words.Selector(peer.NamespaceSelector))
 			return
 		}
 	}
@@ -70,10 +72,12 @@ func checkPeerMatches(r *check.Report, v *view, at func(string) *field.Path, pee
 				elsewhere, corev1.LabelMetadataName, elsewhere)
 		}
 		r.Find(PeerSelectsNothing, at("podSelector"), fix,
-			"no pod of %s has %s, so this peer matches nobody", placeWords(v.Policy.Namespace, peer.NamespaceSelector), words.Selector(peer.PodSelector))
+			"no pod of %s has %s, so this peer matches nobody",
+			placeWords(v.Policy.Namespace, peer.NamespaceSelector), words.Selector(peer.PodSelector))
 	case len(matched.All) > 0 && len(matched.Meant) == 0 && !v.MorePods:
 		r.Find(HostNetwork, at(""), "use ipBlock with the addresses of the nodes",
-			"every pod that matches, such as %s, is on its node's network and has the node's address, which selectors do not match", words.Pod(matched.All[0]))
+			"every pod that matches, such as %s, is on its node's network and has the node's address, which selectors do not match",
+			words.Pod(matched.All[0]))
 	}
 }
 

@@ -38,7 +38,8 @@ func checkTypes(r *check.Report, v *view) {
 	}
 	switch {
 	case len(spec.Egress) > 0 && len(spec.Ingress) == 0:
-		r.Find(PolicyTypesOmitted, specPath.Child("policyTypes"), "write policyTypes: [Egress], or [Ingress, Egress] if every ingress is to be denied",
+		r.Find(PolicyTypesOmitted, specPath.Child("policyTypes"),
+			"write policyTypes: [Egress], or [Ingress, Egress] if every ingress is to be denied",
 			"without policyTypes a policy with egress rules is about ingress too, and without ingress rules that denies all of it")
 	case spec.Egress != nil && len(spec.Egress) == 0:
 		r.Find(PolicyTypesOmitted, specPath.Child("policyTypes"), "write policyTypes: [Ingress, Egress] to deny egress, or leave egress out",

@@ -48,7 +48,8 @@ func checkBlocks(r *check.Report, v *view) {
 // Who leaves out a single range of the cluster, or none, may know what the cluster's are.
 func checkPrivateRanges(r *check.Report, direction networkingv1.PolicyType, rule int, peers []networkingv1.NetworkPolicyPeer) {
 	meansInternet := slices.ContainsFunc(peers, func(p networkingv1.NetworkPolicyPeer) bool {
-		return p.IPBlock != nil && slices.ContainsFunc(p.IPBlock.Except, func(e string) bool { return slices.Contains(world.PrivateIPv4, e) || slices.Contains(internalIPv6, e) })
+		return p.IPBlock != nil && slices.ContainsFunc(p.IPBlock.Except,
+			func(e string) bool { return slices.Contains(world.PrivateIPv4, e) || slices.Contains(internalIPv6, e) })
 	})
 	if !meansInternet {
 		return
@@ -68,7 +69,8 @@ func checkPrivateRanges(r *check.Report, direction networkingv1.PolicyType, rule
 		if len(missing) > 0 {
 			slices.Sort(missing)
 			r.Find(PrivateRangesIncomplete, peersPath(direction, rule).Index(i).Child("ipBlock", "except"), "add "+strings.Join(missing, ", "),
-				"this leaves out some ranges that are not the internet, but not %s: clusters use them for pods, services and nodes", strings.Join(missing, ", "))
+				"this leaves out some ranges that are not the internet, but not %s: clusters use them for pods, services and nodes",
+				strings.Join(missing, ", "))
 		}
 	}
 }

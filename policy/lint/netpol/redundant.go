@@ -32,7 +32,8 @@ func checkRedundant(r *check.Report, v *view) {
 			return
 		}
 	}
-	r.Find(Redundant, specPath, "remove it, if the other policies are to stay", "the other policies of namespace %s isolate the same pods, and allow all that this one allows", v.Policy.Namespace)
+	r.Find(Redundant, specPath, "remove it, if the other policies are to stay",
+		"the other policies of namespace %s isolate the same pods, and allow all that this one allows", v.Policy.Namespace)
 }
 
 // missesSomebody says whether a peer of a direction matches no pod, where pods are known: the policy is

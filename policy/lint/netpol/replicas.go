@@ -55,7 +55,8 @@ func checkReplicas(r *check.Report, v *view) {
 			continue
 		}
 		if ports := v.closedBetween(pod, v.Subjects()[i]); len(ports) > 0 {
-			r.Find(ReplicasIsolated, v.places.Rules(ingress), "allow its pods on the ports that they use among themselves, or ignore this if they need nothing of each other",
+			r.Find(ReplicasIsolated, v.places.Rules(ingress),
+				"allow its pods on the ports that they use among themselves, or ignore this if they need nothing of each other",
 				"the pods of StatefulSet %s, such as %s, cannot reach one another on any of their ports (%s)", name, words.Pod(pod), words.List(ports))
 		}
 	}

@@ -64,7 +64,8 @@ func checkPorts(r *check.Report, v *view) {
 
 // checkServicePort finds the port of a Service where its pods listen on another: policies see the
 // pod's, since the destination is translated first. Some Services are left to another check.
-func checkServicePort(r *check.Report, path *field.Path, rule kube.Rule, protocol corev1.Protocol, number int32, destinations []*world.Pod, leftOut func(*corev1.Service) bool) {
+func checkServicePort(r *check.Report, path *field.Path, rule kube.Rule, protocol corev1.Protocol, number int32, destinations []*world.Pod,
+	leftOut func(*corev1.Service) bool) {
 	port := connset.PortOf(protocol, number)
 	if slices.ContainsFunc(destinations, func(pod *world.Pod) bool { return listens(pod, port) }) {
 		return
@@ -83,7 +84,8 @@ func checkServicePort(r *check.Report, path *field.Path, rule kube.Rule, protoco
 				continue
 			}
 			r.Find(ServicePort, path, fmt.Sprintf("write port: %d", target.Number()),
-				"%d is the port of Service %s/%s; its pods listen on %d, which is what policies see", number, service.Namespace, service.Name, target.Number())
+				"%d is the port of Service %s/%s; its pods listen on %d, which is what policies see",
+				number, service.Namespace, service.Name, target.Number())
 			return
 		}
 	}

@@ -40,14 +40,17 @@ func checkWidening(r *check.Report, v *view) {
 			continue // what is to be refused may come yet
 		}
 		if w.Unknown != "" {
-			r.Add(Widens, check.Warn, path, "write it so that it can be decided: namespaces by name, ports by number", "whether this opens what an AppTier closes is not known: %s", w.Unknown)
+			r.Add(Widens, check.Warn, path, "write it so that it can be decided: namespaces by name, ports by number",
+				"whether this opens what an AppTier closes is not known: %s", w.Unknown)
 			continue
 		}
 		message := "would let " + w.Words(v.View)
 		if reason != "" {
-			r.Add(Widens, check.Warn, path, "declare it in the AppTier, if it is to stay", "%s; the annotation %s gives as reason: %s", message, widening.Annotation, reason)
+			r.Add(Widens, check.Warn, path, "declare it in the AppTier, if it is to stay",
+				"%s; the annotation %s gives as reason: %s", message, widening.Annotation, reason)
 			continue
 		}
-		r.Find(Widens, path, fmt.Sprintf("declare it in AppTier %s, remove it here, or annotate the policy with %s: the reason", w.AppTiers(), widening.Annotation), "%s", message)
+		fix := fmt.Sprintf("declare it in AppTier %s, remove it here, or annotate the policy with %s: the reason", w.AppTiers(), widening.Annotation)
+		r.Find(Widens, path, fix, "%s", message)
 	}
 }

@@ -55,7 +55,8 @@ func Openings(x *world.Index, app *v1alpha1.AppTier, workOf func() *check.Work) 
 func widened(v *world.View, app string) *Widening {
 	for _, direction := range []networkingv1.PolicyType{ingress, egress} {
 		generated := world.Where(v.Here.Generated, func(g *world.Policy) bool { return g.Isolates(direction) })
-		d := declaredBy(v, direction, world.Where(generated, func(g *world.Policy) bool { return g.Labels[v1alpha1.LabelAppTier] == app }), generated)
+		d := declaredBy(v, direction, world.Where(generated, func(g *world.Policy) bool { return g.Labels[v1alpha1.LabelAppTier] == app }),
+			generated)
 		if len(d.by) == 0 {
 			continue
 		}

@@ -236,7 +236,8 @@ func (d *declared) peersAt(at *world.Namespace, box connset.Box) []*world.Pod {
 	}
 	var out []*world.Pod
 	for _, c := range in {
-		out = append(out, world.Where(d.Matching(c, box, connset.Peer), func(pod *world.Pod) bool { return !pod.Spec.HostNetwork && world.IsPeer(&box, pod) })...)
+		out = append(out,
+			world.Where(d.Matching(c, box, connset.Peer), func(pod *world.Pod) bool { return !pod.Spec.HostNetwork && world.IsPeer(&box, pod) })...)
 	}
 	return out
 }

@@ -39,7 +39,8 @@ func Namespaces(selector *metav1.LabelSelector) string {
 	if IsEmpty(selector) {
 		return "any namespace"
 	}
-	if name := selector.MatchLabels[corev1.LabelMetadataName]; name != "" && len(selector.MatchLabels) == 1 && len(selector.MatchExpressions) == 0 {
+	if name := selector.MatchLabels[corev1.LabelMetadataName]; name != "" && len(selector.MatchLabels) == 1 &&
+		len(selector.MatchExpressions) == 0 {
 		return "namespace " + name
 	}
 	return "namespaces " + Selector(selector)

@@ -148,9 +148,10 @@ func (x *Index) AsksUnknown(policy *Policy) bool {
 	if len(x.unknown) == 0 {
 		return false
 	}
-	return asks(policy.Selected, connset.Subject) || slices.ContainsFunc(slices.Concat(policy.ingress, policy.egress), func(clause connset.Clause) bool {
-		return asks(clause.Box, connset.Peer)
-	})
+	return asks(policy.Selected, connset.Subject) ||
+		slices.ContainsFunc(slices.Concat(policy.ingress, policy.egress), func(clause connset.Clause) bool {
+			return asks(clause.Box, connset.Peer)
+		})
 }
 
 // wellKnownNamespaces exist in every cluster.

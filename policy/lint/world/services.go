@@ -17,7 +17,8 @@ import (
 func (x *Index) IsDNS(service *corev1.Service) bool {
 	name := types.NamespacedName{Namespace: service.Namespace, Name: service.Name}
 	return service.Labels["k8s-app"] == "kube-dns" || name == x.DNSService ||
-		slices.Contains([]types.NamespacedName{{Namespace: "kube-system", Name: "kube-dns"}, {Namespace: "openshift-dns", Name: "dns-default"}}, name)
+		slices.Contains([]types.NamespacedName{{Namespace: "kube-system", Name: "kube-dns"}, {Namespace: "openshift-dns", Name: "dns-default"}},
+			name)
 }
 
 // AreOfServices says whether addresses are all such as only Services have.

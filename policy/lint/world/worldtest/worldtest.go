@@ -32,7 +32,8 @@ func Draw(t *rapid.T) (*world.View, world.World) {
 	if rapid.Bool().Draw(t, "every pod") {
 		judged.Spec.PodSelector = metav1.LabelSelector{}
 	}
-	w := world.World{Whole: true, Known: world.Parts{Namespaces: true, Pods: true, Services: true, Policies: true}, Namespaces: s.Namespaces, Pods: s.Pods}
+	w := world.World{Whole: true, Known: world.Parts{Namespaces: true, Pods: true, Services: true, Policies: true}, Namespaces: s.Namespaces,
+		Pods: s.Pods}
 	for _, policy := range s.Policies {
 		switch rapid.IntRange(0, 3).Draw(t, "is") {
 		case 0, 3:
