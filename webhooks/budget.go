@@ -22,7 +22,8 @@ func withinBudget(limits budget.Limits, wanted, others []*networkingv1.NetworkPo
 		if !errors.As(err, &over) {
 			return false
 		}
-		finding := check.Finding{Check: check.OverBudget, Severity: check.Reject, Path: path, Message: over.Error(), Fix: "enforcers isolate its pods then, and allow nothing for it"}
+		finding := check.Finding{Check: check.OverBudget, Severity: check.Reject, Path: path, Message: over.Error(),
+			Fix: "enforcers isolate its pods then, and allow nothing for it"}
 		if cost.Within(before) {
 			finding.Severity = check.Warn
 		}
@@ -60,7 +61,8 @@ func withinBudget(limits budget.Limits, wanted, others []*networkingv1.NetworkPo
 
 func nearBudget(path check.Path, name string, near []string) check.Finding {
 	return check.Finding{Check: check.OverBudget, Severity: check.Warn, Path: path,
-		Message: "NetworkPolicy " + name + ": " + strings.Join(near, "; "), Fix: "above that, enforcers refuse the policy: have fewer say the same, or have the budgets raised"}
+		Message: "NetworkPolicy " + name + ": " + strings.Join(near, "; "),
+		Fix:     "above that, enforcers refuse the policy: have fewer say the same, or have the budgets raised"}
 }
 
 func nameOf(policy *networkingv1.NetworkPolicy) types.NamespacedName {

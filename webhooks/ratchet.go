@@ -36,11 +36,13 @@ func (v NetworkPolicyValidator) judgeUpdate(old, policy *networkingv1.NetworkPol
 	index := v.Cluster.current()
 	before := func(of *networkingv1.NetworkPolicy) func() []check.Finding {
 		return func() []check.Finding {
-			return slices.DeleteFunc(lint.JudgePolicy(index, of, workBefore), func(f check.Finding) bool { return f.Check == netpol.Widens && !opensTheSame(old, policy, f) })
+			return slices.DeleteFunc(lint.JudgePolicy(index, of, workBefore),
+				func(f check.Finding) bool { return f.Check == netpol.Widens && !opensTheSame(old, policy, f) })
 		}
 	}
 	findings := ratchet(lint.JudgePolicy(index, policy, work), before(old))
-	if len(check.WithSeverity(findings, check.Reject)) > 0 || !slices.ContainsFunc(findings, func(f check.Finding) bool { return f.Check == netpol.Invalid }) {
+	if len(check.WithSeverity(findings, check.Reject)) > 0 ||
+		!slices.ContainsFunc(findings, func(f check.Finding) bool { return f.Check == netpol.Invalid }) {
 		return findings
 	}
 	// What cannot be read is judged alone; of what was stored so, the rest is judged as it is read.

@@ -108,11 +108,13 @@ func gvkOf(item *yaml.RNode) schema.GroupVersionKind {
 }
 
 func (f *function) refuse(source manifest.Object, message, fix string) {
-	f.findings = append(f.findings, manifest.Finding{Source: source, Finding: check.Finding{Check: netpol.Invalid, Severity: check.Reject, Message: message, Fix: fix}})
+	f.findings = append(f.findings,
+		manifest.Finding{Source: source, Finding: check.Finding{Check: netpol.Invalid, Severity: check.Reject, Message: message, Fix: fix}})
 }
 
 func (f *function) warn(source manifest.Object, message, fix string) {
-	f.findings = append(f.findings, manifest.Finding{Source: source, Finding: check.Finding{Check: netpol.Invalid, Severity: check.Warn, Message: message, Fix: fix}})
+	f.findings = append(f.findings,
+		manifest.Finding{Source: source, Finding: check.Finding{Check: netpol.Invalid, Severity: check.Warn, Message: message, Fix: fix}})
 }
 
 // results are the findings, in the words of the functions' specification.
