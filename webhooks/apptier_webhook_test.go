@@ -36,7 +36,7 @@ func TestAppTierWebhook(t *testing.T) {
 
 // testCorpus: what policy/lint refuses, the API server refuses, by its schema or by the webhook.
 func testCorpus(t *testing.T, c client.Client) {
-	files, err := filepath.Glob("../policy/lint/testdata/*.yaml")
+	files, err := filepath.Glob("../policy/lint/apptier/testdata/*.yaml")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no AppTiers in the corpus: %v", err)
 	}
@@ -61,7 +61,7 @@ func read(g *WithT, file string) *unstructured.Unstructured {
 
 func testAllAtOnce(t *testing.T, c client.Client) {
 	g := NewWithT(t)
-	err := c.Create(t.Context(), read(g, "../policy/lint/testdata/several-mistakes.yaml"))
+	err := c.Create(t.Context(), read(g, "../policy/lint/apptier/testdata/several-mistakes.yaml"))
 	g.Expect(err).To(MatchError(And(
 		ContainSubstring("denied the request: AppTier shop is refused:"),
 		ContainSubstring("spec.mode: mode Audit is not supported yet (not-supported)\n    fix: use mode: Enforce"),

@@ -21,7 +21,7 @@ import (
 // Whatever an AppTier says, it can be expanded: what is not understood is left out. If lint accepts it,
 // its policies are what the API server takes, with or without the AppTier and the Service that it refers to.
 func FuzzExpand(f *testing.F) {
-	for _, pattern := range []string{"testdata/*.yaml", "../lint/testdata/*.yaml"} {
+	for _, pattern := range []string{"testdata/*.yaml", "../lint/apptier/testdata/*.yaml"} {
 		files, err := filepath.Glob(pattern)
 		if err != nil || len(files) == 0 {
 			f.Fatalf("no seeds in %s: %v", pattern, err)
