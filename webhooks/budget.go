@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	networkingv1 "k8s.io/api/networking/v1"
-	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/apptier/apptier/policy/budget"
 	"github.com/apptier/apptier/policy/lint/check"
@@ -32,14 +32,14 @@ func withinBudget(limits budget.Limits, wanted, others []*networkingv1.NetworkPo
 	}
 	var total, all budget.Cost
 	for _, policy := range others {
-		if cost := budget.Count(&policy.Spec); limits.Check(nameOf(policy), cost) == nil { // others count for nothing
+		if cost := budget.Count(&policy.Spec); limits.Check(client.ObjectKeyFromObject(policy), cost) == nil { // others count for nothing
 			total = total.Add(cost)
 		}
 	}
 	for _, policy := range wanted {
 		cost := budget.Count(&policy.Spec)
 		all = all.Add(cost)
-		if refuse(limits.Check(nameOf(policy), cost), cost) {
+		if refuse(limits.Check(client.ObjectKeyFromObject(policy), cost), cost) {
 			return out
 		}
 		total = total.Add(cost)
@@ -49,7 +49,7 @@ func withinBudget(limits budget.Limits, wanted, others []*networkingv1.NetworkPo
 	}
 	if len(wanted) > 0 {
 		last := wanted[len(wanted)-1]
-		if refuse(limits.CheckNamespace(nameOf(last), total), all) {
+		if refuse(limits.CheckNamespace(client.ObjectKeyFromObject(last), total), all) {
 			return out
 		}
 		if near := limits.Near(budget.Cost{}, total); len(near) > 0 {
@@ -63,10 +63,6 @@ func nearBudget(path check.Path, name string, near []string) check.Finding {
 	return check.Finding{Check: check.OverBudget, Severity: check.Warn, Path: path,
 		Message: "NetworkPolicy " + name + ": " + strings.Join(near, "; "),
 		Fix:     "above that, enforcers refuse the policy: have fewer say the same, or have the budgets raised"}
-}
-
-func nameOf(policy *networkingv1.NetworkPolicy) types.NamespacedName {
-	return types.NamespacedName{Namespace: policy.Namespace, Name: policy.Name}
 }
 
 // otherPolicies are those of a namespace that are not to be replaced.

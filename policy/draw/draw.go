@@ -29,7 +29,7 @@ func newGraph(apps []*v1alpha1.AppTier) *graph {
 	})
 	d := drawing{graph: &graph{}, apps: map[types.NamespacedName]*v1alpha1.AppTier{}}
 	for _, app := range apps {
-		d.apps[nameOf(app)] = app
+		d.apps[model.NameOf(app)] = app
 	}
 	for _, app := range apps {
 		for i := range app.Spec.Tiers {
@@ -53,10 +53,6 @@ func newGraph(apps []*v1alpha1.AppTier) *graph {
 type drawing struct {
 	graph *graph
 	apps  map[types.NamespacedName]*v1alpha1.AppTier
-}
-
-func nameOf(app *v1alpha1.AppTier) types.NamespacedName {
-	return types.NamespacedName{Namespace: app.Namespace, Name: app.Name}
 }
 
 // tier is the box of a tier.

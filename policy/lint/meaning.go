@@ -68,14 +68,14 @@ func environmentOf(app *v1alpha1.AppTier, w world.World) expand.Environment {
 	env.AppTiers = map[types.NamespacedName]*v1alpha1.AppTier{}
 	env.Services = map[types.NamespacedName]expand.Service{}
 	for _, other := range w.AppTiers {
-		key := types.NamespacedName{Namespace: other.Namespace, Name: other.Name}
+		key := model.NameOf(other)
 		if slices.Contains(references.AppTiers, key) && other.DeletionTimestamp.IsZero() &&
 			len(check.WithSeverity(AppTier(other), check.Reject)) == 0 {
 			env.AppTiers[key] = other
 		}
 	}
 	for _, service := range w.Services {
-		key := types.NamespacedName{Namespace: service.Namespace, Name: service.Name}
+		key := model.NameOf(service)
 		if slices.Contains(references.Services, key) {
 			env.Services[key] = expand.ServiceOf(service, w.PodsIn(service.Namespace))
 		}

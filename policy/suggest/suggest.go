@@ -17,6 +17,7 @@ import (
 	"github.com/apptier/apptier/policy/lint"
 	"github.com/apptier/apptier/policy/lint/check"
 	"github.com/apptier/apptier/policy/lint/world"
+	"github.com/apptier/apptier/policy/model"
 	"github.com/apptier/apptier/policy/reach"
 )
 
@@ -204,7 +205,7 @@ func (q *question) allows(additions []Addition) bool {
 func (q *question) refuses(additions []Addition, changed World) bool {
 	before, after := q.judged(), changed.judged()
 	for _, app := range changed.AppTiers {
-		i := slices.IndexFunc(q.AppTiers, func(a *v1alpha1.AppTier) bool { return nameOf(a) == nameOf(app) })
+		i := slices.IndexFunc(q.AppTiers, func(a *v1alpha1.AppTier) bool { return model.NameOf(a) == model.NameOf(app) })
 		if len(rejected(lint.AppTierIn(app, after))) > len(rejected(lint.AppTierIn(q.AppTiers[i], before))) {
 			return true
 		}
@@ -252,7 +253,7 @@ func (w World) with(additions []Addition) (World, bool) {
 	}
 	w.Environment.AppTiers = maps.Clone(w.Environment.AppTiers)
 	for _, app := range changed {
-		w.Environment.AppTiers[nameOf(app)] = app
+		w.Environment.AppTiers[model.NameOf(app)] = app
 	}
 	w.AppTiers = changed
 	w.Snapshot.Policies = slices.DeleteFunc(slices.Clone(w.Snapshot.Policies), func(policy *networkingv1.NetworkPolicy) bool {
@@ -274,7 +275,7 @@ func changedBy(apps []*v1alpha1.AppTier, additions []Addition) (changed []*v1alp
 	for _, app := range apps {
 		app = app.DeepCopy()
 		for _, a := range additions {
-			if a.Policy == nil && a.AppTier == nameOf(app) {
+			if a.Policy == nil && a.AppTier == model.NameOf(app) {
 				a.addTo(app)
 			}
 		}
@@ -284,10 +285,6 @@ func changedBy(apps []*v1alpha1.AppTier, additions []Addition) (changed []*v1alp
 		changed = append(changed, app)
 	}
 	return changed, true
-}
-
-func nameOf(app *v1alpha1.AppTier) types.NamespacedName {
-	return types.NamespacedName{Namespace: app.Namespace, Name: app.Name}
 }
 
 func isOf(policy *networkingv1.NetworkPolicy, app *v1alpha1.AppTier) bool {

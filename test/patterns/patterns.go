@@ -20,6 +20,7 @@ import (
 
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/policy/expand"
+	"github.com/apptier/apptier/policy/model"
 )
 
 // Where the files of the patterns are in the repository.
@@ -110,7 +111,7 @@ func appTiers(text []byte) ([]*v1alpha1.AppTier, error) {
 func Policies(apps []*v1alpha1.AppTier, env expand.Environment) []*networkingv1.NetworkPolicy {
 	env.AppTiers = map[types.NamespacedName]*v1alpha1.AppTier{}
 	for _, app := range apps {
-		env.AppTiers[nameOf(app)] = app
+		env.AppTiers[model.NameOf(app)] = app
 	}
 	var policies []*networkingv1.NetworkPolicy
 	for _, app := range apps {
@@ -119,16 +120,12 @@ func Policies(apps []*v1alpha1.AppTier, env expand.Environment) []*networkingv1.
 	return policies
 }
 
-func nameOf(app *v1alpha1.AppTier) types.NamespacedName {
-	return types.NamespacedName{Namespace: app.Namespace, Name: app.Name}
-}
-
 // Named returns the AppTiers of the sample that have these names.
 func (p Pattern) Named(names []string) ([]*v1alpha1.AppTier, error) {
 	var found []*v1alpha1.AppTier
 	for _, app := range p.AppTiers {
 		for _, name := range names {
-			if nameOf(app).String() == name {
+			if model.NameOf(app).String() == name {
 				found = append(found, app)
 			}
 		}

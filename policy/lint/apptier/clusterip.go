@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/policy/kube"
@@ -45,7 +44,7 @@ func checkNetworksOfServices(r *check.Report, in *appView) {
 // tierBehindFix is what to write in an AppTier.
 func tierBehindFix(service *corev1.Service) string {
 	switch {
-	case kube.APIServer == types.NamespacedName{Namespace: service.Namespace, Name: service.Name}:
+	case model.NameOf(service) == kube.APIServer:
 		return "write kubeAPIServer: {}"
 	case len(service.Spec.Selector) > 0:
 		return fmt.Sprintf("write service: {namespace: %s, name: %s}", service.Namespace, service.Name)
