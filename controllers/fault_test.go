@@ -25,7 +25,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/apptier/apptier/api/v1alpha1"
-	"github.com/apptier/apptier/internal/testenv/apiserver"
+	"github.com/apptier/apptier/internal/environment"
 	"github.com/apptier/apptier/policy/expand"
 )
 
@@ -198,7 +198,7 @@ func (f *faulty) stagedPolicies(ctx context.Context) []v1alpha1.StagedNetworkPol
 
 // own are the policies of the namespace that are not of others.
 func (f *faulty) own(ctx context.Context) []*networkingv1.NetworkPolicy {
-	return slices.DeleteFunc(pointers(f.policies(ctx)), func(policy *networkingv1.NetworkPolicy) bool { return isForeign(policy) })
+	return slices.DeleteFunc(environment.Pointers(f.policies(ctx)), func(policy *networkingv1.NetworkPolicy) bool { return isForeign(policy) })
 }
 
 func isForeign(policy *networkingv1.NetworkPolicy) bool {

@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/apptier/apptier/api/v1alpha1"
+	"github.com/apptier/apptier/internal/environment"
 	"github.com/apptier/apptier/policy/kube"
 	"github.com/apptier/apptier/policy/lint"
 	"github.com/apptier/apptier/policy/lint/widening"
@@ -41,7 +42,7 @@ func (r *AppTierReconciler) openings(ctx context.Context, app *v1alpha1.AppTier,
 	if err := r.Client.List(ctx, &policies, client.InNamespace(app.Namespace), client.UnsafeDisableDeepCopy); err != nil {
 		return nil, fmt.Errorf("listing the NetworkPolicies of the namespace: %w", err)
 	}
-	known.Generated = slices.DeleteFunc(pointers(policies.Items), func(policy *networkingv1.NetworkPolicy) bool {
+	known.Generated = slices.DeleteFunc(environment.Pointers(policies.Items), func(policy *networkingv1.NetworkPolicy) bool {
 		owner := v1alpha1.OwnerOf(policy)
 		return owner == "" || owner == app.Name
 	})
@@ -55,7 +56,7 @@ func (r *AppTierReconciler) openings(ctx context.Context, app *v1alpha1.AppTier,
 	if err := r.Client.List(ctx, &namespaces, client.UnsafeDisableDeepCopy); err != nil {
 		return nil, fmt.Errorf("listing namespaces: %w", err)
 	}
-	known.Pods, known.Namespaces = pointers(pods.Items), pointers(namespaces.Items)
+	known.Pods, known.Namespaces = environment.Pointers(pods.Items), environment.Pointers(namespaces.Items)
 	return lint.Openings(app, known, mostSteps), nil
 }
 
@@ -70,7 +71,7 @@ func (r *AppTierReconciler) handWritten(ctx context.Context, options ...client.L
 	if err := r.Client.List(ctx, &list, options...); err != nil {
 		return nil, fmt.Errorf("listing hand-written NetworkPolicies: %w", err)
 	}
-	return pointers(list.Items), nil
+	return environment.Pointers(list.Items), nil
 }
 
 // besidePolicy: the AppTiers of the namespace that a policy is in, if it is hand-written, or if there

@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/apptier/apptier/api/v1alpha1"
+	"github.com/apptier/apptier/internal/environment"
 )
 
 // ownerField is the index of cached NetworkPolicies by the name of the AppTier they were generated
@@ -37,12 +38,7 @@ func (r *AppTierReconciler) cachedPolicies(ctx context.Context, app *v1alpha1.Ap
 	if err := r.Client.List(ctx, &own, client.InNamespace(app.Namespace), client.MatchingFields{ownerField: app.Name}); err != nil {
 		return nil, fmt.Errorf("listing the AppTier's NetworkPolicies: %w", err)
 	}
-	policies, err := r.withNames(ctx, r.Client, app.Namespace, pointers(own.Items), names(desired))
-	if err != nil {
-		return nil, err
-	}
-	staged, err := r.cachedStaged(ctx, app, names(desired))
-	return append(policies, staged...), err
+	return r.withNames(ctx, r.Client, app.Namespace, environment.Pointers(own.Items), names(desired))
 }
 
 // livePolicies returns what cachedPolicies does, as the API server has it now.
@@ -52,12 +48,7 @@ func (r *AppTierReconciler) livePolicies(ctx context.Context, app *v1alpha1.AppT
 		return nil, fmt.Errorf("listing the AppTier's NetworkPolicies: %w", err)
 	}
 	// Those that lack the label: of someone else, or robbed of it.
-	policies, err := r.withNames(ctx, r.Live, app.Namespace, pointers(own.Items), names(cached))
-	if err != nil {
-		return nil, err
-	}
-	staged, err := r.liveStaged(ctx, app, names(cached))
-	return append(policies, staged...), err
+	return r.withNames(ctx, r.Live, app.Namespace, environment.Pointers(own.Items), names(cached))
 }
 
 // withNames adds the policies of these names that exist and are not among the given ones.
@@ -84,14 +75,6 @@ func names(policies []*networkingv1.NetworkPolicy) []string {
 	var out []string
 	for _, policy := range policies {
 		out = append(out, policy.Name)
-	}
-	return out
-}
-
-func pointers[T any](items []T) []*T {
-	out := make([]*T, len(items))
-	for i := range items {
-		out[i] = &items[i]
 	}
 	return out
 }

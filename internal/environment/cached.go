@@ -33,7 +33,7 @@ func (c Cached) PodsBehind(ctx context.Context, service *corev1.Service) ([]*cor
 	if err := c.List(ctx, &pods, client.InNamespace(service.Namespace), client.MatchingLabels(service.Spec.Selector)); err != nil {
 		return nil, fmt.Errorf("listing the pods behind Service %s/%s: %w", service.Namespace, service.Name, err)
 	}
-	return pointers(pods.Items), nil
+	return Pointers(pods.Items), nil
 }
 
 // Nodes returns every node.
@@ -42,7 +42,7 @@ func (c Cached) Nodes(ctx context.Context) ([]*corev1.Node, error) {
 	if err := c.List(ctx, &nodes); err != nil {
 		return nil, fmt.Errorf("listing nodes: %w", err)
 	}
-	return pointers(nodes.Items), nil
+	return Pointers(nodes.Items), nil
 }
 
 // EndpointSlices returns those of a Service; the cache has only the API server's.
@@ -52,7 +52,7 @@ func (c Cached) EndpointSlices(ctx context.Context, service types.NamespacedName
 	if err != nil {
 		return nil, fmt.Errorf("listing the EndpointSlices of Service %s: %w", service, err)
 	}
-	return pointers(endpoints.Items), nil
+	return Pointers(endpoints.Items), nil
 }
 
 // get returns an object, or nil if there is none.
@@ -70,7 +70,8 @@ func get[T any, P interface {
 	return object, nil
 }
 
-func pointers[T any](items []T) []*T {
+// Pointers are those to the items of a list that the API server answered, as the pure core takes objects.
+func Pointers[T any](items []T) []*T {
 	out := make([]*T, len(items))
 	for i := range items {
 		out[i] = &items[i]

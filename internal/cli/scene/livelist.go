@@ -18,6 +18,7 @@ import (
 
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/internal/cli/manifest"
+	"github.com/apptier/apptier/internal/environment"
 	"github.com/apptier/apptier/policy/kube"
 )
 
@@ -95,7 +96,7 @@ func readNamespaces(ctx context.Context, c *clusterClient) ([]manifest.Object, e
 	if err != nil {
 		return nil, fmt.Errorf("listing namespaces: %w", err)
 	}
-	return liveObjects("Namespace", pointers(list.Items)), nil
+	return liveObjects("Namespace", environment.Pointers(list.Items)), nil
 }
 
 func readPods(ctx context.Context, c *clusterClient) ([]manifest.Object, error) {
@@ -103,7 +104,7 @@ func readPods(ctx context.Context, c *clusterClient) ([]manifest.Object, error) 
 	if err != nil {
 		return nil, fmt.Errorf("listing pods: %w", err)
 	}
-	return liveObjects("Pod", pointers(list.Items)), nil
+	return liveObjects("Pod", environment.Pointers(list.Items)), nil
 }
 
 func readNodes(ctx context.Context, c *clusterClient) ([]manifest.Object, error) {
@@ -111,7 +112,7 @@ func readNodes(ctx context.Context, c *clusterClient) ([]manifest.Object, error)
 	if err != nil {
 		return nil, fmt.Errorf("listing nodes: %w", err)
 	}
-	return liveObjects("Node", pointers(list.Items)), nil
+	return liveObjects("Node", environment.Pointers(list.Items)), nil
 }
 
 func readPolicies(ctx context.Context, c *clusterClient) ([]manifest.Object, error) {
@@ -119,7 +120,7 @@ func readPolicies(ctx context.Context, c *clusterClient) ([]manifest.Object, err
 	if err != nil {
 		return nil, fmt.Errorf("listing NetworkPolicies: %w", err)
 	}
-	return liveObjects("NetworkPolicy", pointers(list.Items)), nil
+	return liveObjects("NetworkPolicy", environment.Pointers(list.Items)), nil
 }
 
 func readServices(ctx context.Context, c *clusterClient) ([]manifest.Object, error) {
@@ -127,7 +128,7 @@ func readServices(ctx context.Context, c *clusterClient) ([]manifest.Object, err
 	if err != nil {
 		return nil, fmt.Errorf("listing Services: %w", err)
 	}
-	return liveObjects("Service", pointers(list.Items)), nil
+	return liveObjects("Service", environment.Pointers(list.Items)), nil
 }
 
 // readAPIServer lists the EndpointSlices of the API server, the only ones that matter here.
@@ -137,7 +138,7 @@ func readAPIServer(ctx context.Context, c *clusterClient) ([]manifest.Object, er
 	if err != nil {
 		return nil, fmt.Errorf("listing the EndpointSlices of the API server: %w", err)
 	}
-	return liveObjects("EndpointSlice", pointers(list.Items)), nil
+	return liveObjects("EndpointSlice", environment.Pointers(list.Items)), nil
 }
 
 // listSlices lists the EndpointSlices of a Service.
@@ -148,7 +149,7 @@ func listSlices(service types.NamespacedName) Listing {
 		if err != nil {
 			return nil, fmt.Errorf("listing the EndpointSlices of Service %s: %w", service, err)
 		}
-		return liveObjects("EndpointSlice", pointers(list.Items)), nil
+		return liveObjects("EndpointSlice", environment.Pointers(list.Items)), nil
 	}}
 }
 
@@ -168,8 +169,8 @@ func readWebhooks(ctx context.Context, c *clusterClient) ([]manifest.Object, err
 	if err != nil {
 		return nil, fmt.Errorf("listing MutatingWebhookConfigurations: %w", err)
 	}
-	return slices.Concat(liveObjects("ValidatingWebhookConfiguration", pointers(validating.Items)),
-		liveObjects("MutatingWebhookConfiguration", pointers(mutating.Items))), nil
+	return slices.Concat(liveObjects("ValidatingWebhookConfiguration", environment.Pointers(validating.Items)),
+		liveObjects("MutatingWebhookConfiguration", environment.Pointers(mutating.Items))), nil
 }
 
 // readServiceCIDRs lists where Services get their addresses from. A cluster before Kubernetes 1.33 does not say,
@@ -182,7 +183,7 @@ func readServiceCIDRs(ctx context.Context, c *clusterClient) ([]manifest.Object,
 	if err != nil {
 		return nil, fmt.Errorf("listing ServiceCIDRs: %w", err)
 	}
-	return liveObjects("ServiceCIDR", pointers(list.Items)), nil
+	return liveObjects("ServiceCIDR", environment.Pointers(list.Items)), nil
 }
 
 // readLiveAppTiers: a cluster that does not know the kind has none.

@@ -17,6 +17,7 @@ import (
 
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/internal/cli/manifest"
+	"github.com/apptier/apptier/internal/environment"
 )
 
 // LiveWorld is what a cluster holds now, behind what the input would make of it: an object of the
@@ -104,7 +105,7 @@ func (w *LiveWorld) PodsBehind(ctx context.Context, service *corev1.Service) ([]
 	if err != nil {
 		return nil, fmt.Errorf("listing the pods behind Service %s: %w", manifest.Qualified(service), err)
 	}
-	return append(given, pointers(live.Items)...), nil
+	return append(given, environment.Pointers(live.Items)...), nil
 }
 
 // Nodes are all that there are.
@@ -113,7 +114,7 @@ func (w *LiveWorld) Nodes(ctx context.Context) ([]*corev1.Node, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listing nodes: %w", err)
 	}
-	return pointers(live.Items), nil
+	return environment.Pointers(live.Items), nil
 }
 
 // EndpointSlices are those of a Service.
@@ -123,5 +124,5 @@ func (w *LiveWorld) EndpointSlices(ctx context.Context, service types.Namespaced
 	if err != nil {
 		return nil, fmt.Errorf("listing the EndpointSlices of Service %s: %w", service, err)
 	}
-	return pointers(live.Items), nil
+	return environment.Pointers(live.Items), nil
 }

@@ -103,11 +103,3 @@ func isReplaced(policy *networkingv1.NetworkPolicy, apps []AppTier) bool {
 		return app.Namespace == policy.Namespace && app.Name == policy.Labels[v1alpha1.LabelAppTier]
 	})
 }
-
-func pointers[T any](items []T) []*T {
-	out := make([]*T, len(items))
-	for i := range items {
-		out[i] = &items[i]
-	}
-	return out
-}
