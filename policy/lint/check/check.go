@@ -64,7 +64,9 @@ var severities = []Severity{Reject, Warn, Note}
 
 // All are the checks that the program's packages register, in the order in which they are made and listed: the
 // gravest first, then by name.
-var All = sync.OnceValue(func() []Check {
+func All() []Check { return sorted() }
+
+var sorted = sync.OnceValue(func() []Check {
 	return slices.SortedFunc(maps.Values(checks), func(a, b Check) int {
 		return cmp.Or(cmp.Compare(slices.Index(severities, a.Severity), slices.Index(severities, b.Severity)), cmp.Compare(a.ID, b.ID))
 	})
