@@ -1,4 +1,4 @@
-// Package lint judges AppTiers: what would leak, break, or mean nothing. Every check has a stable
+// Package lint judges AppTiers and NetworkPolicies: what would leak, break, or mean nothing. Every check has a stable
 // ID, says where and why, and hands over what to write instead. The admission webhook, the
 // controller and the command line all run the same checks.
 package lint

@@ -42,7 +42,7 @@ func MeaningOf(app *v1alpha1.AppTier, lookUp func() (expand.Environment, error))
 }
 
 // AppTierIn returns everything that is wrong or doubtful about an AppTier in a world: what AppTier and
-// Conflicts find, and what shows only beside other objects. A check that needs what is not known stays
+// [apptier.Conflicts] find, and what shows only beside other objects. A check that needs what is not known stays
 // silent. What is not there yet is warned about, and no reason to refuse: it may be applied after.
 func AppTierIn(app *v1alpha1.AppTier, w world.World) []check.Finding {
 	meaning, _ := MeaningOf(app, func() (expand.Environment, error) { return environmentOf(app, w), nil })

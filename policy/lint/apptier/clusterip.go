@@ -15,7 +15,7 @@ import (
 
 func init() { runs[netpol.ClusterIP] = checkNetworksOfServices }
 
-// checkNetworksOfServices finds what checkClusterIPs does in the networks of an AppTier's egress. Beside a peer
+// checkNetworksOfServices finds what the check of policies does in the networks of an AppTier's egress. Beside a peer
 // that stands for pods, they are taken as meant.
 func checkNetworksOfServices(r *check.Report, in *appView) {
 	for rule := range model.Rules(&in.App.Spec) {

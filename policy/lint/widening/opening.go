@@ -17,7 +17,7 @@ type Opening struct {
 	Policy *networkingv1.NetworkPolicy
 	// Example is a connection that it lets through, and what the AppTier allows there.
 	Example string
-	// Reason is the one that its annotation AllowWidening gives; empty without.
+	// Reason is the one that its Annotation gives; empty without.
 	Reason string
 	// Unjudged is why nobody knows whether it does; if it is not nil, there is no example.
 	Unjudged error
