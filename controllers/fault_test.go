@@ -26,6 +26,7 @@ import (
 
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/internal/environment"
+	"github.com/apptier/apptier/internal/testenv/apiserver"
 	"github.com/apptier/apptier/policy/expand"
 )
 

@@ -38,7 +38,12 @@ func (r *AppTierReconciler) cachedPolicies(ctx context.Context, app *v1alpha1.Ap
 	if err := r.Client.List(ctx, &own, client.InNamespace(app.Namespace), client.MatchingFields{ownerField: app.Name}); err != nil {
 		return nil, fmt.Errorf("listing the AppTier's NetworkPolicies: %w", err)
 	}
-	return r.withNames(ctx, r.Client, app.Namespace, environment.Pointers(own.Items), names(desired))
+	policies, err := r.withNames(ctx, r.Client, app.Namespace, environment.Pointers(own.Items), names(desired))
+	if err != nil {
+		return nil, err
+	}
+	staged, err := r.cachedStaged(ctx, app, names(desired))
+	return append(policies, staged...), err
 }
 
 // livePolicies returns what cachedPolicies does, as the API server has it now.
@@ -48,7 +53,12 @@ func (r *AppTierReconciler) livePolicies(ctx context.Context, app *v1alpha1.AppT
 		return nil, fmt.Errorf("listing the AppTier's NetworkPolicies: %w", err)
 	}
 	// Those that lack the label: of someone else, or robbed of it.
-	return r.withNames(ctx, r.Live, app.Namespace, environment.Pointers(own.Items), names(cached))
+	policies, err := r.withNames(ctx, r.Live, app.Namespace, environment.Pointers(own.Items), names(cached))
+	if err != nil {
+		return nil, err
+	}
+	staged, err := r.liveStaged(ctx, app, names(cached))
+	return append(policies, staged...), err
 }
 
 // withNames adds the policies of these names that exist and are not among the given ones.

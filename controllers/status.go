@@ -26,6 +26,7 @@ import (
 type outcome struct {
 	// rejected is why the spec was not acted on; nothing else is set then.
 	rejected []check.Finding
+	mode     v1alpha1.Mode
 	// policies are those that are wanted.
 	policies []*networkingv1.NetworkPolicy
 	// applyErr is why they are not all in the API server.

@@ -12,8 +12,8 @@ import (
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/apptier/apptier/internal/testenv/apiserver"
 	"github.com/apptier/apptier/policy/lint/widening"
-	"github.com/apptier/apptier/test/apiserver"
 )
 
 // With the component, the API server asks for the right to give a reason: no webhook runs here.

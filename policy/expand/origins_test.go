@@ -52,7 +52,7 @@ func TestOriginsAreWhereItIsDeclared(t *testing.T) {
 			t.Fatalf("%+v on %+v is in %s without %v", peer, ports, origin.Policy, origin.Paths)
 		}
 	})
-	if removed == 0 || internet == 0 {
+	if !testing.Short() && (removed == 0 || internet == 0) { // a fifth of the draws may well have none
 		t.Errorf("%d were removed, %d of the internet: the property holds for no reason", removed, internet)
 	}
 }

@@ -20,7 +20,6 @@ import (
 	"github.com/apptier/apptier/policy/lint/check"
 	"github.com/apptier/apptier/policy/lint/netpol"
 	"github.com/apptier/apptier/policy/lint/world"
-	"github.com/apptier/apptier/test/apiserver"
 )
 
 // What the check "invalid" refuses is what a real API server refuses: no less, so that nobody learns

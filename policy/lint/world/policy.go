@@ -16,13 +16,13 @@ const (
 // Policy is a policy, taken apart.
 type Policy struct {
 	*networkingv1.NetworkPolicy
-	// Selected is empty if the selector cannot be read.
 	Selected        connset.Box
 	ingress, egress []connset.Clause
 }
 
 func policyOf(policy *networkingv1.NetworkPolicy) *Policy {
-	return &Policy{policy, connset.Read(policy).Selected, connset.Read(policy).Ingress, connset.Read(policy).Egress}
+	read := connset.Read(policy)
+	return &Policy{policy, read.Selected, read.Ingress, read.Egress}
 }
 
 // Clauses are what it allows in a direction.
