@@ -1,0 +1,110 @@
+// Package adopt writes the AppTiers that say what NetworkPolicies say, and proves that they do.
+//
+// Policies for the same pods become a tier. What one side may send and the other accepts becomes one declaration, at the
+// receiver; what every pod needs to resolve names becomes spec.dns; a denial for every pod of a namespace becomes
+// isolation.scope. What an AppTier cannot say stays a NetworkPolicy.
+//
+// What is written is expanded again and compared with what was read. Where a connection differs, the policies at fault
+// stay as well, unless the difference is one that comes with the meaning of an AppTier: these are returned with it, as
+// differences. So nothing is opened without being said.
+package adopt
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/apptier/apptier/api/v1alpha1"
+	"github.com/apptier/apptier/policy/compare"
+	"github.com/apptier/apptier/policy/expand"
+)
+
+// Input is what is read.
+type Input struct {
+	// Policies are to become AppTiers. Beside are all others that there are, those that AppTiers stand for included.
+	Policies, Beside []*networkingv1.NetworkPolicy
+	// Pods are those that there are or would be.
+	Pods []Pod
+	// Namespaces are those of which the labels are known.
+	Namespaces []*corev1.Namespace
+	// AppTiers are those that there are already.
+	AppTiers []*v1alpha1.AppTier
+	// Environment is what an AppTier's meaning depends on. Its AppTiers are those that there are.
+	Environment expand.Environment
+	// Refuses says why an AppTier cannot be as it is; "" if it can. It may be nil.
+	Refuses func(*v1alpha1.AppTier) string
+}
+
+// Pod is a pod, and the name of the workload that makes it, if one does.
+type Pod struct {
+	*corev1.Pod
+	Workload string
+}
+
+// Result is what was made of the policies.
+type Result struct {
+	AppTiers []*v1alpha1.AppTier
+	// Adopted are the policies that AppTiers say, and Stays those that they cannot; both in the order of the input.
+	Adopted []Adopted
+	Stays   []Stay
+	// Policies are what the AppTiers stand for.
+	Policies []*networkingv1.NetworkPolicy
+	// Differences are what the AppTiers allow and the policies did not, or the other way round.
+	Differences compare.Result
+}
+
+// Adopted is a policy, and what says the same.
+type Adopted struct {
+	Policy  *networkingv1.NetworkPolicy
+	AppTier types.NamespacedName
+	// Tier is empty for what holds for every pod of the namespace.
+	Tier string
+	// Numbers are the ports that the policy calls by names, and the names. Pods that have no such name have the port
+	// open then.
+	Numbers map[int32]string
+}
+
+// Stay is a policy that stays, and why: a field of it, and what is the matter.
+type Stay struct {
+	Policy *networkingv1.NetworkPolicy
+	Reason string
+}
+
+// Prover compares the cluster as it is with one in which some policies are in place of all that there are.
+type Prover func(ctx context.Context, policies []*networkingv1.NetworkPolicy) (compare.Result, error)
+
+// Import returns what says the same as the policies of the input. Its error is the prover's.
+func Import(ctx context.Context, in Input, prove Prover) (Result, error) {
+	kept := map[types.NamespacedName]string{}
+	for {
+		p := in.propose(kept)
+		out := p.result()
+		if p.keepRefused(out, kept) {
+			continue
+		}
+		var err error
+		out.Differences, err = prove(ctx, slices.Concat(in.Beside, out.staying(), out.Policies))
+		if err != nil {
+			return out, fmt.Errorf("comparing what AppTiers stand for with the policies: %w", err)
+		}
+		if !p.keepFaulty(out, kept) {
+			return out, nil
+		}
+	}
+}
+
+func (r *Result) staying() []*networkingv1.NetworkPolicy {
+	out := make([]*networkingv1.NetworkPolicy, 0, len(r.Stays))
+	for _, s := range r.Stays {
+		out = append(out, s.Policy)
+	}
+	return out
+}
+
+func nameOf(policy *networkingv1.NetworkPolicy) types.NamespacedName {
+	return types.NamespacedName{Namespace: policy.Namespace, Name: policy.Name}
+}

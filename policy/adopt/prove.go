@@ -1,0 +1,125 @@
+package adopt
+
+import (
+	"net/netip"
+	"slices"
+
+	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/apptier/apptier/api/v1alpha1"
+	"github.com/apptier/apptier/policy/compare"
+	"github.com/apptier/apptier/policy/expand"
+	"github.com/apptier/apptier/policy/model"
+	"github.com/apptier/apptier/policy/reach"
+)
+
+// keepRefused keeps the policies of what cannot be as it is: of an AppTier that is refused, and of names that are taken.
+func (p *proposal) keepRefused(out Result, kept map[types.NamespacedName]string) bool {
+	before := len(kept)
+	for i, app := range p.apps {
+		why := ""
+		if p.in.Refuses != nil {
+			why = p.in.Refuses(app)
+		}
+		for _, policy := range out.Policies {
+			isTaken := func(other *networkingv1.NetworkPolicy) bool { return nameOf(other) == nameOf(policy) }
+			if policy.Labels[v1alpha1.LabelAppTier] == app.Name && policy.Namespace == app.Namespace && slices.ContainsFunc(p.all, isTaken) {
+				why = "metadata.name: the AppTier would need the name of NetworkPolicy " + policy.Name
+			}
+		}
+		if why != "" {
+			keepDraft(p.drafts[i], kept, why)
+		}
+	}
+	return len(kept) > before
+}
+
+func keepDraft(d *draft, kept map[types.NamespacedName]string, why string) {
+	if d.every != nil {
+		keep(d.every.policies, kept, why)
+	}
+	for _, t := range d.tiers {
+		keep(t.policies, kept, why)
+	}
+}
+
+func keep(policies []*networkingv1.NetworkPolicy, kept map[types.NamespacedName]string, why string) {
+	for _, policy := range policies {
+		if kept[nameOf(policy)] == "" {
+			kept[nameOf(policy)] = why
+		}
+	}
+}
+
+// keepFaulty keeps the policies that say something else than what would be in their place. Which policies decide is
+// known of both states; if none of them is one that was to go, all of the namespace stay.
+func (p *proposal) keepFaulty(out Result, kept map[types.NamespacedName]string) bool {
+	before := len(kept)
+	for _, c := range out.Differences.Changes {
+		if p.isMeant(c) {
+			continue
+		}
+		was, is, pod := c.Before.Ingress, c.After.Ingress, c.To[0].Pod
+		if c.Before.Egress.Verdict != c.After.Egress.Verdict {
+			was, is, pod = c.Before.Egress, c.After.Egress, c.From[0].Pod
+		}
+		why := "an AppTier would change a connection: " + c.String()
+		n := len(kept)
+		for _, d := range p.drafts {
+			if d.namespace != pod.Namespace {
+				continue
+			}
+			for _, t := range d.tiers {
+				if decides(was, t.policies) || decidesFor(is, d, t.name) {
+					keep(t.policies, kept, why)
+				}
+			}
+		}
+		if len(kept) > n {
+			continue
+		}
+		for _, d := range p.drafts {
+			if d.namespace == pod.Namespace {
+				keepDraft(d, kept, why)
+			}
+		}
+	}
+	return len(kept) > before
+}
+
+// decides says whether some policies are among those of a decision.
+func decides(d reach.Decision, policies []*networkingv1.NetworkPolicy) bool {
+	return slices.ContainsFunc(policies, func(p *networkingv1.NetworkPolicy) bool { return slices.Contains(d.Policies, nameOf(p)) })
+}
+
+func decidesFor(decision reach.Decision, d *draft, tier string) bool {
+	return slices.ContainsFunc(decision.Policies, func(name types.NamespacedName) bool {
+		return name.Namespace == d.namespace && name.Name == expand.TierPolicyName(d.name, tier)
+	})
+}
+
+// isMeant says whether a difference comes with what an AppTier is: it opens the address of the Service of DNS, whose pods
+// are open anyway, and it knows ports by their numbers, which opens them at pods that do not know their names.
+func (p *proposal) isMeant(c compare.Change) bool {
+	if !c.Opened {
+		return false
+	}
+	service := p.in.Environment.DNS
+	isOfDNS := func(e reach.Endpoint) bool {
+		return e.Pod == (types.NamespacedName{}) && slices.Contains(service.Addresses, e.Address) && e.Address != (netip.Addr{})
+	}
+	if !slices.ContainsFunc(c.To, func(e reach.Endpoint) bool { return !isOfDNS(e) }) {
+		return slices.ContainsFunc(service.ServicePorts, func(port model.Port) bool {
+			return port.Protocol == c.Protocol && c.First == port.Start && c.Last == port.Start
+		})
+	}
+	for _, d := range p.drafts {
+		for _, t := range d.tiers {
+			if c.First == c.Last && t.numbers[c.First] != "" && (d.namespace == c.To[0].Pod.Namespace || d.namespace == c.From[0].Pod.Namespace) {
+				return true
+			}
+		}
+	}
+	return false
+}
