@@ -72,6 +72,18 @@ func TestGolden(t *testing.T) {
 		{"render-unresolved-fails", "render --fail-on warn" + input("references.yaml"), 1},
 		{"render-bad-output", "render -o xml" + input("shop.yaml"), 2},
 		{"render-bad-network", "render --cluster-networks 10" + input("shop.yaml"), 2},
+		{"import-shop", "import testdata/import/shop.yaml", 0},
+		{"import-monitoring", "import testdata/import/monitoring.yaml", 0},
+		{"import-gitops", "import testdata/import/gitops.yaml", 0},
+		{"import-tenant", "import testdata/import/tenant.yaml", 0},
+		{"import-bank", "import testdata/import/bank.yaml", 0},
+		{"import-json", "import -o json testdata/import/tenant.yaml", 0},
+		{"import-fails", "import --fail-on stays testdata/import/tenant.yaml", 1},
+		{"import-no-policies", "import" + input("shop.yaml"), 2},
+		{"import-no-input", "import", 2},
+		{"import-bad-output", "import -o table testdata/import/shop.yaml", 2},
+		{"import-bad-fail-on", "import --fail-on never testdata/import/shop.yaml", 2},
+		{"import-all-namespaces", "import -A testdata/import/shop.yaml", 2},
 		{"unknown-fields", "render" + input("unknown-fields.yaml"), 2},
 		{"wrong-types", "render" + input("wrong-types.yaml"), 2},
 		{"not-yaml", "render" + input("not-yaml.yaml"), 2},
@@ -147,7 +159,7 @@ var goNames = regexp.MustCompile(`\b(netip|strconv|json|yaml|net|time|url|base64
 
 // Scripts depend on exit codes, so people must be able to look them up.
 func TestHelpNamesEveryExitCode(t *testing.T) {
-	for _, command := range []string{"render", "lint", "can", "fn"} {
+	for _, command := range []string{"render", "lint", "can", "import", "fn"} {
 		stdout, _, code := run(t, "", command, "--help")
 		if code != 0 || !strings.Contains(stdout, "Exits with 0") || !strings.Contains(stdout, "Examples:") {
 			t.Errorf("%s --help exits with %d and prints:\n%s", command, code, stdout)

@@ -177,8 +177,17 @@ func checkedOut(ctx context.Context, name string) (file string, shown func(strin
 	return file, func(file string) string { return strings.ReplaceAll(file, directory+"/", "git:"+revision+":") }, done, nil
 }
 
-// changesBetween compares two states.
+// changesBetween compares two states, and names what differs for people.
 func changesBetween(ctx context.Context, sides [2]side) (report.Changes, error) {
+	result, err := compared(ctx, sides)
+	if err != nil {
+		return report.Changes{}, err
+	}
+	return describe(sides, result), nil
+}
+
+// compared compares two states, with the pods that nobody gave and that policies of either describe.
+func compared(ctx context.Context, sides [2]side) (compare.Result, error) {
 	var pods [2][]scene.StandIn
 	for i := range sides {
 		described, namespaces := scene.Described(sides[i].snapshot)
@@ -192,11 +201,7 @@ func changesBetween(ctx context.Context, sides [2]side) (report.Changes, error) 
 		sides[i].addStandIns(pods[1-i])
 		sides[i].evaluator = reach.New(sides[i].snapshot)
 	}
-	result, err := compare.States(ctx, sides[0].snapshot, sides[1].snapshot, scene.ToldApart(sides[0].snapshot, sides[1].snapshot))
-	if err != nil {
-		return report.Changes{}, err
-	}
-	return describe(sides, result), nil
+	return compare.States(ctx, sides[0].snapshot, sides[1].snapshot, scene.ToldApart(sides[0].snapshot, sides[1].snapshot))
 }
 
 // another ends the name of the second of two pods that do not exist and are alike.

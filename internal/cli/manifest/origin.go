@@ -150,3 +150,18 @@ const LiveName = "the cluster"
 
 // IsLive says whether the object is a cluster's, and of no file.
 func (o Object) IsLive() bool { return o.Origin.Document.File == LiveName }
+
+// Lines is how many lines the object has, without empty ones and comments; 0 where nobody wrote it as a document of
+// its own.
+func (o Origin) Lines() int {
+	if o.Item > 0 || o.Document.Built || o.Document.isJSON {
+		return 0
+	}
+	n := 0
+	for line := range strings.Lines(string(o.Document.text)) {
+		if line = strings.TrimSpace(line); line != "" && line != "---" && !strings.HasPrefix(line, "#") {
+			n++
+		}
+	}
+	return n
+}

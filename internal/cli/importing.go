@@ -1,0 +1,140 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/apptier/apptier/api/v1alpha1"
+	"github.com/apptier/apptier/internal/cli/manifest"
+	"github.com/apptier/apptier/internal/cli/report"
+	"github.com/apptier/apptier/internal/cli/scene"
+	"github.com/apptier/apptier/internal/environment"
+	"github.com/apptier/apptier/policy/adopt"
+	"github.com/apptier/apptier/policy/compare"
+	"github.com/apptier/apptier/policy/lint"
+	"github.com/apptier/apptier/policy/model"
+)
+
+// importing is an import under way.
+type importing struct {
+	scene    *scene.Scene
+	before   *asked
+	policies []manifest.Object
+	settings environment.Settings
+	// sides are those that were compared last.
+	sides [2]side
+}
+
+func (i *importing) run(ctx context.Context) (report.Import, error) {
+	in, err := i.input(ctx)
+	if err != nil {
+		return report.Import{}, err
+	}
+	out, err := adopt.Import(ctx, in, i.prove)
+	if err != nil {
+		return report.Import{}, err
+	}
+	after := i.sides[1].asked
+	after.meant.Accepted = slices.Clone(after.meant.Accepted)
+	after.meant.Environment = in.Environment
+	for _, app := range out.AppTiers {
+		after.meant.Accepted = append(after.meant.Accepted, scene.AppTier{AppTier: app, Source: manifest.Object{Object: app, Name: "AppTier " + manifest.Qualified(app)}})
+	}
+	imported := report.Import{AppTiers: out.AppTiers, Changes: describe(i.sides, out.Differences)}
+	for _, o := range i.policies {
+		imported.Policies = append(imported.Policies, i.becomes(o, out))
+	}
+	return imported, nil
+}
+
+// input is what is known about the policies and around them.
+func (i *importing) input(ctx context.Context) (adopt.Input, error) {
+	in := adopt.Input{Namespaces: i.before.snapshot.Namespaces, Refuses: refuses}
+	for _, o := range i.policies {
+		in.Policies = append(in.Policies, o.Object.(*networkingv1.NetworkPolicy))
+	}
+	for _, policy := range i.before.snapshot.Policies {
+		if !slices.Contains(in.Policies, policy) {
+			in.Beside = append(in.Beside, policy)
+		}
+	}
+	for _, pod := range i.before.snapshot.Pods {
+		in.Pods = append(in.Pods, adopt.Pod{Pod: pod, Workload: workloadOf(pod)})
+	}
+	for _, pod := range i.scene.Strangers() {
+		if !strings.Contains(pod.Name, " ") { // of others nothing is known
+			in.Pods = append(in.Pods, adopt.Pod{Pod: pod.Pod, Workload: workloadOf(pod.Pod)})
+		}
+	}
+	for _, app := range scene.AppTiers(i.scene.Objects()) {
+		in.AppTiers = append(in.AppTiers, app.AppTier)
+	}
+	wanted := model.ReferencesOf(in.AppTiers...)
+	wanted.ClusterDNS = true
+	var err error
+	in.Environment, err = i.settings.Of(ctx, wanted, scene.InputWorld(i.scene.Objects()))
+	return in, err
+}
+
+// refuses is the first reason for which admission would refuse an AppTier, whatever else there is.
+func refuses(app *v1alpha1.AppTier) string {
+	for _, f := range lint.AppTier(app) {
+		if f.Severity == lint.Reject {
+			return string(f.Path) + ": " + f.Message
+		}
+	}
+	return ""
+}
+
+var number = regexp.MustCompile(`-\d+$`)
+
+// workloadOf is the name of what makes a pod; of a StatefulSet, without the pod's number.
+func workloadOf(pod *corev1.Pod) string {
+	name := workloadName(pod)
+	name = name[strings.LastIndex(name, "/")+1:]
+	if _, isNumbered := pod.Labels[appsv1.StatefulSetPodNameLabel]; isNumbered && scene.IsStandIn(pod) {
+		name = number.ReplaceAllString(name, "")
+	}
+	return name
+}
+
+// prove compares what there is with some policies in its place.
+func (i *importing) prove(ctx context.Context, policies []*networkingv1.NetworkPolicy) (compare.Result, error) {
+	for at := range i.sides {
+		q := &asked{snapshot: i.before.snapshot, meant: i.before.meant}
+		q.snapshot.Pods, q.snapshot.Namespaces = slices.Clone(q.snapshot.Pods), slices.Clone(q.snapshot.Namespaces)
+		q.snapshot.UnknownLabels = map[types.NamespacedName][]string{}
+		i.sides[at] = side{q, i.scene}
+	}
+	i.sides[1].snapshot.Policies = policies
+	return compared(ctx, i.sides)
+}
+
+// becomes is what a policy becomes, for the report.
+func (i *importing) becomes(o manifest.Object, out adopt.Result) report.ImportedPolicy {
+	p := report.ImportedPolicy{Kind: "NetworkPolicy", Name: strings.TrimPrefix(o.Name, "NetworkPolicy "), Lines: o.Origin.Lines(), Object: o.Object}
+	p.File, p.Line = o.Origin.WrittenAt("metadata.name")
+	for _, a := range out.Adopted {
+		if a.Policy == o.Object {
+			p.AppTier, p.Tier = a.AppTier.String(), a.Tier
+			for _, number := range slices.Sorted(maps.Keys(a.Numbers)) {
+				p.Notes = append(p.Notes, fmt.Sprintf("its port %s is %d, as the pods that are given have it: pods of the same labels have it open whatever they call it", a.Numbers[number], number))
+			}
+		}
+	}
+	for _, s := range out.Stays {
+		if s.Policy == o.Object {
+			p.Stays = s.Reason
+		}
+	}
+	return p
+}
