@@ -35,6 +35,9 @@ type Input struct {
 	AppTiers []*v1alpha1.AppTier
 	// Environment is what an AppTier's meaning depends on. Its AppTiers are those that there are.
 	Environment expand.Environment
+	// Unjudged says of which namespaces there are policies of other kinds that are not among these, and may isolate or
+	// allow anything. It may be nil.
+	Unjudged func(namespace string) bool
 	// Refuses says why an AppTier cannot be as it is; "" if it can. It may be nil.
 	Refuses func(*v1alpha1.AppTier) string
 }
@@ -96,6 +99,8 @@ func Import(ctx context.Context, in Input, prove Prover) (Result, error) {
 		}
 	}
 }
+
+func (in *Input) isUnjudged(namespace string) bool { return in.Unjudged != nil && in.Unjudged(namespace) }
 
 func (r *Result) staying() []*networkingv1.NetworkPolicy {
 	out := make([]*networkingv1.NetworkPolicy, 0, len(r.Stays))

@@ -63,6 +63,9 @@ func (p *proposal) dropDead(sender, receiver *tier, folded ports) {
 // mayAllow says whether any policy of a tier's namespace may allow it connections with another tier, on some ports but
 // not on those that are folded.
 func (p *proposal) mayAllow(of *tier, direction networkingv1.PolicyType, with *tier, on, folded ports) bool {
+	if p.in.isUnjudged(of.namespace) {
+		return !on.isEmpty()
+	}
 	asked, err := connset.Everything().WhereSelected(connset.Subject, of.selector)
 	if err != nil {
 		return true

@@ -47,6 +47,7 @@ func (in *Input) propose(kept map[types.NamespacedName]string) *proposal {
 	}
 	for _, namespace := range slices.Sorted(maps.Keys(namespaces)) {
 		subjects := in.subjectsOf(some[namespace])
+		p.leaveOpen(subjects)
 		p.drafts = append(p.drafts, in.drafts(namespace, p.everyPodOf(every[namespace], subjects), subjects)...)
 	}
 	p.write()

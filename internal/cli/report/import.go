@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -13,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/apptier/apptier/api/v1alpha1"
+	"github.com/apptier/apptier/policy/lint"
 )
 
 // Import is what policies became.
@@ -120,11 +122,26 @@ func WriteImported(out io.Writer, i Import) error {
 		if p.Stays == "" {
 			continue
 		}
-		if err := write("# Stays: "+strings.ReplaceAll(p.Stays, "\n", " ")+"\n", clean(p.Object)); err != nil {
+		if err := write("# Stays: "+strings.ReplaceAll(p.Stays, "\n", " ")+"\n", i.kept(p)); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// kept is a policy that stays, as it has to be beside the AppTiers: what one of these closes it may open with a reason
+// alone.
+func (i Import) kept(p ImportedPolicy) runtime.Object {
+	o := clean(p.Object)
+	policy, ok := o.(*networkingv1.NetworkPolicy)
+	isBeside := func(app *v1alpha1.AppTier) bool { return app.Namespace == policy.Namespace }
+	if !ok || len(policy.Spec.Ingress)+len(policy.Spec.Egress) == 0 || !slices.ContainsFunc(i.AppTiers, isBeside) {
+		return o
+	}
+	if policy.Annotations[lint.AllowWidening] == "" {
+		metav1.SetMetaDataAnnotation(&policy.ObjectMeta, lint.AllowWidening, p.Stays)
+	}
+	return policy
 }
 
 // clean is an object without what only a cluster writes.
@@ -197,7 +214,7 @@ func WriteImportJSON(out io.Writer, i Import) error {
 	for _, p := range i.Policies {
 		policies = append(policies, p)
 		if p.Stays != "" {
-			stays = append(stays, clean(p.Object))
+			stays = append(stays, i.kept(p))
 		}
 	}
 	return WriteJSON(out, map[string]any{

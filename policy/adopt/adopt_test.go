@@ -1,0 +1,99 @@
+package adopt_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	networkingv1 "k8s.io/api/networking/v1"
+	"sigs.k8s.io/yaml"
+
+	"github.com/apptier/apptier/policy/adopt"
+	"github.com/apptier/apptier/policy/compare"
+	"github.com/apptier/apptier/policy/expand"
+)
+
+// said is what policies become: AppTiers as text, and why others stay.
+func said(t *testing.T, unjudged bool, texts ...string) (apps, stays string) {
+	t.Helper()
+	in := adopt.Input{Environment: expand.DefaultEnvironment(), Unjudged: func(string) bool { return unjudged }}
+	for _, text := range texts {
+		policy := &networkingv1.NetworkPolicy{}
+		if err := yaml.UnmarshalStrict([]byte(text), policy); err != nil {
+			t.Fatal(err)
+		}
+		in.Policies = append(in.Policies, policy)
+	}
+	none := func(context.Context, []*networkingv1.NetworkPolicy) (compare.Result, error) { return compare.Result{}, nil }
+	out, err := adopt.Import(t.Context(), in, none)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, app := range out.AppTiers {
+		text, err := yaml.Marshal(app.Spec)
+		if err != nil {
+			t.Fatal(err)
+		}
+		apps += string(text)
+	}
+	for _, s := range out.Stays {
+		stays += s.Reason + "\n"
+	}
+	return apps, stays
+}
+
+func policy(name, spec string) string { return "metadata: {namespace: shop, name: " + name + "}\nspec: " + spec }
+
+func TestWhatIsSaid(t *testing.T) {
+	const (
+		web        = "{podSelector: {matchLabels: {app: web}}, "
+		api        = "{podSelector: {matchLabels: {app: api}}, "
+		openEgress = web + "policyTypes: [Ingress, Egress], egress: [{}], ingress: [{ports: [{port: 80}]}]}"
+		toAPI      = web + "policyTypes: [Egress], egress: [{to: [{podSelector: {matchLabels: {app: api}}}]}]}"
+		fromWeb    = api + "policyTypes: [Ingress], ingress: [{from: [{podSelector: {matchLabels: {app: web}}}], ports: [{port: 80}]}]}"
+		moreOfAPI  = "{podSelector: {matchLabels: {version: v2}}, policyTypes: [Ingress], ingress: [{ports: [{port: 81}]}]}"
+		denyEgress = "{podSelector: {matchLabels: {tier: front}}, policyTypes: [Egress]}"
+	)
+	for _, test := range []struct {
+		name     string
+		unjudged bool
+		policies []string
+		// has and lacks are of the AppTiers, stays of the reasons.
+		has, lacks, stays string
+	}{
+		{"egress that is open is not isolated", false, []string{openEgress}, "- Ingress\n", "egress:", ""},
+		{"but if another policy may isolate it", false, []string{openEgress, denyEgress}, "allPorts: true", "isolate:\n    - Ingress", ""},
+		{"or one that is not known", true, []string{openEgress}, "allPorts: true", "isolate:\n    - Ingress", ""},
+		{"a rest that the receiver denies is left out", false, []string{toAPI, fromWeb}, "tier: web", "allPorts", ""},
+		{"but not if another policy may allow it", false, []string{toAPI, fromWeb, moreOfAPI}, "allPorts: true", "", ""},
+		{"or one that is not known", true, []string{toAPI, fromWeb}, "allPorts: true", "", ""},
+		{"a half stays a half", false, []string{fromWeb, web + "policyTypes: [Egress]}"}, "pods:", "tier: web", ""},
+		{"both address families without private ranges are the internet only if all are", false,
+			[]string{web + "ingress: [{from: [{ipBlock: {cidr: 0.0.0.0/0, except: [10.0.0.0/8]}}, {ipBlock: {cidr: '::/0'}}]}]}"}, "networks:", "internet", ""},
+		{"DNS over UDP alone is not opened over TCP", false,
+			[]string{web + "policyTypes: [Egress], egress: [{to: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: kube-system}}, podSelector: {matchLabels: {k8s-app: kube-dns}}}], ports: [{port: 53, protocol: UDP}]}]}"},
+			"mode: Custom", "TCP", ""},
+		{"nor where there is none", false, []string{web + "policyTypes: [Egress]}"}, "mode: None", "", ""},
+		{"a perimeter", false, []string{"{podSelector: {}, policyTypes: [Ingress, Egress], ingress: [{from: [{podSelector: {}}]}], egress: [{to: [{podSelector: {}}]}]}"},
+			"sameNamespace: Allow", "", ""},
+		{"beside a tier that isolates ingress", false, []string{"{podSelector: {}, policyTypes: [Ingress, Egress], ingress: [{from: [{podSelector: {}}]}], egress: [{to: [{podSelector: {}}]}]}", fromWeb},
+			"name: api", "sameNamespace", "spec.podSelector: it opens the namespace to itself"},
+		{"one direction for every pod", false, []string{"{podSelector: {}, policyTypes: [Ingress]}"}, "", "scope", "spec.policyTypes: for every pod"},
+		{"rules for every pod", false, []string{"{podSelector: {}, ingress: [{ports: [{port: 80}]}]}"}, "", "scope", "spec.podSelector: its rules are for every pod"},
+		{"what nobody can read", false, []string{web + "ingress: [{from: [{ipBlock: {cidr: ten}}]}]}"}, "", "tiers", `spec.ingress[0]: "ten" is no range`},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var texts []string
+			for i, spec := range test.policies {
+				texts = append(texts, policy("p"+string(rune('a'+i)), spec))
+			}
+			apps, stays := said(t, test.unjudged, texts...)
+			if !strings.Contains(apps, test.has) || test.lacks != "" && strings.Contains(apps, test.lacks) {
+				t.Errorf("has no %q, or has %q:\n%s", test.has, test.lacks, apps)
+			}
+			if test.stays == "" && stays != "" || !strings.Contains(stays, test.stays) {
+				t.Errorf("stays for another reason than %q:\n%s", test.stays, stays)
+			}
+		})
+	}
+}
