@@ -100,7 +100,9 @@ func Import(ctx context.Context, in Input, prove Prover) (Result, error) {
 	}
 }
 
-func (in *Input) isUnjudged(namespace string) bool { return in.Unjudged != nil && in.Unjudged(namespace) }
+func (in *Input) isUnjudged(namespace string) bool {
+	return in.Unjudged != nil && in.Unjudged(namespace)
+}
 
 func (r *Result) staying() []*networkingv1.NetworkPolicy {
 	out := make([]*networkingv1.NetworkPolicy, 0, len(r.Stays))

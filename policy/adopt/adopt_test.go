@@ -24,7 +24,9 @@ func said(t *testing.T, unjudged bool, texts ...string) (apps, stays string) {
 		}
 		in.Policies = append(in.Policies, policy)
 	}
-	none := func(context.Context, []*networkingv1.NetworkPolicy) (compare.Result, error) { return compare.Result{}, nil }
+	none := func(context.Context, []*networkingv1.NetworkPolicy) (compare.Result, error) {
+		return compare.Result{}, nil
+	}
 	out, err := adopt.Import(t.Context(), in, none)
 	if err != nil {
 		t.Fatal(err)
@@ -42,7 +44,9 @@ func said(t *testing.T, unjudged bool, texts ...string) (apps, stays string) {
 	return apps, stays
 }
 
-func policy(name, spec string) string { return "metadata: {namespace: shop, name: " + name + "}\nspec: " + spec }
+func policy(name, spec string) string {
+	return "metadata: {namespace: shop, name: " + name + "}\nspec: " + spec
+}
 
 func TestWhatIsSaid(t *testing.T) {
 	const (
@@ -52,6 +56,8 @@ func TestWhatIsSaid(t *testing.T) {
 		toAPI      = web + "policyTypes: [Egress], egress: [{to: [{podSelector: {matchLabels: {app: api}}}]}]}"
 		fromWeb    = api + "policyTypes: [Ingress], ingress: [{from: [{podSelector: {matchLabels: {app: web}}}], ports: [{port: 80}]}]}"
 		moreOfAPI  = "{podSelector: {matchLabels: {version: v2}}, policyTypes: [Ingress], ingress: [{ports: [{port: 81}]}]}"
+		perimeter  = "{podSelector: {}, policyTypes: [Ingress, Egress], ingress: [{from: [{podSelector: {}}]}], egress: [{to: [{podSelector: {}}]}]}"
+		kubeDNS    = "{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: kube-system}}, podSelector: {matchLabels: {k8s-app: kube-dns}}}"
 		denyEgress = "{podSelector: {matchLabels: {tier: front}}, policyTypes: [Egress]}"
 	)
 	for _, test := range []struct {
@@ -69,18 +75,21 @@ func TestWhatIsSaid(t *testing.T) {
 		{"or one that is not known", true, []string{toAPI, fromWeb}, "allPorts: true", "", ""},
 		{"a half stays a half", false, []string{fromWeb, web + "policyTypes: [Egress]}"}, "pods:", "tier: web", ""},
 		{"both address families without private ranges are the internet only if all are", false,
-			[]string{web + "ingress: [{from: [{ipBlock: {cidr: 0.0.0.0/0, except: [10.0.0.0/8]}}, {ipBlock: {cidr: '::/0'}}]}]}"}, "networks:", "internet", ""},
+			[]string{web + "ingress: [{from: [{ipBlock: {cidr: 0.0.0.0/0, except: [10.0.0.0/8]}}, {ipBlock: {cidr: '::/0'}}]}]}"},
+			"networks:", "internet", ""},
 		{"DNS over UDP alone is not opened over TCP", false,
-			[]string{web + "policyTypes: [Egress], egress: [{to: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: kube-system}}, podSelector: {matchLabels: {k8s-app: kube-dns}}}], ports: [{port: 53, protocol: UDP}]}]}"},
+			[]string{web + "policyTypes: [Egress], egress: [{to: [" + kubeDNS + "], ports: [{port: 53, protocol: UDP}]}]}"},
 			"mode: Custom", "TCP", ""},
 		{"nor where there is none", false, []string{web + "policyTypes: [Egress]}"}, "mode: None", "", ""},
-		{"a perimeter", false, []string{"{podSelector: {}, policyTypes: [Ingress, Egress], ingress: [{from: [{podSelector: {}}]}], egress: [{to: [{podSelector: {}}]}]}"},
-			"sameNamespace: Allow", "", ""},
-		{"beside a tier that isolates ingress", false, []string{"{podSelector: {}, policyTypes: [Ingress, Egress], ingress: [{from: [{podSelector: {}}]}], egress: [{to: [{podSelector: {}}]}]}", fromWeb},
-			"name: api", "sameNamespace", "spec.podSelector: it opens the namespace to itself"},
-		{"one direction for every pod", false, []string{"{podSelector: {}, policyTypes: [Ingress]}"}, "", "scope", "spec.policyTypes: for every pod"},
-		{"rules for every pod", false, []string{"{podSelector: {}, ingress: [{ports: [{port: 80}]}]}"}, "", "scope", "spec.podSelector: its rules are for every pod"},
-		{"what nobody can read", false, []string{web + "ingress: [{from: [{ipBlock: {cidr: ten}}]}]}"}, "", "tiers", `spec.ingress[0]: "ten" is no range`},
+		{"a perimeter", false, []string{perimeter}, "sameNamespace: Allow", "", ""},
+		{"beside a tier that isolates ingress", false, []string{perimeter, fromWeb}, "name: api",
+			"sameNamespace", "spec.podSelector: it opens the namespace to itself"},
+		{"one direction for every pod", false, []string{"{podSelector: {}, policyTypes: [Ingress]}"}, "", "scope",
+			"spec.policyTypes: for every pod"},
+		{"rules for every pod", false, []string{"{podSelector: {}, ingress: [{ports: [{port: 80}]}]}"}, "", "scope",
+			"spec.podSelector: its rules are for every pod"},
+		{"what nobody can read", false, []string{web + "ingress: [{from: [{ipBlock: {cidr: ten}}]}]}"}, "", "tiers",
+			`spec.ingress[0]: "ten" is no range`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			var texts []string

@@ -12,8 +12,9 @@ import (
 const (
 	whyOneDirection = "spec.policyTypes: for every pod of a namespace an AppTier isolates both directions, and these policies isolate one"
 	whyEveryPod     = "spec.podSelector: its rules are for every pod of the namespace, and those of an AppTier are for its tiers"
-	whySame         = "spec.podSelector: it opens the namespace to itself, which an AppTier does in both directions at once, and beside no tier that isolates ingress"
-	whyDNS          = "spec.egress: an AppTier cannot say just these servers of DNS for every pod"
+	whySame         = "spec.podSelector: it opens the namespace to itself, which an AppTier does in both directions at once, and " +
+		"beside no tier that isolates ingress"
+	whyDNS = "spec.egress: an AppTier cannot say just these servers of DNS for every pod"
 )
 
 // everyPod is what policies say of every pod of a namespace, as far as an AppTier can.

@@ -52,10 +52,12 @@ func (p *proposal) foldPair(sender, receiver *tier) {
 // dropDead drops what is left of a half that was folded, if the other half denies all of it, whatever labels the pods
 // have besides.
 func (p *proposal) dropDead(sender, receiver *tier, folded ports) {
-	if rest := sender.left[egress][receiver.self.key]; receiver.isolatesIn(ingress) && !p.mayAllow(receiver, ingress, sender, rest.ports, folded) {
+	rest := sender.left[egress][receiver.self.key].ports
+	if receiver.isolatesIn(ingress) && !p.mayAllow(receiver, ingress, sender, rest, folded) {
 		sender.left[egress].remove(receiver.self, ports{all: true})
 	}
-	if rest := receiver.left[ingress][sender.self.key]; sender.isolatesIn(egress) && !p.mayAllow(sender, egress, receiver, rest.ports, folded) {
+	rest = receiver.left[ingress][sender.self.key].ports
+	if sender.isolatesIn(egress) && !p.mayAllow(sender, egress, receiver, rest, folded) {
 		receiver.left[ingress].remove(sender.self, ports{all: true})
 	}
 }

@@ -30,7 +30,8 @@ func applications(t *rapid.T) []*networkingv1.NetworkPolicy {
 		name := fmt.Sprintf("p%d", len(out))
 		out = append(out, &networkingv1.NetworkPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}, Spec: spec})
 	}
-	types := [][]networkingv1.PolicyType{{networkingv1.PolicyTypeIngress}, {networkingv1.PolicyTypeEgress}, {networkingv1.PolicyTypeIngress, networkingv1.PolicyTypeEgress}}
+	const in, eg = networkingv1.PolicyTypeIngress, networkingv1.PolicyTypeEgress
+	types := [][]networkingv1.PolicyType{{in}, {eg}, {in, eg}}
 	var connections []connection
 	for range rapid.IntRange(0, 6).Draw(t, "connections") {
 		connections = append(connections, connection{end(t), end(t), rapid.SampledFrom([]int32{80, 8080}).Draw(t, "port")})
@@ -98,7 +99,8 @@ func others(t *rapid.T) []networkingv1.NetworkPolicyPeer {
 		p := networkingv1.NetworkPolicyPeer{PodSelector: app(rapid.SampledFrom(apps).Draw(t, "peer"))}
 		switch rapid.IntRange(0, 5).Draw(t, "kind of peer") {
 		case 0:
-			p.NamespaceSelector = &metav1.LabelSelector{MatchLabels: map[string]string{corev1.LabelMetadataName: rapid.SampledFrom([]string{"one", "two"}).Draw(t, "namespace")}}
+			name := rapid.SampledFrom([]string{"one", "two"}).Draw(t, "namespace")
+			p.NamespaceSelector = &metav1.LabelSelector{MatchLabels: map[string]string{corev1.LabelMetadataName: name}}
 		case 1:
 			p.PodSelector = &metav1.LabelSelector{}
 		}
@@ -117,7 +119,8 @@ func somePorts(t *rapid.T) []networkingv1.NetworkPolicyPort {
 
 func dnsRule(t *rapid.T) networkingv1.NetworkPolicyEgressRule {
 	var rule networkingv1.NetworkPolicyEgressRule
-	for _, protocol := range rapid.SampledFrom([][]corev1.Protocol{{corev1.ProtocolUDP}, {corev1.ProtocolUDP, corev1.ProtocolTCP}}).Draw(t, "protocols of DNS") {
+	protocols := [][]corev1.Protocol{{corev1.ProtocolUDP}, {corev1.ProtocolUDP, corev1.ProtocolTCP}}
+	for _, protocol := range rapid.SampledFrom(protocols).Draw(t, "protocols of DNS") {
 		rule.Ports = append(rule.Ports, networkingv1.NetworkPolicyPort{Protocol: ptr.To(protocol), Port: ptr.To(intstr.FromInt32(53))})
 	}
 	if rapid.Bool().Draw(t, "DNS of the cluster") {

@@ -127,7 +127,8 @@ func (p *proposal) result() Result {
 			continue
 		}
 		d, t := p.saying(policy)
-		adopted := Adopted{Policy: policy, Numbers: p.read[nameOf(policy)].numbers, AppTier: types.NamespacedName{Namespace: d.namespace, Name: d.name}}
+		adopted := Adopted{Policy: policy, Numbers: p.read[nameOf(policy)].numbers}
+		adopted.AppTier = types.NamespacedName{Namespace: d.namespace, Name: d.name}
 		if t != nil {
 			adopted.Tier = t.name
 		}

@@ -1,0 +1,128 @@
+// Package calico reads Calico's NetworkPolicies as those of Kubernetes that mean the same, where there are any
+// (https://docs.tigera.io/calico/latest/reference/resources/networkpolicy). What cannot be said is an error that names
+// the field.
+//
+// Calico asks its policies in their order, and the first rule that matches decides; Kubernetes' policies are among them,
+// as of the order 1000. As long as all rules allow, the order does not matter. A rule that denies decides before what
+// comes after it: a policy is read only if it is on the same side of each such rule as it will be.
+//
+// Selectors of Calico match its NetworkSets too, which are no pods and are not read.
+package calico
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	networkingv1 "k8s.io/api/networking/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+)
+
+// Is says whether an object is a policy of Calico, of a namespace or of all.
+func Is(o *unstructured.Unstructured) bool {
+	group := o.GroupVersionKind().Group
+	return (group == "projectcalico.org" || group == "crd.projectcalico.org") && strings.HasSuffix(o.GetKind(), "NetworkPolicy")
+}
+
+// Read returns the policies that mean the same as one of Calico, beside all that there are of Calico.
+func Read(o *unstructured.Unstructured, all []*unstructured.Unstructured) ([]*networkingv1.NetworkPolicy, error) {
+	if o.GetKind() != "NetworkPolicy" {
+		return nil, errors.New("kind: " + o.GetKind() + " is not for the pods of a namespace alone")
+	}
+	spec, isSpec := o.Object["spec"].(map[string]any)
+	if !isSpec {
+		return nil, errors.New("spec: there is none")
+	}
+	if err := only("spec", spec, "tier", "order", "selector", "types", "ingress", "egress"); err != nil {
+		return nil, err
+	}
+	if tier, _ := spec["tier"].(string); tier != "" && tier != "default" {
+		return nil, errors.New("spec.tier: policies of the tier " + tier + " are asked before those of Kubernetes")
+	}
+	if err := keepsOrder(o, all); err != nil {
+		return nil, err
+	}
+	subjects, err := selectorOf("spec.selector", spec["selector"], podLabel)
+	if err != nil {
+		return nil, err
+	}
+	types, err := typesOf(spec)
+	if err != nil {
+		return nil, err
+	}
+	var ingress []networkingv1.NetworkPolicyIngressRule
+	var egress []networkingv1.NetworkPolicyEgressRule
+	for _, direction := range []string{"ingress", "egress"} {
+		rules, err := rulesOf(spec, direction)
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range rules {
+			if direction == "ingress" {
+				ingress = append(ingress, networkingv1.NetworkPolicyIngressRule{From: r.peers, Ports: r.ports})
+			} else {
+				egress = append(egress, networkingv1.NetworkPolicyEgressRule{To: r.peers, Ports: r.ports})
+			}
+		}
+	}
+	out := make([]*networkingv1.NetworkPolicy, 0, len(subjects))
+	for i, subject := range subjects {
+		name := "calico." + o.GetName()
+		if len(subjects) > 1 {
+			name = fmt.Sprintf("%s.%d", name, i)
+		}
+		out = append(out, &networkingv1.NetworkPolicy{
+			ObjectMeta: metav1.ObjectMeta{Namespace: o.GetNamespace(), Name: name},
+			Spec:       networkingv1.NetworkPolicySpec{PodSelector: *subject.selector(), PolicyTypes: types, Ingress: ingress, Egress: egress},
+		})
+	}
+	if len(out) == 0 {
+		return nil, errors.New("spec.selector: it selects nobody")
+	}
+	return out, nil
+}
+
+// typesOf are the directions that a policy is about: without types those of its rules, or ingress.
+func typesOf(spec map[string]any) ([]networkingv1.PolicyType, error) {
+	list, isList := spec["types"].([]any)
+	if !isList && spec["types"] != nil {
+		return nil, errors.New("spec.types: it is no list")
+	}
+	var out []networkingv1.PolicyType
+	for _, item := range list {
+		word, _ := item.(string)
+		of := networkingv1.PolicyType(word)
+		if of != networkingv1.PolicyTypeIngress && of != networkingv1.PolicyTypeEgress {
+			return nil, fmt.Errorf("spec.types: %v is no direction", item)
+		}
+		out = append(out, of)
+	}
+	if len(out) > 0 {
+		return out, nil
+	}
+	_, in := spec["ingress"].([]any)
+	_, eg := spec["egress"].([]any)
+	if in || !eg {
+		out = append(out, networkingv1.PolicyTypeIngress)
+	}
+	if eg {
+		out = append(out, networkingv1.PolicyTypeEgress)
+	}
+	return out, nil
+}
+
+// only says which field of an object has no counterpart.
+func only(path string, of map[string]any, known ...string) error {
+	var others []string
+	for key := range of {
+		if !slices.Contains(known, key) {
+			others = append(others, key)
+		}
+	}
+	if len(others) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%s.%s: NetworkPolicies have no such field", path, slices.Min(others))
+}
