@@ -40,6 +40,9 @@ described by a policy, on every port and range of addresses. Each connection tha
 port was called by its name, since an AppTier knows it by its number, and for the address of the Service of DNS.
 What an AppTier cannot say stays a NetworkPolicy, and the report says why.
 
+Calico's NetworkPolicies and Cilium's CiliumNetworkPolicies are read too, where a NetworkPolicy can say exactly the
+same. Others stay, by the field that it has not: rules that deny, names of hosts, rules of HTTP, service accounts.
+
 Prints the AppTiers, and then what stays, on standard output, and the report on standard error. Nothing is changed:
 apply the AppTiers, and then delete the policies that they replace.
 
@@ -123,11 +126,13 @@ func (o *importOptions) importAll(ctx context.Context, streams genericiooptions.
 			return err != nil || !o.allNamespaces && accessor.GetNamespace() != namespace
 		})
 	}
-	policies := scene.HandWritten(objects)
-	if o.Input.Given() && len(policies) == 0 {
+	policies, others := scene.HandWritten(objects), foreignAmong(objects, s.OtherPolicies(), namespace)
+	if o.Input.Given() && len(policies)+len(others) == 0 {
 		return report.Import{}, errors.New("the input holds no NetworkPolicy that somebody wrote: nothing to import")
 	}
-	report.WriteFindings(streams.ErrOut, s.NotJudged())
+	report.WriteFindings(streams.ErrOut, slices.DeleteFunc(s.NotJudged(), func(f manifest.Finding) bool {
+		return slices.ContainsFunc(others, func(o foreign) bool { return o.Object.Object == f.Source.Object })
+	}))
 	q, err := o.look(ctx, streams, s, nil)
 	if err != nil {
 		return report.Import{}, err
@@ -137,5 +142,5 @@ func (o *importOptions) importAll(ctx context.Context, streams genericiooptions.
 	if err != nil {
 		return report.Import{}, err
 	}
-	return (&importing{scene: s, before: q, policies: policies, settings: settings}).run(ctx)
+	return (&importing{scene: s, before: q, policies: policies, others: others, settings: settings}).run(ctx)
 }

@@ -11,6 +11,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/apptier/apptier/api/v1alpha1"
@@ -29,6 +30,8 @@ type importing struct {
 	scene    *scene.Scene
 	before   *asked
 	policies []manifest.Object
+	// others are policies of network plugins.
+	others   []foreign
 	settings environment.Settings
 	// sides are those that were compared last.
 	sides [2]side
@@ -47,11 +50,15 @@ func (i *importing) run(ctx context.Context) (report.Import, error) {
 	after.meant.Accepted = slices.Clone(after.meant.Accepted)
 	after.meant.Environment = in.Environment
 	for _, app := range out.AppTiers {
-		after.meant.Accepted = append(after.meant.Accepted, scene.AppTier{AppTier: app, Source: manifest.Object{Object: app, Name: "AppTier " + manifest.Qualified(app)}})
+		source := manifest.Object{Object: app, Name: "AppTier " + manifest.Qualified(app)}
+		after.meant.Accepted = append(after.meant.Accepted, scene.AppTier{AppTier: app, Source: source})
 	}
 	imported := report.Import{AppTiers: out.AppTiers, Changes: describe(i.sides, out.Differences)}
 	for _, o := range i.policies {
-		imported.Policies = append(imported.Policies, i.becomes(o, out))
+		imported.Policies = append(imported.Policies, becomes(o, out, o.Object))
+	}
+	for _, o := range i.others {
+		imported.Policies = append(imported.Policies, o.becomes(out))
 	}
 	return imported, nil
 }
@@ -61,6 +68,9 @@ func (i *importing) input(ctx context.Context) (adopt.Input, error) {
 	in := adopt.Input{Namespaces: i.before.snapshot.Namespaces, Refuses: refuses}
 	for _, o := range i.policies {
 		in.Policies = append(in.Policies, o.Object.(*networkingv1.NetworkPolicy))
+	}
+	for _, o := range i.others {
+		in.Policies = append(in.Policies, o.policies...)
 	}
 	for _, policy := range i.before.snapshot.Policies {
 		if !slices.Contains(in.Policies, policy) {
@@ -78,6 +88,8 @@ func (i *importing) input(ctx context.Context) (adopt.Input, error) {
 	for _, app := range scene.AppTiers(i.scene.Objects()) {
 		in.AppTiers = append(in.AppTiers, app.AppTier)
 	}
+	i.before.snapshot.Policies = slices.Concat(in.Beside, in.Policies)
+	in.Unjudged = unjudgedIn(i.scene.OtherPolicies(), i.others)
 	wanted := model.ReferencesOf(in.AppTiers...)
 	wanted.ClusterDNS = true
 	var err error
@@ -119,21 +131,24 @@ func (i *importing) prove(ctx context.Context, policies []*networkingv1.NetworkP
 	return compared(ctx, i.sides)
 }
 
-// becomes is what a policy becomes, for the report.
-func (i *importing) becomes(o manifest.Object, out adopt.Result) report.ImportedPolicy {
-	p := report.ImportedPolicy{Kind: "NetworkPolicy", Name: strings.TrimPrefix(o.Name, "NetworkPolicy "), Lines: o.Origin.Lines(), Object: o.Object}
+// becomes is what a policy becomes, for the report: what AppTiers say of those that mean the same.
+func becomes(o manifest.Object, out adopt.Result, same ...runtime.Object) report.ImportedPolicy {
+	kind, name, _ := strings.Cut(o.Name, " ")
+	p := report.ImportedPolicy{Kind: kind, Name: name, Lines: o.Origin.Lines(), Object: o.Object}
 	p.File, p.Line = o.Origin.WrittenAt("metadata.name")
 	for _, a := range out.Adopted {
-		if a.Policy == o.Object {
-			p.AppTier, p.Tier = a.AppTier.String(), a.Tier
-			for _, number := range slices.Sorted(maps.Keys(a.Numbers)) {
-				p.Notes = append(p.Notes, fmt.Sprintf("its port %s is %d, as the pods that are given have it: pods of the same labels have it open whatever they call it", a.Numbers[number], number))
-			}
+		if !slices.Contains(same, runtime.Object(a.Policy)) {
+			continue
+		}
+		p.AppTier, p.Tier = a.AppTier.String(), a.Tier
+		for _, number := range slices.Sorted(maps.Keys(a.Numbers)) {
+			p.Notes = append(p.Notes, fmt.Sprintf("its port %s is %d, as the pods that are given have it: "+
+				"pods of the same labels have it open whatever they call it", a.Numbers[number], number))
 		}
 	}
 	for _, s := range out.Stays {
-		if s.Policy == o.Object {
-			p.Stays = s.Reason
+		if slices.Contains(same, runtime.Object(s.Policy)) {
+			p.Stays, p.AppTier, p.Tier, p.Notes = s.Reason, "", "", nil
 		}
 	}
 	return p

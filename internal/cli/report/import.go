@@ -193,7 +193,8 @@ func WriteImportReport(out io.Writer, i Import) error {
 		return err
 	}
 	if n := len(i.Policies) - i.Staying(); n > 0 {
-		fmt.Fprintf(out, "%d of %d policies, of %d lines, become %s of %d lines\n", n, len(i.Policies), before, plural(len(i.AppTiers), "AppTier"), after)
+		fmt.Fprintf(out, "%d of %d policies, of %d lines, become %s of %d lines\n",
+			n, len(i.Policies), before, plural(len(i.AppTiers), "AppTier"), after)
 	} else {
 		fmt.Fprintf(out, "none of %d policies becomes an AppTier\n", len(i.Policies))
 	}
