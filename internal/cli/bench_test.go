@@ -251,3 +251,26 @@ spec:
     - port: %[3]d
 `
 )
+
+// Policies are imported once, and looked at again and again until what stays is known: 40 banks, of 960 manifests.
+func BenchmarkImport(b *testing.B) {
+	bank, err := os.ReadFile("testdata/import/bank.yaml")
+	if err != nil {
+		b.Fatal(err)
+	}
+	var text strings.Builder
+	for i := range 40 {
+		text.WriteString(strings.ReplaceAll(string(bank), "namespace: bank\n", fmt.Sprintf("namespace: bank-%d\n", i)) + "---\n")
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		streams, in, _, errOut := genericiooptions.NewTestIOStreams()
+		in.WriteString(text.String())
+		streams.Out = io.Discard
+		command := cli.NewCommand(streams)
+		command.SetArgs([]string{"import", "-"})
+		if err := command.ExecuteContext(b.Context()); err != nil || !strings.Contains(errOut.String(), "640 of 640 policies") {
+			b.Fatalf("%v\n%s", err, errOut)
+		}
+	}
+}

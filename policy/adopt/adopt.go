@@ -16,6 +16,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/apptier/apptier/api/v1alpha1"
@@ -40,6 +41,8 @@ type Input struct {
 	Unjudged func(namespace string) bool
 	// Refuses says why an AppTier cannot be as it is; "" if it can. It may be nil.
 	Refuses func(*v1alpha1.AppTier) string
+
+	labels map[string]labels.Set // of the namespaces
 }
 
 // Pod is a pod, and the name of the workload that makes it, if one does.
@@ -82,6 +85,10 @@ type Prover func(ctx context.Context, policies []*networkingv1.NetworkPolicy) (c
 
 // Import returns what says the same as the policies of the input. Its error is the prover's.
 func Import(ctx context.Context, in Input, prove Prover) (Result, error) {
+	in.labels = map[string]labels.Set{}
+	for _, n := range in.Namespaces {
+		in.labels[n.Name] = labels.Merge(n.Labels, labels.Set{corev1.LabelMetadataName: n.Name})
+	}
 	kept := map[types.NamespacedName]string{}
 	for {
 		p := in.propose(kept)

@@ -3,7 +3,9 @@ package adopt
 import (
 	"maps"
 
+	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/apptier/apptier/policy/connset"
 )
@@ -105,25 +107,49 @@ func connsetPorts(p ports) connset.Ports {
 
 // agree has tiers of different drafts name each other, where both their policies name the other's pods.
 func agree(drafts []*draft) {
-	var tiers []*tier
+	byPods := map[string]*tier{}
 	for _, d := range drafts {
-		tiers = append(tiers, d.tiers...)
-	}
-	for _, receiver := range tiers {
-		for _, sender := range tiers {
-			if sender.of == receiver.of || !sender.isolatesIn(egress) || !receiver.isolatesIn(ingress) {
-				continue
-			}
-			from, to := sender.seenFrom(receiver.namespace), receiver.seenFrom(sender.namespace)
-			both := receiver.left[ingress][from.key].ports.intersect(sender.left[egress][to.key].ports)
-			if both.isEmpty() {
-				continue
-			}
-			receiver.agreed[ingress] = append(receiver.agreed[ingress], tierPorts{sender, both})
-			sender.agreed[egress] = append(sender.agreed[egress], tierPorts{receiver, both})
-			receiver.left[ingress].remove(from, both)
-			sender.left[egress].remove(to, both)
+		for _, t := range d.tiers {
+			byPods[podsKey(t.namespace, t.selector)] = t
 		}
+	}
+	for _, d := range drafts {
+		for _, receiver := range d.tiers {
+			for _, from := range receiver.left[ingress].sorted() {
+				if sender := byPods[from.peer.podsKey(receiver.namespace)]; sender != nil && sender.of != receiver.of {
+					agreeOn(sender, receiver, from)
+				}
+			}
+		}
+	}
+}
+
+func agreeOn(sender, receiver *tier, from allowance) {
+	to := receiver.seenFrom(sender.namespace)
+	both := from.ports.intersect(sender.left[egress][to.key].ports)
+	if !sender.isolatesIn(egress) || both.isEmpty() {
+		return
+	}
+	receiver.agreed[ingress] = append(receiver.agreed[ingress], tierPorts{sender, both})
+	sender.agreed[egress] = append(sender.agreed[egress], tierPorts{receiver, both})
+	receiver.left[ingress].remove(from.peer, both)
+	sender.left[egress].remove(to, both)
+}
+
+// podsKey is the same for the same pods of one namespace, however a peer says which that is.
+func podsKey(namespace string, pods *metav1.LabelSelector) string { return namespace + textOf(pods) }
+
+// podsKey is that of the pods of a peer of a policy; empty if they are not of one namespace.
+func (p peer) podsKey(namespace string) string {
+	switch {
+	case p.pods == nil:
+		return ""
+	case p.namespaces == nil:
+		return podsKey(namespace, p.pods)
+	case textOf(p.namespaces) == textOf(named(p.namespaces.MatchLabels[corev1.LabelMetadataName])):
+		return podsKey(p.namespaces.MatchLabels[corev1.LabelMetadataName], p.pods)
+	default:
+		return ""
 	}
 }
 

@@ -54,47 +54,42 @@ func (in *Input) propose(kept map[types.NamespacedName]string) *proposal {
 	return p
 }
 
-// write chooses the shortest way to resolve names for each draft.
+// write says what the tiers declare, with the way to resolve names that makes the AppTier shortest.
 func (p *proposal) write() {
-	chosen := make([]resolver, len(p.drafts))
-	for i, d := range p.drafts {
-		best := 0
-		for _, candidate := range p.in.resolversOf(d) {
-			p.settle(map[*draft]resolver{d: candidate})
-			if n := weight(p.in.write(d)); best == 0 || n < best {
-				best, chosen[i] = n, candidate
-			}
-		}
-	}
-	all := map[*draft]resolver{}
-	for i, d := range p.drafts {
-		all[d] = chosen[i]
-	}
-	p.settle(all)
-	for _, d := range p.drafts {
-		p.apps = append(p.apps, p.in.write(d))
-	}
-}
-
-// settle says what the tiers declare, with a way to resolve names for each of some drafts.
-func (p *proposal) settle(by map[*draft]resolver) {
 	for _, d := range p.drafts {
 		for _, t := range d.tiers {
 			t.start()
 		}
-		d.shared = nil
 	}
 	for _, d := range p.drafts {
 		p.fold(d)
 	}
 	agree(p.drafts)
-	for d, r := range by {
-		d.dns = r.dns
-		for _, t := range d.tiers {
-			t.settle(r)
+	for _, d := range p.drafts {
+		var shortest *v1alpha1.AppTier
+		before := d.left()
+		for _, candidate := range p.in.resolversOf(d) {
+			d.dns = candidate.dns
+			for i, t := range d.tiers {
+				t.left = map[networkingv1.PolicyType]allowances{ingress: before[i][ingress].with(nil), egress: before[i][egress].with(nil)}
+				t.settle(candidate)
+			}
+			d.share()
+			if app := p.in.write(d); shortest == nil || weight(app) < weight(shortest) {
+				shortest = app
+			}
 		}
-		d.share()
+		p.apps = append(p.apps, shortest)
 	}
+}
+
+// left are the allowances of each tier that nothing else says yet.
+func (d *draft) left() []map[networkingv1.PolicyType]allowances {
+	var out []map[networkingv1.PolicyType]allowances
+	for _, t := range d.tiers {
+		out = append(out, t.left)
+	}
+	return out
 }
 
 func (p *proposal) stay(policy *networkingv1.NetworkPolicy, reason string) {

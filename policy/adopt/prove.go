@@ -16,15 +16,17 @@ import (
 
 // keepRefused keeps the policies of what cannot be as it is: of an AppTier that is refused, and of names that are taken.
 func (p *proposal) keepRefused(out Result, kept map[types.NamespacedName]string) bool {
-	before := len(kept)
+	before, taken := len(kept), map[types.NamespacedName]bool{}
+	for _, policy := range p.all {
+		taken[nameOf(policy)] = true
+	}
 	for i, app := range p.apps {
 		why := ""
 		if p.in.Refuses != nil {
 			why = p.in.Refuses(app)
 		}
 		for _, policy := range out.Policies {
-			isTaken := func(other *networkingv1.NetworkPolicy) bool { return nameOf(other) == nameOf(policy) }
-			if policy.Labels[v1alpha1.LabelAppTier] == app.Name && policy.Namespace == app.Namespace && slices.ContainsFunc(p.all, isTaken) {
+			if policy.Labels[v1alpha1.LabelAppTier] == app.Name && policy.Namespace == app.Namespace && taken[nameOf(policy)] {
 				why = "metadata.name: the AppTier would need the name of NetworkPolicy " + policy.Name
 			}
 		}

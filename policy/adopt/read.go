@@ -141,10 +141,8 @@ func (in *Input) podsOf(p peer) []Pod {
 
 // labelsOf are those of a namespace, as far as they are known.
 func (in *Input) labelsOf(namespace string) labels.Set {
-	for _, n := range in.Namespaces {
-		if n.Name == namespace {
-			return labels.Merge(n.Labels, labels.Set{corev1.LabelMetadataName: namespace})
-		}
+	if set, known := in.labels[namespace]; known {
+		return set
 	}
 	return labels.Set{corev1.LabelMetadataName: namespace}
 }
