@@ -44,6 +44,11 @@ func said(t *testing.T, unjudged bool, texts ...string) (apps, stays string) {
 	return apps, stays
 }
 
+// fromMonitoring has pods accept another namespace.
+func fromMonitoring(pods string) string {
+	return pods + "ingress: [{from: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: monitoring}}}], ports: [{port: 9090}]}]}"
+}
+
 func policy(name, spec string) string {
 	return "metadata: {namespace: shop, name: " + name + "}\nspec: " + spec
 }
@@ -60,6 +65,15 @@ func TestWhatIsSaid(t *testing.T) {
 		kubeDNS    = "{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: kube-system}}, podSelector: {matchLabels: {k8s-app: kube-dns}}}"
 		denyEgress = "{podSelector: {matchLabels: {tier: front}}, policyTypes: [Egress]}"
 	)
+	text, err := yaml.Marshal(expand.Internet(nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	flat, err := yaml.YAMLToJSON(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	internet := string(flat)
 	for _, test := range []struct {
 		name     string
 		unjudged bool
@@ -77,6 +91,16 @@ func TestWhatIsSaid(t *testing.T) {
 		{"both address families without private ranges are the internet only if all are", false,
 			[]string{web + "ingress: [{from: [{ipBlock: {cidr: 0.0.0.0/0, except: [10.0.0.0/8]}}, {ipBlock: {cidr: '::/0'}}]}]}"},
 			"networks:", "internet", ""},
+		{"an exception of a block is none of another", false,
+			[]string{web + "ingress: [{from: [{ipBlock: {cidr: 10.0.0.0/8, except: [10.1.0.0/16]}}, {ipBlock: {cidr: 10.1.2.0/24}}]}]}"},
+			"- networks:\n        cidrs:\n        - 10.0.0.0/8\n        except:\n        - 10.1.0.0/16\n    - networks:\n        cidrs:\n        - 10.1.2.0/24\n", "", ""},
+		{"ranges without exceptions are one peer", false,
+			[]string{web + "ingress: [{from: [{ipBlock: {cidr: 10.1.0.0/16}}, {ipBlock: {cidr: 10.2.0.0/16}}]}]}"},
+			"- networks:\n        cidrs:\n        - 10.1.0.0/16\n        - 10.2.0.0/16\n", "", ""},
+		{"what all tiers allow is said once", false, []string{fromMonitoring(web), fromMonitoring(api)}, "everyTier:", "", ""},
+		{"but not if one does not", false, []string{fromMonitoring(web), fromMonitoring(api), moreOfAPI}, "namespaces:", "everyTier", ""},
+		{"the internet", false, []string{web + "policyTypes: [Ingress], ingress: [{from: " + internet + ", ports: [{port: 443}]}]}"},
+			"internet: {}", "networks", ""},
 		{"DNS over UDP alone is not opened over TCP", false,
 			[]string{web + "policyTypes: [Egress], egress: [{to: [" + kubeDNS + "], ports: [{port: 53, protocol: UDP}]}]}"},
 			"mode: Custom", "TCP", ""},

@@ -171,8 +171,8 @@ func TestHalvesBecomeOne(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if len(out.Differences.Changes) > 0 {
-			t.Fatalf("%v", out.Differences.Changes)
+		if len(out.Differences.Changes) > 0 || wrongIn(out) > 0 {
+			t.Fatalf("%v, %v", out.Differences.Changes, out.Stays)
 		}
 		after := before
 		after.Policies = out.Policies
