@@ -106,6 +106,8 @@ func TestWhatIsSaid(t *testing.T) {
 			"mode: Custom", "TCP", ""},
 		{"nor where there is none", false, []string{web + "policyTypes: [Egress]}"}, "mode: None", "", ""},
 		{"a perimeter", false, []string{perimeter}, "sameNamespace: Allow", "", ""},
+		{"a perimeter with DNS", false, []string{perimeter[:len(perimeter)-2] + ", {to: [" + kubeDNS + "], ports: [{port: 53, protocol: UDP}]}]}"},
+			"sameNamespace: Allow", "mode: None", ""},
 		{"beside a tier that isolates ingress", false, []string{perimeter, fromWeb}, "name: api",
 			"sameNamespace", "spec.podSelector: it opens the namespace to itself"},
 		{"one direction for every pod", false, []string{"{podSelector: {}, policyTypes: [Ingress]}"}, "", "scope",

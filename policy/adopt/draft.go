@@ -2,11 +2,13 @@ package adopt
 
 import (
 	"slices"
+	"strings"
 
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/apptier/apptier/api/v1alpha1"
+	"github.com/apptier/apptier/policy/expand"
 )
 
 // draft is an AppTier on its way.
@@ -101,7 +103,9 @@ func (in *Input) nameAll(drafts []*draft) {
 		taken[name] = true
 	}
 	for _, d := range drafts {
-		isTaken := func(name string) bool { return taken[types.NamespacedName{Namespace: d.namespace, Name: name}] }
+		isTaken := func(name string) bool {
+			return taken[types.NamespacedName{Namespace: d.namespace, Name: name}] || in.isNeeded(d.namespace, name)
+		}
 		owner := d.name
 		if isTaken(owner) && len(d.tiers) == 1 {
 			owner += "-" + d.tiers[0].tierName(d.name)
@@ -114,4 +118,11 @@ func (in *Input) nameAll(drafts []*draft) {
 			names[t.name] = true
 		}
 	}
+}
+
+// isNeeded says whether a policy has a name that one of an AppTier would need.
+func (in *Input) isNeeded(namespace, app string) bool {
+	return slices.ContainsFunc(slices.Concat(in.Policies, in.Beside), func(p *networkingv1.NetworkPolicy) bool {
+		return p.Namespace == namespace && (p.Name == expand.NamespacePolicyName(app) || strings.HasPrefix(p.Name, expand.TierPolicyName(app, "")))
+	})
 }

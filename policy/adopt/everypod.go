@@ -34,7 +34,7 @@ func (p *proposal) everyPodOf(policies []*read, others []*subject) *everyPod {
 			base = append(base, policy)
 		case p.isDNSOnly(policy):
 			dns = append(dns, policy)
-		case isSameNamespaceOnly(policy):
+		case p.isSameNamespace(policy):
 			same = append(same, policy)
 		default:
 			p.stay(policy.policy, whyEveryPod)
@@ -72,12 +72,13 @@ func everyPodHere(namespace string) peer {
 	return p
 }
 
-// isSameNamespaceOnly says whether a policy allows nothing but pods of the namespace, on every port.
-func isSameNamespaceOnly(policy *read) bool {
+// isSameNamespace says whether a policy allows nothing but pods of the namespace, on every port, and DNS.
+func (p *proposal) isSameNamespace(policy *read) bool {
 	here := everyPodHere(policy.policy.Namespace)
 	for _, direction := range directions {
 		for key, one := range policy.allows[direction] {
-			if key != here.key || !one.ports.all {
+			isHere := key == here.key && one.ports.all
+			if !isHere && (direction == ingress || !p.in.isDNS(policy.policy.Namespace, one)) {
 				return false
 			}
 		}
@@ -85,12 +86,13 @@ func isSameNamespaceOnly(policy *read) bool {
 	return true
 }
 
-// areOpen says whether policies that allow nothing but the namespace do so in both directions.
+// areOpen says whether policies open their namespace to itself in both directions.
 func areOpen(policies []*read) bool {
 	open := map[networkingv1.PolicyType]bool{}
 	for _, policy := range policies {
+		here := everyPodHere(policy.policy.Namespace)
 		for _, direction := range directions {
-			open[direction] = open[direction] || len(policy.allows[direction]) > 0
+			open[direction] = open[direction] || policy.allows[direction][here.key].ports.all
 		}
 	}
 	return open[ingress] && open[egress]
