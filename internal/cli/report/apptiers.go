@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"sigs.k8s.io/kustomize/kyaml/yaml"
+	k8syaml "sigs.k8s.io/yaml"
 )
 
 // AppTierYAML is an object as people write AppTiers: its fields in the order of the schema, and what is short on a line.
@@ -35,6 +36,9 @@ const mostOfLine = 100
 // shorten has each node in the style of people: no quotes where none are needed, and maps of words on a line.
 func shorten(node *yaml.Node) {
 	node.Style = 0
+	if isMistaken(node) {
+		node.Style = yaml.DoubleQuotedStyle
+	}
 	for _, child := range node.Content {
 		shorten(child)
 	}
@@ -77,6 +81,17 @@ func inOrder(node *yaml.Node) {
 			}
 		}
 	}
+}
+
+// isMistaken says whether a text would be read as something else without quotes, by those who read YAML 1.1 too, as
+// kubectl does.
+func isMistaken(node *yaml.Node) bool {
+	if node.Kind != yaml.ScalarNode || node.Tag != yaml.NodeTagString {
+		return false
+	}
+	var read any
+	err := k8syaml.Unmarshal([]byte(node.Value), &read)
+	return err != nil || read != any(node.Value)
 }
 
 // inLine has a node and all in it on a line.
