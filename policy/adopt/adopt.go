@@ -39,7 +39,7 @@ type Input struct {
 	// Unjudged says of which namespaces there are policies of other kinds that are not among these, and may isolate or
 	// allow anything. It may be nil.
 	Unjudged func(namespace string) bool
-	// Refuses says why an AppTier cannot be as it is; "" if it can. It may be nil.
+	// Refuses says why an AppTier cannot be as it is, as a path and what is the matter; "" if it can. It may be nil.
 	Refuses func(*v1alpha1.AppTier) string
 
 	labels map[string]labels.Set // of the namespaces

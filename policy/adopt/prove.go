@@ -2,7 +2,9 @@ package adopt
 
 import (
 	"net/netip"
+	"regexp"
 	"slices"
+	"strconv"
 
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -30,11 +32,27 @@ func (p *proposal) keepRefused(out Result, kept map[types.NamespacedName]string)
 				why = "metadata.name: the AppTier would need the name of NetworkPolicy " + policy.Name
 			}
 		}
-		if why != "" {
+		at := placeOfTier.FindStringSubmatch(why)
+		switch tiers := p.drafts[i].tiers; {
+		case why == "":
+		case at != nil && indexOf(at[1]) < len(tiers):
+			keep(tiers[indexOf(at[1])].policies, kept, why)
+		default:
 			keepDraft(p.drafts[i], kept, why)
 		}
 	}
 	return len(kept) > before
+}
+
+// placeOfTier begins a reason that is about one tier.
+var placeOfTier = regexp.MustCompile(`^spec\.tiers\[(\d+)\]`)
+
+func indexOf(digits string) int {
+	index, err := strconv.Atoi(digits)
+	if err != nil { // there is no such tier
+		return mostTiers
+	}
+	return index
 }
 
 func keepDraft(d *draft, kept map[types.NamespacedName]string, why string) {

@@ -115,6 +115,16 @@ func TestWhatIsRefusedStays(t *testing.T) {
 	if stays := stayingOf(out); err != nil || len(out.AppTiers) > 0 || stays["web"] != "spec: it is refused" {
 		t.Errorf("%v: %v stay", err, stays)
 	}
+	in.Refuses = func(app *v1alpha1.AppTier) string {
+		if len(app.Spec.Tiers) == 2 {
+			return "spec.tiers[1].ingress: there are too many"
+		}
+		return ""
+	}
+	out, err = adopt.Import(t.Context(), in, none)
+	if stays := stayingOf(out); err != nil || len(out.AppTiers) != 1 || len(stays) != 1 || stays["api"] != "spec.tiers[1].ingress: there are too many" {
+		t.Errorf("%v: %v stay", err, stays)
+	}
 	in = twoTiers()
 	in.Beside = []*networkingv1.NetworkPolicy{{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "shop.tier.web"}}}
 	out, err = adopt.Import(t.Context(), in, none)
