@@ -74,6 +74,7 @@ func TestGolden(t *testing.T) {
 		{"render-bad-network", "render --cluster-networks 10" + input("shop.yaml"), 2},
 		{"import-shop", "import testdata/import/shop.yaml", 0},
 		{"import-monitoring", "import testdata/import/monitoring.yaml", 0},
+		{"import-narrow", "import --narrow testdata/import/monitoring.yaml", 0},
 		{"import-gitops", "import testdata/import/gitops.yaml", 0},
 		{"import-tenant", "import testdata/import/tenant.yaml", 0},
 		{"import-bank", "import testdata/import/bank.yaml", 0},

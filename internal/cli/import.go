@@ -20,6 +20,7 @@ import (
 type importOptions struct {
 	connectionOptions
 	allNamespaces  bool
+	narrow         bool
 	output, failOn string
 }
 
@@ -57,6 +58,9 @@ Exits with 0 when all was read, 1 when --fail-on says so, 2 when something canno
   # Write them to a file, and read the report alone
   kubectl apptier import -k overlays/production > apptiers.yaml
 
+  # Shorter, where no pod that is given is kept out: what is closed for others is listed
+  kubectl apptier import manifests/ -R --narrow
+
   # All of the cluster's policies, with its pods and namespaces
   kubectl apptier import --cluster -A
 
@@ -69,6 +73,8 @@ Exits with 0 when all was read, 1 when --fail-on says so, 2 when something canno
 	}
 	o.AddFlags(cmd, "Import what the cluster holds, or the input as it would be in the cluster.")
 	cmd.Flags().BoolVarP(&o.allNamespaces, "all-namespaces", "A", false, "With --cluster and without input: the policies of every namespace.")
+	cmd.Flags().BoolVar(&o.narrow, "narrow", false,
+		"Let a peer be a tier where all pods that are given and match it are the tier's: what it allows others is closed, and listed.")
 	addChoice(cmd, &o.output, "output", "o", "yaml", "How to print", "yaml", "json")
 	addChoice(cmd, &o.failOn, "fail-on", "", "", "Exit with 1 if", "opened", "closed", "any", "stays")
 	return cmd
@@ -142,5 +148,5 @@ func (o *importOptions) importAll(ctx context.Context, streams genericiooptions.
 	if err != nil {
 		return report.Import{}, err
 	}
-	return (&importing{scene: s, before: q, policies: policies, others: others, settings: settings}).run(ctx)
+	return (&importing{scene: s, before: q, policies: policies, others: others, settings: settings, narrow: o.narrow}).run(ctx)
 }

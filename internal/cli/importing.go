@@ -33,6 +33,7 @@ type importing struct {
 	// others are policies of network plugins.
 	others   []foreign
 	settings environment.Settings
+	narrow   bool
 	// sides are those that were compared last.
 	sides [2]side
 }
@@ -65,7 +66,7 @@ func (i *importing) run(ctx context.Context) (report.Import, error) {
 
 // input is what is known about the policies and around them.
 func (i *importing) input(ctx context.Context) (adopt.Input, error) {
-	in := adopt.Input{Namespaces: i.before.snapshot.Namespaces, Refuses: refuses}
+	in := adopt.Input{Namespaces: i.before.snapshot.Namespaces, Refuses: refuses, Narrow: i.narrow}
 	for _, o := range i.policies {
 		in.Policies = append(in.Policies, o.Object.(*networkingv1.NetworkPolicy))
 	}

@@ -34,6 +34,9 @@ type Input struct {
 	Namespaces []*corev1.Namespace
 	// AppTiers are those that there are already.
 	AppTiers []*v1alpha1.AppTier
+	// Narrow has a peer be a tier where all pods that are given and that it is about are the tier's. What it allows others
+	// is closed, and among the differences.
+	Narrow bool
 	// Environment is what an AppTier's meaning depends on. Its AppTiers are those that there are.
 	Environment expand.Environment
 	// Unjudged says of which namespaces there are policies of other kinds that are not among these, and may isolate or

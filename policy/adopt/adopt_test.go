@@ -93,7 +93,7 @@ func TestWhatIsSaid(t *testing.T) {
 			"networks:", "internet", ""},
 		{"an exception of a block is none of another", false,
 			[]string{web + "ingress: [{from: [{ipBlock: {cidr: 10.0.0.0/8, except: [10.1.0.0/16]}}, {ipBlock: {cidr: 10.1.2.0/24}}]}]}"},
-			"- networks:\n        cidrs:\n        - 10.0.0.0/8\n        except:\n        - 10.1.0.0/16\n    - networks:\n        cidrs:\n        - 10.1.2.0/24\n", "", ""},
+			"- 10.0.0.0/8\n        except:\n        - 10.1.0.0/16\n    - networks:\n        cidrs:\n        - 10.1.2.0/24\n", "", ""},
 		{"ranges without exceptions are one peer", false,
 			[]string{web + "ingress: [{from: [{ipBlock: {cidr: 10.1.0.0/16}}, {ipBlock: {cidr: 10.2.0.0/16}}]}]}"},
 			"- networks:\n        cidrs:\n        - 10.1.0.0/16\n        - 10.2.0.0/16\n", "", ""},

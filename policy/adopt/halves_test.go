@@ -179,7 +179,7 @@ func TestHalvesBecomeOne(t *testing.T) {
 		for _, s := range out.Stays {
 			after.Policies = append(after.Policies, s.Policy)
 		}
-		sameExceptListed(t, before, after, nil)
+		sameExceptListed(t, before, after, nil, false)
 		for _, a := range out.AppTiers {
 			if why := in.Refuses(a); why != "" {
 				t.Fatalf("AppTier %s is refused: %s", a.Name, why)

@@ -20,11 +20,14 @@ type proposal struct {
 	apps   []*v1alpha1.AppTier // of each draft
 	stays  map[types.NamespacedName]string
 	read   map[types.NamespacedName]*read
+	// narrowed are the namespaces in which peers are less than they were.
+	narrowed map[string]bool
 }
 
 // propose says what can be said, but for the policies that are kept.
 func (in *Input) propose(kept map[types.NamespacedName]string) *proposal {
 	p := &proposal{in: in, all: slices.Concat(in.Policies, in.Beside), stays: maps.Clone(kept), read: map[types.NamespacedName]*read{}}
+	p.narrowed = map[string]bool{}
 	every, some := map[string][]*read{}, map[string][]*read{}
 	for _, policy := range in.Policies {
 		if kept[nameOf(policy)] != "" {
@@ -48,6 +51,9 @@ func (in *Input) propose(kept map[types.NamespacedName]string) *proposal {
 	for _, namespace := range slices.Sorted(maps.Keys(namespaces)) {
 		subjects := in.subjectsOf(some[namespace])
 		p.leaveOpen(subjects)
+		if in.Narrow {
+			p.narrow(subjects)
+		}
 		p.drafts = append(p.drafts, in.drafts(namespace, p.everyPodOf(every[namespace], subjects), subjects)...)
 	}
 	p.write()

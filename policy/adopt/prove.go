@@ -120,10 +120,11 @@ func decidesFor(decision reach.Decision, d *draft, tier string) bool {
 }
 
 // isMeant says whether a difference comes with what an AppTier is: it opens the address of the Service of DNS, whose pods
-// are open anyway, and it knows ports by their numbers, which opens them at pods that do not know their names.
+// are open anyway; it names tiers, if that is wished, where a peer was about more; and it knows ports by their numbers,
+// which opens them at pods that do not know their names.
 func (p *proposal) isMeant(c compare.Change) bool {
 	if !c.Opened {
-		return false
+		return p.narrowed[c.To[0].Pod.Namespace] || p.narrowed[c.From[0].Pod.Namespace]
 	}
 	service := p.in.Environment.DNS
 	isOfDNS := func(e reach.Endpoint) bool {

@@ -132,3 +132,32 @@ func TestWhatIsRefusedStays(t *testing.T) {
 		t.Errorf("%v: %v stay, and the AppTiers are %v", err, stayingOf(out), out.AppTiers)
 	}
 }
+
+// A wider peer becomes a tier only if that is wished, and no pod that is given is of the peer alone.
+func TestNarrow(t *testing.T) {
+	both := map[string]string{"app": "web", "version": "v2"}
+	in := twoTiers()
+	in.Policies[0].Spec.PodSelector = metav1.LabelSelector{MatchLabels: both}
+	in.Policies[1].Spec.Ingress = []networkingv1.NetworkPolicyIngressRule{{From: []networkingv1.NetworkPolicyPeer{{PodSelector: app("web")}}}}
+	pod := func(name string, labels map[string]string) adopt.Pod {
+		return adopt.Pod{Pod: &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: name, Labels: labels}}}
+	}
+	web, other := pod("web", both), pod("other", map[string]string{"app": "web"})
+	none := func(context.Context, []*networkingv1.NetworkPolicy) (compare.Result, error) {
+		return compare.Result{}, nil
+	}
+	for _, test := range []struct {
+		narrow bool
+		pods   []adopt.Pod
+		isTier bool
+	}{{true, []adopt.Pod{web}, true}, {false, []adopt.Pod{web}, false}, {true, []adopt.Pod{web, other}, false}, {true, nil, false}} {
+		in.Narrow, in.Pods = test.narrow, test.pods
+		out, err := adopt.Import(t.Context(), in, none)
+		if err != nil || len(out.AppTiers) != 1 {
+			t.Fatalf("%v: %v", err, out.AppTiers)
+		}
+		if got := out.AppTiers[0].Spec.Tiers[1].Ingress[0].From[0].Tier != nil; got != test.isTier {
+			t.Errorf("narrow %t, with %d pods: is a tier: %t", test.narrow, len(test.pods), got)
+		}
+	}
+}

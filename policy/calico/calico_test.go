@@ -27,7 +27,8 @@ func TestRead(t *testing.T) {
 	const web = "selector: app == 'web'\n"
 	for _, test := range []struct{ name, spec, want, problem string }{
 		{"a value that no label has", "selector: role == 'back end'", "", "back end"},
-		{"a peer and ports", web + "types: [Ingress]\ningress: [{action: Allow, protocol: TCP, source: {selector: \"role in {'front', 'back'} && !has(old)\"}, destination: {ports: [80, '90:99', http]}}]",
+		{"a peer and ports",
+			web + "types: [Ingress]\ningress: [{action: Allow, protocol: TCP, source: {selector: \"role in {'front', 'back'} && !has(old)\"}, destination: {ports: [80, '90:99', http]}}]",
 			`podSelector: {matchLabels: {app: web}}
 policyTypes: [Ingress]
 ingress: [{from: [{podSelector: {matchExpressions: [{key: role, operator: In, values: [front, back]}, {key: old, operator: DoesNotExist}]}}],
@@ -42,7 +43,8 @@ policyTypes: [Ingress]
 ingress: [{from: [{podSelector: {matchLabels: {a: x}}}, {podSelector: {matchExpressions: [{key: b, operator: Exists}]}}]}]`, ""},
 		{"neither of two", "selector: '!(a == \"x\" || has(b))'",
 			"podSelector: {matchExpressions: [{key: a, operator: NotIn, values: [x]}, {key: b, operator: DoesNotExist}]}\npolicyTypes: [Ingress]", ""},
-		{"namespaces", "selector: all()\negress: [{action: Allow, destination: {namespaceSelector: projectcalico.org/name == 'db'}}, {action: Allow, protocol: UDP, destination: {namespaceSelector: all(), selector: k8s-app == 'kube-dns', ports: [53]}}]",
+		{"namespaces",
+			"selector: all()\negress: [{action: Allow, destination: {namespaceSelector: projectcalico.org/name == 'db'}}, {action: Allow, protocol: UDP, destination: {namespaceSelector: all(), selector: k8s-app == 'kube-dns', ports: [53]}}]",
 			`podSelector: {}
 policyTypes: [Egress]
 egress:
@@ -51,9 +53,11 @@ egress:
   ports: [{port: 53, protocol: UDP}]`, ""},
 		{"ranges", web + "egress: [{action: Allow, destination: {nets: [10.0.0.0/8, 192.0.2.7], notNets: [10.1.0.0/16, 192.0.2.0/24]}}]",
 			"podSelector: {matchLabels: {app: web}}\npolicyTypes: [Egress]\negress: [{to: [{ipBlock: {cidr: 10.0.0.0/8, except: [10.1.0.0/16]}}]}]", ""},
-		{"nobody of a range", web + "egress: [{action: Allow, destination: {nets: [10.1.0.0/16], notNets: [10.0.0.0/8]}}]", "podSelector: {matchLabels: {app: web}}\npolicyTypes: [Egress]", ""},
+		{"nobody of a range",
+			web + "egress: [{action: Allow, destination: {nets: [10.1.0.0/16], notNets: [10.0.0.0/8]}}]", "podSelector: {matchLabels: {app: web}}\npolicyTypes: [Egress]", ""},
 		{"a denial for all", web + "types: [Ingress, Egress]", "podSelector: {matchLabels: {app: web}}\npolicyTypes: [Ingress, Egress]", ""},
-		{"nobody", web + "ingress: [{action: Allow, source: {selector: '!all()'}}]", "podSelector: {matchLabels: {app: web}}\npolicyTypes: [Ingress]", ""},
+		{"nobody",
+			web + "ingress: [{action: Allow, source: {selector: '!all()'}}]", "podSelector: {matchLabels: {app: web}}\npolicyTypes: [Ingress]", ""},
 
 		{"a denial", web + "ingress: [{action: Deny}]", "", "spec.ingress[0].action: Deny"},
 		{"another tier", web + "tier: platform", "", "spec.tier"},
@@ -66,7 +70,8 @@ egress:
 		{"parts of values", "selector: a starts with 'b'", "", "spec.selector"},
 		{"labels of Calico's", "selector: projectcalico.org/orchestrator == 'k8s'", "", "spec.selector"},
 		{"what is of no namespace", web + "ingress: [{action: Allow, source: {namespaceSelector: global()}}]", "", "namespaceSelector"},
-		{"a selector beside ranges", web + "ingress: [{action: Allow, source: {selector: has(a), nets: [10.0.0.0/8]}}]", "", "spec.ingress[0].source.nets"},
+		{"a selector beside ranges",
+			web + "ingress: [{action: Allow, source: {selector: has(a), nets: [10.0.0.0/8]}}]", "", "spec.ingress[0].source.nets"},
 		{"what cannot be read", "selector: a == b", "", "no value in quotes"},
 		{"what is not closed", "selector: (has(a)", "", "not closed"},
 		{"signs", "selector: has(a) ; has(b)", "", "cannot be read"},

@@ -16,9 +16,11 @@ import (
 func TestRead(t *testing.T) {
 	const web = "endpointSelector: {matchLabels: {app: web}}\n"
 	for _, test := range []struct{ name, spec, want, problem string }{
-		{"endpoints and ports", web + `ingress: [{fromEndpoints: [{matchLabels: {"k8s:app": api}}], toPorts: [{ports: [{port: "80", protocol: TCP}]}]}]`,
+		{"endpoints and ports",
+			web + `ingress: [{fromEndpoints: [{matchLabels: {"k8s:app": api}}], toPorts: [{ports: [{port: "80", protocol: TCP}]}]}]`,
 			"podSelector: {matchLabels: {app: web}}\npolicyTypes: [Ingress]\ningress: [{from: [{podSelector: {matchLabels: {app: api}}}], ports: [{port: 80, protocol: TCP}]}]", ""},
-		{"namespaces", web + `egress: [{toEndpoints: [{matchLabels: {"k8s:io.kubernetes.pod.namespace": kube-system, k8s-app: kube-dns}}], toPorts: [{ports: [{port: "53"}]}]}]`,
+		{"namespaces",
+			web + `egress: [{toEndpoints: [{matchLabels: {"k8s:io.kubernetes.pod.namespace": kube-system, k8s-app: kube-dns}}], toPorts: [{ports: [{port: "53"}]}]}]`,
 			`podSelector: {matchLabels: {app: web}}
 policyTypes: [Egress]
 egress: [{to: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: kube-system}}, podSelector: {matchLabels: {k8s-app: kube-dns}}}],
@@ -39,11 +41,13 @@ egress: [{to: [{ipBlock: {cidr: 192.0.2.0/24}}]}, {to: [{ipBlock: {cidr: 0.0.0.0
 			"podSelector: {matchLabels: {k8s.io/part: web}}\npolicyTypes: [Ingress]", ""},
 
 		{"names of hosts", web + "egress: [{toFQDNs: [{matchName: example.com}]}]", "", "spec.egress[0].toFQDNs"},
-		{"rules of protocols", web + `ingress: [{toPorts: [{ports: [{port: "80"}], rules: {http: [{}]}}]}]`, "", "spec.ingress[0].toPorts[0].rules"},
+		{"rules of protocols",
+			web + `ingress: [{toPorts: [{ports: [{port: "80"}], rules: {http: [{}]}}]}]`, "", "spec.ingress[0].toPorts[0].rules"},
 		{"entities", web + "ingress: [{fromEntities: [world]}]", "", "spec.ingress[0].fromEntities[0]: NetworkPolicies know no entity world"},
 		{"denials", web + "ingressDeny: [{fromEntities: [all]}]", "", "spec.ingressDeny"},
 		{"default denial", web + "enableDefaultDeny: {ingress: false}\ningress: [{}]", "", "spec.enableDefaultDeny"},
-		{"several kinds of peers", web + "ingress: [{fromEndpoints: [{}], fromCIDR: [10.0.0.0/8]}]", "", "spec.ingress[0].fromCIDR: it is beside fromEndpoints"},
+		{"several kinds of peers",
+			web + "ingress: [{fromEndpoints: [{}], fromCIDR: [10.0.0.0/8]}]", "", "spec.ingress[0].fromCIDR: it is beside fromEndpoints"},
 		{"nodes", "nodeSelector: {}\ningress: [{}]", "", "spec.nodeSelector"},
 		{"no rules", web + "ingress: []", "", "isolates nobody"},
 		{"groups of ranges", web + "ingress: [{fromCIDRSet: [{cidrGroupRef: partners}]}]", "", "fromCIDRSet[0].cidrGroupRef"},
