@@ -22,6 +22,7 @@ import (
 	"github.com/apptier/apptier/policy/adopt"
 	"github.com/apptier/apptier/policy/compare"
 	"github.com/apptier/apptier/policy/lint"
+	"github.com/apptier/apptier/policy/lint/check"
 	"github.com/apptier/apptier/policy/model"
 )
 
@@ -101,7 +102,7 @@ func (i *importing) input(ctx context.Context) (adopt.Input, error) {
 // refuses is the first reason for which admission would refuse an AppTier, whatever else there is.
 func refuses(app *v1alpha1.AppTier) string {
 	for _, f := range lint.AppTier(app) {
-		if f.Severity == lint.Reject {
+		if f.Severity == check.Reject {
 			return string(f.Path) + ": " + f.Message
 		}
 	}

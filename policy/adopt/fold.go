@@ -84,7 +84,7 @@ func (p *proposal) mayAllow(of *tier, direction networkingv1.PolicyType, with *t
 		if policy.Namespace != of.namespace {
 			continue
 		}
-		for _, clause := range connset.Clauses(policy, direction) {
+		for _, clause := range connset.Read(policy).Clauses(direction) {
 			box := clause.Box
 			if len(clause.Named) > 0 {
 				box.Ports = connset.AllPorts()

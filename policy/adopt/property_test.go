@@ -18,6 +18,7 @@ import (
 	"github.com/apptier/apptier/policy/compare"
 	"github.com/apptier/apptier/policy/expand"
 	"github.com/apptier/apptier/policy/lint"
+	"github.com/apptier/apptier/policy/lint/check"
 	"github.com/apptier/apptier/policy/reach"
 	"github.com/apptier/apptier/policy/reach/reachtest"
 )
@@ -42,7 +43,7 @@ func inputOf(s reach.Snapshot) adopt.Input {
 		Policies: s.Policies, Namespaces: s.Namespaces, Environment: expand.DefaultEnvironment(),
 		Refuses: func(app *v1alpha1.AppTier) string {
 			for _, f := range lint.AppTier(app) {
-				if f.Severity == lint.Reject {
+				if f.Severity == check.Reject {
 					return refused + f.String()
 				}
 			}

@@ -14,7 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/apptier/apptier/api/v1alpha1"
-	"github.com/apptier/apptier/policy/lint"
+	"github.com/apptier/apptier/policy/lint/widening"
 )
 
 // Import is what policies became.
@@ -138,8 +138,8 @@ func (i Import) kept(p ImportedPolicy) runtime.Object {
 	if !ok || len(policy.Spec.Ingress)+len(policy.Spec.Egress) == 0 || !slices.ContainsFunc(i.AppTiers, isBeside) {
 		return o
 	}
-	if policy.Annotations[lint.AllowWidening] == "" {
-		metav1.SetMetaDataAnnotation(&policy.ObjectMeta, lint.AllowWidening, p.Stays)
+	if policy.Annotations[widening.Annotation] == "" {
+		metav1.SetMetaDataAnnotation(&policy.ObjectMeta, widening.Annotation, p.Stays)
 	}
 	return policy
 }
