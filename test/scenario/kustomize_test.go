@@ -24,6 +24,12 @@ func TestComponents(t *testing.T) {
 		"enforcer-metrics": {
 			has: []string{"- --metrics-bind-address=:9808\n", "- --metrics-secure\n", "name: system:auth-delegator\n"},
 		},
+		"enforcer-monitors": {
+			has: []string{"clusterIP: None\n", "kind: ServiceMonitor\n"},
+		},
+		"monitors": {
+			has: []string{"kind: ServiceMonitor\n", "bearerTokenFile: "},
+		},
 		"no-nri": {
 			has:   []string{"- --nri-socket=\n", "name: apptier-enforcer\n"},
 			lacks: []string{"/var/run/nri", "name: nri"},
