@@ -73,7 +73,7 @@ lint: ## Check style, imports and likely mistakes.
 
 .PHONY: check-generated
 check-generated: generate ## Fail if generated files are not current.
-	@test -z "$$(git status --porcelain -- api config docs)" || { git --no-pager diff --stat -- api config docs; echo 'generated files were stale: commit the result of "make generate"'; exit 1; }
+	@test -z "$$(git status --porcelain -- api config docs charts)" || { git --no-pager diff --stat -- api config docs charts; echo 'generated files were stale: commit the result of "make generate"'; exit 1; }
 
 .PHONY: bench
 bench: bench-core bench-manager bench-enforcer ## Measure the core, the manager and the enforcer, on real API servers (root).
@@ -100,7 +100,8 @@ generate: ## Write generated code, manifests and documentation anew.
 	$(GO) run ./internal/checksdoc
 	$(GO) run ./internal/clidoc docs/reference/cli.md
 	$(TOOL) controller-gen rbac:roleName=manager-role webhook paths=./controllers/... paths=./webhooks/... paths=./internal/certs/... paths=./cmd/manager/...
-	cd test && $(GO) run ./patterns/docs
+	$(GO) run ./test/patterns/docs
+	$(GO) run ./internal/chartgen
 
 .PHONY: build
 build: ## Build the programs into bin/.
