@@ -10,6 +10,8 @@ TOOL := $(GO) tool -modfile=tools/go.mod
 RUN := cd test && CGO_ENABLED=0 $(GO) run -trimpath
 CLUSTER := $(RUN) ./cluster/cmd/cluster
 KUBECTL ?= kubectl
+CONTAINER_TOOL ?= docker
+ignore-not-found ?= false
 TESTFLAGS ?= -race -shuffle=on
 # Never from the cache: go test takes no notice of files outside of a module, such as config/ and README.md.
 TESTS := cd test && $(GO) test -count=1 $(TESTFLAGS)
@@ -50,6 +52,10 @@ test-unit: ## Run what needs seconds and no root.
 	$(GO) test -short $(TESTFLAGS) ./...
 	$(TESTS) -short ./...
 
+.PHONY: test-e2e
+test-e2e: prerequisites ## Run the end-to-end tests alone, on a cluster in network namespaces (root).
+	$(GO) test $(TESTFLAGS) -timeout 30m ./test/e2e
+
 .PHONY: conformance
 conformance: prerequisites ## Run Kubernetes' own NetworkPolicy tests against the enforcer (root; SHAPE='--ip-family ipv6' for others).
 	@$(RUN) ./conformance $(SHAPE)
@@ -70,6 +76,10 @@ fuzz-input: ## Feed arbitrary manifests to what reads and judges them, for TIME=
 lint: ## Check style, imports and likely mistakes.
 	$(TOOL) golangci-lint run ./...
 	cd test && $(GO) tool -modfile=../tools/go.mod golangci-lint run ./...
+
+.PHONY: lint-fix
+lint-fix: ## Put right what "make lint" finds, where that can be done without asking.
+	$(TOOL) golangci-lint run --fix ./...
 
 .PHONY: check-generated
 check-generated: generate ## Fail if generated files are not current.
@@ -92,14 +102,18 @@ bench-enforcer: ## Measure the enforcer alone, with real packets, for docs/bench
 
 ##@ Build
 
-.PHONY: generate
-generate: ## Write generated code, manifests and documentation anew.
-	$(TOOL) controller-gen object applyconfiguration paths=./api/...
+.PHONY: manifests
+manifests: ## Write the CRD, the manager's role and the webhooks of config/ anew.
 	$(TOOL) controller-gen crd paths=./api/... output:crd:dir=config/crd/bases
+	$(TOOL) controller-gen rbac:roleName=manager-role webhook paths=./controllers/... paths=./webhooks/... \
+	  paths=./internal/certs/... paths=./cmd/manager/...
+
+.PHONY: generate
+generate: manifests ## Write generated code, manifests, the chart and documentation anew.
+	$(TOOL) controller-gen object applyconfiguration paths=./api/...
 	$(TOOL) crd-ref-docs --log-level=ERROR --source-path=./api --config=docs/reference/config.yaml --renderer=markdown --output-path=docs/reference/api.md
 	$(GO) run ./internal/checksdoc
 	$(GO) run ./internal/clidoc docs/reference/cli.md
-	$(TOOL) controller-gen rbac:roleName=manager-role webhook paths=./controllers/... paths=./webhooks/... paths=./internal/certs/... paths=./cmd/manager/...
 	$(GO) run ./test/patterns/docs
 	$(GO) run ./internal/chartgen
 
@@ -107,10 +121,29 @@ generate: ## Write generated code, manifests and documentation anew.
 build: ## Build the programs into bin/.
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/ ./cmd/...
 
-.PHONY: images
-images: ## Build the images with docker (make images IMG=... ENFORCER_IMG=...).
-	docker build --target manager -t $(IMG) .
-	docker build --target enforcer -t $(ENFORCER_IMG) .
+.PHONY: fmt
+fmt: ## Format the code.
+	$(TOOL) golangci-lint fmt ./...
+
+.PHONY: vet
+vet: ## Look for likely mistakes with go vet.
+	$(GO) vet ./...
+
+.PHONY: images docker-build
+images: docker-build
+docker-build: ## Build the images with docker (make docker-build IMG=... ENFORCER_IMG=...); "make images" is the same.
+	$(CONTAINER_TOOL) build --target manager -t $(IMG) .
+	$(CONTAINER_TOOL) build --target enforcer -t $(ENFORCER_IMG) .
+
+.PHONY: docker-push
+docker-push: ## Push the images with docker.
+	$(CONTAINER_TOOL) push $(IMG)
+	$(CONTAINER_TOOL) push $(ENFORCER_IMG)
+
+.PHONY: build-installer
+build-installer: overlay ## Write dist/install.yaml, which installs IMG and ENFORCER_IMG by "kubectl apply".
+	@mkdir -p dist
+	$(TOOL) kustomize build bin/deploy >dist/install.yaml
 
 ##@ Your own cluster
 
@@ -125,9 +158,24 @@ endef
 tag = $(lastword $(subst :, ,$(1)))
 name = $(patsubst %:$(call tag,$(1)),%,$(1))
 
-.PHONY: deploy
-deploy: ## Install apptier with kubectl (make deploy IMG=... ENFORCER_IMG=...).
+.PHONY: overlay
+overlay:
 	@$(call overlay,$(call name,$(IMG)),$(call tag,$(IMG)),$(call name,$(ENFORCER_IMG)),$(call tag,$(ENFORCER_IMG)))
+
+.PHONY: install
+install: ## Install the CRD alone, for a manager that runs elsewhere.
+	$(TOOL) kustomize build config/crd | $(KUBECTL) apply --server-side -f -
+
+.PHONY: uninstall
+uninstall: ## Remove the CRD, and with it all AppTiers (make uninstall ignore-not-found=true).
+	$(TOOL) kustomize build config/crd | $(KUBECTL) delete --ignore-not-found=$(ignore-not-found) -f -
+
+.PHONY: run
+run: ## Run the manager on this machine for your cluster, without the webhook, which the cluster could not reach.
+	$(GO) run ./cmd/manager --webhook=false --namespace=apptier-system
+
+.PHONY: deploy
+deploy: overlay ## Install apptier with kubectl (make deploy IMG=... ENFORCER_IMG=...).
 	$(TOOL) kustomize build bin/deploy | $(KUBECTL) apply --server-side -f -
 
 .PHONY: undeploy
