@@ -45,6 +45,7 @@ type options struct {
 	dnsService      string
 	clusterNetworks string
 	limits          budget.Limits
+	tryAdmission    time.Duration
 }
 
 func main() {
@@ -62,13 +63,18 @@ func main() {
 	flag.StringVar(&o.clusterNetworks, "cluster-networks", "", "Ranges of pods, services and nodes that are not private ones, separated by commas: they are not the internet.")
 	flag.Var(&o.limits.Policy, budget.PolicyFlag, budget.PolicyHelp)
 	flag.Var(&o.limits.Namespace, budget.NamespaceFlag, budget.NamespaceHelp)
+	flag.DurationVar(&o.tryAdmission, "try-admission", 0, "Run nothing; see for so long whether the API server has the webhook judge AppTiers of --namespace.")
 	// Errors say what was being done; a stack says only where in the program.
 	zapOptions := zap.Options{StacktraceLevel: zapcore.DPanicLevel}
 	zapOptions.BindFlags(flag.CommandLine)
 	flag.Parse()
 	ctrl.SetLogger(zap.New(zap.UseFlagOptions(&zapOptions)))
 
-	if err := run(o); err != nil {
+	begin := run
+	if o.tryAdmission > 0 {
+		begin = func(o options) error { return tryAdmission(ctrl.SetupSignalHandler(), o) }
+	}
+	if err := begin(o); err != nil {
 		fmt.Fprintln(os.Stderr, "manager:", err)
 		os.Exit(1)
 	}
@@ -144,12 +150,16 @@ func reconcilerFor(o options) (*controllers.AppTierReconciler, error) {
 
 func modernTLS(c *tls.Config) { c.MinVersion = tls.VersionTLS13 }
 
-func managerOptions(o options, server webhook.Server) ctrl.Options {
+func schemeOf() *runtime.Scheme {
 	scheme := runtime.NewScheme()
 	utilruntime.Must(clientgoscheme.AddToScheme(scheme))
 	utilruntime.Must(v1alpha1.AddToScheme(scheme))
+	return scheme
+}
+
+func managerOptions(o options, server webhook.Server) ctrl.Options {
 	return ctrl.Options{
-		Scheme: scheme,
+		Scheme: schemeOf(),
 		Cache:  controllers.CacheOptions(),
 		Metrics: metricsserver.Options{
 			BindAddress:    o.metricsAddress,

@@ -17,12 +17,12 @@ import (
 	k8sruntime "k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/wait"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
-	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/internal/testenv/manifests"
 	"github.com/apptier/apptier/test/cluster"
+	"github.com/apptier/apptier/webhooks"
 )
 
 // pollEvery is how often a condition of the cluster is looked at.
@@ -81,22 +81,13 @@ func installed(ctx context.Context, api client.Client) (string, error) {
 	return unjudged(ctx, api)
 }
 
-// unjudged says whether the API server does not ask the webhook yet, which fails open: then it takes an
-// AppTier that is to be refused.
+// unjudged says whether the API server does not ask the webhook yet, which fails open.
 func unjudged(ctx context.Context, api client.Client) (string, error) {
-	wrong := &v1alpha1.AppTier{ObjectMeta: metav1.ObjectMeta{Namespace: metav1.NamespaceDefault, Name: "wrong"}, Spec: v1alpha1.AppTierSpec{Tiers: []v1alpha1.Tier{{
-		Name:        "web",
-		PodSelector: metav1.LabelSelector{MatchLabels: map[string]string{"tier": "web"}},
-		Ingress:     []v1alpha1.IngressRule{{From: []v1alpha1.Peer{{Tier: ptr.To("nobody")}}, AllPorts: true}},
-	}}}}
-	switch err := api.Create(ctx, wrong, client.DryRunAll); {
-	case err == nil:
-		return "the API server does not ask the webhook", nil
-	case !apierrors.IsInvalid(err):
-		return "", fmt.Errorf("trying an AppTier that is to be refused: %w", err)
-	default:
-		return "", nil
+	asked, err := webhooks.Asked(ctx, api, metav1.NamespaceDefault)
+	if err != nil || asked {
+		return "", err
 	}
+	return "the API server does not ask the webhook", nil
 }
 
 // Client is a client of the cluster's API, for AppTiers too.
