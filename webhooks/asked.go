@@ -15,11 +15,12 @@ import (
 // Asked says whether the API server has the webhook judge AppTiers of a namespace: it tries one that is valid by its
 // schema, and refers to a tier that is not there. Nothing comes of it, taken or refused.
 func Asked(ctx context.Context, c client.Client, namespace string) (bool, error) {
-	wrong := &v1alpha1.AppTier{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "wrong"}, Spec: v1alpha1.AppTierSpec{Tiers: []v1alpha1.Tier{{
+	wrong := &v1alpha1.AppTier{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "wrong"}}
+	wrong.Spec.Tiers = []v1alpha1.Tier{{
 		Name:        "web",
 		PodSelector: metav1.LabelSelector{MatchLabels: map[string]string{"tier": "web"}},
 		Ingress:     []v1alpha1.IngressRule{{From: []v1alpha1.Peer{{Tier: ptr.To("nobody")}}, AllPorts: true}},
-	}}}}
+	}}
 	switch err := c.Create(ctx, wrong, client.DryRunAll); {
 	case err == nil:
 		return false, nil

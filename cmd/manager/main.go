@@ -63,7 +63,8 @@ func main() {
 	flag.StringVar(&o.clusterNetworks, "cluster-networks", "", "Ranges of pods, services and nodes that are not private ones, separated by commas: they are not the internet.")
 	flag.Var(&o.limits.Policy, budget.PolicyFlag, budget.PolicyHelp)
 	flag.Var(&o.limits.Namespace, budget.NamespaceFlag, budget.NamespaceHelp)
-	flag.DurationVar(&o.tryAdmission, "try-admission", 0, "Run nothing; see for so long whether the API server has the webhook judge AppTiers of --namespace.")
+	flag.DurationVar(&o.tryAdmission, "try-admission", 0,
+		"Run nothing; see for so long whether the API server has the webhook judge AppTiers of --namespace.")
 	// Errors say what was being done; a stack says only where in the program.
 	zapOptions := zap.Options{StacktraceLevel: zapcore.DPanicLevel}
 	zapOptions.BindFlags(flag.CommandLine)

@@ -62,7 +62,8 @@ func (r *release) build(ctx context.Context, dir string) error {
 		command := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false",
 			"-ldflags", "-s -w -buildid= -X github.com/apptier/apptier/internal/version.Version="+r.version, "-o", file, "./cmd/"+p.name)
 		command.Dir = r.root
-		command.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+p.os, "GOARCH="+p.arch, "GOAMD64=v1", "GOARM64=v8.0", "GOFLAGS=", "GOWORK=off")
+		command.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+p.os, "GOARCH="+p.arch,
+			"GOAMD64=v1", "GOARM64=v8.0", "GOFLAGS=", "GOWORK=off")
 		if out, err := command.CombinedOutput(); err != nil {
 			return fmt.Errorf("building %s: %w\n%s", p, err, out)
 		}

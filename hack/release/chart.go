@@ -13,29 +13,26 @@ import (
 func (r *release) writeChart() error {
 	version := strings.TrimPrefix(r.version, "v")
 	var entries []entry
-	root := filepath.Join(r.root, "charts", "apptier")
-	err := filepath.WalkDir(root, func(file string, d fs.DirEntry, err error) error {
+	chart := os.DirFS(filepath.Join(r.root, "charts", "apptier"))
+	err := fs.WalkDir(chart, ".", func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
 		}
-		path, err := filepath.Rel(root, file)
+		content, err := fs.ReadFile(chart, path)
 		if err != nil {
 			return err
 		}
-		content, err := os.ReadFile(file)
-		if err != nil {
-			return err
-		}
-		switch path = filepath.ToSlash(path); path {
+		switch path {
 		case "Chart.yaml":
-			content, err = replace(content, `(?m)^version: .*$`, "version: "+version, `(?m)^appVersion: .*$`, "appVersion: "+r.version)
+			content, err = replace(content, replacement{`(?m)^version: .*$`, "version: " + version},
+				replacement{`(?m)^appVersion: .*$`, "appVersion: " + r.version})
 		case "values.yaml":
+			var digests []replacement
 			for _, name := range imageNames {
-				if content, err = replace(content, `(repository: )apptier/`+name+`\n((?:.*\n)*?.*digest: )""`,
-					"${1}"+r.registry+"/"+name+"\n${2}"+r.images[name].String()); err != nil {
-					return err
-				}
+				digests = append(digests, replacement{`(repository: )apptier/` + name + `\n((?:.*\n)*?.*digest: )""`,
+					"${1}" + r.registry + "/" + name + "\n${2}" + r.images[name].String()})
 			}
+			content, err = replace(content, digests...)
 		}
 		entries = append(entries, entry{"apptier/" + path, 0o644, content})
 		return err
@@ -50,14 +47,16 @@ func (r *release) writeChart() error {
 	return r.writeFile("apptier-"+version+".tgz", packed)
 }
 
+type replacement struct{ pattern, by string }
+
 // replace replaces what patterns find, each of which must find one place: comments stay where they are.
-func replace(content []byte, patterns ...string) ([]byte, error) {
-	for i := 0; i < len(patterns); i += 2 {
-		pattern := regexp.MustCompile(patterns[i])
+func replace(content []byte, replacements ...replacement) ([]byte, error) {
+	for _, r := range replacements {
+		pattern := regexp.MustCompile(r.pattern)
 		if n := len(pattern.FindAllIndex(content, -1)); n != 1 {
 			return nil, fmt.Errorf("%d places are like %s", n, pattern)
 		}
-		content = pattern.ReplaceAll(content, []byte(patterns[i+1]))
+		content = pattern.ReplaceAll(content, []byte(r.by))
 	}
 	return content, nil
 }

@@ -73,7 +73,8 @@ func (r *release) image(p program) (v1.Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	packed, err := packTar([]entry{{name: "etc/", mode: 0o755}, {name: p.name, mode: 0o755, content: content}, {name: "tmp/", mode: 0o1777}}, r.time)
+	files := []entry{{name: "etc/", mode: 0o755}, {name: p.name, mode: 0o755, content: content}, {name: "tmp/", mode: 0o1777}}
+	packed, err := packTar(files, r.time)
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"bytes"
 	"debug/elf"
+	"errors"
 	"io"
 	"log"
 	"net/http/httptest"
@@ -103,7 +104,7 @@ func checkImage(t *testing.T, name, arch string, image v1.Image) {
 	files := tar.NewReader(content)
 	for {
 		header, err := files.Next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {

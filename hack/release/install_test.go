@@ -54,8 +54,8 @@ func TestChartIsTheManifest(t *testing.T) {
 		t.Run(file, func(t *testing.T) {
 			want := objects(t, string(read(t, made(t, file))))
 			delete(want, "Namespace /apptier-system") // Helm's own
-			args := append([]string{"template", "apptier", made(t, "apptier-0.1.0.tgz"), "-n", "apptier-system", "--skip-tests"}, values...)
-			got := objects(t, helm(t, args...))
+			args := []string{"template", "apptier", made(t, "apptier-0.1.0.tgz"), "-n", "apptier-system", "--skip-tests"}
+			got := objects(t, helm(t, append(args, values...)...))
 			if got, want := slices.Sorted(maps.Keys(got)), slices.Sorted(maps.Keys(want)); !slices.Equal(got, want) {
 				t.Fatalf("the objects differ (- manifest, + chart):\n%s", cmp.Diff(want, got))
 			}
@@ -133,7 +133,8 @@ func TestKrew(t *testing.T) {
 	}
 	t.Setenv("KREW_ROOT", t.TempDir())
 	archive := made(t, plugin+"_"+testVersion+"_linux_"+runtime.GOARCH+".tar.gz")
-	out, err := exec.CommandContext(t.Context(), "go", "tool", "krew", "install", "--manifest="+file, "--archive="+archive).CombinedOutput()
+	install := exec.CommandContext(t.Context(), "go", "tool", "krew", "install", "--manifest="+file, "--archive="+archive)
+	out, err := install.CombinedOutput()
 	if err != nil {
 		t.Fatalf("krew: %v\n%s", err, out)
 	}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -108,16 +107,13 @@ type summed struct{ name, sum string }
 // sums are those of all files, by their names.
 func (r *release) sums() ([]summed, error) {
 	var found []summed
-	err := filepath.WalkDir(r.out, func(file string, d fs.DirEntry, err error) error {
+	out := os.DirFS(r.out)
+	err := fs.WalkDir(out, ".", func(name string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
 		}
-		content, err := os.ReadFile(file)
-		if err != nil {
-			return err
-		}
-		name, err := filepath.Rel(r.out, file)
-		found = append(found, summed{filepath.ToSlash(name), fmt.Sprintf("%x", sha256.Sum256(content))})
+		content, err := fs.ReadFile(out, name)
+		found = append(found, summed{name, fmt.Sprintf("%x", sha256.Sum256(content))})
 		return err
 	})
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -85,6 +86,9 @@ func (r *release) git(ctx context.Context, args ...string) (string, error) {
 	return strings.TrimSpace(string(out)), nil
 }
 
+// public is what folders are that are for everyone; nothing of a release is secret.
+const public fs.FileMode = 0o755
+
 // write writes all of it. A folder that is there is whole: what is made until then is beside it.
 func (r *release) write(ctx context.Context) (err error) {
 	out, err := filepath.Abs(r.out)
@@ -94,7 +98,7 @@ func (r *release) write(ctx context.Context) (err error) {
 	if err := replaceable(out); err != nil {
 		return err
 	}
-	if err := os.MkdirAll(filepath.Dir(out), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Dir(out), public); err != nil {
 		return fmt.Errorf("making the folder to write to: %w", err)
 	}
 	if r.out, err = os.MkdirTemp(filepath.Dir(out), ".release-"); err != nil {
@@ -117,7 +121,7 @@ func (r *release) write(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	if err := errors.Join(os.Chmod(r.out, 0o755), os.RemoveAll(out), os.Rename(r.out, out)); err != nil {
+	if err := errors.Join(os.Chmod(r.out, public), os.RemoveAll(out), os.Rename(r.out, out)); err != nil {
 		return fmt.Errorf("putting the release into place: %w", err)
 	}
 	return nil
@@ -143,7 +147,7 @@ func replaceable(out string) error {
 // writeFile writes a file of the release, by its path in the folder.
 func (r *release) writeFile(name string, content []byte) error {
 	file := filepath.Join(r.out, filepath.FromSlash(name))
-	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Dir(file), public); err != nil {
 		return fmt.Errorf("making the folder of %s: %w", name, err)
 	}
 	if err := os.WriteFile(file, content, 0o644); err != nil { //nolint:gosec // it is for everyone

@@ -82,7 +82,8 @@ func module(path, version string) *spdx.Package {
 		PackageName:           path, PackageVersion: version, PackageDownloadLocation: nothing,
 		PackageLicenseConcluded: nothing, PackageLicenseDeclared: nothing, PackageCopyrightText: nothing,
 		PackageExternalReferences: []*spdx.PackageExternalReference{{
-			Category: spdx.CategoryPackageManager, RefType: spdx.PackageManagerPURL, Locator: "pkg:golang/" + strings.ToLower(path) + "@" + strings.ReplaceAll(version, "+", "%2B"),
+			Category: spdx.CategoryPackageManager, RefType: spdx.PackageManagerPURL,
+			Locator: "pkg:golang/" + strings.ToLower(path) + "@" + strings.ReplaceAll(version, "+", "%2B"),
 		}},
 	}
 	if path != "stdlib" {

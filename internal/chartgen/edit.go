@@ -2,6 +2,7 @@ package main
 
 import (
 	"slices"
+	"strings"
 
 	"sigs.k8s.io/kustomize/api/types"
 	kyaml "sigs.k8s.io/kustomize/kyaml/yaml"
@@ -71,8 +72,8 @@ func objectsOf(repository string) ([]*object, error) {
 // edit says what the chart's values change about an object.
 func edit(o *object) {
 	o.labels("metadata", "labels")
-	if o.condition == "" && (o.GetNamespace() == enforcerNamespace || o.GetName() == enforcerNamespace || o.GetName() == "apptier-enforcer-role" ||
-		o.GetName() == "apptier-enforcer-rolebinding") {
+	// What has no namespace is the enforcer's by its name.
+	if o.condition == "" && (o.GetNamespace() == enforcerNamespace || strings.HasPrefix(o.GetName(), "apptier-enforcer")) {
 		o.condition = ifEnforcer
 	}
 	switch o.GetKind() + " " + o.GetName() {

@@ -24,7 +24,8 @@ func free() map[string]func(*way) {
 			w.without = append(w.without, "PodDisruptionBudget apptier-system/apptier-manager")
 		},
 		"resources": func(w *way) {
-			resources := map[string]any{"limits": map[string]any{"cpu": "1", "memory": "1Gi"}, "requests": map[string]any{"cpu": "1", "memory": "1Gi"}}
+			amounts := map[string]any{"cpu": "1", "memory": "1Gi"}
+			resources := map[string]any{"limits": amounts, "requests": amounts}
 			set(w.values, "manager.resources", resources)
 			set(w.values, "manager.goMemLimit", "900MiB")
 			set(w.values, "enforcer.resources", resources)
@@ -32,7 +33,9 @@ func free() map[string]func(*way) {
 			w.patch("Deployment", "apptier-manager", pod+"/containers/0/env/1/value", "900MiB")
 		},
 		"nodes": func(w *way) {
-			tolerations := []any{map[string]any{"key": "dedicated", "operator": "Equal", "value": "system", "effect": "NoExecute", "tolerationSeconds": 5}}
+			tolerations := []any{map[string]any{
+				"key": "dedicated", "operator": "Equal", "value": "system", "effect": "NoExecute", "tolerationSeconds": 5,
+			}}
 			for _, program := range []string{"manager", "enforcer"} {
 				set(w.values, program+".tolerations", tolerations)
 				set(w.values, program+".nodeSelector", map[string]any{"kubernetes.io/os": "linux", "pool": "a"})

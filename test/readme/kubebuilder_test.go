@@ -123,7 +123,8 @@ func validatedKinds(t *testing.T) []string {
 	var kinds []string
 	for _, webhook := range configuration.Webhooks {
 		for _, rule := range webhook.Rules {
-			kinds = append(kinds, rule.APIGroups[0]+"/"+rule.APIVersions[0]+" "+strings.TrimSuffix(strings.Replace(rule.Resources[0], "policies", "policys", 1), "s"))
+			kind := strings.TrimSuffix(strings.Replace(rule.Resources[0], "policies", "policys", 1), "s")
+			kinds = append(kinds, rule.APIGroups[0]+"/"+rule.APIVersions[0]+" "+kind)
 		}
 	}
 	slices.Sort(kinds)
