@@ -4,7 +4,7 @@
 IMG ?= apptier/manager:dev
 ENFORCER_IMG ?= apptier/enforcer:dev
 
-# What "make release" makes, and where.
+# What "make release" makes, and where. "make build" and "make docker-build" put a version into the programs, too.
 VERSION ?=
 REGISTRY ?= ghcr.io/apptier
 OUT ?= dist
@@ -128,7 +128,7 @@ generate: manifests ## Write generated code, manifests, the chart and documentat
 
 .PHONY: build
 build: ## Build the programs into bin/.
-	CGO_ENABLED=0 $(GO) build -trimpath -o bin/ ./cmd/...
+	CGO_ENABLED=0 $(GO) build -trimpath $(VERSION:%=-ldflags '-X github.com/apptier/apptier/internal/version.Version=%') -o bin/ ./cmd/...
 
 .PHONY: fmt
 fmt: ## Format the code.
@@ -141,8 +141,8 @@ vet: ## Look for likely mistakes with go vet.
 .PHONY: images docker-build
 images: docker-build
 docker-build: ## Build the images with docker (make docker-build IMG=... ENFORCER_IMG=...); "make images" is the same.
-	$(CONTAINER_TOOL) build --target manager -t $(IMG) .
-	$(CONTAINER_TOOL) build --target enforcer -t $(ENFORCER_IMG) .
+	$(CONTAINER_TOOL) build $(VERSION:%=--build-arg VERSION=%) --target manager -t $(IMG) .
+	$(CONTAINER_TOOL) build $(VERSION:%=--build-arg VERSION=%) --target enforcer -t $(ENFORCER_IMG) .
 
 .PHONY: docker-push
 docker-push: ## Push the images with docker.
