@@ -45,10 +45,9 @@ demo-down: ## Remove every trace of the demo.
 .PHONY: test
 test: prerequisites ## Run every test: unit, golden, property, kernel, API server and end-to-end (root).
 	$(CLUSTER) build
-	$(GO) test $(TESTFLAGS) -timeout 30m $$($(GO) list ./... | grep -vE '/test/(e2e|patterns)$$')
-	@# A module of its own, for what the other evaluator depends on.
-	cd test/differential && $(GO) test $(TESTFLAGS) ./...
-	@# And one for what makes a release, which takes two of them to see that they are the same: for some of the platforms, of
+	$(GO) test $(TESTFLAGS) -timeout 30m ./...
+	$(TESTS) -timeout 30m $$($(GO) list ./... | grep -vE '/test/(e2e|patterns)$$')
+	@# A module of its own for what makes a release, which takes two of them to see that they are the same: for some of the platforms, of
 	@# which each is everything compiled anew. "make release" is for all.
 	cd hack/release && $(GO) test -shuffle=on -timeout 30m ./... -platforms linux/amd64,linux/arm64,windows/amd64
 	@# By themselves: whole clusters, whose pods are ready in time, and of which one measures how soon things happen.
@@ -63,7 +62,7 @@ test-unit: ## Run what needs seconds and no root.
 
 .PHONY: test-e2e
 test-e2e: prerequisites ## Run the end-to-end tests alone, on a cluster in network namespaces (root).
-	$(GO) test $(TESTFLAGS) -timeout 30m ./test/e2e
+	$(TESTS) -timeout 30m ./e2e
 
 .PHONY: conformance
 conformance: prerequisites ## Run Kubernetes' own NetworkPolicy tests against the enforcer (root; SHAPE='--ip-family ipv6' for others).
@@ -84,6 +83,7 @@ fuzz-input: ## Feed arbitrary manifests to what reads and judges them, for TIME=
 .PHONY: lint
 lint: ## Check style, imports and likely mistakes.
 	$(TOOL) golangci-lint run ./...
+	cd test && $(GO) tool -modfile=../tools/go.mod golangci-lint run ./...
 	cd hack/release && $(GO) tool -modfile=../../tools/go.mod golangci-lint run ./...
 
 .PHONY: lint-fix
@@ -123,7 +123,7 @@ generate: manifests ## Write generated code, manifests, the chart and documentat
 	$(TOOL) crd-ref-docs --log-level=ERROR --source-path=./api --config=docs/reference/config.yaml --renderer=markdown --output-path=docs/reference/api.md
 	$(GO) run ./internal/checksdoc
 	$(GO) run ./internal/clidoc docs/reference/cli.md
-	$(GO) run ./test/patterns/docs
+	cd test && $(GO) run ./patterns/docs
 	$(GO) run ./internal/chartgen
 
 .PHONY: build

@@ -5,7 +5,7 @@ import (
 
 	. "github.com/onsi/gomega"
 
-	"github.com/apptier/apptier/test/apiserver"
+	"github.com/apptier/apptier/internal/testenv/apiserver"
 	"github.com/apptier/apptier/webhooks"
 )
 

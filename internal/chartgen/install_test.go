@@ -20,7 +20,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
 	"github.com/apptier/apptier/api/v1alpha1"
-	"github.com/apptier/apptier/test/apiserver"
+	"github.com/apptier/apptier/internal/testenv/apiserver"
 )
 
 // installation is a release of the chart on an API server. No pod runs there.

@@ -10,6 +10,8 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 
+	"github.com/apptier/apptier/internal/testenv/manifests"
+	"github.com/apptier/apptier/internal/testenv/repository"
 	"github.com/apptier/apptier/test/cluster"
 	"github.com/apptier/apptier/test/scenario"
 )
@@ -25,15 +27,15 @@ var _ = Describe("the Helm chart", func() {
 		other, err := cluster.Up(ctx, cluster.Options{Name: name, Progress: GinkgoWriter})
 		Expect(err).NotTo(HaveOccurred())
 		Expect(other.Load(ctx, images...)).To(Succeed())
-		repository, err := cluster.Repository(ctx)
+		directory, err := repository.Dir(ctx)
 		Expect(err).NotTo(HaveOccurred())
 		home := GinkgoT().TempDir()
 		helm := func(args ...string) {
 			GinkgoHelper()
 			args = append([]string{"tool", "-modfile=tools/go.mod", "helm"}, args...)
-			command := exec.CommandContext(ctx, "go", append(args, "--namespace", scenario.Namespace, "--kubeconfig", other.Kubeconfig())...)
+			command := exec.CommandContext(ctx, "go", append(args, "--namespace", manifests.Namespace, "--kubeconfig", other.Kubeconfig())...)
 			command.Env = append(os.Environ(), "HELM_CACHE_HOME="+home, "HELM_CONFIG_HOME="+home, "HELM_DATA_HOME="+home)
-			command.Dir, command.Stdout, command.Stderr = repository, GinkgoWriter, GinkgoWriter
+			command.Dir, command.Stdout, command.Stderr = directory, GinkgoWriter, GinkgoWriter
 			Expect(command.Run()).To(Succeed(), strings.Join(args, " "))
 		}
 		chart := filepath.Join("charts", "apptier")
