@@ -46,6 +46,7 @@ func TestGolden(t *testing.T) {
 	}{
 		{"render", "render" + input("shop.yaml"), 0},
 		{"render-json", "render -o json" + input("app.json"), 0},
+		{"render-mermaid", "render -o mermaid" + input("shop.yaml"), 0},
 		{"render-name", "render -o name" + input("shop.yaml", "app.json"), 0},
 		{"render-default-namespace", "render" + input("no-namespace.yaml"), 0},
 		{"render-given-namespace", "render -n web --cluster-networks 203.0.113.0/24" + input("no-namespace.yaml"), 0},

@@ -22,7 +22,7 @@ func policyWriter(format string) (func(io.Writer, []*networkingv1.NetworkPolicy)
 	case "json":
 		return writeList, nil
 	default:
-		return nil, fmt.Errorf("--output %q is not known: use yaml, json or name", format)
+		return nil, fmt.Errorf("--output %q is not known: use yaml, json, name or mermaid", format)
 	}
 }
 

@@ -9,14 +9,17 @@ import (
 	"io"
 
 	"github.com/spf13/cobra"
+	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
+	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/internal/cli/manifest"
 	"github.com/apptier/apptier/internal/cli/report"
 	"github.com/apptier/apptier/internal/cli/scene"
 	"github.com/apptier/apptier/internal/environment"
+	"github.com/apptier/apptier/policy/draw"
 	"github.com/apptier/apptier/policy/lint/check"
 )
 
@@ -63,7 +66,10 @@ warnings fail before you apply what is printed: what is left out of a policy is 
   kubectl apptier render -f shop.yaml --cluster
 
   # See the names alone of all that the manager applies.
-  kubectl apptier render --cluster -A -o name`,
+  kubectl apptier render --cluster -A -o name
+
+  # Draw what the AppTiers declare, for a README or a pull request.
+  kubectl apptier render -f shop.yaml -o mermaid`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.input.AddFiles(args...)
 			return o.run(cmd.Context(), streams)
@@ -72,7 +78,7 @@ warnings fail before you apply what is printed: what is left out of a policy is 
 	o.input.AddFlags(cmd)
 	o.cluster.AddFlags(cmd.Flags())
 	o.managed.AddFlags(cmd)
-	addChoice(cmd, &o.output, "output", "o", "yaml", "How to print", "yaml", "json", "name")
+	addChoice(cmd, &o.output, "output", "o", "yaml", "How to print: the NetworkPolicies, or, with mermaid, a picture of the AppTiers", "yaml", "json", "name", "mermaid")
 	report.AddFailOn(cmd, &o.failOn)
 	// Not --cluster: everywhere in kubectl, that names a cluster of the kubeconfig file.
 	cmd.Flags().BoolVar(&o.live, "cluster", false, "Look for what AppTiers refer to in the cluster too; without input, render its AppTiers.")
@@ -81,7 +87,7 @@ warnings fail before you apply what is printed: what is left out of a policy is 
 }
 
 func (o *renderOptions) run(ctx context.Context, streams genericiooptions.IOStreams) error {
-	write, err := policyWriter(o.output)
+	write, err := o.writer()
 	if err != nil {
 		return err
 	}
@@ -110,13 +116,34 @@ func (o *renderOptions) run(ctx context.Context, streams genericiooptions.IOStre
 		return refused // policies of some would be taken for those of all
 	}
 	var text bytes.Buffer // printed as a whole or not at all
-	if err := write(&text, out.Policies); err != nil {
+	if err := write(&text, apps, out.Policies); err != nil {
 		return fmt.Errorf("printing NetworkPolicies: %w", err)
 	}
 	if _, err := text.WriteTo(streams.Out); err != nil {
 		return fmt.Errorf("printing NetworkPolicies: %w", err)
 	}
 	return refused
+}
+
+// writer returns what prints AppTiers or their policies.
+func (o *renderOptions) writer() (func(io.Writer, []scene.AppTier, []*networkingv1.NetworkPolicy) error, error) {
+	if o.output == "mermaid" {
+		return func(out io.Writer, apps []scene.AppTier, _ []*networkingv1.NetworkPolicy) error {
+			drawn := make([]*v1alpha1.AppTier, 0, len(apps))
+			for _, app := range apps {
+				drawn = append(drawn, app.AppTier)
+			}
+			_, err := io.WriteString(out, draw.Mermaid(drawn...))
+			return err
+		}, nil
+	}
+	write, err := policyWriter(o.output)
+	if err != nil {
+		return nil, err
+	}
+	return func(out io.Writer, _ []scene.AppTier, policies []*networkingv1.NetworkPolicy) error {
+		return write(out, policies)
+	}, nil
 }
 
 // read returns the AppTiers that are to be rendered, and where what they refer to is looked for.
