@@ -24,6 +24,7 @@ import (
 	"github.com/apptier/apptier/enforcer/nft"
 	"github.com/apptier/apptier/enforcer/nft/expr"
 	"github.com/apptier/apptier/enforcer/nft/interpret"
+	"github.com/apptier/apptier/policy/kube"
 	"github.com/apptier/apptier/policy/reach"
 )
 
@@ -202,16 +203,12 @@ func (p *proof) points(from, to netip.Addr) []uint16 {
 	var points []uint16
 	for _, a := range []netip.Addr{from, to} {
 		for _, pod := range p.world.claimants[a] {
-			points = append(points, p.pointsOf[nameOf(pod)]...)
+			points = append(points, p.pointsOf[kube.NameOf(pod)]...)
 		}
 		points = append(points, p.named[a.String()]...)
 	}
 	slices.Sort(points)
 	return slices.Compact(points)
-}
-
-func nameOf(pod *corev1.Pod) types.NamespacedName {
-	return types.NamespacedName{Namespace: pod.Namespace, Name: pod.Name}
 }
 
 func compareNames(a, b types.NamespacedName) int {

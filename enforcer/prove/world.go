@@ -9,6 +9,7 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/apptier/apptier/policy/kube"
 	"github.com/apptier/apptier/policy/reach"
 	"github.com/apptier/apptier/policy/rule"
 )
@@ -44,7 +45,7 @@ func worldOf(snapshot reach.Snapshot, node string) world {
 		}
 	}
 	for _, pods := range w.claimants {
-		slices.SortFunc(pods, func(a, b *corev1.Pod) int { return compareNames(nameOf(a), nameOf(b)) })
+		slices.SortFunc(pods, func(a, b *corev1.Pod) int { return compareNames(kube.NameOf(a), kube.NameOf(b)) })
 	}
 	for _, n := range snapshot.Nodes {
 		for _, address := range n.Status.Addresses {
@@ -135,8 +136,8 @@ func (p *proof) index(snapshot reach.Snapshot) {
 					p.named[a.String()] = appendSpan(p.named[a.String()], port.ContainerPort, port.ContainerPort)
 				}
 			}
-			if _, done := p.pointsOf[nameOf(pod)]; !done && pod.Spec.NodeName == p.world.node {
-				p.pointsOf[nameOf(pod)] = p.pointsOfPod(nameOf(pod), byName, read)
+			if _, done := p.pointsOf[kube.NameOf(pod)]; !done && pod.Spec.NodeName == p.world.node {
+				p.pointsOf[kube.NameOf(pod)] = p.pointsOfPod(kube.NameOf(pod), byName, read)
 			}
 		}
 	}

@@ -121,7 +121,3 @@ func (r *Result) staying() []*networkingv1.NetworkPolicy {
 	}
 	return out
 }
-
-func nameOf(policy *networkingv1.NetworkPolicy) types.NamespacedName {
-	return types.NamespacedName{Namespace: policy.Namespace, Name: policy.Name}
-}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/policy/expand"
+	"github.com/apptier/apptier/policy/kube"
 	"github.com/apptier/apptier/policy/model"
 )
 
@@ -30,11 +31,11 @@ func (in *Input) propose(kept map[types.NamespacedName]string) *proposal {
 	p.narrowed = map[string]bool{}
 	every, some := map[string][]*read{}, map[string][]*read{}
 	for _, policy := range in.Policies {
-		if kept[nameOf(policy)] != "" {
+		if kept[kube.NameOf(policy)] != "" {
 			continue
 		}
 		of, err := reader{in}.read(policy)
-		p.read[nameOf(policy)] = of
+		p.read[kube.NameOf(policy)] = of
 		switch {
 		case err != nil:
 			p.stay(policy, err.Error())
@@ -99,7 +100,7 @@ func (d *draft) left() []map[networkingv1.PolicyType]allowances {
 }
 
 func (p *proposal) stay(policy *networkingv1.NetworkPolicy, reason string) {
-	p.stays[nameOf(policy)] = reason
+	p.stays[kube.NameOf(policy)] = reason
 }
 
 func (p *proposal) stayAll(policies []*read, reason string) {
@@ -123,12 +124,12 @@ func (p *proposal) result() Result {
 		out.Policies = append(out.Policies, expand.NetworkPolicies(app, env)...)
 	}
 	for _, policy := range p.in.Policies {
-		if reason := p.stays[nameOf(policy)]; reason != "" {
+		if reason := p.stays[kube.NameOf(policy)]; reason != "" {
 			out.Stays = append(out.Stays, Stay{policy, reason})
 			continue
 		}
 		d, t := p.saying(policy)
-		adopted := Adopted{Policy: policy, Numbers: p.read[nameOf(policy)].numbers}
+		adopted := Adopted{Policy: policy, Numbers: p.read[kube.NameOf(policy)].numbers}
 		adopted.AppTier = types.NamespacedName{Namespace: d.namespace, Name: d.name}
 		if t != nil {
 			adopted.Tier = t.name

@@ -12,6 +12,7 @@ import (
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/policy/compare"
 	"github.com/apptier/apptier/policy/expand"
+	"github.com/apptier/apptier/policy/kube"
 	"github.com/apptier/apptier/policy/model"
 	"github.com/apptier/apptier/policy/reach"
 )
@@ -20,7 +21,7 @@ import (
 func (p *proposal) keepRefused(out Result, kept map[types.NamespacedName]string) bool {
 	before, taken := len(kept), map[types.NamespacedName]bool{}
 	for _, policy := range p.all {
-		taken[nameOf(policy)] = true
+		taken[kube.NameOf(policy)] = true
 	}
 	for i, app := range p.apps {
 		why := ""
@@ -28,7 +29,7 @@ func (p *proposal) keepRefused(out Result, kept map[types.NamespacedName]string)
 			why = p.in.Refuses(app)
 		}
 		for _, policy := range out.Policies {
-			if policy.Labels[v1alpha1.LabelAppTier] == app.Name && policy.Namespace == app.Namespace && taken[nameOf(policy)] {
+			if policy.Labels[v1alpha1.LabelAppTier] == app.Name && policy.Namespace == app.Namespace && taken[kube.NameOf(policy)] {
 				why = "metadata.name: the AppTier would need the name of NetworkPolicy " + policy.Name
 			}
 		}
@@ -66,8 +67,8 @@ func keepDraft(d *draft, kept map[types.NamespacedName]string, why string) {
 
 func keep(policies []*networkingv1.NetworkPolicy, kept map[types.NamespacedName]string, why string) {
 	for _, policy := range policies {
-		if kept[nameOf(policy)] == "" {
-			kept[nameOf(policy)] = why
+		if kept[kube.NameOf(policy)] == "" {
+			kept[kube.NameOf(policy)] = why
 		}
 	}
 }
@@ -110,7 +111,7 @@ func (p *proposal) keepFaulty(out Result, kept map[types.NamespacedName]string) 
 
 // decides says whether some policies are among those of a decision.
 func decides(d reach.Decision, policies []*networkingv1.NetworkPolicy) bool {
-	return slices.ContainsFunc(policies, func(p *networkingv1.NetworkPolicy) bool { return slices.Contains(d.Policies, nameOf(p)) })
+	return slices.ContainsFunc(policies, func(p *networkingv1.NetworkPolicy) bool { return slices.Contains(d.Policies, kube.NameOf(p)) })
 }
 
 func decidesFor(decision reach.Decision, d *draft, tier string) bool {

@@ -79,7 +79,7 @@ func with(s, other reach.Snapshot) reach.Snapshot {
 	pods, namespaces := map[types.NamespacedName]bool{}, map[string]bool{}
 	s.Pods, s.Namespaces = slices.Clone(s.Pods), slices.Clone(s.Namespaces)
 	for _, pod := range s.Pods {
-		pods[nameOf(pod)] = true
+		pods[kube.NameOf(pod)] = true
 	}
 	for _, namespace := range s.Namespaces {
 		namespaces[namespace.Name] = true
@@ -89,7 +89,7 @@ func with(s, other reach.Snapshot) reach.Snapshot {
 		unknown[name] = keys
 	}
 	for _, pod := range other.Pods {
-		if name := nameOf(pod); !pods[name] {
+		if name := kube.NameOf(pod); !pods[name] {
 			s.Pods = append(s.Pods, pod)
 			unknown[name] = other.UnknownLabels[name]
 		}
@@ -101,10 +101,6 @@ func with(s, other reach.Snapshot) reach.Snapshot {
 	}
 	s.UnknownLabels = unknown
 	return s
-}
-
-func nameOf(pod *corev1.Pod) types.NamespacedName {
-	return types.NamespacedName{Namespace: pod.Namespace, Name: pod.Name}
 }
 
 // sameNamespaces says whether namespaces have the same labels in both states.
@@ -222,7 +218,7 @@ var directions = []networkingv1.PolicyType{networkingv1.PolicyTypeEgress, networ
 func (c *comparison) classes(before, after reach.Snapshot) []*class {
 	was := map[types.NamespacedName]*corev1.Pod{}
 	for _, pod := range before.Pods {
-		was[nameOf(pod)] = pod
+		was[kube.NameOf(pod)] = pod
 	}
 	byID := map[string]*class{}
 	var out []*class
@@ -230,7 +226,7 @@ func (c *comparison) classes(before, after reach.Snapshot) []*class {
 		if pod.Spec.HostNetwork || kube.Finished(pod) {
 			continue
 		}
-		name := nameOf(pod)
+		name := kube.NameOf(pod)
 		now, then := c.keys.id(pod, after.UnknownLabels[name]), c.keys.id(was[name], before.UnknownLabels[name])
 		id := then + "\n" + now
 		of := byID[id]

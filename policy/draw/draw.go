@@ -14,6 +14,7 @@ import (
 
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/policy/expand"
+	"github.com/apptier/apptier/policy/kube"
 	"github.com/apptier/apptier/policy/model"
 )
 
@@ -29,7 +30,7 @@ func newGraph(apps []*v1alpha1.AppTier) *graph {
 	})
 	d := drawing{graph: &graph{}, apps: map[types.NamespacedName]*v1alpha1.AppTier{}}
 	for _, app := range apps {
-		d.apps[model.NameOf(app)] = app
+		d.apps[kube.NameOf(app)] = app
 	}
 	for _, app := range apps {
 		for i := range app.Spec.Tiers {

@@ -7,6 +7,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/apptier/apptier/api/v1alpha1"
+	"github.com/apptier/apptier/policy/kube"
 	"github.com/apptier/apptier/policy/model"
 )
 
@@ -126,7 +127,7 @@ func (r rules) sentBy(reference v1alpha1.AppTierReference) portSet {
 	}
 	there := rules{drawing: r.drawing, app: app}
 	this := func(peer v1alpha1.Peer) bool {
-		return peer.AppTier != nil && peer.AppTier.Tier == r.tier.Name && there.key(*peer.AppTier) == model.NameOf(r.app)
+		return peer.AppTier != nil && peer.AppTier.Tier == r.tier.Name && there.key(*peer.AppTier) == kube.NameOf(r.app)
 	}
 	var ports portSet
 	for _, rule := range model.RulesOf(&app.Spec, model.TierIndex(&app.Spec, tier.Name), v1alpha1.Egress) {

@@ -7,6 +7,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/types"
 )
 
 // direct are the kinds that own their pods themselves. Others have ReplicaSets, Jobs or kinds of their own between.
@@ -62,4 +63,9 @@ func (w *Workload) commonLabels() labels.Set {
 		}
 	}
 	return common
+}
+
+// NameOf is the full name of an object.
+func NameOf(object metav1.Object) types.NamespacedName {
+	return types.NamespacedName{Namespace: object.GetNamespace(), Name: object.GetName()}
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/policy/expand"
+	"github.com/apptier/apptier/policy/kube"
 	"github.com/apptier/apptier/policy/lint/apptier"
 	"github.com/apptier/apptier/policy/lint/check"
 	"github.com/apptier/apptier/policy/lint/world"
@@ -68,14 +69,14 @@ func environmentOf(app *v1alpha1.AppTier, w world.World) expand.Environment {
 	env.AppTiers = map[types.NamespacedName]*v1alpha1.AppTier{}
 	env.Services = map[types.NamespacedName]expand.Service{}
 	for _, other := range w.AppTiers {
-		key := model.NameOf(other)
+		key := kube.NameOf(other)
 		if slices.Contains(references.AppTiers, key) && other.DeletionTimestamp.IsZero() &&
 			len(check.WithSeverity(AppTier(other), check.Reject)) == 0 {
 			env.AppTiers[key] = other
 		}
 	}
 	for _, service := range w.Services {
-		key := model.NameOf(service)
+		key := kube.NameOf(service)
 		if slices.Contains(references.Services, key) {
 			env.Services[key] = expand.ServiceOf(service, w.PodsIn(service.Namespace))
 		}

@@ -78,11 +78,6 @@ func Key(app *v1alpha1.AppTier, namespace, name string) types.NamespacedName {
 	return types.NamespacedName{Namespace: cmp.Or(namespace, app.Namespace), Name: name}
 }
 
-// NameOf is the full name of an object.
-func NameOf(object metav1.Object) types.NamespacedName {
-	return types.NamespacedName{Namespace: object.GetNamespace(), Name: object.GetName()}
-}
-
 func sortedOnce(names []types.NamespacedName) []types.NamespacedName {
 	slices.SortFunc(names, func(a, b types.NamespacedName) int {
 		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))

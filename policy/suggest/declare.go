@@ -14,7 +14,7 @@ import (
 
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/policy/expand"
-	"github.com/apptier/apptier/policy/model"
+	"github.com/apptier/apptier/policy/kube"
 )
 
 // declaredFor are the rules that open a half. A connection between tiers of one AppTier is declared at
@@ -60,7 +60,7 @@ func (h half) home() (tierRef, bool) {
 }
 
 func (h half) isolatedBy(app *v1alpha1.AppTier, policy string) bool {
-	name := model.NameOf(app)
+	name := kube.NameOf(app)
 	name.Name = policy
 	return slices.Contains(h.decision.Policies, name)
 }
@@ -79,12 +79,12 @@ func (q *question) namespaceAppTier(h half) *v1alpha1.AppTier {
 
 func (q *question) ingress(at tierRef, from v1alpha1.Peer) Addition {
 	rule := v1alpha1.IngressRule{From: []v1alpha1.Peer{from}, Ports: q.rulePorts()}
-	return Addition{AppTier: model.NameOf(at.app), Path: fmt.Sprintf("spec.tiers[%d].ingress", at.index), Tier: at.tier().Name, Item: rule}
+	return Addition{AppTier: kube.NameOf(at.app), Path: fmt.Sprintf("spec.tiers[%d].ingress", at.index), Tier: at.tier().Name, Item: rule}
 }
 
 func (q *question) egress(at tierRef, to v1alpha1.Peer) Addition {
 	rule := v1alpha1.EgressRule{To: []v1alpha1.Peer{to}, Ports: q.rulePorts()}
-	return Addition{AppTier: model.NameOf(at.app), Path: fmt.Sprintf("spec.tiers[%d].egress", at.index), Tier: at.tier().Name, Item: rule}
+	return Addition{AppTier: kube.NameOf(at.app), Path: fmt.Sprintf("spec.tiers[%d].egress", at.index), Tier: at.tier().Name, Item: rule}
 }
 
 // newTier makes the subject a tier of an AppTier that isolates it with its namespace.
@@ -96,7 +96,7 @@ func (q *question) newTier(app *v1alpha1.AppTier, h half) Addition {
 	} else {
 		tier.Egress = []v1alpha1.EgressRule{{To: []v1alpha1.Peer{peer}, Ports: q.rulePorts()}}
 	}
-	return Addition{AppTier: model.NameOf(app), Path: "spec.tiers", Item: tier}
+	return Addition{AppTier: kube.NameOf(app), Path: "spec.tiers", Item: tier}
 }
 
 // tierName is what no tier is called, nor the one that is added for the source.
@@ -202,7 +202,7 @@ func numbered(world World, additions []Addition) []Addition {
 
 func listIsEmpty(world World, a Addition) bool {
 	for _, app := range world.AppTiers {
-		if model.NameOf(app) != a.AppTier {
+		if kube.NameOf(app) != a.AppTier {
 			continue
 		}
 		if a.Tier == "" {

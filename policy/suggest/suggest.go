@@ -14,10 +14,10 @@ import (
 
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/policy/expand"
+	"github.com/apptier/apptier/policy/kube"
 	"github.com/apptier/apptier/policy/lint"
 	"github.com/apptier/apptier/policy/lint/check"
 	"github.com/apptier/apptier/policy/lint/world"
-	"github.com/apptier/apptier/policy/model"
 	"github.com/apptier/apptier/policy/reach"
 )
 
@@ -205,7 +205,7 @@ func (q *question) allows(additions []Addition) bool {
 func (q *question) refuses(additions []Addition, changed World) bool {
 	before, after := q.judged(), changed.judged()
 	for _, app := range changed.AppTiers {
-		i := slices.IndexFunc(q.AppTiers, func(a *v1alpha1.AppTier) bool { return model.NameOf(a) == model.NameOf(app) })
+		i := slices.IndexFunc(q.AppTiers, func(a *v1alpha1.AppTier) bool { return kube.NameOf(a) == kube.NameOf(app) })
 		if len(rejected(lint.AppTierIn(app, after))) > len(rejected(lint.AppTierIn(q.AppTiers[i], before))) {
 			return true
 		}
@@ -253,7 +253,7 @@ func (w World) with(additions []Addition) (World, bool) {
 	}
 	w.Environment.AppTiers = maps.Clone(w.Environment.AppTiers)
 	for _, app := range changed {
-		w.Environment.AppTiers[model.NameOf(app)] = app
+		w.Environment.AppTiers[kube.NameOf(app)] = app
 	}
 	w.AppTiers = changed
 	w.Snapshot.Policies = slices.DeleteFunc(slices.Clone(w.Snapshot.Policies), func(policy *networkingv1.NetworkPolicy) bool {
@@ -275,7 +275,7 @@ func changedBy(apps []*v1alpha1.AppTier, additions []Addition) (changed []*v1alp
 	for _, app := range apps {
 		app = app.DeepCopy()
 		for _, a := range additions {
-			if a.Policy == nil && a.AppTier == model.NameOf(app) {
+			if a.Policy == nil && a.AppTier == kube.NameOf(app) {
 				a.addTo(app)
 			}
 		}

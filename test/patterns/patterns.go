@@ -20,7 +20,7 @@ import (
 
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/policy/expand"
-	"github.com/apptier/apptier/policy/model"
+	"github.com/apptier/apptier/policy/kube"
 )
 
 // Where the files of the patterns are in the repository.
@@ -111,7 +111,7 @@ func appTiers(text []byte) ([]*v1alpha1.AppTier, error) {
 func Policies(apps []*v1alpha1.AppTier, env expand.Environment) []*networkingv1.NetworkPolicy {
 	env.AppTiers = map[types.NamespacedName]*v1alpha1.AppTier{}
 	for _, app := range apps {
-		env.AppTiers[model.NameOf(app)] = app
+		env.AppTiers[kube.NameOf(app)] = app
 	}
 	var policies []*networkingv1.NetworkPolicy
 	for _, app := range apps {
@@ -125,7 +125,7 @@ func (p Pattern) Named(names []string) ([]*v1alpha1.AppTier, error) {
 	var found []*v1alpha1.AppTier
 	for _, app := range p.AppTiers {
 		for _, name := range names {
-			if model.NameOf(app).String() == name {
+			if kube.NameOf(app).String() == name {
 				found = append(found, app)
 			}
 		}

@@ -44,7 +44,7 @@ func checkNetworksOfServices(r *check.Report, in *appView) {
 // tierBehindFix is what to write in an AppTier.
 func tierBehindFix(service *corev1.Service) string {
 	switch {
-	case model.NameOf(service) == kube.APIServer:
+	case kube.NameOf(service) == kube.APIServer:
 		return "write kubeAPIServer: {}"
 	case len(service.Spec.Selector) > 0:
 		return fmt.Sprintf("write service: {namespace: %s, name: %s}", service.Namespace, service.Name)
