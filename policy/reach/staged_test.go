@@ -114,7 +114,7 @@ func TestStagedPoliciesChangeNoVerdict(t *testing.T) {
 		}
 	})
 	t.Log(seen)
-	if seen[reach.Deny] == 0 {
+	if !testing.Short() && seen[reach.Deny] == 0 {
 		t.Error("nothing would be denied")
 	}
 }
