@@ -72,11 +72,15 @@ func (d *chainBuilder) write() {
 	d.byPort, d.specs = map[string]*portGroup{}, map[string]*setSpec{}
 	d.merging = merging{of: map[string]int{}}
 	d.chains, d.maps, d.byPorts = map[string]nft.Chain{}, map[string]nft.Set{}, map[string]string{}
+	if d.group.unjudged() {
+		d.rules = []nft.Rule{nft.Remarked("staged policies that ask for too much are not asked", expr.GoTo(auditedChain))}
+		return
+	}
 	for _, p := range d.group.policies {
 		if p.excess != nil {
 			continue
 		}
-		rules := p.sides[d.group.direction].rules
+		rules := p.sides[d.group.direction.half()].rules
 		for i := range rules {
 			of := p.String() + " " + rules[i].path
 			for _, port := range rules[i].ports {
@@ -113,7 +117,7 @@ func (d *chainBuilder) write() {
 // lines are the rules for what some rules with the same ports let in.
 func (d *chainBuilder) lines(s *portGroup, port expr.List) []nft.Rule {
 	end, next := server, expr.GoTo(d.next())
-	if d.group.direction == Ingress {
+	if d.group.direction.half() == Ingress {
 		end = initiator
 	}
 	if s.any != "" { // the others would open nothing more
@@ -131,14 +135,10 @@ func (d *chainBuilder) lines(s *portGroup, port expr.List) []nft.Rule {
 
 // next is the chain that goes on with what the group allows.
 func (d *chainBuilder) next() string {
-	switch {
-	case d.group.then != nil:
+	if d.group.then != nil {
 		return d.group.then.chain
-	case d.group.direction == Ingress:
-		return admitChain
-	default:
-		return ingressChain
 	}
+	return nextChain[d.group.direction]
 }
 
 func (d *chainBuilder) portGroup(port portMatch) *portGroup {

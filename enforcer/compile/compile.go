@@ -64,7 +64,31 @@ const (
 	Egress  Direction = "egress"
 )
 
-var directions = []Direction{Egress, Ingress}
+// The two directions of what staged policies would have.
+const (
+	StagedIngress Direction = "staged-ingress"
+	StagedEgress  Direction = "staged-egress"
+)
+
+var (
+	directions       = []Direction{Egress, Ingress}
+	stagedDirections = []Direction{StagedEgress, StagedIngress}
+	allDirections    = slices.Concat(directions, stagedDirections)
+)
+
+// half is the direction that a staged one is about, or the direction itself.
+func (d Direction) half() Direction {
+	switch d {
+	case StagedEgress:
+		return Egress
+	case StagedIngress:
+		return Ingress
+	default:
+		return d
+	}
+}
+
+func (d Direction) isStaged() bool { return d != d.half() }
 
 // Compile returns what the node of this name enforces. It never fails: a policy that cannot be
 // read in part is enforced without that part, which is reported in Problems.
@@ -88,6 +112,9 @@ func (c *Compiler) Tell(snapshot reach.Snapshot) {
 	for _, object := range snapshot.Policies {
 		c.SetPolicy(object)
 	}
+	for _, object := range snapshot.Staged {
+		c.SetStaged(object)
+	}
 }
 
 // Ruleset returns what the node enforces now. It is good until the compiler's objects change.
@@ -109,7 +136,7 @@ func (c *Compiler) Ruleset() Ruleset {
 // Table returns the ruleset as a table of the given generation, 1 to the mark's Last.
 func (r Ruleset) Table(generation uint16) nft.Table {
 	t := r.compiler.tracker.Table().Clone()
-	for name, chain := range r.compiler.mark.stamped(generation) {
+	for name, chain := range r.compiler.mark.stamped(generation, r.compiler.policies.staged > 0) {
 		t.Chains[name] = chain
 	}
 	return t

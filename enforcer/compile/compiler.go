@@ -47,7 +47,9 @@ func New(node string) *Compiler {
 		},
 	}
 	c.dispatch = &dispatcher{tracker, index, c.locals, c.groups, map[netip.Addr][]*group{}}
-	c.policies = &policies{map[string]*namespace{}, map[*policy]bool{}, c.locals, c.groups, c.budgets}
+	c.policies = &policies{
+		namespaces: map[string]*namespace{}, troubled: map[*policy]bool{}, locals: c.locals, groups: c.groups, budgets: c.budgets,
+	}
 	return c
 }
 
@@ -71,7 +73,7 @@ func (c *Compiler) Tracker() *nft.DeltaTracker {
 // Stamp makes the table one of the given generation, 1 to the mark's Last; with 0 it stamps no connection, and
 // every packet is judged.
 func (c *Compiler) Stamp(generation uint16) {
-	for name, chain := range c.mark.stamped(generation) {
+	for name, chain := range c.mark.stamped(generation, c.policies.staged > 0) {
 		c.tracker.SetChain(name, chain)
 	}
 }

@@ -23,8 +23,8 @@ type dispatcher struct {
 func (d *dispatcher) regroup(p *ipset.Pod) {
 	l := d.locals.pods[p]
 	d.remove(p)
-	for _, direction := range directions {
-		was, is := l.groups[direction], d.groups.under(direction, l.under[direction], nil)
+	for _, direction := range allDirections {
+		was, is := l.groups[direction], d.groups.under(direction, l.policies(direction), nil)
 		if was != nil && was != is {
 			d.groups.takeOut(p, was)
 			delete(l.groups, direction)
@@ -83,7 +83,7 @@ func (d *dispatcher) remove(p *ipset.Pod) {
 // are isolated, one after another.
 func (d *dispatcher) addTogether(a ipset.Address, owners []*ipset.Pod) {
 	d.removeJoints(a.Addr)
-	for _, direction := range directions {
+	for _, direction := range allDirections {
 		var isolating []*group
 		for _, p := range owners {
 			if g := d.locals.pods[p].groups[direction]; g != nil && !slices.Contains(isolating, g) {

@@ -48,6 +48,22 @@
 // while a new ruleset is committed: sets change at once, chains for the next packet only, so it may
 // enter a chain that is still empty for it.
 //
+// # Staged policies
+//
+// They are asked about what passes, once, before it is stamped; and where there are none, no packet is led to them:
+//
+//	admit          jump audit first
+//	audit          a pod to itself, or to its own node: return
+//	               initiator in staged-egress4/6: goto the chain of its group
+//	               server in staged-ingress4/6:   goto the chain of its group
+//	audit-ingress  where a group's egress chain continues when it allows
+//	audited        return
+//
+// A staged group is of the pods that the same policies would isolate: the staged ones, and those enforced ones that no
+// staged one stands for by its name. Its chain is as others are, but what falls off its end is counted
+// (would-deny-egress, would-deny-ingress), and returns. So no rule of theirs can drop a packet. They have a budget of
+// their own; above it nothing is counted. A change of the rules has live connections judged again, and counted again.
+//
 // # The gate
 //
 // An address of this node's pod ranges (node.spec.podCIDRs) is closed until a pod is known to have

@@ -37,8 +37,16 @@ type groups struct {
 }
 
 var (
-	dispatchMap = map[Direction]map[family]string{Egress: egressMap, Ingress: ingressMap}
-	deniedChain = map[Direction]string{Egress: deniedEgress, Ingress: deniedIngress}
+	dispatchMap = map[Direction]map[family]string{
+		Egress: egressMap, Ingress: ingressMap, StagedEgress: stagedEgress, StagedIngress: stagedIngress,
+	}
+	// nextChain is where what a group allows goes on, and deniedChain where the rest goes.
+	nextChain = map[Direction]string{
+		Egress: ingressChain, Ingress: admitChain, StagedEgress: auditIngressChain, StagedIngress: auditedChain,
+	}
+	deniedChain = map[Direction]string{
+		Egress: deniedEgress, Ingress: deniedIngress, StagedEgress: wouldDenyEgress, StagedIngress: wouldDenyIngress,
+	}
 )
 
 // under returns the group of pods under these policies, or nil if there are none; or that of addresses
@@ -95,6 +103,11 @@ func (gs *groups) drop(g *group) {
 
 // empty tells whether nothing is in the group any more.
 func (g *group) empty() bool { return len(g.pods)+len(g.addresses) == 0 }
+
+// unjudged says that the group is of staged policies, and one of them asks for too much.
+func (g *group) unjudged() bool {
+	return g.direction.isStaged() && slices.ContainsFunc(g.policies, func(p *policy) bool { return p.staged && p.excess != nil })
+}
 
 // namespace is that of the group's policies.
 func (g *group) namespace() *namespace { return g.policies[0].in }

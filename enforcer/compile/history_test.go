@@ -3,6 +3,7 @@ package compile_test
 import (
 	"errors"
 	"net/netip"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -24,7 +25,7 @@ func TestAHistoryIsForgotten(t *testing.T) {
 		c.MergeAbove(above)
 		limits := rapid.SampledFrom([]budget.Limits{budget.Defaults(), little}).Draw(t, "limits")
 		c.Limit(limits)
-		world := agenttest.NewWorld(c)
+		world := agenttest.NewStagedWorld(c)
 		before := c.Tracker().Table().Clone()
 		commit := func(*rapid.T) {
 			d := c.Tracker()
@@ -61,6 +62,32 @@ func TestAHistoryIsForgotten(t *testing.T) {
 		})
 		look(t)
 		commit(t)
+	})
+}
+
+// However much staged policies ask for, what is enforced is what it would be without them.
+func TestStagedPoliciesCostNoEnforcedOneItsRules(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		c := compile.New(agenttest.Node)
+		c.Limit(little)
+		world := agenttest.NewStagedWorld(c)
+		t.Repeat(map[string]func(*rapid.T){"an object changes": world.Change, "another object changes": world.Change, "": func(*rapid.T) {}})
+		snapshot := world.Snapshot()
+		snapshot.Staged = nil
+		without := compile.New(agenttest.Node)
+		without.Limit(little)
+		without.Tell(snapshot)
+		enforced := func(r compile.Ruleset) (problems []string) {
+			for _, p := range r.Problems {
+				if !strings.HasSuffix(p.Policy, " (staged)") {
+					problems = append(problems, p.Error())
+				}
+			}
+			return problems
+		}
+		if diff := cmp.Diff(enforced(without.Ruleset()), enforced(c.Ruleset())); diff != "" {
+			t.Fatalf("problems (-without staged policies +with them):\n%s", diff)
+		}
 	})
 }
 

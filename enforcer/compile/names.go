@@ -37,6 +37,30 @@ const (
 	tunnelChain     = "tunnel"
 )
 
+// Chains of staged policies, which what is allowed goes through before it is stamped, and returns from.
+const (
+	auditChain        = "audit"
+	auditIngressChain = "audit-ingress"
+	auditedChain      = "audited"
+)
+
+// Chains that count what staged policies would deny, each with a counter of its own name.
+const (
+	wouldDenyEgress  = "would-deny-egress"
+	wouldDenyIngress = "would-deny-ingress"
+)
+
+// audits says what each of them is for.
+var audits = map[string]string{
+	wouldDenyEgress:  "no rule would allow it, if the initiator's staged policies were enforced",
+	wouldDenyIngress: "no rule would allow it, if the server's staged policies were enforced",
+}
+
+// Audits returns the names of the counters of connections that pass, and that staged policies would deny, by direction.
+func Audits() map[Direction]string {
+	return map[Direction]string{Egress: wouldDenyEgress, Ingress: wouldDenyIngress}
+}
+
 // Chains that end in a drop, each with a counter of its own name.
 const (
 	deniedEgress     = "denied-egress"
@@ -98,6 +122,8 @@ var (
 
 	egressMap     = map[family]string{ipv4: "egress4", ipv6: "egress6"}
 	ingressMap    = map[family]string{ipv4: "ingress4", ipv6: "ingress6"}
+	stagedEgress  = map[family]string{ipv4: "staged-egress4", ipv6: "staged-egress6"}
+	stagedIngress = map[family]string{ipv4: "staged-ingress4", ipv6: "staged-ingress6"}
 	selfSet       = map[family]string{ipv4: "self4", ipv6: "self6"}
 	nodeSet       = map[family]string{ipv4: "node4", ipv6: "node6"}
 	rangeSet      = map[family]string{ipv4: "range4", ipv6: "range6"}

@@ -13,8 +13,25 @@ import (
 
 // local is a pod of this node: the policies that isolate it, by name, and the groups that follow.
 type local struct {
+	in *namespace
+	// under are the policies that isolate it; in a staged direction, those of them that are staged.
 	under  map[Direction][]*policy
 	groups map[Direction]*group
+}
+
+// policies are those that isolate the pod in a direction; in a staged one, those that would if the staged ones were
+// enforced, or none if these are the same.
+func (l *local) policies(direction Direction) []*policy {
+	enforced := l.under[direction.half()]
+	if !direction.isStaged() {
+		return enforced
+	}
+	all := slices.DeleteFunc(slices.Clone(enforced), func(p *policy) bool { return l.in.staged[p.name] != nil })
+	if all = append(all, l.under[direction]...); len(all) == len(enforced) && len(l.under[direction]) == 0 {
+		return nil
+	}
+	slices.SortFunc(all, func(a, b *policy) int { return cmp.Compare(a.name, b.name) })
+	return all
 }
 
 // locals are the pods of this node that have addresses of their own.
@@ -88,13 +105,13 @@ func (c *Compiler) join(p *ipset.Pod) {
 	if p == nil || !p.Local {
 		return
 	}
-	c.locals.pods[p] = &local{under: map[Direction][]*policy{}, groups: map[Direction]*group{}}
-	c.locals.changed = true
 	s := c.policies.namespaceOf(p.Namespace)
+	c.locals.pods[p] = &local{in: s, under: map[Direction][]*policy{}, groups: map[Direction]*group{}}
+	c.locals.changed = true
 	if s.locals[p] = true; len(s.locals) == 1 {
 		c.policies.readAll(s)
 	}
-	for _, policy := range s.policies {
+	for policy := range s.all() {
 		c.policies.match(p, policy)
 	}
 }

@@ -3,6 +3,7 @@ package compile
 import (
 	"bytes"
 	"cmp"
+	"iter"
 	"slices"
 	"time"
 
@@ -52,6 +53,8 @@ func (p *Policy) object() *networkingv1.NetworkPolicy {
 type policy struct {
 	*Policy
 	in *namespace
+	// staged says that it is not enforced.
+	staged bool
 	// refused is why its rules are left out; nil if they are not.
 	refused error
 	// excess is why they are left out too: it asks for too much.
@@ -70,11 +73,29 @@ type policy struct {
 
 func (p *Policy) String() string { return p.namespace + "/" + p.name }
 
+// String tells a staged policy from the one of the same name that it stands for.
+func (p *policy) String() string {
+	if p.staged {
+		return p.Policy.String() + " (staged)"
+	}
+	return p.Policy.String()
+}
+
+// directions are those in which pods may be under the policy.
+func (p *policy) directions() []Direction {
+	if p.staged {
+		return stagedDirections
+	}
+	return directions
+}
+
 // namespace is a namespace that has policies, or pods on this node.
 type namespace struct {
 	name     string
 	locals   map[*ipset.Pod]bool // pods of this node
 	policies map[string]*policy
+	// staged are those that are not enforced.
+	staged map[string]*policy
 
 	// addresses is how many the peers of its policies select, each peer counted once for each policy.
 	addresses int
@@ -88,6 +109,7 @@ type namespace struct {
 // policies are those of all namespaces, read where pods of this node are under them.
 type policies struct {
 	namespaces map[string]*namespace
+	staged     int // how many are
 	// troubled are the policies that have problems.
 	troubled map[*policy]bool
 	locals   *locals
@@ -99,7 +121,7 @@ type policies struct {
 func (ps *policies) namespaceOf(name string) *namespace {
 	s := ps.namespaces[name]
 	if s == nil {
-		s = &namespace{name: name, locals: map[*ipset.Pod]bool{}, policies: map[string]*policy{}}
+		s = &namespace{name: name, locals: map[*ipset.Pod]bool{}, policies: map[string]*policy{}, staged: map[string]*policy{}}
 		ps.namespaces[name] = s
 	}
 	return s
@@ -107,7 +129,7 @@ func (ps *policies) namespaceOf(name string) *namespace {
 
 // collectGarbage forgets a namespace that nothing is known of any more.
 func (ps *policies) collectGarbage(name string) {
-	if s := ps.namespaces[name]; s != nil && len(s.locals) == 0 && len(s.policies) == 0 {
+	if s := ps.namespaces[name]; s != nil && len(s.locals)+len(s.policies)+len(s.staged) == 0 {
 		delete(ps.namespaces, name)
 	}
 }
@@ -143,6 +165,54 @@ func (c *Compiler) DeletePolicy(namespace, name string) {
 	c.policies.collectGarbage(namespace)
 }
 
+// SetStaged tells of a policy that is not enforced, and came or changed.
+func (c *Compiler) SetStaged(object *networkingv1.NetworkPolicy) { c.PutStaged(NewPolicy(object)) }
+
+// PutStaged tells of one that was read before.
+func (c *Compiler) PutStaged(kept *Policy) {
+	s := c.policies.namespaceOf(kept.namespace)
+	p := s.staged[kept.name]
+	if p == nil {
+		p = &policy{in: s, staged: true}
+		s.staged[kept.name] = p
+		c.stage(s, 1)
+	}
+	p.Policy = kept
+	c.policies.reread(s, p)
+}
+
+// DeleteStaged tells of a policy that was not enforced, and is gone.
+func (c *Compiler) DeleteStaged(namespace, name string) {
+	s := c.policies.namespaces[namespace]
+	if s == nil || s.staged[name] == nil {
+		return
+	}
+	p := s.staged[name]
+	delete(s.staged, name)
+	c.stage(s, -1)
+	c.budgets.unweighed[s] = true
+	c.policies.forget(p)
+	for pod := range s.locals {
+		c.policies.match(pod, p)
+	}
+	c.policies.collectGarbage(namespace)
+}
+
+// stage counts staged policies: with the first of them, packets are led to what asks them. The policies of the same
+// names count no more, or again, in what the namespace would have.
+func (c *Compiler) stage(s *namespace, more int) {
+	was := c.policies.staged > 0
+	c.policies.staged += more
+	if is := c.policies.staged > 0; is != was {
+		judge := c.tracker.Table().Chains[judgeChain]
+		judge.Rules = judgeRules(is)
+		c.tracker.SetChain(judgeChain, judge)
+	}
+	for pod := range s.locals {
+		c.locals.moved[pod] = true
+	}
+}
+
 // Refuse leaves the rules of a policy out: it isolates the pods that it selects, and allows nothing.
 // That is reported with the error, as long as the policy is not set again. Without an error the rules
 // count again.
@@ -168,14 +238,27 @@ func (ps *policies) reread(s *namespace, p *policy) {
 
 // readAll reads the policies of a namespace that has its first pod on this node.
 func (ps *policies) readAll(s *namespace) {
-	for _, p := range s.policies {
+	for p := range s.all() {
 		ps.read(s, p)
+	}
+}
+
+// all are its policies, staged or not.
+func (s *namespace) all() iter.Seq[*policy] {
+	return func(yield func(*policy) bool) {
+		for _, of := range []map[string]*policy{s.policies, s.staged} {
+			for _, p := range of {
+				if !yield(p) {
+					return
+				}
+			}
+		}
 	}
 }
 
 // forgetAll forgets what they say after the last.
 func (ps *policies) forgetAll(s *namespace) {
-	for _, p := range s.policies {
+	for p := range s.all() {
 		ps.forget(p)
 	}
 }
@@ -231,10 +314,10 @@ func (p *policy) allProblems() []Problem {
 // match puts a pod of this node under the policy, or takes it out.
 func (ps *policies) match(pod *ipset.Pod, p *policy) {
 	l := ps.locals.pods[pod]
-	for _, direction := range directions {
+	for _, direction := range p.directions() {
 		under := l.under[direction]
 		at, was := slices.BinarySearchFunc(under, p, func(a, b *policy) int { return cmp.Compare(a.name, b.name) })
-		is := p.sides[direction].isolates && p.pods.Matches(pod.Labels)
+		is := p.sides[direction.half()].isolates && p.pods.Matches(pod.Labels)
 		switch {
 		case is && !was:
 			l.under[direction] = slices.Insert(under, at, p)

@@ -163,7 +163,7 @@ func (d *chainBuilder) writePortChain(all []*portGroup) string {
 	if len(all) > 1 || only == nil || d.group.then != nil || d.merges(all[0]) {
 		return d.newPortChain(all)
 	}
-	key := chainKey{all[0].port.key, fmt.Sprint(d.families)}
+	key := chainKey{all[0].port.key, fmt.Sprint(d.families), d.group.direction}
 	w, found := only.written[key]
 	if !found {
 		w.verdict = d.newPortChain(all)
@@ -220,7 +220,10 @@ func (s *portGroup) join(o *portGroup) {
 // is kept, for to write and name it anew takes longer than everything else about the policy.
 
 // chainKey tells apart the chains that one rule is written as.
-type chainKey struct{ port, families string }
+type chainKey struct {
+	port, families string
+	direction      Direction
+}
 
 // writtenChain is one of them, and the verdict that leads there.
 type writtenChain struct {

@@ -23,6 +23,8 @@ func skeleton() nft.Table {
 		t.Sets[knownSet[f]] = set(addressType[f], "pods in this node's ranges")
 		t.Sets[egressMap[f]] = verdicts(f, "pods of this node with isolated egress")
 		t.Sets[ingressMap[f]] = verdicts(f, "pods of this node with isolated ingress")
+		t.Sets[stagedEgress[f]] = verdicts(f, "pods of this node with staged egress")
+		t.Sets[stagedIngress[f]] = verdicts(f, "pods of this node with staged ingress")
 		t.Sets[nodeSet[f]] = set(addressType[f], "this node")
 		t.Sets[selfSet[f]] = set(nft.Key(addressType[f], addressType[f]), "pods of this node to themselves")
 	}
@@ -49,7 +51,7 @@ func skeleton() nft.Table {
 			},
 			Rules: forwardRules(),
 		},
-		judgeChain:      {Comment: "by the connection's initiator and server, whichever way the packet goes", Rules: judgeRules()},
+		judgeChain:      {Comment: "by the connection's initiator and server, whichever way the packet goes", Rules: judgeRules(false)},
 		ingressChain:    {Comment: "egress is allowed, ingress remains", Rules: append(dispatchRules(server, ingressMap), nft.RuleOf(expr.GoTo(admitChain)))},
 		admitChain:      {Comment: "allowed both ways"},
 		unroutableChain: {Comment: "a bridge passes it on, and no router would", Rules: unroutableRules()},
@@ -61,6 +63,13 @@ func skeleton() nft.Table {
 		tunnelChain:   {Comment: "packets in packets, which nodes alone send each other", Rules: tunnelRules()},
 		errorChain:    {Comment: "ICMP errors, each about a connection", Rules: errorRules()},
 		podErrorChain: {Comment: "of a pod, which has none but its own connections", Rules: podErrorRules()},
+	}
+	t.Chains[auditChain] = nft.Chain{Comment: "allowed, and perhaps not by staged policies", Rules: auditRules()}
+	t.Chains[auditIngressChain] = nft.Chain{Comment: "staged egress allows it, staged ingress remains", Rules: dispatchRules(server, stagedIngress)}
+	t.Chains[auditedChain] = nft.Chain{Comment: "staged policies allow it too"}
+	for name, why := range audits {
+		t.Chains[name] = nft.Chain{Comment: why, Rules: []nft.Rule{nft.RuleOf(expr.Counter{Name: name})}}
+		t.Counters[name] = nft.Counter{Comment: why}
 	}
 	for name, why := range denials {
 		t.Chains[name] = nft.Chain{Comment: why, Rules: []nft.Rule{nft.RuleOf(expr.Counter{Name: name}, expr.Drop)}}
@@ -169,7 +178,8 @@ func podErrorRules() []nft.Rule {
 // unconcerned lets pass what nothing before it is about.
 var unconcerned = nft.Remarked("no policy is concerned", expr.Accept)
 
-func judgeRules() []nft.Rule {
+// judgeRules have what no policy isolates stamped too where there are staged policies, so that it is counted once.
+func judgeRules(staged bool) []nft.Rule {
 	rules := []nft.Rule{
 		betweenPods(),
 		// Its connection is one with the node, until the router rewrites the destination after this hook
@@ -185,7 +195,26 @@ func judgeRules() []nft.Rule {
 	}
 	rules = append(rules, dispatchRules(initiator, egressMap)...)
 	rules = append(rules, dispatchRules(server, ingressMap)...)
+	for _, f := range families {
+		if staged {
+			rules = append(rules,
+				nft.RuleOf(expr.In(stagedEgress[f], initiator[f]), expr.GoTo(admitChain)),
+				nft.RuleOf(expr.In(stagedIngress[f], server[f]), expr.GoTo(admitChain)))
+		}
+	}
 	return append(rules, unconcerned)
+}
+
+// auditRules look up the staged policies of both ends. A pod reaches itself and its node whatever they say.
+func auditRules() []nft.Rule {
+	var rules []nft.Rule
+	for _, f := range families {
+		rules = append(rules,
+			nft.RuleOf(expr.In(selfSet[f], initiator[f], server[f]), expr.GoTo(auditedChain)),
+			nft.RuleOf(expr.In(nodeSet[f], server[f]), expr.GoTo(auditedChain)))
+	}
+	rules = append(rules, dispatchRules(initiator, stagedEgress)...)
+	return append(rules, dispatchRules(server, stagedIngress)...)
 }
 
 // unroutable are addresses that no router forwards: of nobody yet, of the own host, of everybody on a link

@@ -108,11 +108,15 @@ func ParseMarker(marker string) (Mark, uint16) {
 }
 
 // stamped returns the chains that bear the generation. With generation 0 no connection is stamped, so that
-// every packet is judged.
-func (m Mark) stamped(generation uint16) map[string]nft.Chain {
+// every packet is judged. If there are staged policies, they are asked before a connection is stamped.
+func (m Mark) stamped(generation uint16, staged bool) map[string]nft.Chain {
 	forward, admit := skeleton().Chains[forwardChain], skeleton().Chains[admitChain]
 	if generation == 0 {
-		admit.Rules = []nft.Rule{nft.Remarked("without a stamp: connections may bear old ones", expr.Accept)}
+		const unstamped = "without a stamp: connections may bear old ones"
+		if staged {
+			admit.Rules = []nft.Rule{nft.Remarked(unstamped, expr.Jump(auditChain))}
+		}
+		admit.Rules = append(admit.Rules, nft.Remarked(unstamped, expr.Accept))
 		return map[string]nft.Chain{forwardChain: forward, admitChain: admit}
 	}
 	allowed := func(what expr.Expr) nft.Rule {
@@ -128,10 +132,12 @@ func (m Mark) stamped(generation uint16) map[string]nft.Chain {
 	}
 	// What began at a tunnel's port is answered into the tunnel: with a stamp, nobody would look at these answers. An error
 	// about it is no reason to stamp it either.
-	admit.Rules = []nft.Rule{
+	if staged {
+		admit.Rules = []nft.Rule{nft.Remarked(m.comment(generation), expr.Jump(auditChain))}
+	}
+	admit.Rules = append(admit.Rules,
 		stamp(expr.Established|expr.New, expr.Transport{Protocol: expr.UDP, Not: true}),
 		stamp(expr.NotIn(tunnelSet, expr.UDPSource)),
-		nft.Remarked("without a stamp: errors, and what is answered into a tunnel", expr.Accept),
-	}
+		nft.Remarked("without a stamp: errors, and what is answered into a tunnel", expr.Accept))
 	return map[string]nft.Chain{forwardChain: forward, admitChain: admit}
 }

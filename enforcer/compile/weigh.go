@@ -147,38 +147,44 @@ func (ps *policies) relimit() {
 	}
 }
 
-// weigh decides which policies of a namespace ask for too much. These isolate the pods that they select, and
-// allow nothing. First it is counted what they say, and only the rules of the others are read; then what
-// that comes to in this cluster and on this node.
+// weigh decides which policies of a namespace ask for too much. Enforced ones isolate the pods that they select then,
+// and allow nothing; staged ones, which have a budget of their own so that they cost no enforced one its rules, are not asked.
 func (ps *policies) weigh(s *namespace) {
 	if len(s.locals) == 0 {
 		return
 	}
-	said := ps.budgets.tooMuch(s, func(p *policy) budget.Cost { return p.cost })
-	for name, p := range s.policies {
+	ps.weighAll(s.name, s.policies)
+	ps.weighAll(s.name, s.staged)
+}
+
+// weighAll counts first what policies say, and only the rules of the others are read; then what that comes to in this
+// cluster and on this node.
+func (ps *policies) weighAll(namespace string, all map[string]*policy) {
+	said := ps.budgets.tooMuch(namespace, all, func(p *policy) budget.Cost { return p.cost })
+	for name, p := range all {
 		if said[name] != nil || p.refused != nil {
 			ps.forgetRules(p)
 		} else {
 			ps.readRules(p)
 		}
 	}
-	comesTo := ps.budgets.tooMuch(s, func(p *policy) budget.Cost {
+	comesTo := ps.budgets.tooMuch(namespace, all, func(p *policy) budget.Cost {
 		cost := p.cost
 		if p.open {
 			cost.Addresses, cost.Copies = p.addresses, p.copies()
 		}
 		return cost
 	})
-	for name, p := range s.policies {
+	for name, p := range all {
 		ps.setExcess(p, comesTo[name])
 	}
 }
 
 // tooMuch returns why policies of a namespace are refused, by name.
-func (b *budgets) tooMuch(s *namespace, cost func(*policy) budget.Cost) map[string]error {
+func (b *budgets) tooMuch(namespace string, all map[string]*policy, cost func(*policy) budget.Cost) map[string]error {
 	var total budget.Cost
 	within := true
-	for _, p := range s.policies {
+	for _, p := range all {
 		one := cost(p)
 		total = total.Add(one)
 		within = within && one.Within(b.within.Policy)
@@ -186,19 +192,26 @@ func (b *budgets) tooMuch(s *namespace, cost func(*policy) budget.Cost) map[stri
 	if within && total.Within(b.within.Namespace) {
 		return nil
 	}
-	policies := make([]budget.Policy, 0, len(s.policies))
-	for _, p := range s.policies {
+	policies := make([]budget.Policy, 0, len(all))
+	for _, p := range all {
 		policies = append(policies, budget.Policy{Name: p.name, Created: p.created, UID: p.uid, Cost: cost(p)})
 	}
-	return b.within.Refused(s.name, policies)
+	return b.within.Refused(namespace, policies)
 }
 
 // copies is how often the policy's rules and ports are written down: once for each group. Groups without
-// pods are about to go.
+// pods are about to go. A staged policy answers for all that its groups hold, which would not be there without it, and
+// an enforced one not for what staged ones add.
 func (p *policy) copies() int {
 	n := 0
 	for g := range p.groups {
-		if !g.empty() {
+		switch {
+		case g.empty() || g.direction.isStaged() != p.staged:
+		case p.staged:
+			for _, other := range g.policies {
+				n += other.cost.Rules + other.cost.Ports
+			}
+		default:
 			n += p.cost.Rules + p.cost.Ports
 		}
 	}

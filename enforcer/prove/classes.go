@@ -114,7 +114,7 @@ func isOf(a netip.Addr, f expr.Network) bool { return a.Is4() == (f == expr.IPv4
 func blocksOf(snapshot reach.Snapshot, f expr.Network) []named {
 	var out []named
 	peers := 0
-	for _, policy := range snapshot.Policies {
+	for _, policy := range slices.Concat(snapshot.Policies, snapshot.Staged) {
 		read := reach.Read(policy)
 		for i, r := range slices.Concat(read.Ingress, read.Egress) {
 			for _, peer := range r.Peers.Of {

@@ -21,6 +21,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/apptier/apptier/enforcer/compile"
 	"github.com/apptier/apptier/enforcer/nft"
 	"github.com/apptier/apptier/enforcer/nft/expr"
 	"github.com/apptier/apptier/enforcer/nft/interpret"
@@ -57,6 +58,8 @@ type Difference struct {
 	LastPort uint16          `json:"lastPort,omitempty"`
 	// Passes says that the ruleset lets it through, which the policies deny; otherwise it is the other way round.
 	Passes bool `json:"passes"`
+	// Staged says that it passes, and that the two differ about what staged policies would do.
+	Staged bool `json:"staged,omitempty"`
 	// Chain is where the ruleset decides, and Reason why the policies do.
 	Chain  string `json:"chain"`
 	Reason string `json:"reason"`
@@ -68,7 +71,10 @@ func (d Difference) String() string {
 	if d.Port > 0 {
 		where += fmt.Sprintf(" %d-%d", d.Port, d.LastPort)
 	}
-	if d.Passes {
+	switch {
+	case d.Staged:
+		return fmt.Sprintf("%s passes by chain %s, and what staged policies would do is counted as something else: %s", where, d.Chain, d.Reason)
+	case d.Passes:
 		return fmt.Sprintf("%s passes by chain %s, and is denied: %s", where, d.Chain, d.Reason)
 	}
 	return fmt.Sprintf("%s is dropped by chain %s, and allowed: %s", where, d.Chain, d.Reason)
@@ -86,6 +92,7 @@ func Table(ctx context.Context, table nft.Table, forward string, snapshot reach.
 		rules: rules, forward: forward, policies: reach.New(snapshot), world: worldOf(snapshot, node),
 		report: Report{Differences: []Difference{}}, pointsOf: map[types.NamespacedName][]uint16{}, named: map[string][]uint16{},
 	}
+	p.stages = len(snapshot.Staged) > 0
 	p.index(snapshot)
 	for _, f := range []expr.Network{expr.IPv4, expr.IPv6} {
 		classes := p.classes(f, table, snapshot)
@@ -116,6 +123,8 @@ type proof struct {
 	pointsOf map[types.NamespacedName][]uint16
 	named    map[string][]uint16
 	asked    asked
+	// stages says that there are staged policies: then all of a namespace matter to its pods.
+	stages bool
 }
 
 // between compares what is said of connections from one class to another, and from a member of a class to itself.
@@ -181,20 +190,33 @@ func (p *proof) ask(f expr.Network, from, to netip.Addr, name corev1.Protocol, n
 	if i, _ := slices.BinarySearch(points, port+1); i < len(points) && port < 65535 {
 		last = min(last, points[i]-1)
 	}
-	verdict, reason := p.world.expected(p.policies, reach.Flow{
-		Source: reach.Endpoint{Address: from}, Destination: reach.Endpoint{Address: to}, Protocol: name, Port: int32(port),
-	})
+	flow := reach.Flow{Source: reach.Endpoint{Address: from}, Destination: reach.Endpoint{Address: to}, Protocol: name, Port: int32(port)}
+	verdict, reason := p.world.expected(p.policies, flow)
+	differs, staged := result.Accepted != (verdict == reach.Allow), false
+	if verdict == reach.Allow && !differs {
+		audited := slices.ContainsFunc(result.Counters, isAudit)
+		if p.stages {
+			verdict, reason = p.world.expectedStaged(p.policies, flow)
+		}
+		differs, staged = audited != (verdict == reach.Deny), true
+	}
 	switch {
 	case verdict == reach.Unknown:
 		p.report.Unknown++
-	case result.Accepted != (verdict == reach.Allow) && len(p.report.Differences) < MostDifferences:
-		d := Difference{From: from, To: to, Protocol: name, Passes: result.Accepted, Chain: result.Chain, Reason: reason}
+	case differs && len(p.report.Differences) < MostDifferences:
+		d := Difference{From: from, To: to, Protocol: name, Passes: result.Accepted, Staged: staged, Chain: result.Chain, Reason: reason}
 		if name == corev1.ProtocolTCP || name == corev1.ProtocolUDP || name == corev1.ProtocolSCTP {
 			d.Port, d.LastPort = port, last
 		}
 		p.report.Differences = append(p.report.Differences, d)
 	}
 	return last, nil
+}
+
+// isAudit says whether a counter is of what staged policies would deny.
+func isAudit(counter string) bool {
+	audits := compile.Audits()
+	return counter == audits[compile.Egress] || counter == audits[compile.Ingress]
 }
 
 // points are the ports at which the policies may change their mind about connections between two addresses: where a

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	"pgregory.net/rapid"
 
 	"github.com/apptier/apptier/enforcer/agent/agenttest"
@@ -46,12 +47,56 @@ func TestTheRulesetIsThePolicies(t *testing.T) {
 	}
 }
 
+// staged has some of the policies staged, and some of those stand for one that allows everything.
+func staged(t *rapid.T, snapshot reach.Snapshot) reach.Snapshot {
+	policies := snapshot.Policies
+	snapshot.Policies = nil
+	for _, policy := range policies {
+		switch rapid.SampledFrom([]string{"enforced", "staged", "replaces"}).Draw(t, policy.Namespace+"/"+policy.Name) {
+		case "replaces":
+			open := policy.DeepCopy()
+			open.Spec.Ingress, open.Spec.Egress = []networkingv1.NetworkPolicyIngressRule{{}}, []networkingv1.NetworkPolicyEgressRule{{}}
+			snapshot.Policies = append(snapshot.Policies, open)
+			fallthrough
+		case "staged":
+			snapshot.Staged = append(snapshot.Staged, policy)
+		default:
+			snapshot.Policies = append(snapshot.Policies, policy)
+		}
+	}
+	return snapshot
+}
+
+// Staged policies deny nothing, and exactly what they would deny is counted.
+func TestTheRulesetCountsWhatStagedPoliciesWouldDeny(t *testing.T) {
+	connections, denied := 0, 0
+	rapid.Check(t, func(t *rapid.T) {
+		snapshot := staged(t, reachtest.Snapshot(reachtest.Disputed()).Draw(t, "snapshot"))
+		table := compiled(t, snapshot)
+		report, err := Table(context.Background(), table, compile.ForwardChain, snapshot, agenttest.Node)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range report.Differences {
+			t.Errorf("%s", d)
+		}
+		connections += report.Connections
+		for _, audits := range []string{"staged-egress4", "staged-ingress4"} {
+			denied += len(table.Sets[audits].Elements)
+		}
+	})
+	t.Logf("%d connections, %d pods with staged policies", connections, denied)
+	if !testing.Short() && denied == 0 {
+		t.Error("no pod has staged policies")
+	}
+}
+
 // The same goes for what a compiler has come to by one change after another.
 func TestAHistoryIsThePolicies(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		c := compile.New(agenttest.Node)
 		c.MergeAbove(rapid.SampledFrom([]int{0, 1, 8}).Draw(t, "merge above"))
-		world := agenttest.NewWorld(c)
+		world := agenttest.NewStagedWorld(c)
 		compare := func(t *rapid.T) {
 			report, err := Table(context.Background(), c.Ruleset().Table(1), compile.ForwardChain, world.Snapshot(), agenttest.Node)
 			if err != nil {

@@ -122,11 +122,33 @@ func (w world) expected(policies *reach.Evaluator, flow reach.Flow) (verdict rea
 	}
 }
 
+// expectedStaged is what the staged policies of the ends on this node say of a flow that passes.
+func (w world) expectedStaged(policies *reach.Evaluator, flow reach.Flow) (verdict reach.Verdict, reason string) {
+	result := policies.Allowed(flow)
+	fromHere, toHere := w.isHere(flow.Source.Address), w.isHere(flow.Destination.Address)
+	egress, ingress := result.Staged.Egress, result.Staged.Ingress
+	switch {
+	case !fromHere && !toHere:
+		return reach.Allow, "no pod of this node is concerned"
+	case !toHere, fromHere && egress.Verdict == reach.Deny:
+		return egress.Verdict, egress.Reason
+	case !fromHere, egress.Verdict == reach.Allow, ingress.Verdict == reach.Deny:
+		return ingress.Verdict, ingress.Reason
+	default:
+		return egress.Verdict, egress.Reason
+	}
+}
+
 // index notes what the policies of each pod of the node ask.
 func (p *proof) index(snapshot reach.Snapshot) {
 	byName := map[types.NamespacedName]*networkingv1.NetworkPolicy{}
 	for _, policy := range snapshot.Policies {
-		byName[types.NamespacedName{Namespace: policy.Namespace, Name: policy.Name}] = policy
+		byName[kube.NameOf(policy)] = policy
+	}
+	for _, policy := range snapshot.Staged { // beside what is enforced, so that both are asked about
+		staged := kube.NameOf(policy)
+		staged.Name += " (staged)"
+		byName[staged] = policy
 	}
 	read := map[types.NamespacedName]*rule.Policy{}
 	for a, pods := range p.world.claimants {
@@ -151,6 +173,14 @@ func (p *proof) pointsOfPod(
 	var isolating []*rule.Policy
 	for _, direction := range []networkingv1.PolicyType{networkingv1.PolicyTypeIngress, networkingv1.PolicyTypeEgress} {
 		names, _ := p.policies.Isolating(pod, direction)
+		if p.stages {
+			names = names[:0:0]
+			for name := range policies {
+				if name.Namespace == pod.Namespace {
+					names = append(names, name)
+				}
+			}
+		}
 		for _, name := range names {
 			if read[name] == nil {
 				policy := reach.Read(policies[name])

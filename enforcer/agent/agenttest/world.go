@@ -25,7 +25,26 @@ type World struct {
 	namespaces map[string]*corev1.Namespace
 	nodes      map[string]*corev1.Node
 	policies   map[string]*networkingv1.NetworkPolicy
-	watchers   []Watcher
+	// staged are those that are not enforced; nil in worlds without any.
+	staged   map[string]staged
+	watchers []Watcher
+}
+
+// staged is a policy that is not enforced.
+type staged struct{ *networkingv1.NetworkPolicy }
+
+// StagedWatcher hears of staged policies too.
+type StagedWatcher interface {
+	Watcher
+	SetStaged(object *networkingv1.NetworkPolicy)
+	DeleteStaged(namespace, name string)
+}
+
+// NewStagedWorld returns an empty one with staged policies.
+func NewStagedWorld(watcher StagedWatcher) *World {
+	w := NewWorld(watcher)
+	w.staged = map[string]staged{}
+	return w
 }
 
 // Watcher hears of every change, as a compile.Compiler does.
@@ -64,7 +83,15 @@ func (w *World) Change(t *rapid.T) {
 		}
 		came, gone = change(t, w.pods, from.Pods)
 	default:
-		came, gone = change(t, w.policies, from.Policies)
+		if w.staged == nil || rapid.Bool().Draw(t, "enforced") {
+			came, gone = change(t, w.policies, from.Policies)
+			break
+		}
+		var candidates []staged
+		for _, policy := range from.Policies {
+			candidates = append(candidates, staged{policy})
+		}
+		came, gone = change(t, w.staged, candidates)
 	}
 	for _, to := range w.watchers {
 		tell(to, came, gone)
@@ -98,6 +125,8 @@ func tell(to Watcher, came, gone any) {
 		to.SetNode(o)
 	case *networkingv1.NetworkPolicy:
 		to.SetPolicy(o)
+	case staged:
+		to.(StagedWatcher).SetStaged(o.NetworkPolicy)
 	}
 	switch o := gone.(type) {
 	case *corev1.Pod:
@@ -108,13 +137,19 @@ func tell(to Watcher, came, gone any) {
 		to.DeleteNode(o.Name)
 	case *networkingv1.NetworkPolicy:
 		to.DeletePolicy(o.Namespace, o.Name)
+	case staged:
+		to.(StagedWatcher).DeleteStaged(o.Namespace, o.Name)
 	}
 }
 
 // Snapshot returns the objects of now, in the order that maps happen to give.
 func (w *World) Snapshot() reach.Snapshot {
-	return reach.Snapshot{
+	s := reach.Snapshot{
 		Pods: slices.Collect(maps.Values(w.pods)), Namespaces: slices.Collect(maps.Values(w.namespaces)),
 		Nodes: slices.Collect(maps.Values(w.nodes)), Policies: slices.Collect(maps.Values(w.policies)),
 	}
+	for _, policy := range w.staged {
+		s.Staged = append(s.Staged, policy.NetworkPolicy)
+	}
+	return s
 }
