@@ -9,7 +9,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/apptier/apptier/webhooks"
+	"github.com/apptier/apptier/webhooks/probe"
 )
 
 // tryAdmission fails unless the API server has the webhook judge AppTiers within some time: after an installation a
@@ -25,7 +25,7 @@ func tryAdmission(ctx context.Context, o options) error {
 	}
 	var last error
 	err = wait.PollUntilContextTimeout(ctx, time.Second, o.tryAdmission, true, func(ctx context.Context) (asked bool, _ error) {
-		asked, last = webhooks.Asked(ctx, c, o.namespace)
+		asked, last = probe.Asked(ctx, c, o.namespace)
 		return asked, nil
 	})
 	if last != nil {

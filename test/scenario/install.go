@@ -22,7 +22,7 @@ import (
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/internal/testenv/manifests"
 	"github.com/apptier/apptier/test/cluster"
-	"github.com/apptier/apptier/webhooks"
+	"github.com/apptier/apptier/webhooks/probe"
 )
 
 // pollEvery is how often a condition of the cluster is looked at.
@@ -83,7 +83,7 @@ func installed(ctx context.Context, api client.Client) (string, error) {
 
 // unjudged says whether the API server does not ask the webhook yet, which fails open.
 func unjudged(ctx context.Context, api client.Client) (string, error) {
-	asked, err := webhooks.Asked(ctx, api, metav1.NamespaceDefault)
+	asked, err := probe.Asked(ctx, api, metav1.NamespaceDefault)
 	if err != nil || asked {
 		return "", err
 	}

@@ -1,4 +1,5 @@
-package webhooks
+// Package probe sees from outside whether AppTiers are judged, and brings nothing of what judges them.
+package probe
 
 import (
 	"context"
