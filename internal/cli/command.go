@@ -45,7 +45,7 @@ check them as the admission webhook does, and ask who may talk to whom, and why.
 	root.SetOut(streams.Out)
 	root.SetErr(streams.ErrOut)
 	setHelp(root)
-	root.AddCommand(newRender(streams), newLint(streams), newCan(streams), newExplain(streams), newTest(streams), newDiff(streams), newMap(streams), newImport(streams), newChecks(streams), newFn(streams), newVersion(streams))
+	root.AddCommand(newRender(streams), newLint(streams), newCan(streams), newExplain(streams), newTest(streams), newDiff(streams), newMap(streams), newImport(streams), newDoctor(streams), newChecks(streams), newFn(streams), newVersion(streams))
 	completeNamespaces(root)
 	return root
 }

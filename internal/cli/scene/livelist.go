@@ -15,6 +15,7 @@ import (
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
 
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/internal/cli/manifest"
@@ -34,7 +35,7 @@ func newClusterClient(cluster *genericclioptions.ConfigFlags) (*clusterClient, e
 	if err != nil {
 		return nil, fmt.Errorf("finding the cluster: %w (or give manifests with -f, and leave --cluster out)", err)
 	}
-	if isNoCluster(cluster) && config.Host == defaultHost {
+	if isNoCluster(cluster, config) {
 		return nil, errors.New("no cluster is configured for kubectl: give manifests with -f or -k, or say where the cluster is, as with --kubeconfig")
 	}
 	core, err := kubernetes.NewForConfig(config)
@@ -52,12 +53,24 @@ func newClusterClient(cluster *genericclioptions.ConfigFlags) (*clusterClient, e
 const defaultHost = "http://localhost:8080"
 
 // isNoCluster says whether neither a flag nor a configuration says where a cluster is.
-func isNoCluster(cluster *genericclioptions.ConfigFlags) bool {
-	if *cluster.APIServer != "" {
+func isNoCluster(cluster *genericclioptions.ConfigFlags, config *rest.Config) bool {
+	if *cluster.APIServer != "" || config.Host != defaultHost {
 		return false
 	}
-	config, err := cluster.ToRawKubeConfigLoader().RawConfig()
-	return err == nil && len(config.Clusters) == 0
+	raw, err := cluster.ToRawKubeConfigLoader().RawConfig()
+	return err == nil && len(raw.Clusters) == 0
+}
+
+// ClusterConfig is how to reach the cluster that kubectl's flags mean, for what can be asked of a cluster alone.
+func ClusterConfig(cluster *genericclioptions.ConfigFlags) (*rest.Config, error) {
+	config, err := cluster.ToRESTConfig()
+	if err != nil {
+		return nil, fmt.Errorf("finding the cluster: %w", err)
+	}
+	if isNoCluster(cluster, config) {
+		return nil, errors.New("no cluster is configured for kubectl: say where it is, as with --kubeconfig")
+	}
+	return config, nil
 }
 
 // Listing lists the objects of a cluster that are of some kind, in every namespace: peers may be in any.
