@@ -92,7 +92,7 @@ lint-fix: ## Put right what "make lint" finds, where that can be done without as
 
 .PHONY: check-generated
 check-generated: generate ## Fail if generated files are not current.
-	@test -z "$$(git status --porcelain -- api config docs charts)" || { git --no-pager diff --stat -- api config docs charts; echo 'generated files were stale: commit the result of "make generate"'; exit 1; }
+	@test -z "$$(git status --porcelain -- api config docs charts schemas)" || { git --no-pager diff --stat -- api config docs charts schemas; echo 'generated files were stale: commit the result of "make generate"'; exit 1; }
 
 .PHONY: bench
 bench: bench-core bench-manager bench-enforcer ## Measure the core, the manager and the enforcer, on real API servers (root).
@@ -125,6 +125,7 @@ generate: manifests ## Write generated code, manifests, the chart and documentat
 	$(GO) run ./internal/clidoc docs/reference/cli.md
 	cd test && $(GO) run ./patterns/docs
 	$(GO) run ./internal/chartgen
+	$(GO) run ./internal/schemagen
 
 .PHONY: build
 build: ## Build the programs into bin/.

@@ -66,13 +66,16 @@ func Load(repository string) ([]Pattern, error) {
 	return patterns, nil
 }
 
+// modeline tells editors the schema, and is no part of what people copy from the documentation.
+const modeline = "# yaml-language-server: $schema=../../../schemas/apptier-v1alpha1.json\n"
+
 func load(repository, name string) (Pattern, error) {
 	p := Pattern{Name: name}
 	sample, err := os.ReadFile(filepath.Join(repository, SampleDir, name+".yaml"))
 	if err != nil {
 		return p, err
 	}
-	first, rest, _ := strings.Cut(string(sample), "\n")
+	first, rest, _ := strings.Cut(strings.TrimPrefix(string(sample), modeline), "\n")
 	use, isComment := strings.CutPrefix(first, "# ")
 	if !isComment || !strings.HasSuffix(use, ".") {
 		return p, fmt.Errorf("%s/%s.yaml: does not begin with a comment of one sentence", SampleDir, name)
