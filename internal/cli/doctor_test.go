@@ -38,13 +38,16 @@ func TestDoctorForPrograms(t *testing.T) {
 			t.Fatalf("%s: %v: %s", test.name, err, stdout+stderr)
 		}
 		if code != test.code || got.Verdict != test.verdict || stderr != "" {
-			t.Errorf("%s: exits with %d and the verdict %q, want %d and %q: %s", test.name, code, got.Verdict, test.code, test.verdict, stderr)
+			t.Errorf("%s: exits with %d and the verdict %q, want %d and %q: %s", test.name, code, got.Verdict, test.code, test.verdict,
+				stderr)
 		}
-		if got.Versions.Plugin == "" || got.Versions.CRDs == nil || got.Versions.Managers == nil || got.Versions.Enforcers == nil || len(got.Findings) < 8 {
+		if got.Versions.Plugin == "" || got.Versions.CRDs == nil || got.Versions.Managers == nil || got.Versions.Enforcers == nil ||
+			len(got.Findings) < 8 {
 			t.Errorf("%s: something is missing: %s", test.name, stdout)
 		}
 		text, _, sameCode := run(t, "", "doctor", "--server", test.server)
-		if sameCode != test.code || !strings.Contains(text, "not judged versions") && !strings.Contains(text, "FAILED     versions") || strings.Contains(text, "\x1b") {
+		if sameCode != test.code || !strings.Contains(text, "not judged versions") && !strings.Contains(text, "FAILED     versions") ||
+			strings.Contains(text, "\x1b") {
 			t.Errorf("%s: exits with %d and prints:\n%s", test.name, sameCode, text)
 		}
 	}
@@ -57,7 +60,8 @@ func failing(t *testing.T, code int, reason metav1.StatusReason) string {
 			answerJSON(t, w, http.StatusOK, body)
 			return
 		}
-		answerJSON(t, w, code, metav1.Status{TypeMeta: metav1.TypeMeta{Kind: "Status", APIVersion: "v1"}, Status: metav1.StatusFailure, Reason: reason, Code: int32(code)})
+		answerJSON(t, w, code, metav1.Status{TypeMeta: metav1.TypeMeta{Kind: "Status", APIVersion: "v1"}, Status: metav1.StatusFailure,
+			Reason: reason, Code: int32(code)})
 	}))
 	t.Cleanup(server.Close)
 	return server.URL

@@ -12,9 +12,10 @@ func TestClosed(t *testing.T) {
 		"type": "object", "x-kubernetes-validations": []any{"self.a"},
 		"properties": map[string]any{
 			"labels": map[string]any{"type": "object", "additionalProperties": map[string]any{"type": "string"}},
-			"port":   map[string]any{"anyOf": []any{map[string]any{"type": "integer"}, map[string]any{"type": "string"}}, "x-kubernetes-int-or-string": true},
-			"raw":    map[string]any{"type": "object", "properties": map[string]any{}, "x-kubernetes-preserve-unknown-fields": true},
-			"list":   map[string]any{"type": "array", "items": map[string]any{"type": "object", "properties": map[string]any{}}},
+			"port": map[string]any{"anyOf": []any{map[string]any{"type": "integer"}, map[string]any{"type": "string"}},
+				"x-kubernetes-int-or-string": true},
+			"raw":  map[string]any{"type": "object", "properties": map[string]any{}, "x-kubernetes-preserve-unknown-fields": true},
+			"list": map[string]any{"type": "array", "items": map[string]any{"type": "object", "properties": map[string]any{}}},
 		},
 	}
 	want := map[string]any{
@@ -23,7 +24,8 @@ func TestClosed(t *testing.T) {
 			"labels": map[string]any{"type": "object", "additionalProperties": map[string]any{"type": "string"}},
 			"port":   map[string]any{"anyOf": []any{map[string]any{"type": "integer"}, map[string]any{"type": "string"}}},
 			"raw":    map[string]any{"type": "object", "properties": map[string]any{}},
-			"list":   map[string]any{"type": "array", "items": map[string]any{"type": "object", "properties": map[string]any{}, "additionalProperties": false}},
+			"list": map[string]any{"type": "array", "items": map[string]any{"type": "object", "properties": map[string]any{},
+				"additionalProperties": false}},
 		},
 	}
 	if diff := cmp.Diff(want, closed(given)); diff != "" {

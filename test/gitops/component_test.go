@@ -23,7 +23,8 @@ func TestTheComponentAddsToArgoCDsConfiguration(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, text := range map[string]string{
-		"argocd-cm.yaml":     "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: argocd-cm\n  namespace: argocd\ndata:\n  url: https://argo.example.com\n",
+		"argocd-cm.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: argocd-cm\n  namespace: argocd\ndata:\n  url: " +
+			"https://argo.example.com\n",
 		"kustomization.yaml": "resources: [argocd-cm.yaml]\ncomponents: [" + filepath.ToSlash(relative) + "]\n",
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
@@ -42,7 +43,8 @@ func TestTheComponentAddsToArgoCDsConfiguration(t *testing.T) {
 	if err := yaml.UnmarshalStrict(text, &got); err != nil {
 		t.Fatalf("%v: %s", err, text)
 	}
-	for _, key := range []string{"url", "resource.customizations.health.policy.apptier.dev_AppTier", "resource.customizations.health.policy.apptier.dev_StagedNetworkPolicy"} {
+	for _, key := range []string{"url", "resource.customizations.health.policy.apptier.dev_AppTier",
+		"resource.customizations.health.policy.apptier.dev_StagedNetworkPolicy"} {
 		if got.Data[key] == "" {
 			t.Errorf("%s is not there: %s", key, text)
 		}

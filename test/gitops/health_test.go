@@ -32,7 +32,8 @@ var healths = []health{
 		status.CurrentStatus},
 	{"all is well", func(*v1alpha1.AppTier) {}, "Healthy", status.CurrentStatus},
 	{"changed since", func(a *v1alpha1.AppTier) { a.Generation++ }, "Progressing", status.InProgressStatus},
-	{"being deleted", func(a *v1alpha1.AppTier) { now := metav1.Now(); a.DeletionTimestamp = &now }, "Progressing", status.TerminatingStatus},
+	{"being deleted", func(a *v1alpha1.AppTier) { now := metav1.Now(); a.DeletionTimestamp = &now }, "Progressing",
+		status.TerminatingStatus},
 	{"refused", func(a *v1alpha1.AppTier) {
 		set(a, v1alpha1.ConditionAccepted, metav1.ConditionFalse, v1alpha1.ReasonInvalid)
 		set(a, v1alpha1.ConditionResolvedRefs, metav1.ConditionUnknown, v1alpha1.ReasonInvalid)
@@ -135,7 +136,8 @@ func appTier(change func(*v1alpha1.AppTier)) *v1alpha1.AppTier {
 }
 
 func set(a *v1alpha1.AppTier, kind string, to metav1.ConditionStatus, reason string) {
-	c := metav1.Condition{Type: kind, Status: to, Reason: reason, Message: kind + " is " + string(to) + " for " + reason, ObservedGeneration: a.Generation}
+	c := metav1.Condition{Type: kind, Status: to, Reason: reason, Message: kind + " is " + string(to) + " for " + reason,
+		ObservedGeneration: a.Generation}
 	for i := range a.Status.Conditions {
 		if a.Status.Conditions[i].Type == kind {
 			a.Status.Conditions[i] = c
@@ -159,7 +161,8 @@ func judge(t *testing.T, kind string, object map[string]any) (health, message st
 	t.Helper()
 	l := lua.NewState(lua.Options{SkipOpenLibs: true})
 	defer l.Close()
-	for name, open := range map[string]lua.LGFunction{lua.BaseLibName: lua.OpenBase, lua.TabLibName: lua.OpenTable, lua.StringLibName: lua.OpenString} {
+	for name, open := range map[string]lua.LGFunction{lua.BaseLibName: lua.OpenBase, lua.TabLibName: lua.OpenTable,
+		lua.StringLibName: lua.OpenString} {
 		if err := l.CallByParam(lua.P{Fn: l.NewFunction(open), Protect: true}, lua.LString(name)); err != nil {
 			t.Fatal(err)
 		}

@@ -13,6 +13,9 @@ import (
 
 // appTiers tells which AppTiers are not in force as written, and which are opened by other policies.
 func appTiers(f *Facts, _ time.Time) []Finding {
+	if f.Groups.Unread == "" && !slices.Contains(f.Groups.Items, v1alpha1.GroupVersion.Group) {
+		return nil // that the kind is missing is said already
+	}
 	if out := unread(checkAppTiers, f.AppTiers.Unread); out != nil {
 		return out
 	}
@@ -47,7 +50,8 @@ func appTier(app *v1alpha1.AppTier) []Finding {
 	case !app.DeletionTimestamp.IsZero():
 		return nil
 	case at == nil || app.Status.ObservedGeneration < app.Generation:
-		add(Fail, "no manager has seen it as it is now", "wait for a moment, and see whether a manager leads: kubectl get lease -A manager.policy.apptier.dev")
+		add(Fail, "no manager has seen it as it is now", "wait for a moment, and see whether a manager leads: kubectl get lease -A "+
+			"manager.policy.apptier.dev")
 	case at.Status != metav1.ConditionTrue:
 		add(Fail, "Ready is "+string(at.Status)+": "+at.Message, cmp.Or(fixesOfReasons[at.Reason], describe)+": "+describe)
 	}

@@ -24,7 +24,14 @@ func TestFindings(t *testing.T) {
 		{"all is well", func(*Facts) {}, nil},
 		{"a kind is missing", func(f *Facts) { f.CRDs.Items = f.CRDs.Items[:1] },
 			[]string{"versions fail [CustomResourceDefinition stagednetworkpolicies.policy.apptier.dev]"}},
-		{"no kinds, and no rights", func(f *Facts) { f.CRDs, f.Groups.Items = mayNot[metav1.PartialObjectMetadata](), nil }, []string{"versions fail []", "versions unknown []"}},
+		{"no kinds, and no rights", func(f *Facts) { f.CRDs, f.Groups.Items = mayNot[metav1.PartialObjectMetadata](), nil },
+			[]string{"versions fail []", "versions unknown []"}},
+		{"no kinds", func(f *Facts) {
+			f.CRDs.Items, f.Groups.Items, f.AppTiers = nil, nil,
+				Read[v1alpha1.AppTier]{Unread: "no matches for kind"}
+		},
+			[]string{"versions fail [CustomResourceDefinition apptiers.policy.apptier.dev]",
+				"versions fail [CustomResourceDefinition stagednetworkpolicies.policy.apptier.dev]"}},
 		{"an older CRD", func(f *Facts) { f.CRDs.Items[0].Labels[labelVersion] = "v0.1.9" }, []string{"versions warn []"}},
 		{"a newer CRD", func(f *Facts) { relabel(f.CRDs.Items, "v0.3.0") }, nil},
 		{"a much newer CRD", func(f *Facts) { f.CRDs.Items[0].Labels[labelVersion] = "v0.4.0" }, []string{"versions warn []"}},
@@ -35,22 +42,29 @@ func TestFindings(t *testing.T) {
 		{"an endless rollout", func(f *Facts) { f.Pods.Items = append(f.Pods.Items, pod(manager, "b", "v0.4.0")) },
 			[]string{"versions warn []", "versions warn []", "versions warn []"}}, // of either kind, and of the managers
 		{"no manager", func(f *Facts) { f.Deployments.Items = nil }, []string{"manager fail []"}},
-		{"a manager of two", func(f *Facts) { f.Deployments.Items[0].Status.ReadyReplicas = 1 }, []string{"manager warn [Deployment apptier-system/apptier-manager]"}},
-		{"no manager ready", func(f *Facts) { f.Deployments.Items[0].Status.ReadyReplicas = 0 }, []string{"manager fail [Deployment apptier-system/apptier-manager]"}},
+		{"a manager of two", func(f *Facts) { f.Deployments.Items[0].Status.ReadyReplicas = 1 },
+			[]string{"manager warn [Deployment apptier-system/apptier-manager]"}},
+		{"no manager ready", func(f *Facts) { f.Deployments.Items[0].Status.ReadyReplicas = 0 },
+			[]string{"manager fail [Deployment apptier-system/apptier-manager]"}},
 		{"nobody is asked", func(f *Facts) { f.Webhooks.Items = nil }, []string{"webhook fail []"}},
 		{"nobody answers", func(f *Facts) { f.Asked.Items[0] = false }, []string{"webhook fail []"}},
 		{"a node without", func(f *Facts) { f.Pods.Items = f.Pods.Items[:1] }, []string{"nodes fail [Node a]"}},
 		{"a node that is not ready", func(f *Facts) { f.Pods.Items[1].Status.Conditions = nil }, []string{"nodes fail [Node a]"}},
-		{"a node of Windows", func(f *Facts) { f.Nodes.Items[0].Labels = map[string]string{corev1.LabelOSStable: "windows"} }, []string{"nodes warn [Node a]"}},
+		{"a node of Windows", func(f *Facts) { f.Nodes.Items[0].Labels = map[string]string{corev1.LabelOSStable: "windows"} },
+			[]string{"nodes warn [Node a]"}},
 		{"no ranges", func(f *Facts) { f.Nodes.Items[0].Spec = corev1.NodeSpec{} }, []string{"gate warn [Node a]"}},
 		{"no enforcer, and flannel", func(f *Facts) { f.DaemonSets.Items = f.DaemonSets.Items[1:] }, []string{"enforcers fail []"}},
 		{"no enforcer, and nothing known", func(f *Facts) { f.DaemonSets.Items = nil }, []string{"enforcers unknown []"}},
 		{"an unknown plugin", func(f *Facts) { f.DaemonSets.Items = f.DaemonSets.Items[:1] }, []string{"network unknown []"}},
-		{"an AppTier that nobody has seen", func(f *Facts) { f.AppTiers.Items[0].Generation = 2 }, []string{"apptiers fail [AppTier shop/shop]"}},
-		{"an AppTier without a status", func(f *Facts) { f.AppTiers.Items[0].Status = v1alpha1.AppTierStatus{} }, []string{"apptiers fail [AppTier shop/shop]"}},
-		{"an AppTier that is not ready", func(f *Facts) { f.AppTiers.Items[0].Status.Conditions[0].Status = metav1.ConditionFalse }, []string{"apptiers fail [AppTier shop/shop]"}},
+		{"an AppTier that nobody has seen", func(f *Facts) { f.AppTiers.Items[0].Generation = 2 },
+			[]string{"apptiers fail [AppTier shop/shop]"}},
+		{"an AppTier without a status", func(f *Facts) { f.AppTiers.Items[0].Status = v1alpha1.AppTierStatus{} },
+			[]string{"apptiers fail [AppTier shop/shop]"}},
+		{"an AppTier that is not ready", func(f *Facts) { f.AppTiers.Items[0].Status.Conditions[0].Status = metav1.ConditionFalse },
+			[]string{"apptiers fail [AppTier shop/shop]"}},
 		{"an AppTier that is opened", func(f *Facts) {
-			f.AppTiers.Items[0].Status.Conditions = append(f.AppTiers.Items[0].Status.Conditions, metav1.Condition{Type: v1alpha1.ConditionConflicted, Status: metav1.ConditionTrue})
+			f.AppTiers.Items[0].Status.Conditions = append(f.AppTiers.Items[0].Status.Conditions,
+				metav1.Condition{Type: v1alpha1.ConditionConflicted, Status: metav1.ConditionTrue})
 		}, []string{"apptiers warn [AppTier shop/shop]"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -71,24 +85,31 @@ func TestWhatIsNotReadIsNotJudged(t *testing.T) {
 		want   []string
 	}{
 		{"CRDs", func(f *Facts) { f.CRDs = mayNot[metav1.PartialObjectMetadata]() }, []string{"versions unknown []"}},
-		{"Deployments", func(f *Facts) { f.Deployments = mayNot[appsv1.Deployment]() }, []string{"versions unknown []", "manager unknown []"}},
+		{"Deployments", func(f *Facts) { f.Deployments = mayNot[appsv1.Deployment]() }, []string{"versions unknown []",
+			"manager unknown []"}},
 		{"DaemonSets", func(f *Facts) { f.DaemonSets = mayNot[appsv1.DaemonSet]() },
 			[]string{"versions unknown []", "network unknown []", "enforcers unknown []", "nodes unknown []", "gate unknown []"}},
 		{"Pods", func(f *Facts) { f.Pods = mayNot[corev1.Pod]() }, []string{"nodes unknown []"}},
-		{"Nodes", func(f *Facts) { f.Nodes = mayNot[corev1.Node]() }, []string{"enforcers unknown []", "nodes unknown []", "gate unknown []"}},
+		{"Nodes", func(f *Facts) { f.Nodes = mayNot[corev1.Node]() }, []string{"enforcers unknown []", "nodes unknown []",
+			"gate unknown []"}},
 		{"Events", func(f *Facts) { f.Events = mayNot[corev1.Event]() }, []string{"node-health unknown []", "policies unknown []"}},
 		{"ConfigMaps", func(f *Facts) { f.ConfigMaps = mayNot[corev1.ConfigMap]() }, []string{"network unknown []"}},
 		{"AppTiers", func(f *Facts) { f.AppTiers = mayNot[v1alpha1.AppTier]() }, []string{"apptiers unknown []"}},
 		{"the webhook's answer", func(f *Facts) { f.Asked = mayNot[bool]() }, []string{"webhook unknown []"}},
-		{"the Secret", func(f *Facts) { f.Certificates.Items, f.Certificates.Unread = nil, "you may not" }, []string{"webhook-certificate unknown []"}},
-		{"webhooks", func(f *Facts) { f.Webhooks.Items, f.Webhooks.Unread = nil, "you may not" }, []string{"webhook-certificate unknown []"}},
+		{"the Secret", func(f *Facts) { f.Certificates.Items, f.Certificates.Unread = nil, "you may not" },
+			[]string{"webhook-certificate unknown []"}},
+		{"webhooks", func(f *Facts) { f.Webhooks.Items, f.Webhooks.Unread = nil, "you may not" },
+			[]string{"webhook-certificate unknown []"}},
 		{"anything", func(f *Facts) {
-			*f = Facts{Plugin: "v0.2.0", Groups: mayNot[string](), CRDs: mayNot[metav1.PartialObjectMetadata](), Deployments: mayNot[appsv1.Deployment](),
-				DaemonSets: mayNot[appsv1.DaemonSet](), Pods: mayNot[corev1.Pod](), Nodes: mayNot[corev1.Node](), Events: mayNot[corev1.Event](),
+			*f = Facts{Plugin: "v0.2.0", Groups: mayNot[string](), CRDs: mayNot[metav1.PartialObjectMetadata](),
+				Deployments: mayNot[appsv1.Deployment](),
+				DaemonSets:  mayNot[appsv1.DaemonSet](), Pods: mayNot[corev1.Pod](),
+				Nodes: mayNot[corev1.Node](), Events: mayNot[corev1.Event](),
 				ConfigMaps: mayNot[corev1.ConfigMap](), AppTiers: mayNot[v1alpha1.AppTier](), Asked: mayNot[bool]()}
 			f.Webhooks.Unread, f.Certificates.Unread = "you may not", "you may not"
 		}, []string{"versions unknown []", "manager unknown []", "webhook unknown []", "webhook-certificate unknown []", "network unknown []",
-			"enforcers unknown []", "nodes unknown []", "node-health unknown []", "gate unknown []", "policies unknown []", "apptiers unknown []"}},
+			"enforcers unknown []", "nodes unknown []", "node-health unknown []", "gate unknown []", "policies unknown []",
+			"apptiers unknown []"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			f := well()
@@ -105,7 +126,8 @@ func TestWhatIsNotReadIsNotJudged(t *testing.T) {
 }
 
 func TestVerdict(t *testing.T) {
-	for want, given := range map[Status][]Status{Pass: {Pass}, Warn: {Pass, Warn}, Unknown: {Warn, Unknown, Pass}, Fail: {Unknown, Fail, Warn}} {
+	for want, given := range map[Status][]Status{Pass: {Pass}, Warn: {Pass, Warn}, Unknown: {Warn, Unknown, Pass}, Fail: {Unknown, Fail,
+		Warn}} {
 		var findings []Finding
 		for _, s := range given {
 			findings = append(findings, Finding{Status: s})
@@ -139,9 +161,11 @@ var now = time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC)
 func well() *Facts {
 	f := &Facts{Plugin: "v0.2.0", Groups: Read[string]{Items: []string{"policy.apptier.dev"}}}
 	for _, name := range CRDs() {
-		f.CRDs.Items = append(f.CRDs.Items, metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{labelVersion: "v0.2.0"}}})
+		f.CRDs.Items = append(f.CRDs.Items, metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{Name: name,
+			Labels: map[string]string{labelVersion: "v0.2.0"}}})
 	}
-	deployment := appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: "apptier-system", Name: "apptier-manager", Labels: labels(manager, "v0.2.0")}}
+	deployment := appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: "apptier-system", Name: "apptier-manager",
+		Labels: labels(manager, "v0.2.0")}}
 	deployment.Spec.Replicas, deployment.Status.ReadyReplicas = ptr.To[int32](2), 2
 	deployment.Spec.Template.Labels = deployment.Labels
 	f.Deployments.Items = []appsv1.Deployment{deployment}
@@ -171,7 +195,8 @@ func relabel(crds []metav1.PartialObjectMetadata, version string) {
 }
 
 func pod(component, node, version string) corev1.Pod {
-	p := corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: component, Labels: labels(component, version)}, Spec: corev1.PodSpec{NodeName: node}}
+	p := corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: component, Labels: labels(component, version)},
+		Spec: corev1.PodSpec{NodeName: node}}
 	p.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}}
 	return p
 }

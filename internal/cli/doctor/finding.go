@@ -75,16 +75,21 @@ func pass(check, format string, args ...any) []Finding {
 	return []Finding{{Check: check, Status: Pass, Message: fmt.Sprintf(format, args...)}}
 }
 
+// MayNot begins the reason why something was not read for want of rights.
+const MayNot = "you may not"
+
 // unread says that a check could not be done, if one of some reasons why something was not read is given.
 func unread(check string, reasons ...string) []Finding {
 	reasons = slices.Compact(slices.DeleteFunc(reasons, func(r string) bool { return r == "" }))
 	if len(reasons) == 0 {
 		return nil
 	}
-	return []Finding{{
-		Check: check, Status: Unknown, Message: strings.Join(reasons, "; "),
-		Fix: "ask again as somebody who may read it: kubectl auth can-i says who may",
-	}}
+	finding := Finding{Check: check, Status: Unknown, Message: strings.Join(reasons, "; "),
+		Fix: "see why the API server does not answer, and ask again"}
+	if strings.Contains(finding.Message, MayNot) {
+		finding.Fix = "ask again as somebody who may: kubectl auth can-i --list says what you may"
+	}
+	return []Finding{finding}
 }
 
 // names names objects of one kind.

@@ -23,10 +23,13 @@ const (
 // fixes are what to do about each reason of enforcer/health, beside what its message says.
 var fixes = map[string]string{
 	"AddressesNotBound": "run the enforcer without --bind-addresses=false",
-	"BridgeUnseen":      "on the node: modprobe br_netfilter && sysctl -w net.bridge.bridge-nf-call-iptables=1 net.bridge.bridge-nf-call-ip6tables=1; and the same in /etc/modules-load.d and /etc/sysctl.d",
-	"ChangesWait":       "kubectl logs -n apptier-enforcer POD: it says why the kernel refuses the rules",
-	"KernelLacks":       "load the module, or run a kernel that has what the message names: " + documentsNetworks + "#what-the-kernel-must-have",
-	"MarkShared":        "give the enforcer bits of marks that nobody else uses, by --ct-mark-mask: " + documentsNetworks + "#who-else-uses-connections-marks",
+	"BridgeUnseen": "on the node: modprobe br_netfilter && sysctl -w net.bridge.bridge-nf-call-iptables=1 " +
+		"net.bridge.bridge-nf-call-ip6tables=1; and the same in /etc/modules-load.d and /etc/sysctl.d",
+	"ChangesWait": "kubectl logs -n apptier-enforcer POD: it says why the kernel refuses the rules",
+	"KernelLacks": "load the module, or run a kernel that has what the message names: " +
+		"" + documentsNetworks + "#what-the-kernel-must-have",
+	"MarkShared": "give the enforcer bits of marks that nobody else uses, by --ct-mark-mask: " +
+		"" + documentsNetworks + "#who-else-uses-connections-marks",
 	"NodeMissing":       "restart the kubelet of the node, which makes its object again",
 	"NotStamped":        "kubectl logs -n apptier-enforcer POD: every packet is judged until old marks are cleared",
 	"NotSynced":         "kubectl logs -n apptier-enforcer POD: it says what the first sync waits for",
@@ -70,8 +73,9 @@ func health(f *Facts, now time.Time) []Finding {
 		if strings.HasPrefix(p.message, warning) {
 			status, message = Warn, strings.TrimPrefix(p.message, warning)
 		}
-		out = append(out, Finding{Check: checkHealth, Status: status, Objects: names("Node", slices.Compact(where)), Message: p.reason + ": " + message,
-			Fix: cmp.Or(fixes[p.reason], "kubectl logs -n apptier-enforcer POD")})
+		out = append(out, Finding{Check: checkHealth, Status: status, Objects: names("Node", slices.Compact(where)),
+			Message: p.reason + ": " + message,
+			Fix:     cmp.Or(fixes[p.reason], "kubectl logs -n apptier-enforcer POD")})
 	}
 	slices.SortFunc(out, func(a, b Finding) int {
 		return cmp.Or(cmp.Compare(a.Status, b.Status), cmp.Compare(a.Message, b.Message))

@@ -30,7 +30,8 @@ func network(f *Facts, _ time.Time) []Finding {
 			continue
 		case untested:
 			finding.Status = Warn
-			finding.Fix = "compare the rules of nodes with the policies: kubectl exec -n apptier-enforcer POD -- /enforcer dump --prove; see " + documentsNetworks
+			finding.Fix = "compare the rules of nodes with the policies: kubectl exec -n apptier-enforcer POD -- /enforcer dump " +
+				"--prove; see " + documentsNetworks
 		default:
 			finding.Status, finding.Fix = Fail, leaveOut
 		}
@@ -46,8 +47,10 @@ func network(f *Facts, _ time.Time) []Finding {
 	case len(out) > 0:
 		return out
 	case len(fine) == 0:
-		return []Finding{{Check: checkNetwork, Status: Unknown, Message: "no DaemonSet of a network plugin that is known here: whether the enforcer sees pods' packets is not known",
-			Fix: "see what the plugin connects pods by in " + documentsNetworks + "; nodes where the enforcer sees that it cannot judge write Events, which the check " + checkHealth + " reads"}}
+		return []Finding{{Check: checkNetwork, Status: Unknown, Message: "no DaemonSet of a network plugin that is known here: whether " +
+			"the enforcer sees pods' packets is not known",
+			Fix: "see what the plugin connects pods by in " + documentsNetworks + "; nodes where the enforcer sees that it cannot judge " +
+				"write Events, which the check " + checkHealth + " reads"}}
 	}
 	return pass(checkNetwork, "%s: the enforcer sees what pods send", strings.Join(fine, " and "))
 }
@@ -80,19 +83,22 @@ func enforcersAtOnce(f *Facts, _ time.Time) []Finding {
 	switch {
 	case len(sure) > 1:
 		finding.Status = Warn
-		finding.Message = strings.Join(sure, " and ") + " enforce NetworkPolicies at once: a connection must pass all of them, and each denies by its own reading"
+		finding.Message = strings.Join(sure, " and ") + " enforce NetworkPolicies at once: a connection must pass all of them, and each " +
+			"denies by its own reading"
 		finding.Fix = "keep one: leave apptier's enforcer out (config/components/no-enforcer), or turn the plugin's policies off"
 	case len(sure) == 1 && len(unsure) == 0:
-		finding.Status, finding.Message = Pass, sure[0]+" enforces NetworkPolicies, and nothing else does"
+		finding.Status, finding.Message = Pass, sure[0]+" enforces NetworkPolicies, and nothing else that is known here does"
 	case len(unsure) > 0:
 		finding.Status = Unknown
 		finding.Message = "whether " + strings.Join(unsure, " and ") + " enforces NetworkPolicies depends on its version and flags"
 		if len(sure) > 0 {
 			finding.Message += "; " + sure[0] + " does"
 		}
-		finding.Fix = "keep one: k3s has --disable-network-policy, kindnet of kind 0.24 or later enforces, Cilium's ConfigMap may say enable-policy: never"
+		finding.Fix = "keep one: k3s has --disable-network-policy, kindnet of kind 0.24 or later enforces, Cilium's ConfigMap may say " +
+			"enable-policy: never"
 	case known:
-		finding.Status, finding.Message = Fail, "nothing that is known here enforces NetworkPolicies: AppTiers are written, and everything passes"
+		finding.Status, finding.Message = Fail, "nothing that is known here enforces NetworkPolicies: AppTiers are written, and "+
+			"everything passes"
 		finding.Fix = "install apptier's enforcer, or a network plugin that enforces: " + documentsNetworks
 	default:
 		finding.Status, finding.Message = Unknown, "no network plugin that is known here: whether it enforces NetworkPolicies is not known"

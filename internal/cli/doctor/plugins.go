@@ -65,7 +65,8 @@ var plugins = []plugin{
 	{name: "AWS VPC CNI", daemonSets: []string{"aws-node"}, enforces: func(_ *Facts, set appsv1.DaemonSet) answer {
 		return unless(!told(set, "--enable-network-policy=true"), yes)
 	}},
-	{name: "Azure NPM", daemonSets: []string{"azure-npm"}, path: untested, why: "nobody has tried Azure's network plugin", enforces: always(yes)},
+	{name: "Azure NPM", daemonSets: []string{"azure-npm"}, path: untested, why: "nobody has tried Azure's network plugin",
+		enforces: always(yes)},
 	{name: "Multus", daemonSets: []string{"kube-multus-ds", "multus"}, path: untested,
 		why: "what pods send by second interfaces is not judged", enforces: always(no)},
 }

@@ -27,7 +27,8 @@ func versions(f *Facts, _ time.Time) []Finding {
 		for _, name := range crds {
 			if !slices.ContainsFunc(f.CRDs.Items, func(crd metav1.PartialObjectMetadata) bool { return crd.Name == name }) {
 				out = append(out, Finding{Check: checkVersions, Status: Fail, Objects: names("CustomResourceDefinition", []string{name}),
-					Message: "the kind " + name + " is not installed", Fix: "install crds.yaml of the manager's version: " + documentation + "operations.md"})
+					Message: "the kind is not installed", Fix: "install crds.yaml of the manager's version: " +
+						"" + documentation + "operations.md"})
 			}
 		}
 	}
@@ -40,7 +41,8 @@ func versions(f *Facts, _ time.Time) []Finding {
 	if len(out) > 0 {
 		return out
 	}
-	return pass(checkVersions, "plugin %s, CRDs %s, managers %s, enforcers %s", words(v.Plugin), words(v.CRDs...), words(v.Managers...), words(v.Enforcers...))
+	return pass(checkVersions, "plugin %s, CRDs %s, managers %s, enforcers %s", words(v.Plugin), words(v.CRDs...), words(v.Managers...),
+		words(v.Enforcers...))
 }
 
 // Installed are the versions of what is installed, each once; "unknown" of what does not say its version.
@@ -114,16 +116,19 @@ func skews(v Installed) []Finding {
 		switch {
 		case a == b && a != unlabelled:
 		case errFirst != nil || errSecond != nil:
-			out = append(out, Finding{Check: checkVersions, Status: Unknown, Message: fmt.Sprintf("%s %s and %s: no released versions to compare", message, a, b),
+			out = append(out, Finding{Check: checkVersions, Status: Unknown, Message: fmt.Sprintf("%s: the versions %s and %s cannot be "+
+				"compared", message, a, b),
 				Fix: "see where both come from: objects of a release have the label " + labelVersion})
 		case !fine(first, second):
-			out = append(out, Finding{Check: checkVersions, Status: Warn, Message: fmt.Sprintf("%s %s and %s are too far apart", message, a, b),
+			out = append(out, Finding{Check: checkVersions, Status: Warn, Message: fmt.Sprintf("%s: the versions %s and %s are too far "+
+				"apart", message, a, b),
 				Fix: fix + ": " + documentation + "reference/versions.md#what-works-with-what"})
 		}
 	}
 	for _, m := range v.Managers {
 		for _, crd := range v.CRDs {
-			add(crd, m, "CRD and manager", "install crds.yaml of the manager's version; a CRD may be one minor version newer, and not older",
+			add(crd, m, "CRD and manager", "install crds.yaml of the manager's version; a CRD may be one minor version newer, and not "+
+				"older",
 				func(crd, m *version.Version) bool {
 					return crd.Major() == m.Major() && (crd.Minor() == m.Minor() || crd.Minor() == m.Minor()+1)
 				})
@@ -131,7 +136,8 @@ func skews(v Installed) []Finding {
 		add(v.Plugin, m, "plugin and manager", "install the manager's version of the plugin, or one minor version from it", near)
 	}
 	if n := len(v.Managers); n > 1 {
-		add(v.Managers[0], v.Managers[n-1], "managers", "see whether a rollout is stuck: kubectl rollout status deployment -n NAMESPACE", near)
+		add(v.Managers[0], v.Managers[n-1], "managers", "see whether a rollout is stuck: kubectl rollout status deployment -n "+
+			"NAMESPACE", near)
 	}
 	return out
 }

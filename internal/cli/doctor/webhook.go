@@ -29,7 +29,8 @@ func managers(f *Facts, _ time.Time) []Finding {
 			Message: fmt.Sprintf("%d of %d managers are ready", ready, wanted)}
 		if ready < wanted || wanted == 0 {
 			finding.Status = Warn
-			finding.Fix = fmt.Sprintf("kubectl describe pods -n %s -l %s=%s; kubectl logs -n %s deployment/%s", d.Namespace, labelComponent, manager, d.Namespace, d.Name)
+			finding.Fix = fmt.Sprintf("kubectl describe pods -n %s -l %s=%s; kubectl logs -n %s deployment/%s", d.Namespace,
+				labelComponent, manager, d.Namespace, d.Name)
 		}
 		if ready == 0 {
 			finding.Status = Fail
@@ -42,15 +43,18 @@ func managers(f *Facts, _ time.Time) []Finding {
 // webhook tells whether the API server has AppTiers judged: it was tried with one that is to be refused.
 func webhook(f *Facts, _ time.Time) []Finding {
 	if f.Webhooks.Unread == "" && len(f.Webhooks.Items) == 0 {
-		return []Finding{{Check: checkWebhook, Status: Fail, Message: "the API server is not told to ask the webhook: AppTiers and NetworkPolicies pass unjudged",
+		return []Finding{{Check: checkWebhook, Status: Fail, Message: "the API server is not told to ask the webhook: AppTiers and " +
+			"NetworkPolicies pass unjudged",
 			Fix: "install the ValidatingWebhookConfiguration of config/webhook, as make deploy and the chart do"}}
 	}
 	if out := unread(checkWebhook, f.Asked.Unread); out != nil {
 		return out
 	}
 	if slices.Contains(f.Asked.Items, false) || len(f.Asked.Items) == 0 {
-		return []Finding{{Check: checkWebhook, Status: Fail, Message: "the webhook does not answer the API server: AppTiers and NetworkPolicies pass unjudged, or are all refused with config/components/strict",
-			Fix: "see whether the managers are ready, whether the API server can reach them at port 9443, and what its log says of the webhook"}}
+		return []Finding{{Check: checkWebhook, Status: Fail, Message: "the webhook does not answer the API server: AppTiers and " +
+			"NetworkPolicies pass unjudged, or are all refused with config/components/strict",
+			Fix: "see whether the managers are ready, whether the API server can reach them at port 9443, and what its log says of the " +
+				"webhook"}}
 	}
 	return pass(checkWebhook, "the API server asks the webhook, and the webhook answers")
 }
@@ -76,7 +80,8 @@ func trusts(configuration admissionv1.ValidatingWebhookConfiguration, served Rea
 	object := names("ValidatingWebhookConfiguration", []string{configuration.Name})
 	broken := func(message string) []Finding {
 		return []Finding{{Check: checkCertificate, Status: Fail, Objects: object, Message: message,
-			Fix: "see the log of the managers, which renew it, or cert-manager's Certificate; to begin anew: kubectl delete pods of the managers"}}
+			Fix: "see the log of the managers, which renew it, or cert-manager's Certificate; to begin anew: kubectl delete pods of the " +
+				"managers"}}
 	}
 	var ends time.Time
 	for _, hook := range configuration.Webhooks {

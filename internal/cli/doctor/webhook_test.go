@@ -46,15 +46,19 @@ func TestCertificate(t *testing.T) {
 // certified is a webhook, and a certificate for it that ends at a time, of an authority of its own.
 func certified(ends time.Time) ([]admissionv1.ValidatingWebhookConfiguration, []*x509.Certificate) {
 	authorityKey, serverKey := key(), key()
-	authority := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "authority"}, IsCA: true, BasicConstraintsValid: true,
-		NotBefore: now.Add(-365 * 24 * time.Hour), NotAfter: now.Add(365 * 24 * time.Hour), KeyUsage: x509.KeyUsageCertSign}
+	authority := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "authority"}, IsCA: true,
+		BasicConstraintsValid: true,
+		NotBefore:             now.Add(-365 * 24 * time.Hour), NotAfter: now.Add(365 * 24 * time.Hour), KeyUsage: x509.KeyUsageCertSign}
 	server := &x509.Certificate{SerialNumber: big.NewInt(2), DNSNames: []string{"webhook.apptier-system.svc"},
 		NotBefore: now.Add(-30 * 24 * time.Hour), NotAfter: ends, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}
 	hook := admissionv1.ValidatingWebhook{Name: "apptier.policy.apptier.dev"}
 	hook.ClientConfig.Service = &admissionv1.ServiceReference{Namespace: "apptier-system", Name: "webhook"}
-	hook.ClientConfig.CABundle = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: sign(authority, authority, authorityKey, authorityKey).Raw})
-	configuration := admissionv1.ValidatingWebhookConfiguration{ObjectMeta: metav1.ObjectMeta{Name: "hooks"}, Webhooks: []admissionv1.ValidatingWebhook{hook}}
-	return []admissionv1.ValidatingWebhookConfiguration{configuration}, []*x509.Certificate{sign(server, authority, serverKey, authorityKey)}
+	hook.ClientConfig.CABundle = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: sign(authority, authority, authorityKey,
+		authorityKey).Raw})
+	configuration := admissionv1.ValidatingWebhookConfiguration{ObjectMeta: metav1.ObjectMeta{Name: "hooks"},
+		Webhooks: []admissionv1.ValidatingWebhook{hook}}
+	return []admissionv1.ValidatingWebhookConfiguration{configuration}, []*x509.Certificate{sign(server, authority, serverKey,
+		authorityKey)}
 }
 
 func key() *ecdsa.PrivateKey {

@@ -44,7 +44,8 @@ func WriteDiagnosis(out io.Writer, _ doctor.Installed, findings []doctor.Finding
 			fmt.Fprintf(&b, "%s  what to do: %s\n", strings.TrimPrefix(indent, "\n"), f.Fix)
 		}
 	}
-	fmt.Fprintf(&b, "\n%d ok, %d warnings, %d failed, %d not judged\n", counts[doctor.Pass], counts[doctor.Warn], counts[doctor.Fail], counts[doctor.Unknown])
+	fmt.Fprintf(&b, "\n%d ok, %d warnings, %d failed, %d not judged\n", counts[doctor.Pass], counts[doctor.Warn], counts[doctor.Fail],
+		counts[doctor.Unknown])
 	_, err := io.WriteString(out, b.String())
 	return err
 }

@@ -14,8 +14,10 @@ func TestWriteDiagnosis(t *testing.T) {
 	var got bytes.Buffer
 	err := report.WriteDiagnosis(&got, doctor.Installed{}, []doctor.Finding{
 		{Check: "enforcers", Status: doctor.Pass, Objects: []string{"DaemonSet a/b"}, Message: "one enforces"},
-		{Check: "nodes", Status: doctor.Fail, Objects: []string{"Node a", "Node b", "Node c", "Node d", "Node e"}, Message: "without an enforcer", Fix: "give them one"},
-		{Check: "apptiers", Status: doctor.Warn, Objects: []string{"AppTier shop/shop"}, Message: "first line\nsecond line", Fix: "edit it"},
+		{Check: "nodes", Status: doctor.Fail, Objects: []string{"Node a", "Node b", "Node c", "Node d", "Node e"},
+			Message: "without an enforcer", Fix: "give them one"},
+		{Check: "apptiers", Status: doctor.Warn, Objects: []string{"AppTier shop/shop"}, Message: "first line\nsecond line",
+			Fix: "edit it"},
 		{Check: "gate", Status: doctor.Unknown, Message: "you may not list nodes", Fix: "ask again"},
 	})
 	if err != nil {

@@ -59,7 +59,8 @@ func Facts(ctx context.Context, config *rest.Config, namespace string) (*doctor.
 	f.DaemonSets = read(c, &appsv1.DaemonSetList{}, func(l *appsv1.DaemonSetList) []appsv1.DaemonSet { return l.Items })
 	f.Pods = read(c, &corev1.PodList{}, func(l *corev1.PodList) []corev1.Pod { return l.Items }, ours)
 	f.Nodes = read(c, &corev1.NodeList{}, func(l *corev1.NodeList) []corev1.Node { return l.Items })
-	f.Events = read(c, &corev1.EventList{}, func(l *corev1.EventList) []corev1.Event { return l.Items }, client.MatchingFields{"reportingComponent": reporter})
+	f.Events = read(c, &corev1.EventList{}, func(l *corev1.EventList) []corev1.Event { return l.Items },
+		client.MatchingFields{"reportingComponent": reporter})
 	f.AppTiers = read(c, &v1alpha1.AppTierList{}, func(l *v1alpha1.AppTierList) []v1alpha1.AppTier { return l.Items })
 	f.ConfigMaps = c.configMaps(f.DaemonSets.Items)
 	f.Certificates = c.certificates(f.Webhooks.Items)
@@ -76,7 +77,7 @@ func readGroups(config *rest.Config) (doctor.Read[string], error) {
 	groups, err := api.ServerGroups()
 	switch {
 	case apierrors.IsForbidden(err):
-		return doctor.Read[string]{Unread: "you may not list API groups"}, nil
+		return doctor.Read[string]{Unread: doctor.MayNot + " list API groups"}, nil
 	case err != nil:
 		return doctor.Read[string]{}, fmt.Errorf("asking the API server: %w", err)
 	}
@@ -111,7 +112,7 @@ func plural(listType string) string {
 // because says why something was not read.
 func because(verb, what string, err error) string {
 	if apierrors.IsForbidden(err) {
-		return fmt.Sprintf("you may not %s %s", verb, what)
+		return fmt.Sprintf("%s %s %s", doctor.MayNot, verb, what)
 	}
 	return fmt.Sprintf("cannot %s %s: %v", verb, what, err)
 }

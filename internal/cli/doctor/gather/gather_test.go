@@ -58,7 +58,8 @@ func TestARealAPIServer(t *testing.T) {
 			"webhook-certificate fail [ValidatingWebhookConfiguration apptier-validating-webhook-configuration]",
 		}},
 		{"who may read nothing", nobody.Config(), []string{
-			"apptiers unknown []", "enforcers unknown []", "gate unknown []", "manager unknown []", "network unknown []", "node-health unknown []",
+			"apptiers unknown []", "enforcers unknown []", "gate unknown []", "manager unknown []", "network unknown []", "node-health " +
+				"unknown []",
 			"nodes unknown []", "policies unknown []", "versions unknown []", "webhook unknown []", "webhook-certificate unknown []",
 		}},
 	} {
@@ -86,16 +87,22 @@ func objects() []client.Object {
 		FailurePolicy: ptr.To(admissionv1.Ignore), TimeoutSeconds: ptr.To[int32](1),
 		ClientConfig: admissionv1.WebhookClientConfig{Service: &admissionv1.ServiceReference{Namespace: "nowhere", Name: "nobody"}},
 		Rules: []admissionv1.RuleWithOperations{{Operations: []admissionv1.OperationType{admissionv1.Create},
-			Rule: admissionv1.Rule{APIGroups: []string{"policy.apptier.dev"}, APIVersions: []string{"*"}, Resources: []string{"apptiers"}}}},
+			Rule: admissionv1.Rule{APIGroups: []string{"policy.apptier.dev"}, APIVersions: []string{"*"},
+				Resources: []string{"apptiers"}}}},
 	}
 	return []client.Object{
-		&corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "a"}, Spec: corev1.NodeSpec{PodCIDRs: []string{"10.1.0.0/24"}, PodCIDR: "10.1.0.0/24"}},
+		&corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "a"}, Spec: corev1.NodeSpec{PodCIDRs: []string{"10.1.0.0/24"},
+			PodCIDR: "10.1.0.0/24"}},
 		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "apptier-enforcer"}},
 		daemonSet("apptier-enforcer", "apptier-enforcer"), daemonSet(metav1.NamespaceSystem, "cilium"),
-		&corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: metav1.NamespaceSystem, Name: "cilium-config"}, Data: map[string]string{"enable-policy": "never"}},
-		&admissionv1.ValidatingWebhookConfiguration{ObjectMeta: metav1.ObjectMeta{Name: "apptier-validating-webhook-configuration"}, Webhooks: []admissionv1.ValidatingWebhook{hook}},
-		event("apptier.dev/enforcer", "BridgeUnseen", "apptier's enforcer: not ready: load it", corev1.ObjectReference{Kind: "Node", Name: "a"}),
-		event("apptier.dev/enforcer", "NotEnforced", "too big", corev1.ObjectReference{Kind: "NetworkPolicy", Namespace: metav1.NamespaceDefault, Name: "big"}),
+		&corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: metav1.NamespaceSystem, Name: "cilium-config"},
+			Data: map[string]string{"enable-policy": "never"}},
+		&admissionv1.ValidatingWebhookConfiguration{ObjectMeta: metav1.ObjectMeta{Name: "apptier-validating-webhook-configuration"},
+			Webhooks: []admissionv1.ValidatingWebhook{hook}},
+		event("apptier.dev/enforcer", "BridgeUnseen", "apptier's enforcer: not ready: load it", corev1.ObjectReference{Kind: "Node",
+			Name: "a"}),
+		event("apptier.dev/enforcer", "NotEnforced", "too big", corev1.ObjectReference{Kind: "NetworkPolicy",
+			Namespace: metav1.NamespaceDefault, Name: "big"}),
 		event("kubelet", "Rebooted", "not ready: another's", corev1.ObjectReference{Kind: "Node", Name: "a"}),
 	}
 }
@@ -108,12 +115,14 @@ func daemonSet(namespace, name string) *appsv1.DaemonSet {
 	set := &appsv1.DaemonSet{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name, Labels: labels}}
 	set.Spec.Selector = &metav1.LabelSelector{MatchLabels: labels}
 	set.Spec.Template.Labels = labels
-	set.Spec.Template.Spec.Containers = []corev1.Container{{Name: name, Image: "registry.example.com:5000/" + name + ":v0.2.0@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"}}
+	set.Spec.Template.Spec.Containers = []corev1.Container{{Name: name,
+		Image: "registry.example.com:5000/" + name + ":v0.2.0@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"}}
 	return set
 }
 
 func event(reporter, reason, note string, about corev1.ObjectReference) *eventsv1.Event {
-	e := &eventsv1.Event{ReportingController: reporter, ReportingInstance: "test", Reason: reason, Note: note, Action: "Enforce", Type: corev1.EventTypeWarning, Regarding: about}
+	e := &eventsv1.Event{ReportingController: reporter, ReportingInstance: "test", Reason: reason, Note: note, Action: "Enforce",
+		Type: corev1.EventTypeWarning, Regarding: about}
 	e.GenerateName, e.Namespace, e.EventTime = "event-", metav1.NamespaceDefault, metav1.NowMicro()
 	return e
 }
