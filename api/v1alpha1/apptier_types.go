@@ -4,8 +4,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// AppTier describes an application's tiers and who may talk to whom. NetworkPolicies follow from
-// it, and from nothing else: whoever is not named is denied.
+// AppTier describes an application's tiers and who may talk to whom. The manager generates its
+// NetworkPolicies from it alone: a peer that it does not name is denied.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
@@ -21,10 +21,10 @@ type AppTier struct {
 	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
-	// Spec is what is wanted.
+	// Spec is the desired state.
 	// +required
 	Spec AppTierSpec `json:"spec"`
-	// Status is what was found and done; written by the manager alone.
+	// Status is the observed state. Only the manager writes it.
 	// +optional
 	Status AppTierStatus `json:"status,omitzero"`
 }
@@ -38,7 +38,7 @@ type AppTierList struct {
 	Items           []AppTier `json:"items"`
 }
 
-// AppTierSpec is what is wanted of an AppTier.
+// AppTierSpec is the desired state of an AppTier.
 //
 // +kubebuilder:validation:XValidation:rule="self.isolation.scope == 'Namespace' || (has(self.tiers) && self.tiers.size() > 0)",message="there is nothing to isolate: declare at least one tier, or set isolation.scope: Namespace"
 type AppTierSpec struct {
@@ -58,7 +58,7 @@ type AppTierSpec struct {
 	DNS DNS `json:"dns,omitzero"`
 
 	// EveryTier holds rules for every tier: scrapers, load-balancer probes, a proxy. They add to
-	// each tier's own.
+	// the rules of each tier.
 	// +optional
 	EveryTier *EveryTier `json:"everyTier,omitempty"`
 
@@ -67,8 +67,8 @@ type AppTierSpec struct {
 	// +optional
 	Mesh *Mesh `json:"mesh,omitempty"`
 
-	// Tiers are the parts of the application. A pod should be in one tier only: in two, it may do
-	// what either may, since policies add up.
+	// Tiers are the parts of the application. A pod should be in one tier only. Policies add up: a
+	// pod in two tiers may do what either may.
 	// +optional
 	// +listType=map
 	// +listMapKey=name
@@ -97,9 +97,9 @@ type Isolation struct {
 	// +kubebuilder:default=Tiers
 	Scope IsolationScope `json:"scope,omitempty"`
 
-	// SameNamespace says whether pods of the namespace may talk to one another on any port, with
-	// scope Namespace. Allow makes the namespace a perimeter; it may not be combined with a tier
-	// that isolates ingress, which it would open to the whole namespace.
+	// SameNamespace says, with scope Namespace, whether pods of the namespace may talk to one another
+	// on any port. Allow makes the namespace a perimeter. It excludes tiers that isolate ingress,
+	// because it would open them to the whole namespace.
 	// +optional
 	// +kubebuilder:default=Deny
 	SameNamespace SameNamespace `json:"sameNamespace,omitempty"`
@@ -150,7 +150,7 @@ type DNS struct {
 	// +kubebuilder:validation:MaxItems=16
 	Ports []RulePort `json:"ports,omitempty"`
 
-	// NodeLocal says whether the node-local DNS cache is reachable too, at its usual address
+	// NodeLocal says whether the node-local DNS cache is also reachable, at its usual address
 	// 169.254.20.10 (which never leaves a node). Auto: yes, with mode ClusterDNS.
 	// +optional
 	// +kubebuilder:default=Auto
@@ -188,32 +188,32 @@ const (
 //
 // +kubebuilder:validation:MinProperties=1
 type EveryTier struct {
-	// Ingress rules, added to those of each tier that isolates ingress. Ports must be given, as
+	// Ingress rules, added to the rules of each tier that isolates ingress. Ports are required, as
 	// numbers.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=16
 	Ingress []IngressRule `json:"ingress,omitempty"`
-	// Egress rules, added to those of each tier that isolates egress.
+	// Egress rules, added to the rules of each tier that isolates egress.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=16
 	Egress []EgressRule `json:"egress,omitempty"`
 }
 
-// Mesh says which service mesh the pods are part of. Policies are judged outside the pods, where
-// a mesh changes what is seen of a connection.
+// Mesh says which service mesh the pods are part of. Policies apply outside the pods, where a mesh
+// changes what a connection looks like.
 //
 // +kubebuilder:validation:XValidation:rule="self.provider == 'Istio' || !has(self.dataPlane) || self.dataPlane == 'Sidecar'",message="only Istio has the data plane Ambient"
 type Mesh struct {
-	// Provider of the mesh. Its control plane is reachable from every isolated pod, where it is by
-	// default: istiod in istio-system, or Linkerd's identity and destination in linkerd.
+	// Provider of the mesh. Every isolated pod can reach its control plane at the default place:
+	// istiod in istio-system, or Linkerd's identity and destination in linkerd.
 	// +required
 	Provider MeshProvider `json:"provider"`
 	// DataPlane of the mesh. Unset: Sidecar. Between pods that may connect on some TCP port, the
-	// port of the mesh's tunnel is open too: 15008 with Ambient, 4143 (for opaque protocols) with
-	// Linkerd. A policy cannot see which port of the pod a connection through it is for: restrict
-	// that in the mesh.
+	// port of the mesh's tunnel is also open: 15008 with Ambient, 4143 (for opaque protocols) with
+	// Linkerd. A policy cannot see to which port of the pod a tunnelled connection goes: restrict
+	// ports in the mesh.
 	// +optional
 	DataPlane DataPlane `json:"dataPlane,omitempty"`
 }

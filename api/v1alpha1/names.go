@@ -17,29 +17,28 @@ const (
 
 // Labels of namespaces.
 const (
-	// LabelCheck has the NetworkPolicies of a namespace judged at admission, if its value is Check,
-	// also while the namespace has no AppTier. The component config/components/strict lets nothing
-	// pass unjudged there.
+	// LabelCheck, with the value Check, makes admission judge the NetworkPolicies of a namespace even
+	// while it has no AppTier. With config/components/strict nothing passes there unjudged.
 	LabelCheck = "policy.apptier.dev/check"
-	// Check is the value of LabelCheck that counts.
+	// Check is the value that LabelCheck must have.
 	Check = "true"
 )
 
-// Condition types of an AppTier. True is well, but for Conflicted.
+// Condition types of an AppTier. True is good, except for Conflicted.
 const (
-	// ConditionAccepted says whether the spec is valid. While it is False nothing that was
-	// applied before is changed.
+	// ConditionAccepted says whether the spec is valid. While it is False, what was applied before
+	// stays.
 	ConditionAccepted = "Accepted"
 	// ConditionResolvedRefs says whether everything that the spec refers to exists and agrees.
-	// What does not is left out: it never widens a rule.
+	// What does not is left out, and never widens a rule.
 	ConditionResolvedRefs = "ResolvedRefs"
-	// ConditionConflicted says whether a NetworkPolicy of the namespace, by hand, opens what the AppTier
+	// ConditionConflicted says whether a hand-written NetworkPolicy of the namespace opens what the AppTier
 	// closes: for a reason that its annotation gives, or because it is older than the AppTier. Its message
-	// names the policy, and a connection. It is no part of Ready: the AppTier is in force as it was
-	// written, and an exception that someone has given a reason for must not fail a rollout.
+	// names the policy, and a connection. Ready does not depend on it: the AppTier is in force as written,
+	// and an exception with a reason must not fail a rollout.
 	ConditionConflicted = "Conflicted"
-	// ConditionReady says whether every NetworkPolicy of the AppTier is in the API server as the
-	// current generation asks for. kubectl wait and kstatus read it.
+	// ConditionReady says whether the API server has every NetworkPolicy that the current generation
+	// of the AppTier asks for. kubectl wait and kstatus read it.
 	ConditionReady = "Ready"
 )
 
@@ -47,25 +46,25 @@ const (
 const (
 	// ReasonAccepted: the spec is valid.
 	ReasonAccepted = "Accepted"
-	// ReasonInvalid: the spec says what cannot be meant, or what is not supported yet.
+	// ReasonInvalid: the spec is invalid, or not supported yet.
 	ReasonInvalid = "Invalid"
 	// ReasonResolved: every reference was resolved.
 	ReasonResolved = "Resolved"
-	// ReasonRefNotFound: something that is referred to does not exist.
+	// ReasonRefNotFound: a reference names something that does not exist.
 	ReasonRefNotFound = "RefNotFound"
-	// ReasonPeerNotAccepted: the other AppTier does not name this one in turn.
+	// ReasonPeerNotAccepted: the other AppTier does not name this one.
 	ReasonPeerNotAccepted = "PeerNotAccepted"
-	// ReasonUnsupportedRef: what is referred to exists, but cannot be a peer.
+	// ReasonUnsupportedRef: a reference names something that exists, but cannot be a peer.
 	ReasonUnsupportedRef = "UnsupportedRef"
 	// ReasonWidened: a NetworkPolicy opens what the AppTier closes.
 	ReasonWidened = "Widened"
-	// ReasonNotWidened: no NetworkPolicy is known to.
+	// ReasonNotWidened: no NetworkPolicy is known to open what the AppTier closes.
 	ReasonNotWidened = "NotWidened"
-	// ReasonTooBigToJudge: of a NetworkPolicy it is not known, because it has too many rules; none else is
-	// known to.
+	// ReasonTooBigToJudge: a NetworkPolicy has too many rules to tell, and no other one is known to open
+	// what the AppTier closes.
 	ReasonTooBigToJudge = "TooBigToJudge"
 	// ReasonApplied: every NetworkPolicy is as it should be.
 	ReasonApplied = "Applied"
-	// ReasonApplyFailed: a NetworkPolicy could not be written or removed; it is tried again.
+	// ReasonApplyFailed: a NetworkPolicy could not be written or removed; the manager retries.
 	ReasonApplyFailed = "ApplyFailed"
 )

@@ -5,8 +5,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
-// OwnerOf returns the name of the AppTier, of the same namespace, that an object was generated from:
-// that of its controller reference, since labels may be anyone's. Empty if there is none.
+// OwnerOf returns the name of the AppTier, of the same namespace, that an object was generated from. It
+// reads the controller reference, because anyone may set labels. Empty if there is none.
 func OwnerOf(object metav1.Object) string {
 	owner := metav1.GetControllerOf(object)
 	if owner == nil || owner.Kind != "AppTier" {

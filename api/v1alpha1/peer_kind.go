@@ -3,8 +3,8 @@ package v1alpha1
 // PeerKind is the name of the field of a Peer that is set.
 type PeerKind string
 
-// Kinds of peers, in the order of the schema. The CEL rules of Peer and EgressRule name them too, and a test holds
-// both together.
+// Kinds of peers, in the order of the schema. The CEL rules of Peer and EgressRule name them too; a test checks that
+// they agree.
 const (
 	TierPeerKind          PeerKind = "tier"
 	AppTierPeerKind       PeerKind = "appTier"
@@ -43,7 +43,7 @@ func (p *Peer) Kinds() []PeerKind {
 	return kinds
 }
 
-// Kind returns the kind of a valid peer. It is empty for a peer of no kind or of several, which stands for nobody.
+// Kind returns the kind of a valid peer. It is empty for a peer of no kind or of several, which matches nothing.
 func (p *Peer) Kind() PeerKind {
 	kinds := p.Kinds()
 	if len(kinds) != 1 {

@@ -5,12 +5,12 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// StagedNetworkPolicy is a NetworkPolicy that is not enforced: it shows what it would deny. AppTiers in mode Audit are
-// written as such policies, and people may write them by hand.
+// StagedNetworkPolicy is a NetworkPolicy that is not enforced: it shows what it would deny. The manager writes them for
+// AppTiers in mode Audit, and people may write them by hand.
 //
 // A connection would be denied if it is allowed now, and would not be with the staged policies enforced beside the
-// NetworkPolicies. A staged policy stands for the NetworkPolicy of the same name, if there is one: so what is to
-// replace a policy is tried before it does. Staged policies never change what becomes of a connection.
+// NetworkPolicies. A staged policy replaces the NetworkPolicy of the same name, if there is one: so you can try the
+// replacement of a policy first. Staged policies never change whether a connection passes.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:resource:categories=apptier,shortName=snp;snetpol
@@ -20,7 +20,7 @@ type StagedNetworkPolicy struct {
 	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
-	// Spec is what the NetworkPolicy would say.
+	// Spec is the spec of the NetworkPolicy that would be enforced.
 	// +required
 	Spec networkingv1.NetworkPolicySpec `json:"spec"`
 }

@@ -4,9 +4,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// AppTierStatus is what was found and done for an AppTier.
+// AppTierStatus is the observed state of an AppTier.
 type AppTierStatus struct {
-	// ObservedGeneration is the generation of the spec that the rest of the status is about.
+	// ObservedGeneration is the generation of the spec that the status describes.
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 	// Conditions: Accepted, ResolvedRefs, Conflicted and Ready.
@@ -18,14 +18,14 @@ type AppTierStatus struct {
 	// PolicyCount is the number of policies.
 	// +optional
 	PolicyCount int32 `json:"policyCount"`
-	// Policies are the NetworkPolicies that were generated, by name: one a tier, and one for the
+	// Policies are the generated NetworkPolicies, by name: one for each tier, and one for the
 	// namespace.
 	// +optional
 	// +listType=map
 	// +listMapKey=name
 	// +kubebuilder:validation:MaxItems=65
 	Policies []PolicyStatus `json:"policies,omitempty"`
-	// Tiers are the tiers of the spec and the pods that are in them now.
+	// Tiers are the tiers of the spec, with the pods that are in them now.
 	// +optional
 	// +listType=map
 	// +listMapKey=name
@@ -33,14 +33,14 @@ type AppTierStatus struct {
 	Tiers []TierStatus `json:"tiers,omitempty"`
 }
 
-// TierStatus is what was found of a tier.
+// TierStatus is the observed state of a tier.
 type TierStatus struct {
 	// Name of the tier.
 	// +required
 	Name string `json:"name"`
-	// MatchedPods is the number of pods that the tier's podSelector matches now: those of the host's
-	// network and finished ones, which no policy acts on, are not counted. 0 may mean a mistake in
-	// the selector. It follows within seconds.
+	// MatchedPods is the number of pods that the tier's podSelector matches now. It does not count
+	// pods on the host's network and finished pods, to which no policy applies. 0 may mean a mistake
+	// in the selector. It is updated within seconds.
 	// +required
 	MatchedPods int32 `json:"matchedPods"`
 }
@@ -50,7 +50,7 @@ type PolicyStatus struct {
 	// Name of the NetworkPolicy, in the namespace of the AppTier.
 	// +required
 	Name string `json:"name"`
-	// Hash of its spec: changes when, and only when, the spec does.
+	// Hash of its spec: changes if and only if the spec changes.
 	// +required
 	Hash string `json:"hash"`
 }

@@ -15,20 +15,20 @@ type Tier struct {
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",message="must be a DNS label: lower-case letters, digits and '-', starting and ending with a letter or digit"
 	Name string `json:"name"`
 
-	// PodSelector says which pods of this namespace are of the tier. It must select by something:
-	// an empty selector is refused (isolation.scope: Namespace isolates every pod).
+	// PodSelector selects the tier's pods in this namespace. An empty selector is refused
+	// (isolation.scope: Namespace isolates every pod).
 	// +required
 	// +kubebuilder:validation:XValidation:rule="(has(self.matchLabels) && self.matchLabels.size() > 0) || (has(self.matchExpressions) && self.matchExpressions.size() > 0)",message="is empty and would select every pod of the namespace: name the labels of this tier's pods, for example matchLabels: {tier: api}"
 	PodSelector metav1.LabelSelector `json:"podSelector"`
 
-	// Ports that the pods of this tier listen on: the pods' own, not those of a Service.
+	// Ports that the pods of this tier listen on: the pods' own, not a Service's.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=32
 	Ports []TierPort `json:"ports,omitempty"`
 
-	// Isolate says in which directions the pods are denied what is not declared. Unset: both.
-	// In a direction that is not isolated everything is allowed, whatever the rules say; but with
+	// Isolate names the directions in which the pods are denied what is not declared. Unset: both.
+	// In a direction that is not isolated everything is allowed, and rules change nothing. But with
 	// isolation.scope: Namespace every pod is isolated in both, and what the rules declare is granted.
 	// +optional
 	// +listType=set
@@ -44,8 +44,8 @@ type Tier struct {
 	// +kubebuilder:validation:MaxItems=32
 	Ingress []IngressRule `json:"ingress,omitempty"`
 
-	// Egress says what this tier may connect to, beside DNS and the tiers that accept it. Unset or
-	// empty: nothing.
+	// Egress says what this tier may connect to, in addition to DNS and the tiers that accept it.
+	// Unset or empty: nothing.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=32
@@ -58,9 +58,9 @@ type Direction string
 
 // Directions of connections.
 const (
-	// Ingress is what comes to a pod.
+	// Ingress is connections to a pod.
 	Ingress Direction = "Ingress"
-	// Egress is what a pod starts.
+	// Egress is connections that a pod starts.
 	Egress Direction = "Egress"
 )
 
@@ -122,9 +122,9 @@ type EgressRule struct {
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=32
 	To []Peer `json:"to"`
-	// Ports that may be connected to, as numbers: those of the pods, not of a Service before them.
-	// Unset: those that each peer brings, which only appTier (what it accepts from this tier),
-	// service (its target ports) and kubeAPIServer do.
+	// Ports that may be connected to, as numbers: the pods' own, not a Service's. Unset: the ports
+	// that each peer brings. Only appTier (what it accepts from this tier), service (its target ports)
+	// and kubeAPIServer bring ports.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MinItems=1

@@ -14,14 +14,14 @@ import (
 // AppTierApplyConfiguration represents a declarative configuration of the AppTier type for use
 // with apply.
 //
-// AppTier describes an application's tiers and who may talk to whom. NetworkPolicies follow from
-// it, and from nothing else: whoever is not named is denied.
+// AppTier describes an application's tiers and who may talk to whom. The manager generates its
+// NetworkPolicies from it alone: a peer that it does not name is denied.
 type AppTierApplyConfiguration struct {
 	v1.TypeMetaApplyConfiguration    `json:""`
 	*v1.ObjectMetaApplyConfiguration `json:"metadata,omitempty"`
-	// Spec is what is wanted.
+	// Spec is the desired state.
 	Spec *AppTierSpecApplyConfiguration `json:"spec,omitempty"`
-	// Status is what was found and done; written by the manager alone.
+	// Status is the observed state. Only the manager writes it.
 	Status *AppTierStatusApplyConfiguration `json:"status,omitempty"`
 }
 

@@ -9,7 +9,7 @@ import (
 // AppTierSpecApplyConfiguration represents a declarative configuration of the AppTierSpec type for use
 // with apply.
 //
-// AppTierSpec is what is wanted of an AppTier.
+// AppTierSpec is the desired state of an AppTier.
 type AppTierSpecApplyConfiguration struct {
 	// Mode says whether policies are enforced, or only counted.
 	Mode *apiv1alpha1.Mode `json:"mode,omitempty"`
@@ -18,13 +18,13 @@ type AppTierSpecApplyConfiguration struct {
 	// DNS says how isolated pods resolve names. Unset: through the cluster's DNS.
 	DNS *DNSApplyConfiguration `json:"dns,omitempty"`
 	// EveryTier holds rules for every tier: scrapers, load-balancer probes, a proxy. They add to
-	// each tier's own.
+	// the rules of each tier.
 	EveryTier *EveryTierApplyConfiguration `json:"everyTier,omitempty"`
 	// Mesh says which service mesh the pods are part of, so that its control plane is reachable.
 	// Unset: none.
 	Mesh *MeshApplyConfiguration `json:"mesh,omitempty"`
-	// Tiers are the parts of the application. A pod should be in one tier only: in two, it may do
-	// what either may, since policies add up.
+	// Tiers are the parts of the application. A pod should be in one tier only. Policies add up: a
+	// pod in two tiers may do what either may.
 	Tiers []TierApplyConfiguration `json:"tiers,omitempty"`
 }
 

@@ -9,18 +9,18 @@ import (
 // AppTierStatusApplyConfiguration represents a declarative configuration of the AppTierStatus type for use
 // with apply.
 //
-// AppTierStatus is what was found and done for an AppTier.
+// AppTierStatus is the observed state of an AppTier.
 type AppTierStatusApplyConfiguration struct {
-	// ObservedGeneration is the generation of the spec that the rest of the status is about.
+	// ObservedGeneration is the generation of the spec that the status describes.
 	ObservedGeneration *int64 `json:"observedGeneration,omitempty"`
 	// Conditions: Accepted, ResolvedRefs, Conflicted and Ready.
 	Conditions []v1.ConditionApplyConfiguration `json:"conditions,omitempty"`
 	// PolicyCount is the number of policies.
 	PolicyCount *int32 `json:"policyCount,omitempty"`
-	// Policies are the NetworkPolicies that were generated, by name: one a tier, and one for the
+	// Policies are the generated NetworkPolicies, by name: one for each tier, and one for the
 	// namespace.
 	Policies []PolicyStatusApplyConfiguration `json:"policies,omitempty"`
-	// Tiers are the tiers of the spec and the pods that are in them now.
+	// Tiers are the tiers of the spec, with the pods that are in them now.
 	Tiers []TierStatusApplyConfiguration `json:"tiers,omitempty"`
 }
 

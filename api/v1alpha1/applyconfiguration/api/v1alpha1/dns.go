@@ -17,7 +17,7 @@ type DNSApplyConfiguration struct {
 	To []PeerApplyConfiguration `json:"to,omitempty"`
 	// Ports of the DNS servers, with mode Custom. Unset: 53, UDP and TCP.
 	Ports []RulePortApplyConfiguration `json:"ports,omitempty"`
-	// NodeLocal says whether the node-local DNS cache is reachable too, at its usual address
+	// NodeLocal says whether the node-local DNS cache is also reachable, at its usual address
 	// 169.254.20.10 (which never leaves a node). Auto: yes, with mode ClusterDNS.
 	NodeLocal *apiv1alpha1.NodeLocalDNS `json:"nodeLocal,omitempty"`
 }

@@ -9,9 +9,9 @@ package v1alpha1
 type EgressRuleApplyConfiguration struct {
 	// To names what may be connected to: any of the peers.
 	To []PeerApplyConfiguration `json:"to,omitempty"`
-	// Ports that may be connected to, as numbers: those of the pods, not of a Service before them.
-	// Unset: those that each peer brings, which only appTier (what it accepts from this tier),
-	// service (its target ports) and kubeAPIServer do.
+	// Ports that may be connected to, as numbers: the pods' own, not a Service's. Unset: the ports
+	// that each peer brings. Only appTier (what it accepts from this tier), service (its target ports)
+	// and kubeAPIServer bring ports.
 	Ports []RulePortApplyConfiguration `json:"ports,omitempty"`
 	// AllPorts allows every port of every protocol.
 	AllPorts *bool `json:"allPorts,omitempty"`

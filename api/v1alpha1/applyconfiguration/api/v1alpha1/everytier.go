@@ -7,10 +7,10 @@ package v1alpha1
 //
 // EveryTier holds rules for every tier.
 type EveryTierApplyConfiguration struct {
-	// Ingress rules, added to those of each tier that isolates ingress. Ports must be given, as
+	// Ingress rules, added to the rules of each tier that isolates ingress. Ports are required, as
 	// numbers.
 	Ingress []IngressRuleApplyConfiguration `json:"ingress,omitempty"`
-	// Egress rules, added to those of each tier that isolates egress.
+	// Egress rules, added to the rules of each tier that isolates egress.
 	Egress []EgressRuleApplyConfiguration `json:"egress,omitempty"`
 }
 

@@ -13,9 +13,9 @@ import (
 type IsolationApplyConfiguration struct {
 	// Scope says which pods are denied what is not declared.
 	Scope *apiv1alpha1.IsolationScope `json:"scope,omitempty"`
-	// SameNamespace says whether pods of the namespace may talk to one another on any port, with
-	// scope Namespace. Allow makes the namespace a perimeter; it may not be combined with a tier
-	// that isolates ingress, which it would open to the whole namespace.
+	// SameNamespace says, with scope Namespace, whether pods of the namespace may talk to one another
+	// on any port. Allow makes the namespace a perimeter. It excludes tiers that isolate ingress,
+	// because it would open them to the whole namespace.
 	SameNamespace *apiv1alpha1.SameNamespace `json:"sameNamespace,omitempty"`
 }
 

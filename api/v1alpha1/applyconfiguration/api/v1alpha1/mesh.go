@@ -9,16 +9,16 @@ import (
 // MeshApplyConfiguration represents a declarative configuration of the Mesh type for use
 // with apply.
 //
-// Mesh says which service mesh the pods are part of. Policies are judged outside the pods, where
-// a mesh changes what is seen of a connection.
+// Mesh says which service mesh the pods are part of. Policies apply outside the pods, where a mesh
+// changes what a connection looks like.
 type MeshApplyConfiguration struct {
-	// Provider of the mesh. Its control plane is reachable from every isolated pod, where it is by
-	// default: istiod in istio-system, or Linkerd's identity and destination in linkerd.
+	// Provider of the mesh. Every isolated pod can reach its control plane at the default place:
+	// istiod in istio-system, or Linkerd's identity and destination in linkerd.
 	Provider *apiv1alpha1.MeshProvider `json:"provider,omitempty"`
 	// DataPlane of the mesh. Unset: Sidecar. Between pods that may connect on some TCP port, the
-	// port of the mesh's tunnel is open too: 15008 with Ambient, 4143 (for opaque protocols) with
-	// Linkerd. A policy cannot see which port of the pod a connection through it is for: restrict
-	// that in the mesh.
+	// port of the mesh's tunnel is also open: 15008 with Ambient, 4143 (for opaque protocols) with
+	// Linkerd. A policy cannot see to which port of the pod a tunnelled connection goes: restrict
+	// ports in the mesh.
 	DataPlane *apiv1alpha1.DataPlane `json:"dataPlane,omitempty"`
 }
 

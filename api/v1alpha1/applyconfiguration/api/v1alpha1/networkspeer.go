@@ -7,10 +7,9 @@ package v1alpha1
 //
 // NetworksPeer is a set of address ranges.
 type NetworksPeerApplyConfiguration struct {
-	// CIDRs that are meant, of either address family, in canonical form (no bits set beyond the
-	// prefix).
+	// CIDRs of either address family, in canonical form (no bits set beyond the prefix).
 	CIDRs []string `json:"cidrs,omitempty"`
-	// Except are ranges taken out again. Each must lie within one of the CIDRs.
+	// Except are ranges that are excluded. Each must lie within one of the CIDRs.
 	Except []string `json:"except,omitempty"`
 }
 

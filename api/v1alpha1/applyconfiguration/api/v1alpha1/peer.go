@@ -11,33 +11,33 @@ import (
 // with apply.
 //
 // Peer is the other end of a connection. Exactly one field must be set: an unset or unknown peer
-// stands for nobody.
+// matches nothing.
 type PeerApplyConfiguration struct {
 	// Tier is the name of a tier of this AppTier. Only in ingress: the sender's egress follows.
 	Tier *string `json:"tier,omitempty"`
 	// AppTier is a tier of another AppTier. Both owners must agree: this side names that tier, and
 	// that side names this one, in the opposite direction and with a port in common. Until then the
-	// peer stands for nobody.
+	// peer matches nothing.
 	AppTier *AppTierReferenceApplyConfiguration `json:"appTier,omitempty"`
-	// Pods are the pods that match, in the namespaces that match.
+	// Pods are the matching pods in the matching namespaces.
 	Pods *PodsPeerApplyConfiguration `json:"pods,omitempty"`
 	// Namespaces are all pods of the namespaces whose labels match. An empty selector is refused.
 	Namespaces *v1.LabelSelectorApplyConfiguration `json:"namespaces,omitempty"`
 	// Networks are ranges of addresses.
 	Networks *NetworksPeerApplyConfiguration `json:"networks,omitempty"`
-	// Internet is every address but the cluster's own, private, carrier-grade NAT, link-local,
+	// Internet is every address except the cluster's own, private, carrier-grade NAT, link-local,
 	// loopback, multicast and unique-local ranges, in both address families.
 	Internet *apiv1alpha1.InternetPeer `json:"internet,omitempty"`
-	// Everyone is truly anyone, inside the cluster and outside.
+	// Everyone is every address, inside the cluster and outside.
 	Everyone *apiv1alpha1.EveryonePeer `json:"everyone,omitempty"`
-	// Nodes are the internal and external addresses of the cluster's nodes. A network that hides a
-	// node's address behind another needs that one under networks.
+	// Nodes are the internal and external addresses of the cluster's nodes. If the network translates
+	// a node's address, name the translated address under networks.
 	Nodes *apiv1alpha1.NodesPeer `json:"nodes,omitempty"`
 	// KubeAPIServer are the endpoints of the Kubernetes API server and, in egress, the addresses of
-	// its Service. It brings its ports: an egress rule need not say any.
+	// its Service. It brings its ports: an egress rule needs none.
 	KubeAPIServer *apiv1alpha1.KubeAPIServerPeer `json:"kubeAPIServer,omitempty"`
 	// Service is the pods behind a Service, by its selector. It brings its target ports: an egress
-	// rule need not say any. A Service without a selector stands for nobody.
+	// rule needs none. A Service without a selector matches nothing.
 	Service *ServiceReferenceApplyConfiguration `json:"service,omitempty"`
 }
 

@@ -13,8 +13,8 @@ import (
 type PodsPeerApplyConfiguration struct {
 	// NamespaceSelector selects namespaces. Unset: this namespace. Empty: every namespace.
 	NamespaceSelector *v1.LabelSelectorApplyConfiguration `json:"namespaceSelector,omitempty"`
-	// PodSelector selects pods in those namespaces. An empty one is refused: the peer namespaces
-	// stands for every pod of a namespace.
+	// PodSelector selects pods in those namespaces. An empty one is refused: for every pod of a
+	// namespace use the peer namespaces.
 	PodSelector *v1.LabelSelectorApplyConfiguration `json:"podSelector,omitempty"`
 }
 

@@ -9,7 +9,7 @@ package v1alpha1
 type PolicyStatusApplyConfiguration struct {
 	// Name of the NetworkPolicy, in the namespace of the AppTier.
 	Name *string `json:"name,omitempty"`
-	// Hash of its spec: changes when, and only when, the spec does.
+	// Hash of its spec: changes if and only if the spec changes.
 	Hash *string `json:"hash,omitempty"`
 }
 

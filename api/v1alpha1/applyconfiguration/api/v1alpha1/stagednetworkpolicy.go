@@ -15,16 +15,16 @@ import (
 // StagedNetworkPolicyApplyConfiguration represents a declarative configuration of the StagedNetworkPolicy type for use
 // with apply.
 //
-// StagedNetworkPolicy is a NetworkPolicy that is not enforced: it shows what it would deny. AppTiers in mode Audit are
-// written as such policies, and people may write them by hand.
+// StagedNetworkPolicy is a NetworkPolicy that is not enforced: it shows what it would deny. The manager writes them for
+// AppTiers in mode Audit, and people may write them by hand.
 //
 // A connection would be denied if it is allowed now, and would not be with the staged policies enforced beside the
-// NetworkPolicies. A staged policy stands for the NetworkPolicy of the same name, if there is one: so what is to
-// replace a policy is tried before it does. Staged policies never change what becomes of a connection.
+// NetworkPolicies. A staged policy replaces the NetworkPolicy of the same name, if there is one: so you can try the
+// replacement of a policy first. Staged policies never change whether a connection passes.
 type StagedNetworkPolicyApplyConfiguration struct {
 	v1.TypeMetaApplyConfiguration    `json:""`
 	*v1.ObjectMetaApplyConfiguration `json:"metadata,omitempty"`
-	// Spec is what the NetworkPolicy would say.
+	// Spec is the spec of the NetworkPolicy that would be enforced.
 	Spec *networkingv1.NetworkPolicySpec `json:"spec,omitempty"`
 }
 

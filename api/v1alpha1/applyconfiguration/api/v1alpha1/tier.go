@@ -14,20 +14,20 @@ import (
 type TierApplyConfiguration struct {
 	// Name of the tier: a DNS label, unique in the AppTier.
 	Name *string `json:"name,omitempty"`
-	// PodSelector says which pods of this namespace are of the tier. It must select by something:
-	// an empty selector is refused (isolation.scope: Namespace isolates every pod).
+	// PodSelector selects the tier's pods in this namespace. An empty selector is refused
+	// (isolation.scope: Namespace isolates every pod).
 	PodSelector *v1.LabelSelectorApplyConfiguration `json:"podSelector,omitempty"`
-	// Ports that the pods of this tier listen on: the pods' own, not those of a Service.
+	// Ports that the pods of this tier listen on: the pods' own, not a Service's.
 	Ports []TierPortApplyConfiguration `json:"ports,omitempty"`
-	// Isolate says in which directions the pods are denied what is not declared. Unset: both.
-	// In a direction that is not isolated everything is allowed, whatever the rules say; but with
+	// Isolate names the directions in which the pods are denied what is not declared. Unset: both.
+	// In a direction that is not isolated everything is allowed, and rules change nothing. But with
 	// isolation.scope: Namespace every pod is isolated in both, and what the rules declare is granted.
 	Isolate []apiv1alpha1.Direction `json:"isolate,omitempty"`
 	// Ingress says who may connect to this tier. Unset or empty: nobody. A connection from another
 	// tier is declared here, once: that tier's egress follows from it.
 	Ingress []IngressRuleApplyConfiguration `json:"ingress,omitempty"`
-	// Egress says what this tier may connect to, beside DNS and the tiers that accept it. Unset or
-	// empty: nothing.
+	// Egress says what this tier may connect to, in addition to DNS and the tiers that accept it.
+	// Unset or empty: nothing.
 	Egress []EgressRuleApplyConfiguration `json:"egress,omitempty"`
 }
 

@@ -5,13 +5,13 @@ package v1alpha1
 // TierStatusApplyConfiguration represents a declarative configuration of the TierStatus type for use
 // with apply.
 //
-// TierStatus is what was found of a tier.
+// TierStatus is the observed state of a tier.
 type TierStatusApplyConfiguration struct {
 	// Name of the tier.
 	Name *string `json:"name,omitempty"`
-	// MatchedPods is the number of pods that the tier's podSelector matches now: those of the host's
-	// network and finished ones, which no policy acts on, are not counted. 0 may mean a mistake in
-	// the selector. It follows within seconds.
+	// MatchedPods is the number of pods that the tier's podSelector matches now. It does not count
+	// pods on the host's network and finished pods, to which no policy applies. 0 may mean a mistake
+	// in the selector. It is updated within seconds.
 	MatchedPods *int32 `json:"matchedPods,omitempty"`
 }
 
