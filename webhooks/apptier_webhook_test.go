@@ -123,7 +123,7 @@ func testOpened(t *testing.T, config *rest.Config) {
 	try := func() error { recorder.warnings = nil; return c.Create(ctx, app.DeepCopy(), client.DryRunAll) }
 	g.Eventually(try, 10*time.Second, 50*time.Millisecond).Should(MatchError(And(
 		ContainSubstring("spec.tiers: NetworkPolicy older lets any pod of namespace opened reach"), ContainSubstring("(widening)"),
-		ContainSubstring("fix: declare it here, or delete NetworkPolicy older; for as long as it is needed, annotate it with policy.apptier.dev/allow-widening: the reason"))))
+		ContainSubstring("fix: declare it here, or delete NetworkPolicy older; while you need it, annotate it with policy.apptier.dev/allow-widening: the reason"))))
 
 	open.Annotations = map[string]string{"policy.apptier.dev/allow-widening": "until the last client has moved"}
 	g.Expect(c.Update(ctx, open)).To(Succeed())

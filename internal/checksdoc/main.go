@@ -13,12 +13,12 @@ import (
 
 const introduction = `# Checks
 
-What is looked for in AppTiers and in NetworkPolicies written by hand. A check is exact or silent: what it says is
-so, and where the cluster is not known well enough it says nothing, or no more than a note. An **error** refuses the
-object, a **warning** accepts it with a warning, a **note** says what is not known.
+These checks judge AppTiers and hand-written NetworkPolicies. A check is exact or silent: a finding is true, and where
+the cluster is not known well enough there is no finding, or only a note. An **error** refuses the object, a **warning**
+accepts it with a warning, a **note** says what is not known.
 
-Each example holds what is found fault with, the same put right, and, where that matters, the rest of the
-cluster. They are tests too: the first finds its check and no other, the second finds nothing.
+Each example shows a wrong object, the corrected one, and, if it matters, the rest of the cluster. The examples are
+tests: the first has a finding of its check and of no other, the second has none.
 
 | check | | about | what it finds |
 | --- | --- | --- | --- |

@@ -1,6 +1,6 @@
-// Package lint judges AppTiers and NetworkPolicies: what would leak, break, or mean nothing. Every check has a stable
-// ID, says where and why, and hands over what to write instead. The admission webhook, the
-// controller and the command line all run the same checks.
+// Package lint judges AppTiers and NetworkPolicies: it finds what would leak, break, or mean nothing. Every check has a
+// stable ID, says where and why, and what to write instead. The admission webhook, the controller and the command line
+// run the same checks.
 package lint
 
 import (
@@ -16,28 +16,28 @@ import (
 	"github.com/apptier/apptier/policy/lint/world"
 )
 
-// Catalogue returns every check there is, the gravest first.
+// Catalogue returns every check, by severity.
 func Catalogue() []check.Check { return slices.Clone(check.All()) }
 
-// NetworkPolicy returns what [JudgePolicy] does in a world that is asked only once.
+// NetworkPolicy is [JudgePolicy] for a world that is used once.
 func NetworkPolicy(policy *networkingv1.NetworkPolicy, w world.World) []check.Finding {
 	return JudgePolicy(world.NewIndex(w), policy, new(check.Work))
 }
 
 // JudgePolicy returns everything that is wrong or doubtful about a hand-written NetworkPolicy in a world. A check is
-// exact, or it is silent: it never guesses.
+// exact or silent: it never guesses.
 //
-// It means nothing if it took more work than it may, as work.Err says.
+// If work.Err is not nil, the work exceeded its limit, and the result means nothing.
 func JudgePolicy(index *world.Index, policy *networkingv1.NetworkPolicy, work *check.Work) []check.Finding {
 	return netpol.Judge(index, policy, work)
 }
 
-// AppTier returns what an AppTier says that cannot be meant, or has no effect, in the order of its fields: one that
-// is not refused here has a meaning, which the controller brings about. [AppTierIn] finds more.
+// AppTier returns what is invalid in an AppTier, or has no effect, in the order of its fields. The controller implements
+// an AppTier that is not refused here. [AppTierIn] finds more.
 func AppTier(app *v1alpha1.AppTier) []check.Finding { return apptier.ByItself(app) }
 
-// Openings returns the hand-written policies of a world that open what an AppTier closes, as [widening.Openings] does.
-// Each policy may take so many steps, 0 for any number.
+// Openings returns the hand-written policies of a world that open what an AppTier closes; see [widening.Openings].
+// Each policy may take so many steps; 0 is no limit.
 func Openings(app *v1alpha1.AppTier, w world.World, most int) []widening.Opening {
 	return widening.Openings(world.NewIndex(w), app, func() *check.Work { return check.NewWork(most, nil) })
 }

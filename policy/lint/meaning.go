@@ -14,12 +14,12 @@ import (
 	"github.com/apptier/apptier/policy/model"
 )
 
-// Meaning is what an AppTier says by itself, and what it stands for.
+// Meaning is an AppTier's own findings, and its policies.
 type Meaning struct {
 	App *v1alpha1.AppTier
 	// Findings are those of [AppTier].
 	Findings []check.Finding
-	// Expansion is empty for one that is refused: it stands for nothing.
+	// Expansion is empty if the AppTier is refused: it has no policies.
 	Expansion expand.Expansion
 }
 
@@ -28,8 +28,8 @@ func (m Meaning) IsRefused() bool {
 	return slices.ContainsFunc(m.Findings, func(f check.Finding) bool { return f.Severity == check.Reject })
 }
 
-// MeaningOf works out what an AppTier means. The environment is looked up only for one that is not refused; an error
-// is that of the look-up.
+// MeaningOf computes the meaning of an AppTier. It looks up the environment only if the AppTier is not refused, and
+// returns an error of the look-up.
 func MeaningOf(app *v1alpha1.AppTier, lookUp func() (expand.Environment, error)) (Meaning, error) {
 	meaning := Meaning{App: app, Findings: AppTier(app)}
 	if meaning.IsRefused() {
@@ -42,19 +42,19 @@ func MeaningOf(app *v1alpha1.AppTier, lookUp func() (expand.Environment, error))
 	return meaning, err
 }
 
-// AppTierIn returns everything that is wrong or doubtful about an AppTier in a world: what AppTier and
-// [apptier.Conflicts] find, and what shows only beside other objects. A check that needs what is not known stays
-// silent. What is not there yet is warned about, and no reason to refuse: it may be applied after.
+// AppTierIn returns everything that is wrong or doubtful about an AppTier in a world: the findings of AppTier and
+// [apptier.Conflicts], and those that need other objects. A check that needs what is not known is silent. Missing objects
+// cause warnings, not refusals: they may be applied later.
 func AppTierIn(app *v1alpha1.AppTier, w world.World) []check.Finding {
 	meaning, _ := MeaningOf(app, func() (expand.Environment, error) { return environmentOf(app, w), nil })
 	return JudgeAppTier(world.NewIndex(w), meaning, w, new(check.Work))
 }
 
-// JudgeAppTier returns what [AppTierIn] does of an AppTier whose meaning is known, in a world that is prepared already.
-// The lists are still asked for the AppTiers and Services there are, and for the pods of the namespaces of the AppTier
-// itself and of the Services that it names: of others they may be left out.
+// JudgeAppTier is [AppTierIn] for an AppTier whose meaning is known, in a prepared world. The lists still need all
+// AppTiers and Services, and the pods of the namespaces of the AppTier and of the Services that it names. They may leave
+// out other pods.
 //
-// It means nothing if it took more work than it may, as work.Err says.
+// If work.Err is not nil, the work exceeded its limit, and the result means nothing.
 func JudgeAppTier(index *world.Index, of Meaning, w world.World, work *check.Work) []check.Finding {
 	findings := slices.Concat(of.Findings, apptier.Conflicts(of.App, w.AppTiers), apptier.Overlaps(of.App, w))
 	if of.IsRefused() {
@@ -63,7 +63,7 @@ func JudgeAppTier(index *world.Index, of Meaning, w world.World, work *check.Wor
 	return append(findings, apptier.Judge(index, of.App, of.Expansion, w, work)...)
 }
 
-// environmentOf is what a world knows of what an AppTier refers to.
+// environmentOf is what a world knows about an AppTier's references.
 func environmentOf(app *v1alpha1.AppTier, w world.World) expand.Environment {
 	references, env := model.ReferencesOf(app), expand.DefaultEnvironment()
 	env.AppTiers = map[types.NamespacedName]*v1alpha1.AppTier{}

@@ -13,11 +13,10 @@ import (
 	"github.com/apptier/apptier/policy/lint/world"
 )
 
-// Opened returns the hand-written policies of the namespace that open what an AppTier would close with the
-// policies that it stands for: an AppTier that comes after such a policy is refused, as the policy is that
-// comes after the AppTier. Annotated ones are warned about.
+// Opened returns the hand-written policies of the namespace that open what an AppTier would close. Admission refuses
+// an AppTier after such a policy, as it refuses the policy after the AppTier. It warns about annotated policies.
 //
-// It means nothing if it took more work than it may, as work.Err says.
+// If work.Err is not nil, the work exceeded its limit, and the result means nothing.
 func Opened(index *world.Index, app *v1alpha1.AppTier, desired []*networkingv1.NetworkPolicy, work *check.Work) []check.Finding {
 	if here := index.At(app.Namespace); len(here.Policies) == len(here.Generated) {
 		return nil
@@ -26,10 +25,10 @@ func Opened(index *world.Index, app *v1alpha1.AppTier, desired []*networkingv1.N
 	for _, o := range widening.Openings(index.WithPolicies(app, desired), app, func() *check.Work { return work }) {
 		message := fmt.Sprintf("NetworkPolicy %s lets %s", o.Policy.Name, o.Example)
 		if o.Reason != "" {
-			r.Add(netpol.Widens, check.Warn, path, "declare it here, if it is to stay",
-				"%s; its annotation %s gives as reason: %s", message, widening.Annotation, o.Reason)
+			r.Add(netpol.Widens, check.Warn, path, "declare it here to keep it",
+				"%s; its annotation %s gives the reason: %s", message, widening.Annotation, o.Reason)
 		} else {
-			fix := "declare it here, or delete NetworkPolicy %s; for as long as it is needed, annotate it with %s: the reason"
+			fix := "declare it here, or delete NetworkPolicy %s; while you need it, annotate it with %s: the reason"
 			r.Find(netpol.Widens, path, fmt.Sprintf(fix, o.Policy.Name, widening.Annotation), "%s", message)
 		}
 		r.Findings[len(r.Findings)-1].Other = o.Policy.Name

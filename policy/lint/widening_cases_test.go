@@ -83,7 +83,7 @@ metadata: {name: sales}
 		},
 		{
 			"another port", "{podSelector: {matchLabels: {tier: db}}, ingress: [{from: [{podSelector: {matchLabels: {tier: api}}}], ports: [{port: 5432, endPort: 5433}]}]}", "",
-			refused + "would let pods tier=api of namespace app (for example one labelled tier=api) reach a pod of tier db of namespace app on TCP 5433; AppTier ledger lets nobody connect to it on this port",
+			refused + "would let pods tier=api of namespace app (for example one labelled tier=api) reach a pod of tier db of namespace app on TCP 5433; AppTier ledger allows nothing to connect to it on this port",
 		},
 		{
 			"no pod is selected that the AppTier isolates", "{podSelector: {matchLabels: {app: x}}, ingress: [{}]}", pods, silent,
@@ -94,14 +94,14 @@ metadata: {name: sales}
 		},
 		{
 			"other labels, and no pod known", "{podSelector: {matchLabels: {app: postgres}}, ingress: [{ports: [{port: 5432}]}]}", "",
-			warned + "is not known: it selects other labels than the AppTiers do",
+			warned + "it is not known whether this opens what an AppTier closes: it selects other labels than the AppTiers do",
 		},
 		{
 			"a direction that the tier does not isolate", "{podSelector: {matchLabels: {tier: db}}, policyTypes: [Egress], egress: [{}]}", pods, silent,
 		},
 		{
 			"egress", "{podSelector: {matchLabels: {tier: web}}, policyTypes: [Egress], egress: [{to: [{podSelector: {matchLabels: {tier: db}}}], ports: [{port: 5432}]}]}", "",
-			refused + "would let a pod of tier web of namespace app reach pods tier=db of namespace app (for example one labelled tier=db) on TCP 5432; AppTier ledger lets it connect to nothing on this port",
+			refused + "would let a pod of tier web of namespace app reach pods tier=db of namespace app (for example one labelled tier=db) on TCP 5432; AppTier ledger allows it to connect to nothing on this port",
 		},
 		{
 			"denial", "{podSelector: {}, policyTypes: [Ingress, Egress]}", pods, silent,
@@ -115,11 +115,11 @@ metadata: {name: sales}
 		},
 		{
 			"a namespace whose labels are not known", "{podSelector: {matchLabels: {tier: api}}, ingress: [{from: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: elsewhere}}}], ports: [{port: 9090}]}]}", namespaces,
-			warned + "is not known: the AppTiers allow namespaces by labels",
+			warned + "it is not known whether this opens what an AppTier closes: the AppTiers allow namespaces by labels",
 		},
 		{
 			"pods whose addresses may be allowed", "{podSelector: {matchLabels: {tier: api}}, ingress: [{from: [{podSelector: {matchLabels: {app: x}}}], ports: [{port: 7070}]}]}", "",
-			warned + "is not known: the AppTiers allow ranges of addresses",
+			warned + "it is not known whether this opens what an AppTier closes: the AppTiers allow ranges of addresses",
 		},
 		{
 			"pods beside the internet that is allowed", "{podSelector: {matchLabels: {tier: web}}, ingress: [{from: [{podSelector: {matchLabels: {app: x}}}], ports: [{port: 8080}]}]}", pods,
@@ -131,7 +131,7 @@ metadata: {name: sales}
 		},
 		{
 			"a port by its name, whose number may change", "{podSelector: {matchLabels: {tier: db}}, ingress: [{from: [{podSelector: {matchLabels: {tier: api}}}], ports: [{port: pg}]}]}", pods,
-			warned + "is not known: the number of a port with a name depends on the pods",
+			warned + "it is not known whether this opens what an AppTier closes: the number of a named port depends on the pods",
 		},
 		{
 			"every port", "{podSelector: {matchLabels: {tier: db}}, ingress: [{}]}", pods,

@@ -14,9 +14,8 @@ import (
 	"github.com/apptier/apptier/policy/model"
 )
 
-// ByItself returns what an AppTier says that cannot be meant, or has no effect, in the order of its
-// fields: one that is not refused here has a meaning, which the controller brings about. It also finds
-// what the schema refuses, for where there is no API server to ask.
+// ByItself returns what is invalid in an AppTier, or has no effect, in the order of its fields. The controller
+// implements an AppTier that is not refused here. It also finds what the schema refuses, for use without an API server.
 func ByItself(app *v1alpha1.AppTier) []check.Finding {
 	r := &check.Report{}
 	checkName(r, field.NewPath("metadata", "name"), app.Name)
@@ -64,7 +63,7 @@ func checkIsolation(r *check.Report, path *field.Path, spec *v1alpha1.AppTierSpe
 	}
 }
 
-// checkDNS checks the servers of mode Custom, which are a rule like any other.
+// checkDNS checks the servers of mode Custom like the peers of any rule.
 func checkDNS(r *check.Report, path *field.Path, spec *v1alpha1.AppTierSpec) {
 	if spec.DNS.Mode != v1alpha1.DNSCustom {
 		if len(spec.DNS.To) > 0 || len(spec.DNS.Ports) > 0 {
@@ -76,7 +75,7 @@ func checkDNS(r *check.Report, path *field.Path, spec *v1alpha1.AppTierSpec) {
 	for i, peer := range spec.DNS.To {
 		if peer.AppTier != nil {
 			r.Find(netpol.Invalid, path.Child("to").Index(i).Child("appTier"), "name its pods with pods or service",
-				"a tier of another AppTier agrees to tiers, not to DNS")
+				"a tier of another AppTier accepts tiers, not DNS")
 		}
 	}
 	for i, port := range spec.DNS.Ports {
@@ -84,7 +83,7 @@ func checkDNS(r *check.Report, path *field.Path, spec *v1alpha1.AppTierSpec) {
 	}
 }
 
-// checkEveryTier checks the rules that hold for every tier. No ports are declared for them.
+// checkEveryTier checks the rules for every tier. They have no declared ports.
 func checkEveryTier(r *check.Report, path *field.Path, spec *v1alpha1.AppTierSpec) {
 	if spec.EveryTier == nil {
 		return
@@ -121,11 +120,11 @@ func checkTier(r *check.Report, path *field.Path, spec *v1alpha1.AppTierSpec, ti
 	})
 	if !model.Isolates(spec, tier, v1alpha1.Egress) && dead {
 		r.Find(netpol.DeadRules, path.Child("egress"), "add Egress to isolate, or remove the rules",
-			"tier %s does not isolate egress, so these rules change nothing: everything is allowed", tier.Name)
+			"tier %s does not isolate egress, so these rules change nothing: all egress is allowed", tier.Name)
 	}
 }
 
-// declarer is where an ingress rule stands, and the ports that it may refer to there.
+// declarer is the place of an ingress rule, and the ports that the rule may refer to.
 type declarer struct {
 	name  string
 	ports []v1alpha1.TierPort
@@ -141,7 +140,7 @@ func checkIngress(r *check.Report, path *field.Path, spec *v1alpha1.AppTierSpec,
 		}
 	}
 	checkSaid(r, path, rule.AllPorts, rule.Ports, len(by.ports) > 0, "list ports here, say allPorts: true, or declare the tier's ports",
-		"without ports the rule means the declared ones, and "+by.name+" declares none")
+		"without ports the rule means the declared ports, and "+by.name+" declares none")
 	for i, port := range rule.Ports {
 		checkRulePort(r, path.Child("ports").Index(i), port, by.ports)
 	}
@@ -151,7 +150,7 @@ func checkEgress(r *check.Report, path *field.Path, spec *v1alpha1.AppTierSpec, 
 	checkEgressPeers(r, path.Child("to"), spec, rule.To)
 	isWithout := func(p v1alpha1.Peer) bool { return !model.BringsPorts(&p) }
 	checkSaid(r, path, rule.AllPorts, rule.Ports, !slices.ContainsFunc(rule.To, isWithout), "list ports, or say allPorts: true",
-		"an egress rule must say its ports: only the peers appTier, service and kubeAPIServer bring their own")
+		"an egress rule must list its ports: only the peers appTier, service and kubeAPIServer bring their own")
 	for i, port := range rule.Ports {
 		checkRulePort(r, path.Child("ports").Index(i), port, nil)
 	}
@@ -170,7 +169,7 @@ func checkEgressPeers(r *check.Report, path *field.Path, spec *v1alpha1.AppTierS
 	}
 }
 
-// checkNotEmpty refuses an empty list of peers, which allows nobody here and everybody in a
+// checkNotEmpty refuses an empty list of peers, which allows nothing here and everything in a
 // NetworkPolicy.
 func checkNotEmpty(r *check.Report, path *field.Path, peers []v1alpha1.Peer) {
 	if len(peers) == 0 {

@@ -15,23 +15,23 @@ import (
 	"github.com/apptier/apptier/policy/model"
 )
 
-// checkAsPolicies finds peers that match nobody, or nobody whom policies can tell apart, ports of
-// Services, and load balancers that cannot reach their pods.
+// checkAsPolicies finds peers that match nothing, or only pods that policies cannot distinguish from their node, ports
+// of Services, and load balancers that cannot reach their pods.
 func checkAsPolicies(r *check.Report, in *appView) {
 	index := in.WithPolicies(in.App, nil)
 	for i := range in.App.Spec.Tiers {
 		policy, places := asPolicy(in.App, i, in.world)
 		for _, finding := range netpol.JudgeTier(index, policy, places, in.work) {
-			if !slices.Contains(r.Findings, finding) { // what holds for every tier is found of each
+			if !slices.Contains(r.Findings, finding) { // each tier has the findings of everyTier
 				r.Findings = append(r.Findings, finding)
 			}
 		}
 	}
 }
 
-// asPolicy is a tier as the NetworkPolicy that a person would write for it: a rule for each rule, and
-// a peer for each peer. So what selectors match, and what Services and load balancers need, is asked
-// by the checks of NetworkPolicies, and asked once. What stands for no pods that are known is somewhere.
+// asPolicy is a tier as the NetworkPolicy that a person would write for it: a rule for each rule, and a peer for each
+// peer. So the checks of NetworkPolicies also check what selectors match, and what Services and load balancers need. A
+// peer that matches no known pods becomes somewhere.
 func asPolicy(app *v1alpha1.AppTier, index int, w world.World) (*networkingv1.NetworkPolicy, inTier) {
 	tier := &app.Spec.Tiers[index]
 	places, policy := inTier{tier: index}, &networkingv1.NetworkPolicy{}
@@ -62,10 +62,10 @@ func asPolicy(app *v1alpha1.AppTier, index int, w world.World) (*networkingv1.Ne
 	return policy, places
 }
 
-// somewhere stands for whatever is no pod.
+// somewhere replaces each peer that is not pods.
 var somewhere = networkingv1.NetworkPolicyPeer{IPBlock: &networkingv1.IPBlock{CIDR: "0.0.0.0/0"}}
 
-// policyPeer makes peers of an AppTier those of a NetworkPolicy.
+// policyPeer converts peers of an AppTier to peers of a NetworkPolicy.
 type policyPeer struct {
 	app   *v1alpha1.AppTier
 	world world.World

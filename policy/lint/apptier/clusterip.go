@@ -15,8 +15,8 @@ import (
 
 func init() { runs[netpol.ClusterIP] = checkNetworksOfServices }
 
-// checkNetworksOfServices finds what the check of policies does in the networks of an AppTier's egress. Beside a peer
-// that stands for pods, they are taken as meant.
+// checkNetworksOfServices makes the check of policies for the networks of an AppTier's egress. It does not report networks
+// beside a peer that is pods.
 func checkNetworksOfServices(r *check.Report, in *appView) {
 	for rule := range model.Rules(&in.App.Spec) {
 		isPods := func(peer v1alpha1.Peer) bool { return peer.Networks == nil && peer.Internet == nil }
@@ -41,7 +41,7 @@ func checkNetworksOfServices(r *check.Report, in *appView) {
 	}
 }
 
-// tierBehindFix is what to write in an AppTier.
+// tierBehindFix is what to write in an AppTier for the address of a Service.
 func tierBehindFix(service *corev1.Service) string {
 	switch {
 	case kube.NameOf(service) == kube.APIServer:

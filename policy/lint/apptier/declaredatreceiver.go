@@ -6,14 +6,14 @@ import (
 	"github.com/apptier/apptier/policy/model"
 )
 
-// DeclaredAtReceiver is found where a connection between tiers is declared at its receiver alone.
+// DeclaredAtReceiver reports where a connection between tiers is declared at its sender.
 var DeclaredAtReceiver = register(check.Check{
 	ID: "declared-at-receiver", Severity: check.Reject, About: check.OfAppTiers,
 	Title: "A connection declared at its sender",
 	Text:  `A connection between tiers is declared once, at its receiver. The sender's egress follows from it.`,
 })
 
-// checkSelf refuses a reference to the AppTier that it stands in.
+// checkSelf refuses a reference of an AppTier to itself.
 func checkSelf(r *check.Report, app *v1alpha1.AppTier) {
 	for rule := range model.Rules(&app.Spec) {
 		for i, peer := range rule.Peers {
@@ -23,7 +23,7 @@ func checkSelf(r *check.Report, app *v1alpha1.AppTier) {
 			}
 			r.Find(DeclaredAtReceiver, rule.PeerAt(i).Path().Child("appTier"),
 				"write tier: "+reference.Tier+" under ingress.from of the tier that receives",
-				"this is the AppTier itself, where a connection is declared once")
+				"this is the AppTier itself, which declares a connection once")
 		}
 	}
 }

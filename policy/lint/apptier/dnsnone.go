@@ -14,19 +14,19 @@ import (
 	"github.com/apptier/apptier/policy/model"
 )
 
-// DNSNoneWithEgress is found where there is no DNS, and connections go to what is reached by name.
+// DNSNoneWithEgress reports where there is no DNS, and connections go to peers that clients reach by name.
 var DNSNoneWithEgress = register(check.Check{
 	ID: "dns-none-with-egress", Severity: check.Warn, About: check.OfAppTiers,
-	Title: "No DNS for what is reached by name",
-	Text: `Other tiers, Services, pods and the internet are usually reached by name. With ` + "`dns.mode: None`" + ` nothing lets
-pods resolve one. Tiers that may connect to addresses, nodes or the API server alone need none, and a rule that allows
-port 53 is taken for DNS of one's own.`,
+	Title: "No DNS for peers that are reached by name",
+	Text: `Clients usually reach other tiers, Services, pods and the internet by name. With ` + "`dns.mode: None`" + ` pods cannot
+resolve names. Tiers that may connect only to addresses, nodes or the API server need no names, and a rule that allows
+port 53 counts as DNS.`,
 })
 
 func init() { runs[DNSNoneWithEgress] = checkNamesNeeded }
 
-// checkNamesNeeded finds tiers that may connect to what is usually reached by name, while nothing lets
-// them resolve one. Addresses, nodes and the API server, whose address every pod is given, need none.
+// checkNamesNeeded finds tiers that may connect to peers that clients usually reach by name, but cannot resolve names.
+// Addresses, nodes and the API server need none: every pod has the API server's address.
 func checkNamesNeeded(r *check.Report, in *appView) {
 	path, spec := field.NewPath("spec", "dns"), &in.App.Spec
 	if spec.DNS.Mode != v1alpha1.DNSNone {
@@ -40,12 +40,12 @@ func checkNamesNeeded(r *check.Report, in *appView) {
 	}
 	if len(tiers) > 0 {
 		r.Find(DNSNoneWithEgress, path.Child("mode"),
-			"leave mode out, name the servers with mode: Custom, or allow addresses alone with networks",
-			"tier %s may connect to what is usually reached by name, and may not resolve any", words.List(tiers))
+			"leave mode out, name the servers with mode: Custom, or allow only addresses, with networks",
+			"tier %s may connect to peers that are usually reached by name, but cannot resolve names", words.List(tiers))
 	}
 }
 
-// connectsByName says whether a tier may connect to what is usually reached by name.
+// connectsByName says whether a tier may connect to peers that clients usually reach by name.
 func connectsByName(spec *v1alpha1.AppTierSpec, tier *v1alpha1.Tier) bool {
 	for rule := range model.Rules(spec) {
 		switch {
@@ -73,11 +73,11 @@ func (reachedByName) Pods(*v1alpha1.PodsPeer) bool            { return true }
 func (reachedByName) Namespaces(*metav1.LabelSelector) bool   { return true }
 func (reachedByName) Networks(*v1alpha1.NetworksPeer) bool    { return false }
 func (reachedByName) Nodes() bool                             { return false }
-func (reachedByName) KubeAPIServer() bool                     { return false } // every pod is given its address
+func (reachedByName) KubeAPIServer() bool                     { return false } // every pod has its address
 func (reachedByName) Tier(string) bool                        { return false } // no peer of an egress rule
 func (reachedByName) Nobody() bool                            { return false }
 
-// asksServers says whether a rule of a tier lets it ask DNS servers: on port 53, or that of OpenShift's.
+// asksServers says whether a rule allows a tier to ask DNS servers: on port 53, or OpenShift's 5353.
 func asksServers(spec *v1alpha1.AppTierSpec, tier *v1alpha1.Tier) bool {
 	for rule := range model.Rules(spec) {
 		if rule.Direction != v1alpha1.Egress || !rule.Restricts(spec, tier) || !rule.SaysPorts() {

@@ -6,11 +6,11 @@ import (
 	"github.com/apptier/apptier/policy/lint/check"
 )
 
-// Duplicate is found where two things have the same name.
+// Duplicate reports where two things have the same name.
 var Duplicate = register(check.Check{
 	ID: "duplicate", Severity: check.Reject, About: check.OfAppTiers,
-	Title: "Two things of one name",
-	Text:  `Tiers and ports are referred to by name, so there can be only one of each.`,
+	Title: "Two things with the same name",
+	Text:  `Rules refer to tiers and ports by name, so each name must be unique.`,
 })
 
 func checkOnce[T comparable](r *check.Report, path *field.Path, list []T) {

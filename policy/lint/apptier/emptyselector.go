@@ -9,11 +9,11 @@ import (
 	"github.com/apptier/apptier/policy/lint/netpol"
 )
 
-// EmptySelector is found where a selector would match everything.
+// EmptySelector reports where a selector would match everything.
 var EmptySelector = register(check.Check{
 	ID: "empty-selector", Severity: check.Reject, About: check.OfAppTiers,
 	Title: "An empty selector",
-	Text:  `An empty selector matches everything, which is rarely meant where a tier or a peer is to be named.`,
+	Text:  `An empty selector matches everything, which is rarely the intent of a tier or a peer.`,
 })
 
 func checkSelector(r *check.Report, path *field.Path, selector *metav1.LabelSelector, fix string) {

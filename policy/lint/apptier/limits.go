@@ -11,7 +11,7 @@ import (
 	"github.com/apptier/apptier/policy/model"
 )
 
-// How long lists may be, as in the schema, which bounds what its own checks may cost.
+// How long lists may be, as in the schema, which limits the cost of its CEL rules.
 const (
 	mostTiers      = 64
 	mostOfTier     = 32 // rules of a direction, and ports
@@ -21,8 +21,8 @@ const (
 	mostOfNetworks = 1000
 )
 
-// checkLimits refuses the lists that the schema does: what is too long, what is there twice, and what is
-// written and empty where leaving it out means something else than nothing.
+// checkLimits refuses the lists that the schema refuses: lists that are too long, that repeat an item, and empty lists
+// where no list has a meaning.
 func checkLimits(r *check.Report, path *field.Path, spec *v1alpha1.AppTierSpec) {
 	checkLength(r, path.Child("dns", "to"), len(spec.DNS.To), mostDNS)
 	checkLength(r, path.Child("dns", "ports"), len(spec.DNS.Ports), mostDNS)
@@ -67,13 +67,13 @@ func checkListsOfPeers(r *check.Report, at func(int) *field.Path, peers []v1alph
 
 func checkLength(r *check.Report, path *field.Path, length, most int) {
 	if length > most {
-		r.Find(netpol.Invalid, path, fmt.Sprintf("leave at most %d, or write several of what holds the list", most),
-			"%d items are more than the %d that there may be", length, most)
+		r.Find(netpol.Invalid, path, fmt.Sprintf("write at most %d items, or split what holds the list", most),
+			"%d items are more than the limit of %d", length, most)
 	}
 }
 
-// checkWritten refuses a list that is there and empty: the API server does, since leaving it out means
-// something, and an empty list looks as if it meant nothing.
+// checkWritten refuses an empty list, as the API server does: no list has a meaning, and an empty one looks as if it
+// meant nothing.
 func checkWritten[T any](r *check.Report, path *field.Path, list []T, meaning string) {
 	if list != nil && len(list) == 0 {
 		r.Find(netpol.Invalid, path, "leave it out for "+meaning, "it is unclear what an empty list means")

@@ -18,13 +18,13 @@ func checkPeer(r *check.Report, path *field.Path, peer v1alpha1.Peer) {
 	kinds := peer.Kinds()
 	switch len(kinds) {
 	case 0:
-		r.Find(netpol.Invalid, path, "set one, for example tier: api, or everyone: {} for truly anyone",
-			"a peer that says nothing stands for nobody")
+		r.Find(netpol.Invalid, path, "set one field, for example tier: api, or everyone: {} for every address",
+			"a peer without a field matches nothing")
 	case 1:
 	default:
 		r.Find(netpol.Invalid, path,
 			"write one list item for each; for pods of certain namespaces use pods with namespaceSelector and podSelector",
-			"one peer cannot be %s at once: it is unclear whether both or either is meant", strings.Join(texts(kinds), " and "))
+			"one peer cannot be %s: it is unclear whether both must match, or either", strings.Join(texts(kinds), " and "))
 	}
 	if peer.Pods != nil {
 		checkSelector(r, path.Child("pods", "podSelector"), &peer.Pods.PodSelector,
@@ -61,10 +61,10 @@ func checkNetworks(r *check.Report, path *field.Path, networks *v1alpha1.Network
 		within := func(cidr netip.Prefix) bool { return cidr.Bits() < except.Bits() && cidr.Contains(except.Addr()) }
 		if ok && !slices.ContainsFunc(cidrs, within) {
 			r.Find(netpol.Invalid, path.Child("except").Index(i), "remove it, or correct the ranges",
-				"%s lies within none of the cidrs, so it takes nothing out", except)
+				"%s lies within none of the cidrs, so it excludes nothing", except)
 		}
 		if i := slices.Index(cidrs, except); ok && i >= 0 {
-			r.Find(netpol.Invalid, path.Child("except"), "remove both", "%s takes out the whole of cidrs[%d]", except, i)
+			r.Find(netpol.Invalid, path.Child("except"), "remove both", "%s excludes all of cidrs[%d]", except, i)
 		}
 	}
 }
@@ -84,7 +84,7 @@ func checkCIDR(r *check.Report, path *field.Path, text string) (netip.Prefix, bo
 		return netip.Prefix{}, false
 	case cidr != cidr.Masked():
 		r.Find(netpol.Invalid, path, fmt.Sprintf("write %s, or %s/%d for one address", cidr.Masked(), cidr.Addr(), cidr.Addr().BitLen()),
-			"%q has bits set beyond its prefix: the range or the address may be meant", text)
+			"%q has bits set beyond its prefix: it is unclear whether it means the range or the address", text)
 	}
 	return cidr.Masked(), true
 }
@@ -109,6 +109,6 @@ func checkNamespace(r *check.Report, path *field.Path, name string) {
 
 func checkLabel(r *check.Report, path *field.Path, name string) {
 	for _, problem := range validation.IsDNS1123Label(name) {
-		r.Find(netpol.Invalid, path, "write its metadata.name", "%q cannot be the name of anything: %s", name, problem)
+		r.Find(netpol.Invalid, path, "write its metadata.name", "%q is not a valid name: %s", name, problem)
 	}
 }

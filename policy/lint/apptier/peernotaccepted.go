@@ -7,7 +7,7 @@ import (
 	"github.com/apptier/apptier/policy/lint/netpol"
 )
 
-// PeerNotAccepted is found where the other AppTier does not agree.
+// PeerNotAccepted reports where the other AppTier does not agree.
 var PeerNotAccepted = register(check.Check{
 	ID: "peer-not-accepted", Severity: check.Warn, About: check.OfAppTiers,
 	Title: "A connection that the other owner has not agreed to",
@@ -17,18 +17,18 @@ with a port in common. Until both do, it is denied.`,
 
 func init() { runs[PeerNotAccepted] = checkAgreements }
 
-// checkAgreements finds peers that are there and cannot be peers: tiers whose owner does not agree, and
-// Services that stand for no pods. It is what the controller reports of them.
+// checkAgreements finds peers that exist but cannot be peers: tiers whose owner does not agree, and Services that select
+// no pods. The controller reports the same.
 func checkAgreements(r *check.Report, in *appView) {
 	for _, reference := range in.unresolved {
-		// Of names that nothing has, checkReferences knows more; of ports, who has all pods of the Service.
+		// checkReferences knows more about missing objects; missing ports need all pods of the Service.
 		if finding := FindingOf(reference); finding.Check == PeerNotAccepted || finding.Check == netpol.PeerSelectsNothing {
 			r.Findings = append(r.Findings, finding)
 		}
 	}
 }
 
-// FindingOf is a reference that stands for nobody as a finding.
+// FindingOf makes a finding of an unresolved reference.
 func FindingOf(reference expand.Unresolved) check.Finding {
 	id := UnknownReference
 	switch {

@@ -10,7 +10,7 @@ import (
 	"github.com/apptier/apptier/policy/model"
 )
 
-// inTier are the places of a tier, and of the rules that are for every tier.
+// inTier are the places of a tier, and of the rules for every tier.
 type inTier struct {
 	tier int
 	// ingress and egress are the rules of the tier, and then those of every tier, as the policy has them.
@@ -43,7 +43,7 @@ func (p inTier) PeerField(direction networkingv1.PolicyType, rule, peer int, nam
 	switch {
 	case !isJudged:
 		return nil
-	case name == "" || of.Peers[peer].Pods == nil: // the field says all that there is to say
+	case name == "" || of.Peers[peer].Pods == nil: // the peer has no field of that name
 		return path
 	}
 	return path.Child(name)
@@ -56,13 +56,12 @@ func (p inTier) Port(direction networkingv1.PolicyType, rule, port int) *field.P
 		path = model.Tier(p.tier).Path()
 	}
 	if of.Tier == nil {
-		return nil // some tier's pods may well listen elsewhere
+		return nil // the pods of some tier may listen on another port
 	}
 	return path.Child("ports").Index(port).Child("port")
 }
 
-// peerPlace is where a peer of an AppTier says which pods it means; false if it says that otherwise than by
-// selectors.
+// peerPlace is where a peer of an AppTier selects pods; false if it does not do so by selectors.
 func peerPlace(rule model.Rule, i int) (*field.Path, bool) {
 	path := rule.PeerAt(i).Path()
 	switch kind := rule.Peers[i].Kind(); kind {

@@ -28,7 +28,7 @@ func checkRange(r *check.Report, path *field.Path, port int32, end *int32) {
 	}
 	if *end < port {
 		r.Find(netpol.Invalid, path.Child("endPort"), fmt.Sprintf("write port: %d and endPort: %d", *end, port),
-			"the range ends at %d, before it starts at %d", *end, port)
+			"the range ends at %d, before its start at %d", *end, port)
 	}
 }
 
@@ -42,7 +42,7 @@ func checkRulePort(r *check.Report, path *field.Path, port v1alpha1.RulePort, de
 	name := port.Port.StrVal
 	if port.EndPort != nil {
 		r.Find(netpol.Invalid, path.Child("endPort"), "write port as a number, or declare the range as a port of the tier",
-			"a range cannot start at a name")
+			"a range cannot start with a name")
 	}
 	i := slices.IndexFunc(declared, func(p v1alpha1.TierPort) bool { return p.Name != "" && p.Name == name })
 	if i < 0 {
@@ -65,7 +65,7 @@ func unknownPortFix(name string, declared []v1alpha1.TierPort) string {
 		return fmt.Sprintf("did you mean %s?", near)
 	}
 	if len(names) == 0 {
-		return "write its number: names are those that the receiving tier declares in ports"
+		return "write its number: a name must be one that the receiving tier declares in ports"
 	}
 	return "named ports of this tier: " + strings.Join(names, ", ")
 }

@@ -8,15 +8,15 @@ import (
 	"github.com/apptier/apptier/policy/lint/netpol"
 )
 
-// PortsMissing is found where a rule says no ports, and there are none to stand in for them.
+// PortsMissing reports where a rule lists no ports, and no others apply.
 var PortsMissing = register(check.Check{
 	ID: "ports-missing", Severity: check.Reject, About: check.OfAppTiers,
 	Title: "A rule without ports",
-	Text: `Without ports, an ingress rule means those that the tier declares. If there are none, it has to say
+	Text: `Without ports, an ingress rule means the ports that the tier declares. If the tier declares none, write
 ` + "`allPorts: true`" + `.`,
 })
 
-// checkSaid refuses a rule that says its ports twice, and one that does not although nothing stands in for them.
+// checkSaid refuses a rule with both ports and allPorts, and one with neither if no other ports apply.
 func checkSaid(r *check.Report, path *field.Path, all bool, ports []v1alpha1.RulePort, isElsewhere bool, fix, why string) {
 	switch {
 	case all && len(ports) > 0:

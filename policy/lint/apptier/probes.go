@@ -15,14 +15,14 @@ import (
 	"github.com/apptier/apptier/policy/model"
 )
 
-// ProbeUnreachable is found where the kubelet's probes do not reach a tier.
+// ProbeUnreachable reports where the kubelet's probes do not reach a tier.
 var ProbeUnreachable = register(check.Check{
 	ID: "probe-unreachable", Severity: check.Warn, About: check.OfAppTiers,
 	Title: "Probes that are denied",
-	Text: `The kubelet's probes always pass, since a pod can be reached from its own node. In Istio's ambient mesh they
-come from an address of the mesh instead (169.254.7.127), which is open to the tiers of an AppTier that names the mesh.
-Reported when a pod of the mesh, by its label or its namespace's, is probed on a port that nothing opens to it. What a
-load balancer probes is asked about by health-check-unreachable.`,
+	Text: `The kubelet's probes always pass, because a pod can be reached from its own node. In Istio's ambient mesh they
+come from an address of the mesh (169.254.7.127). An AppTier that names the mesh allows this address. Reported if a pod
+of the mesh, by its label or its namespace's, has a probe on a port that nothing opens to this address. For the probes
+of load balancers see health-check-unreachable.`,
 })
 
 func init() { runs[ProbeUnreachable] = checkProbes }
@@ -32,9 +32,9 @@ func init() { runs[ProbeUnreachable] = checkProbes }
 // https://istio.io/latest/docs/ambient/usage/add-workloads/.
 const dataPlaneLabel = "istio.io/dataplane-mode"
 
-// checkProbes finds tiers whose pods' probes are denied. The kubelet's always pass, since a pod can be
-// reached from its own node; but in an ambient mesh they come from addresses that are not the node's,
-// which are open only where the AppTier names the mesh.
+// checkProbes finds tiers whose pods' probes are denied. The kubelet's probes always pass, because a pod can be reached
+// from its own node. But in an ambient mesh they come from other addresses, which are allowed only if the AppTier names
+// the mesh.
 func checkProbes(r *check.Report, in *appView) {
 	x, app, w := in.Index, in.App, in.world
 	if !w.Known.Pods || len(expand.Probers(app.Spec.Mesh)) > 0 {
@@ -54,8 +54,8 @@ func checkProbes(r *check.Report, in *appView) {
 			}
 			if denied := slices.DeleteFunc(probedPorts(pod), open.Contains); len(denied) > 0 {
 				r.Find(ProbeUnreachable, paths[i], "write spec.mesh: {provider: Istio, dataPlane: Ambient}",
-					"%s is in Istio's ambient mesh, where the kubelet's probes come from %s, and nothing lets them in on %s: "+
-						"it would be restarted though it answers",
+					"%s is in Istio's ambient mesh, where the kubelet's probes come from %s, and nothing allows them on %s: "+
+						"the kubelet would restart it although it answers",
 					words.Pod(pod), probers[0], words.Ports(denied))
 				break // one example is enough
 			}
@@ -63,7 +63,7 @@ func checkProbes(r *check.Report, in *appView) {
 	}
 }
 
-// isAmbient says whether a pod is in the ambient mesh; its own label goes before its namespace's.
+// isAmbient says whether a pod is in the ambient mesh; its own label takes precedence over its namespace's.
 func isAmbient(pod *corev1.Pod, namespace map[string]string) bool {
 	if mode, found := pod.Labels[dataPlaneLabel]; found {
 		return mode == "ambient"
@@ -110,7 +110,7 @@ func probedPorts(pod *corev1.Pod) []connset.Port {
 	return out
 }
 
-// probedPort is 0 where there is none, or where a name stands for none.
+// probedPort is 0 if there is none, or if no port has the name.
 func probedPort(probe corev1.ProbeHandler, declared []corev1.ContainerPort) int32 {
 	var port intstr.IntOrString
 	switch {

@@ -12,16 +12,15 @@ import (
 	"github.com/apptier/apptier/policy/model"
 )
 
-// SameNamespaceConflict is found where a rule for the whole namespace would open an isolated tier.
+// SameNamespaceConflict reports where a rule for the whole namespace would open an isolated tier.
 var SameNamespaceConflict = register(check.Check{
 	ID: "same-namespace-conflict", Severity: check.Reject, About: check.OfAppTiers,
 	Title: "A perimeter that opens a tier",
-	Text:  `Policies add up, so allowing the whole namespace would open a tier that is to be isolated from it.`,
+	Text:  `Policies add up, so allowing the whole namespace would open a tier that must be isolated from it.`,
 })
 
-// Conflicts returns the conflicts of an AppTier with those of its namespace that came before it.
-// Admission refuses both orders; of two that got past it, the older stays. The AppTier itself, and
-// those about to go, may be among the others.
+// Conflicts returns the conflicts of an AppTier with older ones of its namespace. Admission refuses both orders; if two
+// AppTiers pass admission, the older one wins. Others may include the AppTier itself, and AppTiers that are being deleted.
 func Conflicts(app *v1alpha1.AppTier, others []*v1alpha1.AppTier) []check.Finding {
 	var findings []check.Finding
 	for _, other := range others {
@@ -32,8 +31,8 @@ func Conflicts(app *v1alpha1.AppTier, others []*v1alpha1.AppTier) []check.Findin
 	return findings
 }
 
-// older orders AppTiers of one namespace. Timestamps are whole seconds, and in files there are none:
-// then names decide.
+// older orders AppTiers of one namespace by creation time, then by name: timestamps are whole seconds, and files have
+// none.
 func older(a, b *v1alpha1.AppTier) bool {
 	if a.CreationTimestamp.Equal(&b.CreationTimestamp) {
 		return a.Name < b.Name
@@ -41,8 +40,8 @@ func older(a, b *v1alpha1.AppTier) bool {
 	return a.CreationTimestamp.Before(&b.CreationTimestamp)
 }
 
-// SameNamespaceAs returns the conflicts of an AppTier with another of its namespace: what one of them
-// allows for every pod would open what the other isolates, since policies add up.
+// SameNamespaceAs returns the conflicts of an AppTier with another of its namespace: what one allows for every pod would
+// open what the other isolates, because policies add up.
 func SameNamespaceAs(app, other *v1alpha1.AppTier) []check.Finding {
 	r := &check.Report{}
 	isolation := field.NewPath("spec", "isolation")

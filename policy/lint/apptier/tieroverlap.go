@@ -15,17 +15,16 @@ import (
 	"github.com/apptier/apptier/policy/model"
 )
 
-// TierOverlap is found where a pod is in two tiers.
+// TierOverlap reports where a pod is in two tiers.
 var TierOverlap = register(check.Check{
 	ID: "tier-overlap", Severity: check.Reject, About: check.OfAppTiers,
 	Title: "A pod in two tiers",
-	Text: `Policies add up, so a pod in two tiers may do what either may, and a rule for one of them is a rule for the
-other. Reported when one selector includes the other, or when there is a pod that has the labels of both. That some
-pod could have them is no reason: nothing keeps a pod from having the labels of any two tiers. Where the other tier
-is another AppTier's, it is a warning.`,
+	Text: `Policies add up, so a pod in two tiers may do what either may, and a rule for one tier also applies to the
+other. Reported if one selector includes the other, or if a pod has the labels of both. That a pod could have both is not
+enough: any pod could have the labels of two tiers. If the other tier is in another AppTier, the finding is a warning.`,
 })
 
-// tierOf is a tier, and the pods that it is about.
+// tierOf is a tier, and the pods that it selects.
 type tierOf struct {
 	app  *v1alpha1.AppTier
 	tier *v1alpha1.Tier
@@ -44,9 +43,9 @@ func tiersOf(app *v1alpha1.AppTier) (tiers []tierOf, paths []*field.Path) {
 	return tiers, paths
 }
 
-// Overlaps finds pods that are in two tiers, which may do what either may. Nothing keeps a pod
-// from having the labels of any two tiers; so this is about selectors of which one includes the other,
-// and about pods that exist. Inside an AppTier it is refused. Others' tiers are others' business.
+// Overlaps finds pods that are in two tiers, which may do what either may. Any pod could have the labels of two tiers, so
+// this reports selectors of which one includes the other, and pods that exist. It refuses an overlap inside an AppTier,
+// and warns about other AppTiers, which may have other owners.
 func Overlaps(app *v1alpha1.AppTier, w world.World) []check.Finding {
 	r := &check.Report{}
 	tiers, paths := tiersOf(app)
@@ -73,8 +72,7 @@ func Overlaps(app *v1alpha1.AppTier, w world.World) []check.Finding {
 	return r.Findings
 }
 
-// inBoth says which pods are certain to be in two tiers, the first of which may be another AppTier's;
-// "" for none.
+// inBoth names pods that are certainly in two tiers, the first of which may be another AppTier's; "" for none.
 func inBoth(first, second tierOf, pods []*corev1.Pod) string {
 	if first.pods.Intersect(second.pods).IsEmpty() {
 		return ""
@@ -99,8 +97,8 @@ func inBoth(first, second tierOf, pods []*corev1.Pod) string {
 	}
 }
 
-// knownAmong are the pods of which it is known whether they are in the tier: none where it selects by labels
-// that only a cluster knows.
+// knownAmong are the pods that are known to be in the tier or not: none if it selects by labels that only a cluster
+// knows.
 func (t tierOf) knownAmong(pods []*corev1.Pod, w world.World) []*corev1.Pod {
 	if slices.ContainsFunc(t.pods.Labels(connset.Subject), func(key string) bool { return slices.Contains(w.UnknownLabels, key) }) {
 		return nil

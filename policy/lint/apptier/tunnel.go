@@ -14,19 +14,19 @@ import (
 	"github.com/apptier/apptier/policy/model"
 )
 
-// MeshTunnel is found where a mesh carries any port through one, which policies cannot look into.
+// MeshTunnel reports where a mesh tunnels every port through one, which policies cannot look into.
 var MeshTunnel = register(check.Check{
 	ID: "mesh-tunnel", Severity: check.Note, About: check.OfAppTiers,
-	Title: "A mesh that carries any port through one",
-	Text: `The proxies of Linkerd and of Istio's ambient mesh take connections for any TCP port on a port of their own,
-which has to be open between pods that may talk at all. Policies see this port alone, so who may use one port of a tier
-may use all of them. The mesh's own authorization can tell ports apart.`,
+	Title: "A mesh that tunnels every port through one",
+	Text: `The proxies of Linkerd and of Istio's ambient mesh accept connections for any TCP port on a port of their own,
+which must be open between pods that may connect on any port. Policies see only this port, so a peer that may use one
+port of a tier may use all. The mesh's own authorization can restrict ports.`,
 })
 
 func init() { runs[MeshTunnel] = checkTunnel }
 
-// checkTunnel notes tiers that let somebody in on some of their TCP ports, in a mesh whose proxies take
-// connections for any port on one of their own: to policies, whoever may use one port may use all.
+// checkTunnel notes tiers that allow a peer only some of their TCP ports, in a mesh whose proxies accept connections for
+// any port on one of their own: for policies, a peer that may use one port may use all.
 func checkTunnel(r *check.Report, in *appView) {
 	app := in.App
 	tunnel := expand.Tunnel(app.Spec.Mesh)
@@ -44,8 +44,8 @@ func checkTunnel(r *check.Report, in *appView) {
 				return kube.Protocol(p.Protocol) == corev1.ProtocolTCP && !opened.Contains(connset.PortOf(corev1.ProtocolTCP, p.Port))
 			}) {
 				r.Find(MeshTunnel, field.NewPath("spec", "mesh"), "restrict ports with the mesh's own authorization policies",
-					"the mesh carries connections to any port through TCP %d, which is open to whoever tier %s lets in on one: "+
-						"policies cannot keep them from its other ports",
+					"the mesh carries connections to any port through TCP %d, so a peer that may use one port of tier %s may use all: "+
+						"policies cannot restrict this",
 					tunnel, tier.Name)
 				break
 			}

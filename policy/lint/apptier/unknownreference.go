@@ -15,18 +15,18 @@ import (
 	"github.com/apptier/apptier/policy/model"
 )
 
-// UnknownReference is found where what a field names does not exist.
+// UnknownReference reports where a field names something that does not exist.
 var UnknownReference = register(check.Check{
 	ID: "unknown-reference", Severity: check.Reject, About: check.OfAppTiers,
-	Title: "A name that nothing has",
-	Text: `The tier or port that is named is not declared. Of another AppTier, its tiers, and Services it is a warning:
-they may be applied later, and until then stand for nobody.`,
+	Title: "A reference to something that does not exist",
+	Text: `The AppTier declares no tier or port of this name. For other AppTiers, their tiers, and Services the finding is a
+warning: they may be applied later, and until then the peer matches nothing.`,
 })
 
 func init() { runs[UnknownReference] = checkReferences }
 
-// checkReferences finds names of AppTiers, their tiers, and Services that nothing has. It needs all of
-// them, or one whose name is nearly the same: what is in no file may be in the cluster.
+// checkReferences finds references to AppTiers, their tiers, and Services that do not exist. It needs all of them, or one
+// with nearly the same name: an object that is in no file may be in the cluster.
 func checkReferences(r *check.Report, in *appView) {
 	app, w := in.App, in.world
 	each := func(peers []v1alpha1.Peer, at func(int) *field.Path) {
@@ -50,7 +50,7 @@ func checkReferences(r *check.Report, in *appView) {
 	each(app.Spec.DNS.To, field.NewPath("spec", "dns", "to").Index)
 }
 
-// tierFix says which tiers an AppTier has; nothing if the one that is named is among them.
+// tierFix lists the tiers of an AppTier; it is empty if the named tier exists.
 func tierFix(of string, app *v1alpha1.AppTierSpec, name string) string {
 	var names []string
 	for _, tier := range app.Tiers {
@@ -69,11 +69,11 @@ func tierFix(of string, app *v1alpha1.AppTierSpec, name string) string {
 func checkTierKnown(r *check.Report, path *field.Path, other *v1alpha1.AppTier, tier string) {
 	name := "AppTier " + other.Namespace + "/" + other.Name
 	if fix := tierFix(name, &other.Spec, tier); fix != "" {
-		r.Add(UnknownReference, check.Warn, path, fix, "%s has no tier %q, so this peer stands for nobody", name, tier)
+		r.Add(UnknownReference, check.Warn, path, fix, "%s has no tier %q, so this peer matches nothing", name, tier)
 	}
 }
 
-// known returns the object of a name, and warns if it is certain, or likely, that there is none.
+// known returns the object of a name, and warns if certainly, or probably, there is none.
 func known[T metav1.Object](r *check.Report, path *field.Path, kind string, key types.NamespacedName, all bool, objects []T) (found T) {
 	var here, elsewhere []string
 	for _, object := range objects {
@@ -92,18 +92,18 @@ func known[T metav1.Object](r *check.Report, path *field.Path, kind string, key 
 	if near := words.Nearest(key.Name, here); near != "" {
 		fix, all = fmt.Sprintf("did you mean %s?", near), true
 	} else if len(elsewhere) > 0 {
-		fix, all = fmt.Sprintf("did you mean namespace: %s? There is one of this name", slices.Min(elsewhere)), true
+		fix, all = fmt.Sprintf("did you mean namespace: %s? It has one of this name", slices.Min(elsewhere)), true
 	}
 	if all {
-		r.Add(UnknownReference, check.Warn, path, fix, "there is no %s %s, so this peer stands for nobody", kind, key)
+		r.Add(UnknownReference, check.Warn, path, fix, "there is no %s %s, so this peer matches nothing", kind, key)
 	} else {
-		r.Find(check.NotJudged, path, "give its manifest as well, or ask the cluster with --cluster",
-			"%s %s is not given, so whether this peer stands for anybody is not known", kind, key)
+		r.Find(check.NotJudged, path, "add its manifest, or ask the cluster with --cluster",
+			"%s %s is not in the input, so it is not known whether this peer matches anything", kind, key)
 	}
 	return found
 }
 
-// besidesItself leaves out an AppTier, which cannot be what it refers to.
+// besidesItself leaves out the AppTier itself, which cannot refer to itself.
 func besidesItself(app *v1alpha1.AppTier, all []*v1alpha1.AppTier) []*v1alpha1.AppTier {
 	return slices.DeleteFunc(slices.Clone(all),
 		func(other *v1alpha1.AppTier) bool { return other.Namespace == app.Namespace && other.Name == app.Name })

@@ -12,8 +12,8 @@ import (
 	"github.com/apptier/apptier/policy/lint/netpol"
 )
 
-// checkValues refuses words that are not among those of a field: the schema does too, but expansion
-// must never see one, also where there is no API server.
+// checkValues refuses values that are not in a field's enumeration. The schema does too, but expansion must never see
+// one, even without an API server.
 func checkValues(r *check.Report, path *field.Path, spec *v1alpha1.AppTierSpec) {
 	oneOf(r, path.Child("mode"), spec.Mode, v1alpha1.Enforce, v1alpha1.Audit)
 	isolation, dns := path.Child("isolation"), path.Child("dns")

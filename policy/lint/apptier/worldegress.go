@@ -10,12 +10,12 @@ import (
 	"github.com/apptier/apptier/policy/model"
 )
 
-// WorldEgress is found where egress that is isolated is open to everyone.
+// WorldEgress reports where isolated egress is open to everyone.
 var WorldEgress = register(check.Check{
 	ID: "world-egress", Severity: check.Warn, About: check.OfAppTiers,
 	Title: "Isolated egress that is open to everyone",
-	Text: `Everyone is every pod of the cluster too, every node, and the address where clouds hand out credentials of the
-node. What is outside the cluster is ` + "`internet`" + `. A tier that is to connect to whatever it likes says so with
+	Text: `Everyone includes every pod of the cluster, every node, and the address where clouds give credentials of the node.
+For everything outside the cluster write ` + "`internet`" + `. For a tier that may connect to everything, write
 ` + "`isolate: [Ingress]`" + `.`,
 })
 
@@ -43,7 +43,7 @@ func checkWorldEgress(r *check.Report, in *appView) {
 
 const (
 	worldEgressFix     = "write internet: {} for what is outside the cluster, and name what is inside"
-	theMetadataService = "where clouds hand out credentials of the node (169.254.169.254) too"
+	theMetadataService = "including the one where clouds give credentials of the node (169.254.169.254)"
 )
 
 // isEverything says whether ranges are all addresses of a family.
@@ -66,12 +66,12 @@ func holdsForAny(rule model.Rule, spec *v1alpha1.AppTierSpec) bool {
 	return false
 }
 
-// addressesOf are those of networks without what they leave out.
+// addressesOf are the addresses of networks without the excepted ones.
 func addressesOf(networks *v1alpha1.NetworksPeer) connset.Addresses {
 	return addressesIn(networks.CIDRs).Minus(addressesIn(networks.Except))
 }
 
-// addressesIn are those of ranges that can be read.
+// addressesIn are the addresses of the ranges that parse.
 func addressesIn(ranges []string) connset.Addresses {
 	var prefixes []netip.Prefix
 	for _, text := range ranges {

@@ -12,30 +12,30 @@ import (
 // ID is the stable name of a check.
 type ID string
 
-// Check is what is looked for, and what people can look up about it. To add one, write a file that registers it,
-// and its example.
+// Check describes a check, and what people can look up about it. To add one, write a file that registers it, and its
+// example.
 type Check struct {
 	ID ID
-	// Severity of its findings. Some are less all the same: widening that is annotated, or not
-	// decided; tiers that overlap with another AppTier's; what an AppTier refers to outside of it.
+	// Severity of its findings. Some findings are less severe: widening that is annotated, or not
+	// decided; tiers that overlap with another AppTier's; missing objects outside the AppTier.
 	Severity Severity
-	// About says what it is about.
+	// About is the kind of object that it judges.
 	About Subject
 	// Title says what it finds, and Text why that matters and what to do.
 	Title, Text string
 
-	// ByItself says that it asks no selector of a NetworkPolicy which pods it matches, which only a cluster
-	// knows of labels that controllers set.
+	// ByItself says that it does not depend on the pods that a NetworkPolicy's selectors match: only a cluster
+	// knows labels that controllers set.
 	ByItself bool
-	// Tiers says that it is asked of each tier too, as the policy that a person would write for it.
+	// Tiers says that it also judges each tier, as the policy that a person would write for it.
 	Tiers bool
-	// TierFix is the fix in the words of AppTiers; empty where it is the same.
+	// TierFix is the fix in the words of AppTiers; empty if it is the same.
 	TierFix string
 	// examples has the file examples/ID.yaml.
 	examples embed.FS
 }
 
-// Subject is what a check is about.
+// Subject is the kind of object that a check judges.
 type Subject string
 
 // Subjects.
@@ -45,11 +45,11 @@ const (
 	OfBoth     Subject = "NetworkPolicy, AppTier"
 )
 
-// checks are those registered, by ID.
+// checks are the registered checks, by ID.
 var checks = map[ID]Check{}
 
-// Register makes a check one of those that are made and listed, and returns its name. The file of a check does it when
-// the program starts. Examples hold its own.
+// Register adds a check, and returns its ID. The file of a check calls it when the program starts. Examples has the
+// check's example.
 func Register(c Check, examples embed.FS) ID {
 	if _, found := checks[c.ID]; found {
 		panic("two checks are called " + c.ID)
@@ -62,8 +62,7 @@ func Register(c Check, examples embed.FS) ID {
 // severities in the order in which people should read about them.
 var severities = []Severity{Reject, Warn, Note}
 
-// All are the checks that the program's packages register, in the order in which they are made and listed: the
-// gravest first, then by name.
+// All are the registered checks, in the order in which they run and are listed: by severity, then by name.
 func All() []Check { return sorted() }
 
 var sorted = sync.OnceValue(func() []Check {
@@ -72,12 +71,12 @@ var sorted = sync.OnceValue(func() []Check {
 	})
 })
 
-// IsOfObjects says whether the check is about what an object says, beside the others of a world, as its example
-// shows. Others are made by who reads files, or counts what a request costs.
+// IsOfObjects says whether the check judges an object in a world, as its example shows. The others belong to the code
+// that reads files, or counts the cost of a request.
 func (c Check) IsOfObjects() bool { return c.ID != Schema && c.ID != OverBudget && c.ID != TooBig }
 
-// Example shows a check: an object that it finds fault with, the same put right, and the rest of
-// the world that both are judged in, each as YAML.
+// Example shows a check: an object with a finding, the corrected object, and the rest of the world that both are judged
+// in, each as YAML.
 type Example struct{ Wrong, Right, World string }
 
 // Example returns the example of the check; an empty one if it has none.

@@ -1,4 +1,4 @@
-// Package check says what a check of policies is, and what it finds: the words of lint, which all of its rooms share.
+// Package check has the types that all packages of lint share: checks and findings.
 package check
 
 import (
@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Severity says what a finding leads to, in the words of compilers and of SARIF, everywhere the same.
+// Severity is the effect of a finding, in the words of compilers and of SARIF.
 type Severity string
 
 // Severities.
@@ -16,21 +16,21 @@ const (
 	Reject Severity = "error"
 	// Warn: the object is accepted, with a warning.
 	Warn Severity = "warning"
-	// Note: nothing is found fault with; something is not known, and said.
+	// Note: nothing is wrong, but something is not known.
 	Note Severity = "note"
 )
 
-// Finding is what a check found at one place.
+// Finding is the result of a check at one place.
 type Finding struct {
 	Check    ID       `json:"check"`
 	Severity Severity `json:"severity"`
-	// Path of the field that is to be changed.
+	// Path of the field to change.
 	Path Path `json:"path"`
 	// Message says what is wrong and why it matters.
 	Message string `json:"message"`
 	// Fix says what to write instead.
 	Fix string `json:"fix"`
-	// Other is the name of the policy that is at fault beside the object; empty if it is the object itself.
+	// Other is the name of the other policy that is wrong; empty if it is the object itself.
 	Other string `json:"-"`
 }
 
@@ -44,10 +44,10 @@ func WithSeverity(findings []Finding, severity Severity) []Finding {
 	return slices.DeleteFunc(slices.Clone(findings), func(f Finding) bool { return f.Severity != severity })
 }
 
-// Path is where a field stands in an object, as in spec.tiers[0].name: what a field.Path prints.
+// Path is the path of a field in an object, such as spec.tiers[0].name: what a field.Path prints.
 type Path string
 
-// Within says whether the field is another, or in it.
+// Within says whether the field is other, or in it.
 func (p Path) Within(other Path) bool {
 	rest, found := strings.CutPrefix(string(p), string(other))
 	return found && (rest == "" || rest[0] == '.' || rest[0] == '[')

@@ -10,9 +10,9 @@ import (
 // Report collects findings.
 type Report struct {
 	Findings []Finding
-	// OfTier says that what is judged is written in an AppTier, and that fixes are to be in its words.
+	// OfTier says that the judged tier is written in an AppTier, so fixes are in its words.
 	OfTier bool
-	// named is how many places each check has named that may name only so many.
+	// named counts the places that each limited check has named.
 	named map[place]int
 }
 
@@ -21,12 +21,12 @@ type place struct {
 	severity Severity
 }
 
-// mostOfCheck bounds how many places a check names in one object where there is one for each rule: people
-// read no more, and answers of the API server have a size.
+// mostOfCheck limits the places that a check names in one object, for checks with one for each rule: people read no
+// more, and answers of the API server have a size limit.
 const mostOfCheck = 100
 
-// IsFull says whether a check is to name no more places, and counts one more if it is not. The first that is
-// too many becomes a finding that says so.
+// IsFull says whether a check has named its limit of places, and counts one more. The first place above the limit becomes
+// a finding that says so.
 func (r *Report) IsFull(check ID, severity Severity, path *field.Path) bool {
 	if r.named == nil {
 		r.named = map[place]int{}
@@ -34,19 +34,18 @@ func (r *Report) IsFull(check ID, severity Severity, path *field.Path) bool {
 	p := place{check, severity}
 	r.named[p]++
 	if r.named[p] == mostOfCheck+1 {
-		r.Add(check, severity, path, "correct those that are named, and see what is left",
-			"there are more than the %d places that are named before", mostOfCheck)
+		r.Add(check, severity, path, "correct those, then check again",
+			"there are more than the %d places named above", mostOfCheck)
 	}
 	return r.named[p] > mostOfCheck
 }
 
-// Find adds a finding of the severity that its check has. One of a check that nobody registered is refused
-// rather than let through.
+// Find adds a finding with the severity of its check. A finding of an unregistered check rejects, to be safe.
 func (r *Report) Find(check ID, path *field.Path, fix, message string, args ...any) {
 	r.Add(check, cmp.Or(checks[check].Severity, Reject), path, fix, message, args...)
 }
 
-// Add adds a finding. Without a path there is nothing to find fault with: it is judged otherwise.
+// Add adds a finding. Without a path it adds nothing: another check judges the place.
 func (r *Report) Add(check ID, severity Severity, path *field.Path, fix, message string, args ...any) {
 	if path == nil {
 		return
@@ -59,7 +58,7 @@ func (r *Report) Add(check ID, severity Severity, path *field.Path, fix, message
 	})
 }
 
-// FindError adds what Kubernetes' own validation found.
+// FindError adds an error of Kubernetes' own validation.
 func (r *Report) FindError(check ID, err *field.Error, fix string) {
 	r.Findings = append(r.Findings, Finding{Check: check, Severity: Reject, Path: Path(err.Field), Message: err.ErrorBody(), Fix: fix})
 }

@@ -2,20 +2,20 @@ package check
 
 import "fmt"
 
-// Work bounds what is done to judge one object. It is counted in steps, such as one comparison of what a
-// rule allows with what an AppTier declares, so that the same object beside the same others takes the same.
-// Those who wait for an answer say besides when they stop waiting. It is not for use at the same time.
+// Work limits the work of judging one object. It counts steps, such as one comparison of what a rule allows with what an
+// AppTier declares, so that the same object in the same world takes the same steps. Stop can end it earlier, for example
+// after a timeout. It is not safe for concurrent use.
 type Work struct {
 	most, done int
 	stop       func() error
 	err        error
 }
 
-// NewWork returns a bound of so many steps, one of which takes some 100 nanoseconds; 0 is no bound. Stop is
-// asked now and then, and ends the work with the error that it returns; nil never does.
+// NewWork returns a limit of so many steps, each of some 100 nanoseconds; 0 is no limit. It calls stop now and then, and
+// ends the work with the error that stop returns; a nil stop never ends it.
 func NewWork(most int, stop func() error) *Work { return &Work{most: most, stop: stop} }
 
-// TooMuchWorkError says that an object was not judged, because that would take more steps than it may.
+// TooMuchWorkError says that an object was not judged, because it takes more steps than the limit.
 type TooMuchWorkError struct{ Most int }
 
 func (e *TooMuchWorkError) Error() string {
@@ -28,11 +28,11 @@ func (w *Work) Err() error { return w.err }
 // Done is how many steps were taken.
 func (w *Work) Done() int { return w.done }
 
-// askEvery is how many steps are taken between two questions whether to stop: about a millisecond's.
+// askEvery is the number of steps between two calls of stop: about a millisecond.
 const askEvery = 10_000
 
-// Spend takes steps, and says whether there is anything left. Whoever hears that there is not may return
-// whatever is at hand: nobody reads it.
+// Spend takes steps, and says whether the work may go on. If not, a caller may return any result, because nobody reads
+// it.
 func (w *Work) Spend(steps int) bool {
 	before := w.done
 	w.done += steps

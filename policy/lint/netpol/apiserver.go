@@ -13,22 +13,22 @@ import (
 	"github.com/apptier/apptier/policy/lint/world"
 )
 
-// APIServerUnreachable is found where the API server cannot reach what it is to call.
+// APIServerUnreachable reports where the API server cannot reach what it is to call.
 var APIServerUnreachable = register(check.Check{
 	ID: "apiserver-unreachable", Severity: check.Warn, About: check.OfBoth, Tiers: true,
-	Title: "The API server does not reach what it calls",
-	Text: `The API server calls webhooks from outside the pod network, on the port that the pods listen on. Where no policy
-lets it in, whatever the webhook is about can no longer be applied (or is no longer checked, with failurePolicy: Ignore),
-in the whole cluster. So it is with APIs of other servers (APIService), and with webhooks that convert resources; the last
-are not known at admission. Name its addresses in an ipBlock; who cannot know them leaves ` + "`from`" + ` out for this port. Of an
-AppTier, ` + "`kubeAPIServer: {}`" + ` is it. Control planes that come in through Konnectivity's agents are let in by them.`,
-	TierFix: "let the API server in with kubeAPIServer: {}, on this port",
+	Title: "The API server cannot reach a webhook or an API",
+	Text: `The API server calls webhooks from outside the pod network, on the port that the pods listen on. If no policy
+allows this, objects that the webhook handles can no longer be applied (or are no longer checked, with failurePolicy: Ignore),
+in the whole cluster. This also holds for aggregated APIs (APIService), and for conversion webhooks, which are not known
+at admission. Name the API server's addresses in an ipBlock; if you do not know them, leave ` + "`from`" + ` out for this port. In an
+AppTier, write ` + "`kubeAPIServer: {}`" + `. If the control plane connects through Konnectivity, allowing its agents is enough.`,
+	TierFix: "allow the API server with kubeAPIServer: {}, on this port",
 })
 
 func init() { runs[APIServerUnreachable] = checkBackends }
 
-// checkBackends finds pods that the API server is to call and cannot: it calls from outside the pod network,
-// and what it calls is a webhook that then refuses or lets pass whatever is applied, or an API that is gone.
+// checkBackends finds pods that the API server calls but cannot reach: it calls from outside the pod network. A webhook
+// then refuses or lets pass every object, and an aggregated API is unavailable.
 func checkBackends(r *check.Report, v *view) {
 	if !v.Known.Policies || !v.Known.Services || !v.Policy.Isolates(ingress) {
 		return
@@ -58,13 +58,13 @@ func checkReachedByServer(r *check.Report, v *view, backend world.Backend, servi
 	}
 	r.Find(APIServerUnreachable, v.places.Rules(ingress),
 		fmt.Sprintf("add an ingress rule with an ipBlock for the API server's addresses, or without from, on %s", words.Port(port)),
-		"no policy lets anyone from outside the pod network reach %s on %s, where the API server calls Service %s for %s",
+		"no policy allows connections from outside the pod network to %s on %s, where the API server calls Service %s for %s",
 		words.Pod(pod), words.Port(port), service.Name, backend.By)
 	return true
 }
 
-// openOutside are the ports of a pod that some policy opens to whom the pod network does not hold, that is to
-// addresses or to everyone; or to what is taken for such.
+// openOutside are the ports of a pod that some policy opens to ends outside the pod network, that is to addresses or to
+// everyone; or to a box for which any of taken holds.
 func (v *view) openOutside(pod *world.Pod, taken ...func(connset.Box) bool) connset.Ports {
 	policies, _ := v.Union(pod, ingress)
 	var open connset.Ports
@@ -77,8 +77,8 @@ func (v *view) openOutside(pod *world.Pod, taken ...func(connset.Box) bool) conn
 	return open
 }
 
-// isForTunnel says whether a box lets in the agents of Konnectivity, from which the API server comes where
-// the control plane is in another network
+// isForTunnel says whether a box allows the agents of Konnectivity. The API server connects through them if the control
+// plane is in another network
 // (https://kubernetes.io/docs/tasks/extend-kubernetes/setup-konnectivity/).
 func isForTunnel(box connset.Box) bool {
 	return box.Kinds&connset.Pods != 0 && box.Match(connset.Namespace, map[string]string{corev1.LabelMetadataName: "kube-system"}) &&

@@ -15,13 +15,13 @@ import (
 	"github.com/apptier/apptier/policy/lint/world"
 )
 
-// ClusterIP is found where an address range holds Services' cluster addresses alone.
+// ClusterIP reports where an address range holds Services' cluster addresses alone.
 var ClusterIP = register(check.Check{
 	ID: "cluster-ip", Severity: check.Warn, About: check.OfBoth,
 	Title: "The address of a Service",
-	Text: `A Service's cluster address is translated to a pod's before policies are asked, so an ` + "`ipBlock`" + `, or the ` + "`networks`" + ` of an
-AppTier, that hold nothing but such addresses allow nothing. Ranges of which only Services get addresses (ServiceCIDR) are the same. Some
-network plugins judge before that: beside a peer that selects the pods, the address is taken as meant.`,
+	Text: `A Service's cluster address is translated to a pod's address before policies apply. So an ` + "`ipBlock`" + `, or the ` + "`networks`" + ` of an
+AppTier, that hold only such addresses allow nothing. This also holds for the ranges that Services get addresses from (ServiceCIDR).
+Some network plugins judge before the translation, so an address beside a peer that selects the pods is not reported.`,
 })
 
 func init() { runs[ClusterIP] = checkClusterIPs }
@@ -29,7 +29,7 @@ func init() { runs[ClusterIP] = checkClusterIPs }
 // checkClusterIPs finds ranges of which every address is a Service's cluster address, or one that only a
 // Service may have. Policies see the pod that a connection arrives at, since the address is translated first
 // (https://kubernetes.io/docs/concepts/services-networking/network-policies/#behavior-of-ipblock-selectors).
-// Some network plugins judge before that, so an address beside the pods themselves is taken as meant.
+// Some network plugins judge before that, so an address beside a peer that selects the pods is not reported.
 func checkClusterIPs(r *check.Report, v *view) {
 	if !v.Policy.Isolates(egress) {
 		return
@@ -57,14 +57,13 @@ func checkClusterIPs(r *check.Report, v *view) {
 	}
 }
 
-// FindClusterIP says that a range holds Services' addresses alone: that of one, which may be the only one, or of nobody
-// in particular if it is nil.
+// FindClusterIP reports that a range holds only Services' addresses. Service is an example, or nil if none is known.
 func FindClusterIP(r *check.Report, path *field.Path, fix, cidr string, service *corev1.Service) {
-	r.Find(ClusterIP, path, fix, "%s, and those are translated before policies are asked: they see the pods behind, so this allows nothing",
+	r.Find(ClusterIP, path, fix, "%s: Service addresses are translated to pod addresses before policies apply, so this allows nothing",
 		addressWords(cidr, service))
 }
 
-// isAboutPods says whether a clause is about pods: beside them, an address of a Service is taken as meant.
+// isAboutPods says whether a clause is about pods: beside one, the address of a Service is not reported.
 func isAboutPods(clause connset.Clause) bool {
 	peer := world.PeerOf(egress, clause)
 	return peer == nil || peer.IPBlock == nil
@@ -72,12 +71,12 @@ func isAboutPods(clause connset.Clause) bool {
 
 func addressWords(cidr string, service *corev1.Service) string {
 	if service == nil {
-		return cidr + " holds addresses of Services alone"
+		return cidr + " holds only addresses of Services"
 	}
 	if prefix, err := netip.ParsePrefix(cidr); err == nil && prefix.IsSingleIP() {
 		return fmt.Sprintf("%s is the address of Service %s/%s", prefix.Addr(), service.Namespace, service.Name)
 	}
-	return fmt.Sprintf("every address of %s is that of a Service, such as %s/%s", cidr, service.Namespace, service.Name)
+	return fmt.Sprintf("every address of %s is the address of a Service, such as %s/%s", cidr, service.Namespace, service.Name)
 }
 
 // BehindFix is what to write in a NetworkPolicy for the address of a Service.
@@ -85,12 +84,12 @@ func BehindFix(service *corev1.Service) string {
 	if len(service.Spec.Selector) > 0 {
 		return "select the pods behind the Service, on the ports that they listen on"
 	}
-	return fmt.Sprintf("write the addresses and ports that its EndpointSlices have: "+
+	return fmt.Sprintf("write the addresses and ports of its EndpointSlices: "+
 		"kubectl get endpointslices -n %s -l kubernetes.io/service-name=%s", service.Namespace, service.Name)
 }
 
-// allowsBehind says whether any clause of a policy is about pods behind a Service, or may be: those that
-// do not exist are not known.
+// allowsBehind says whether any clause of a policy is, or may be, about pods behind a Service: pods that do not exist
+// are not known.
 func (v *view) allowsBehind(clauses []connset.Clause, service *corev1.Service) bool {
 	behind := v.At(service.Namespace)
 	return slices.ContainsFunc(clauses, func(clause connset.Clause) bool {

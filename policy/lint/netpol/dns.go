@@ -13,24 +13,24 @@ import (
 	"github.com/apptier/apptier/policy/lint/world"
 )
 
-// DNSMissing is found where pods may open connections but cannot resolve names.
+// DNSMissing reports where pods may open connections but cannot resolve names.
 var DNSMissing = register(check.Check{
 	ID: "dns-missing", Severity: check.Warn, About: check.OfPolicies,
 	Title: "Egress without DNS",
-	Text: `A pod whose egress is isolated resolves no names unless some policy allows it to, and nearly everything is
-reached by name. All policies that select the pod are considered together; where the pods are not given, there may be
-more, and it is no more than a note. Pods that may connect to nothing, or
-to single addresses only, need no names.`,
+	Text: `A pod whose egress is isolated cannot resolve names unless some policy allows it, and clients reach nearly
+everything by name. All policies that select the pod are considered together. If the pods are not in the input, more
+policies may select them, and the finding is a note. Pods that may connect to nothing, or only to single addresses,
+need no names.`,
 })
 
 func init() { runs[DNSMissing] = checkDNSReached }
 
-// DNSUDPOnly is found where DNS is allowed over UDP and not over TCP.
+// DNSUDPOnly reports where DNS is allowed over UDP and not over TCP.
 var DNSUDPOnly = register(check.Check{
 	ID: "dns-udp-only", Severity: check.Warn, About: check.OfPolicies,
 	Title: "DNS over UDP only",
-	Text: `Answers that are too long for one packet, and retries, use TCP (RFC 7766). Without it resolving fails for some
-names and at some times, which is hard to find.`,
+	Text: `Answers that are too long for one packet, and retries, use TCP (RFC 7766). Without TCP, resolving fails for some
+names and at some times, which is hard to debug.`,
 })
 
 // dnsFix is the rule that works in nearly every cluster.
@@ -50,10 +50,10 @@ func checkDNSReached(r *check.Report, v *view) {
 	seen := map[world.Membership]bool{}
 	for _, pod := range subjects {
 		if pod.Spec.DNSPolicy != "" && pod.Spec.DNSPolicy != corev1.DNSClusterFirst {
-			continue // it asks others, which only it knows
+			continue // it asks its own servers, which are not known
 		}
 		if as := v.Membership(pod); seen[as] {
-			continue // the same policies were enough for another
+			continue // a pod under the same policies was judged
 		} else {
 			seen[as] = true
 		}
@@ -67,7 +67,7 @@ func checkDNSReached(r *check.Report, v *view) {
 	}
 }
 
-// checkDNSOf judges what a pod, or nil for any that is selected, is allowed altogether.
+// checkDNSOf judges all that a pod is allowed; nil is any pod that is selected.
 func (v *view) checkDNSOf(r *check.Report, servers dnsServers, pod *world.Pod, clauses []connset.Clause) bool {
 	who := "the pods that it selects"
 	if pod != nil {
@@ -77,14 +77,14 @@ func (v *view) checkDNSOf(r *check.Report, servers dnsServers, pod *world.Pod, c
 	case !udp && !tcp && needsNames(clauses):
 		why := "all policies together do not allow port 53"
 		if !v.Whole {
-			why = "no policy that is given allows port 53"
+			why = "no policy of the input allows port 53"
 		}
 		if slices.ContainsFunc(clauses, func(clause connset.Clause) bool { return isForDNS(clause, corev1.ProtocolUDP) }) {
 			why = "port 53 is allowed, but to no pod of the cluster's DNS"
 		}
 		severity := check.Warn
 		if !v.KnowsPolicies() {
-			severity = check.Note // another policy, which is not given, may allow it
+			severity = check.Note // a policy outside the input may allow it
 		}
 		r.Add(DNSMissing, severity, rulesPath(egress), dnsFix, "%s may open connections but cannot resolve names: %s", who, why)
 	case udp && !tcp && reachesDNS(v.Policy.Clauses(egress), servers, corev1.ProtocolUDP):
@@ -96,8 +96,8 @@ func (v *view) checkDNSOf(r *check.Report, servers dnsServers, pod *world.Pod, c
 	return true
 }
 
-// needsNames says whether anything is allowed that is commonly reached by name: who connects to
-// nothing, or to single addresses, needs none.
+// needsNames says whether clauses allow peers that clients commonly reach by name: connections to single addresses need
+// no names.
 func needsNames(clauses []connset.Clause) bool {
 	return slices.ContainsFunc(clauses, func(clause connset.Clause) bool {
 		peer := world.PeerOf(egress, clause)

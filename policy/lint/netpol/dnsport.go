@@ -16,19 +16,18 @@ import (
 	"github.com/apptier/apptier/policy/lint/world"
 )
 
-// DNSPort is found where port 53 is allowed, and the DNS servers listen on another.
+// DNSPort reports where port 53 is allowed, and the DNS servers listen on another.
 var DNSPort = register(check.Check{
 	ID: "dns-port", Severity: check.Warn, About: check.OfPolicies,
-	Title: "Port 53, where DNS listens on another",
-	Text: `Policies see the port that the pods of the cluster's DNS listen on, since the Service's is translated before. Some do
-not listen on 53: OpenShift's use 5353. Reported when such pods are known, by --dns-service or by their Service's label or
-name, the policy allows 53 to them, and nothing allows theirs.`,
+	Title: "Port 53, but DNS listens on another port",
+	Text: `Policies see the port that the pods of the cluster's DNS listen on, because the Service's port is translated first. Some
+do not listen on 53: OpenShift's use 5353. Reported if such pods are known, by --dns-service or by their Service's label or
+name, the policy allows 53 to them, and nothing allows the port that they listen on.`,
 })
 
 func init() { runs[DNSPort] = checkDNSPort }
 
-// dnsListener is where a pod of the cluster's DNS is asked: policies see the port that it listens on, and
-// not the Service's 53.
+// dnsListener is a port that a pod of the cluster's DNS listens on: policies see this port, not the Service's 53.
 type dnsListener struct {
 	service *corev1.Service
 	pod     *world.Pod

@@ -12,15 +12,15 @@ import (
 	"github.com/apptier/apptier/policy/lint/world"
 )
 
-// dnsServers are where a cluster's names are resolved. Which pods that are may not be known.
+// dnsServers resolve a cluster's names. Their pods may not be known.
 type dnsServers struct {
 	pods      []*world.Pod
 	addresses []netip.Addr
-	// namespaces are those in which they may be.
+	// namespaces in which they may be.
 	namespaces []string
 }
 
-// dnsServers returns the cluster's, as its Services say.
+// dnsServers returns the cluster's DNS servers, by its Services.
 func (v *view) dnsServers() dnsServers {
 	servers := dnsServers{namespaces: []string{metav1.NamespaceSystem, "openshift-dns"}}
 	if v.DNSService.Namespace != "" {
@@ -42,7 +42,7 @@ func (v *view) dnsServers() dnsServers {
 		}
 	}
 	if len(servers.pods) == 0 || slices.ContainsFunc(servers.pods, func(pod *world.Pod) bool { return pod.Spec.HostNetwork }) {
-		return dnsServers{namespaces: servers.namespaces} // who answers is not known, or is a node
+		return dnsServers{namespaces: servers.namespaces} // the servers are not known, or are nodes
 	}
 	// Beside them: the usual address of the node-local cache.
 	servers.addresses = append(servers.addresses, netip.MustParseAddr("169.254.20.10"))
@@ -53,7 +53,7 @@ func (v *view) dnsServers() dnsServers {
 const anyPort = 54321
 
 // reachesDNS says whether clauses allow DNS over a protocol, to the servers if they are known, and otherwise to pods
-// that may be. Whoever names the port means the servers, wherever they are.
+// that may be servers. A clause that names the port means the servers, in any namespace.
 func reachesDNS(clauses []connset.Clause, servers dnsServers, protocol corev1.Protocol) bool {
 	return slices.ContainsFunc(clauses, func(clause connset.Clause) bool {
 		if !isForDNS(clause, protocol) {
@@ -70,15 +70,15 @@ func reachesDNS(clauses []connset.Clause, servers dnsServers, protocol corev1.Pr
 	})
 }
 
-// isForDNS says whether a clause allows a port on which DNS servers listen: OpenShift's is 5353, and one with a name
-// may be theirs as well.
+// isForDNS says whether a clause allows a port on which DNS servers listen: OpenShift's is 5353, and a named port may
+// be a DNS port.
 func isForDNS(clause connset.Clause, protocol corev1.Protocol) bool {
 	return slices.ContainsFunc(clause.Named, func(port connset.NamedPort) bool { return port.Protocol == protocol }) ||
 		clause.Box.Ports.Contains(connset.PortOf(protocol, 53)) || clause.Box.Ports.Contains(connset.PortOf(protocol, 5353))
 }
 
-// mayBePeersOf says whether DNS servers may be among whom a clause means: not where it names namespaces, or is about
-// its own, and DNS is in others.
+// mayBePeersOf says whether a clause may match DNS servers: it cannot if it names namespaces, or means its own, and DNS
+// is in others.
 func (s dnsServers) mayBePeersOf(clause connset.Clause) bool {
 	peer := world.PeerOf(egress, clause)
 	if peer == nil || peer.IPBlock != nil {
@@ -106,6 +106,6 @@ func namespacesNamed(selector *metav1.LabelSelector) []string {
 	return nil
 }
 
-// DNSPorts are those that DNS servers listen on: 53, or OpenShift's.
+// DNSPorts are the ports that DNS servers listen on: 53, and OpenShift's 5353.
 var DNSPorts = connset.PortRange(corev1.ProtocolUDP, 53, 53).Union(connset.PortRange(corev1.ProtocolTCP, 53, 53)).
 	Union(connset.PortRange(corev1.ProtocolUDP, 5353, 5353)).Union(connset.PortRange(corev1.ProtocolTCP, 5353, 5353))

@@ -13,20 +13,20 @@ import (
 	"github.com/apptier/apptier/policy/lint/world"
 )
 
-// ExcludesNobody is found where another peer holds whom a peer leaves out.
+// ExcludesNobody reports where another peer includes what a peer excludes.
 var ExcludesNobody = register(check.Check{
 	ID: "excludes-nobody", Severity: check.Warn, About: check.OfBoth, ByItself: true, Tiers: true,
 	Title: "An exclusion that excludes nobody",
-	Text: `Peers add up, and so do rules. Where one peer leaves somebody out (NotIn, DoesNotExist, except), and another holds
-all of the first with those, nobody is left out. So it is with ports: named beside an entry that is every port of the
-protocol, or where another rule lets the same peer reach every port, they restrict nothing.`,
-	TierFix: "leave the same out there, or remove one of them",
+	Text: `Peers add up, and so do rules. If one peer excludes something (NotIn, DoesNotExist, except), and another includes
+all of the first together with it, nothing is excluded. Ports also add up: beside an entry that is every port of the
+protocol, or a rule that allows the same peer every port, named ports restrict nothing.`,
+	TierFix: "exclude the same there, or remove one of them",
 })
 
 func init() { runs[ExcludesNobody] = checkExclusions }
 
-// checkExclusions finds peers that leave somebody out, beside a peer that lets them in again, with everybody
-// else that the first would hold: peers add up, so the exclusion excludes nobody.
+// checkExclusions finds peers with an exclusion, beside a peer that includes the first one without its exclusion: peers
+// add up, so nothing is excluded.
 func checkExclusions(r *check.Report, v *view) {
 	for _, direction := range []networkingv1.PolicyType{ingress, egress} {
 		clauses := v.Policy.Clauses(direction)
@@ -50,8 +50,8 @@ func checkExclusions(r *check.Report, v *view) {
 					continue
 				}
 				r.Find(ExcludesNobody, v.clauseField(direction, clause, ""),
-					"remove "+v.clausePlace(direction, other).String()+", or leave the same out there",
-					"%s holds all that this peer leaves out with %s: peers add up, so nobody is left out", v.clausePlace(direction, other), what)
+					"remove "+v.clausePlace(direction, other).String()+", or exclude the same there",
+					"%s includes all that this peer excludes with %s: peers add up, so nothing is excluded", v.clausePlace(direction, other), what)
 				break
 			}
 		}
@@ -80,8 +80,8 @@ func checkOpenPorts(r *check.Report, v *view, direction networkingv1.PolicyType)
 	}
 }
 
-// checkOpenRules finds ports of a rule whose peers another rule lets reach every port. What everyone may reach is
-// reported by itself, and a rule for DNS beside others is a habit that does no harm.
+// checkOpenRules finds ports of a rule whose peers another rule allows every port. Rules for everyone have a check of
+// their own, and a rule for DNS beside others is a habit that does no harm.
 func checkOpenRules(r *check.Report, v *view, direction networkingv1.PolicyType, clauses []connset.Clause) {
 	isEveryPort := func(c connset.Clause) bool { return connset.AllPorts().Minus(c.Box.Ports).IsEmpty() }
 	open := world.Where(clauses, func(c connset.Clause) bool { return c.Peer >= 0 && isEveryPort(c) })
@@ -101,12 +101,12 @@ func checkOpenRules(r *check.Report, v *view, direction networkingv1.PolicyType,
 		if i := slices.IndexFunc(open, holds); i >= 0 {
 			r.Find(ExcludesNobody, v.clauseField(direction, clause, ""),
 				"name ports in "+v.places.Rule(direction, open[i].Rule).String()+", or remove this",
-				"%s holds this peer too, on every port: rules add up, so the ports named here restrict nothing", v.clausePlace(direction, open[i]))
+				"%s also includes this peer, on every port: rules add up, so the ports named here restrict nothing", v.clausePlace(direction, open[i]))
 		}
 	}
 }
 
-// withoutExclusions returns a peer without what leaves somebody out, and what that is; "" for nothing.
+// withoutExclusions returns a peer without its exclusions, and the name of one; "" if it has none.
 func withoutExclusions(peer *networkingv1.NetworkPolicyPeer) (whole *networkingv1.NetworkPolicyPeer, what string) {
 	whole = peer.DeepCopy()
 	if whole.IPBlock != nil && len(whole.IPBlock.Except) > 0 {
@@ -127,7 +127,7 @@ func withoutExclusions(peer *networkingv1.NetworkPolicyPeer) (whole *networkingv
 	return whole, what
 }
 
-// clauseOf is a clause of the judged policy with another peer in the place of its own.
+// clauseOf is a clause of the judged policy with its peer replaced.
 func (v *view) clauseOf(direction networkingv1.PolicyType, clause connset.Clause, peer *networkingv1.NetworkPolicyPeer) *connset.Clause {
 	rule := kube.Rules(v.Policy.NetworkPolicy, direction)[clause.Rule]
 	policy := networkingv1.NetworkPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: v.Policy.Namespace}}

@@ -12,25 +12,23 @@ import (
 	"github.com/apptier/apptier/policy/lint/world"
 )
 
-// HalfOpen is found where one end allows a connection and the other denies it.
+// HalfOpen reports where one end allows a connection and the other denies it.
 var HalfOpen = register(check.Check{
 	ID: "half-open", Severity: check.Warn, About: check.OfBoth, Tiers: true,
 	Title: "One end allows what the other denies",
 	Text: `A connection needs the egress of its source and the ingress of its destination, on the same port and protocol.
-This is reported when no pod that is selected can use what a rule allows, because policies at the other end
-deny it.`,
+Reported if no selected pod can use what a rule allows, because policies at the other end deny it.`,
 })
 
 func init() { runs[HalfOpen] = checkHalves }
 
-// mostPairs bounds how many pairs of pods are looked at for one peer.
+// mostPairs limits the pairs of pods that are compared for one peer.
 const mostPairs = 50_000
 
 // checkHalves asks for both halves of connections: egress of the source, and ingress of the destination
 // (https://kubernetes.io/docs/concepts/services-networking/network-policies/#the-two-sorts-of-pod-isolation).
-// It finds peers that the policy allows, while the policies at every other end deny all
-// that it allows: the connection does not come about. Peers that are only partly denied may be meant
-// so, when a rule is wider than what it is for.
+// It finds peers that the policy allows, while the policies at every other end deny all that it allows. A peer that
+// is only partly denied may be deliberate: the rule is wider than its purpose.
 func checkHalves(r *check.Report, v *view) {
 	if !v.Known.Policies {
 		return
@@ -64,7 +62,7 @@ func checkOtherHalf(r *check.Report, v *view, direction networkingv1.PolicyType,
 		}
 		// No pod's policies are asked about what it sends itself.
 		if slices.ContainsFunc(passing[as], func(subject *world.Pod) bool { return subject != peer }) {
-			return // it comes about for some, or it is another check's matter
+			return // some can connect, or another check reports it
 		}
 	}
 	subject, peer := lastPair(subjects, peers)
@@ -80,12 +78,12 @@ func checkOtherHalf(r *check.Report, v *view, direction networkingv1.PolicyType,
 		return
 	}
 	r.Find(HalfOpen, path, fmt.Sprintf("allow the same in %s of %s, or remove this", word(opposite(direction)), words.Pod(peer)),
-		"this allows %s to reach %s, but the policies that select %s deny that %s, so it does not come about",
+		"this allows %s to reach %s, but the policies that select %s deny that %s, so the connection is denied",
 		words.Pod(from), words.Pod(to), words.Pod(peer), word(opposite(direction)))
 }
 
-// end is what the policies of a peer depend on, beside the subject: where the peer is the
-// destination, on the numbers of its ports too.
+// end is what the policies of a peer depend on, beside the subject. If the peer is the destination, this includes the
+// numbers of its ports.
 type end struct {
 	world.Membership
 	ports string
@@ -98,8 +96,8 @@ func (v *view) endOf(peer *world.Pod, direction networkingv1.PolicyType) end {
 	return end{v.Membership(peer), peer.Named}
 }
 
-// passing returns the first two subjects that a clause and the policies of a peer both let through,
-// or that the clause says nothing about. Two are enough to find one that is not the peer itself.
+// passing returns the first two subjects that a clause and the policies of a peer both allow, or that the clause does
+// not cover. Two are enough to find one that is not the peer itself.
 func (v *view) passing(direction networkingv1.PolicyType, clause connset.Clause, subjects []*world.Pod, peer *world.Pod) []*world.Pod {
 	var out []*world.Pod
 	policies, isolated := v.Union(peer, opposite(direction))
@@ -136,8 +134,8 @@ func destination(direction networkingv1.PolicyType, subject, peer *world.Pod) *w
 	return peer
 }
 
-// portsBetween returns the ports that policies of one pod allow with another. Where an address that
-// is not known decides, the port is taken to be allowed: what is doubted must be certain.
+// portsBetween returns the ports that policies of one pod allow with another. If this depends on an address that is not
+// known, the port counts as allowed: a finding must be certain.
 func portsBetween(policies []*world.Policy, pod, peer *world.Pod, direction networkingv1.PolicyType) connset.Ports {
 	var ports connset.Ports
 	destination := pod

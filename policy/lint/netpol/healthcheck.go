@@ -14,15 +14,15 @@ import (
 	"github.com/apptier/apptier/policy/lint/world"
 )
 
-// HealthCheckUnreachable is found where a load balancer cannot reach the pods behind it.
+// HealthCheckUnreachable reports where a load balancer cannot reach the pods behind it.
 var HealthCheckUnreachable = register(check.Check{
 	ID: "health-check-unreachable", Severity: check.Warn, About: check.OfBoth, Tiers: true,
-	Title: "A load balancer that does not reach its pods",
-	Text: `A load balancer sends from outside the pod network, on the port that it forwards to and on the one that it
-probes. If no policy lets it in, it takes the pods out of service though they answer. The kubelet's own probes
-always pass: a pod can always be reached from its own node. Services of type NodePort are not asked about: whether
-anyone uses the port is not to be seen.`,
-	TierFix: "let the load balancer's ranges in with networks, or all that is outside with internet: {}, on these ports",
+	Title: "A load balancer that cannot reach its pods",
+	Text: `A load balancer sends from outside the pod network, to the port that it forwards to and to the port that it
+probes. If no policy allows this, it takes the pods out of service although they answer. The kubelet's own probes
+always pass: a pod can always be reached from its own node. Services of type NodePort are not judged, because it is
+not known whether anyone uses the port.`,
+	TierFix: "allow the load balancer's ranges with networks, or everything outside with internet: {}, on these ports",
 })
 
 func init() { runs[HealthCheckUnreachable] = checkHealthChecks }
@@ -34,9 +34,8 @@ var healthCheckPortAnnotations = []string{
 	"service.beta.kubernetes.io/oci-load-balancer-health-check-port",
 }
 
-// checkHealthChecks finds pods behind a load balancer that nobody outside the pod network may reach
-// on the port that it forwards to, or probes: it takes them out of service though they answer. The
-// kubelet's own probes always pass.
+// checkHealthChecks finds pods behind a load balancer that no end outside the pod network may reach on the port that it
+// forwards to, or probes: it takes them out of service although they answer. The kubelet's own probes always pass.
 func checkHealthChecks(r *check.Report, v *view) {
 	if !v.Known.Policies || !v.Known.Services || !v.Policy.Isolates(ingress) {
 		return
@@ -64,13 +63,13 @@ func checkReachedByBalancer(r *check.Report, v *view, service *corev1.Service, p
 	}
 	r.Find(HealthCheckUnreachable, v.places.Rules(ingress),
 		"add an ingress rule with an ipBlock for the load balancer's ranges, on "+words.Ports(closed),
-		"no policy lets anyone from outside the pod network reach %s on %s, where the load balancer of Service %s sends traffic or probes",
+		"no policy allows connections from outside the pod network to %s on %s, where the load balancer of Service %s sends traffic or probes",
 		words.Pod(pod), words.Ports(closed), service.Name)
 	return true
 }
 
-// balancedPorts are the ports of a pod that a load balancer sends to, and the one it probes if that
-// is a port of the pod: it may also be one of the node.
+// balancedPorts are the ports of a pod that a load balancer sends to, and the port that it probes, if this is a port of
+// the pod and not of the node.
 func balancedPorts(service *corev1.Service, pod *world.Pod) []connset.Port {
 	var out []connset.Port
 	for _, port := range service.Spec.Ports {

@@ -17,13 +17,13 @@ import (
 	"github.com/apptier/apptier/policy/lint/check"
 )
 
-// Invalid is found where a field cannot be what it says.
+// Invalid reports where a field has an invalid value.
 var Invalid = register(check.Check{
 	ID: "invalid", Severity: check.Reject, About: check.OfBoth,
-	Title: "Cannot be what it says",
-	Text: `What the API server refuses, or would if it were asked: address ranges, ports, selectors and names that cannot
-be read. Address ranges are held to the form that Kubernetes asks for since 1.36: no bits beyond the prefix, no
-leading zeros, no IPv4 written as IPv6. Of AppTiers also what contradicts itself.`,
+	Title: "An invalid value",
+	Text: `Values that the API server refuses, or would refuse: invalid address ranges, ports, selectors and names. Address
+ranges must have the form that Kubernetes requires since 1.36: no bits beyond the prefix, no leading zeros, no IPv4
+written as IPv6. In AppTiers also contradictions.`,
 })
 
 // checkValid refuses what the API server would, by the rules of k8s.io/kubernetes

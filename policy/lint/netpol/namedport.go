@@ -14,16 +14,16 @@ import (
 	"github.com/apptier/apptier/policy/lint/world"
 )
 
-// NamedPortUnresolved is found where no destination has a port of this name.
+// NamedPortUnresolved reports where no destination has a port of this name.
 var NamedPortUnresolved = register(check.Check{
 	ID: "named-port-unresolved", Severity: check.Warn, About: check.OfPolicies,
 	Title: "A port name that no pod has",
-	Text: `A port's name is looked up at the pod that a connection goes to. Where no container declares it, for this
-protocol, the rule allows nothing. Nor does it towards addresses, which have no port names.`,
+	Text: `A port's name is looked up at the pod that a connection goes to. If no container declares it, for this
+protocol, the rule allows nothing. Addresses have no port names, so for them it also allows nothing.`,
 })
 
-// checkNamesOfAddresses finds ports that have names in rules for addresses alone: a name is looked up at a pod,
-// and what is outside has none.
+// checkNamesOfAddresses finds named ports in rules for addresses only: a name is looked up at a pod, and an address has
+// none.
 func checkNamesOfAddresses(r *check.Report, v *view, direction networkingv1.PolicyType, index int, rule kube.Rule) {
 	isPods := func(peer networkingv1.NetworkPolicyPeer) bool { return peer.IPBlock == nil }
 	if direction == ingress || len(rule.Peers) == 0 || slices.ContainsFunc(rule.Peers, isPods) {

@@ -9,15 +9,15 @@ import (
 	"github.com/apptier/apptier/policy/lint/words"
 )
 
-// NamespaceLabelName is found where a namespace is selected by a label that nothing sets.
+// NamespaceLabelName reports where a namespace is selected by a label that nothing sets.
 var NamespaceLabelName = register(check.Check{
 	ID: "namespace-label-name", Severity: check.Warn, About: check.OfBoth,
 	Title: "A namespace selected by the label name",
-	Text: `Nothing sets a label ` + "`name`" + ` on namespaces. The API server sets ` + "`kubernetes.io/metadata.name`" + ` on every one. Where the
-namespace that is meant is not known, someone may have set it, and it is no more than a note.`,
+	Text: `Nothing sets a label ` + "`name`" + ` on namespaces. The API server sets ` + "`kubernetes.io/metadata.name`" + ` on every one. If the
+namespace is not known, a person may have set the label, and the finding is a note.`,
 })
 
-// checkNamespaceLabel finds selectors for a label "name", which nothing sets by itself: namespaces
+// checkNamespaceLabel finds selectors for a label "name", which nothing sets automatically: namespaces
 // have kubernetes.io/metadata.name
 // (https://kubernetes.io/docs/reference/labels-annotations-taints/#kubernetes-io-metadata-name).
 func checkNamespaceLabel(r *check.Report, v *view, at func(string) *field.Path, selector *metav1.LabelSelector) bool {
@@ -31,10 +31,10 @@ func checkNamespaceLabel(r *check.Report, v *view, at func(string) *field.Path, 
 		}
 		path, fix := at("namespaceSelector"), "write "+corev1.LabelMetadataName+": "+value
 		if v.KnowsNamespaces() || v.At(value).Exists {
-			r.Find(NamespaceLabelName, path, fix, "the label name is set by nobody unless someone does it by hand, so this matches no namespace")
+			r.Find(NamespaceLabelName, path, fix, "nothing sets the label name automatically, so this matches no namespace")
 		} else {
 			r.Add(NamespaceLabelName, check.Note, path, fix,
-				"the label name is set by nobody unless someone does it by hand; whether someone does is not known here")
+				"nothing sets the label name automatically; it is not known whether somebody did by hand")
 		}
 		return true
 	}

@@ -13,9 +13,9 @@ import (
 	"github.com/apptier/apptier/policy/lint/world"
 )
 
-// Judge returns everything that is wrong or doubtful about a hand-written NetworkPolicy in a world. A check is
-// exact, or it is silent: it never guesses. What the API server would refuse is judged alone, since the rest has
-// no meaning then. It means nothing if it took more work than it may, as work.Err says.
+// Judge returns everything that is wrong or doubtful about a hand-written NetworkPolicy in a world. A check is exact or
+// silent: it never guesses. A policy that the API server would refuse is not judged further, because it has no meaning.
+// If work.Err is not nil, the work exceeded its limit, and the result means nothing.
 func Judge(x *world.Index, policy *networkingv1.NetworkPolicy, work *check.Work) []check.Finding {
 	r := &check.Report{}
 	checkValid(r, policy)
@@ -36,8 +36,8 @@ func Judge(x *world.Index, policy *networkingv1.NetworkPolicy, work *check.Work)
 	return r.Findings
 }
 
-// JudgeTier makes the checks that are about AppTiers too, of the policy that a person would write for a tier. Places
-// say where the parts of the policy are written.
+// JudgeTier runs the checks that also apply to AppTiers on the policy that a person would write for a tier. Places say
+// where the parts of the policy are written.
 func JudgeTier(x *world.Index, policy *networkingv1.NetworkPolicy, in Places, work *check.Work) []check.Finding {
 	r, v := &check.Report{OfTier: true}, newView(policy, in, x, work)
 	for _, c := range check.All() {
@@ -51,10 +51,10 @@ func JudgeTier(x *world.Index, policy *networkingv1.NetworkPolicy, in Places, wo
 //go:embed examples
 var examples embed.FS
 
-// runs are the functions that find checks, by the check whose turn it is. Some find others too.
+// runs are the functions that make the checks, by check. Some also make others.
 var runs = map[check.ID]func(*check.Report, *view){}
 
-// register makes a check one of those that are made, and returns its name.
+// register adds a check of this package, and returns its ID.
 func register(c check.Check) check.ID { return check.Register(c, examples) }
 
 var specPath = field.NewPath("spec")
@@ -72,7 +72,7 @@ func peersPath(direction networkingv1.PolicyType, rule int) *field.Path {
 	return rulesPath(direction).Index(rule).Child("to")
 }
 
-// clausePath is the path of what a clause stands for.
+// clausePath is the path of the peer or rule that a clause comes from.
 func clausePath(direction networkingv1.PolicyType, clause connset.Clause) *field.Path {
 	if clause.Peer < 0 {
 		return rulesPath(direction).Index(clause.Rule)

@@ -11,21 +11,21 @@ import (
 	"github.com/apptier/apptier/policy/lint/world"
 )
 
-// DNSPeerOr is found where a namespace or DNS pods are written, and DNS pods of the namespace meant.
+// DNSPeerOr reports where a policy says a namespace or DNS pods, and means DNS pods of the namespace.
 var DNSPeerOr = register(check.Check{
 	ID: "dns-peer-or", Severity: check.Warn, About: check.OfBoth,
 	Title: "DNS servers written as two list items",
 	Text: `Two list items mean either of them: every pod of kube-system, and pods labelled as DNS servers in this
-namespace, which anyone here can create. Both conditions belong into one item.`,
+namespace, which anyone here can create. Write both conditions in one item.`,
 	TierFix: "write one item, pods: {namespaceSelector, podSelector}, or leave it out: DNS is allowed by default",
 })
 
-// PeerOr is found where a namespace or pods are written, and pods of the namespace meant.
+// PeerOr reports where a policy says a namespace or pods, and means pods of the namespace.
 var PeerOr = register(check.Check{
 	ID: "peer-or", Severity: check.Warn, About: check.OfBoth,
 	Title: "OR where AND is meant",
-	Text: `Two list items mean either of them. This is reported when the pods that the second item selects exist in the
-namespaces of the first and not in this one.`,
+	Text: `Two list items mean either of them. Reported if the pods that the second item selects exist in the namespaces
+of the first and not in this one.`,
 	TierFix: "write one item, pods: {namespaceSelector, podSelector}",
 })
 

@@ -15,17 +15,17 @@ import (
 	"github.com/apptier/apptier/policy/lint/world"
 )
 
-// PeerSelectsNothing is found where a peer matches nobody.
+// PeerSelectsNothing reports where a peer matches nothing.
 var PeerSelectsNothing = register(check.Check{
 	ID: "peer-selects-nothing", Severity: check.Warn, About: check.OfBoth, Tiers: true,
-	Title: "A peer that matches nobody",
-	Text: `A rule for a peer that does not exist allows nothing. Reported when the namespaces that are meant have pods, and
-none of them matches, when there is no such namespace, and of a Service that selects no pods.`,
+	Title: "A peer that matches nothing",
+	Text: `A rule for a peer that does not exist allows nothing. Reported if the peer's namespaces have pods and none of
+them matches, if there is no such namespace, and for a Service that selects no pods.`,
 })
 
 func init() { runs[PeerSelectsNothing] = checkPeers }
 
-// checkPeers finds peers that match nobody, or not whom they seem to.
+// checkPeers finds peers that match nothing, or not what they seem to.
 func checkPeers(r *check.Report, v *view) {
 	for _, direction := range []networkingv1.PolicyType{ingress, egress} {
 		for _, clause := range v.Policy.Clauses(direction) {
@@ -44,8 +44,8 @@ func checkPeers(r *check.Report, v *view) {
 	}
 }
 
-// checkPeerMatches finds peers that match no pod, or none that a selector can mean. At is where the peer's fields
-// are.
+// checkPeerMatches finds peers that match no pod, or only pods that selectors do not apply to. At is the path of the
+// peer's fields.
 func checkPeerMatches(r *check.Report, v *view, at func(string) *field.Path, peer *networkingv1.NetworkPolicyPeer, box connset.Box,
 	matched world.Matches) {
 	isMatch := func(c *world.Namespace) bool { return box.Match(connset.Namespace, c.Labels) }
@@ -55,7 +55,7 @@ func checkPeerMatches(r *check.Report, v *view, at func(string) *field.Path, pee
 		}
 		if near := words.Hint(peer.NamespaceSelector, v.NamespaceLabels, "namespaces"); v.Whole || words.IsNear(near) {
 			r.Find(PeerSelectsNothing, at("namespaceSelector"), near,
-				"no namespace has %s, so this peer matches nobody", words.Selector(peer.NamespaceSelector))
+				"no namespace has %s, so this peer matches nothing", words.Selector(peer.NamespaceSelector))
 			return
 		}
 	}
@@ -72,7 +72,7 @@ func checkPeerMatches(r *check.Report, v *view, at func(string) *field.Path, pee
 				elsewhere, corev1.LabelMetadataName, elsewhere)
 		}
 		r.Find(PeerSelectsNothing, at("podSelector"), fix,
-			"no pod of %s has %s, so this peer matches nobody",
+			"no pod of %s has %s, so this peer matches nothing",
 			placeWords(v.Policy.Namespace, peer.NamespaceSelector), words.Selector(peer.PodSelector))
 	case len(matched.All) > 0 && len(matched.Meant) == 0 && !v.MorePods:
 		r.Find(HostNetwork, at(""), "use ipBlock with the addresses of the nodes",
@@ -81,8 +81,8 @@ func checkPeerMatches(r *check.Report, v *view, at func(string) *field.Path, pee
 	}
 }
 
-// elsewhereWith is the one other namespace with pods that a peer without a namespace asks for; empty if
-// there is none, or more than one.
+// elsewhereWith is the only other namespace with pods that match a peer without a namespace; empty if there is none, or
+// more than one.
 func (v *view) elsewhereWith(peer *networkingv1.NetworkPolicyPeer, box connset.Box) string {
 	if peer.NamespaceSelector != nil {
 		return ""

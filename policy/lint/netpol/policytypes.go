@@ -7,24 +7,24 @@ import (
 	"github.com/apptier/apptier/policy/lint/check"
 )
 
-// DeadRules is found where rules in a direction that is not isolated change nothing.
+// DeadRules reports where rules in a direction that is not isolated change nothing.
 var DeadRules = register(check.Check{
 	ID: "dead-rules", Severity: check.Warn, About: check.OfBoth,
 	Title: "Rules without effect",
 	Text:  `Rules of a direction that is not isolated change nothing: everything is allowed in that direction.`,
 })
 
-// PolicyTypesOmitted is found where without policyTypes, the policy means something else than it seems to.
+// PolicyTypesOmitted reports where, without policyTypes, a policy means something else than it seems to.
 var PolicyTypesOmitted = register(check.Check{
 	ID: "policy-types-omitted", Severity: check.Warn, About: check.OfPolicies, ByItself: true,
 	Title: "policyTypes left out",
-	Text: `Without policyTypes a policy is about ingress, and about egress too if it has egress rules. So egress rules
-alone deny all ingress, and an empty list of them denies nothing.`,
+	Text: `Without policyTypes a policy isolates ingress, and egress if it has egress rules. So only egress rules deny all
+ingress, and an empty list of them denies nothing.`,
 })
 
 func init() { runs[PolicyTypesOmitted] = checkTypes }
 
-// checkTypes finds rules that have no effect, and directions that are open or closed unawares.
+// checkTypes finds rules that have no effect, and directions that are open or closed by accident.
 func checkTypes(r *check.Report, v *view) {
 	spec := &v.Policy.Spec
 	for _, direction := range []networkingv1.PolicyType{ingress, egress} {
@@ -39,8 +39,8 @@ func checkTypes(r *check.Report, v *view) {
 	switch {
 	case len(spec.Egress) > 0 && len(spec.Ingress) == 0:
 		r.Find(PolicyTypesOmitted, specPath.Child("policyTypes"),
-			"write policyTypes: [Egress], or [Ingress, Egress] if every ingress is to be denied",
-			"without policyTypes a policy with egress rules is about ingress too, and without ingress rules that denies all of it")
+			"write policyTypes: [Egress], or [Ingress, Egress] to deny all ingress",
+			"without policyTypes a policy with egress rules also isolates ingress, and without ingress rules it denies all of it")
 	case spec.Egress != nil && len(spec.Egress) == 0:
 		r.Find(PolicyTypesOmitted, specPath.Child("policyTypes"), "write policyTypes: [Ingress, Egress] to deny egress, or leave egress out",
 			"an empty list of egress rules without policyTypes denies nothing: egress stays open")

@@ -13,13 +13,12 @@ import (
 	"github.com/apptier/apptier/policy/lint/world"
 )
 
-// PrivateRangesIncomplete is found where ranges that are not the internet are left out only in part.
+// PrivateRangesIncomplete reports where ranges that are not the internet are left out only in part.
 var PrivateRangesIncomplete = register(check.Check{
 	ID: "private-ranges-incomplete", Severity: check.Warn, About: check.OfPolicies, ByItself: true,
-	Title: "The internet, but for some private ranges",
+	Title: "The internet, except for some private ranges",
 	Text: `Clusters use 100.64.0.0/10 and IPv6's fc00::/7 as well as the well-known private ranges, and 169.254.0.0/16 is
-the node and the cloud. Who means the internet should leave out all of them. A block of one family says nothing
-about the other.`,
+the node and the cloud. To allow the internet, except all of them. A block of one family does not affect the other.`,
 })
 
 func init() { runs[PrivateRangesIncomplete] = checkBlocks }
@@ -44,8 +43,8 @@ func checkBlocks(r *check.Report, v *view) {
 	}
 }
 
-// checkPrivateRanges finds "the internet" written as everything but some of the ranges that are not.
-// Who leaves out a single range of the cluster, or none, may know what the cluster's are.
+// checkPrivateRanges finds "the internet" written as everything except some of the ranges that are not the internet. A
+// policy that excepts a single range of the cluster, or none, may know the cluster's ranges.
 func checkPrivateRanges(r *check.Report, direction networkingv1.PolicyType, rule int, peers []networkingv1.NetworkPolicyPeer) {
 	meansInternet := slices.ContainsFunc(peers, func(p networkingv1.NetworkPolicyPeer) bool {
 		return p.IPBlock != nil && slices.ContainsFunc(p.IPBlock.Except,
@@ -69,7 +68,7 @@ func checkPrivateRanges(r *check.Report, direction networkingv1.PolicyType, rule
 		if len(missing) > 0 {
 			slices.Sort(missing)
 			r.Find(PrivateRangesIncomplete, peersPath(direction, rule).Index(i).Child("ipBlock", "except"), "add "+strings.Join(missing, ", "),
-				"this leaves out some ranges that are not the internet, but not %s: clusters use them for pods, services and nodes",
+				"this excepts some ranges that are not the internet, but not %s: clusters use them for pods, services and nodes",
 				strings.Join(missing, ", "))
 		}
 	}

@@ -10,7 +10,7 @@ import (
 	"github.com/apptier/apptier/policy/lint/world"
 )
 
-// Redundant is found where a policy changes nothing.
+// Redundant reports where a policy changes nothing.
 var Redundant = register(check.Check{
 	ID: "redundant", Severity: check.Warn, About: check.OfPolicies, ByItself: true,
 	Title: "Changes nothing",
@@ -20,9 +20,8 @@ is never reported.`,
 
 func init() { runs[Redundant] = checkRedundant }
 
-// checkRedundant finds policies that change nothing: every pod that could be selected is isolated
-// without them, and allowed what they allow. A policy without rules is spared: it says something
-// that stays true when the others go.
+// checkRedundant finds policies that change nothing: every pod that could be selected is isolated without them, and
+// allowed what they allow. A policy without rules is not reported: it still denies when the others are removed.
 func checkRedundant(r *check.Report, v *view) {
 	if !v.Known.Policies || len(v.Policy.Spec.Ingress)+len(v.Policy.Spec.Egress) == 0 {
 		return
@@ -32,12 +31,12 @@ func checkRedundant(r *check.Report, v *view) {
 			return
 		}
 	}
-	r.Find(Redundant, specPath, "remove it, if the other policies are to stay",
+	r.Find(Redundant, specPath, "remove it, if the other policies stay",
 		"the other policies of namespace %s isolate the same pods, and allow all that this one allows", v.Policy.Namespace)
 }
 
-// missesSomebody says whether a peer of a direction matches no pod, where pods are known: the policy is
-// for somebody that it does not name rightly, or who is still to come.
+// missesSomebody says whether a peer of a direction matches no pod, where pods are known: the policy misspells the
+// peer, or its pods do not exist yet.
 func (v *view) missesSomebody(direction networkingv1.PolicyType) bool {
 	return v.Known.Pods && slices.ContainsFunc(v.Policy.Clauses(direction), func(clause connset.Clause) bool {
 		peer := world.PeerOf(direction, clause)
@@ -69,7 +68,7 @@ func (v *view) isRedundant(direction networkingv1.PolicyType) bool {
 	})
 }
 
-// isNameAllowed says whether others allow a port by name as well, or whatever its number is.
+// isNameAllowed says whether others allow a port by the same name, or by every number.
 func isNameAllowed(box connset.Box, port connset.NamedPort, others []connset.Clause) bool {
 	box.Ports = connset.PortRange(port.Protocol, 1, 65535)
 	var allowed []connset.Box

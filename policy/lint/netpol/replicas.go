@@ -18,26 +18,25 @@ import (
 	"github.com/apptier/apptier/policy/reach"
 )
 
-// ReplicasIsolated is found where the pods of a StatefulSet cannot reach one another.
+// ReplicasIsolated reports where the pods of a StatefulSet cannot reach one another.
 var ReplicasIsolated = register(check.Check{
 	ID: "replicas-isolated", Severity: check.Warn, About: check.OfBoth, Tiers: true,
 	Title: "Replicas that cannot reach one another",
-	Text: `Most databases, queues and caches that run as several pods talk among themselves, and a policy that names
-their clients shuts them off from each other. Reported when the pods of a StatefulSet of several, which a headless
-Service gives names to, cannot reach one another on any port that they declare, though somebody else may reach them.
-Pods whose ports are all named as those of web servers and scrapers (http, grpc, web, metrics) need nothing of each
-other, unless their command, arguments or environment name one of them.`,
+	Text: `Most databases, queues and caches that run as several pods connect to each other, and a policy that names only
+their clients denies this. Reported if the pods of a StatefulSet with several replicas and a headless Service cannot
+reach one another on any port that they declare, while another peer may reach them. Pods whose ports are all named like
+ports of web servers and scrapers (http, grpc, web, metrics) are not reported, unless their command, arguments or
+environment name one of them.`,
 })
 
 func init() { runs[ReplicasIsolated] = checkReplicas }
 
-// checkReplicas finds StatefulSets whose pods cannot reach one another on any port that they declare:
-// what clusters of databases, queues and caches need, and what policies that name their clients forget.
-// Replicas that need nothing of each other are the rule elsewhere. So it takes a StatefulSet of several
-// pods, a headless Service, by which they find each other, a policy that lets somebody else in, and a sign
-// that they speak to each other: a port that is not one of those for clients, or their own names in what
-// they are told. Admission does not keep what containers are told, so there the ports alone are a sign.
-// docs/design/2026-11-30-replicas-by-signs.md has what public charts say.
+// checkReplicas finds StatefulSets whose pods cannot reach one another on any port that they declare. Clusters of
+// databases, queues and caches need this, and policies that name their clients forget it. Other replicas do not connect
+// to each other. So a finding needs a StatefulSet of several pods, a headless Service, by which they find each other, a
+// policy that allows another peer, and a sign that they connect: a port that is not for clients, or their own names in
+// their command, arguments or environment. Admission does not keep these, so there only ports are a sign.
+// docs/design/2026-11-30-replicas-by-signs.md has the evidence from public charts.
 func checkReplicas(r *check.Report, v *view) {
 	if !v.Known.Policies || !v.Known.Services || len(v.Policy.Spec.Ingress) == 0 || !v.Policy.Isolates(ingress) {
 		return
@@ -56,7 +55,7 @@ func checkReplicas(r *check.Report, v *view) {
 		}
 		if ports := v.closedBetween(pod, v.Subjects()[i]); len(ports) > 0 {
 			r.Find(ReplicasIsolated, v.places.Rules(ingress),
-				"allow its pods on the ports that they use among themselves, or ignore this if they need nothing of each other",
+				"allow its pods the ports that they use among themselves, or ignore this if they do not connect to each other",
 				"the pods of StatefulSet %s, such as %s, cannot reach one another on any of their ports (%s)", name, words.Pod(pod), words.List(ports))
 		}
 	}
@@ -84,8 +83,8 @@ func headlessOf(in *world.Namespace, pod *world.Pod) *corev1.Service {
 	return in.Services[i]
 }
 
-// servesClientsAlone says whether the names of a pod's ports are those of what clients and scrapers use,
-// which web servers, stores and collectors have and no other. A port without a name may be any.
+// servesClientsAlone says whether all ports of a pod have names of ports for clients and scrapers, as those of web
+// servers, stores and collectors. A port without a name may be any.
 func servesClientsAlone(pod *world.Pod) bool {
 	return !slices.ContainsFunc(pod.Ports, func(port corev1.ContainerPort) bool { return !clientPort.MatchString(port.Name) })
 }
@@ -94,8 +93,8 @@ func servesClientsAlone(pod *world.Pod) bool {
 // one: http-memberlist, https-internal, raft-grpc.
 var clientPort = regexp.MustCompile(`^((https?|grpc|web|metrics|reloader)-)?(https?|grpc|web|metrics|monitoring)$`)
 
-// isToldOf says whether the command, the arguments or the environment of a pod's containers name its
-// headless Service or the first pod of its set, as what joins others or tells them its name does.
+// isToldOf says whether the command, the arguments or the environment of a pod's containers name its headless Service or
+// the first pod of its set, as a program does that joins others or advertises its name.
 func isToldOf(pod *world.Pod, service, set string) bool {
 	isNamed := regexp.MustCompile(`(^|[^a-z0-9-])(` + regexp.QuoteMeta(set) + `-0|` + regexp.QuoteMeta(service) + `[.:])`).MatchString
 	return slices.ContainsFunc(slices.Concat(pod.Spec.InitContainers, pod.Spec.Containers), func(container corev1.Container) bool {
@@ -112,8 +111,7 @@ func (v *view) isFirst(pod *world.Pod) bool {
 	})
 }
 
-// closedBetween are the ports of a pod if another cannot reach it on any of them; none if there is one
-// that it can reach, or of which that is not known.
+// closedBetween are the ports of a pod if another cannot reach it on any of them; none if it can reach one, or may.
 func (v *view) closedBetween(pod, other *world.Pod) []string {
 	snapshot := reach.Snapshot{
 		Pods:       []*corev1.Pod{pod.Pod, other.Pod},

@@ -19,12 +19,12 @@ import (
 	"github.com/apptier/apptier/policy/lint/world"
 )
 
-// ServicePort is found where the port of a Service stands where the pod's is meant.
+// ServicePort reports where a rule has the port of a Service instead of the pods'.
 var ServicePort = register(check.Check{
 	ID: "service-port", Severity: check.Warn, About: check.OfBoth, Tiers: true,
 	Title: "The port of a Service",
-	Text: `Policies see the port that the pod listens on: the Service's port is translated before. Reported when a Service
-leads from this port to another one, and no pod that is meant declares this one.`,
+	Text: `Policies see the port that the pod listens on: the Service's port is translated first. Reported if a Service
+forwards this port to another one, and no pod of the peer declares this one.`,
 })
 
 func init() { runs[ServicePort] = checkPorts }
@@ -62,8 +62,8 @@ func checkPorts(r *check.Report, v *view) {
 	}
 }
 
-// checkServicePort finds the port of a Service where its pods listen on another: policies see the
-// pod's, since the destination is translated first. Some Services are left to another check.
+// checkServicePort finds the port of a Service whose pods listen on another: policies see the pods' port, because the
+// destination is translated first. Other checks handle some Services.
 func checkServicePort(r *check.Report, path *field.Path, rule kube.Rule, protocol corev1.Protocol, number int32, destinations []*world.Pod,
 	leftOut func(*corev1.Service) bool) {
 	port := connset.PortOf(protocol, number)
@@ -91,8 +91,8 @@ func checkServicePort(r *check.Report, path *field.Path, rule kube.Rule, protoco
 	}
 }
 
-// destinations are the pods that connections of a rule go to, if they are all known: ports of
-// anything else are as they are.
+// destinations are the pods that connections of a rule go to, if they are all known: other destinations' ports are not
+// translated.
 func (v *view) destinations(direction networkingv1.PolicyType, rule int) []*world.Pod {
 	if direction == ingress {
 		return v.Subjects()
@@ -140,7 +140,7 @@ func listens(pod *world.Pod, port connset.Port) bool {
 	})
 }
 
-// targetOf returns where a port of a Service leads among some pods.
+// targetOf returns the port of some pods that a Service's port forwards to.
 func targetOf(service *corev1.Service, port corev1.ServicePort, pods []*world.Pod) (connset.Port, bool) {
 	for _, pod := range pods {
 		if !kube.Selects(service, pod.Pod) {

@@ -13,7 +13,7 @@ import (
 	"github.com/apptier/apptier/policy/lint/world"
 )
 
-// view is what a policy is judged in, and where it is written.
+// view is the world that a policy is judged in, and the places where the policy is written.
 type view struct {
 	*world.View
 	places Places
@@ -31,13 +31,13 @@ func newView(policy *networkingv1.NetworkPolicy, in Places, index *world.Index, 
 	return &view{world.NewView(policy, index, work), in, map[ruleAt][]int{}}
 }
 
-// isTier says whether the policy stands for a tier of an AppTier.
+// isTier says whether the policy represents a tier of an AppTier.
 func (v *view) isTier() bool {
 	_, isPolicy := v.places.(inPolicy)
 	return !isPolicy
 }
 
-// clausePlace is the place of what a clause stands for, as texts name it.
+// clausePlace is the place of the peer or rule that a clause comes from, for messages.
 func (v *view) clausePlace(direction networkingv1.PolicyType, clause connset.Clause) *field.Path {
 	if clause.Peer < 0 {
 		return v.places.Rule(direction, clause.Rule)
@@ -45,7 +45,8 @@ func (v *view) clausePlace(direction networkingv1.PolicyType, clause connset.Cla
 	return v.places.Peer(direction, clause.Rule, clause.Peer)
 }
 
-// clauseField is a field of what a clause stands for, or that itself; nil if it is judged otherwise.
+// clauseField is the path of a field of the peer or rule that a clause comes from, or of the whole if name is empty; nil
+// if another check judges it.
 func (v *view) clauseField(direction networkingv1.PolicyType, clause connset.Clause, name string) *field.Path {
 	if clause.Peer < 0 {
 		return v.places.Rule(direction, clause.Rule)
@@ -91,15 +92,15 @@ func (v *view) candidates(peer *networkingv1.NetworkPolicyPeer, box connset.Box)
 	return of, v.Known.Pods && !v.MorePods
 }
 
-// perhapsUnion is what may be allowed to pods that the policy selects, at most: a policy counts that
-// could select one of them.
+// perhapsUnion is the most that may be allowed to pods that the policy selects: every policy counts that could select
+// one of them.
 func (v *view) perhapsUnion() []connset.Clause {
 	policies := world.Where(v.Others(), func(other *world.Policy) bool { return other.Selected.Overlaps(v.Policy.Selected) })
 	return world.ClausesOf(slices.Insert(policies, 0, v.Policy), egress)
 }
 
 // Places say where the parts of a judged policy are written: in a NetworkPolicy, or in the AppTier whose tier it
-// stands for.
+// represents.
 type Places interface {
 	// Rules are all of a direction, and Rule is one of them.
 	Rules(direction networkingv1.PolicyType) *field.Path

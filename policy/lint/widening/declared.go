@@ -9,23 +9,23 @@ import (
 	"github.com/apptier/apptier/policy/lint/world"
 )
 
-// declared is what the AppTiers of a namespace let its pods do in a direction.
+// declared is what the AppTiers of a namespace allow its pods in a direction.
 type declared struct {
 	*world.View
 	direction networkingv1.PolicyType
 	by        []*world.Policy
 	boxes     []connset.Box
-	// every holds all boxes when boxes are only those about one pod, and keys the labels of subjects
-	// that any of them asks for.
+	// every holds all boxes if boxes are only about one pod; keys are the labels of subjects that any of
+	// them asks for.
 	every []connset.Box
 	keys  []string
 
-	// What follows is worked out once, for all rules of a policy.
+	// The following is computed once, for all rules of a policy.
 
 	// about are boxes that differ in what they ask of namespaces, and kinds the answers of kindOf.
 	about []connset.Box
 	kinds map[*world.Namespace]string
-	// shelves are the boxes as they are at the namespaces of a kind.
+	// shelves are the boxes, restricted to the namespaces of a kind.
 	shelves map[string]*connset.Shelf
 	// certain and possible are the pods of the policy that AppTiers isolate, see subjects.go.
 	certain, possible []connset.Box
@@ -60,7 +60,7 @@ func declaredBy(v *world.View, direction networkingv1.PolicyType, isolating, all
 	return d
 }
 
-// only returns the same where labels of one pod are given.
+// only returns what is declared about a pod with these labels.
 func (d *declared) only(scope connset.Scope, labels map[string]string) *declared {
 	only := *d
 	only.boxes, only.shelves = allAt(d.boxes, scope, labels), map[string]*connset.Shelf{}
@@ -79,7 +79,7 @@ func (d *declared) shelf(at *world.Namespace) *connset.Shelf {
 	return shelf
 }
 
-// kindOf tells namespaces apart by what is declared about them.
+// kindOf classifies namespaces by what is declared about them.
 func (d *declared) kindOf(at *world.Namespace) string {
 	if at == elsewhere {
 		return "elsewhere"

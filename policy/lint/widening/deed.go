@@ -11,10 +11,10 @@ import (
 	"github.com/apptier/apptier/policy/lint/world"
 )
 
-// Words say who would reach whom, and what the AppTiers allow instead.
+// Words say which end would reach which, and what the AppTiers allow.
 func (w *Widening) Words(v *world.View) string { return w.deed(v) + "; " + w.instead(v) }
 
-// deed says who would reach whom.
+// deed says which end would reach which.
 func (w *Widening) deed(v *world.View) string {
 	subject, other := w.subjectWords(v.Policy.Namespace), w.otherWords(v)
 	if w.Direction == ingress {
@@ -35,7 +35,7 @@ func (w *Widening) subjectWords(namespace string) string {
 	return "a pod of namespace " + namespace
 }
 
-// otherWords names the other end as the policy does, with an example that it may be.
+// otherWords names the other end as the policy does, with an example.
 func (w *Widening) otherWords(v *world.View) string {
 	other := words.Peer(v.Policy.Namespace, world.PeerOf(w.Direction, w.Clause))
 	switch {
@@ -65,9 +65,9 @@ func (w *Widening) instead(v *world.View) string {
 	}
 	switch {
 	case len(allowed) == 0 && w.Direction == ingress:
-		return fmt.Sprintf("AppTier %s lets nobody connect to it on this port", w.AppTiers())
+		return fmt.Sprintf("AppTier %s allows nothing to connect to it on this port", w.AppTiers())
 	case len(allowed) == 0:
-		return fmt.Sprintf("AppTier %s lets it connect to nothing on this port", w.AppTiers())
+		return fmt.Sprintf("AppTier %s allows it to connect to nothing on this port", w.AppTiers())
 	default:
 		return fmt.Sprintf("AppTier %s allows only %s", w.AppTiers(), words.List(allowed))
 	}
@@ -87,7 +87,7 @@ func tierWords(v *world.View, peer *networkingv1.NetworkPolicyPeer) string {
 	return words.Peer(v.Policy.Namespace, peer)
 }
 
-// AppTiers names those that isolate the pod.
+// AppTiers names the AppTiers that isolate the pod.
 func (w *Widening) AppTiers() string {
 	var names []string
 	for _, g := range w.By {

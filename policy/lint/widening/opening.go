@@ -15,18 +15,17 @@ import (
 // Opening is a policy that opens what an AppTier closes.
 type Opening struct {
 	Policy *networkingv1.NetworkPolicy
-	// Example is a connection that it lets through, and what the AppTier allows there.
+	// Example is a connection that it allows, and what the AppTier allows there.
 	Example string
-	// Reason is the one that its Annotation gives; empty without.
+	// Reason is the value of its Annotation; empty without one.
 	Reason string
-	// Unjudged is why nobody knows whether it does; if it is not nil, there is no example.
+	// Unjudged is why it was not judged; if it is not nil, there is no example.
 	Unjudged error
 }
 
-// Openings returns the hand-written policies of an AppTier's namespace that open what it closes, by name: they were
-// let pass for a reason, or are older than the AppTier. What another AppTier of the namespace declares is no
-// opening. Where the question is open, nothing is returned. A policy that takes more than its work may is
-// returned unjudged.
+// Openings returns the hand-written policies of an AppTier's namespace that open what it closes, by name: they have a
+// reason, or are older than the AppTier. What another AppTier of the namespace declares is no opening. A policy of which
+// it is not known is left out. A policy that takes more work than the limit is returned unjudged.
 func Openings(x *world.Index, app *v1alpha1.AppTier, workOf func() *check.Work) []Opening {
 	here := x.At(app.Namespace)
 	policies := slices.Clone(here.Policies[:len(here.Policies)-len(here.Generated)])

@@ -8,10 +8,9 @@ import (
 	"github.com/apptier/apptier/policy/lint/world"
 )
 
-// isolated returns the connections of the policy's pods that a policy of an AppTier isolates. Where one
-// selector includes the other, that is so for pods that do not exist yet, too. Where they ask for
-// different labels, a pod could always have both; so those that exist are certain, and as long as
-// none is known that the judged policy is for, any other is possible.
+// isolated returns the connections of the policy's pods that a policy of an AppTier isolates. If one selector includes
+// the other, this includes pods that do not exist yet. If they ask for different labels, any pod could have both: existing
+// pods are certain, and while no pod of the judged policy is known, any other is possible.
 func (d *declared) isolated() (certain, possible []connset.Box) {
 	selected, subjects := []connset.Box{d.Policy.Selected}, d.Subjects()
 	for _, g := range d.by {
@@ -33,12 +32,12 @@ func (d *declared) isolated() (certain, possible []connset.Box) {
 	return certain, possible
 }
 
-// onlyOf returns the connections of a box, on whichever port, that are of some pods.
+// onlyOf returns the connections of a box, on any port, that are of some pods.
 func onlyOf(box connset.Box, pods []connset.Box) []connset.Box {
 	box.Ports = connset.AllPorts()
 	if box.Kinds&connset.Others != 0 {
-		// Of everyone, and of addresses, it is enough to look at what is no pod: an AppTier allows
-		// a pod all that it allows the pod's address.
+		// For everyone, and for addresses, it is enough to look at ends that are not pods: an AppTier
+		// allows a pod all that it allows the pod's address.
 		box.Kinds, box.Addresses = connset.Others, box.Addresses.Minus(loopback)
 	}
 	if box.IsEmpty() {
@@ -52,7 +51,7 @@ func onlyOf(box connset.Box, pods []connset.Box) []connset.Box {
 	return out
 }
 
-// unlike returns, of the pods that a box is about, one of each set of labels that selectors ask for.
+// unlike returns one pod of the box for each set of labels that selectors ask for.
 func (d *declared) unlike(box connset.Box, pods []*world.Pod) []*world.Pod {
 	keys := d.subjectKeys(box)
 	seen := map[string]bool{}
@@ -79,8 +78,7 @@ func (d *declared) subjectKeys(box connset.Box) []string {
 	return slices.Compact(keys)
 }
 
-// exactly returns the part of a box that is about pods with the labels of one, as far as any
-// selector asks.
+// exactly returns the part of a box for pods that no selector can distinguish from one pod.
 func (d *declared) exactly(box connset.Box, pod *world.Pod) connset.Box {
 	for _, key := range d.subjectKeys(box) {
 		values := connset.Missing()

@@ -19,15 +19,15 @@ const (
 	egress  = networkingv1.PolicyTypeEgress
 )
 
-// Widening is a connection that a policy lets a pod of an enforced AppTier take or make, and that
-// its AppTiers do not declare. Pods and namespaces stand for any with these labels: they need not
-// exist. It is one half of a connection: the policies of the other end may deny theirs.
+// Widening is a connection that a policy allows to or from a pod of an enforced AppTier, and that its AppTiers do not
+// declare. Pods and namespaces represent any with these labels: they need not exist. It is one half of a connection: the
+// policies of the other end may deny their half.
 type Widening struct {
 	// Direction, as seen from the AppTier's pod.
 	Direction networkingv1.PolicyType
-	// Clause is the part of the policy that does it.
+	// Clause is the part of the policy that allows it.
 	Clause connset.Clause
-	// Unknown says why the question is open, or is empty; if it is not, there is nothing below.
+	// Unknown says why the answer is not known; if it is not empty, the fields below are.
 	Unknown string
 	// By are the policies of the AppTiers that isolate the pod.
 	By []*networkingv1.NetworkPolicy
@@ -35,7 +35,7 @@ type Widening struct {
 	// Subject are the labels of the AppTier's pod, and SubjectPod is one that exists, or nil.
 	Subject    map[string]string
 	SubjectPod *corev1.Pod
-	// IsPod says whether the other end is a pod; if not, it is Address alone.
+	// IsPod says whether the other end is a pod; if not, only Address is set.
 	IsPod bool
 	// Peer and Namespace are the labels of the pod at the other end and of its namespace, and
 	// PeerPod is one that exists, or nil.
@@ -47,13 +47,13 @@ type Widening struct {
 	Port connset.Port
 }
 
-// Of returns, for each peer of each rule of the judged policy, a connection that it opens although the
-// AppTiers of its namespace, all together, do not declare it. It is decided for every pod, namespace and
-// address that could exist, within what the world says about those that do.
+// Of returns, for each peer of each rule of the judged policy, a connection that it opens and that the AppTiers of its
+// namespace together do not declare. It decides this for every pod, namespace and address that could exist, consistent
+// with the known ones.
 func Of(v *world.View) iter.Seq[Widening] {
 	return func(yield func(Widening) bool) {
 		if slices.ContainsFunc(v.Here.Generated, func(g *world.Policy) bool { return world.IsSame(g, v.Policy) }) {
-			return // an AppTier's own
+			return // the policy of an AppTier
 		}
 		for _, direction := range []networkingv1.PolicyType{ingress, egress} {
 			d := declaredIn(v, direction)
@@ -78,7 +78,7 @@ func (d *declared) opened(clause connset.Clause, of []connset.Box) *Widening {
 	return cmp.Or(d.named(clause, of), numbered)
 }
 
-// onPorts returns boxes with these ports alone.
+// onPorts returns boxes with only these ports.
 func onPorts(boxes []connset.Box, ports connset.Ports) []connset.Box {
 	boxes = slices.Clone(boxes)
 	for i := range boxes {
@@ -107,8 +107,8 @@ func (d *declared) numbered(clause connset.Clause, boxes []connset.Box) *Widenin
 	return w
 }
 
-// elsewhere stands for any namespace that is not known to exist, whatever its labels are; and for
-// none, where the other end is no pod.
+// elsewhere represents any namespace that is not known to exist, with any labels, and no namespace if the other end is
+// not a pod.
 var elsewhere *world.Namespace
 
 // places are the namespaces that matter to a box: those that exist, and any other.
@@ -120,7 +120,7 @@ func (d *declared) places(box connset.Box) []*world.Namespace {
 	return append(exist, elsewhere)
 }
 
-// within returns the parts of boxes that are about a place.
+// within returns the parts of boxes at a place.
 func (d *declared) within(at *world.Namespace, boxes []connset.Box) []connset.Box {
 	if at != elsewhere {
 		return allAt(boxes, connset.Namespace, at.Labels)
@@ -135,17 +135,16 @@ func (d *declared) within(at *world.Namespace, boxes []connset.Box) []connset.Bo
 	return boxes
 }
 
-// remainder is what is left of some boxes without those declared; not ok if that is too much to tell.
+// remainder is what is left of some boxes without the declared ones; not ok if this takes too much work.
 type remainder struct {
 	left []connset.Box
 	ok   bool
 }
 
-// remainders are those of the same boxes in namespaces that differ for what is declared.
+// remainders are the remainders of the same boxes, by kind of namespace.
 type remainders map[string]remainder
 
-// remainder returns what is left of boxes, and not declared, at a place. It is the same for all
-// namespaces of a kind.
+// remainder returns what of boxes is not declared at a place. It is the same for all namespaces of a kind.
 func (d *declared) remainder(at *world.Namespace, boxes []connset.Box, known remainders) remainder {
 	kind := d.kindOf(at)
 	if r, found := known[kind]; found {
@@ -167,7 +166,7 @@ func (d *declared) remainder(at *world.Namespace, boxes []connset.Box, known rem
 	return r
 }
 
-// loopback never leaves a pod, and no policy is asked about it.
+// loopback never leaves a pod, and no policy applies to it.
 var loopback = connset.PrefixAddresses(netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128"))
 
 // privateNetworks are where pods have their addresses in nearly every cluster.
@@ -180,14 +179,14 @@ var privateNetworks = func() connset.Addresses {
 }()
 
 const (
-	subjectsUnknown = "it selects other labels than the AppTiers do, and which pods have both is not known"
+	subjectsUnknown = "it selects other labels than the AppTiers do, and it is not known which pods have both"
 	tooMuch         = "the selectors of the AppTiers combine in too many ways"
-	labelsUnknown   = "the AppTiers allow namespaces by labels, and those of this peer's namespace are not known"
-	networksUnknown = "the AppTiers allow ranges of addresses, and which of them pods have is not known"
-	namesUnknown    = "the number of a port with a name depends on the pods"
+	labelsUnknown   = "the AppTiers allow namespaces by labels, and the labels of this peer's namespace are not known"
+	networksUnknown = "the AppTiers allow ranges of addresses, and it is not known which of them pods have"
+	namesUnknown    = "the number of a named port depends on the pods"
 )
 
-// undeclared returns what is in the boxes and not declared, at a place; or why that is not known.
+// undeclared returns what of boxes is not declared at a place, or why that is not known.
 func (d *declared) undeclared(at *world.Namespace, boxes []connset.Box, known remainders) (left []connset.Box, unknown string) {
 	r := d.remainder(at, boxes, known)
 	left = r.left
@@ -197,7 +196,7 @@ func (d *declared) undeclared(at *world.Namespace, boxes []connset.Box, known re
 	case len(left) == 0 || left[0].Kinds != connset.Pods:
 		return left, ""
 	}
-	// What the world leaves open, seen in favour of the policy: is it declared then?
+	// Assume what is not known in favour of the policy: is everything declared then?
 	if at == elsewhere && !d.KnowsNamespaces() && isNamed(boxes) {
 		lifted := d.within(at, d.boxes)
 		for i, box := range lifted {
@@ -217,7 +216,7 @@ func (d *declared) undeclared(at *world.Namespace, boxes []connset.Box, known re
 	return left, ""
 }
 
-// isNamed says whether boxes are about namespaces by name, which therefore exist, it seems.
+// isNamed says whether boxes name namespaces, which therefore probably exist.
 func isNamed(boxes []connset.Box) bool {
 	return slices.ContainsFunc(boxes, func(box connset.Box) bool {
 		_, listed := box.Values(connset.Label{Scope: connset.Namespace, Key: corev1.LabelMetadataName}).Listed()

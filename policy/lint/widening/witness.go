@@ -11,8 +11,8 @@ import (
 	"github.com/apptier/apptier/policy/lint/world"
 )
 
-// named decides about ports that have names. They have numbers at certain pods only, so that such a
-// port is either seen to be opened at one, or its number cannot be foreseen.
+// named decides about named ports. Only certain pods give them numbers. So either the port is opened at one of these
+// pods, or its number is not known.
 func (d *declared) named(clause connset.Clause, of []connset.Box) *Widening {
 	if len(clause.Named) == 0 {
 		return nil
@@ -29,7 +29,7 @@ func (d *declared) named(clause connset.Clause, of []connset.Box) *Widening {
 		}
 	}
 	if d.numbered(clause, onPorts(of, whichever)) == nil {
-		return nil // whatever the numbers are, they are declared
+		return nil // every number is declared
 	}
 	scope := connset.Subject
 	if d.direction == egress {
@@ -38,7 +38,7 @@ func (d *declared) named(clause connset.Clause, of []connset.Box) *Widening {
 	tried, ranges, conditions := map[string]bool{}, d.ranges(of), connset.Unlike(slices.Concat(of, d.every), scope)
 	for _, pod := range d.knowing(clause) {
 		if like := d.likeness(conditions, scope, ranges, pod); !d.Work.Spend(1) || tried[like] {
-			continue // nothing was opened at another, nor is it here
+			continue // a pod like this one was judged, and nothing is opened there
 		} else {
 			tried[like] = true
 		}
@@ -68,8 +68,8 @@ func (d *declared) openedAt(clause connset.Clause, of []connset.Box, pod *world.
 	return d.numberedAt(clause, boxes, pod)
 }
 
-// likeness tells destinations apart by what decides whether anything is opened there: what their
-// ports are called, which conditions they and their namespaces meet, and their addresses.
+// likeness classifies destinations by what decides whether anything is opened there: the names of their ports, the
+// conditions that they and their namespaces meet, and their addresses.
 func (d *declared) likeness(conditions []connset.Box, scope connset.Scope, ranges []connset.Addresses, pod *world.Pod) string {
 	key := []byte(pod.Named + "/")
 	d.Work.Spend(len(conditions) + len(ranges))
@@ -81,7 +81,7 @@ func (d *declared) likeness(conditions []connset.Box, scope connset.Scope, range
 	}
 	key = append(key, bit(pod.In.Exists))
 	key = append(key, d.kindOf(pod.In)...)
-	if len(pod.Addresses) == 0 { // those of others in its namespace decide
+	if len(pod.Addresses) == 0 { // the addresses of other pods in its namespace decide
 		return string(key) + pod.Namespace
 	}
 	for _, address := range pod.Addresses {
@@ -99,7 +99,7 @@ func bit(is bool) byte {
 	return '0'
 }
 
-// ranges are those that tell one address from another, among the boxes and what is declared.
+// ranges are the ranges of addresses that the boxes, or declared ones, distinguish.
 func (d *declared) ranges(of []connset.Box) []connset.Addresses {
 	out := []connset.Addresses{connset.PrefixAddresses(d.PodNetworks...)}
 	for _, box := range slices.Concat(of, d.every) {
@@ -139,7 +139,7 @@ func (d *declared) numberedAt(clause connset.Clause, of []connset.Box, pod *worl
 	return nil
 }
 
-// allAt returns the parts of boxes where the labels of a scope are given.
+// allAt returns the parts of boxes with these labels of a scope.
 func allAt(boxes []connset.Box, scope connset.Scope, set map[string]string) []connset.Box {
 	var out []connset.Box
 	for _, box := range boxes {
@@ -150,7 +150,7 @@ func allAt(boxes []connset.Box, scope connset.Scope, set map[string]string) []co
 	return out
 }
 
-// witness fills in an example from what is left: with pods that exist at both ends, if there are.
+// witness fills in an example from what is left: with existing pods at both ends, if possible.
 func (d *declared) witness(w *Widening, at *world.Namespace, left []connset.Box) {
 	best, score := left[0], -1
 	for _, box := range left {
@@ -182,7 +182,7 @@ func (d *declared) witness(w *Widening, at *world.Namespace, left []connset.Box)
 	w.By = d.isolating(w.Subject)
 }
 
-// exampleAddress prefers one that people recognise (RFC 5737, RFC 3849).
+// exampleAddress prefers an address that people recognise as an example (RFC 5737, RFC 3849).
 func exampleAddress(addresses connset.Addresses) netip.Addr {
 	for _, text := range []string{"203.0.113.7", "10.0.0.7", "192.168.0.7", "172.16.0.7", "2001:db8::7", "fd00::7"} {
 		if address := netip.MustParseAddr(text); addresses.Contains(address) {
@@ -192,8 +192,8 @@ func exampleAddress(addresses connset.Addresses) netip.Addr {
 	return addresses.Example()
 }
 
-// examplePort prefers a port that the pod listens on, or else one that the AppTiers speak of, so that
-// people see what is at stake when every port is opened.
+// examplePort prefers a port that the pod listens on, then one that the AppTiers name, so that the example is realistic
+// if every port is opened.
 func (d *declared) examplePort(ports connset.Ports, pod *world.Pod) connset.Port {
 	var port connset.Port
 	if pod != nil && d.direction == ingress {
@@ -225,7 +225,7 @@ func (d *declared) subjectsIn(box connset.Box) []*world.Pod {
 	return world.OnPodNetwork(d.Matching(d.Here, box, connset.Subject))
 }
 
-// peersAt are pods which are peers in a box, at a place.
+// peersAt are pods at a place that are peers in a box.
 func (d *declared) peersAt(at *world.Namespace, box connset.Box) []*world.Pod {
 	if box.Kinds != connset.Pods {
 		return nil

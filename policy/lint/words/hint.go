@@ -10,8 +10,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// Hint says what may have been meant by a selector that matches none of the candidates: a value that
-// is a few letters away, or a key.
+// Hint suggests a correction for a selector that matches none of the candidates: a value or a key that differs in a few
+// letters.
 func Hint(selector *metav1.LabelSelector, candidates iter.Seq2[string, string], what string) string {
 	for _, wanted := range Wanted(selector) {
 		key, value := wanted[0], wanted[1]
@@ -34,7 +34,7 @@ func Hint(selector *metav1.LabelSelector, candidates iter.Seq2[string, string], 
 			return fmt.Sprintf("did you mean %s: %s? There are %s with it", near, value, what)
 		}
 	}
-	return "correct the selector, or ignore this if the " + what + " are still to come"
+	return "correct the selector, or ignore this if the " + what + " do not exist yet"
 }
 
 // IsNear says whether a hint names a label.

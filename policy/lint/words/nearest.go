@@ -7,8 +7,8 @@ import (
 	"github.com/agnivade/levenshtein"
 )
 
-// Nearest returns the candidate that a name is most likely a misspelling of, and "" where none is near: a
-// name that means something else, as a sibling's does, is worse than no hint.
+// Nearest returns the candidate that a name most likely misspells, or "" if none is near: a wrong hint, such as a
+// sibling's name, is worse than none.
 func Nearest(name string, candidates []string) string {
 	best, fewest := "", 0
 	for _, candidate := range candidates {
@@ -19,8 +19,8 @@ func Nearest(name string, candidates []string) string {
 	return best
 }
 
-// NearestOf is Nearest among the few names that there can be, all of which the reader sees: there, one other
-// letter is more likely a slip than another word.
+// NearestOf is Nearest among the only possible names, which the message lists: there, one different letter is more
+// likely a typo than another word.
 func NearestOf(name string, all []string) string {
 	if near := Nearest(name, all); near != "" {
 		return near
@@ -32,9 +32,9 @@ func NearestOf(name string, all []string) string {
 	return ""
 }
 
-// editsTo counts the letters to change from one name to another, and says whether they are so few that it is
-// the same word misspelt. Parts that both have in common, such as the application's name in front, say
-// nothing about the word that differs; one that is missing is no misspelling, and numbers are never one.
+// editsTo counts the letters to change from one name to another, and says whether they are so few that it is the same
+// word misspelt. Common parts, such as a prefix with the application's name, do not count. A missing part is no
+// misspelling, and a different number never is.
 func editsTo(name, candidate string) (edits int, near bool) {
 	a, b := parts(name), parts(candidate)
 	for len(a) > 1 && len(b) > 1 && a[0] == b[0] {
