@@ -20,16 +20,16 @@ func dumpCommand() *cobra.Command {
 	limits := budget.Defaults()
 	cmd := &cobra.Command{
 		Use:   "dump",
-		Short: "Print what this node is to enforce: groups of pods, selectors and who they select",
-		Long: `Print what this node is to enforce, from the API server's objects of this moment.
-What it does enforce, the kernel tells: nft list table inet apptier
+		Short: "Print what this node should enforce: groups of pods, selectors and the pods that they select",
+		Long: `Print what this node should enforce, from the API server's current objects.
+To see what it does enforce: nft list table inet apptier
 
 With --prove, compare the two: whether the rules in this kernel let through exactly the connections that the
 policies allow, for every pod of the node, every other end that packets are routed to and every port. Connections
-with the node's own addresses are not compared. It takes some seconds on a busy node. The kernel is some
-milliseconds behind the API server: where it has other rules, ask again before you believe it.
+with the node's own addresses are not compared. This takes some seconds on a busy node. The kernel is some
+milliseconds behind the API server: if they differ, run it again to be sure.
 
-An enforcer that runs with other budgets needs the same flags here.`,
+If the enforcer runs with budget flags, give the same flags here.`,
 		Example: `  # What a node enforces, and whether that is what the policies say:
   kubectl exec -n apptier-enforcer apptier-enforcer-x7k2p -- /enforcer dump
   kubectl exec -n apptier-enforcer apptier-enforcer-x7k2p -- /enforcer dump --prove`,

@@ -33,10 +33,10 @@ func command() *cobra.Command {
 		Short: "Filter this node's packets by the cluster's NetworkPolicies, with nftables",
 		Long: `Filter this node's packets by the cluster's NetworkPolicies, with nftables.
 
-The rules live in the kernel's table "inet apptier", which explains itself:
+The rules are in the kernel's table "inet apptier", which has comments:
   nft list table inet apptier
-Where pods are on a bridge, "bridge apptier" says which addresses each of its ports may send from.
-They stay when the enforcer stops or loses the API server; "enforcer cleanup" removes them.`,
+If pods are on a bridge, the table "bridge apptier" says which addresses each bridge port may send from.
+The rules stay when the enforcer stops or loses the API server; "enforcer cleanup" removes them.`,
 		Args:          cobra.NoArgs,
 		SilenceUsage:  true,
 		SilenceErrors: true,

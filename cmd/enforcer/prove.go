@@ -47,7 +47,7 @@ func printReport(w io.Writer, report prove.Report, output string) error {
 			fmt.Fprintln(w, d)
 		}
 		for _, policy := range report.Refused {
-			fmt.Fprintf(w, "NetworkPolicy %s is above its budget, and so isolates its pods and allows nothing\n", policy)
+			fmt.Fprintf(w, "NetworkPolicy %s is above its budget, so it isolates its pods and allows nothing\n", policy)
 		}
 		asked := fmt.Sprintf("%d addresses of %d kinds, %d questions", report.Addresses, report.Classes, report.Connections)
 		switch {

@@ -105,22 +105,22 @@ func (f *runFlags) add(cmd *cobra.Command) {
 	f.clusterFlags.add(cmd)
 	cmd.Flags().StringVar(&f.metrics, "metrics-bind-address", "127.0.0.1:9808", "address of the Prometheus metrics; 0 for none. While it is taken, the enforcer enforces without them")
 	cmd.Flags().BoolVar(&f.secured, "metrics-secure", false,
-		"serve metrics by HTTPS to those alone who may get /metrics, as the API server says; needs the right to create TokenReviews and SubjectAccessReviews")
+		"serve metrics over HTTPS, only to clients that the API server allows to get /metrics; needs the right to create TokenReviews and SubjectAccessReviews")
 	cmd.Flags().StringVar(&f.health, "health-probe-bind-address", "127.0.0.1:9809", "address of /healthz and /readyz; 0 for none. While it is taken, the enforcer enforces without them")
 	addRunDirectory(cmd, &f.directory)
 	cmd.Flags().StringVar(&f.server, "api-server", "",
-		"URL of the API server, in place of the one that kubeconfig or the environment say; one that needs no kube-proxy lets the enforcer start where kube-proxy's rules are gone")
+		"URL of the API server, instead of the one of the kubeconfig or the environment; with a URL that needs no kube-proxy the enforcer starts even if kube-proxy's rules are gone")
 	cmd.Flags().BoolVar(&f.own, "own-table", true,
-		"keep others from changing the tables, \"nft flush ruleset\" included, as long as the enforcer runs; needs Linux 6.9, and does nothing before")
+		"while the enforcer runs, keep others from changing the tables, also with \"nft flush ruleset\"; needs Linux 6.9, and does nothing before")
 	cmd.Flags().StringVar(&f.socket, "nri-socket", nri.DefaultSocket,
-		"where the container runtime announces pods before they start, so that they need not wait for the API server; empty for nowhere")
+		"socket on which the container runtime announces pods before they start, so that pods need not wait for the API server; empty for none")
 	cmd.Flags().Var(&f.mark, "ct-mark-mask",
-		"bits of connections' conntrack marks that are the enforcer's: 8 to 16, adjacent, and written by nobody else on the node. "+
-			"It stamps connections with them that the present rules allow")
+		"bits of connections' conntrack marks for the enforcer: 8 to 16, adjacent, and written by nothing else on the node. "+
+			"With them it stamps the connections that the present rules allow")
 	cmd.Flags().Var(&f.limits.Policy, budget.PolicyFlag, budget.PolicyHelp)
 	cmd.Flags().Var(&f.limits.Namespace, budget.NamespaceFlag, budget.NamespaceHelp)
 	cmd.Flags().BoolVar(&f.bound, "bind-addresses", true,
-		"drop what a pod sends from addresses that are not its own; without, a pod with NET_RAW may take those of others, and what policies allow them")
+		"drop what a pod sends from addresses that are not its own; if false, a pod with NET_RAW may use the addresses of others, and what policies allow them")
 	cmd.Flags().IntVarP(&f.verbosity, "v", "v", 0, "log verbosity: 1 shows every update of the rules")
 }
 
@@ -206,7 +206,7 @@ func collectRarely() (asUsual func()) {
 
 func addRunDirectory(cmd *cobra.Command, to *string) {
 	cmd.Flags().StringVar(to, "run-dir", agent.RunDirectory,
-		"directory, this user's alone, of what enforcers on this node share: a lock, so that one runs at a time, and the API servers' own addresses. It is made if it is not there, in one that is")
+		"directory that only this user may write, which enforcers on this node share: a lock, so that only one runs, and the API servers' own addresses. It is created if its parent exists")
 }
 
 func cleanupCommand() *cobra.Command {
@@ -216,7 +216,7 @@ func cleanupCommand() *cobra.Command {
 		Use:   "cleanup",
 		Short: "Remove all rules from this node; from then on nothing is enforced",
 		Long: `Remove all rules from this node; from then on nothing is enforced.
-An enforcer that runs here would write them again, so none may.`,
+Stop the enforcer on this node first: it would write them again.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			lock, err := agent.Lock(directory)
@@ -242,6 +242,6 @@ An enforcer that runs here would write them again, so none may.`,
 		},
 	}
 	addRunDirectory(cmd, &directory)
-	cmd.Flags().BoolVar(&stay, "stay", false, "wait for SIGTERM afterwards, as a pod has to that is not to be started again; until then no enforcer can run here")
+	cmd.Flags().BoolVar(&stay, "stay", false, "wait for SIGTERM afterwards, so that the kubelet does not restart the pod; until then no enforcer can run here")
 	return cmd
 }

@@ -56,15 +56,15 @@ func main() {
 	flag.BoolVar(&o.webhook, "webhook", true, "Serve the admission webhook.")
 	flag.IntVar(&o.webhookPort, "webhook-port", 9443, "Port of the admission webhook.")
 	flag.StringVar(&o.certDir, "webhook-cert-dir", "/certs", "Folder of the webhook's tls.crt and tls.key, with --rotate-certs=false.")
-	flag.StringVar(&o.clientCA, "webhook-client-ca", "", "File of authorities (PEM), read at the start: the webhook answers only those with a certificate of one, which the API server must be given. Empty answers anyone.")
-	flag.BoolVar(&o.rotateCerts, "rotate-certs", true, "Make and rotate the webhook's certificate; false if something else, such as cert-manager, does.")
+	flag.StringVar(&o.clientCA, "webhook-client-ca", "", "File of certificate authorities (PEM), read at start: the webhook answers only clients with a certificate of one of them, so give the API server such a certificate. Empty: answer any client.")
+	flag.BoolVar(&o.rotateCerts, "rotate-certs", true, "Create and rotate the webhook's certificate; false if something else, such as cert-manager, does.")
 	flag.StringVar(&o.namespace, "namespace", os.Getenv("POD_NAMESPACE"), "Namespace that the manager runs in.")
-	flag.StringVar(&o.dnsService, "dns-service", "kube-system/kube-dns", "The Service that the cluster's DNS is reached by, as namespace/name.")
-	flag.StringVar(&o.clusterNetworks, "cluster-networks", "", "Ranges of pods, services and nodes that are not private ones, separated by commas: they are not the internet.")
+	flag.StringVar(&o.dnsService, "dns-service", "kube-system/kube-dns", "The Service of the cluster's DNS, as namespace/name.")
+	flag.StringVar(&o.clusterNetworks, "cluster-networks", "", "Ranges of pods, services and nodes outside the private ranges, separated by commas: they are not the internet.")
 	flag.Var(&o.limits.Policy, budget.PolicyFlag, budget.PolicyHelp)
 	flag.Var(&o.limits.Namespace, budget.NamespaceFlag, budget.NamespaceHelp)
 	flag.DurationVar(&o.tryAdmission, "try-admission", 0,
-		"Run nothing; see for so long whether the API server has the webhook judge AppTiers of --namespace.")
+		"Run nothing; check for so long whether the API server asks the webhook about AppTiers of --namespace.")
 	// Errors say what was being done; a stack says only where in the program.
 	zapOptions := zap.Options{StacktraceLevel: zapcore.DPanicLevel}
 	zapOptions.BindFlags(flag.CommandLine)

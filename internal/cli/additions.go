@@ -70,12 +70,12 @@ func (e *explanation) writeAdditions(out io.Writer, a scene.Answer) error {
 	switch alike := suggest.Alike(before, a.Flow); {
 	case len(additions) > 0:
 	case len(alike) > 0:
-		fmt.Fprintf(out, "pods of %s cannot be told apart from others of their namespace, as they have no labels of their own: to allow it, give them one in their template, such as app: %s, and ask again\n",
+		fmt.Fprintf(out, "pods of %s have no labels of their own, so no policy can select only them: to allow it, add a label to their template, such as app: %s, and ask again\n",
 			e.asTyped(alike[0].String()), path.Base(alike[0].Name))
 	case reach.Allowed(e.world.Snapshot, a.Flow).Verdict == reach.Allow:
-		fmt.Fprintln(out, "what is to be added above allows it too")
+		fmt.Fprintln(out, "the addition above allows it too")
 	default:
-		fmt.Fprintln(out, "nothing that could be added would allow it: correct the policies that cannot be read")
+		fmt.Fprintln(out, "no addition would allow it: correct the policies that cannot be read")
 	}
 	for i, a := range additions {
 		text, err := yamlOf(a)
@@ -92,7 +92,7 @@ func (e *explanation) writeAdditions(out io.Writer, a scene.Answer) error {
 		for _, flow := range e.opens {
 			words = append(words, fmt.Sprintf("%s -> %s", e.asTyped(flow.Source.String()), e.asTyped(flow.Destination.String())))
 		}
-		fmt.Fprintf(out, "this allows too, on the same port: %s\n", report.Few(words))
+		fmt.Fprintf(out, "this also allows, on the same port: %s\n", report.Few(words))
 	}
 	return nil
 }

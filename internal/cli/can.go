@@ -22,13 +22,13 @@ func newCan(streams genericiooptions.IOStreams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "can SOURCE DESTINATION --port PORT",
 		Short: "Say whether a connection may pass, and which policy and rule says so",
-		Long: `Say whether NetworkPolicies let a connection pass, and which policy and rule says so, for each of
-its two halves: the answer for scripts. explain says why, and what to add.
+		Long: `Say whether NetworkPolicies let a connection pass, and which policy and rule decides, for each of
+its two halves. This is the answer for scripts; explain says why, and what to add.
 
 ` + endsHelp + `
 
-Exits with 0 when every connection that is meant is allowed, 1 when one is denied, 3 when that cannot be
-known (a pod is missing, for example), 2 when the question cannot be answered at all.`,
+Exits with 0 when every connection is allowed, 1 when one is denied, 3 when the answer is not known
+(for example because a pod is missing), 2 when there is no answer.`,
 		Example: `  # May the frontend connect to the database, in the cluster?
   kubectl apptier can shop/frontend-5d4c shop/database-0 --port 5432
 

@@ -32,12 +32,12 @@ func newChecks(streams genericiooptions.IOStreams) *cobra.Command {
 	var output string
 	cmd := &cobra.Command{
 		Use:   "checks [CHECK]",
-		Short: "Say what is checked, or all about one check",
-		Long: `Say what is checked; or of one check why it matters, what to do, and an example, wrong and right. Each finding of lint,
-and of the admission webhook, ends with the name of its check.
+		Short: "List the checks, or explain one",
+		Long: `List the checks, or say of one check why it matters and what to do, with a wrong and a right example. Each finding of
+lint, and of the admission webhook, ends with the name of its check.
 
-Exits with 0, or 2 for a check that there is not.`,
-		Example: `  # What is looked for?
+Exits with 0, or 2 for an unknown check.`,
+		Example: `  # Which checks are there?
   kubectl apptier checks
 
   # What does this finding mean?

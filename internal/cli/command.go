@@ -19,8 +19,8 @@ func NewCommand(streams genericiooptions.IOStreams) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "kubectl-apptier",
 		Short: "See what AppTiers mean, without a cluster",
-		Long: `See what AppTiers mean, without a cluster: render the NetworkPolicies they stand for,
-check them as the admission webhook does, and ask who may talk to whom, and why.`,
+		Long: `See what AppTiers mean, without a cluster: render their NetworkPolicies, check them as the
+admission webhook does, and ask who may talk to whom, and why.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		// kubectl runs the plugin, and this is how people call it.

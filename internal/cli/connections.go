@@ -30,21 +30,21 @@ type connectionOptions struct {
 }
 
 const endsHelp = `Each end is [NAMESPACE/]POD, an address, [NAMESPACE/]KIND/NAME, as in deployment/web or service/web, a
-tier, as APP/TIER or [NAMESPACE/]tier/APP/TIER, pods by labels, as in shop/app=web, or internet. What has several pods means each;
-while it has none, some as its template or selector describes them stand in. An address of a Service, as
-a destination, means the Service, and kubeAPIServer that of the API server. The port is the pod's own, by number or
-by a name that it declares, but of a Service it is the Service's. Of a Service or a tier it may be left
-out: that means each of its ports.
+tier, as APP/TIER or [NAMESPACE/]tier/APP/TIER, pods by labels, as in shop/app=web, or internet. An end with several pods means
+each of them; an end without pods uses pods made from its template or selector. As a destination, an address of a Service
+means the Service, and kubeAPIServer means the Service of the API server. The port is the pod's own, by number or by a name
+that the pod declares; of a Service it is the Service's port. For a Service or a tier you may leave the port out, which means
+each of its ports.
 
-Without -f or -k, the cluster is asked. With them, the input is all there is: AppTiers in it stand for
-their NetworkPolicies, and what they refer to is looked for in the input as well. With both -f and
---cluster, the cluster is taken as it would be with the input applied. What the input does not hold is
-not known: if the labels of a namespace decide, and it is not there, so is the answer.`
+Without -f or -k, the command asks the cluster. With them, it knows only the input: it replaces AppTiers by their
+NetworkPolicies, and looks for what they refer to in the input. With both -f and --cluster, it takes the cluster as it would be
+with the input applied. What is not in the input is not known: if the labels of a missing namespace decide, the answer is not
+known either.`
 
 func (o *connectionOptions) addFlags(cmd *cobra.Command) {
-	o.AddFlags(cmd, "With -f or -k: take the cluster as it would be with the input applied.")
+	o.AddFlags(cmd, "With -f or -k: judge the cluster as it would be with the input applied.")
 	cmd.Flags().StringVar(&o.port, "port", "", "The destination's port, from 1 to 65535, or its name.")
-	cmd.Flags().StringVar(&o.protocol, "protocol", "", "TCP, UDP or SCTP. (default TCP, or that of the port that is named)")
+	cmd.Flags().StringVar(&o.protocol, "protocol", "", "TCP, UDP or SCTP. (default TCP, or the protocol of a named port)")
 	addChoice(cmd, &o.output, "output", "o", "text", "How to print", "text", "json")
 }
 

@@ -37,20 +37,19 @@ func newDiff(streams genericiooptions.IOStreams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "diff OLD NEW | diff --cluster NEW",
 		Short: "Say which connections a change opens and closes",
-		Long: `Say which connections a change of manifests opens and closes, whatever it changes in their text: another name,
-another order, NetworkPolicies replaced by an AppTier are no difference if the same connections may pass.
+		Long: `Say which connections a change of manifests opens and closes. Changes of the text alone are no difference: another
+name, another order, or an AppTier in place of NetworkPolicies, if the same connections may pass.
 
-OLD and NEW are each a file, a directory with all that is in it, a directory with a kustomization, which is
-built, or git:REVISION:PATH, as in git:main:manifests. With --cluster there is NEW alone: what applying it would
-change in the cluster.
+OLD and NEW are each a file, a directory with everything in it, a directory with a kustomization, which is
+built, or git:REVISION:PATH, as in git:main:manifests. With --cluster give only NEW: the command shows what
+applying it would change in the cluster.
 
-It is exact about every pod that is given or would be made, every pod as one policy or peer describes it, one
-without labels in each namespace, and every range of addresses and ports that policies tell apart. A pod with the
-labels that several policies describe is asked about if it is given. A pod that is in one of the two alone counts
-in the other as it would be: what differs is what policies say.
+The comparison is exact for every pod of the input, every pod that its workloads would make, one pod for each policy
+or peer that describes it, one without labels in each namespace, and every range of addresses and ports that policies
+distinguish. A pod with the labels that several policies describe is compared only if the input has it. A pod of only
+one side is also judged on the other: the command compares policies, not pods.
 
-Exits with 0 when both could be read, whether or not they differ, 1 when --fail-on says so, 2 when one of them
-cannot be read.`,
+Exits with 0 when both were read, even if they differ, 1 when --fail-on applies, 2 when one of them cannot be read.`,
 		Example: `  # What does this branch change?
   kubectl apptier diff git:main:manifests manifests
 
@@ -72,7 +71,7 @@ cannot be read.`,
 		},
 		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), streams, args) },
 	}
-	o.AddClusterFlags(cmd, "Compare the cluster with what applying the manifests would make of it.")
+	o.AddClusterFlags(cmd, "Compare the cluster now with the cluster after the manifests are applied.")
 	addChoice(cmd, &o.output, "output", "o", "text", "How to print", "text", "md", "json")
 	addChoice(cmd, &o.failOn, "fail-on", "", "", "Exit with 1 if connections are", "opened", "closed", "any")
 	return cmd
@@ -162,7 +161,7 @@ func checkedOut(ctx context.Context, name string) (file string, shown func(strin
 	}
 	revision, path, found := strings.Cut(rest, ":")
 	if !found || revision == "" {
-		return "", nil, nil, fmt.Errorf("%q is no revision: write git:REVISION:PATH, as in git:main:manifests", name)
+		return "", nil, nil, fmt.Errorf("%q is not a revision: write git:REVISION:PATH, as in git:main:manifests", name)
 	}
 	directory, err := os.MkdirTemp("", "apptier-diff-")
 	if err != nil {

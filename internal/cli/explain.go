@@ -27,17 +27,17 @@ func newExplain(streams genericiooptions.IOStreams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "explain SOURCE DESTINATION --port PORT | explain POD",
 		Short: "Say why a connection is allowed or denied, and what to add; or what a pod may do",
-		Long: `Say why a connection is allowed, denied or not known: for each of its two halves which policies isolate
-the pod, and what each of their rules makes of it. What is denied comes with what to add to allow it: a
-rule of the AppTier that isolates the pod, or a NetworkPolicy where none does. That has been tried, and
-nothing of it can be left out. can gives the answer alone.
+		Long: `Say why a connection is allowed, denied or not known: for each of its two halves, which policies isolate
+the pod, and what each of their rules says. For a denied connection, also say what to add to allow it: a
+rule of the AppTier that isolates the pod, or a NetworkPolicy if no AppTier does. The addition is tried first,
+and is minimal. can gives only the answer.
 
 With one end, say who may reach it and what it may reach: every rule of the policies that isolate it.
 
 ` + endsHelp + `
 
-Exits as can does; with one end, with 0, or 2 when the question cannot be answered.`,
-		Example: `  # Why can the frontend not connect to the database, and what is to be done?
+Exits like can; with one end, with 0, or 2 when there is no answer.`,
+		Example: `  # Why can the frontend not connect to the database, and what would allow it?
   kubectl apptier explain deployment/frontend service/database -n shop
 
   # Between tiers, with these manifests

@@ -26,19 +26,19 @@ func newFn(streams genericiooptions.IOStreams) *cobra.Command {
 	return &cobra.Command{
 		Use:   "fn",
 		Short: "Add NetworkPolicies to a ResourceList, as a function of kustomize and kpt",
-		Long: `Add to a ResourceList on standard input the NetworkPolicies that its AppTiers stand for, as render
-prints them: a KRM function, for clusters in which apptier's manager does not run. Policies that were
-generated before are updated in place, those that are no longer wanted are removed, and everything
-else stays as it is. What AppTiers refer to is looked for in the list.
+		Long: `Add to a ResourceList on standard input the NetworkPolicies of its AppTiers, as render
+prints them. It is a KRM function, for clusters in which apptier's manager does not run. It updates
+policies that were generated before, removes the ones that are no longer needed, and leaves everything
+else unchanged. It looks in the list for what AppTiers refer to.
 
 The functionConfig may be a ConfigMap with data:
-  cluster-networks  ranges of pods, services and nodes that are not private ones, separated by commas
+  cluster-networks  ranges of pods, services and nodes outside the private ranges, separated by commas
   dns-service       the Service of the cluster's DNS, as namespace/name; kube-system/kube-dns if unset
   keep-apptiers     "false" removes the AppTiers, which a cluster without apptier does not know
 
-Exits with 0 when all was added, 1 when something in the list is refused (the list is printed as it
-was then, with the reasons in its results and on standard error), 2 when there is no ResourceList,
-or its functionConfig is not understood.`,
+Exits with 0 when everything was added, 1 when something in the list is refused (then the list is
+printed unchanged, with the reasons in its results and on standard error), 2 when there is no
+ResourceList, or its functionConfig is invalid.`,
 		Example: `  # In the transformers of a kustomization: config/samples/kustomize-function
   kustomize build --enable-alpha-plugins --enable-exec overlays/production
 

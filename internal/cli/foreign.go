@@ -73,7 +73,7 @@ func (f foreign) becomes(out adopt.Result) report.ImportedPolicy {
 	if f.problem != nil {
 		p.Stays = f.problem.Error()
 	} else if calico.Is(f.Object.Object.(*unstructured.Unstructured)) && p.Stays == "" {
-		p.Notes = append(p.Notes, "NetworkSets that its selectors match are no peers of the AppTier")
+		p.Notes = append(p.Notes, "NetworkSets that its selectors match are not peers of the AppTier")
 	}
 	return p
 }

@@ -28,37 +28,38 @@ func newImport(streams genericiooptions.IOStreams) *cobra.Command {
 	var o importOptions
 	cmd := &cobra.Command{
 		Use:   "import (FILE|DIRECTORY|-... | -k DIRECTORY | --cluster)",
-		Short: "Write AppTiers in place of NetworkPolicies, and prove them",
-		Long: `Write the AppTiers that say what NetworkPolicies say, and prove that they do.
+		Short: "Convert NetworkPolicies to AppTiers, and prove that they allow the same",
+		Long: `Convert NetworkPolicies to AppTiers, and prove that they allow the same connections.
 
-Policies for the same pods become a tier, called by its workload or its labels; tiers are of one AppTier where labels
-say that they are of one application (app.kubernetes.io/part-of or instance), or nothing says otherwise. What one side
-may send and the other accepts becomes one declaration, at the receiver; DNS becomes spec.dns, and a denial for every
-pod of the namespace isolation.scope.
+Policies for the same pods become a tier, named after its workload or its labels. Tiers go into one AppTier if labels say
+that they belong to one application (app.kubernetes.io/part-of or instance), or if no label says otherwise. A connection
+that one side may send and the other accepts becomes one declaration, at the receiver. DNS becomes spec.dns, and a denial
+for every pod of the namespace becomes isolation.scope.
 
-What is written is compared with what was read, as diff does: of every pod that is given, would be made, or is
-described by a policy, on every port and range of addresses. Each connection that differs is listed: that is so where a
-port was called by its name, since an AppTier knows it by its number, and for the address of the Service of DNS.
-What an AppTier cannot say stays a NetworkPolicy, and the report says why.
+The result is compared with the input, as diff does: for every pod of the input, every pod that its workloads would make,
+and one pod for each policy that describes it, on every port and range of addresses. The report lists each connection that
+differs: for a named port, because an AppTier needs its number, and for the address of the DNS Service. What an AppTier
+cannot say stays a NetworkPolicy, and the report says why.
 
-Calico's NetworkPolicies and Cilium's CiliumNetworkPolicies are read too, where a NetworkPolicy can say exactly the
-same. Others stay, by the field that it has not: rules that deny, names of hosts, rules of HTTP, service accounts.
+Calico's NetworkPolicies and Cilium's CiliumNetworkPolicies are read as well, if a NetworkPolicy can say exactly the same.
+Others stay, and the report names the field that NetworkPolicies lack: rules that deny, host names, HTTP rules, service
+accounts.
 
-Prints the AppTiers, and then what stays, on standard output, and the report on standard error. Nothing is changed:
-apply the AppTiers, and then delete the policies that they replace.
+Prints the AppTiers, and then what stays, on standard output, and the report on standard error. It changes nothing: apply
+the AppTiers, and then delete the policies that they replace.
 
-Give the workloads and Namespaces too: tiers are called by them, ports get their numbers, and it is known which pods
-are of several tiers. With --cluster they are those of the cluster; without files its own policies are imported,
-those of the namespace or with -A all.
+Give the workloads and Namespaces as well: they name the tiers, give ports their numbers, and show which pods are in several
+tiers. With --cluster they come from the cluster. Without files, --cluster imports the cluster's own policies: of the
+namespace, or with -A of all.
 
-Exits with 0 when all was read, 1 when --fail-on says so, 2 when something cannot be read.`,
+Exits with 0 when everything was read, 1 when --fail-on applies, 2 when something cannot be read.`,
 		Example: `  # What would these policies be as AppTiers?
   kubectl apptier import manifests/ -R
 
-  # Write them to a file, and read the report alone
+  # Write them to a file, and read only the report
   kubectl apptier import -k overlays/production > apptiers.yaml
 
-  # Shorter, where no pod that is given is kept out: what is closed for others is listed
+  # Shorter, with nothing closed for pods of the input: what is closed for others is listed
   kubectl apptier import manifests/ -R --narrow
 
   # All of the cluster's policies, with its pods and namespaces
@@ -74,7 +75,7 @@ Exits with 0 when all was read, 1 when --fail-on says so, 2 when something canno
 	o.AddFlags(cmd, "Import what the cluster holds, or the input as it would be in the cluster.")
 	cmd.Flags().BoolVarP(&o.allNamespaces, "all-namespaces", "A", false, "With --cluster and without input: the policies of every namespace.")
 	cmd.Flags().BoolVar(&o.narrow, "narrow", false,
-		"Let a peer be a tier where all pods that are given and match it are the tier's: what it allows others is closed, and listed.")
+		"Write a peer as a tier if all its pods in the input are in the tier. This closes what the peer allows other pods, and lists it.")
 	addChoice(cmd, &o.output, "output", "o", "yaml", "How to print", "yaml", "json")
 	addChoice(cmd, &o.failOn, "fail-on", "", "", "Exit with 1 if", "opened", "closed", "any", "stays")
 	return cmd

@@ -144,8 +144,8 @@ func becomes(o manifest.Object, out adopt.Result, same ...runtime.Object) report
 		}
 		p.AppTier, p.Tier = a.AppTier.String(), a.Tier
 		for _, number := range slices.Sorted(maps.Keys(a.Numbers)) {
-			p.Notes = append(p.Notes, fmt.Sprintf("its port %s is %d, as the pods that are given have it: "+
-				"pods of the same labels have it open whatever they call it", a.Numbers[number], number))
+			p.Notes = append(p.Notes, fmt.Sprintf("its port %s is %d, as in the pods of the input: "+
+				"pods with the same labels have this port open under any name", a.Numbers[number], number))
 		}
 	}
 	for _, s := range out.Stays {

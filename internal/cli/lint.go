@@ -42,21 +42,20 @@ func newLint(streams genericiooptions.IOStreams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "lint (FILE|DIRECTORY|-... | -k DIRECTORY | --cluster)",
 		Short: "Check AppTiers and NetworkPolicies",
-		Long: `Check AppTiers and NetworkPolicies: what would leak, break, or mean nothing, and what to write
+		Long: `Check AppTiers and NetworkPolicies: report what would leak, break, or mean nothing, and what to write
 instead. docs/checks.md lists the checks, with examples.
 
-Policies are judged in the world that the input makes: those of a pod together, beside AppTiers, and
-with the pods, workloads, Services and namespaces of the input. What is not in the input is not known,
-and checks that would need it stay silent, or say what they do not know. Any object with a pod template
-stands for a pod; other kinds that are not known here may make pods of which nothing is known. Of files in
-a folder, those that are no manifests are named, and left out.
+Policies are judged together, with the AppTiers, pods, workloads, Services and namespaces of the input. What is
+not in the input is not known: checks that need it are silent, or say what they do not know. Any object with a
+pod template counts as a pod. Objects of unknown kinds may make pods that are not known. Files of a folder that
+are not manifests are named and left out.
 
-With --cluster, the world is the cluster as applying the input would make it, so that everything is
-known. Without input, --cluster judges what the cluster holds: the AppTiers of the namespace, or with -A
-of all, and the NetworkPolicies that no AppTier stands for.
+With --cluster, the input is judged as if it were applied to the cluster, so everything is known. Without input,
+--cluster judges the objects of the cluster: the AppTiers of the namespace, or with -A of all, and the
+NetworkPolicies that no AppTier generated.
 
-What cannot be read as what it says it is, is a finding too, and keeps nothing else from being judged. How
-much was judged, and what was not, is on standard error.
+An object that cannot be read is a finding, and the others are still judged. Standard error says how much was
+judged, and what was not.
 
 Exits with 0 when there is nothing to report, 1 when there are findings at or above --fail-on, 2
 when there is nothing to judge, or a file or the cluster cannot be read.`,

@@ -38,24 +38,24 @@ func newRender(streams genericiooptions.IOStreams) *cobra.Command {
 	o := renderOptions{cluster: scene.ClusterFlags()}
 	cmd := &cobra.Command{
 		Use:   "render (FILE|DIRECTORY|-... | -k DIRECTORY | --cluster)",
-		Short: "Print the NetworkPolicies that AppTiers stand for",
-		Long: `Print the NetworkPolicies that AppTiers stand for, as the manager applies them, in the order
+		Short: "Print the NetworkPolicies of AppTiers",
+		Long: `Print the NetworkPolicies of AppTiers, as the manager applies them, in the order
 in which no declared connection is ever cut. Objects of kinds that AppTiers cannot refer to are
 ignored.
 
-What AppTiers refer to is looked for in the input: other AppTiers, Services with the pods and
-workloads behind them, Nodes, the Service default/kubernetes with its EndpointSlices, and the
-Service of the cluster's DNS. What is not there is left out of the policies, and a warning says so;
-without a DNS Service, the usual one holds: pods labelled k8s-app=kube-dns in kube-system, port 53.
+The input should hold what AppTiers refer to: other AppTiers, Services with the pods and workloads
+behind them, Nodes, the Service default/kubernetes with its EndpointSlices, and the Service of the
+cluster's DNS. What is missing is left out of the policies, and a warning says so. Without a DNS
+Service, the usual one applies: pods labelled k8s-app=kube-dns in kube-system, port 53.
 
-With --cluster it is looked for in the cluster too, behind the input. Without input, --cluster prints what
-the manager makes of the cluster's own AppTiers; only their owner references are left out. Of two that
-cannot be together, the manager keeps the older.
+With --cluster, what the input lacks is looked up in the cluster. Without input, --cluster prints the
+policies of the cluster's own AppTiers as the manager writes them, except for owner references. Of two
+AppTiers that conflict, the manager keeps the older.
 
-Exits with 0 when all was printed, 1 when an AppTier is refused, or there is a warning with --fail-on
-warning, 2 when the input or the cluster cannot be read. The reasons are on standard error, and nothing of
-the input is printed then; where AppTiers of the cluster itself are refused, the others are printed. Have
-warnings fail before you apply what is printed: what is left out of a policy is denied.`,
+Exits with 0 when everything was printed, 1 when an AppTier is refused, or there is a warning with --fail-on
+warning, 2 when the input or the cluster cannot be read. Then the reasons are on standard error, and nothing of
+the input is printed; if AppTiers of the cluster are refused, the others are printed. Use --fail-on warning
+before you apply the output: what is left out of a policy is denied.`,
 		Example: `  # What does this AppTier mean?
   kubectl apptier render -f shop.yaml
 
@@ -65,7 +65,7 @@ warnings fail before you apply what is printed: what is left out of a policy is 
   # What would it mean in this cluster, with its Services and nodes?
   kubectl apptier render -f shop.yaml --cluster
 
-  # See the names alone of all that the manager applies.
+  # See only the names of all that the manager applies.
   kubectl apptier render --cluster -A -o name
 
   # Draw what the AppTiers declare, for a README or a pull request.
@@ -81,7 +81,7 @@ warnings fail before you apply what is printed: what is left out of a policy is 
 	addChoice(cmd, &o.output, "output", "o", "yaml", "How to print: the NetworkPolicies, or, with mermaid, a picture of the AppTiers", "yaml", "json", "name", "mermaid")
 	report.AddFailOn(cmd, &o.failOn)
 	// Not --cluster: everywhere in kubectl, that names a cluster of the kubeconfig file.
-	cmd.Flags().BoolVar(&o.live, "cluster", false, "Look for what AppTiers refer to in the cluster too; without input, render its AppTiers.")
+	cmd.Flags().BoolVar(&o.live, "cluster", false, "Also look in the cluster for what AppTiers refer to; without input, render the cluster's AppTiers.")
 	cmd.Flags().BoolVarP(&o.allNamespaces, "all-namespaces", "A", false, "With --cluster and without input: the AppTiers of every namespace.")
 	return cmd
 }

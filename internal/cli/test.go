@@ -35,7 +35,7 @@ func newTest(streams genericiooptions.IOStreams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "test CASES [FILE|DIRECTORY... | -k DIRECTORY] [--cluster]",
 		Short: "Test which connections may pass, as written down in a file",
-		Long: `Test which connections may pass. Cases are in a file of their own, and say what must be so:
+		Long: `Test which connections may pass. Cases are in a file of their own:
 
   apiVersion: test.apptier.dev/v1alpha1
   kind: ConnectionTest
@@ -45,17 +45,17 @@ func newTest(streams genericiooptions.IOStreams) *cobra.Command {
   - {from: internet, to: [shop/api, shop/database], ports: [1-65535], expect: deny}
   - {name: nobody but the API reads the database, to: shop/database, ports: [5432], onlyFrom: shop/api}
 
-Ends are written as for can. Of what has several pods, each is meant; ports are numbers, ranges, names,
-and may end in /UDP. onlyFrom names all who may connect: they must be allowed, and everybody else denied, which is
-every other pod that is given or would be made, one as each peer of a policy describes it, one without labels in each
-namespace and in one that is not there, and an address of each range that policies tell apart. A pod that nobody gave, with no
-labels but some of a named one, counts as that.
+Write ends as for can. An end with several pods means each of them. Ports are numbers, ranges or names, and may end in /UDP.
+onlyFrom names all who may connect: they must be allowed, and everybody else denied. Everybody else is every other pod of the
+input, every other pod that its workloads would make, one pod for each peer of a policy that describes it, one without labels in
+each namespace and in one that does not exist, and an address of each range that policies distinguish. A pod that is not in the
+input, and has only labels of a named one, counts as the named one.
 
-Cases and manifests are files and directories, in any order, with or without -f; -k and --cluster are as for can. A case that fails names
-the connection, why, and the file and line of the rule that decides.
+Cases and manifests are files and directories, in any order, with or without -f; -k and --cluster are as for can. A case that
+fails names the connection, the reason, and the file and line of the rule that decides.
 
-Exits with 0 when all cases hold, 1 when one does not, 3 when none fails but some cannot be known, 2 when there is
-no case, or something cannot be read.`,
+Exits with 0 when all cases pass, 1 when one fails, 3 when none fails but some are not known, 2 when there is no case, or
+something cannot be read.`,
 		Example: `  # Before a commit: do these manifests allow what they must, and nothing else?
   kubectl apptier test tests/ manifests/ -R
 
@@ -69,7 +69,7 @@ no case, or something cannot be read.`,
 			return o.run(cmd.Context(), streams)
 		},
 	}
-	o.AddFlags(cmd, "Test the cluster, or with manifests the cluster as it would be with them.")
+	o.AddFlags(cmd, "Test the cluster; with manifests, the cluster as it would be with them applied.")
 	addChoice(cmd, &o.output, "output", "o", "text", "How to print", "text", "json", "tap", "junit", "github")
 	return cmd
 }

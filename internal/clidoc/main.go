@@ -45,7 +45,7 @@ func section(b *strings.Builder, command *cobra.Command) {
 		fmt.Fprintf(b, "\n```text\n%s```\n", own.FlagUsages())
 	}
 	if kubectls.HasFlags() {
-		b.WriteString("\nThe flags by which kubectl finds a cluster and says who asks, such as `--context`, are there too.\n")
+		b.WriteString("\nThe command also has kubectl's flags for the cluster and the user, such as `--context`.\n")
 	}
 }
 

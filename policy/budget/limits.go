@@ -41,8 +41,8 @@ func (l Limits) In(addresses int) Limits {
 const (
 	PolicyFlag    = "policy-budget"
 	NamespaceFlag = "namespace-budget"
-	PolicyHelp    = "The most that one NetworkPolicy may ask for; one that asks for more is refused, and isolates without allowing anything."
-	NamespaceHelp = "The most that the NetworkPolicies of one namespace may ask for together; the youngest above it are refused."
+	PolicyHelp    = "Limits of one NetworkPolicy; a policy above a limit is refused: it isolates its pods, and allows nothing."
+	NamespaceHelp = "Limits of all NetworkPolicies of one namespace together; the youngest above a limit are refused."
 )
 
 // Excess is one part of a cost, beside its limit.

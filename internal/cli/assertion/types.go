@@ -116,7 +116,7 @@ func (p Port) Span() (Span, error) {
 	case err != nil || err2 != nil: // names of ports hold a letter
 		s.Name, s.First, s.Last = text, 0, 0
 		if !strings.ContainsAny(strings.ToLower(text), "abcdefghijklmnopqrstuvwxyz") {
-			return s, fmt.Errorf("%q is no port: write 443, 443/TCP, 8000-8010 or a name", p)
+			return s, fmt.Errorf("%q is not a port: write 443, 443/TCP, 8000-8010 or a name", p)
 		}
 	case s.First < 1 || s.Last > 65535 || s.Last < s.First:
 		return s, fmt.Errorf("%q: ports are from 1 to 65535, the lower first", p)

@@ -84,13 +84,13 @@ func NewDecoder(namespace string, more ...Kinds) *Decoder {
 func (d *Decoder) Decode(documents []Document) error {
 	for _, doc := range documents {
 		if doc.patchOf != "" {
-			d.leaveOut(doc, "it is no manifest, but belongs to "+doc.patchOf, "build that with -k")
+			d.leaveOut(doc, "it is not a manifest, but belongs to "+doc.patchOf, "build that with -k")
 			continue
 		}
 		text, err := doc.json()
 		switch {
 		case err == nil && doc.among && !isManifestText(text):
-			d.leaveOut(doc, "it is no manifest: it has no apiVersion and no kind", "give the files that are manifests, if this is none")
+			d.leaveOut(doc, "it is not a manifest: it has no apiVersion and no kind", "name only the files that are manifests")
 		case err != nil:
 			d.Problems = append(d.Problems, err)
 		case string(text) != "null": // a document that says nothing

@@ -41,8 +41,8 @@ func InputOf(name string, shown func(file string) string) Input {
 func (in *Input) AddFlags(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringSliceVarP(&in.files, "filename", "f", nil, "A file or a directory with manifests, or - for standard input. May be repeated.")
-	flags.StringVarP(&in.kustomize, "kustomize", "k", "", "A directory with a kustomization.yaml, which is built first. With -f, those manifests are beside it.")
-	flags.BoolVarP(&in.recursive, "recursive", "R", false, "Read the directories given with -f with all that are in them.")
+	flags.StringVarP(&in.kustomize, "kustomize", "k", "", "A directory with a kustomization.yaml to build. With -f, its manifests are added to those files.")
+	flags.BoolVarP(&in.recursive, "recursive", "R", false, "Read the directories of -f and the directories below them.")
 }
 
 // AddFiles adds files and directories that are given as arguments, as those of -f are.

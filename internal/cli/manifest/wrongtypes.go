@@ -126,7 +126,7 @@ func (w *typeWalk) whole(t reflect.Type, path string, value any) bool {
 	integer, _ := value.(int64)
 	switch {
 	case isFraction && number != math.Trunc(number):
-		w.wrong = append(w.wrong, wrongType{path, fmt.Sprintf("%v is no whole number", value), ""})
+		w.wrong = append(w.wrong, wrongType{path, fmt.Sprintf("%v is not a whole number", value), ""})
 	case isFraction || t.Kind() == reflect.Int32 && (integer > math.MaxInt32 || integer < math.MinInt32):
 		w.wrong = append(w.wrong, wrongType{path, fmt.Sprintf("%v is too large", value), ""})
 	default:

@@ -110,7 +110,7 @@ func ParseEnd(text, namespace string) (EndRef, error) {
 }
 
 func badEnd(text string) error {
-	return fmt.Errorf("%q is no end of a connection: write [NAMESPACE/]POD, [NAMESPACE/]KIND/NAME, as in deployment/web or service/web, APP/TIER, [NAMESPACE/]tier/APP/TIER, [NAMESPACE/]LABEL=VALUE, an address, or internet", text)
+	return fmt.Errorf("%q is not an end of a connection: write [NAMESPACE/]POD, [NAMESPACE/]KIND/NAME, as in deployment/web or service/web, APP/TIER, [NAMESPACE/]tier/APP/TIER, [NAMESPACE/]LABEL=VALUE, an address, or internet", text)
 }
 
 // labelsKind is of an end that is the pods of some labels.
@@ -125,7 +125,7 @@ func (r *EndRef) parseLabels(text, namespace string) error {
 	}
 	var err error
 	if r.labels, err = labels.ConvertSelectorToLabelsMap(text); err != nil {
-		return fmt.Errorf("%q is no end of a connection: %w: write labels as in shop/app=web,tier=front", r.Text, err)
+		return fmt.Errorf("%q is not an end of a connection: %w: write labels as in shop/app=web,tier=front", r.Text, err)
 	}
 	r.Name = labels.Set(r.labels).String()
 	return nil
@@ -138,11 +138,11 @@ var digitsAndDots = regexp.MustCompile(`^[0-9.]+$`)
 func noEnd(text string) error {
 	switch {
 	case slices.Contains([]string{"everyone", "anyone", "anybody", "all", "world", "*"}, text):
-		return fmt.Errorf("%q is no end of a connection, as a connection has one at each: ask about internet, a tier, a workload or a pod", text)
+		return fmt.Errorf("%q means many ends: ask about internet, a tier, a workload or a pod", text)
 	case slices.Contains([]string{"node", "nodes", "host"}, text):
-		return fmt.Errorf("%q is no end of a connection: give the address of a node", text)
+		return fmt.Errorf("%q is not an end of a connection: give the address of a node", text)
 	case digitsAndDots.MatchString(text), strings.Contains(text, ":"):
-		return fmt.Errorf("%q is no address", text)
+		return fmt.Errorf("%q is not an address", text)
 	}
 	if prefix, err := netip.ParsePrefix(text); err == nil {
 		return fmt.Errorf("%q is a range of addresses: ask about one of them, such as %s", text, prefix.Masked().Addr().Next())

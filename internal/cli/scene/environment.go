@@ -33,9 +33,9 @@ type ClusterOptions struct {
 // AddFlags uses the manager's names.
 func (o *ClusterOptions) AddFlags(cmd *cobra.Command) {
 	cmd.Flags().StringSliceVar(&o.Networks, "cluster-networks", nil,
-		"Ranges of pods, services and nodes that are not private ones, as the manager was told: they are not the internet.")
+		"Ranges of pods, services and nodes outside the private ranges, as for the manager: they are not the internet.")
 	cmd.Flags().StringVar(&o.DnsService, "dns-service", usualDNS,
-		"The Service that the cluster's DNS is reached by, as namespace/name, as the manager was told.")
+		"The Service of the cluster's DNS, as namespace/name, as for the manager.")
 }
 
 // Settings are the options, understood.
@@ -49,7 +49,7 @@ func (o *ClusterOptions) Settings() (environment.Settings, error) {
 	for _, text := range o.Networks {
 		cidr, err := kube.ParseCIDR(text)
 		if err != nil {
-			return s, fmt.Errorf("--cluster-networks: %q is no address range: write it as in 203.0.113.0/24", text)
+			return s, fmt.Errorf("--cluster-networks: %q is not an address range: write it as in 203.0.113.0/24", text)
 		}
 		s.ClusterNetworks = append(s.ClusterNetworks, cidr)
 	}

@@ -33,7 +33,7 @@ func (s *Scene) NotJudged() []manifest.Finding {
 		findings = append(findings, manifest.Finding{Source: o, Finding: check.Finding{
 			Check: check.NotJudged, Severity: check.Note, Path: "kind",
 			Message: kind + " is not judged here: it may allow what NetworkPolicies deny, and deny what they allow",
-			Fix:     "ask the network plugin that enforces it; the findings about NetworkPolicies leave it out of account",
+			Fix:     "ask the network plugin that enforces it; the findings about NetworkPolicies ignore it",
 		}})
 	}
 	return findings
