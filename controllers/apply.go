@@ -18,8 +18,8 @@ import (
 // fieldOwner owns every field that this package writes.
 const fieldOwner = client.FieldOwner(v1alpha1.ManagedBy)
 
-// execute carries out a plan, and stops at the first failure: what follows in a plan may deny what
-// comes before it in the plan allows.
+// execute runs a plan, and stops at the first failure: a later step may deny what an earlier step
+// allows.
 func (r *AppTierReconciler) execute(ctx context.Context, app *v1alpha1.AppTier, todo plan) error {
 	log := ctrl.LoggerFrom(ctx)
 	key := client.ObjectKeyFromObject(app)
@@ -63,9 +63,9 @@ func (r *AppTierReconciler) apply(ctx context.Context, s step) (version, error) 
 		return version{}, err
 	}
 	options := []client.ApplyOption{fieldOwner}
-	// Not forced onto what was not there: it would be someone else's.
+	// Do not force a policy that did not exist: another client would own it.
 	if s.have != nil {
-		// Forced: a field that someone else changed by hand is taken back.
+		// Force: overwrite fields that another client changed.
 		config.WithResourceVersion(s.have.ResourceVersion)
 		options = append(options, client.ForceOwnership)
 	}
@@ -87,9 +87,9 @@ func (r *AppTierReconciler) remove(ctx context.Context, namespace string, s step
 	return client.IgnoreNotFound(r.Client.Delete(ctx, policy, same))
 }
 
-// explicit is a configuration that says so where there are no rules. An apply configuration leaves out what is
-// empty, and server-side apply keeps a field that is left out for as long as anyone else owns it: whoever had
-// applied the policy as it was would have kept its rules.
+// explicit is a configuration that writes empty lists of rules. An apply configuration leaves out what is empty, and
+// server-side apply keeps a field that is left out while another client owns it: a client that had applied the same
+// policy would keep the old rules.
 type explicit struct {
 	*networkingv1ac.NetworkPolicyApplyConfiguration
 }
@@ -116,7 +116,7 @@ func (e *explicit) MarshalJSON() ([]byte, error) {
 	return json.Marshal(object)
 }
 
-// applyConfiguration says everything that is wanted of a policy, and nothing else.
+// applyConfiguration has everything that a policy should have, and nothing else.
 func applyConfiguration(policy *networkingv1.NetworkPolicy) (*networkingv1ac.NetworkPolicyApplyConfiguration, error) {
 	spec, err := specConfiguration(policy.Spec)
 	if err != nil {
@@ -137,8 +137,8 @@ func applyConfiguration(policy *networkingv1.NetworkPolicy) (*networkingv1ac.Net
 	return config, nil
 }
 
-// specConfiguration converts by way of JSON: an apply configuration has the fields of its type,
-// each optional.
+// specConfiguration converts through JSON: an apply configuration has the fields of its type, each
+// optional.
 func specConfiguration(spec networkingv1.NetworkPolicySpec) (*networkingv1ac.NetworkPolicySpecApplyConfiguration, error) {
 	text, err := json.Marshal(spec)
 	if err != nil {

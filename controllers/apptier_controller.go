@@ -31,13 +31,13 @@ type AppTierReconciler struct {
 	Client client.Client
 	// Live reads from the API server.
 	Live client.Reader
-	// DNSService is the Service that the cluster's DNS is reached by.
+	// DNSService is the Service of the cluster's DNS.
 	DNSService types.NamespacedName
-	// ClusterNetworks are not part of the internet, beside the ranges that never are.
+	// ClusterNetworks are further ranges that are not part of the internet.
 	ClusterNetworks []netip.Prefix
 	// Now is the time of condition changes.
 	Now func() time.Time
-	// Events tells people what changed. SetupWithManager sets it.
+	// Events reports changes to people. SetupWithManager sets it.
 	Events events.EventRecorder
 
 	written written
@@ -52,8 +52,8 @@ type AppTierReconciler struct {
 // +kubebuilder:rbac:groups=discovery.k8s.io,resources=endpointslices,verbs=get;list;watch
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 
-// SetupWithManager has the reconciler called when an AppTier changes, one of its policies, or what
-// either depends on. The manager's cache should have CacheOptions.
+// SetupWithManager registers the reconciler. It runs when an AppTier changes, one of its policies, or an
+// object that either depends on. The manager's cache should have CacheOptions.
 func (r *AppTierReconciler) SetupWithManager(mgr ctrl.Manager) error {
 	r.Client, r.Live, r.Events = mgr.GetClient(), mgr.GetAPIReader(), mgr.GetEventRecorder(v1alpha1.ManagedBy)
 	if err := indexPolicies(context.Background(), mgr); err != nil {
@@ -74,9 +74,9 @@ func (r *AppTierReconciler) SetupWithManager(mgr ctrl.Manager) error {
 	return nil
 }
 
-// Reconcile brings the policies of one AppTier in line with it: gather, decide, apply, report.
+// Reconcile updates the policies of one AppTier: gather, decide, apply, report.
 //
-// What remains of a deleted AppTier is the garbage collector's: every policy is owned by it.
+// The garbage collector removes the policies of a deleted AppTier, which owns them all.
 func (r *AppTierReconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
 	var app v1alpha1.AppTier
 	if err := r.Client.Get(ctx, request.NamespacedName, &app); err != nil {
@@ -99,7 +99,7 @@ func (r *AppTierReconciler) Reconcile(ctx context.Context, request ctrl.Request)
 		return ctrl.Result{}, err
 	}
 	if rejected = append(rejected, conflicts...); len(rejected) > 0 {
-		// What was applied for an earlier, valid generation stays: half a change is none.
+		// Keep what was applied for an earlier, valid generation: half a change is worse than none.
 		return ctrl.Result{}, r.report(ctx, &app, outcome{rejected: rejected})
 	}
 	out, err := r.converge(ctx, &app, meaning.Expansion)
@@ -115,8 +115,8 @@ func (r *AppTierReconciler) environment(ctx context.Context, app *v1alpha1.AppTi
 	return settings.Of(ctx, model.ReferencesOf(app), environment.Cached{Reader: r.Client})
 }
 
-// converge writes the AppTier's policies and removes those it no longer wants. An error says that it
-// could not even be known what is wanted.
+// converge writes the AppTier's policies and removes the obsolete ones. It returns an error if the
+// desired state could not be determined.
 func (r *AppTierReconciler) converge(ctx context.Context, app *v1alpha1.AppTier, expansion expand.Expansion) (outcome, error) {
 	tiers, err := r.countPods(ctx, app)
 	if err != nil {
@@ -130,7 +130,7 @@ func (r *AppTierReconciler) converge(ctx context.Context, app *v1alpha1.AppTier,
 	return out, nil
 }
 
-// applyPolicies brings the policies in the API server in line with those that are desired.
+// applyPolicies updates the policies in the API server to the desired ones.
 func (r *AppTierReconciler) applyPolicies(ctx context.Context, app *v1alpha1.AppTier, desired []*networkingv1.NetworkPolicy) error {
 	key := client.ObjectKeyFromObject(app)
 	current, err := r.cachedPolicies(ctx, app, desired)
@@ -141,7 +141,7 @@ func (r *AppTierReconciler) applyPolicies(ctx context.Context, app *v1alpha1.App
 		if err := r.bringAbout(ctx, app, desired, current); !apierrors.IsConflict(err) {
 			return err
 		}
-		// Someone else has written what the cache does not show yet.
+		// Another client has written a policy that the cache does not show yet.
 	}
 	if current, err = r.livePolicies(ctx, app, current); err != nil {
 		return err
@@ -150,7 +150,7 @@ func (r *AppTierReconciler) applyPolicies(ctx context.Context, app *v1alpha1.App
 	return r.bringAbout(ctx, app, desired, current)
 }
 
-// bringAbout plans and executes.
+// bringAbout makes a plan and executes it.
 func (r *AppTierReconciler) bringAbout(ctx context.Context, app *v1alpha1.AppTier, desired, current []*networkingv1.NetworkPolicy) error {
 	todo, err := newRollout(app, desired, current)
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 	"github.com/apptier/apptier/policy/kube"
 )
 
-// CacheOptions keep in memory what is read of the cluster, here and by the webhooks, and not the rest.
+// CacheOptions keep in memory only what this package and the webhooks read.
 func CacheOptions() cache.Options {
 	return cache.Options{
 		DefaultTransform: cache.TransformStripManagedFields(),
@@ -42,7 +42,7 @@ func trimPod(object any) (any, error) {
 		Status:     corev1.PodStatus{Phase: pod.Status.Phase, PodIPs: pod.Status.PodIPs},
 	}
 	trimmed.Labels = pod.Labels
-	// By these one knows whether it is being removed: kube.Finished.
+	// kube.Finished needs these.
 	trimmed.DeletionTimestamp, trimmed.DeletionGracePeriodSeconds, trimmed.Finalizers = pod.DeletionTimestamp, pod.DeletionGracePeriodSeconds, pod.Finalizers
 	trimmed.Spec.InitContainers = trimContainers(pod.Spec.InitContainers)
 	trimmed.Spec.Containers = trimContainers(pod.Spec.Containers)

@@ -11,12 +11,12 @@ import (
 	"github.com/apptier/apptier/policy/lint/check"
 )
 
-// conflicts are those of an AppTier with older ones of its namespace. Admission refuses them; of two
-// that were created at once, the older stays.
+// conflicts are the conflicts of an AppTier with older ones of its namespace. Admission refuses them; if
+// two are created at once, the older one wins.
 func (r *AppTierReconciler) conflicts(ctx context.Context, app *v1alpha1.AppTier) ([]check.Finding, error) {
 	var others v1alpha1.AppTierList
 	options := []client.ListOption{client.InNamespace(app.Namespace)}
-	if !holdsForNamespace(app) { // then only those that do can be in its way
+	if !holdsForNamespace(app) { // then only AppTiers for the whole namespace can conflict
 		options = append(options, client.MatchingFields{referenceField: namespaceScoped})
 	}
 	if err := r.Client.List(ctx, &others, options...); err != nil {

@@ -38,8 +38,8 @@ func (r *AppTierReconciler) countPods(ctx context.Context, app *v1alpha1.AppTier
 	return counts, nil
 }
 
-// isolatable says whether policies can act on a pod: finished ones have no network any more, and
-// those of the host's network have the node's.
+// isolatable says whether policies apply to a pod: a finished pod has no network any more, and a pod on
+// the host's network has the node's.
 func isolatable(pod *corev1.Pod) bool {
 	return !pod.Spec.HostNetwork && !kube.Finished(pod)
 }

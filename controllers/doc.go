@@ -1,4 +1,4 @@
-// Package controllers keeps the NetworkPolicies of every AppTier as the AppTier asks for, and says
-// in its status whether they are. What the policies are is decided by policy/expand; this package
-// reads, writes and reports.
+// Package controllers writes the NetworkPolicies of every AppTier, and reports in its status whether
+// they are in place. policy/expand decides what the policies are; this package reads, writes and
+// reports.
 package controllers

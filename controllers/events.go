@@ -19,8 +19,8 @@ const (
 	actionApply = "Apply"
 )
 
-// announce makes an Event of each condition that changed: what became worse is a warning. The example
-// of a conflict may be another with every new pod, which is no news.
+// announce writes an Event for each condition that changed: a warning if it became worse. It ignores a
+// new example of a conflict, which may change with every new pod.
 func (r *AppTierReconciler) announce(app *v1alpha1.AppTier, before, after []metav1.Condition) {
 	for _, now := range after {
 		was := meta.FindStatusCondition(before, now.Type)
@@ -45,7 +45,7 @@ func (r *AppTierReconciler) announce(app *v1alpha1.AppTier, before, after []meta
 // writes are the names of policies that were written or removed.
 type writes struct{ applied, deleted []string }
 
-// called names the policy of a step; of NetworkPolicies, which they mostly are, by its name alone.
+// called names the policy of a step; a NetworkPolicy, the usual kind, by its name alone.
 func called(s step) string {
 	if s.staged {
 		return s.name + " (staged)"
@@ -53,7 +53,7 @@ func called(s step) string {
 	return s.name
 }
 
-// announceWrites tells which policies were written or removed.
+// announceWrites writes Events about policies that were written or removed.
 func (r *AppTierReconciler) announceWrites(app *v1alpha1.AppTier, done writes) {
 	if len(done.applied) > 0 {
 		r.event(app, corev1.EventTypeNormal, "PoliciesApplied", actionApply, "applied NetworkPolicies: "+strings.Join(done.applied, ", "))

@@ -10,18 +10,18 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 )
 
-// fairQueue hands out requests so that namespaces take turns, and that one of them never has more than its
-// share of the workers: whoever has many AppTiers, or AppTiers that take long, keeps others waiting no longer
-// than a few passes take. Within a namespace priorities count, and then who came first.
+// fairQueue hands out requests so that namespaces take turns, and no namespace has more than its share of the
+// workers: a namespace with many AppTiers, or slow ones, makes others wait no longer than a few passes. Within a
+// namespace it orders by priority, then first in, first out.
 //
-// What the queue has ready waits here, for the queue itself hands out first what came first. To the queue it
-// is with a worker, so what is added again meanwhile is done once more.
+// Ready requests wait here, because the queue itself hands out first in, first out. For the queue they are being
+// processed, so a request that is added again meanwhile is processed once more.
 type fairQueue struct {
 	priorityqueue.PriorityQueue[reconcile.Request]
 	share int
 
-	mutex sync.Mutex // of what follows
-	// changed tells workers that there is more to do, or nothing ever again.
+	mutex sync.Mutex // guards the fields below
+	// changed wakes workers: there is more to do, or the queue is shut down.
 	changed *sync.Cond
 	ended   bool
 	// running are how many of a namespace are with workers.
@@ -36,8 +36,8 @@ type prioritized struct {
 	priority int
 }
 
-// newFairQueue returns what makes the queue of a controller with so many workers, of which one namespace has
-// half, but one at least.
+// newFairQueue returns the constructor of the queue for a controller with so many workers. One namespace gets at most
+// half of them, but at least one.
 func newFairQueue(workers int) func(string, workqueue.TypedRateLimiter[reconcile.Request]) workqueue.TypedRateLimitingInterface[reconcile.Request] {
 	return func(name string, limiter workqueue.TypedRateLimiter[reconcile.Request]) workqueue.TypedRateLimitingInterface[reconcile.Request] {
 		// As a controller makes it by default.
@@ -49,7 +49,7 @@ func newFairQueue(workers int) func(string, workqueue.TypedRateLimiter[reconcile
 	}
 }
 
-// fill takes from the queue what is ready, until it is shut down.
+// fill takes ready requests from the queue, until it is shut down.
 func (q *fairQueue) fill() {
 	for {
 		request, priority, shutdown := q.PriorityQueue.GetWithPriority()

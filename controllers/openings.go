@@ -27,11 +27,11 @@ import (
 // +kubebuilder:rbac:groups=core,resources=namespaces,verbs=get;list;watch
 
 // openings are the hand-written policies of the AppTier's namespace that open what it closes: with a
-// reason, or because they are older, or got past admission. Nearly every namespace has none that is
-// hand-written, and costs one look into an index.
+// reason, because they are older, or because admission missed them. Nearly every namespace has no
+// hand-written policy, and costs one index look-up.
 //
-// Only what the watches below follow is considered: the pods of the namespace, and every namespace.
-// So the answer depends on what is there, and not on what happened to be looked at.
+// The answer uses only what the watches below follow: the pods of the namespace, and every namespace.
+// So it depends on the objects, not on which of them happened to be in the cache.
 func (r *AppTierReconciler) openings(ctx context.Context, app *v1alpha1.AppTier, desired []*networkingv1.NetworkPolicy) ([]widening.Opening, error) {
 	handWritten, err := r.handWritten(ctx, client.InNamespace(app.Namespace))
 	if err != nil || len(handWritten) == 0 {
@@ -60,8 +60,8 @@ func (r *AppTierReconciler) openings(ctx context.Context, app *v1alpha1.AppTier,
 	return lint.Openings(app, known, mostSteps), nil
 }
 
-// mostSteps is what judging one hand-written policy may take at every pass over an AppTier: a fifth of a
-// second. Admission allows more, since it judges once.
+// mostSteps limits the steps of judging one hand-written policy in each pass over an AppTier: a fifth of a second.
+// Admission allows more, because it judges once.
 const mostSteps = 2_000_000
 
 // handWritten are the policies that no AppTier owns. They must not be changed.
@@ -74,8 +74,8 @@ func (r *AppTierReconciler) handWritten(ctx context.Context, options ...client.L
 	return environment.Pointers(list.Items), nil
 }
 
-// besidePolicy: the AppTiers of the namespace that a policy is in, if it is hand-written, or if there
-// is a hand-written one that what it declares speaks for.
+// besidePolicy: the AppTiers of a policy's namespace, if it is hand-written, or if a hand-written policy
+// there may depend on what it declares.
 func (r *AppTierReconciler) besidePolicy(ctx context.Context, object client.Object) []reconcile.Request {
 	if v1alpha1.OwnerOf(object) == "" {
 		return r.requests(ctx, client.InNamespace(object.GetNamespace()))
@@ -95,7 +95,7 @@ func (r *AppTierReconciler) besideHandWritten(ctx context.Context, object client
 func (r *AppTierReconciler) peersIn(ctx context.Context, namespace client.Object) []reconcile.Request {
 	policies, err := r.handWritten(ctx)
 	if err != nil {
-		return nil // a cache whose index is there always answers
+		return nil // a cache with the index never fails
 	}
 	var names []string
 	for _, policy := range policies {
@@ -126,7 +126,7 @@ func namespaceSelectors(policy *networkingv1.NetworkPolicy) []labels.Selector {
 	return selectors
 }
 
-// afterStart drops what was there when the manager started: every AppTier is seen to then.
+// afterStart drops objects from before the manager started: every AppTier is reconciled at start anyway.
 func afterStart() predicate.Predicate {
 	return predicate.Funcs{CreateFunc: func(e event.CreateEvent) bool { return !e.IsInInitialList }}
 }

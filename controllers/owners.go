@@ -29,17 +29,17 @@ func owners(app *v1alpha1.AppTier, policy string, existing map[string]*networkin
 	return list
 }
 
-// ownedAs says whether a policy has the owners that are wanted. More are fine: those that are gone,
-// the garbage collector takes out by itself.
+// ownedAs says whether a policy has the desired owners. More are fine: the garbage collector removes
+// owners that are gone.
 func ownedAs(want, have *networkingv1.NetworkPolicy) bool {
 	return !slices.ContainsFunc(want.OwnerReferences, func(owner metav1.OwnerReference) bool {
 		return !slices.ContainsFunc(have.OwnerReferences, func(o metav1.OwnerReference) bool { return equality.Semantic.DeepEqual(o, owner) })
 	})
 }
 
-// generatedFrom says whether a policy is a child of an AppTier of this name. The owner's UID is not
-// compared: an AppTier that was deleted and created again takes over what is left of the first.
-// Neither are labels, which anyone may have changed.
+// generatedFrom says whether a policy is a child of an AppTier of this name. It does not compare the
+// owner's UID: an AppTier that was deleted and created again takes over the policies of the first. It
+// does not compare labels either: anyone may have changed them.
 func generatedFrom(app *v1alpha1.AppTier, policy *networkingv1.NetworkPolicy) bool {
 	return policy.Namespace == app.Namespace && v1alpha1.OwnerOf(policy) == app.Name
 }

@@ -17,8 +17,8 @@ import (
 	"github.com/apptier/apptier/internal/environment"
 )
 
-// ownerField is the index of cached NetworkPolicies by the name of the AppTier they were generated
-// from, or nobody, which is no AppTier's name.
+// ownerField is the index of cached NetworkPolicies by the name of the AppTier that they were generated
+// from, or nobody, which cannot be the name of an AppTier.
 const (
 	ownerField = ".metadata.controller.apptier"
 	nobody     = "/"
@@ -31,8 +31,8 @@ func indexPolicies(ctx context.Context, mgr ctrl.Manager) error {
 		mgr.GetFieldIndexer().IndexField(ctx, &v1alpha1.StagedNetworkPolicy{}, ownerField, byOwner))
 }
 
-// cachedPolicies returns, from the cache, the AppTier's policies and those of anyone else that have
-// a wanted name.
+// cachedPolicies returns, from the cache, the AppTier's policies, and other policies that have a desired
+// name.
 func (r *AppTierReconciler) cachedPolicies(ctx context.Context, app *v1alpha1.AppTier, desired []*networkingv1.NetworkPolicy) ([]*networkingv1.NetworkPolicy, error) {
 	var own networkingv1.NetworkPolicyList
 	if err := r.Client.List(ctx, &own, client.InNamespace(app.Namespace), client.MatchingFields{ownerField: app.Name}); err != nil {
@@ -46,13 +46,13 @@ func (r *AppTierReconciler) cachedPolicies(ctx context.Context, app *v1alpha1.Ap
 	return append(policies, staged...), err
 }
 
-// livePolicies returns what cachedPolicies does, as the API server has it now.
+// livePolicies returns the same as cachedPolicies, read from the API server.
 func (r *AppTierReconciler) livePolicies(ctx context.Context, app *v1alpha1.AppTier, cached []*networkingv1.NetworkPolicy) ([]*networkingv1.NetworkPolicy, error) {
 	var own networkingv1.NetworkPolicyList
 	if err := r.Live.List(ctx, &own, client.InNamespace(app.Namespace), client.MatchingLabels{v1alpha1.LabelAppTier: app.Name}); err != nil {
 		return nil, fmt.Errorf("listing the AppTier's NetworkPolicies: %w", err)
 	}
-	// Those that lack the label: of someone else, or robbed of it.
+	// Add policies without the label: foreign ones, or ones that lost it.
 	policies, err := r.withNames(ctx, r.Live, app.Namespace, environment.Pointers(own.Items), names(cached))
 	if err != nil {
 		return nil, err

@@ -13,8 +13,7 @@ import (
 	"github.com/apptier/apptier/api/v1alpha1"
 )
 
-// kindStaged marks, among the policies of this package, those that are staged: they are kept as the NetworkPolicies
-// that they would be.
+// kindStaged marks staged policies. This package keeps them as the NetworkPolicies that they would be.
 const kindStaged = "StagedNetworkPolicy"
 
 func isStaged(policy *networkingv1.NetworkPolicy) bool { return policy.Kind == kindStaged }
@@ -34,11 +33,11 @@ func asStaged(policy *networkingv1.NetworkPolicy) *networkingv1.NetworkPolicy {
 	return &out
 }
 
-// newRollout plans how an AppTier's policies become those that its mode asks for, of all that there are.
+// newRollout plans the change from the existing policies to those of the AppTier's mode.
 //
-// To audit is to stage first, and to let go then: what was enforced is opened before any of it is removed, since of two
-// policies that select one pod the second denies what the first one allowed. To enforce is the other way round: what is
-// staged goes once all policies are in place.
+// To audit, stage first, then stop enforcing: open all enforced policies before removing any, because of two policies that
+// select one pod, the second denies what the first one allowed. To enforce, write all policies first, then remove the
+// staged ones.
 func newRollout(app *v1alpha1.AppTier, desired, current []*networkingv1.NetworkPolicy) (plan, error) {
 	var enforced, staged []*networkingv1.NetworkPolicy
 	for _, have := range current {
@@ -70,7 +69,7 @@ func newRollout(app *v1alpha1.AppTier, desired, current []*networkingv1.NetworkP
 	return append(todo, remove...), nil
 }
 
-// newStaging plans the staged policies. They deny nothing, and so their order does not matter.
+// newStaging plans the staged policies. They deny nothing, so their order does not matter.
 func newStaging(app *v1alpha1.AppTier, desired, current []*networkingv1.NetworkPolicy) (plan, error) {
 	existing := map[string]*networkingv1.NetworkPolicy{}
 	for _, have := range current {
@@ -98,7 +97,7 @@ func newStaging(app *v1alpha1.AppTier, desired, current []*networkingv1.NetworkP
 	return todo, nil
 }
 
-// opened are steps that let the policies allow everything that are about to be removed.
+// opened are steps that make policies allow everything before they are removed.
 func opened(app *v1alpha1.AppTier, removals plan) plan {
 	var todo plan
 	for _, s := range removals {
@@ -113,12 +112,12 @@ func opened(app *v1alpha1.AppTier, removals plan) plan {
 	return todo
 }
 
-// cachedStaged returns, from the cache, what cachedPolicies returns of NetworkPolicies.
+// cachedStaged is cachedPolicies for StagedNetworkPolicies.
 func (r *AppTierReconciler) cachedStaged(ctx context.Context, app *v1alpha1.AppTier, wanted []string) ([]*networkingv1.NetworkPolicy, error) {
 	return stagedFrom(ctx, r.Client, app, wanted, client.MatchingFields{ownerField: app.Name})
 }
 
-// liveStaged returns it as the API server has it now.
+// liveStaged is livePolicies for StagedNetworkPolicies.
 func (r *AppTierReconciler) liveStaged(ctx context.Context, app *v1alpha1.AppTier, wanted []string) ([]*networkingv1.NetworkPolicy, error) {
 	return stagedFrom(ctx, r.Live, app, wanted, client.MatchingLabels{v1alpha1.LabelAppTier: app.Name})
 }

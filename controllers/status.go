@@ -22,14 +22,14 @@ import (
 	"github.com/apptier/apptier/policy/lint/widening"
 )
 
-// outcome is what a reconciliation came to.
+// outcome is the result of a reconciliation.
 type outcome struct {
-	// rejected is why the spec was not acted on; nothing else is set then.
+	// rejected is why the spec was not applied; then nothing else is set.
 	rejected []check.Finding
 	mode     v1alpha1.Mode
-	// policies are those that are wanted.
+	// policies are the desired policies.
 	policies []*networkingv1.NetworkPolicy
-	// applyErr is why they are not all in the API server.
+	// applyErr is why the API server does not have all of them.
 	applyErr error
 	// unresolved are the references that are left out of the policies.
 	unresolved []expand.Unresolved
@@ -48,12 +48,12 @@ func (r *AppTierReconciler) report(ctx context.Context, app *v1alpha1.AppTier, o
 	// change must not seem to have changed again.
 	var now v1alpha1.AppTier
 	if err := r.Live.Get(ctx, client.ObjectKeyFromObject(app), &now); err != nil {
-		return client.IgnoreNotFound(err) // deleted in the meantime: nobody is left to tell
+		return client.IgnoreNotFound(err) // deleted in the meantime: there is no status to write
 	}
 	if now.UID != app.UID {
-		return nil // deleted and created anew, which is seen to next
+		return nil // deleted and created again: the next reconciliation handles it
 	}
-	now.Generation = app.Generation // what the outcome is about
+	now.Generation = app.Generation // the generation that the outcome describes
 	status := r.status(&now, out)
 	if equality.Semantic.DeepEqual(status, &now.Status) {
 		return nil
@@ -67,7 +67,7 @@ func (r *AppTierReconciler) report(ctx context.Context, app *v1alpha1.AppTier, o
 	return nil
 }
 
-// status is what the status becomes with an outcome.
+// status is the new status for an outcome.
 func (r *AppTierReconciler) status(app *v1alpha1.AppTier, out outcome) *v1alpha1.AppTierStatus {
 	status := app.Status.DeepCopy()
 	status.ObservedGeneration = app.Generation
@@ -112,7 +112,7 @@ func resolvedRefs(out outcome) metav1.Condition {
 	return condition(v1alpha1.ConditionResolvedRefs, metav1.ConditionTrue, v1alpha1.ReasonResolved, "every reference was resolved")
 }
 
-// mostOpenings bounds how many policies the condition Conflicted describes.
+// mostOpenings limits how many policies the condition Conflicted describes.
 const mostOpenings = 10
 
 func conflicted(out outcome) metav1.Condition {
@@ -140,7 +140,7 @@ func conflicted(out outcome) metav1.Condition {
 
 func openingLine(opening widening.Opening) string {
 	if opening.Unjudged != nil {
-		return fmt.Sprintf("whether NetworkPolicy %s opens what this AppTier closes is not known: %v; split it, or merge its rules", opening.Policy.Name, opening.Unjudged)
+		return fmt.Sprintf("it is not known whether NetworkPolicy %s opens what this AppTier closes: %v; split it, or merge its rules", opening.Policy.Name, opening.Unjudged)
 	}
 	line := fmt.Sprintf("NetworkPolicy %s lets %s", opening.Policy.Name, opening.Example)
 	if opening.Reason != "" {
@@ -155,10 +155,10 @@ func ready(out outcome) metav1.Condition {
 		return condition(v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonInvalid,
 			"the spec was not accepted; the policies of the last accepted spec, if any, stay in place")
 	case out.applyErr != nil:
-		return condition(v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonApplyFailed, out.applyErr.Error()+"; it is tried again")
+		return condition(v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonApplyFailed, out.applyErr.Error()+"; the manager retries")
 	case len(out.unresolved) > 0:
 		return condition(v1alpha1.ConditionReady, metav1.ConditionFalse, out.unresolved[0].Reason,
-			fmt.Sprintf("%s in place: %d, without what the condition ResolvedRefs names: nothing is allowed for it until it is resolved", out.kind(), len(out.policies)))
+			fmt.Sprintf("%s in place: %d; the references in the condition ResolvedRefs allow nothing until they are resolved", out.kind(), len(out.policies)))
 	}
 	return condition(v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonApplied,
 		fmt.Sprintf("%s in place: %d", out.kind(), len(out.policies)))
@@ -190,7 +190,7 @@ func policyStatus(policies []*networkingv1.NetworkPolicy) []v1alpha1.PolicyStatu
 	return list
 }
 
-// hash is 16 hexadecimal digits that are the same for the same spec.
+// hash is 16 hexadecimal digits, the same for the same spec.
 func hash(spec networkingv1.NetworkPolicySpec) string {
 	text, err := json.Marshal(spec)
 	if err != nil { // plain data always marshals

@@ -54,7 +54,7 @@ func dependencies(app *v1alpha1.AppTier) []string {
 	add(refs.Nodes, allNodes)
 	add(refs.APIServer, apiServer)
 	add(holdsForNamespace(app), namespaceScoped)
-	add(len(app.Spec.Tiers) > 0, onPods(app.Namespace)) // which it counts
+	add(len(app.Spec.Tiers) > 0, onPods(app.Namespace)) // the status counts them
 	for _, key := range refs.AppTiers {
 		entries = append(entries, onAppTier(key.String()))
 	}
@@ -75,7 +75,7 @@ func indexReferences(ctx context.Context, mgr ctrl.Manager) error {
 	})
 }
 
-// watch has AppTiers expanded anew when something changes that they depend on.
+// watch reconciles AppTiers when something changes that they depend on.
 func (r *AppTierReconciler) watch(b *builder.Builder) *builder.Builder {
 	return b.
 		Watches(&v1alpha1.AppTier{}, handler.EnqueueRequestsFromMapFunc(r.besideAppTier), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
@@ -113,7 +113,7 @@ func (r *AppTierReconciler) requests(ctx context.Context, options ...client.List
 	return requests
 }
 
-// besideAppTier: those that refer to it, and, if it holds for its namespace, those that are in it.
+// besideAppTier: the AppTiers that refer to it, and, if it is for its whole namespace, the others there.
 func (r *AppTierReconciler) besideAppTier(ctx context.Context, object client.Object) []reconcile.Request {
 	requests := r.dependents(onAppTier(client.ObjectKeyFromObject(object).String()))(ctx, object)
 	inNamespace := client.InNamespace(object.GetNamespace())
@@ -123,8 +123,8 @@ func (r *AppTierReconciler) besideAppTier(ctx context.Context, object client.Obj
 	return append(requests, r.requests(ctx, inNamespace, client.MatchingFields{referenceField: namespaceScoped})...)
 }
 
-// ofName maps a policy that is not generated to the AppTier that its name would be of: it may be in
-// the way, or has just been.
+// ofName maps a policy that is not generated to the AppTier that needs its name: it may block the
+// AppTier, or may have blocked it until now.
 func ofName(_ context.Context, object client.Object) []reconcile.Request {
 	name, rest, _ := strings.Cut(object.GetName(), ".")
 	if rest != "namespace" && !strings.HasPrefix(rest, "tier.") {
@@ -152,7 +152,7 @@ func (r *AppTierReconciler) behindService(ctx context.Context, object client.Obj
 	return r.dependents(entries...)(ctx, object)
 }
 
-// aroundPod: those that count the pods of its namespace, or refer to a Service there.
+// aroundPod: the AppTiers that count the pods of its namespace, or refer to a Service there.
 func (r *AppTierReconciler) aroundPod(ctx context.Context, object client.Object) []reconcile.Request {
 	entries := []string{onPods(object.GetNamespace())}
 	if r.servesDNS(ctx, object) {
@@ -171,7 +171,7 @@ func (r *AppTierReconciler) servesDNS(ctx context.Context, pod client.Object) bo
 		labels.SelectorFromSet(service.Spec.Selector).Matches(labels.Set(pod.GetLabels()))
 }
 
-// podDelay gathers the changes of pods, which come in crowds, into one pass over an AppTier.
+// podDelay batches changes of pods, which come in bursts, into one pass over an AppTier.
 const podDelay = time.Second
 
 // delayed queues requests for later, each once.

@@ -16,9 +16,9 @@ type version struct {
 	deleted bool
 }
 
-// written is what this process wrote last of each AppTier's policies. The cache may lag behind it,
-// and a plan that misses a policy may remove another too early: such a plan needs a look at the API
-// server first. Entries go once the cache shows what they say.
+// written is what this process last wrote of each AppTier's policies. The cache may lag behind, and a
+// plan that misses a policy may remove another too early: then read from the API server first. An entry
+// is removed once the cache shows it.
 type written struct {
 	mutex sync.Mutex
 	of    map[types.NamespacedName]*pending
@@ -27,7 +27,7 @@ type written struct {
 // pending is what the cache has yet to show of one AppTier's policies.
 type pending struct {
 	versions map[string]version
-	// unsure: a write failed, and may have taken effect all the same.
+	// unsure: a write failed, but may have taken effect.
 	unsure bool
 }
 
@@ -41,7 +41,7 @@ func (w *written) entry(app types.NamespacedName) *pending {
 	return w.of[app]
 }
 
-// keyOf tells policies of one name and different kinds apart.
+// keyOf distinguishes policies of the same name and different kinds.
 func keyOf(name string, staged bool) string {
 	if staged {
 		return kindStaged + "/" + name
@@ -63,7 +63,7 @@ func (w *written) failed(app types.NamespacedName) {
 	w.entry(app).unsure = true
 }
 
-// read replaces what is known of an AppTier's policies by what the API server has.
+// read replaces what is known of an AppTier's policies by the API server's state.
 func (w *written) read(app types.NamespacedName, policies []*networkingv1.NetworkPolicy) {
 	w.mutex.Lock()
 	defer w.mutex.Unlock()

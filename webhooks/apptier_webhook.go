@@ -1,4 +1,4 @@
-// Package webhooks answers admission requests of the API server with what policy/lint finds.
+// Package webhooks answers admission requests of the API server with the findings of policy/lint.
 package webhooks
 
 import (
@@ -23,20 +23,20 @@ import (
 	"github.com/apptier/apptier/policy/model"
 )
 
-// AppTierValidator refuses AppTiers that lint rejects, by themselves or beside others of their
-// namespace, with every reason at once, and passes warnings on: of what is doubtful in this cluster,
-// and of references to what is not there, which may well come later. It fails open: the controller judges
-// every AppTier again before it brings it about.
+// AppTierValidator refuses AppTiers that lint rejects, by themselves or because of others in their
+// namespace, with every reason at once. It passes warnings on: about doubtful fields, and about missing
+// references, which may be applied later. It fails open: the controller judges every AppTier again before
+// it applies it.
 type AppTierValidator struct {
 	// Cluster is what AppTiers are judged against.
 	Cluster *Cluster
-	// Judging bounds what requests take, together with those about NetworkPolicies.
+	// Judging limits the work of all requests, together with those about NetworkPolicies.
 	Judging *Judging
-	// Limits are those of the enforcers.
+	// Limits are the enforcers' limits.
 	Limits budget.Limits
 	// Reader reads from a cache.
 	Reader client.Reader
-	// Settings say what no object of the cluster does.
+	// Settings are what no object of the cluster says.
 	Settings environment.Settings
 }
 
@@ -57,9 +57,9 @@ func (v AppTierValidator) ValidateCreate(ctx context.Context, app *v1alpha1.AppT
 	return v.answer(ctx, nil, app)
 }
 
-// ValidateUpdate judges a changed spec. An AppTier that is being deleted, or whose spec stays as it
-// is, always passes: finalizers and labels must not depend on checks that came later. Nor must other
-// changes of the spec: what was refused of it before is a warning.
+// ValidateUpdate judges a changed spec. An AppTier that is being deleted, or whose spec does not change,
+// always passes: finalizers and labels must not depend on newer checks. A spec that was already invalid
+// may change too: a mistake from before the change is a warning.
 func (v AppTierValidator) ValidateUpdate(ctx context.Context, old, app *v1alpha1.AppTier) (admission.Warnings, error) {
 	if !app.DeletionTimestamp.IsZero() || equality.Semantic.DeepEqual(old.Spec, app.Spec) {
 		return nil, nil
@@ -67,8 +67,8 @@ func (v AppTierValidator) ValidateUpdate(ctx context.Context, old, app *v1alpha1
 	return v.answer(ctx, old, app)
 }
 
-// judge returns what is wrong or doubtful about an AppTier in the cluster. Of two that cannot be beside
-// each other, admission refuses the one that comes to be so, be it older or not.
+// judge returns what is wrong or doubtful about an AppTier in the cluster. Of two that conflict, admission
+// refuses the one that creates the conflict, even if it is older.
 func (v AppTierValidator) judge(meaning lint.Meaning, work *check.Work) []check.Finding {
 	app := meaning.App
 	world := v.Cluster.around(app)
@@ -103,9 +103,8 @@ func (v AppTierValidator) answer(ctx context.Context, old, app *v1alpha1.AppTier
 	return append(warnings(findings), left...), refusal(of.kind, app.Name, findings)
 }
 
-// judgeChange judges a new AppTier, or a changed one, by itself and by what it stands for. Left are warnings of
-// what it refers to and is not there. What it costs is counted first: counting is cheap, and what is above a
-// budget may be too big to be judged.
+// judgeChange judges a new or changed AppTier, by itself and by its policies. Missing references are warnings. It counts
+// the cost first: counting is cheap, and an AppTier above a budget may be too big to judge.
 func (v AppTierValidator) judgeChange(ctx context.Context, old, app *v1alpha1.AppTier, work *check.Work) (findings []check.Finding, left admission.Warnings, err error) {
 	now, err := v.meaning(ctx, app)
 	if err != nil {
@@ -117,7 +116,7 @@ func (v AppTierValidator) judgeChange(ctx context.Context, old, app *v1alpha1.Ap
 		return costs, nil, err
 	}
 	findings, err = v.judgeSpec(ctx, before, now, work)
-	if err != nil || now.IsRefused() { // it stands for nothing
+	if err != nil || now.IsRefused() { // it has no policies
 		return findings, nil, err
 	}
 	opened, err := v.opened(ctx, before, now, work)
@@ -128,8 +127,8 @@ func (v AppTierValidator) judgeChange(ctx context.Context, old, app *v1alpha1.Ap
 	return findings, unresolved(now.Expansion, findings), nil
 }
 
-// formerly is an AppTier as it was, nil if there was none; what it meant is worked out once, and only if something is
-// refused now.
+// formerly is the AppTier before the change, nil if there was none. Its meaning is computed once, and only if something
+// is refused now.
 type formerly struct {
 	of      *v1alpha1.AppTier
 	meaning func() (lint.Meaning, error)
@@ -146,7 +145,7 @@ func (v AppTierValidator) meaning(ctx context.Context, app *v1alpha1.AppTier) (l
 	return meaning, nil
 }
 
-// judgeSpec judges what an AppTier says beside the others. What was refused of it before is a warning.
+// judgeSpec judges an AppTier together with the others. A mistake from before the change is a warning.
 func (v AppTierValidator) judgeSpec(ctx context.Context, before formerly, now lint.Meaning, work *check.Work) ([]check.Finding, error) {
 	findings := v.judge(now, work)
 	if before.of == nil || len(check.WithSeverity(findings, check.Reject)) == 0 {
@@ -159,7 +158,7 @@ func (v AppTierValidator) judgeSpec(ctx context.Context, before formerly, now li
 	return ratchet(findings, func() []check.Finding { return v.judge(old, check.NewWork(mostSteps, ctx.Err)) }), nil
 }
 
-// budget holds the policies that an AppTier stands for to the budgets.
+// budget checks the policies of an AppTier against the budgets.
 func (v AppTierValidator) budget(before formerly, now lint.Meaning) ([]check.Finding, error) {
 	var cost budget.Cost
 	app := now.App
@@ -178,8 +177,8 @@ func (v AppTierValidator) budget(before formerly, now lint.Meaning) ([]check.Fin
 	return withinBudget(v.Limits, now.Expansion.Policies, others, cost), nil
 }
 
-// opened are the policies that open what the AppTier closes. Of those that opened it before it was
-// changed too, people are warned: what it says now is no reason to refuse it.
+// opened are the policies that open what the AppTier closes. A policy that already opened it before the
+// change is a warning: the change is no reason to refuse.
 func (v AppTierValidator) opened(ctx context.Context, before formerly, now lint.Meaning, work *check.Work) ([]check.Finding, error) {
 	cluster := v.Cluster.current()
 	findings := lint.Opened(cluster, now.App, now.Expansion.Policies, work)
@@ -199,8 +198,8 @@ func (v AppTierValidator) opened(ctx context.Context, before formerly, now lint.
 	return findings, nil
 }
 
-// unresolved are the references of a valid AppTier that stand for nobody for now, and of which nothing
-// was found. They are no reason to refuse it: what it refers to may be applied after it.
+// unresolved are the references of a valid AppTier that match nothing yet, and about which there is no
+// finding. They are no reason to refuse: what it refers to may be applied later.
 func unresolved(result expand.Expansion, findings []check.Finding) (out admission.Warnings) {
 	for _, reference := range result.Unresolved {
 		if !slices.ContainsFunc(findings, func(f check.Finding) bool { return f.Path.Within(check.Path(reference.Path)) }) {

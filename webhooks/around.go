@@ -8,8 +8,8 @@ import (
 	"github.com/apptier/apptier/policy/model"
 )
 
-// around are the lists that an AppTier is judged by, beside what is prepared: all AppTiers and
-// Services, by whose names a mistyped one is recognised, and the pods of namespaces that matter.
+// around are the lists that judging an AppTier needs beside the prepared index: all AppTiers and Services, to
+// recognise a mistyped name, and the pods of the namespaces that matter.
 func (c *Cluster) around(app *v1alpha1.AppTier) world.World {
 	w := world.World{
 		Whole: true, Known: world.Parts{Namespaces: true, AppTiers: true, Pods: true, Services: true, Policies: true},

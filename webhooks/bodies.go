@@ -12,9 +12,9 @@ import (
 )
 
 const (
-	// mostBody is the longest body that is read (controller-runtime pkg/webhook/admission, maxRequestSize).
+	// mostBody is the limit of a body's length (controller-runtime pkg/webhook/admission, maxRequestSize).
 	mostBody = 7 << 20
-	// mostBodies bounds those that are in memory at once, where each takes several times its length.
+	// mostBodies limits the bodies in memory at once, where each takes several times its length.
 	mostBodies = 24 << 20
 	// mostBeforeUID is how far into a body a request's UID is looked for: the API server writes it first.
 	mostBeforeUID = 4 << 10
@@ -28,12 +28,12 @@ func lengthOf(r *http.Request) int64 {
 	return r.ContentLength + 1
 }
 
-// refuseUnread answers a request that there is no room to read: it is refused, since an error of the server
-// would let it pass unjudged, and for that its UID is needed.
+// refuseUnread refuses a request that there is no room to read. An error of the server would let it pass unjudged. A
+// refusal needs the request's UID.
 func refuseUnread(w http.ResponseWriter, r *http.Request) {
 	uid, err := uidOf(io.LimitReader(r.Body, mostBeforeUID))
 	if err != nil {
-		http.Error(w, "too much is asked at once", http.StatusServiceUnavailable)
+		http.Error(w, "too many requests at once", http.StatusServiceUnavailable)
 		return
 	}
 	w.Header().Set("Connection", "close") // the rest of the body stays unread
@@ -41,12 +41,12 @@ func refuseUnread(w http.ResponseWriter, r *http.Request) {
 		TypeMeta: metav1.TypeMeta{APIVersion: admissionv1.SchemeGroupVersion.String(), Kind: "AdmissionReview"},
 		Response: &admissionv1.AdmissionResponse{UID: uid, Result: &metav1.Status{
 			Status: metav1.StatusFailure, Code: http.StatusTooManyRequests, Reason: metav1.StatusReasonTooManyRequests,
-			Message: "it is not judged: too much is asked at once, try again in a moment",
+			Message: "not judged, because too many requests came at once: try again in a moment",
 			Details: &metav1.StatusDetails{RetryAfterSeconds: 1},
 		}},
 	}
 	if err := json.NewEncoder(w).Encode(answer); err != nil {
-		return // nobody is there to be told
+		return // the client is gone
 	}
 }
 

@@ -12,9 +12,9 @@ import (
 	"github.com/apptier/apptier/policy/lint/check"
 )
 
-// withinBudget refuses policies that enforcers would refuse, because they, or those of their namespace
-// together, ask for too much; and warns above half. Before is what they asked for until now: to ask for no
-// more than that is no reason to refuse.
+// withinBudget refuses policies that enforcers would refuse, because they, or all policies of their namespace, ask
+// for too much; and warns above half. Before is their cost until now: a policy that asks for no more than before is
+// not refused.
 func withinBudget(limits budget.Limits, wanted, others []*networkingv1.NetworkPolicy, before budget.Cost) (out []check.Finding) {
 	path := check.Path("spec")
 	refuse := func(err error, cost budget.Cost) bool {
@@ -23,7 +23,7 @@ func withinBudget(limits budget.Limits, wanted, others []*networkingv1.NetworkPo
 			return false
 		}
 		finding := check.Finding{Check: check.OverBudget, Severity: check.Reject, Path: path, Message: over.Error(),
-			Fix: "enforcers isolate its pods then, and allow nothing for it"}
+			Fix: "above the limit, enforcers isolate its pods and allow nothing"}
 		if cost.Within(before) {
 			finding.Severity = check.Warn
 		}
@@ -62,10 +62,10 @@ func withinBudget(limits budget.Limits, wanted, others []*networkingv1.NetworkPo
 func nearBudget(path check.Path, name string, near []string) check.Finding {
 	return check.Finding{Check: check.OverBudget, Severity: check.Warn, Path: path,
 		Message: "NetworkPolicy " + name + ": " + strings.Join(near, "; "),
-		Fix:     "above that, enforcers refuse the policy: have fewer say the same, or have the budgets raised"}
+		Fix:     "above the limit, enforcers refuse the policy: merge rules, or raise the budgets"}
 }
 
-// otherPolicies are those of a namespace that are not to be replaced.
+// otherPolicies are the policies of a namespace that the request does not replace.
 func (c *Cluster) otherPolicies(namespace string, replaced func(*networkingv1.NetworkPolicy) bool) []*networkingv1.NetworkPolicy {
 	return slices.DeleteFunc(c.policies.in(namespace), replaced)
 }

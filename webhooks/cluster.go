@@ -17,9 +17,9 @@ import (
 	"github.com/apptier/apptier/policy/lint/world"
 )
 
-// Cluster is what NetworkPolicies are judged against. It reads the objects of the manager's cache
-// where they are, and never changes one: with a client, every request would copy the cluster. What
-// takes time to prepare is kept, and prepared anew for namespaces in which something changed.
+// Cluster is the world that NetworkPolicies are judged in. It reads the objects of the manager's cache in
+// place, and never changes one: with a client, every request would copy the cluster. It keeps what takes
+// time to prepare, and prepares it again for namespaces in which something changed.
 type Cluster struct {
 	appTiers   store[*v1alpha1.AppTier]
 	namespaces store[*corev1.Namespace]
@@ -39,8 +39,8 @@ type Cluster struct {
 // +kubebuilder:rbac:groups=networking.k8s.io,resources=networkpolicies;servicecidrs,verbs=get;list;watch
 // +kubebuilder:rbac:groups=policy.apptier.dev,resources=apptiers,verbs=get;list;watch
 
-// ClusterOf returns the cluster that a cache shows. The cache must have started: this waits until
-// everything is there, so that nothing is judged against half a cluster.
+// ClusterOf returns the cluster of a cache. The cache must have started: ClusterOf waits until it has
+// synced, so that nothing is judged in half a cluster.
 func ClusterOf(ctx context.Context, from cache.Cache) (*Cluster, error) {
 	c := &Cluster{}
 	var followed []toolscache.InformerSynced
@@ -166,7 +166,7 @@ func (c *Cluster) namespace(name string) *corev1.Namespace {
 	return namespace
 }
 
-// hasAppTier says whether a namespace has an AppTier that is to stay.
+// hasAppTier says whether a namespace has an AppTier that is not being deleted.
 func (c *Cluster) hasAppTier(namespace string) bool {
 	return slices.ContainsFunc(c.appTiers.in(namespace), func(app *v1alpha1.AppTier) bool { return app.DeletionTimestamp.IsZero() })
 }
@@ -178,7 +178,7 @@ func (c *Cluster) current() *world.Index {
 	if c.index == nil {
 		c.index = world.NewIndex(world.World{Whole: true, Known: world.Parts{Namespaces: true, Pods: true, Services: true, Policies: true}})
 	}
-	// Taken before anything is read: what changes from now on is seen here, or the next time.
+	// Take the set before reading: a later change is seen here, or the next time.
 	if c.backends.changed.Swap(false) {
 		c.index = c.index.WithBackends(c.backends.list())
 	}
@@ -197,7 +197,7 @@ func (c *Cluster) current() *world.Index {
 	return c.index
 }
 
-// in is what there is in a namespace.
+// in is the content of a namespace.
 func (c *Cluster) in(name string) world.World {
 	w := world.World{Pods: c.pods.in(name), Services: sorted(c.services.in(name))}
 	if namespace := c.namespace(name); namespace != nil {
@@ -219,8 +219,8 @@ func sorted[T client.Object](objects []T) []T {
 	return objects
 }
 
-// isGenerated says whether a policy is an AppTier's. What only bears the labels of one may be an
-// orphan, or pretend.
+// isGenerated says whether an AppTier owns a policy. A policy with only the labels may be an orphan, or
+// forged.
 func isGenerated(policy *networkingv1.NetworkPolicy) bool {
 	return v1alpha1.OwnerOf(policy) != "" && world.IsGenerated(policy)
 }

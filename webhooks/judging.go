@@ -19,18 +19,18 @@ import (
 // mostSteps is what judging one object may take, in the steps of lint.Work: about a second of a processor.
 const mostSteps = 20_000_000
 
-// Judging bounds what requests take together, so that no tenant keeps the others waiting until the API
-// server stops to wait, and does as failurePolicy says. Whoever cannot be judged in time is refused.
+// Judging limits the work of all requests together, so that no tenant makes others wait until the API server
+// stops waiting and applies failurePolicy. A request that cannot be judged in time is refused.
 type Judging struct {
 	slots *semaphore.Weighted
-	// share is how many slots one namespace may hold or wait for at once; others of it wait before.
+	// share is how many slots one namespace may hold or wait for at once; its other requests wait before that.
 	share int64
 
 	mutex      sync.Mutex // of what follows
 	namespaces map[string]*namespaceShare
 }
 
-// namespaceShare is there as long as anyone uses it.
+// namespaceShare exists while a request uses it.
 type namespaceShare struct {
 	slots *semaphore.Weighted
 	users int
@@ -43,8 +43,8 @@ func NewJudging(atOnce int) *Judging {
 	return &Judging{slots: semaphore.NewWeighted(int64(atOnce)), share: int64(max(1, atOnce/2)), namespaces: map[string]*namespaceShare{}}
 }
 
-// enter waits for a slot, or until nobody waits for the answer; leave gives it back. First come, first served,
-// in a namespace and among those that are first in theirs.
+// enter waits for a slot, or until the client gives up; leave returns the slot. It is first come, first served, in a
+// namespace and among the first of each namespace.
 func (j *Judging) enter(ctx context.Context, namespace string) (leave func(), err error) {
 	share := j.use(namespace)
 	if err := share.slots.Acquire(ctx, 1); err != nil {
@@ -91,7 +91,7 @@ type subject struct {
 	size string
 }
 
-// within judges when there is room for it, and refuses what could not be judged.
+// within judges when there is a slot, and refuses what could not be judged.
 func (j *Judging) within(ctx context.Context, of subject, judge func(work *check.Work) ([]check.Finding, error)) ([]check.Finding, error) {
 	start := time.Now()
 	leave, err := j.enter(ctx, of.namespace)
@@ -106,29 +106,29 @@ func (j *Judging) within(ctx context.Context, of subject, judge func(work *check
 	case err != nil:
 		return nil, err
 	case errors.As(work.Err(), &tooMuch):
-		return []check.Finding{tooBig(of, fmt.Sprintf("more than the %d steps that there are for one object", tooMuch.Most))}, nil
+		return []check.Finding{tooBig(of, fmt.Sprintf("more than the limit of %d steps for one object", tooMuch.Most))}, nil
 	case work.Err() != nil:
-		return []check.Finding{tooBig(of, fmt.Sprintf("longer than there is time (%d steps in %s)", work.Done(), time.Since(start).Round(time.Millisecond)))}, nil
+		return []check.Finding{tooBig(of, fmt.Sprintf("longer than the time limit (%d steps in %s)", work.Done(), time.Since(start).Round(time.Millisecond)))}, nil
 	}
 	return findings, nil
 }
 
-// tooBig refuses what was not judged: it might open anything.
+// tooBig refuses an object that was not judged: it might open anything.
 func tooBig(of subject, takes string) check.Finding {
 	return check.Finding{
 		Check: check.TooBig, Severity: check.Reject, Path: "spec",
-		Message: fmt.Sprintf("it is too big to judge beside what there is: its %s take %s", of.size, takes),
-		Fix:     "split it, join peers and ports that say the same, or select by fewer labels; nothing passes unjudged",
+		Message: fmt.Sprintf("it is too big to judge in this cluster: its %s take %s", of.size, takes),
+		Fix:     "split it, merge peers and ports that allow the same, or select by fewer labels; nothing passes unjudged",
 	}
 }
 
-// busy refuses what nobody has looked at, and asks to try again.
+// busy refuses a request that was not judged, and asks to try again.
 func busy(of subject, waited time.Duration) error {
 	return &apierrors.StatusError{ErrStatus: metav1.Status{
 		Status: metav1.StatusFailure,
 		Code:   http.StatusTooManyRequests,
 		Reason: metav1.StatusReasonTooManyRequests,
-		Message: fmt.Sprintf("%s %s is not judged: others were for the %s that there is time, try again in a moment",
+		Message: fmt.Sprintf("%s %s is not judged: other requests took the time limit of %s, try again in a moment",
 			of.kind.Kind, of.name, waited.Round(time.Millisecond)),
 		Details: &metav1.StatusDetails{Group: of.kind.Group, Kind: of.kind.Kind, Name: of.name, RetryAfterSeconds: 1},
 	}}

@@ -20,13 +20,13 @@ import (
 )
 
 // NetworkPolicyValidator refuses hand-written NetworkPolicies that lint rejects, with every reason at
-// once, and passes warnings on: in namespaces that have an AppTier, or ask for it by a label.
+// once, and passes warnings on. It judges in namespaces that have an AppTier, or ask for it with a label.
 type NetworkPolicyValidator struct {
 	// Cluster is what policies are judged against.
 	Cluster *Cluster
-	// Judging bounds what requests take, together with those about AppTiers.
+	// Judging limits the work of all requests, together with those about AppTiers.
 	Judging *Judging
-	// Limits are those of the enforcers.
+	// Limits are the enforcers' limits.
 	Limits budget.Limits
 	// Namespace is the manager's own, where nothing is judged.
 	Namespace string
@@ -34,15 +34,15 @@ type NetworkPolicyValidator struct {
 
 var _ admission.Validator[*networkingv1.NetworkPolicy] = NetworkPolicyValidator{}
 
-// Two webhooks, so that a component of config can let one of them fail closed: that of the namespaces
-// with the label. The API server itself leaves out what need not be asked about. "system" and
-// "manager" stand for what config/default puts there.
+// There are two webhooks, so that a component of config can make one of them fail closed: the one for
+// namespaces with the label. The API server does not send what need not be judged. config/default replaces
+// "system" and "manager".
 
 // +kubebuilder:webhook:path=/validate-networking-k8s-io-v1-networkpolicy,mutating=false,failurePolicy=ignore,sideEffects=None,groups=networking.k8s.io,resources=networkpolicies,verbs=create;update,versions=v1,name=networkpolicy.policy.apptier.dev,admissionReviewVersions=v1,timeoutSeconds=5,patch=`{"namespaceSelector":{"matchExpressions":[{"key":"kubernetes.io/metadata.name","operator":"NotIn","values":["kube-system","kube-public","kube-node-lease","system"]},{"key":"policy.apptier.dev/check","operator":"NotIn","values":["true"]}]},"matchConditions":[{"name":"not-by-the-manager","expression":"request.userInfo.username != 'system:serviceaccount:' + 'system' + ':' + 'manager'"},{"name":"to-stay","expression":"!has(object.metadata.deletionTimestamp)"},{"name":"changed","expression":"oldObject == null || object.spec != oldObject.spec || object.metadata.?annotations[?'policy.apptier.dev/allow-widening'].orValue('') != oldObject.metadata.?annotations[?'policy.apptier.dev/allow-widening'].orValue('')"}]}`
 // +kubebuilder:webhook:path=/validate-networking-k8s-io-v1-networkpolicy,mutating=false,failurePolicy=ignore,sideEffects=None,groups=networking.k8s.io,resources=networkpolicies,verbs=create;update,versions=v1,name=checked.networkpolicy.policy.apptier.dev,admissionReviewVersions=v1,timeoutSeconds=5,patch=`{"namespaceSelector":{"matchExpressions":[{"key":"kubernetes.io/metadata.name","operator":"NotIn","values":["kube-system","kube-public","kube-node-lease","system"]},{"key":"policy.apptier.dev/check","operator":"In","values":["true"]}]},"matchConditions":[{"name":"not-by-the-manager","expression":"request.userInfo.username != 'system:serviceaccount:' + 'system' + ':' + 'manager'"},{"name":"to-stay","expression":"!has(object.metadata.deletionTimestamp)"},{"name":"changed","expression":"oldObject == null || object.spec != oldObject.spec || object.metadata.?annotations[?'policy.apptier.dev/allow-widening'].orValue('') != oldObject.metadata.?annotations[?'policy.apptier.dev/allow-widening'].orValue('')"}]}`
 
-// recoverPanic is false: a panic ends the connection, and with that the API server does as failurePolicy says.
-// Recovered, it would be an answer that refuses, also where this is to fail open.
+// recoverPanic is false: a panic ends the connection, so the API server applies failurePolicy. A recovered panic would be
+// a refusal, even where the webhook must fail open.
 const recoverPanic = false
 
 // SetupWithManager registers the webhook at the manager's webhook server.
@@ -62,7 +62,7 @@ func (v NetworkPolicyValidator) ValidateCreate(ctx context.Context, policy *netw
 	return v.answer(ctx, nil, policy)
 }
 
-// answer refuses a policy, or accepts it with warnings. What enforcers would refuse is not judged.
+// answer refuses a policy, or accepts it with warnings. It does not judge a policy that enforcers would refuse.
 func (v NetworkPolicyValidator) answer(ctx context.Context, old, policy *networkingv1.NetworkPolicy) (admission.Warnings, error) {
 	of := subject{
 		kind:      networkingv1.SchemeGroupVersion.WithKind("NetworkPolicy").GroupKind(),
@@ -84,7 +84,7 @@ func (v NetworkPolicyValidator) answer(ctx context.Context, old, policy *network
 	return warnings(findings), refusal(of.kind, policy.Name, findings)
 }
 
-// budget holds a policy to the budgets.
+// budget checks a policy against the budgets.
 func (v NetworkPolicyValidator) budget(old, policy *networkingv1.NetworkPolicy) []check.Finding {
 	var before budget.Cost
 	if old != nil {
@@ -99,9 +99,9 @@ func sizeOf(policy *networkingv1.NetworkPolicy) string {
 	return fmt.Sprintf("%d rules with %d peers and %d ports", cost.Rules, cost.Peers+cost.Blocks, cost.Ports)
 }
 
-// ValidateUpdate judges a change. A policy that is being deleted, or that says what it said before,
-// always passes: labels and finalizers must not depend on checks that came later. Nor must other changes
-// of what it says: what was refused of it before is a warning.
+// ValidateUpdate judges a change. A policy that is being deleted, or whose spec does not change, always
+// passes: labels and finalizers must not depend on newer checks. A policy that was already invalid may change
+// too: a mistake from before the change is a warning.
 func (v NetworkPolicyValidator) ValidateUpdate(ctx context.Context, old, policy *networkingv1.NetworkPolicy) (admission.Warnings, error) {
 	isSame := equality.Semantic.DeepEqual(old.Spec, policy.Spec) && old.Annotations[widening.Annotation] == policy.Annotations[widening.Annotation]
 	if !policy.DeletionTimestamp.IsZero() || isSame || !v.isChecked(policy.Namespace) {
@@ -115,7 +115,7 @@ func (NetworkPolicyValidator) ValidateDelete(context.Context, *networkingv1.Netw
 	return nil, nil
 }
 
-// systemNamespaces are the cluster's own: what keeps it running must not wait for an opinion.
+// systemNamespaces are the cluster's own: its components must not depend on this webhook.
 var systemNamespaces = []string{metav1.NamespaceSystem, metav1.NamespacePublic, corev1.NamespaceNodeLease}
 
 // isChecked says whether policies of a namespace are judged.

@@ -269,7 +269,7 @@ func testTooBig(t *testing.T, w *policyTest) {
 	}
 	policy.Spec.Ingress = []networkingv1.NetworkPolicyIngressRule{{From: blocks(1500)}}
 	refused := MatchError(And(
-		ContainSubstring("NetworkPolicy harmless is refused:\n  spec: it is too big to judge beside what there is: its 1 rules with 1500 peers and 0 ports take more than the 20000000 steps"),
+		ContainSubstring("NetworkPolicy harmless is refused:\n  spec: it is too big to judge in this cluster: its 1 rules with 1500 peers and 0 ports take more than the 20000000 steps"),
 		ContainSubstring("(too-big-to-judge)\n    fix: split it")))
 	g.Expect(w.client.Create(t.Context(), policy, client.DryRunAll)).To(refused)
 	policy.Annotations = map[string]string{widening.Annotation: "a reason changes nothing about it"}

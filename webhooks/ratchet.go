@@ -12,9 +12,9 @@ import (
 	"github.com/apptier/apptier/policy/lint/netpol"
 )
 
-// ratchet turns into warnings what was refused, in the same words at the same place, of the object as
-// it was: a check that came after the object must not keep people from changing the rest of it. Before
-// is asked only if something is refused.
+// ratchet turns a refusal into a warning if the object before the change had the same finding at the same
+// place: a check that is newer than the object must not prevent other changes. It calls before only if
+// something is refused.
 func ratchet(now []check.Finding, before func() []check.Finding) []check.Finding {
 	if len(check.WithSeverity(now, check.Reject)) == 0 {
 		return now
@@ -29,9 +29,9 @@ func ratchet(now []check.Finding, before func() []check.Finding) []check.Finding
 	return now
 }
 
-// judgeUpdate judges a change of a policy. What it opens is refused as before unless the rules of that
-// direction are the same ones: in the same words, another rule may open more. What it was is judged with work
-// of its own: if that is too much, all that is refused of it now is refused.
+// judgeUpdate judges a change of a policy. A widening is refused unless the rules of that direction are unchanged:
+// another rule may open more with the same message. The old policy is judged with a work limit of its own: above it,
+// every present refusal stays.
 func (v NetworkPolicyValidator) judgeUpdate(old, policy *networkingv1.NetworkPolicy, work, workBefore *check.Work) []check.Finding {
 	index := v.Cluster.current()
 	before := func(of *networkingv1.NetworkPolicy) func() []check.Finding {
@@ -45,7 +45,7 @@ func (v NetworkPolicyValidator) judgeUpdate(old, policy *networkingv1.NetworkPol
 		!slices.ContainsFunc(findings, func(f check.Finding) bool { return f.Check == netpol.Invalid }) {
 		return findings
 	}
-	// What cannot be read is judged alone; of what was stored so, the rest is judged as it is read.
+	// A policy that cannot be read is not judged further; a stored one is judged as enforcers read it.
 	return append(findings, ratchet(lint.JudgePolicy(index, asRead(policy), work), before(asRead(old)))...)
 }
 
@@ -59,8 +59,8 @@ func opensTheSame(old, policy *networkingv1.NetworkPolicy, finding check.Finding
 	return equality.Semantic.DeepEqual(old.Spec.Egress, policy.Spec.Egress)
 }
 
-// asRead writes the address ranges of a policy as those who enforce it read them, which was the form
-// to write before Kubernetes 1.36: with bits beyond the prefix, leading zeros, or IPv4 as IPv6.
+// asRead rewrites the address ranges of a policy as enforcers read them. Before Kubernetes 1.36 the API server
+// accepted bits beyond the prefix, leading zeros, and IPv4 as IPv6.
 func asRead(policy *networkingv1.NetworkPolicy) *networkingv1.NetworkPolicy {
 	policy = policy.DeepCopy()
 	read := func(text *string) {

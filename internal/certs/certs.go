@@ -1,6 +1,6 @@
-// Package certs gives the admission webhook its certificate: made by the replicas of the manager
-// themselves, kept in a Secret, announced to the API server, and rotated so that whatever a replica
-// serves is trusted at every moment: docs/design/2026-11-21-webhook-certificate.md.
+// Package certs gives the admission webhook its certificate. The replicas of the manager make it, keep it
+// in a Secret, write its authority into the webhook configuration, and rotate it so that the API server
+// always trusts what any replica serves: docs/design/2026-11-21-webhook-certificate.md.
 package certs
 
 import (
@@ -10,7 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// Options name what the certificate is for.
+// Options name the objects that the certificate is for.
 type Options struct {
 	// Secret holds the authorities and the certificate. It must exist; it may be empty.
 	Secret types.NamespacedName
@@ -20,7 +20,7 @@ type Options struct {
 	WebhookConfiguration string
 }
 
-// dnsNames are those that the API server, or anyone in the cluster, calls the Service by.
+// dnsNames are the names by which the API server, or a client in the cluster, calls the Service.
 func (o Options) dnsNames() []string {
 	name := fmt.Sprintf("%s.%s.svc", o.Service, o.Secret.Namespace)
 	return []string{name, name + ".cluster.local"}
@@ -40,7 +40,7 @@ const (
 	// overlap is for how long an authority stays trusted after the Secret has a certificate of the next:
 	// a replica that cannot reach the API server goes on with what it has.
 	overlap = 24 * time.Hour
-	// checkEvery is how often everything is looked at if nothing happens.
+	// checkEvery is how often everything is checked if nothing happens.
 	checkEvery = time.Hour
 	// backdate is for clocks that are behind.
 	backdate = time.Hour

@@ -26,8 +26,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 )
 
-// Keeper keeps the certificate of one replica. All replicas keep the same one, without a leader: each
-// write is refused if another replica has written since, and is then decided on anew.
+// Keeper rotates the certificate of one replica. All replicas have the same one, without a leader: a write
+// is refused if another replica has written since, and the replica then decides again.
 type Keeper struct {
 	options Options
 	now     func() time.Time
@@ -39,7 +39,7 @@ type Keeper struct {
 	ready  chan struct{}
 }
 
-// New returns a keeper that does nothing before its SetupWithManager.
+// New returns a keeper that does nothing before SetupWithManager.
 func New(options Options, now func() time.Time) *Keeper {
 	return &Keeper{options: options, now: now, ready: make(chan struct{})}
 }
@@ -59,7 +59,7 @@ func (k *Keeper) Ready() <-chan struct{} { return k.ready }
 
 // +kubebuilder:rbac:groups=admissionregistration.k8s.io,resources=validatingwebhookconfigurations,resourceNames=apptier-validating-webhook-configuration,verbs=get;list;watch;patch
 
-// SetupWithManager has the manager keep the certificate, whether it leads or not.
+// SetupWithManager makes the manager rotate the certificate, whether it is the leader or not.
 func (k *Keeper) SetupWithManager(mgr ctrl.Manager) error {
 	// By their names, which is all that the manager's role allows.
 	named := func(name string) fields.Selector { return fields.OneTermEqualSelector("metadata.name", name) }
@@ -93,7 +93,7 @@ func toOne[T client.Object]() handler.TypedEventHandler[T, reconcile.Request] {
 	return handler.TypedEnqueueRequestsFromMapFunc(func(context.Context, T) []reconcile.Request { return []reconcile.Request{{}} })
 }
 
-// Reconcile takes one step of the rotation. A write brings the next through the watches.
+// Reconcile takes one step of the rotation. A write triggers the next through the watches.
 func (k *Keeper) Reconcile(ctx context.Context, _ reconcile.Request) (reconcile.Result, error) {
 	var configuration admissionv1.ValidatingWebhookConfiguration
 	if err := k.reader.Get(ctx, client.ObjectKey{Name: k.options.WebhookConfiguration}, &configuration); err != nil {

@@ -39,8 +39,8 @@ type step struct {
 	again time.Duration
 }
 
-// next decides on the next step. Authorities are announced before, and trusted for longer than, anything
-// that they signed is served.
+// next decides on the next step. An authority is in the webhook configuration before, and for longer than, any
+// certificate that it signed is served.
 func next(v view) (step, error) {
 	have := read(v.secret)
 	serve, again := v.serve(have.server)
@@ -73,8 +73,8 @@ func next(v view) (step, error) {
 	return out, err
 }
 
-// authorities returns those that the API server is to trust, the newest first, and the key of the newest
-// if it is made just now.
+// authorities returns the authorities that the API server should trust, the newest first, and the key of the
+// newest if it is new.
 func (v view) authorities(have holding) (wanted []*x509.Certificate, key []byte, err error) {
 	wanted = unexpired(have.authorities, v.now)
 	usable := have.signer != nil && len(wanted) > 0 && wanted[0].Equal(have.authorities[0]) &&

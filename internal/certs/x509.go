@@ -19,14 +19,13 @@ import (
 	"k8s.io/client-go/util/keyutil"
 )
 
-// Keys of the Secret, beside those that Kubernetes gives names to.
+// Keys of the Secret, beside those that Kubernetes defines.
 const (
 	authoritiesKey  = "ca.crt" // the newest first
 	authorityKeyKey = "ca.key" // of the newest
 )
 
-// holding is what a Secret holds, as far as it can be read: what cannot is made anew, as if it was
-// not there.
+// holding is the readable content of a Secret: the rest is created again, as if it did not exist.
 type holding struct {
 	authorities []*x509.Certificate // the newest first
 	signer      crypto.Signer       // of the first authority, or nil
@@ -70,8 +69,7 @@ func unexpired(certificates []*x509.Certificate, now time.Time) []*x509.Certific
 	return slices.DeleteFunc(slices.Clone(certificates), func(c *x509.Certificate) bool { return now.After(c.NotAfter) })
 }
 
-// signedBy returns who, of some authorities, makes a server's certificate valid at a time for a name, or
-// nil.
+// signedBy returns the authority that makes a server's certificate valid at a time for a name, or nil.
 func signedBy(authorities []*x509.Certificate, server *tls.Certificate, name string, at time.Time) *x509.Certificate {
 	for _, authority := range authorities {
 		roots := x509.NewCertPool()
@@ -131,7 +129,7 @@ func issue(template, parent *x509.Certificate, signer crypto.Signer) (raw, keyPE
 	if signer == nil {
 		signer = key
 	}
-	// 128 bits by chance, as the CA/Browser Forum's baseline requirements (7.1) have it, at least 64.
+	// 128 random bits; the CA/Browser Forum's baseline requirements (7.1) require at least 64.
 	if template.SerialNumber, err = rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 128)); err != nil {
 		return nil, nil, err
 	}

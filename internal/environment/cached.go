@@ -45,7 +45,7 @@ func (c Cached) Nodes(ctx context.Context) ([]*corev1.Node, error) {
 	return Pointers(nodes.Items), nil
 }
 
-// EndpointSlices returns those of a Service; the cache has only the API server's.
+// EndpointSlices returns the slices of a Service; the cache has only the API server's.
 func (c Cached) EndpointSlices(ctx context.Context, service types.NamespacedName) ([]*discoveryv1.EndpointSlice, error) {
 	var endpoints discoveryv1.EndpointSliceList
 	err := c.List(ctx, &endpoints, client.InNamespace(service.Namespace), client.MatchingLabels{discoveryv1.LabelServiceName: service.Name})

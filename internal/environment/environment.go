@@ -1,5 +1,5 @@
 // Package environment looks up what AppTiers refer to: in the manager's cache, in manifests, or in a
-// cluster, by the same rules.
+// cluster, with the same rules.
 package environment
 
 import (
@@ -25,7 +25,7 @@ import (
 type Source interface {
 	AppTier(ctx context.Context, key types.NamespacedName) (*v1alpha1.AppTier, error)
 	Service(ctx context.Context, key types.NamespacedName) (*corev1.Service, error)
-	// PodsBehind returns the pods that a Service selects, and those yet to be made that it will.
+	// PodsBehind returns the pods that a Service selects, also pods that workloads have yet to make.
 	PodsBehind(ctx context.Context, service *corev1.Service) ([]*corev1.Pod, error)
 	Nodes(ctx context.Context) ([]*corev1.Node, error)
 	EndpointSlices(ctx context.Context, service types.NamespacedName) ([]*discoveryv1.EndpointSlice, error)
@@ -33,13 +33,13 @@ type Source interface {
 
 // Settings are what no object of a cluster says.
 type Settings struct {
-	// DNSService is the Service that the cluster's DNS is reached by.
+	// DNSService is the Service of the cluster's DNS.
 	DNSService types.NamespacedName
-	// ClusterNetworks are not part of the internet, beside the ranges that never are.
+	// ClusterNetworks are further ranges that are not part of the internet.
 	ClusterNetworks []netip.Prefix
 }
 
-// Of looks up what is wanted, and nothing else. Its error names everything that could not be read.
+// Of looks up only the given references. Its error names everything that could not be read.
 func (s Settings) Of(ctx context.Context, wanted model.References, from Source) (expand.Environment, error) {
 	env := expand.DefaultEnvironment()
 	env.ClusterNetworks = s.ClusterNetworks
@@ -66,7 +66,7 @@ func (s Settings) Of(ctx context.Context, wanted model.References, from Source) 
 	return env, errors.Join(problems...)
 }
 
-// lookUpDNS leaves the defaults where there is no such Service.
+// lookUpDNS keeps the defaults if there is no such Service.
 func lookUpDNS(ctx context.Context, env *expand.Environment, key types.NamespacedName, from Source) error {
 	service, pods, err := serviceAndPods(ctx, key, from)
 	if service != nil && err == nil {
@@ -82,7 +82,7 @@ func lookUpAPIServer(ctx context.Context, env *expand.Environment, from Source) 
 	return errors.Join(err, endpointsErr)
 }
 
-// lookUpAppTier leaves out what is not valid, or about to go: it stands for nobody.
+// lookUpAppTier leaves out an AppTier that is invalid or being deleted: a reference to it matches nothing.
 func lookUpAppTier(ctx context.Context, env *expand.Environment, key types.NamespacedName, from Source) error {
 	app, err := from.AppTier(ctx, key)
 	if err == nil && app != nil && app.DeletionTimestamp.IsZero() && len(check.WithSeverity(lint.AppTier(app), check.Reject)) == 0 {

@@ -13,8 +13,8 @@ import (
 	"github.com/apptier/apptier/api/v1alpha1"
 )
 
-// Asked says whether the API server has the webhook judge AppTiers of a namespace: it tries one that is valid by its
-// schema, and refers to a tier that is not there. Nothing comes of it, taken or refused.
+// Asked says whether the API server asks the webhook about AppTiers of a namespace: it tries, as a dry run, an AppTier
+// that is valid by its schema, and refers to a missing tier.
 func Asked(ctx context.Context, c client.Client, namespace string) (bool, error) {
 	wrong := &v1alpha1.AppTier{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "wrong"}}
 	wrong.Spec.Tiers = []v1alpha1.Tier{{
