@@ -1,4 +1,4 @@
-// Package adopt writes the AppTiers that say what NetworkPolicies say, and proves that they do.
+// Package adopt converts NetworkPolicies to AppTiers, and proves that they allow the same connections.
 //
 // Policies for the same pods become a tier. What one side may send and the other accepts becomes one declaration, at the
 // receiver; what every pod needs to resolve names becomes spec.dns; a denial for every pod of a namespace becomes
@@ -26,18 +26,18 @@ import (
 
 // Input is what is read.
 type Input struct {
-	// Policies are to become AppTiers. Beside are all others that there are, those that AppTiers stand for included.
+	// Policies become AppTiers. Beside are all other policies, including the policies of AppTiers.
 	Policies, Beside []*networkingv1.NetworkPolicy
-	// Pods are those that there are or would be.
+	// Pods are the existing pods, and those that workloads would make.
 	Pods []Pod
-	// Namespaces are those of which the labels are known.
+	// Namespaces are the namespaces with known labels.
 	Namespaces []*corev1.Namespace
-	// AppTiers are those that there are already.
+	// AppTiers are the existing AppTiers.
 	AppTiers []*v1alpha1.AppTier
 	// Narrow has a peer be a tier where all pods that are given and that it is about are the tier's. What it allows others
 	// is closed, and among the differences.
 	Narrow bool
-	// Environment is what an AppTier's meaning depends on. Its AppTiers are those that there are.
+	// Environment is what an AppTier's meaning depends on. Its AppTiers are the existing ones.
 	Environment expand.Environment
 	// Unjudged says of which namespaces there are policies of other kinds that are not among these, and may isolate or
 	// allow anything. It may be nil.
@@ -57,10 +57,10 @@ type Pod struct {
 // Result is what was made of the policies.
 type Result struct {
 	AppTiers []*v1alpha1.AppTier
-	// Adopted are the policies that AppTiers say, and Stays those that they cannot; both in the order of the input.
+	// Adopted are the policies that AppTiers can express, and Stays the others; both in the order of the input.
 	Adopted []Adopted
 	Stays   []Stay
-	// Policies are what the AppTiers stand for.
+	// Policies are the policies of the AppTiers.
 	Policies []*networkingv1.NetworkPolicy
 	// Differences are what the AppTiers allow and the policies did not, or the other way round.
 	Differences compare.Result

@@ -93,7 +93,7 @@ func (d *draft) hasRoomFor(s *subject) bool {
 	return len(d.tiers) < mostTiers && !slices.ContainsFunc(d.tiers, func(t *tier) bool { return t.overlaps(s) })
 }
 
-// nameAll gives each draft and each tier a name of its own, which no other AppTier has or waits for.
+// nameAll gives each draft and each tier a unique name, which no other AppTier has or refers to.
 func (in *Input) nameAll(drafts []*draft) {
 	taken := map[types.NamespacedName]bool{}
 	for _, app := range in.AppTiers {

@@ -109,7 +109,7 @@ func (p *proposal) stayAll(policies []*read, reason string) {
 	}
 }
 
-// result is what the proposal comes to.
+// result is the result of the proposal.
 func (p *proposal) result() Result {
 	out := Result{AppTiers: p.apps}
 	env := p.in.Environment

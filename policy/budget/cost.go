@@ -1,7 +1,7 @@
-// Package budget counts what NetworkPolicies ask of those who judge and enforce them, and says which of
-// them ask too much: whoever may write one policy must not be able to stop the enforcement of others.
+// Package budget counts what it costs to judge and enforce NetworkPolicies, and says which cost too much: an
+// account that may write one policy must not be able to stop the enforcement of others.
 //
-// To count takes time linear in the policy's size, and is done before anything else is made of it.
+// Counting takes time linear in the policy's size, and comes before any other work on the policy.
 package budget
 
 import (

@@ -16,8 +16,7 @@ type Limits struct {
 	Namespace Cost
 }
 
-// Defaults are what a node of 512 MiB for the enforcer stands from one namespace, with room for others; see
-// docs/limits.md.
+// Defaults are what an enforcer with 512 MiB can take from one namespace, with room for others; see docs/limits.md.
 func Defaults() Limits {
 	return Limits{
 		Policy:    Cost{Rules: 500, Peers: 500, Blocks: 5000, Ports: 1000, Requirements: 5000, Copies: 20_000, Addresses: 100_000, Depth: 32},
@@ -55,7 +54,7 @@ type Excess struct {
 
 func (e Excess) String() string { return fmt.Sprintf("%d %s of %d", e.Count, e.Item, e.Limit) }
 
-// ExceededError says that a policy asks for more than it may.
+// ExceededError says that a policy exceeds a limit.
 type ExceededError struct {
 	Policy types.NamespacedName
 	// Namespace tells that it is all policies of its namespace that would, together with this one.
@@ -86,7 +85,7 @@ func (e *ExceededError) Is(other error) bool {
 	return ok && e.Policy == o.Policy && e.Namespace == o.Namespace && slices.Equal(e.Excess, o.Excess)
 }
 
-// Check tells whether a policy asks for more than one may: then the error is an ExceededError.
+// Check returns an ExceededError if a policy exceeds its limits.
 func (l Limits) Check(policy types.NamespacedName, c Cost) error {
 	if over := c.over(l.Policy); len(over) > 0 {
 		return &ExceededError{Policy: policy, Excess: over}
@@ -94,8 +93,8 @@ func (l Limits) Check(policy types.NamespacedName, c Cost) error {
 	return nil
 }
 
-// CheckNamespace tells whether all policies of a namespace ask for more than they may together, this one
-// among them: then the error is an ExceededError.
+// CheckNamespace returns an ExceededError if all policies of a namespace, including this one, exceed their limits
+// together.
 func (l Limits) CheckNamespace(policy types.NamespacedName, total Cost) error {
 	if over := total.over(l.Namespace); len(over) > 0 {
 		return &ExceededError{Policy: policy, Namespace: true, Excess: over}
@@ -112,7 +111,7 @@ type Policy struct {
 }
 
 // Refused returns why policies of a namespace are refused, by name. The others together are within the
-// namespace's limits: the oldest come first, whose age nobody can choose, and one that does not fit leaves
+// namespace's limits: the oldest count first, because nobody can choose an age, and one that does not fit leaves
 // room for younger ones that do. Those above their own limit count for nothing.
 func (l Limits) Refused(namespace string, policies []Policy) map[string]error {
 	sorted := slices.Clone(policies)

@@ -1,12 +1,11 @@
-// Package calico reads Calico's NetworkPolicies as those of Kubernetes that mean the same, where there are any
-// (https://docs.tigera.io/calico/latest/reference/resources/networkpolicy). What cannot be said is an error that names
-// the field.
+// Package calico converts Calico's NetworkPolicies to Kubernetes NetworkPolicies that mean the same, if possible
+// (https://docs.tigera.io/calico/latest/reference/resources/networkpolicy). If not, the error names the field.
 //
-// Calico asks its policies in their order, and the first rule that matches decides; Kubernetes' policies are among them,
-// as of the order 1000. As long as all rules allow, the order does not matter. A rule that denies decides before what
-// comes after it: a policy is read only if it is on the same side of each such rule as it will be.
+// Calico evaluates policies in their order, and the first rule that matches decides; Kubernetes' policies have the
+// order 1000. While all rules allow, the order does not matter. A rule that denies decides before later rules, so a
+// policy is read only if the conversion does not move it across such a rule.
 //
-// Selectors of Calico match its NetworkSets too, which are no pods and are not read.
+// Selectors of Calico also match its NetworkSets, which are not pods and are not read.
 package calico
 
 import (
@@ -26,7 +25,7 @@ func Is(o *unstructured.Unstructured) bool {
 	return (group == "projectcalico.org" || group == "crd.projectcalico.org") && strings.HasSuffix(o.GetKind(), "NetworkPolicy")
 }
 
-// Read returns the policies that mean the same as one of Calico, beside all that there are of Calico.
+// Read returns the policies that mean the same as one of Calico's, given all of Calico's.
 func Read(o *unstructured.Unstructured, all []*unstructured.Unstructured) ([]*networkingv1.NetworkPolicy, error) {
 	if o.GetKind() != "NetworkPolicy" {
 		return nil, errors.New("kind: " + o.GetKind() + " is not for the pods of a namespace alone")
@@ -84,7 +83,7 @@ func Read(o *unstructured.Unstructured, all []*unstructured.Unstructured) ([]*ne
 	return out, nil
 }
 
-// typesOf are the directions that a policy is about: without types those of its rules, or ingress.
+// typesOf are the directions of a policy: without types the directions of its rules, or ingress.
 func typesOf(spec map[string]any) ([]networkingv1.PolicyType, error) {
 	list, isList := spec["types"].([]any)
 	if !isList && spec["types"] != nil {

@@ -7,7 +7,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
-// orderOfKubernetes is that of Kubernetes' own policies among Calico's.
+// orderOfKubernetes is the order of Kubernetes' own policies among Calico's.
 const orderOfKubernetes = 1000
 
 // orderOf is a policy's place: without one, it comes last.

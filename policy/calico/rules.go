@@ -43,7 +43,7 @@ func rulesOf(spec map[string]any, direction string) ([]rule, error) {
 	return out, nil
 }
 
-// ruleOf reads a rule; false for one that nobody matches.
+// ruleOf reads a rule; false for one that matches nothing.
 func ruleOf(path string, of map[string]any, direction string) (rule, bool, error) {
 	if of["action"] != "Allow" {
 		return rule{}, false, fmt.Errorf("%s.action: %v is none of NetworkPolicies, which allow", path, of["action"])
@@ -153,7 +153,7 @@ func namespaceLabel(key string) (string, error) {
 	return podLabel(key)
 }
 
-// blocksOf are ranges without those that are taken out of them.
+// blocksOf are ranges without the excepted ones.
 func blocksOf(path string, of map[string]any) ([]networkingv1.NetworkPolicyPeer, error) {
 	nets, err := prefixesOf(path+".nets", of["nets"])
 	if err != nil {
@@ -205,7 +205,7 @@ func prefixesOf(path string, value any) ([]netip.Prefix, error) {
 	return out, nil
 }
 
-// protocols are those that NetworkPolicies know, by their names and numbers.
+// protocols are the protocols that NetworkPolicies know, by names and numbers.
 var protocols = map[string]corev1.Protocol{
 	"TCP": corev1.ProtocolTCP, "UDP": corev1.ProtocolUDP, "SCTP": corev1.ProtocolSCTP,
 	"6": corev1.ProtocolTCP, "17": corev1.ProtocolUDP, "132": corev1.ProtocolSCTP,

@@ -149,7 +149,7 @@ func (p *parser) operand(negated bool) ([]conjunction, error) {
 			return nil, errors.New("all is written all()")
 		}
 		if negated {
-			return nil, nil // nobody
+			return nil, nil // matches nothing
 		}
 		return []conjunction{nil}, nil
 	case "has":

@@ -1,9 +1,9 @@
-// Package cilium reads Cilium's policies of a namespace as NetworkPolicies that mean the same, where there are any
-// (https://docs.cilium.io/en/stable/security/policy/language/). What cannot be said is an error that names the field.
+// Package cilium converts Cilium's policies of a namespace to NetworkPolicies that mean the same, if possible
+// (https://docs.cilium.io/en/stable/security/policy/language/). If not, the error names the field.
 //
-// Allowing rules of Cilium and of Kubernetes add up. Rules that deny decide before all that allow, whosever they are, so
-// that what they deny stays denied: they stay, and keep nothing else from being read. Ranges of addresses mean to Cilium
-// what they mean in a NetworkPolicy, as it enforces that: addresses outside the cluster.
+// Allowing rules of Cilium and of Kubernetes add up. Rules that deny take precedence over all that allow, so what they
+// deny stays denied: these policies stay, and other policies are still read. An address range means the same for Cilium
+// as in a NetworkPolicy that Cilium enforces: addresses outside the cluster.
 package cilium
 
 import (
@@ -22,7 +22,7 @@ func Is(o *unstructured.Unstructured) bool {
 	return o.GroupVersionKind().Group == "cilium.io" && strings.HasSuffix(o.GetKind(), "NetworkPolicy")
 }
 
-// Read returns the policies that mean the same as one of Cilium.
+// Read returns the policies that mean the same as one of Cilium's.
 func Read(o *unstructured.Unstructured) ([]*networkingv1.NetworkPolicy, error) {
 	if o.GetKind() != "CiliumNetworkPolicy" {
 		return nil, errors.New("kind: " + o.GetKind() + " is not for the pods of a namespace alone")

@@ -17,7 +17,7 @@ type rule struct {
 	ports []networkingv1.NetworkPolicyPort
 }
 
-// rulesOf reads a rule of Cilium, which may have several lists of ports. One that says nothing allows nobody, and so does
+// rulesOf reads a rule of Cilium, which may have several lists of ports. An empty one allows nothing, and so does
 // an empty list of peers.
 func rulesOf(path string, item any, direction string) ([]rule, error) {
 	of, isObject := item.(map[string]any)

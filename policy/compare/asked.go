@@ -13,7 +13,7 @@ import (
 	"github.com/apptier/apptier/policy/rule"
 )
 
-// asked is what policies ask of pods: nothing else tells two of a namespace apart.
+// asked is what policies ask of pods: nothing else distinguishes two pods of a namespace.
 type asked struct {
 	rule.Questions
 	// nodes says that the node of a pod matters.

@@ -36,7 +36,7 @@ type Kinds uint8
 const (
 	// Pods are pods on the pod network, which selectors match.
 	Pods Kinds = 1 << iota
-	// Others are everything else: nodes, and whatever is outside the cluster.
+	// Others are everything else: nodes, and everything outside the cluster.
 	Others
 	// Anyone is both.
 	Anyone = Pods | Others
@@ -286,7 +286,7 @@ func SubtractWithin(boxes, others []Box, most int, spend func(pairs int) bool) (
 	return left, true
 }
 
-// Match says whether labels meet the conditions on those of a scope.
+// Match says whether labels meet the conditions of a scope.
 func (b Box) Match(scope Scope, set map[string]string) bool {
 	for i := range b.labels {
 		if c := &b.labels[i]; c.label.Scope == scope && !c.values.Match(set, c.label.Key) {
@@ -296,7 +296,7 @@ func (b Box) Match(scope Scope, set map[string]string) bool {
 	return true
 }
 
-// Example returns labels that meet the conditions on those of a scope.
+// Example returns labels that meet the conditions of a scope.
 func (b Box) Example(scope Scope) map[string]string {
 	set := map[string]string{}
 	for _, c := range b.labels {

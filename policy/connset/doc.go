@@ -7,5 +7,5 @@
 // namespace, the peer's address, the port. What is left of a box when others are taken out of it is
 // a list of boxes, and any point of one is a witness.
 //
-// What a policy means is said by package reach, which this package is tested against.
+// Package reach defines what a policy means; this package is tested against it.
 package connset

@@ -7,7 +7,7 @@ import (
 
 // Node is somebody in a picture: pods of a namespace, or, without one, addresses or others outside of all.
 type Node struct {
-	// Key tells nodes apart.
+	// Key identifies a node.
 	Key, Namespace, Label string
 }
 

@@ -11,7 +11,7 @@ type graph struct {
 
 // box is somebody: pods or addresses.
 type box struct {
-	// key tells boxes apart.
+	// key identifies a box.
 	key string
 	// namespace that the pods are in, or "".
 	namespace string
@@ -86,7 +86,7 @@ func (g *graph) draw(from, to *box, kind kind, ports portSet) {
 	g.arrows = append(g.arrows, &arrow{from: from, to: to, kind: kind, ports: ports})
 }
 
-// connected says whether an allowed connection is drawn, on whatever ports.
+// connected says whether an allowed connection is drawn, on any ports.
 func (g *graph) connected(from, to *box) bool {
 	return slices.ContainsFunc(g.arrows, func(a *arrow) bool { return a.from == from && a.to == to && a.kind == allowed })
 }

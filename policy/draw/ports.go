@@ -15,7 +15,7 @@ import (
 // portSet is what an arrow says about ports.
 type portSet struct {
 	model.Ports
-	// theirs are the ports that a peer brings, whatever they are.
+	// theirs are the ports that a peer brings, which may be any.
 	theirs bool
 }
 
@@ -27,7 +27,7 @@ func (s portSet) and(other portSet) portSet {
 	return portSet{model.Ports{All: s.All || other.All, Of: slices.Concat(s.Of, other.Of)}, s.theirs || other.theirs}
 }
 
-// portsOf are a rule's ports for a tier, or those that its peers bring.
+// portsOf are a rule's ports for a tier, or the ports that its peers bring.
 func portsOf(rule *model.Rule, tier *v1alpha1.Tier) portSet {
 	return portSet{rule.PortsOf(tier), rule.Direction == v1alpha1.Egress && !rule.SaysPorts()}
 }

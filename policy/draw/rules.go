@@ -91,7 +91,7 @@ func (r rules) to(at model.Place, peer *v1alpha1.Peer, ports portSet) {
 	}
 }
 
-// isUnresolved says whether a reference stands for nobody. Its path may be that of the peer or of the
+// isUnresolved says whether a reference is unresolved. Its path may be that of the peer or of the
 // field within.
 func (r rules) isUnresolved(at model.Place) bool {
 	return r.unresolved[at.String()] || r.unresolved[at.Child("appTier").String()]

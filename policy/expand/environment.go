@@ -11,16 +11,16 @@ import (
 )
 
 // Environment is what an AppTier's meaning depends on beside its spec. What a peer refers to and is
-// not here stands for nobody.
+// not here matches nothing.
 type Environment struct {
 	// DNS is the cluster's DNS Service.
 	DNS ClusterDNS
 	// ClusterNetworks are the address ranges of the cluster's pods, services and nodes, of either
 	// family, which are not the internet. Private ranges need not be among them.
 	ClusterNetworks []netip.Prefix
-	// AppTiers are others that exist and are valid: those that are referred to must be among them.
+	// AppTiers are other AppTiers that exist and are valid. They include the referenced ones.
 	AppTiers map[types.NamespacedName]*v1alpha1.AppTier
-	// Services are those that exist: those that are referred to must be among them.
+	// Services are Services that exist. They include the referenced ones.
 	Services map[types.NamespacedName]Service
 	// Nodes are the addresses of the cluster's nodes.
 	Nodes []netip.Addr
@@ -28,7 +28,7 @@ type Environment struct {
 	APIServer APIServer
 }
 
-// Service is what a Service stands for as a peer: the pods behind it, on the ports they listen on.
+// Service is a Service as a peer: the pods behind it, on the ports that they listen on.
 type Service struct {
 	// PodSelector is the Service's selector; empty if it has none.
 	PodSelector map[string]string

@@ -13,19 +13,19 @@ import (
 	"github.com/apptier/apptier/policy/model"
 )
 
-// Expansion is what an AppTier comes to.
+// Expansion is the result of Expand.
 type Expansion struct {
 	// Policies are sorted so that, applied in order, no declared connection is ever cut: those that
 	// hold for tiers first, then the one that isolates the whole namespace.
 	Policies []*networkingv1.NetworkPolicy
-	// Unresolved are the references that stand for nobody for now, each once.
+	// Unresolved are the references that match nothing yet, each once.
 	Unresolved []Unresolved
 }
 
-// Expand returns the policies that an AppTier stands for.
+// Expand returns the policies of an AppTier.
 //
 // The AppTier must have passed lint.AppTier. What it says otherwise is left out, never widened:
-// a peer that is not understood stands for nobody. The result is the same, byte for byte, for the
+// an unknown peer matches nothing. The result is the same, byte for byte, for the
 // same meaning: the order of lists in the AppTier does not matter.
 func Expand(app *v1alpha1.AppTier, env Environment) Expansion {
 	return newExpansion(app, env).expand()
@@ -210,7 +210,7 @@ func newPolicy(app *v1alpha1.AppTier, name string) *networkingv1.NetworkPolicy {
 	}
 }
 
-// isolateIngress makes the policy deny every ingress but that of the rules. A policy without the
+// isolateIngress makes the policy deny every ingress that no rule allows. A policy without the
 // type Ingress would have it by default (networking/v1 NetworkPolicySpec.PolicyTypes), so the
 // types are always written out.
 func (x *expansion) isolateIngress(policy *networkingv1.NetworkPolicy, rules *ruleSet) {
@@ -221,7 +221,7 @@ func (x *expansion) isolateIngress(policy *networkingv1.NetworkPolicy, rules *ru
 	}
 }
 
-// isolateEgress makes the policy deny every egress but that of the rules.
+// isolateEgress makes the policy deny every egress that no rule allows.
 func (x *expansion) isolateEgress(policy *networkingv1.NetworkPolicy, rules *ruleSet) {
 	policy.Spec.PolicyTypes = append(policy.Spec.PolicyTypes, networkingv1.PolicyTypeEgress)
 	for i, rule := range rules.sorted() {

@@ -42,8 +42,8 @@ func DNSOfService(service *corev1.Service, pods []*corev1.Pod) ClusterDNS {
 // isDNS tells the ports for DNS from others that DNS Services have, such as one for metrics.
 func isDNS(port corev1.ServicePort) bool { return port.Port == 53 }
 
-// ServiceOf reads a Service as a peer. Pods are those of its namespace: the names of target ports are
-// looked up in those that it selects, and stand for every number that one of them declares.
+// ServiceOf reads a Service as a peer. Pods are the pods of its namespace: it looks up the names of target ports in
+// the selected ones, and a name means every number that one of them declares.
 func ServiceOf(service *corev1.Service, pods []*corev1.Pod) Service {
 	out := Service{PodSelector: service.Spec.Selector}
 	if service.Spec.Type == corev1.ServiceTypeExternalName { // its selector, if any, is ignored

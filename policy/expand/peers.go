@@ -75,12 +75,12 @@ func networks(ranges, except []netip.Prefix) []keyedPeer {
 	return out
 }
 
-// internet returns every address of both families but those that are not the internet.
+// internet returns every address of both families except the ranges that are not the internet.
 func internet(env Environment) []keyedPeer {
 	return networks(prefixes("0.0.0.0/0", "::/0"), outermost(slices.Concat(notInternet, env.ClusterNetworks)))
 }
 
-// Internet are the peers that the internet stands for; clusterNetworks are no part of it.
+// Internet are the peers of the internet, without clusterNetworks.
 func Internet(clusterNetworks []netip.Prefix) []networkingv1.NetworkPolicyPeer {
 	var out []networkingv1.NetworkPolicyPeer
 	for _, peer := range internet(Environment{ClusterNetworks: clusterNetworks}) {
@@ -94,8 +94,8 @@ func IsInternet(address netip.Addr, clusterNetworks []netip.Prefix) bool {
 	return !slices.ContainsFunc(slices.Concat(notInternet, clusterNetworks), func(p netip.Prefix) bool { return p.Contains(address) })
 }
 
-// outermost sorts ranges and drops those that lie within another: the API server refuses none of
-// them, but nobody wants to read them.
+// outermost sorts ranges and drops a range that lies within another: the API server accepts them, but
+// they are noise.
 func outermost(ranges []netip.Prefix) []netip.Prefix {
 	sorted := slices.Clone(ranges)
 	slices.SortFunc(sorted, netip.Prefix.Compare)

@@ -11,7 +11,7 @@ import (
 	"github.com/apptier/apptier/policy/model"
 )
 
-// end is the other end of a connection: what a peer, or one part of it, stands for.
+// end is the other end of a connection: what a peer, or one part of it, resolves to.
 type end struct {
 	peers peerSet
 	// pods says whether some of the peers are pods, which may be part of a mesh.
@@ -21,12 +21,12 @@ type end struct {
 	ports       model.Ports
 }
 
-// statement is the rule that a peer stands in, as far as the peer's own side cares.
+// statement is the rule of a peer, as far as the peer's own side needs it.
 type statement struct {
 	// tier is the tier that the rule is for; of the servers of DNS, none.
 	tier  string
 	ports model.Ports
-	// portsLeftToPeer: the rule says no ports, so those of the peer hold.
+	// portsLeftToPeer: the rule lists no ports, so the peer's ports apply.
 	portsLeftToPeer bool
 }
 
@@ -34,8 +34,8 @@ func onePeer(peer networkingv1.NetworkPolicyPeer) peerSet {
 	return peerSet{of: []keyedPeer{keyed(peer)}}
 }
 
-// resolver returns what a peer stands for. A peer that is not understood stands for nobody; so does one that refers to
-// what is not there, or does not agree, which is noted.
+// resolver resolves a peer. An unknown peer resolves to nothing. So does a reference to something that does not exist,
+// or does not agree; the resolver notes it as unresolved.
 type resolver struct {
 	*expansion
 	at        model.Place
@@ -43,18 +43,18 @@ type resolver struct {
 	says      statement
 }
 
-// resolve returns what a peer stands for in a direction.
+// resolve returns what a peer resolves to in a direction.
 func (x *expansion) resolve(at model.Place, peer *v1alpha1.Peer, direction v1alpha1.Direction, says statement) []end {
 	return model.Visit(peer, resolver{x, at, direction, says})
 }
 
-// Nobody is who a peer stands for that is not understood.
+// Nobody resolves an unknown peer.
 func (resolver) Nobody() []end { return nil }
 
-// Everyone stands for pods too.
+// Everyone includes pods.
 func (resolver) Everyone() []end { return []end{{peers: peerSet{everyone: true}, pods: true}} }
 
-// Tier stands for the pods of the tier.
+// Tier resolves to the pods of the tier.
 func (x resolver) Tier(name string) []end {
 	tier, found := x.tiers[name]
 	if !found {
@@ -63,24 +63,24 @@ func (x resolver) Tier(name string) []end {
 	return []end{{peers: peerSet{of: []keyedPeer{tier}}, pods: true}}
 }
 
-// Pods stands for those of the AppTier's own namespace, unless it says others.
+// Pods resolves to pods of the AppTier's own namespace, unless the peer names others.
 func (resolver) Pods(peer *v1alpha1.PodsPeer) []end {
 	pods := podsPeer(peer.PodSelector)
 	pods.NamespaceSelector = peer.NamespaceSelector.DeepCopy()
 	return []end{{peers: onePeer(pods), pods: true}}
 }
 
-// Namespaces stands for all pods of them.
+// Namespaces resolves to all pods of the namespaces.
 func (resolver) Namespaces(selector *metav1.LabelSelector) []end {
 	return []end{{peers: onePeer(networkingv1.NetworkPolicyPeer{NamespaceSelector: selector.DeepCopy()}), pods: true}}
 }
 
-// Networks stands for addresses.
+// Networks resolves to addresses.
 func (resolver) Networks(peer *v1alpha1.NetworksPeer) []end {
 	return []end{{peers: peerSet{of: networks(parse(peer.CIDRs), parse(peer.Except))}}}
 }
 
-// Internet stands for addresses.
+// Internet resolves to addresses.
 func (x resolver) Internet() []end {
 	if len(x.internet) == 0 { // it is long, and the same for every tier
 		x.internet = internet(x.env)
@@ -91,7 +91,7 @@ func (x resolver) Internet() []end {
 	return []end{{peers: peerSet{of: x.internet}}}
 }
 
-// Nodes stands for their addresses.
+// Nodes resolves to the addresses of nodes.
 func (x resolver) Nodes() []end {
 	if len(x.env.Nodes) == 0 {
 		x.missing(x.at.Child("nodes"), Missing{Kind: "Node"}, "the addresses of the cluster's nodes are not known", "render against a cluster, or give Nodes with their addresses")
@@ -100,7 +100,8 @@ func (x resolver) Nodes() []end {
 	return []end{{peers: hosts(x.env.Nodes)}}
 }
 
-// KubeAPIServer stands for its endpoints: it never connects from its Service's address.
+// KubeAPIServer resolves to its endpoints, and in egress to its Service too: it never connects from its Service's
+// address.
 func (x resolver) KubeAPIServer() []end {
 	listeners := slices.Clone(x.env.APIServer.Endpoints)
 	if len(listeners) == 0 {
@@ -118,7 +119,7 @@ func (x resolver) KubeAPIServer() []end {
 	return ends
 }
 
-// Service stands for the pods behind it.
+// Service resolves to the pods behind it.
 func (x resolver) Service(reference *v1alpha1.ServiceReference) []end {
 	at, key := x.at.Child("service"), model.Key(x.app, reference.Namespace, reference.Name)
 	service, found := x.env.Services[key]
@@ -127,7 +128,7 @@ func (x resolver) Service(reference *v1alpha1.ServiceReference) []end {
 		x.missing(at, Missing{Kind: "Service", Key: key}, "there is no Service "+key.String(), "create it, or correct the reference")
 		return nil
 	case len(service.PodSelector) == 0:
-		x.note(at, v1alpha1.ReasonUnsupportedRef, "the Service "+key.String()+" has no selector, so it stands for no pods",
+		x.note(at, v1alpha1.ReasonUnsupportedRef, "the Service "+key.String()+" has no selector, so it matches no pods",
 			"name the addresses behind it with networks")
 		return nil
 	case x.says.portsLeftToPeer && len(service.UnresolvedPorts) > 0:

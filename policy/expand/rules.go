@@ -54,7 +54,7 @@ func (x *expansion) newRuleSet() *ruleSet {
 	return &ruleSet{byPorts: map[string]*mergedRule{}, records: x.origins != nil}
 }
 
-// add allows every peer on every port, as is declared at a place. Nobody, or no port, adds nothing.
+// add allows every peer on every port, declared at a place. Without a peer, or without a port, it adds nothing.
 func (s *ruleSet) add(at model.Place, peers peerSet, ports model.Ports) {
 	if !peers.everyone && len(peers.of) == 0 || ports.IsEmpty() {
 		return
@@ -96,7 +96,7 @@ func (s *ruleSet) sorted() []policyRule {
 	return rules
 }
 
-// portsKey sorts as the numbers of ports do; that of all ports comes first.
+// portsKey sorts like the numbers of ports; the key of all ports is first.
 func portsKey(ports model.Ports) string {
 	if ports.All {
 		return ""

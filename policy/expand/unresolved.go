@@ -10,8 +10,8 @@ import (
 	"github.com/apptier/apptier/policy/model"
 )
 
-// Unresolved is a reference that stands for nobody for now: what it names does not exist, or does not
-// agree. It is left out, and has its effect as soon as what it names is there.
+// Unresolved is a reference that matches nothing yet: its target does not exist, or does not agree. It is
+// left out of the policies, and takes effect as soon as its target exists.
 type Unresolved struct {
 	// Path of the field, as in spec.tiers[0].ingress[0].from[0].appTier.
 	Path string
@@ -19,18 +19,18 @@ type Unresolved struct {
 	Reason string
 	// Message names the object at fault; Fix says what to do, and who.
 	Message, Fix string
-	// Missing is what is not there. It is empty where something is there and does not agree, or
-	// cannot be used.
+	// Missing is what does not exist. It is empty if the target exists but does not agree, or cannot be
+	// used.
 	Missing Missing
 }
 
-// Missing is something that is referred to and is not there.
+// Missing is the target of a reference that does not exist.
 type Missing struct {
 	// Kind is AppTier, Service, Node or EndpointSlice.
 	Kind string
-	// Key names the AppTier or Service. Of a Service that is there, pods with its ports are missing.
+	// Key names the AppTier or Service. If the Service exists, pods with its ports are missing.
 	Key types.NamespacedName
-	// Tier is set if the AppTier is there, and has no such tier. Ports are those that no pod of the
+	// Tier is set if the AppTier exists, but has no such tier. Ports are the ports that no pod of the
 	// Service declares.
 	Tier, Ports string
 }
@@ -46,7 +46,7 @@ func (x *expansion) note(at model.Place, reason, message, fix string) {
 	x.add(Unresolved{Path: at.String(), Reason: reason, Message: message, Fix: fix})
 }
 
-// add notes each thing once: what holds for every tier is read with each.
+// add notes each reference once: rules of everyTier are read with each tier.
 func (x *expansion) add(entry Unresolved) {
 	if !slices.Contains(x.unresolved, entry) {
 		x.unresolved = append(x.unresolved, entry)

@@ -53,7 +53,7 @@ func (w *Workload) mayOwn(owner *metav1.OwnerReference) bool {
 	return isAfter && !slices.Contains(direct, w.Kind)
 }
 
-// commonLabels are those that all its pods have.
+// commonLabels are the labels that all its pods have.
 func (w *Workload) commonLabels() labels.Set {
 	common := labels.Set{}
 	for key, value := range w.Pods[0].Labels {

@@ -26,7 +26,7 @@ const (
 func ReadPolicy(name types.NamespacedName, spec *networkingv1.NetworkPolicySpec) rule.Policy {
 	p := ReadIsolation(name, spec)
 	if len(p.Problems) > 0 {
-		return p // nobody can say which pods it means: its rules might open others
+		return p // it is not known which pods it means: its rules might open others
 	}
 	for _, direction := range []networkingv1.PolicyType{networkingv1.PolicyTypeIngress, networkingv1.PolicyTypeEgress} {
 		if !Isolates(spec, direction) {
@@ -92,7 +92,7 @@ func readRule(p *rule.Policy, direction networkingv1.PolicyType, index int, writ
 	return r
 }
 
-// ReadPeer reads a peer of a policy in a namespace. With an error it is nobody.
+// ReadPeer reads a peer of a policy in a namespace. With an error it matches nothing.
 func ReadPeer(namespace string, written networkingv1.NetworkPolicyPeer) (rule.Peer, error) {
 	bySelector := written.PodSelector != nil || written.NamespaceSelector != nil
 	var peer rule.Peer

@@ -22,7 +22,7 @@ const (
 	templateGeneration  = "pod-template-generation"
 )
 
-// mostDistinct bounds how many pods of a workload are told apart.
+// mostDistinct limits how many different pods of a workload are considered.
 const mostDistinct = 100
 
 // Workload is an object that makes pods.

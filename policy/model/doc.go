@@ -1,3 +1,3 @@
-// Package model reads an AppTier once, for everyone who judges, expands or draws one: its rules and the places that
-// they stand at, the ports that a rule means, the kind of a peer, what is referred to, and what a tier isolates.
+// Package model reads an AppTier once, for all packages that judge, expand or draw one: its rules and their places, the
+// ports of a rule, the kind of a peer, the references, and what a tier isolates.
 package model

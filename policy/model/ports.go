@@ -64,7 +64,7 @@ func (s Ports) Sorted() Ports {
 	return Ports{All: s.All, Of: slices.Compact(ports)}
 }
 
-// OfPolicy are the ports as a NetworkPolicy has them: none for all. It must not be asked of an empty set.
+// OfPolicy are the ports in the form of a NetworkPolicy: none for all. It must not be called on an empty set.
 func (s Ports) OfPolicy() []networkingv1.NetworkPolicyPort {
 	if s.All {
 		return nil
@@ -93,9 +93,9 @@ func (s Ports) HasTCP() bool {
 	return s.All || slices.ContainsFunc(s.Of, func(p Port) bool { return p.Protocol == corev1.ProtocolTCP })
 }
 
-// PortsOf are the ports of a tier that a rule allows: those that an ingress rule says, by number or by a name that the
-// tier declares, or all that the tier declares. Of an egress rule they are those that it says; none if it leaves them
-// to its peers. A name that is not declared stands for no port.
+// PortsOf are the ports of a tier that a rule allows: for an ingress rule the listed ports, by number or by a name that
+// the tier declares, or all that the tier declares; for an egress rule the listed ports, or none if the peers bring them.
+// A name that is not declared matches no port.
 func (r *Rule) PortsOf(tier *v1alpha1.Tier) Ports {
 	if r.Direction == v1alpha1.Egress {
 		return RulePorts(nil, r.Ports, r.AllPorts)

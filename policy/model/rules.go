@@ -11,7 +11,7 @@ import (
 type Rule struct {
 	// At is where it stands.
 	At Place
-	// Direction is that of the connections which it allows, as seen from the pods that it is for.
+	// Direction of the connections that it allows, as seen from the pods that it is for.
 	Direction v1alpha1.Direction
 	// Tier is whose rule it is; nil for a rule of every tier.
 	Tier     *v1alpha1.Tier
@@ -95,8 +95,8 @@ func each[T v1alpha1.IngressRule | v1alpha1.EgressRule](at Place, tier *v1alpha1
 	return true
 }
 
-// Restricts says whether a rule is for a tier, in a direction that its pods are isolated in: elsewhere everything is
-// allowed, whatever rules say.
+// Restricts says whether a rule applies to a tier, in a direction in which its pods are isolated: otherwise everything is
+// allowed anyway.
 func (r *Rule) Restricts(spec *v1alpha1.AppTierSpec, tier *v1alpha1.Tier) bool {
 	return (r.Tier == nil || r.Tier == tier) && Isolates(spec, tier, r.Direction)
 }

@@ -6,7 +6,7 @@ import (
 	"github.com/apptier/apptier/api/v1alpha1"
 )
 
-// Visitor answers a question about a peer, by its kind. A new kind of peer is a method more, so that whatever has no
+// Visitor answers a question about a peer, by its kind. A new kind of peer is a new method, so that code without an
 // answer for it does not compile.
 type Visitor[T any] interface {
 	// Tier is asked about a tier of this AppTier, by its name.
@@ -21,7 +21,7 @@ type Visitor[T any] interface {
 	Nodes() T
 	KubeAPIServer() T
 	Service(reference *v1alpha1.ServiceReference) T
-	// Nobody is asked about a peer of no kind, of several, or of one that this version does not know.
+	// Nobody is called for a peer of no kind, of several, or of one that this version does not know.
 	Nobody() T
 }
 

@@ -85,9 +85,9 @@ func (e *Evaluator) isolation(direction networkingv1.PolicyType, pod *corev1.Pod
 	return d, isolating, maybe
 }
 
-// byRulesOf decides about a pod that some policies may isolate as well. Whichever of them do, the flow
-// is allowed if those that are certain to isolate the pod allow it, or, where there are none, if each
-// of the others does; and it is denied if some do isolate it and no rule of any allows it.
+// byRulesOf decides about a pod that some further policies may isolate. The flow is certainly allowed if
+// the policies that certainly isolate the pod allow it, or, if there are none, if each of the others
+// does; and it is certainly denied if some certainly isolate it and no rule of any allows it.
 func (d Decision) byRulesOf(
 	maybe []*policy, direction networkingv1.PolicyType, isolating []*policy, subject, other party, to destination,
 ) Decision {

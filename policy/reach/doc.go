@@ -3,8 +3,8 @@
 // It is the project's specification of networking.k8s.io/v1 NetworkPolicy: admission, the
 // command line and the packet filter in the kernel are tested against it. So it is written to be
 // read, and it is pure: a [Snapshot] and a [Flow] go in, a [Result] comes out. It is independent on purpose: it shares
-// no reader of pods, ports or addresses with those that are tested against it, and a property in package kube holds
-// both readings together.
+// no reader of pods, ports or addresses with the code that is tested against it. A property test in package kube
+// compares both readers.
 //
 // # Where the rules come from
 //
@@ -24,46 +24,46 @@
 //     means pods of the policy's namespace (API, NetworkPolicyPeer).
 //   - A port without protocol is TCP; without number it is every port of its protocol; with
 //     endPort it is a range (API, NetworkPolicyPort).
-//   - A pod cannot block itself, nor the node it runs on, in either direction and by whichever of
-//     their addresses (concept page, the exceptions in its introduction; API,
+//   - A pod cannot block itself, nor the node it runs on, in either direction and by any of their
+//     addresses (concept page, the exceptions in its introduction; API,
 //     NetworkPolicySpec.Ingress, for traffic from the node). Loopback never leaves the pod.
 //
 // # What upstream leaves open
 //
 // Here the package chooses, once for the whole project:
 //
-//   - An ipBlock matches any address, those of pods included. The concept page only advises
-//     against it, since pods' addresses come and go.
+//   - An ipBlock matches any address, including pods' addresses. The concept page only advises
+//     against it, because pods' addresses change.
 //   - A pod on its node's network is the node: no policy isolates it and no selector matches it,
 //     but an ipBlock can match its address. The concept page leaves this undefined and describes
 //     it as what most implementations do.
 //   - A pod that has finished (phase Succeeded or Failed), or is being removed, owns no address.
-//   - A named port is looked up on the destination pod, whatever matched it (selector, ipBlock or
+//   - A named port is looked up on the destination pod, however it matched (by selector, ipBlock or
 //     an empty list), among its containers and its sidecars (init containers that restart always);
 //     any port with this name and protocol matches. An address that is not a pod's has no names.
 //   - Every namespace carries the label kubernetes.io/metadata.name, as the API server sees to. A
 //     pod whose Namespace object is missing from the snapshot is in a namespace with this label
 //     alone.
 //   - A node is every address of its Node's status that is neither in the node's own ranges of pods nor
-//     claimed by a pod. What the status of a pod says about its node does not count, since that would let
-//     whoever may write it declare any address reachable. An address that only the network plugin knows,
-//     such as its bridge's, is not in the snapshot, and so is an address like any other.
-//   - An address that several pods claim is held by those of the node that looks ([Snapshot.Seen]), or
-//     by all if none is there. It may do what the policies of each holder let it, it is a selector's peer
-//     if that selects each of them, and a port has a name if each of them calls it so.
+//     claimed by a pod. What the status of a pod says about its node does not count: otherwise an account
+//     that may write this status could declare any address reachable. An address that only the network
+//     plugin knows, such as its bridge's, is not in the snapshot, so it is an address like any other.
+//   - An address that several pods claim is held by the pods of the node that looks ([Snapshot.Seen]), or
+//     by all if none is there. It may do what the policies of each holder allow, it is a selector's peer
+//     if the selector matches each of them, and a port has a name if each of them has it under this name.
 //   - A protocol other than TCP, UDP and SCTP matches no port entry, only rules without ports.
 //
 // # Staged policies
 //
 // A staged policy is not enforced, and changes no verdict. A flow would be denied ([Result.Audit]) if it passes, and
-// would not with the staged policies enforced beside the real ones. A staged policy stands for the real one of the same
-// name, if there is one: so what replaces a policy is tried before it does.
+// would not with the staged policies enforced beside the real ones. A staged policy replaces the real one of the same
+// name, if there is one: so people can try the replacement of a policy first.
 //
 // # What cannot be read fails closed
 //
 // The API server refuses such objects, but a file or a newer API may hold them. A peer that cannot
 // be read (a bad selector, a bad CIDR in ipBlock or its except, ipBlock together with a selector,
-// nothing set) matches nobody. A port that cannot be read (endPort with a name or without a port,
+// nothing set) matches nothing. A port that cannot be read (endPort with a name or without a port,
 // or below the port) matches nothing. A policy whose own podSelector cannot be read isolates every
 // pod of its namespace and allows nothing. [Decision.Problems] names each of them.
 //

@@ -35,7 +35,7 @@ type Evaluator struct {
 	unknown map[types.NamespacedName][]string
 	// partial says that other namespaces may have any labels.
 	partial bool
-	// policies are those of a namespace, sorted by name.
+	// policies of a namespace, sorted by name.
 	policies map[string][]*policy
 	// staged is the same cluster with the staged policies enforced too; nil if there are none.
 	staged *Evaluator
@@ -72,7 +72,7 @@ func New(snapshot Snapshot) *Evaluator {
 	return e
 }
 
-// stage prepares the answers that there would be with some more policies, in the place of those of the same names.
+// stage prepares the answers with more policies, each in place of the policy of the same name.
 func (e *Evaluator) stage(staged []*networkingv1.NetworkPolicy) {
 	if len(staged) == 0 {
 		return

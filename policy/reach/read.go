@@ -25,7 +25,7 @@ func Read(np *networkingv1.NetworkPolicy) rule.Policy {
 	ingress, egress := np.Spec.Ingress, np.Spec.Egress
 	var err error
 	if p.Subject.Labels, err = metav1.LabelSelectorAsSelector(&np.Spec.PodSelector); err != nil {
-		// Nobody can say which pods the policy means to protect, so it protects them all, and its
+		// It is not known which pods the policy means to protect, so it protects them all, and its
 		// rules, which might open pods that it does not mean, are dropped.
 		p.Problems = append(p.Problems, rule.Problem{Path: "podSelector", Err: err})
 		p.Subject.Labels = labels.Everything()

@@ -74,9 +74,9 @@ type Decision struct {
 	Verdict Verdict
 	// Isolated tells whether any policy selects the pod for this direction.
 	Isolated bool
-	// Policies are those that isolate the pod, sorted by name.
+	// Policies that isolate the pod, sorted by name.
 	Policies []types.NamespacedName
-	// Staged are those of them that are staged.
+	// Staged are the staged ones of Policies.
 	Staged []types.NamespacedName
 	// AllowedBy is the first rule, in the order of Policies, that allows the flow. It is nil when
 	// none does, also when the flow passes without one.

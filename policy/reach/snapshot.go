@@ -22,7 +22,7 @@ type Snapshot struct {
 	UnknownLabels map[types.NamespacedName][]string
 
 	Policies []*networkingv1.NetworkPolicy
-	// Staged are policies that are not enforced. One of them stands for the policy of the same name, if there is one.
+	// Staged are policies that are not enforced. Each replaces the policy of the same name, if there is one.
 	Staged []*networkingv1.NetworkPolicy
 	// Nodes are needed for their addresses and ranges alone: traffic between a pod and its own node is
 	// always allowed.

@@ -84,7 +84,7 @@ func staged(rules []Rule) []Rule {
 
 // Rule says what becomes of connections with some peers at some ports.
 type Rule struct {
-	// Order is when it is asked within its tier: after those of lower order, of whichever policies.
+	// Order within its tier: rules of lower order, of any policy, are evaluated first.
 	Order  int
 	Action Action
 	Peers  Peers
@@ -93,23 +93,23 @@ type Rule struct {
 	Index int
 }
 
-// Implicit is the index of a rule that nobody wrote, such as the isolation that comes with a NetworkPolicy.
+// Implicit is the index of a rule that is not written, such as the isolation of a NetworkPolicy.
 const Implicit = -1
 
-// Peers are the other ends that a rule is about. The zero value is nobody.
+// Peers are the other ends that a rule matches. The zero value matches nothing.
 type Peers struct {
 	Everyone bool
 	// Of are those that are written, at their positions.
 	Of []Peer
 }
 
-// Peer is an end of a connection: pods or a block of addresses. The zero value is nobody.
+// Peer is an end of a connection: pods or a block of addresses. The zero value matches nothing.
 type Peer struct {
 	Pods  Pods
 	Block Block
 }
 
-// Pods are those that selectors match, on the pod network. The zero value is none.
+// Pods are the pods that selectors match, on the pod network. The zero value is none.
 type Pods struct {
 	// Namespace is where they are, if Namespaces is nil.
 	Namespace string
@@ -159,7 +159,7 @@ const LastPort = 65535
 
 // Problem is a part of a policy that cannot be read, and so matches nothing.
 type Problem struct {
-	// Direction is that of the rule; empty for what is about both.
+	// Direction of the rule; empty for both.
 	Direction networkingv1.PolicyType
 	// Path is the field within the spec, such as ingress[0].from[1].
 	Path string

@@ -46,7 +46,7 @@ func (q *question) declaredFor(h half) []Addition {
 	}
 }
 
-// home is the tier that the policies which isolate the subject are of: its own, or that of the whole
+// home is the tier of the policies that isolate the subject: its own policy, or the policy of the whole
 // namespace.
 func (h half) home() (tierRef, bool) {
 	i := slices.IndexFunc(h.subject.tiers, func(t tierRef) bool {
@@ -150,7 +150,7 @@ func (q *question) outsidePeer(other, subject end) v1alpha1.Peer {
 	return v1alpha1.Peer{Pods: peer}
 }
 
-// isInternet says whether an address stands for the internet, of which it is a part.
+// isInternet says whether an address represents the internet, which it is part of.
 func (q *question) isInternet(address netip.Addr) bool {
 	return q.Internet && address.IsValid() && expand.IsInternet(address, q.Environment.ClusterNetworks)
 }

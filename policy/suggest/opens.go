@@ -79,7 +79,7 @@ func (w World) ends(more ...reach.Endpoint) []reach.Endpoint {
 	return out
 }
 
-// changedPolicies are those that are new, or say something else.
+// changedPolicies are the new or changed policies.
 func changedPolicies(before, after reach.Snapshot) []*networkingv1.NetworkPolicy {
 	was := map[types.NamespacedName]*networkingv1.NetworkPolicy{}
 	for _, policy := range before.Policies {
@@ -97,7 +97,7 @@ func changedPolicies(before, after reach.Snapshot) []*networkingv1.NetworkPolicy
 
 func selectedBy(policy *networkingv1.NetworkPolicy, pods []*corev1.Pod) []reach.Endpoint {
 	selector, err := metav1.LabelSelectorAsSelector(&policy.Spec.PodSelector)
-	if err != nil { // it selects nobody
+	if err != nil { // it selects nothing
 		return nil
 	}
 	var out []reach.Endpoint

@@ -23,13 +23,13 @@ import (
 
 // World is what decides about flows now.
 type World struct {
-	// Snapshot holds all policies, those that AppTiers stand for too.
+	// Snapshot holds all policies, including the policies of AppTiers.
 	Snapshot reach.Snapshot
 	// AppTiers are those whose rules may be added to: valid, and of the flow's ends at least.
 	AppTiers []*v1alpha1.AppTier
 	// Environment is what these AppTiers refer to; its AppTiers may not be nil.
 	Environment expand.Environment
-	// Internet says that the address at an end of flows stands for the internet: what is added is for all of it.
+	// Internet says that the address at an end of flows represents the internet: an addition is for all of it.
 	Internet bool
 }
 

@@ -12,19 +12,19 @@ import (
 
 // Backend is a Service that the API server calls.
 type Backend struct {
-	// By names what has it called, as in "ValidatingWebhookConfiguration topology".
+	// By names the object that makes the API server call it, as in "ValidatingWebhookConfiguration topology".
 	By      string
 	Service types.NamespacedName
 	// Port is the Service's, from 1 to 65535.
 	Port int32
 }
 
-// httpsPort is what is called where no port is said
+// httpsPort is the default port of a call
 // (https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/#service-reference).
 const httpsPort = 443
 
-// BackendsOf returns what an object has the API server call: webhooks of admission, those that convert custom
-// resources, and APIs that another server has. Other objects have none.
+// BackendsOf returns the Services that the API server calls because of an object: for admission webhooks, conversion
+// webhooks and aggregated APIs. Other objects have none.
 func BackendsOf(object runtime.Object) []Backend {
 	var out []Backend
 	if o, ok := object.(*unstructured.Unstructured); ok {
@@ -52,7 +52,7 @@ func BackendsOf(object runtime.Object) []Backend {
 	return slices.Compact(out)
 }
 
-// backendsIn reads the kinds whose types are in libraries of their own.
+// backendsIn reads the kinds whose types are in other libraries.
 func backendsIn(o *unstructured.Unstructured) []Backend {
 	var path []string
 	switch o.GroupVersionKind().GroupKind().String() {

@@ -37,16 +37,16 @@ func Resolve(named []connset.NamedPort, destination *Pod) connset.Ports {
 	return ports
 }
 
-// MostBoxes bounds what is looked at to decide a question about all pods that could exist.
+// MostBoxes limits the boxes that decide a question about all pods that could exist.
 const MostBoxes = 2_000
 
-// IsWithin says whether boxes are certain to lie within others.
+// IsWithin says whether boxes certainly lie within others.
 func IsWithin(boxes, others []connset.Box) bool {
 	left, ok := connset.Subtract(boxes, others, MostBoxes)
 	return ok && len(left) == 0
 }
 
-// Where returns the items of a list that are wanted.
+// Where returns the items of a list for which a function returns true.
 func Where[T any](list []T, wanted func(T) bool) []T {
 	var out []T
 	for _, item := range list {

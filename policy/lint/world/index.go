@@ -14,13 +14,13 @@ import (
 	"github.com/apptier/apptier/policy/connset"
 )
 
-// Index is a World prepared for many NetworkPolicies to be judged in it, also at the same time: an
-// index never changes, nor may the objects that it was made from.
+// Index is a World prepared for judging many NetworkPolicies, also concurrently: an index never changes,
+// nor may the objects that it was made from.
 type Index struct {
 	// Whole, Known, MorePods, PodNetworks and DNSService are as in the World, and Backends too, by their namespaces.
 	Whole bool
 	Known Parts
-	// unknown are the keys of labels whose values are not known of some pods.
+	// unknown are the keys of labels whose values are not known for some pods.
 	unknown     []string
 	MorePods    bool
 	PodNetworks []netip.Prefix
@@ -32,7 +32,7 @@ type Index struct {
 	namespaces map[string]*Namespace
 	// sorted are all namespaces that are known to exist, by name.
 	sorted []*Namespace
-	// Strange are those of sorted which are known only for what is in them.
+	// Strange are namespaces of sorted of which only the contents are known.
 	Strange []*Namespace
 	// OtherNames are the names of namespaces that do not exist.
 	OtherNames connset.Values
@@ -52,21 +52,21 @@ func NewIndex(world World) *Index {
 	return x.With(byNamespace(world))
 }
 
-// WithBackends returns the index of a world where the API server calls these.
+// WithBackends returns the index with these backends.
 func (x *Index) WithBackends(backends []Backend) *Index {
 	next := *x
 	next.Backends = backendsByNamespace(backends)
 	return &next
 }
 
-// WithServiceNetworks returns the index of a world where Services get their addresses from these.
+// WithServiceNetworks returns the index with these ranges of Services' addresses.
 func (x *Index) WithServiceNetworks(networks []netip.Prefix) *Index {
 	next := *x
 	next.serviceNetworks = connset.PrefixAddresses(networks...)
 	return &next
 }
 
-// byNamespace returns the lists of a world, parted.
+// byNamespace returns the lists of a world, by namespace.
 func byNamespace(world World) map[string]World {
 	parts := map[string]World{}
 	part := func(name string, add func(*World)) {
@@ -92,8 +92,8 @@ func byNamespace(world World) map[string]World {
 	return parts
 }
 
-// With returns the index of a world where some namespaces hold these lists in place of what they
-// held. What else a World says stays as it was.
+// With returns the index with these lists in place of the contents of some namespaces. The rest of the
+// World does not change.
 func (x *Index) With(parts map[string]World) *Index {
 	next := *x
 	next.namespaces = maps.Clone(x.namespaces)
@@ -125,7 +125,7 @@ func (x *Index) With(parts map[string]World) *Index {
 			next.sorted = append(next.sorted, c)
 		}
 	}
-	// What the policies of a pod say together is not known while one of them may select it or not.
+	// It is not known what the policies of a pod say together while one of them may select it or not.
 	if len(next.unknown) > 0 {
 		for _, c := range next.namespaces {
 			next.Known.Policies = next.Known.Policies && !slices.ContainsFunc(c.Policies, next.AsksUnknown)
@@ -140,7 +140,7 @@ func (x *Index) With(parts map[string]World) *Index {
 	return &next
 }
 
-// AsksUnknown says whether a policy selects by a label whose value is not known of some pods.
+// AsksUnknown says whether a policy selects by a label whose value is not known for some pods.
 func (x *Index) AsksUnknown(policy *Policy) bool {
 	asks := func(box connset.Box, scope connset.Scope) bool {
 		return slices.ContainsFunc(box.Labels(scope), func(key string) bool { return slices.Contains(x.unknown, key) })
@@ -167,7 +167,7 @@ func (x *Index) At(name string) *Namespace {
 	return x.newNamespace(name, World{}, nil)
 }
 
-// WithPolicies returns the index of a world where an AppTier stands for these policies and no other.
+// WithPolicies returns the index with exactly these policies for an AppTier.
 func (x *Index) WithPolicies(app *v1alpha1.AppTier, desired []*networkingv1.NetworkPolicy) *Index {
 	here := x.At(app.Namespace)
 	isOld := func(p *Policy) bool { return p.Labels[v1alpha1.LabelAppTier] == app.Name }

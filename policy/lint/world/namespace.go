@@ -20,17 +20,17 @@ import (
 // Namespace is what is in a namespace.
 type Namespace struct {
 	Name string
-	// Exists says that the namespace is known, and not only what is in it.
+	// Exists says that the namespace itself is known, not only its contents.
 	Exists bool
-	// Labels of the namespace; what is not known about it is not there.
+	// Labels of the namespace that are known.
 	Labels map[string]string
 	// Pods that are not finished, by name.
 	Pods     []*Pod
 	labelled map[label][]*Pod
-	// Services and the policies are by name too: a finding names the same example however the objects came.
+	// Services and policies are also by name, so that a finding names the same example in any order of objects.
 	Services []*corev1.Service
 	dns      []*corev1.Service
-	// Policies are those of AppTiers, which Generated holds alone, after all others.
+	// Policies has the policies of AppTiers, which Generated holds alone, after all others.
 	Policies, Generated []*Policy
 }
 
@@ -42,7 +42,7 @@ func byName[T metav1.Object](objects []T) []T {
 	return slices.SortedStableFunc(slices.Values(objects), func(a, b T) int { return cmp.Compare(a.GetName(), b.GetName()) })
 }
 
-// newNamespace prepares what is in a namespace, and takes over what it can of what was there before.
+// newNamespace prepares the contents of a namespace, and reuses what it can of the previous ones.
 func (x *Index) newNamespace(name string, of World, before *Namespace) *Namespace {
 	c := &Namespace{Name: name, Labels: map[string]string{}, labelled: map[label][]*Pod{}, Services: byName(of.Services)}
 	for _, namespace := range of.Namespaces {
@@ -98,7 +98,7 @@ func (c *Namespace) isEmpty() bool {
 	return !c.Exists && len(c.Pods)+len(c.Services)+len(c.Policies) == 0
 }
 
-// classify tells every pod which policies select it.
+// classify computes which policies select each pod.
 func (c *Namespace) classify() {
 	selecting := map[*Pod][]byte{}
 	for i, policy := range c.Policies {
@@ -128,7 +128,7 @@ func (c *Namespace) Selected(policy *Policy) []*Pod {
 	return c.matching(policy.Selected, connset.Subject)
 }
 
-// matching are the pods whose labels meet a box's conditions on those of a scope.
+// matching are the pods whose labels meet a box's conditions of a scope.
 func (c *Namespace) matching(box connset.Box, scope connset.Scope) []*Pod {
 	candidates, all := c.near(box, scope)
 	if all {
@@ -146,7 +146,7 @@ func (c *Namespace) near(box connset.Box, scope connset.Scope) (candidates []*Po
 	return candidates, conditions == 0
 }
 
-// with returns the lists of a namespace where an AppTier stands for these policies.
+// with returns the lists of a namespace with exactly these policies for an AppTier.
 func (c *Namespace) with(app string, desired []*networkingv1.NetworkPolicy) World {
 	part := World{Services: c.Services, Generated: desired}
 	if c.Exists {
@@ -179,7 +179,7 @@ func PodLabels(of ...*Namespace) iter.Seq2[string, string] {
 	}
 }
 
-// NamespaceLabels are those that namespaces have which are known to exist.
+// NamespaceLabels are the labels of the namespaces that are known to exist.
 func (v *View) NamespaceLabels(yield func(key, value string) bool) {
 	for _, c := range v.Namespaces {
 		if !c.Exists {
@@ -193,7 +193,7 @@ func (v *View) NamespaceLabels(yield func(key, value string) bool) {
 	}
 }
 
-// Pod is a pod, with what is asked of it time and again.
+// Pod is a pod, with precomputed answers.
 type Pod struct {
 	*corev1.Pod
 	// In is its namespace.

@@ -13,7 +13,7 @@ const (
 	egress  = networkingv1.PolicyTypeEgress
 )
 
-// Policy is a policy, taken apart.
+// Policy is a policy, split into clauses.
 type Policy struct {
 	*networkingv1.NetworkPolicy
 	Selected        connset.Box
@@ -38,17 +38,17 @@ func (p *Policy) Isolates(direction networkingv1.PolicyType) bool {
 	return kube.Isolates(&p.Spec, direction)
 }
 
-// A policy's selector is asked for in each of its clauses, so that one of 700 KB with 5,000 labels and 5,000
-// peers would take gigabytes when it is taken apart.
+// Each clause repeats the policy's selector, so a policy of 700 KB with 5,000 labels and 5,000 peers would take
+// gigabytes when it is split.
 const (
-	// mostConditions is how heavy a policy may be that others are judged beside. One that is heavier is
-	// taken to select and to allow nothing: those who enforce policies refuse it long before.
+	// mostConditions limits the weight of other policies. A heavier policy counts as one that selects and
+	// allows nothing: enforcers refuse it at a much lower weight.
 	mostConditions = 500_000
-	// conditionSteps are the steps that each takes of the policy that is judged.
+	// conditionSteps are the steps that each condition of the judged policy takes.
 	conditionSteps = 20
 )
 
-// StepsOf are the steps that it takes to begin judging a policy.
+// StepsOf are the steps that it takes to start judging a policy.
 func StepsOf(policy *networkingv1.NetworkPolicy) int { return 1 + conditionSteps*weightOf(policy) }
 
 // weightOf is how many conditions on labels the clauses of a policy hold.
@@ -81,7 +81,7 @@ func ClausesOf(policies []*Policy, direction networkingv1.PolicyType) []connset.
 	return out
 }
 
-// IsSame says whether two are one policy, as it is and as it was. Without a name yet, each is its own.
+// IsSame says whether two are versions of one policy. A policy without a name is the same as no other.
 func IsSame(a, b *Policy) bool {
 	return a.NetworkPolicy == b.NetworkPolicy || a.Name != "" && a.Namespace == b.Namespace && a.Name == b.Name
 }

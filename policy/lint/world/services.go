@@ -12,8 +12,8 @@ import (
 	"github.com/apptier/apptier/policy/lint/check"
 )
 
-// IsDNS says whether a Service is the cluster's DNS: by the label that all carry, by a name that only it
-// has, or since somebody said so.
+// IsDNS says whether a Service is the cluster's DNS: by the usual label, by a name that only it has, or by
+// configuration.
 func (x *Index) IsDNS(service *corev1.Service) bool {
 	name := types.NamespacedName{Namespace: service.Namespace, Name: service.Name}
 	return service.Labels["k8s-app"] == "kube-dns" || name == x.DNSService ||
@@ -21,13 +21,13 @@ func (x *Index) IsDNS(service *corev1.Service) bool {
 			name)
 }
 
-// AreOfServices says whether addresses are all such as only Services have.
+// AreOfServices says whether only Services can have these addresses.
 func (x *Index) AreOfServices(addresses connset.Addresses) bool {
 	return !addresses.IsEmpty() && addresses.Minus(x.serviceNetworks).IsEmpty()
 }
 
-// ServesOnly is a Service that has one of the addresses of a range, if each of them is a Service's cluster
-// address; nil if that is not so, or not known.
+// ServesOnly is a Service with an address of a range, if each address of the range is a Service's cluster address;
+// nil if not, or if it is not known.
 func (x *Index) ServesOnly(cidr string, addresses connset.Addresses, work *check.Work) *corev1.Service {
 	if !x.Known.Services || !isNarrow(cidr) {
 		return nil

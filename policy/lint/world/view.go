@@ -13,14 +13,14 @@ import (
 type View struct {
 	*Index
 	Policy *Policy
-	// Here is what is in the policy's namespace, and Namespaces are all that are known to exist.
+	// Here is the policy's namespace; Namespaces are all that are known to exist.
 	Here       *Namespace
 	Namespaces []*Namespace
-	// Work is what judging may take.
+	// Work limits the judging.
 	Work      *check.Work
 	selecting map[Membership][]*Policy
 	matched   map[peerAt]Matches
-	// selected are the subjects, once they are asked for.
+	// selected are the subjects, computed on demand.
 	selected *[]*Pod
 }
 
@@ -30,8 +30,8 @@ type peerAt struct {
 	rule, peer int
 }
 
-// Matches are the pods that a peer matches, and those of them that it means: pods on their node's network
-// are the node to every policy.
+// Matches are the pods that a peer's selectors match, and those to which the peer applies: for policies, pods on
+// their node's network are the node.
 type Matches struct{ All, Meant []*Pod }
 
 // NewView prepares a policy to be judged.
@@ -49,22 +49,22 @@ func (v *View) Others() []*Policy {
 	return Where(v.Here.Policies, func(other *Policy) bool { return !IsSame(other, v.Policy) })
 }
 
-// KnowsNamespaces says whether there are no namespaces but those known.
+// KnowsNamespaces says whether all namespaces are known.
 func (v *View) KnowsNamespaces() bool { return v.Whole && v.Known.Namespaces }
 
-// KnowsPods says whether the pods of a namespace are known. One without any may be about to be
-// filled: policies are best applied first. Where operators make pods, there may be more.
+// KnowsPods says whether the pods of a namespace are known. A namespace without pods may get some soon,
+// because policies are best applied first. Operators may make more pods.
 func (v *View) KnowsPods(in *Namespace) bool { return v.Known.Pods && !v.MorePods && len(in.Pods) > 0 }
 
-// KnowsPolicies says whether all policies of the judged one's namespace are known: of a whole cluster, or
-// where the pods that it is for are given, for then their policies are as well. A policy alone may be one
-// of many.
+// KnowsPolicies says whether all policies of the judged one's namespace are known: in a whole cluster, or if the
+// input has the pods that it selects, because then it has their policies as well. A policy alone may be one of
+// many.
 func (v *View) KnowsPolicies() bool {
 	return v.Known.Policies && (v.Whole || len(v.Here.Selected(v.Policy)) > 0)
 }
 
-// Subjects are the pods that the judged policy selects and applies to: on their node's network they
-// are the node to every policy.
+// Subjects are the pods that the judged policy selects and applies to, without pods on their node's
+// network, which are the node for every policy.
 func (v *View) Subjects() []*Pod {
 	if v.selected == nil {
 		pods := OnPodNetwork(v.Here.Selected(v.Policy))
@@ -73,8 +73,8 @@ func (v *View) Subjects() []*Pod {
 	return *v.selected
 }
 
-// Peers are the pods that a peer of the judged policy matches, also those on their node's network,
-// which it does not mean.
+// Peers are the pods that a peer of the judged policy matches, including pods on their node's network,
+// to which it does not apply.
 func (v *View) Peers(box connset.Box) []*Pod {
 	var parts [][]*Pod
 	if !v.Work.Spend(len(v.Namespaces)) {
@@ -100,7 +100,7 @@ func (v *View) PeersOf(direction networkingv1.PolicyType, clause connset.Clause)
 	return peers
 }
 
-// Matching are pods of a namespace that match, for which it spends what it takes to find them.
+// Matching are the matching pods of a namespace; it spends the steps to find them.
 func (v *View) Matching(c *Namespace, box connset.Box, scope connset.Scope) []*Pod {
 	candidates, all := c.near(box, scope)
 	if !v.Work.Spend(len(candidates)) {
@@ -112,7 +112,7 @@ func (v *View) Matching(c *Namespace, box connset.Box, scope connset.Scope) []*P
 	return Where(candidates, func(pod *Pod) bool { return box.Match(scope, pod.Labels) })
 }
 
-// OnPodNetwork leaves out pods on their node's network; the list stays as it is.
+// OnPodNetwork returns a list without pods on their node's network; it does not change the argument.
 func OnPodNetwork(pods []*Pod) []*Pod {
 	isOnNode := func(pod *Pod) bool { return pod.OnNode }
 	if !slices.ContainsFunc(pods, isOnNode) {
@@ -121,18 +121,18 @@ func OnPodNetwork(pods []*Pod) []*Pod {
 	return slices.DeleteFunc(slices.Clone(pods), isOnNode)
 }
 
-// Membership is what decides which policies select a pod: those that are known to, and the judged one.
+// Membership is the set of policies that select a pod: the known ones, and the judged one.
 type Membership struct {
 	*class
 	judged bool
 }
 
-// Membership is that of a pod.
+// Membership returns the membership of a pod.
 func (v *View) Membership(pod *Pod) Membership {
 	return Membership{pod.class, pod.In == v.Here && !v.Policy.Selected.IsEmpty() && v.Policy.Selected.Match(connset.Subject, pod.Labels)}
 }
 
-// PoliciesOf are the policies that select a pod, with the judged one in place of what it was.
+// PoliciesOf are the policies that select a pod, with the judged one in place of its old version.
 func (v *View) PoliciesOf(pod *Pod) []*Policy {
 	if pod.In != v.Here {
 		return pod.class.policies
@@ -149,8 +149,8 @@ func (v *View) PoliciesOf(pod *Pod) []*Policy {
 	return policies
 }
 
-// Union returns the policies that select a pod, and whether there is any that isolates it in a direction: without one
-// it may do anything. Policies only add up, so what a pod may do is said by all that select it together.
+// Union returns the policies that select a pod, and whether any isolates it in a direction: if none does, the pod may do
+// anything. Policies add up, so all that select a pod together say what it may do.
 func (v *View) Union(pod *Pod, direction networkingv1.PolicyType) (policies []*Policy, isolated bool) {
 	policies = v.PoliciesOf(pod)
 	return policies, slices.ContainsFunc(policies, func(p *Policy) bool { return p.Isolates(direction) })

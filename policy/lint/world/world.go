@@ -1,4 +1,4 @@
-// Package world is what policies and AppTiers are judged in: a cluster as far as it is known, prepared to be asked.
+// Package world is the known part of a cluster, prepared for judging policies and AppTiers.
 package world
 
 import (
@@ -15,39 +15,39 @@ import (
 	"github.com/apptier/apptier/api/v1alpha1"
 )
 
-// World is what a NetworkPolicy or an AppTier is judged against: the cluster it is for, as far as it is known. A
-// check that needs what is not known stays silent.
+// World is the known part of the cluster that a NetworkPolicy or an AppTier is judged in. A check that needs what is not
+// known is silent.
 type World struct {
-	// Whole says that the lists are those of a whole cluster. Otherwise there may be more elsewhere:
-	// in files that were not given, for example.
+	// Whole says that the lists are complete. Otherwise there may be more objects, for example in files
+	// outside the input.
 	Whole bool
-	// Known says which of the lists mean anything: an empty one that is known has nothing to list.
+	// Known says which lists are known: a known empty list means that there are no such objects.
 	Known Parts
 
 	Namespaces []*corev1.Namespace
-	// AppTiers that exist. The one that is judged may be among them, as it is or as it was; those about
-	// to go stand for nobody.
+	// AppTiers that exist. They may include the judged one, before or after the change. Those that are
+	// being deleted match nothing.
 	AppTiers []*v1alpha1.AppTier
-	// Pods may be those that the templates of workloads stand for.
+	// Pods may be made from the templates of workloads.
 	Pods []*corev1.Pod
-	// UnknownLabels are keys of labels that some of Pods have with values that are not known. What
-	// depends on them is not judged.
+	// UnknownLabels are keys of labels of some Pods whose values are not known. What depends on them is
+	// not judged.
 	UnknownLabels []string
 	Services      []*corev1.Service
-	// Policies are all NetworkPolicies but those of AppTiers. The one that is judged may be among
-	// them, as it is or as it was.
+	// Policies are all NetworkPolicies except those of AppTiers. They may include the judged one, before
+	// or after the change.
 	Policies []*networkingv1.NetworkPolicy
-	// Generated are the NetworkPolicies that the enforced AppTiers stand for.
+	// Generated are the NetworkPolicies of the enforced AppTiers.
 	Generated []*networkingv1.NetworkPolicy
-	// MorePods says that there may be pods of which nothing is known: those that operators make of objects
-	// of their own kinds.
+	// MorePods says that there may be unknown pods, which operators make from objects of their own
+	// kinds.
 	MorePods bool
-	// Backends are what the API server calls, as far as that is known.
+	// Backends are the known Services that the API server calls.
 	Backends []Backend
 	// ServiceNetworks are the ranges that Services get their addresses from; empty if that is not known.
 	ServiceNetworks []netip.Prefix
-	// DNSService is the Service of the cluster's DNS, beside those that are known by their labels and
-	// names; empty for no other.
+	// DNSService is a further Service of the cluster's DNS, beside those with the usual labels and
+	// names; empty for none.
 	DNSService types.NamespacedName
 	// PodNetworks are the ranges that pods get their addresses from; empty if that is not known.
 	PodNetworks []netip.Prefix
@@ -56,10 +56,9 @@ type World struct {
 // Parts are the lists of a World.
 type Parts struct{ Namespaces, AppTiers, Pods, Services, Policies bool }
 
-// Of returns what objects say about a world: a part of it is known if there is an object of
-// the part. Workloads stand for their pods, as far as those differ in their labels. NetworkPolicies are
-// known in any case, and those that bear the labels of an AppTier's are taken for what it stands for.
-// Other kinds are ignored.
+// Of makes a world of objects: a list is known if there is an object of its kind. Workloads count as their
+// pods, one for each different set of labels. NetworkPolicies are always known; those with the labels of an
+// AppTier count as its policies. Other kinds are ignored.
 func Of(objects []runtime.Object) World {
 	w := World{Known: Parts{Policies: true}}
 	for _, object := range objects {
@@ -93,8 +92,8 @@ func Of(objects []runtime.Object) World {
 	return w
 }
 
-// ServiceNetworksOf returns the ranges that an object has Services get their addresses from. One that is about
-// to go gives its addresses until none of them is used.
+// ServiceNetworksOf returns the ranges of Services' addresses in an object. An object that is being deleted keeps its
+// ranges until no address is in use.
 func ServiceNetworksOf(object *networkingv1.ServiceCIDR) []netip.Prefix {
 	var out []netip.Prefix
 	for _, text := range object.Spec.CIDRs {
@@ -105,7 +104,7 @@ func ServiceNetworksOf(object *networkingv1.ServiceCIDR) []netip.Prefix {
 	return out
 }
 
-// IsGenerated says whether a policy bears the labels of one that an AppTier stands for.
+// IsGenerated says whether a policy has the labels of an AppTier's policy.
 func IsGenerated(policy *networkingv1.NetworkPolicy) bool {
 	return policy.Labels[v1alpha1.LabelManagedBy] == v1alpha1.ManagedBy && policy.Labels[v1alpha1.LabelAppTier] != ""
 }
