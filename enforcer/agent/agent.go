@@ -27,29 +27,28 @@ type Options struct {
 	Kernel nft.Kernel
 	// Servers remembers the API servers' own addresses; may be nil.
 	Servers *Servers
-	// MetricsAddress and HealthAddress are "host:port"; empty or "0" turns the server off. One that is taken
-	// is a warning in the node's health, and tried again.
+	// MetricsAddress and HealthAddress are "host:port"; empty or "0" turns the server off. If one is in use, the
+	// node's health has a warning, and the agent retries.
 	MetricsAddress string
 	HealthAddress  string
 	// Secure protects the metrics; nil for anybody who can reach the address.
 	Secure *Secure
 	// Limits are the most that policies may ask for; budget.Defaults if none is set.
 	Limits budget.Limits
-	// Health is told what is wrong on the node, and tells it; nil for one of the agent's own. Others may
-	// set reasons of theirs.
+	// Health collects and reports what is wrong on the node; nil for one of the agent's own. Others may set
+	// further reasons.
 	Health *health.Report
-	// Hung is called when the agent does nothing any more, and only a new process helps; may be nil.
+	// Hung is called when the agent hangs, and only a new process helps; may be nil.
 	Hung func()
-	// Wiring looks after the links of the node's pods; nil for nobody, so that pods can send with any
-	// source address.
+	// Wiring manages the links of the node's pods; if nil, pods can send with any source address.
 	Wiring Wiring
-	// Host looks at the kernel, and at what else is in it; nil for nobody.
+	// Host checks the kernel, and the rules of other programs in it; may be nil.
 	Host Host
 	// Listed is called once everything has been listed; may be nil.
 	Listed func()
 	// Mark is the bits of connections' ct marks that the enforcer stamps; compile.DefaultMark if it is 0.
 	Mark compile.Mark
-	// Connections are those of the node; nil if there are none to bear stamps, as on a kernel that is not real.
+	// Connections are the node's connections; nil if there are none to stamp, as with a fake kernel.
 	Connections Connections
 	// Collectors are served with the agent's own metrics.
 	Collectors []prometheus.Collector
@@ -114,10 +113,10 @@ func New(o Options) (*Agent, error) {
 	return a, nil
 }
 
-// Synced tells whether the rules were in the kernel once.
+// Synced says whether the rules were in the kernel once.
 func (a *Agent) Synced() bool { return a.loop.progress.begun() }
 
-// Run is that of a new agent. It fails only before it has begun.
+// Run creates an agent and runs it. It fails only before it has started.
 func Run(ctx context.Context, o Options) error {
 	a, err := New(o)
 	if err != nil {
@@ -127,8 +126,7 @@ func Run(ctx context.Context, o Options) error {
 	return nil
 }
 
-// Run enforces until the context ends, and leaves the rules in place then. Everything that fails is tried
-// again.
+// Run enforces until the context ends, and then leaves the rules in place. It retries everything that fails.
 func (a *Agent) Run(ctx context.Context) {
 	o, l := a.options, a.loop
 	a.syncer.Events = newEvents(ctx, o.Client, o.Log)
@@ -152,8 +150,8 @@ func (a *Agent) Run(ctx context.Context) {
 	if o.Host != nil {
 		running.Go(func() { o.Host.Watch(ctx) })
 	}
-	// Nothing is known before everything was listed once: a sync on half of the objects would open or
-	// close the wrong things.
+	// Wait until everything was listed once: a sync with half of the objects would open or close the wrong
+	// things.
 	w := newWatcher(o.Client, a.store, o.Log)
 	o.Health.Check(w.contact.problems)
 	defer w.running.Wait()

@@ -30,7 +30,7 @@ func (r PodRef) key() types.NamespacedName {
 	return types.NamespacedName{Namespace: r.Namespace, Name: r.Name}
 }
 
-// announcement is a pod's addresses from whoever gave them to it.
+// announcement is a pod's addresses from the container runtime.
 type announcement struct {
 	uid       types.UID
 	labels    map[string]string
@@ -43,9 +43,9 @@ type announcement struct {
 	had *ipset.Pod
 }
 
-// Announce tells the addresses of a pod of this node before the API server knows them, which is
-// about a second sooner. It returns once a transaction that has them is in the kernel, or at once if
-// there is nothing to change; otherwise it fails with the context's error.
+// Announce reports the addresses of a pod of this node about a second before the API server knows them.
+// It returns once the kernel has a transaction with them, or at once if there is nothing to change;
+// otherwise it fails with the context's error.
 //
 // The labels count until the API server shows the pod, whose own labels and ports count from then on.
 // Its addresses count once its status has any that it had not when this was announced. What was
@@ -82,7 +82,7 @@ func (s *store) announce(pod PodRef, labels map[string]string, addresses []netip
 	s.pods.dirty[pod.key()] = true
 }
 
-// expire has all announcements looked at again, and returns when to do so next; 0 if that need not be.
+// expire makes the store check all announcements again, and returns when to do so next; 0 for never.
 func (s *store) expire() (next time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -96,8 +96,8 @@ func (s *store) expire() (next time.Duration) {
 }
 
 // merge returns the pod that counts: the API server's, with announced addresses if it has none of its
-// own, or what was announced alone. It returns nil if there is neither, and forgets announcements
-// that have served. The store is locked.
+// own, or only the announced one. It returns nil if there is neither, and forgets obsolete announcements.
+// The store is locked.
 func (s *store) merge(key types.NamespacedName, shown *shownPod) *ipset.Pod {
 	made, ok := s.announced[key]
 	switch {
@@ -126,7 +126,7 @@ func (s *store) forget(shown *shownPod) {
 	}
 }
 
-// givesWay tells whether a pod makes room for another of its name.
+// givesWay says whether a pod makes room for another of its name.
 func (p *shownPod) givesWay() bool { return p.leaving || p.finished || !p.Addressed() }
 
 // pod is an announced pod as the API server would show it.

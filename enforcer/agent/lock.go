@@ -10,13 +10,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// RunDirectory is where an agent keeps what must outlive it until the node boots again. Nobody but root
-// can read or write there.
+// RunDirectory is where an agent keeps what must outlive it until the node reboots. Only root can read or
+// write there.
 const RunDirectory = "/run/apptier"
 
 // Lock makes this process the only one that writes rules on this node, until it is closed. It locks a file
-// in the directory, which it makes if it is not there: only who can open the file can hold the lock, and
-// that is root. A lock of flock(2) ends with its process, whatever ends that.
+// in the directory, which it creates if necessary: only root can open the file and hold the lock. A lock of
+// flock(2) ends with its process, however the process ends.
 //
 // Rules belong to a network namespace, so there is one file for each.
 func Lock(directory string) (io.Closer, error) {
@@ -42,7 +42,7 @@ func Lock(directory string) (io.Closer, error) {
 	return nil, fmt.Errorf("cannot tell whether another enforcer runs on this node: locking %s: %w", file.Name(), err)
 }
 
-// ownDirectory makes a directory that is this user's alone, or makes sure that it is.
+// ownDirectory creates a directory that only this user can access, or checks that it is one.
 func ownDirectory(path string) error {
 	if err := os.Mkdir(path, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
 		return fmt.Errorf("making the directory %s: %w; choose another with --run-dir, on a file system that can be written", path, err)

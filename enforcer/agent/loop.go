@@ -14,9 +14,9 @@ const (
 	// Failed syncs are repeated after firstRetry, then twice as long each time, up to lastRetry.
 	firstRetry = 100 * time.Millisecond
 	lastRetry  = 30 * time.Second
-	// glanceEvery is how often the kernel is asked whether anybody has changed anything, which takes some
-	// microseconds, and verifyEvery how often its table is looked at in full if so; verifyShare makes
-	// either rarer where it takes long: one part of this many of the time.
+	// glanceEvery is how often the agent asks the kernel whether anything has changed, which takes some
+	// microseconds; verifyEvery is how often it then reads the whole table. If these take long, verifyShare
+	// makes them rarer: they take at most one part in verifyShare of the time.
 	glanceEvery = 100 * time.Millisecond
 	verifyEvery = 5 * time.Second
 	verifyShare = 100
@@ -25,14 +25,14 @@ const (
 // worker is what the loop drives; Syncer is one.
 type worker interface {
 	Sync(ctx context.Context) error
-	// Glance looks for what is quickly seen, Verify for everything.
+	// Glance makes a quick check, Verify a full one.
 	Glance(ctx context.Context) (ok bool, err error)
 	Verify(ctx context.Context) (ok bool, err error)
 }
 
-// loop decides when to sync: at once after a change, later after a failure, and when the kernel's
-// table is no longer ours. Changes that come during a sync are the next one's, all together: so a
-// change waits for one sync at most besides its own, however many there are.
+// loop decides when to sync: at once after a change, later after a failure, and when another process has
+// changed the table. All changes during a sync share the next one: so a change waits for at most one
+// other sync.
 type loop struct {
 	worker worker
 	queue  workqueue.TypedDelayingInterface[task]
@@ -180,7 +180,7 @@ func (l *loop) verify(ctx context.Context, it task, every time.Duration, look fu
 	}
 }
 
-// stuck tells whether the loop has done nothing for as long as it never should.
+// stuck says whether the loop has done nothing for too long.
 func (l *loop) stuck() bool {
 	last := l.alive.Load()
 	return last != 0 && time.Since(time.Unix(0, last)) > 2*transactionTimeout+lastRetry

@@ -16,7 +16,7 @@ import (
 	"github.com/apptier/apptier/policy/budget"
 )
 
-// Metrics is what the agent tells about itself.
+// Metrics are the agent's metrics.
 type Metrics struct {
 	registry    *prometheus.Registry
 	duration    prometheus.Histogram
@@ -110,7 +110,7 @@ func (m *Metrics) synced(took time.Duration, err error) {
 	m.lastSuccess.SetToCurrentTime()
 }
 
-// mostExcess bounds the series of a metric that whoever may write policies can add to.
+// mostExcess limits the series of a metric that any author of policies can add to.
 const mostExcess = 100
 
 func (m *Metrics) describe(counts compile.Counts, table nft.Table, problems []compile.Problem) {

@@ -13,8 +13,8 @@ import (
 	"github.com/apptier/apptier/enforcer/nft"
 )
 
-// nodeMissing: the API server has no object of this node. Whoever deletes it (kubectl, a cloud's controller)
-// stops no pod: what runs goes on running, for the grace period of the pods at least.
+// nodeMissing: the API server has no object of this node. Deleting it (by kubectl, or a cloud's controller) stops no
+// pod: pods keep running, at least for their grace period.
 const nodeMissing health.Reason = "NodeMissing"
 
 // rangesMismatch: addresses of pods are not in the ranges that the node's object names, so that the ranges close
@@ -33,13 +33,13 @@ func (s *Syncer) rangeProblems(time.Time) []health.Problem {
 	}}
 }
 
-// isMissing tells whether this node has no object. The store is locked.
+// isMissing says whether this node has no object. The store is locked.
 func (s *store) isMissing() bool {
 	select {
 	case <-s.nodes.listed:
 		return len(s.nodes.objects) == 0
 	default:
-		return false // nobody has asked yet
+		return false // nodes were not listed yet
 	}
 }
 
@@ -56,9 +56,9 @@ func (s *store) problems(time.Time) []health.Problem {
 	}}
 }
 
-// recall finds out what the node was last, if it has no object from the start on: the rules that another
-// agent left in the kernel tell. Without such rules nothing is known of it, until it has an object. It
-// repeats what fails, and returns when the context ends: rules that do not know the node would open it.
+// recall finds the last state of the node if it has no object at start: it reads the rules that another
+// agent left in the kernel. Without such rules nothing is known until the node has an object. It retries
+// until the context ends: rules without the node would open it.
 func (a *Agent) recall(ctx context.Context) {
 	s := a.store
 	s.mu.Lock()

@@ -13,7 +13,7 @@ import (
 	"github.com/apptier/apptier/enforcer/health"
 )
 
-// Why a node is not ready, as far as the agent sees by itself.
+// Why a node is not ready, as far as the agent itself knows.
 const (
 	// notSynced: the rules were never in the kernel since the agent started.
 	notSynced health.Reason = "NotSynced"
@@ -27,7 +27,7 @@ const (
 // than any sync takes, and than an API server takes to restart.
 const patience = time.Minute
 
-// progress knows what the kernel does not hold yet. Its zero value is that of an agent that has just begun.
+// progress tracks what the kernel does not hold yet. Its zero value is for an agent that has just started.
 type progress struct {
 	mu      sync.Mutex
 	synced  bool      // once
@@ -62,7 +62,7 @@ func (p *progress) end(err error) {
 	p.taken = time.Time{}
 }
 
-// begun tells whether the rules were in the kernel once.
+// begun says whether the rules were in the kernel once.
 func (p *progress) begun() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -101,7 +101,7 @@ func earlier(a, b time.Time) time.Time {
 	return a
 }
 
-// contact knows which kinds of objects are watched.
+// contact tracks which kinds of objects are watched.
 type contact struct {
 	mu   sync.Mutex
 	lost map[string]time.Time // since when which are not
@@ -141,8 +141,8 @@ func (c *contact) problems(now time.Time) []health.Problem {
 	}}
 }
 
-// nodeEvents writes Events about a node. An Event is what the agent may write already, and about any object;
-// a condition would need the right to write the status of nodes, which RBAC cannot give for one's own alone.
+// nodeEvents writes Events about a node. The agent may already write Events about any object; a condition would
+// need the right to write the status of nodes, which RBAC cannot restrict to the own node.
 func nodeEvents(recorder events.EventRecorder, node string) func(kind, reason, note string) {
 	// As the kubelet's: "kubectl describe node" looks for Events by this UID.
 	about := &corev1.ObjectReference{APIVersion: "v1", Kind: "Node", Name: node, UID: types.UID(node)}

@@ -11,13 +11,12 @@ import (
 	"github.com/apptier/apptier/enforcer/nft"
 )
 
-// errRefused is what is wrong with a policy whose rules the kernel does not take.
+// errRefused is the problem of a policy whose rules the kernel refuses.
 var errRefused = errors.New("the kernel refuses its rules")
 
-// closeRefused looks for the policies without whose rules the kernel would take the table, after it
-// has refused it, and closes them until they are changed: what one of them breaks must not keep the
-// others from being enforced. It closes none when the kernel takes the table after all, or refuses
-// every one.
+// closeRefused runs after the kernel has refused the table. It searches the policies whose rules are the
+// reason, and closes them until they change: one bad policy must not stop the enforcement of others. It
+// closes none if the kernel now accepts the table, or refuses every policy.
 func (s *Syncer) closeRefused(ctx context.Context) (closed int, err error) {
 	policies := s.compiler.Policies()
 	refuseAll := func(refused []types.NamespacedName) {
@@ -45,7 +44,7 @@ func (s *Syncer) closeRefused(ctx context.Context) (closed int, err error) {
 
 // search finds what makes a check fail.
 type search struct {
-	// check tells whether the kernel takes the table with the rules of these policies alone.
+	// check says whether the kernel takes the table with the rules of these policies alone.
 	check func(open []types.NamespacedName) error
 }
 

@@ -20,7 +20,7 @@ const listenEvery = 5 * time.Second
 // Secure protects what is served beyond the node.
 type Secure struct {
 	TLS *tls.Config
-	// Filter lets through to a handler who may see what it serves.
+	// Filter passes on only requests of clients that may see what a handler serves.
 	Filter func(http.Handler) (http.Handler, error)
 }
 
@@ -35,8 +35,8 @@ type server struct {
 	tls *tls.Config
 }
 
-// run answers until the context ends. Nothing that goes wrong here ends it, because nothing of it is needed
-// to enforce: whoever holds the port first, and any process may, would decide whether the node is filtered.
+// run serves until the context ends. No error here stops the enforcer, because it enforces without this server:
+// otherwise any process that takes the port first could turn off the filter.
 func (s server) run(ctx context.Context, report *health.Report, log logr.Logger) {
 	if s.address == "" || s.address == "0" {
 		return
@@ -87,8 +87,8 @@ func probes(l *loop, ready http.Handler) http.Handler {
 	return mux
 }
 
-// watch calls hung if the loop hangs. The kubelet need not ask: it restarts what ends, and whoever holds the
-// port that it asks at could have it end what works.
+// watch calls hung if the loop hangs. The kubelet need not probe: it restarts a process that ends, and a process that
+// holds the probe's port could make the kubelet kill an agent that works.
 func (l *loop) watch(ctx context.Context, hung func()) {
 	ticks := time.NewTicker(transactionTimeout / 4)
 	defer ticks.Stop()

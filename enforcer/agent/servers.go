@@ -29,10 +29,10 @@ const (
 	rememberEvery = 5 * time.Minute
 )
 
-// Servers knows the API servers' own addresses, from when they could be reached last. A pod reaches them by the
-// address of a Service, which is there because of kube-proxy's rules: where those are gone, as after a flush of the
-// ruleset, or before kube-proxy has written them, an enforcer could not start. The addresses are kept in a file, for
-// the next enforcer. Whoever is reached has to have the certificate of the address that was asked for.
+// Servers remembers the API servers' own addresses, from when they were last reachable. A pod reaches them by the
+// address of a Service, which needs kube-proxy's rules. Without these rules, as after a flush of the ruleset, or before
+// kube-proxy has written them, an enforcer could not start. A file keeps the addresses for the next enforcer. The server
+// must have a certificate for the address that was asked for.
 type Servers struct {
 	file     string
 	log      logr.Logger

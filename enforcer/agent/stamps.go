@@ -12,7 +12,7 @@ import (
 	"github.com/apptier/apptier/enforcer/health"
 )
 
-// Connections are those that the node's kernel tracks; conntrack.Table is them.
+// Connections are the connections that the node's kernel tracks; conntrack.Table implements it.
 type Connections interface {
 	// Clear clears the masked bits of the marks of all connections where they are stale.
 	Clear(ctx context.Context, mask uint32, stale func(masked uint32) bool) error
@@ -21,10 +21,10 @@ type Connections interface {
 // notStamped: no generation is known to be free of connections that bear it.
 const notStamped health.Reason = "NotStamped"
 
-// stamps gives each ruleset a generation that no connection bears, though there are only so many. They are used
-// in two halves. When the first of a half is in force, the stamps of the other half are taken from the
-// connections that bear them, and the other half is not begun again before that has been done. Meanwhile, as
-// when it cannot be done, rulesets have no generation: they stamp nothing, and judge every packet.
+// stamps gives each ruleset a generation that no connection bears, although generations are limited. They are used
+// in two halves. When the first of a half is in force, the stamps of the other half are cleared from connections,
+// and the other half is not used again before this is done. Until then, or if it fails, rulesets have no generation:
+// they stamp nothing, and judge every packet.
 type stamps struct {
 	mark        compile.Mark
 	connections Connections // nil if there are none
@@ -72,7 +72,7 @@ func (s *stamps) next() uint16 {
 	return next
 }
 
-// ready tells whether next would give one.
+// ready says whether next would give one.
 func (s *stamps) ready() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

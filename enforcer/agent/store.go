@@ -96,7 +96,7 @@ type kind[T comparable] struct {
 	store *store
 	read  func(any) T
 	key   func(T) types.NamespacedName
-	// same tells whether two objects differ in nothing that matters.
+	// same says whether two objects differ in nothing that matters.
 	same func(a, b T) bool
 	// deleted is told of objects that are gone.
 	deleted func(T)
@@ -241,7 +241,7 @@ func keyOf[T metav1.Object](object T) types.NamespacedName {
 	return types.NamespacedName{Namespace: object.GetNamespace(), Name: object.GetName()}
 }
 
-// sameObject tells whether at most the version of an object changed: a node reports its health far
+// sameObject says whether at most the version of an object changed: a node reports its health far
 // more often than anything that matters here.
 func sameObject[T metav1.Object](a, b T) bool {
 	version := b.GetResourceVersion()

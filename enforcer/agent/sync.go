@@ -21,8 +21,8 @@ import (
 // second.
 const transactionTimeout = time.Minute
 
-// Syncer makes the kernel equal to what the cluster's objects say. It is not safe for concurrent
-// use: the loop calls it.
+// Syncer makes the kernel match the cluster's objects. It is not safe for concurrent use: the loop calls
+// it.
 type Syncer struct {
 	Node   string
 	Kernel nft.Kernel
@@ -36,7 +36,7 @@ type Syncer struct {
 	Events events.EventRecorder
 	// Mark is the bits of connections' ct marks that hold the stamp; compile.DefaultMark if it is 0.
 	Mark compile.Mark
-	// Connections are those that may bear stamps; nil if there are none, as on a kernel that is not real.
+	// Connections may bear stamps; nil if there are none, as with a fake kernel.
 	Connections Connections
 	// Wiring binds the addresses of pods to the links that they send by; may be nil.
 	Wiring Wiring
@@ -46,8 +46,8 @@ type Syncer struct {
 	// inStep says that the kernel holds what the compiler's tracker was committed with. When that is
 	// not known, the next sync replaces the whole table.
 	inStep bool
-	// generation is that of the last ruleset that was tried, and tried are those that may be in force: of the
-	// last one that was committed, and of those that failed since.
+	// generation is the generation of the last attempted ruleset; tried are the generations that may be in
+	// force: of the last committed ruleset, and of those that failed since.
 	generation uint16
 	tried      []uint16
 	// verified is the kernel's revision at which it was seen to hold that. It is at expected now if
@@ -56,7 +56,7 @@ type Syncer struct {
 	// glanced is the revision at which its rules were last seen to be those.
 	glanced  uint32
 	auditor  nft.Auditor
-	problems map[string]bool // those that were reported
+	problems map[string]bool // the reported ones
 	ungated  bool            // the lack of ranges was logged
 	outside  atomic.Bool     // pods have addresses outside of the ranges
 	begun    bool            // the rules were written once
@@ -91,7 +91,7 @@ func (s *Syncer) enforce(ctx context.Context) error {
 	if err == nil || !fromScratch {
 		return err
 	}
-	// It failed from scratch too, so it would go on failing if one of the policies is the cause.
+	// It also failed from scratch, so it will keep failing if one of the policies is the cause.
 	closed, searched := s.closeRefused(ctx)
 	if searched != nil || closed == 0 {
 		return errors.Join(err, searched)
@@ -155,8 +155,8 @@ func (s *Syncer) plan(ctx context.Context) ([]nft.Op, error) {
 }
 
 // adopt chooses the generation of a table that is written from scratch: one that no live connection
-// bears, whatever table there is or was. That is the one after the table's that is in the kernel now, once
-// all others have been taken from connections.
+// bears, from any present or earlier table. It is the one after the generation of the table in the kernel,
+// once all others are cleared from connections.
 func (s *Syncer) adopt(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, transactionTimeout)
 	defer cancel()
@@ -232,8 +232,8 @@ func (s *Syncer) verify(ctx context.Context) (ok bool, err error) {
 	return ok, err
 }
 
-// Glance does the same for what is seen without a look at any element, and only after somebody else's
-// transaction: that the table is gone, or its rules are others. It is quick enough to be called all the time.
+// Glance is a Verify without elements, and only after another process's transaction: it sees that the table is gone, or
+// has other rules. It is quick enough to be called often.
 func (s *Syncer) Glance(ctx context.Context) (ok bool, err error) {
 	if !s.inStep {
 		return true, nil

@@ -44,7 +44,7 @@ func WaitForServer(config *rest.Config, log logr.Logger) {
 	})
 }
 
-// unsent tells whether a request has never reached a server, and may be tried again as it is.
+// unsent says whether a request has never reached a server, and may be tried again as it is.
 func unsent(request *http.Request, err error) bool {
 	var op *net.OpError
 	return request.Body == nil && errors.As(err, &op) && op.Op == "dial"

@@ -9,7 +9,7 @@ import (
 )
 
 // Adopt reads the bindings of a table that an enforcer left. Without them a pod that took its neighbour's
-// address while no enforcer ran might be taken for the neighbour.
+// address while no enforcer ran might count as the neighbour.
 func Adopt(contents nft.Contents) Bindings {
 	bindings := Bindings{}
 	for _, set := range []string{bound4Set, bound6Set} {

@@ -13,7 +13,7 @@ type Port struct {
 	// Name is that of the interface in the node's namespace, Index its number, which no other one will have.
 	Name  string
 	Index int
-	// MAC and Addresses are those of the other end, link-local addresses among them.
+	// MAC and Addresses of the other end, including link-local addresses.
 	MAC       net.HardwareAddr
 	Addresses []netip.Addr
 }
@@ -36,7 +36,7 @@ type Binding struct {
 	Addresses []netip.Addr
 }
 
-// Bindings are those of ports, by name.
+// Bindings are the bindings of ports, by name.
 type Bindings map[string]Binding
 
 // Bind returns what ports are bound to now. Before is what they were bound to; a port keeps its pod and its
@@ -124,9 +124,9 @@ func (b *binder) keep(p Port, old Binding) {
 	b.bound[p.Name] = old
 }
 
-// find binds a port to the pod that has the first of the addresses there, of those that have no port yet. It
-// is the one that the network plugin set first. An address that another port shows too tells nothing: a pod with
-// NET_ADMIN that has no port yet may have guessed it, and the pod that has it comes later.
+// find binds a port to the pod without a port that has the first of the port's addresses, which the network plugin set
+// first. An address that another port also shows does not count: a pod with NET_ADMIN and no port yet may have guessed
+// it, and the pod that owns it comes later.
 func (b *binder) find(p Port, doubtful func(netip.Addr) bool) bool {
 	pod := b.podOf(slices.DeleteFunc(slices.Clone(p.Addresses), doubtful))
 	if pod == "" || len(p.MAC) != 6 {
@@ -178,8 +178,8 @@ func sorted(addresses []netip.Addr) []netip.Addr {
 	return slices.Compact(addresses)
 }
 
-// Wanting tells whether a port should be looked into again: it is not bound, or its pod was given an address
-// that the port is not bound to.
+// Wanting says whether to read a port again: it is not bound, or its pod was given an address that the port is not
+// bound to.
 func (b Bindings) Wanting(name string, index int, pods []Pod) bool {
 	binding, ok := b[name]
 	if !ok || binding.Index != index || binding.Pod == "" {

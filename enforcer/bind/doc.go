@@ -1,17 +1,16 @@
-// Package bind ties the addresses of pods to the ports of bridges that they send by. It is pure: which ports
-// there are, what is inside of the pods and whose it is are arguments; the table that drops the rest is the
-// result.
+// Package bind binds the addresses of pods to the bridge ports that they send from. It is pure: the ports, the
+// contents of the pods and their owners are arguments; the result is the table that drops the rest.
 //
-// A node that routes needs none of it: the route to a pod's address names the pod's interface (see package
-// compile). On a bridge every port may send what it likes: the frames of one pod with another's addresses, and
-// answers to ARP and neighbour discovery in another's name, by which the other's traffic comes here.
+// A node that routes does not need it: the route to a pod's address names the pod's interface (see package
+// compile). On a bridge a port may send anything: frames with another pod's addresses, and answers to ARP and
+// neighbour discovery for another pod, which attract the other's traffic.
 //
 // # Who is behind a port
 //
-// A port is a pod's if an address that is inside of it is one that the API server or the container runtime
-// gave to that pod. Once it is found, this stays so until the port is gone, with the MAC address of that moment:
-// a pod with NET_ADMIN may take other addresses later, and its neighbours' before they start. Addresses are bound
-// that are both given and there.
+// A port belongs to a pod if an address behind it is one that the API server or the container runtime gave to that
+// pod. The assignment lasts until the port is gone, with the MAC address of that moment: a pod with NET_ADMIN may
+// take other addresses later, and its neighbours' before they start. A bound address is both given to the pod and
+// present behind the port.
 //
 // # The table
 //
@@ -26,5 +25,5 @@
 //	forward    from such a port to a pod's: ARP and solicitations, else dropped
 //	           from a pod's port to another's: what has that pod's address as destination, and discovery
 //
-// So a port is closed towards pods until it is bound, and what does not concern pods is left alone.
+// So a port is closed towards pods until it is bound. Traffic that does not concern pods is not touched.
 package bind

@@ -80,7 +80,7 @@ func Table(bindings Bindings, own []netip.Addr, others []string) nft.Table {
 	return t.Table
 }
 
-// nameable tells whether a name can be that of a chain, as those that network plugins give to their links can.
+// nameable says whether a name can be that of a chain, as those that network plugins give to their links can.
 // Other ports stay unbound.
 func nameable(name string) bool { return plain.MatchString(name) }
 

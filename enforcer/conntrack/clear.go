@@ -22,10 +22,10 @@ const passes = 10
 // to use.
 type Table struct{}
 
-// Clear sets those bits of connections' marks to 0 that the mask has, of connections whose masked bits are
-// stale. Once it has returned without an error there is no such connection, unless somebody makes one: rules
-// that were replaced before it was called do not, not even for packets that were under way. It takes time in
-// proportion to the number of connections: see BenchmarkClear.
+// Clear sets the bits of the mask to 0 in the marks of connections whose masked bits are stale. After it has returned
+// without an error there is no such connection, unless another program creates one: rules that were replaced before the
+// call do not, not even for packets in flight. It takes time in proportion to the number of connections: see
+// BenchmarkClear.
 func (Table) Clear(ctx context.Context, mask uint32, stale func(masked uint32) bool) error {
 	settle(ctx)
 	for range passes {
@@ -41,9 +41,9 @@ func (Table) Clear(ctx context.Context, mask uint32, stale func(masked uint32) b
 	return fmt.Errorf("clearing marks of connections: there are others after %d times", passes)
 }
 
-// settle waits until packets that met rules of before have gone their way. The kernel handles a packet, from
-// its reception until its connection is confirmed and it is sent, within one read-side critical section of RCU
-// (__netif_receive_skb); membarrier(2) returns after all that had begun have ended.
+// settle waits until the kernel is done with packets that met old rules. It handles a packet, from its reception until
+// its connection is confirmed and it is sent, within one read-side critical section of RCU (__netif_receive_skb);
+// membarrier(2) returns after all that had begun have ended.
 func settle(ctx context.Context) {
 	const global = 1 // MEMBARRIER_CMD_GLOBAL of linux/membarrier.h
 	if _, _, errno := unix.Syscall(unix.SYS_MEMBARRIER, global, 0, 0); errno == 0 {
@@ -60,7 +60,7 @@ func settle(ctx context.Context) {
 func buckets() string {
 	size, err := os.ReadFile("/proc/sys/net/netfilter/nf_conntrack_buckets")
 	if err != nil {
-		return "" // nobody can change it by this file either
+		return "" // without the file nobody can change it either
 	}
 	return string(size)
 }

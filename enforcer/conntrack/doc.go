@@ -1,3 +1,3 @@
-// Package conntrack changes the marks of the connections that a node's kernel tracks, over ctnetlink: it takes
-// away the stamps of rulesets whose numbers are to be used again.
+// Package conntrack changes the marks of the connections that a node's kernel tracks, over ctnetlink: it clears
+// the stamps of old rulesets before their generations are used again.
 package conntrack

@@ -1,6 +1,5 @@
-// Package health says whether a node's policies are enforced now, and if not, why. Whoever notices something
-// sets a reason and clears it; whoever wants to know reads them all: the kubelet's probes, Prometheus, the log,
-// and people who describe the Node.
+// Package health says whether a node's policies are enforced now, and if not, why. Code that detects a problem sets a
+// reason and clears it. The kubelet's probes, Prometheus, the log and the Node's Events report all reasons.
 package health
 
 import (
@@ -14,14 +13,14 @@ import (
 // one severity.
 type Reason string
 
-// Severity tells what follows from a problem.
+// Severity is the effect of a problem.
 type Severity int
 
 const (
-	// Warning is worth knowing, and the node is ready all the same: what policies say is enforced.
+	// Warning is worth knowing, but the node is ready: it enforces the policies.
 	Warning Severity = iota
-	// NotReady means that something passes or is dropped on this node against the policies, or may be
-	// soon, so that the node must not be counted among those that enforce.
+	// NotReady means that something passes or is dropped on this node against the policies, or may soon, so
+	// that the node must not count as enforcing.
 	NotReady
 )
 
@@ -29,10 +28,10 @@ const (
 type Problem struct {
 	Reason   Reason
 	Severity Severity
-	// Message says what is wrong and what to do, and stays the same while that does. It names no secret:
-	// whoever may read the Events of the node reads it.
+	// Message says what is wrong and what to do, and stays the same while the problem does. It must not name
+	// secrets: the node's Events show it.
 	Message string
-	// Usual says that it comes with every start, and so goes to no log and no Event.
+	// Usual says that it happens at every start, so it is neither logged nor an Event.
 	Usual bool
 }
 
@@ -43,11 +42,11 @@ type Report struct {
 	problems map[Reason]Problem
 	checks   []func(now time.Time) []Problem
 	wake     chan struct{}
-	// seen are all reasons that there ever were, so that a metric goes to 0 and does not vanish.
+	// seen are all reasons so far, so that a metric goes to 0 and does not vanish.
 	seen map[Reason]Severity
 }
 
-// NotReady has the node not be ready for a reason, until Clear.
+// NotReady makes the node not ready for a reason, until Clear.
 func (r *Report) NotReady(reason Reason, message string) {
 	r.set(Problem{Reason: reason, Severity: NotReady, Message: message})
 }
@@ -57,7 +56,7 @@ func (r *Report) Warn(reason Reason, message string) {
 	r.set(Problem{Reason: reason, Severity: Warning, Message: message})
 }
 
-// Clear takes back what NotReady or Warn said; without such a reason it does nothing.
+// Clear removes a reason of NotReady or Warn; without such a reason it does nothing.
 func (r *Report) Clear(reason Reason) {
 	r.mu.Lock()
 	delete(r.problems, reason)
@@ -75,8 +74,8 @@ func (r *Report) set(p Problem) {
 	r.look()
 }
 
-// Check adds a function that is asked for problems whenever somebody wants to know, as for what depends on
-// the time. It is asked with the report locked, so it must not call the report, and must return quickly.
+// Check adds a function that returns problems on demand, for problems that depend on the time. It runs with the
+// report locked, so it must not call the report, and must return quickly.
 func (r *Report) Check(check func(now time.Time) []Problem) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -89,12 +88,12 @@ func (r *Report) Problems(now time.Time) []Problem {
 	return problems
 }
 
-// Ready tells whether nothing of it keeps the node from being ready.
+// Ready says whether no problem makes the node not ready.
 func Ready(problems []Problem) bool {
 	return !slices.ContainsFunc(problems, func(p Problem) bool { return p.Severity == NotReady })
 }
 
-// read returns the problems of now, and all reasons that there ever were.
+// read returns the present problems, and all reasons so far.
 func (r *Report) read(now time.Time) (problems []Problem, seen map[Reason]Severity) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

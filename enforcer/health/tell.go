@@ -13,10 +13,10 @@ import (
 )
 
 const (
-	// lookEvery is how often problems that come and go with time are looked for.
+	// lookEvery is how often the checks run for problems that depend on the time.
 	lookEvery = 5 * time.Second
-	// repeatEvery is how often an Event says that a problem lasts: the API server forgets Events after an
-	// hour unless it is told otherwise.
+	// repeatEvery is how often an Event says that a problem lasts: by default the API server deletes Events after
+	// an hour.
 	repeatEvery = 20 * time.Minute
 )
 
@@ -67,14 +67,14 @@ func (r *Report) Collect(to chan<- prometheus.Metric) {
 	}
 }
 
-// Teller says what has changed to the log, and to whoever describes the Node.
+// Teller reports changes in the log, and in Events of the Node.
 type Teller struct {
 	Log logr.Logger
 	// Event writes an Event about the node; may be nil. Its type is corev1.EventTypeNormal or -Warning.
 	Event func(kind, reason, note string)
 }
 
-// Tell tells of every change of the report until the context ends.
+// Tell reports every change of the report until the context ends.
 func (r *Report) Tell(ctx context.Context, to Teller) {
 	ticks := time.NewTicker(lookEvery)
 	defer ticks.Stop()
@@ -91,7 +91,7 @@ func (r *Report) Tell(ctx context.Context, to Teller) {
 	}
 }
 
-// telling is what was told of a problem, and when an Event last said so.
+// telling is the last report of a problem, and when an Event last repeated it.
 type telling struct {
 	problem Problem
 	event   time.Time
@@ -144,13 +144,13 @@ func (r *Report) waker() <-chan struct{} {
 	return r.wake
 }
 
-// look has Tell look at once.
+// look wakes Tell.
 func (r *Report) look() {
 	r.mu.Lock()
 	wake := r.wake
 	r.mu.Unlock()
 	select {
 	case wake <- struct{}{}:
-	default: // nobody tells, or it is about to look
+	default: // Tell does not run, or will look anyway
 	}
 }

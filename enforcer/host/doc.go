@@ -1,4 +1,3 @@
-// Package host looks at the kernel that the rules live in, and at what else lives there: whether it knows all that
-// the rules are made of, and whether rules of others use the same bits of connections' marks or take packets past
-// ours. It changes nothing.
+// Package host checks the node's kernel: whether it has all features that the rules need, and whether rules of other
+// programs use the same bits of connections' marks, or let packets bypass ours. It changes nothing.
 package host

@@ -13,15 +13,15 @@ import (
 	"github.com/apptier/apptier/enforcer/nft/expr"
 )
 
-// Feature is something of nf_tables that the rules are made of.
+// Feature is a feature of nf_tables that the rules need.
 type Feature struct {
-	// Name is what it is called, and Needs the kernel's options and the version of Linux that brought it.
+	// Name is its name, and Needs the kernel's options and the version of Linux that added it.
 	Name, Needs string
 	// Table is a small one that needs it.
 	Table nft.Table
 }
 
-// probeTable is the name of features' tables. It is never there for anybody else to see.
+// probeTable is the name of features' tables. No other process ever sees it.
 const probeTable = "apptier-features"
 
 // Features are what the kernel must know. Versions are those of the commits that brought the numbers of
@@ -123,7 +123,7 @@ func (p probes) ask(ctx context.Context, features []Feature) (missing []Missing,
 	return missing, errors.Join(unclear...)
 }
 
-// lacks tells whether the error is the kernel's to what it does not know. Expressions and kinds of sets that no
+// lacks says whether the error means that the kernel lacks a feature. Expressions and kinds of sets that no
 // module brings are not there (nft_expr_type_get: ENOENT), nor are keys of expressions and families of tables
 // supported (nft_meta_get_init, nf_tables_newtable: EOPNOTSUPP); what is checked first may be EINVAL.
 func lacks(err error) bool {

@@ -20,7 +20,7 @@ const (
 	kernelLacks health.Reason = "KernelLacks"
 	// markShared: rules of others use the bits of marks that say that a connection is allowed.
 	markShared health.Reason = "MarkShared"
-	// flowTables: rules of others take connections past the hook that forwards.
+	// flowTables: rules of others let connections bypass the forward hook.
 	flowTables health.Reason = "PassedByFlowTable"
 )
 
@@ -28,7 +28,7 @@ const (
 	// lookEvery is how often the node is looked at again, if anything has changed: to list all rules of a large
 	// node takes tens of milliseconds.
 	lookEvery = time.Minute
-	// lookShare makes it rarer where it takes long: one part of this many of the time.
+	// lookShare makes looks rarer if they take long: they take at most one part in lookShare of the time.
 	lookShare = 100
 )
 
@@ -69,8 +69,8 @@ func Open(mark compile.Mark, log logr.Logger) (*Node, error) {
 // Close ends the connections to the kernel.
 func (n *Node) Close() error { return errors.Join(n.conn.Close(), n.probes.close()) }
 
-// Look asks the kernel for all features until it has them, for a module may be loaded meanwhile, and lists the rules
-// of others if anything has changed since it did. What an error leaves out stays as it was.
+// Look asks the kernel for all features until it has them, because a module may be loaded later, and lists the rules
+// of others if anything has changed since the last list. After an error, what it did not read stays unchanged.
 func (n *Node) Look(ctx context.Context) error {
 	if !n.probed {
 		missing, err := n.probes.ask(ctx, n.features)
@@ -96,7 +96,7 @@ func (n *Node) Look(ctx context.Context) error {
 	return nil
 }
 
-// note changes what Problems tells of.
+// note changes what Problems returns.
 func (n *Node) note(change func()) {
 	n.mu.Lock()
 	defer n.mu.Unlock()

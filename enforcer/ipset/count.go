@@ -1,6 +1,6 @@
 package ipset
 
-// Count is how many addresses a selector or the name of a port stands for. It is kept whether or not any set is
+// Count is the number of addresses that a selector or a port name matches. It is kept whether or not any set is
 // to hold them, so that it is known before.
 type Count struct {
 	selector  *Selector // nil of a port
@@ -19,7 +19,7 @@ func (c *Count) add(addresses int) {
 
 // counts counts the addresses of pods.
 type counts struct {
-	// total is those of all pods, each as often as a pod claims it.
+	// total counts the addresses of all pods, each as often as a pod claims it.
 	total     int
 	selectors map[*Count]bool
 	// names is how many addresses pods have that name a port, for each number once, and ports are those of these

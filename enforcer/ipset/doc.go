@@ -1,7 +1,7 @@
-// Package ipset keeps the members of sets of addresses in step with a cluster's pods and namespaces:
-// which pods a selector selects, whose an address is, and what a name for a port stands for. It holds
-// no set itself: a Listener is told of each member that comes or goes. It is pure, and what it tells
-// comes to the same whatever order objects and sets came in.
+// Package ipset keeps the members of sets of addresses in sync with a cluster's pods and namespaces:
+// which pods a selector selects, which pod owns an address, and which number a port name means. It holds
+// no set itself: it reports each member that a set gains or loses to a Listener. It is pure, and its
+// reports add up to the same for any order of objects and sets.
 //
 //	 SetNamespace    Compare, Apply                          UpdateSet, DeleteSet
 //	       |               |                                         |
@@ -26,9 +26,9 @@
 //	+----------------------+
 //	       |
 //	       v
-//	how many addresses a selector or a port's name stands for, set or not
+//	how many addresses a selector or a port name matches, with or without a set
 //
-// A pod is held against the selectors that may mean its namespace alone, and is a member as far as it
-// owns its addresses. Of a set of several selectors that may overlap, an address is a member as long as
+// A pod is compared only with the selectors that may match its namespace, and is a member with the
+// addresses that it owns. In a set of several selectors, which may overlap, an address is a member while
 // one of them selects it.
 package ipset

@@ -28,7 +28,7 @@ type Index struct {
 	pods       map[types.NamespacedName]*Pod
 	owners     ownership
 	namespaces map[string]*namespace
-	// selectors are those that sets use, by their text.
+	// selectors are the selectors that sets use, by their text.
 	selectors map[string]*selected
 	sets      map[string]*set
 	ports     namedPorts
@@ -98,7 +98,7 @@ func (x *Index) Apply(change Change) {
 	x.collectGarbage(change.key.Namespace)
 }
 
-// place puts what the pod stands for into the sets that it belongs to. An address that it owns with
+// place adds the pod's addresses and ports to the sets that it belongs to. An address that it owns with
 // others belongs where all of them do: the last of them puts it there.
 func (x *Index) place(p *Pod) {
 	for selected := range x.namespaces[p.Namespace].selectors {
@@ -114,7 +114,7 @@ func (x *Index) place(p *Pod) {
 	}
 }
 
-// displace takes it out of them. The first of those that own an address takes it out of everything.
+// displace removes them again. The first owner of an address removes it from everything.
 func (x *Index) displace(p *Pod) {
 	for selected := range x.namespaces[p.Namespace].selectors {
 		if selected.members[p] {

@@ -11,19 +11,19 @@ type namespace struct {
 	object bool
 	labels labels.Set
 	pods   map[*Pod]bool
-	// selectors are those in use that may select its pods, and counts those that are counted.
+	// selectors are the selectors in use that may select its pods; counts are the counted ones.
 	selectors map[*selected]bool
 	counts    map[*Count]bool
 }
 
-// SetNamespace tells of a namespace that came, or whose labels changed.
+// SetNamespace adds a namespace, or changes its labels.
 func (x *Index) SetNamespace(name string, set map[string]string) {
 	in := x.namespaceOf(name)
 	in.object = true
 	x.relabel(in, namespaceLabels(name, set))
 }
 
-// DeleteNamespace tells of a namespace that is gone. Its pods may go later.
+// DeleteNamespace removes a namespace. Its pods may be removed later.
 func (x *Index) DeleteNamespace(name string) {
 	if in := x.namespaces[name]; in != nil {
 		in.object = false

@@ -5,13 +5,13 @@ import (
 	"slices"
 )
 
-// ownership tells whose an address is. An address has one owner, as a rule: the pod that claims it, which
-// is to say that has it in its status. Several pods may claim one, because an address was given away
-// again before the news of the first pod's end came, or because somebody wrote what is not so. Then:
+// ownership knows which pod owns an address. Usually an address has one owner: the pod that claims it, that
+// is, that has it in its status. Several pods may claim one, because an address was assigned again before
+// the end of the first pod was known, or because a status is wrong. Then:
 //
-//   - Where a pod of this node claims it, those of other nodes do not count: this node's network is what
-//     gives its pods their addresses, and nobody elsewhere can know better.
-//   - Among pods of this node, those that the container runtime has announced with it count alone.
+//   - If a pod of this node claims it, claims of pods on other nodes do not count: this node's network
+//     assigns its pods' addresses, and other nodes cannot know better.
+//   - Among pods of this node, only those count that the container runtime has announced with it.
 //   - All that are left own the address, and nothing is allowed that one of them alone would be: it is
 //     isolated if one of them is, a packet must satisfy the policies of each that is isolated, and it is a
 //     selector's peer, or has a named port, if all of them are and have.

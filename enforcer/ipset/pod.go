@@ -69,7 +69,7 @@ func portsOf(pod *corev1.Pod) []Port {
 // String is "namespace/name".
 func (p *Pod) String() string { return p.Namespace + "/" + p.Name }
 
-// Equal tells whether two pods of one name differ in nothing; either may be nil.
+// Equal says whether two pods of the same name are equal; either may be nil.
 func (p *Pod) Equal(o *Pod) bool {
 	if p == nil || o == nil {
 		return p == o
@@ -78,10 +78,10 @@ func (p *Pod) Equal(o *Pod) bool {
 		p.SameAddresses(o) && slices.Equal(p.Ports, o.Ports)
 }
 
-// SameAddresses tells whether two pods have the same addresses; o may be nil.
+// SameAddresses says whether two pods have the same addresses; o may be nil.
 func (p *Pod) SameAddresses(o *Pod) bool { return o != nil && slices.Equal(p.Addresses, o.Addresses) }
 
-// Addressed tells whether the pod has addresses of its own.
+// Addressed says whether the pod has addresses of its own.
 func (p *Pod) Addressed() bool { return len(p.Addresses) > 0 }
 
 func byName(a, b *Pod) int {

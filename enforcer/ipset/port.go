@@ -12,19 +12,19 @@ type NamedPort struct {
 	Protocol corev1.Protocol
 }
 
-// PortRef is a name for a port, as any pod has it, or as pods of this node alone do.
+// PortRef is a port name, of any pod, or only of pods of this node.
 type PortRef struct {
 	NamedPort
 	Local bool
 }
 
-// Port is a number that the pod's name for it stands for.
+// Port is the number of a port that a pod has under a name.
 type Port struct {
 	NamedPort
 	Number int32
 }
 
-// isOf tells whether a pod has this port.
+// isOf says whether a pod has this port.
 func (port Port) isOf(p *Pod) bool { return slices.Contains(p.Ports, port) }
 
 // namedPorts finds pods and sets by the names of ports: a policy may look up many, which few pods have.
@@ -63,7 +63,7 @@ func (x *Index) attachPort(u *set) {
 	}
 }
 
-// detach has it hold them no longer.
+// detach removes a set again.
 func (n namedPorts) detach(u *set) {
 	name := u.port.NamedPort
 	n.sets[name] = slices.DeleteFunc(n.sets[name], func(o *set) bool { return o == u })
@@ -72,7 +72,7 @@ func (n namedPorts) detach(u *set) {
 	}
 }
 
-// addPort adds what a pod's name for a port stands for.
+// addPort adds the port that a pod has under a name.
 func (u *set) addPort(to Listener, p *Pod, number int32, addresses []Address) {
 	if u.port.Local && !p.Local {
 		return
@@ -84,7 +84,7 @@ func (u *set) addPort(to Listener, p *Pod, number int32, addresses []Address) {
 	}
 }
 
-// removePort removes it, whichever pod it was of.
+// removePort removes a port, of any pod.
 func (u *set) removePort(to Listener, number int32, addresses []Address) {
 	for _, a := range addresses {
 		if a.Family() == u.family {

@@ -9,14 +9,14 @@ import (
 // Selector selects pods. Selectors with the same text mean the same.
 type Selector struct {
 	Text string
-	// Names are those of the only namespaces that it can be about; nil if it names none.
+	// Names are the names of the only namespaces that it can match; nil if it names none.
 	Names []string
 	// Namespaces selects them by their labels; nil if it does not.
 	Namespaces labels.Selector
 	Pods       labels.Selector
 }
 
-// in tells whether the selector is about pods of a namespace.
+// in says whether the selector can match pods of a namespace.
 func (s *Selector) in(n *namespace) bool {
 	return (s.Names == nil || slices.Contains(s.Names, n.name)) && (s.Namespaces == nil || s.Namespaces.Matches(n.labels))
 }
@@ -29,7 +29,7 @@ type selected struct {
 	sets []*set
 }
 
-// has tells whether the selector selects a pod.
+// has says whether the selector selects a pod.
 func (s *selected) has(p *Pod) bool { return s.members[p] }
 
 // attach has a set hold the addresses of the pods that a selector selects.

@@ -18,18 +18,18 @@ import (
 type Link struct {
 	Index int
 	Name  string
-	// Kind is that of the driver, such as "veth" or "bridge"; empty for most hardware.
+	// Kind of the driver, such as "veth" or "bridge"; empty for most hardware.
 	Kind string
 	// Master is the index of the bridge that it is a port of; 0 if of none.
 	Master int
 	// Peer is the index of the other end, in the network namespace with the number Namespace, which is -1
 	// when that is the node's own.
 	Peer, Namespace int
-	// Port is that of UDP at which a tunnel of the kind vxlan or geneve takes packets; 0 if it is none.
+	// Port is the UDP port on which a tunnel of the kind vxlan or geneve receives packets; 0 if it is not one.
 	Port uint16
 }
 
-// Leads tells whether the other end is in another namespace.
+// Leads says whether the other end is in another namespace.
 func (l Link) Leads() bool { return l.Namespace >= 0 && l.Peer > 0 }
 
 // End is the other end of a link.

@@ -21,14 +21,14 @@ type Writer interface {
 // Kernel is one table of a kernel, which need not exist.
 type Kernel interface {
 	Writer
-	// Check tells whether the kernel would take a transaction.
+	// Check says whether the kernel would accept a transaction.
 	Check(ctx context.Context, tx *knftables.Transaction) error
 	ListRules(ctx context.Context, chain string) ([]*knftables.Rule, error)
 	ListCounters(ctx context.Context) ([]*knftables.Counter, error)
 	// Contents lists the table: all of it, or all but the elements of its sets, of which there may be
 	// many.
 	Contents(ctx context.Context, elements bool) (Contents, error)
-	// Revision changes with every transaction of anybody, of whatever table.
+	// Revision changes with every transaction, of any process and on any table.
 	Revision(ctx context.Context) (uint32, error)
 }
 
@@ -42,7 +42,7 @@ type Checker interface {
 	CheckSteps(ctx context.Context, ops []Op) error
 }
 
-// realKernel is that of this process's network namespace.
+// realKernel is the kernel, in this process's network namespace.
 type realKernel struct {
 	// Interface is the nft program, which writes and checks what package wire does not know. Where there is
 	// no such program, it makes transactions and runs none.
@@ -87,12 +87,12 @@ func Open(family knftables.Family, table string, options ...Option) (Kernel, err
 	return k, nil
 }
 
-// supported tells whether the kernel takes tables from this process.
+// supported says whether the kernel accepts tables from this process.
 func supported(direct *wire.Conn) error {
 	return refusal(direct.Check([]wire.Step{{Verb: wire.Add, Object: &knftables.Table{}}}), canAdministerNetwork())
 }
 
-// refusal tells what the kernel's answer to a table means to a process that may administer the network, or may not.
+// refusal explains the kernel's answer to a table, for a process with or without NET_ADMIN.
 func refusal(err error, may bool) error {
 	var step *wire.StepError
 	switch {
@@ -101,19 +101,19 @@ func refusal(err error, may bool) error {
 	case !may:
 		return errors.New("the kernel refuses nftables to this process: run it as root with the capability NET_ADMIN")
 	case errors.As(err, &step) && errors.Is(err, unix.EOPNOTSUPP):
-		return nil // nf_tables is there, and the family is not: package host says so, and other tables do their part
+		return nil // nf_tables is there, but not the family: package host reports it, and other tables work
 	default:
 		return fmt.Errorf("the kernel does not support nftables: load its module nf_tables (%w)", err)
 	}
 }
 
-// IsOwned tells whether the table belongs to this connection, as Owned asks for.
+// IsOwned says whether this connection owns the table, as Owned requests.
 func (k realKernel) IsOwned() bool { return k.direct.Owned() }
 
 // Close ends the connection, and changes nothing in the kernel.
 func (k realKernel) Close() error { return k.direct.Close() }
 
-// canAdministerNetwork tells whether the process has the capability NET_ADMIN; see capget(2).
+// canAdministerNetwork says whether the process has the capability NET_ADMIN; see capget(2).
 func canAdministerNetwork() bool {
 	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var data [2]unix.CapUserData
@@ -172,7 +172,7 @@ func (k realKernel) ListRules(_ context.Context, chain string) ([]*knftables.Rul
 	return []*knftables.Rule{{Chain: chain, Comment: &comment}}, nil
 }
 
-// Check tells whether the kernel would take the steps.
+// Check says whether the kernel would accept the steps.
 func Check(ctx context.Context, kernel Kernel, ops []Op) error {
 	if checker, ok := kernel.(Checker); ok {
 		return checker.CheckSteps(ctx, ops)

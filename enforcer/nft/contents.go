@@ -63,7 +63,7 @@ func NextRevision(revision uint32) uint32 {
 	return revision + 1
 }
 
-// Revision returns the number of the kernel's nftables transactions, whoever made them, so that
+// Revision returns the number of the kernel's nftables transactions, of all processes, so that
 // nothing has changed as long as it stays.
 func (k realKernel) Revision(context.Context) (uint32, error) { return k.direct.Revision() }
 

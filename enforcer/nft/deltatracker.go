@@ -6,7 +6,7 @@ import "maps"
 // committed. So the steps to the changed table cost what has changed, not what there is.
 type DeltaTracker struct {
 	table Table
-	// chains and sets are those that were touched, as they were: nil if they were not there.
+	// chains and sets are the old versions of the touched ones: nil if there was none.
 	chains map[string]*Chain
 	sets   map[string]*setBefore
 }
@@ -15,7 +15,7 @@ type DeltaTracker struct {
 type setBefore struct {
 	// set is its definition; nil if it was not there.
 	set *Set
-	// elements are those that were touched, as they were: nil if they were not there.
+	// elements are the old versions of the touched ones: nil if there was none.
 	elements map[string]*Element
 	// left are the elements that it had when it was deleted; nil if it never was.
 	left map[string]Element
@@ -36,7 +36,7 @@ func (d *DeltaTracker) Commit() {
 	d.chains, d.sets = map[string]*Chain{}, map[string]*setBefore{}
 }
 
-// Steps returns what turns the table as it was committed into the one of now: the same as Diff.
+// Steps returns the steps from the committed table to the present one: the same as Diff.
 func (d *DeltaTracker) Steps() []Op {
 	old, wanted := d.touched()
 	if !inPlace(old, wanted) {

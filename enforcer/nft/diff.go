@@ -39,7 +39,7 @@ func Diff(old, wanted Table) []Op {
 	return d.ops
 }
 
-// Replace returns the steps that make the kernel's table equal to wanted whatever is there now.
+// Replace returns the steps that make the kernel's table equal to wanted, from any state.
 // It is still one transaction: a packet sees the table before or after.
 func Replace(wanted Table) []Op {
 	// Adding first makes the delete succeed when there is no such table: `nft destroy` would say

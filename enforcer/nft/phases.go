@@ -14,13 +14,13 @@ const MaxSteps = 4000
 
 // Phases splits the steps of a difference into transactions, of which one alone changes what happens to
 // packets: what is new is made before, and what nothing points to any more is removed after, at most so many
-// steps at a time. The kernel takes one transaction at a time, whosever it is and of whatever table.
+// steps at a time. The kernel runs one transaction at a time, of all processes and tables.
 //
 // One transaction would be atomic for the rules, and for the elements, but not for both at once: a
 // packet keeps to the generation of rules that it began with (nft_do_chain in the kernel's
 // nf_tables_core.c), and looks elements up in the present one (nft_set_elem_active). If it began just
 // before a commit, an element may send it into a chain that is still empty in its generation, and sets
-// of its own rules are empty when they are deleted: it would be dropped, whatever both rulesets say.
+// of its own rules are empty when they are deleted: it would be dropped, even if both rulesets allow it.
 func Phases(ops []Op, most int) [][]Op {
 	made, gone := map[object]bool{}, map[object]bool{}
 	for _, op := range ops {

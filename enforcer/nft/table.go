@@ -1,5 +1,5 @@
-// Package nft holds a ruleset as plain data: its text, its difference from another one, and the
-// transaction that turns the one into the other. It is the only package that talks to nftables.
+// Package nft has rulesets as plain data, with their text, their differences, and the transactions that
+// apply the differences. It is the only package that talks to nftables.
 package nft
 
 import (
@@ -36,7 +36,7 @@ type Hook = knftables.BaseChainHook
 type Priority = knftables.BaseChainPriority
 
 // Table is one nftables table. Everything in it is keyed by name, so two tables that mean the
-// same compare equal, whatever order they were built in.
+// same compare equal, in whichever order they were built.
 type Table struct {
 	Family  knftables.Family
 	Name    string

@@ -25,7 +25,7 @@ const (
 	redirected health.Reason = "RedirectedByEBPF"
 	// portUnbound: it is not known which port of a bridge is a pod's.
 	portUnbound health.Reason = "PortUnbound"
-	// notBound: addresses are not bound, because somebody wants it so.
+	// notBound: addresses are not bound, by configuration.
 	notBound health.Reason = "AddressesNotBound"
 )
 
@@ -99,7 +99,7 @@ func (n *Node) reached(p bind.Pod, bound bool) string {
 	return l.Kind
 }
 
-// settled tells whether nothing is expected to change by itself.
+// settled says whether nothing is expected to change by itself.
 func (s state) settled() bool { return len(s.elsewhere) == 0 && len(s.unbound) == 0 }
 
 // Problems is a health.Report's check.
@@ -136,7 +136,7 @@ func (n *Node) Problems(now time.Time) []health.Problem {
 	return out
 }
 
-// lasting names those that were there for long enough; at most a few.
+// lasting names the ones that have lasted long enough; at most a few.
 func lasting(since map[string]time.Time, now time.Time) string {
 	var names []string
 	for name, t := range since {

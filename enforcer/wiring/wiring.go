@@ -57,7 +57,7 @@ type Found struct {
 	Uplinks, Bridges []string
 	// Tunnels are the ports of UDP at which the node takes packets out of packets; sorted.
 	Tunnels []uint16
-	// Attached are addresses of pods that are not among those that Sync was told of and are still there; sorted.
+	// Attached are addresses of pods that Sync was not given and that are still attached; sorted.
 	Attached []netip.Addr
 	// Off says that addresses are not to be bound.
 	Off bool
@@ -140,7 +140,7 @@ func (n *Node) look(now links.Revision, pods []bind.Pod) error {
 	return nil
 }
 
-// settled tells whether all pods have links. Until then it is looked again at every opportunity: what is inside
+// settled says whether all pods have links. Until then it is looked again at every opportunity: what is inside
 // of a pod changes without a word.
 func (n *Node) settled() bool {
 	n.mu.Lock()
@@ -214,7 +214,7 @@ func (n *Node) adopt() error {
 }
 
 // lookInside reads the other ends of ports that are not bound to all that their pods have. One that cannot be
-// read stays as it was: it may be on its way in or out, and a change of the link follows.
+// read does not change: it may be appearing or disappearing, and a change of the link follows.
 func (n *Node) lookInside(ports []links.Link, pods []bind.Pod) {
 	before := n.ports
 	n.ports = make(map[int]bind.Port, len(ports))

@@ -1,5 +1,5 @@
-// Package expr has what nftables rules are made of as values. Their text is nft's syntax; package wire writes
-// them for the kernel, and package interpret says what they decide.
+// Package expr has the expressions of nftables rules, as values. Their text is nft's syntax; package wire encodes them
+// for the kernel, and package interpret evaluates them.
 package expr
 
 import (
@@ -140,7 +140,7 @@ const (
 // MarkIs matches packets whose connection's mark has this value in the masked bits.
 type MarkIs struct{ Mask, Value uint32 }
 
-// SetMark sets bits of the connection's mark, and keeps those of the mask.
+// SetMark sets bits of the connection's mark, and keeps the bits of the mask.
 type SetMark struct{ Keep, Value uint32 }
 
 // LinkKind matches packets that come by a link of this kind, such as "veth", or go out by one.
@@ -159,7 +159,7 @@ const (
 	ARP
 )
 
-// EtherType matches frames of a bridge by what is in them. That of a frame with a VLAN tag is the tag's.
+// EtherType matches frames of a bridge by their type. A frame with a VLAN tag has the tag's type.
 type EtherType struct{ Network Network }
 
 // RouteMissing matches packets whose source is not routed to where they come from.
@@ -168,7 +168,7 @@ type RouteMissing struct{}
 // AddressKind is what an address is to the node: RTN_* of linux/rtnetlink.h.
 type AddressKind uint32
 
-// The kinds of addresses that rules name: the node's own, and those that stand for everybody on a link.
+// The kinds of addresses that rules name: the node's own, and those for every host on a link.
 const (
 	Local     AddressKind = 2
 	Broadcast AddressKind = 3

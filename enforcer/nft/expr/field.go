@@ -3,8 +3,8 @@ package expr
 // Field is something of a packet, of its connection, or of the link that it comes by. 0 is none.
 type Field uint8
 
-// The fields that rules read. Those of the connection's original direction are as its initiator sent the first
-// packet, before addresses were translated; those of its reply are as its server answers.
+// The fields that rules read. Fields of the original direction are as the initiator sent the first packet, before
+// address translation; fields of the reply are as the server answers.
 const (
 	// InName and OutName are the names of links.
 	InName Field = iota + 1

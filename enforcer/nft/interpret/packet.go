@@ -1,4 +1,4 @@
-// Package interpret says what the rules of a table do with a packet, without a kernel. It does what the kernel's
+// Package interpret computes what the rules of a table do with a packet, without a kernel. It does what the kernel's
 // nft_do_chain does (net/netfilter/nf_tables_core.c), and the tests of the kernel hold both together.
 package interpret
 
@@ -15,7 +15,7 @@ type Packet struct {
 	Network expr.Network
 	// Source and Destination are the packet's own addresses. Of ARP, Source is the sender's.
 	Source, Destination netip.Addr
-	// Initiator and Server are the ends of its connection: the source of the original tuple, and that of the reply's.
+	// Initiator and Server are the ends of its connection: the sources of the original tuple and of the reply's.
 	Initiator, Server Socket
 	Protocol          expr.Protocol
 	// SourcePort and DestinationPort are the packet's own.

@@ -15,7 +15,7 @@ type run struct {
 	table    *Table
 	packet   Packet
 	counters []string
-	// ports are those that the server may have with which every rule so far does the same.
+	// ports are the server's ports for which every rule so far decides alike.
 	ports Ports
 	// decided is the chain whose rule decided.
 	decided string
@@ -161,7 +161,7 @@ func (r *run) HopLimit(h expr.HopLimit) error {
 	return matchIf(r.packet.Network == expr.IPv6 && r.packet.HopLimit == h.Hops)
 }
 
-// Raw compares bytes. A packet that ends before them does not match, whatever is asked (nft_payload_eval).
+// Raw compares bytes. A packet that ends before them never matches (nft_payload_eval).
 func (r *run) Raw(b expr.Raw) error {
 	end := int(b.Offset) + len(b.Bytes)
 	if end > len(r.packet.Payload) {
@@ -192,7 +192,7 @@ func (r *run) Address(a expr.Address) error {
 	return matchIf(ok && address == a.Address)
 }
 
-// Lookup looks fields up. A field that the packet does not have ends the rule, whatever is asked.
+// Lookup looks fields up. A field that the packet does not have always ends the rule.
 func (r *run) Lookup(l expr.Lookup) error {
 	s, found := r.table.sets[l.Set]
 	if !found {

@@ -194,7 +194,7 @@ type Result struct {
 	Chain string
 	// Mark is what the connection's mark is afterwards.
 	Mark uint32
-	// Counters are those that counted the packet, in their order.
+	// Counters are the counters that counted the packet, in their order.
 	Counters []string
 }
 

@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Revision returns the number of the kernel's nftables transactions, whoever made them, so that
+// Revision returns the number of the kernel's nftables transactions, of all processes, so that
 // nothing has changed as long as it stays: NFT_MSG_GETGEN of linux/netfilter/nf_tables.h.
 func (c *Conn) Revision() (uint32, error) {
 	c.lock.Lock()
@@ -47,7 +47,7 @@ func (c *Conn) Counts() ([]Count, error) {
 		b.text(unix.NFTA_OBJ_TABLE, c.table)
 		b.uint32(unix.NFTA_OBJ_TYPE, unix.NFT_OBJECT_COUNTER)
 	})
-	if err != nil && !errors.Is(err, errInterrupted) { // what was listed is right, whatever came between
+	if err != nil && !errors.Is(err, errInterrupted) { // an interrupted list is still right
 		return nil, fmt.Errorf("listing counters: %w", err)
 	}
 	return counts, nil

@@ -27,7 +27,7 @@ type Conn struct {
 	sequence uint32
 	sendable int // bytes that one message may have
 	received []byte
-	// sets are those of the table that are known to be there as they are written here.
+	// sets are the sets of the table that are known to exist in the form that this package writes.
 	sets map[string]definition
 }
 
@@ -35,7 +35,7 @@ type Conn struct {
 // namespace of the calling thread; there the connection stays.
 func Open(table string) (*Conn, error) { return OpenIn(knftables.InetFamily, table) }
 
-// OpenIn does the same for a family, which is inet or bridge.
+// OpenIn is Open for a family, which is inet or bridge.
 func OpenIn(family knftables.Family, table string) (*Conn, error) {
 	number, ok := families[family]
 	if !ok {
@@ -64,7 +64,7 @@ func OpenIn(family knftables.Family, table string) (*Conn, error) {
 	return c, nil
 }
 
-// families are the numbers of those that are written here: enum of linux/netfilter.h.
+// families are the numbers of the families that this package writes: enum of linux/netfilter.h.
 var families = map[knftables.Family]byte{knftables.InetFamily: unix.NFPROTO_INET, knftables.BridgeFamily: unix.NFPROTO_BRIDGE}
 
 const (
@@ -96,7 +96,7 @@ func (c *Conn) Close() error {
 // refuses.
 func (c *Conn) Run(steps []Step) error { return c.run(steps, true) }
 
-// Check tells whether the kernel would take the steps; its errors are those of Run. The kernel does each, and
+// Check says whether the kernel would accept the steps; its errors are those of Run. The kernel does each, and
 // takes all of them back when the end of the transaction is missing (nfnetlink_rcv_batch), as for "nft --check".
 // What it looks for at the end alone, which is loops of jumps, neither sees.
 func (c *Conn) Check(steps []Step) error { return c.run(steps, false) }

@@ -1,9 +1,9 @@
-// Package wire writes steps to the kernel's nf_tables over netlink, as the nft program would: bytes,
-// comments and all, so that nft lists what it writes as if it had written it itself.
+// Package wire writes steps to the kernel's nf_tables over netlink, byte for byte like the nft program,
+// including comments, so that nft lists the result as its own.
 //
-// It knows what rulesets of this project are made of, and no more: for what else there is Run returns
-// an UnsupportedError and has changed nothing, and the nft program is the way to go.
+// It supports only what this project's rulesets need: for anything else Run changes nothing and returns
+// an UnsupportedError, and the nft program must write it.
 //
-// The protocol is that of linux/netfilter/nf_tables.h and nfnetlink.h; how nft uses it, and what it
-// keeps in user data, is in libnftnl (include/libnftnl/udata.h, common.h) and nft's src/mnl.c.
+// linux/netfilter/nf_tables.h and nfnetlink.h define the protocol; how nft uses it, and what it keeps in
+// user data, is in libnftnl (include/libnftnl/udata.h, common.h) and nft's src/mnl.c.
 package wire

@@ -48,7 +48,7 @@ func numberOf(b []byte, wanted uint16) uint32 {
 	return 0
 }
 
-// errInterrupted says that somebody's transaction came between two parts of a listing.
+// errInterrupted says that another transaction came between two parts of a listing.
 var errInterrupted = errors.New("changed while it was listed")
 
 // dump has the kernel list something of the table's family, and calls visit with the attributes of each object.
@@ -56,7 +56,7 @@ func (c *Conn) dump(kind uint16, visit func(attributes []byte), attributes func(
 	return c.dumpOf(c.family, kind, func(_ byte, b []byte) { visit(b) }, attributes)
 }
 
-// dumpOf does the same for a family, which may be AF_UNSPEC for all; visit is told of which one each object is.
+// dumpOf is dump for a family, which may be AF_UNSPEC for all; visit gets the family of each object.
 func (c *Conn) dumpOf(family byte, kind uint16, visit func(family byte, attributes []byte), attributes func(*buffer)) error {
 	c.sequence++
 	var request buffer
@@ -120,5 +120,5 @@ func (c *Conn) visitPart(part []byte, visit func(byte, []byte), interrupted *boo
 	return false, nil
 }
 
-// sizeofHeader is that of struct nfgenmsg.
+// sizeofHeader is the size of struct nfgenmsg.
 const sizeofHeader = 4

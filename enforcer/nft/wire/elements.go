@@ -115,7 +115,7 @@ func (e *encoder) elementUserData(text *string, open bool) error {
 	return nil
 }
 
-// value writes the verdict that an element of a map stands for.
+// value writes the verdict of an element of a map.
 func (e *encoder) value(words []string) error {
 	if len(words) != 1 {
 		return errors.New("a value that is no verdict")

@@ -13,7 +13,7 @@ import (
 type batch struct {
 	buffer
 	first uint32 // the first message's sequence number; the others follow
-	// acknowledged is that of the last message of a step, which the kernel says is done.
+	// acknowledged is the sequence number of a step's last message, which the kernel acknowledges.
 	acknowledged uint32
 	// messages and steps are where each message and the bytes of each step begin, ascending: the
 	// kernel blames a message and perhaps an offset in it.
@@ -39,10 +39,10 @@ type encoder struct {
 	batch
 	table  string
 	family byte // NFPROTO_*
-	// sets are those that elements may be added to or deleted from.
+	// sets are the sets whose elements may change.
 	sets   map[string]definition
 	setIDs uint32
-	// flags are those of a table that is made, and deleted says that the steps have deleted it before.
+	// flags of a new table; deleted says that the steps have deleted it before.
 	flags   uint32
 	deleted bool
 	list    elementList

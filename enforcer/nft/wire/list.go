@@ -12,7 +12,7 @@ import (
 
 // Listing is what the kernel holds of a table.
 type Listing struct {
-	// Flagged says that the table has other flags than those that Run makes it with.
+	// Flagged says that the table has other flags than Run gives it.
 	Flagged bool
 	// Dormant says that no chain of the table sees a packet.
 	Dormant bool
@@ -27,7 +27,7 @@ type Listing struct {
 type ListedChain struct {
 	// Base names the hook of a base chain, its priority and its policy, as "filter forward 0 accept".
 	Base string
-	// Rules are the kernel's own form, in bytes; equal rules are equal, of whatever version nft is.
+	// Rules are in the kernel's own form, as bytes; equal rules have equal bytes with any version of nft.
 	Rules []string
 }
 
@@ -124,7 +124,7 @@ func (l *Listing) rule(b []byte) {
 	chain.Rules = append(chain.Rules, string(expressions)+string(comment))
 }
 
-// hooks are the names of those of the family inet: enum nf_inet_hooks of linux/netfilter.h.
+// hooks are the names of the hooks of the family inet: enum nf_inet_hooks of linux/netfilter.h.
 var hooks = []string{"prerouting", "input", "forward", "output", "postrouting", "ingress"}
 
 func baseOf(b []byte) string {

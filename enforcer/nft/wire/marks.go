@@ -6,7 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// allBits stands for a whole mark.
+// allBits is a whole mark.
 const allBits = ^uint32(0)
 
 // markBits returns the bits of the ct mark that a rule's expressions write or read.

@@ -37,7 +37,7 @@ func (e *encoder) comment(attribute uint16, text *string) error {
 	return nil
 }
 
-// only tells whether an object has none but the expected fields.
+// only says whether an object has none but the expected fields.
 func only[T any](got *T, expected T) error {
 	if reflect.DeepEqual(*got, expected) {
 		return nil

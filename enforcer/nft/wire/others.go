@@ -18,7 +18,7 @@ func (c Chain) String() string { return c.Family + " " + c.Table + " " + c.Name 
 // MarkUse is what the rules of one chain do with connections' ct marks.
 type MarkUse struct {
 	Chain
-	// Bits are those that they write or read; all where that cannot be told.
+	// Bits are the bits that they write or read; all if it is not known.
 	Bits uint32
 }
 
@@ -31,7 +31,7 @@ func (f FlowTable) String() string { return f.Family + " " + f.Table + " " + f.N
 // Others is what was found in tables of other names than the connection's, each list in the order of its names.
 type Others struct {
 	Marks []MarkUse
-	// FlowTables are those that rules send connections to.
+	// FlowTables are the flow tables that rules send connections to.
 	FlowTables []FlowTable
 }
 
@@ -88,7 +88,7 @@ const (
 	flowTableUse   = 4
 )
 
-// flowTableOf reads what the kernel says of a flow table; used tells whether rules name it.
+// flowTableOf reads the kernel's description of a flow table; used says whether rules name it.
 func flowTableOf(family byte, b []byte) (f FlowTable, used bool) {
 	return FlowTable{familyName(family), textOf(b, flowTableTable), textOf(b, flowTableName)}, numberOf(b, flowTableUse) > 0
 }

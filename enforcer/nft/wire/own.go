@@ -14,8 +14,8 @@ const (
 	tablePersist = 4 // NFT_TABLE_F_PERSIST
 )
 
-// Own has tables that Run makes belong to this connection: the kernel lets nobody else change them, and
-// "nft flush ruleset" leaves them out, until the connection ends; then they stay, and anybody may change or
+// Own makes this connection the owner of tables that Run creates: until the connection ends, the kernel lets nobody
+// else change them, and "nft flush ruleset" leaves them out. Then they stay, and anybody may change or
 // take them. It returns false where the kernel does not have that, which came with Linux 6.9: before, a table
 // with an owner ends with it.
 func (c *Conn) Own() (bool, error) {
@@ -35,7 +35,7 @@ func (c *Conn) Own() (bool, error) {
 	}
 }
 
-// Owned tells whether tables that Run makes belong to this connection.
+// Owned says whether this connection owns the tables that Run creates.
 func (c *Conn) Owned() bool {
 	c.lock.Lock()
 	defer c.lock.Unlock()

@@ -25,7 +25,7 @@ const (
 
 var datatypes = map[string]datatype{"ipv4_addr": ipv4Address, "ipv6_addr": ipv6Address, "inet_service": service, "ether_addr": macAddress, "ifname": linkName}
 
-// length is that of a value in bytes.
+// length is the length of a value in bytes.
 func (d datatype) length() int {
 	switch d {
 	case ipv4Address:
@@ -101,7 +101,7 @@ func isKnown(t datatype) bool {
 	return false
 }
 
-// number is that of the key's type, length that of a key.
+// number is the number of the key's type, length the length of a key.
 func (d definition) number() (number uint32, length int) {
 	for _, t := range d.key {
 		number = number<<typeBits | uint32(t)

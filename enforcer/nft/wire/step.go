@@ -67,7 +67,7 @@ func (e *StepError) Error() string {
 // Unwrap returns the kernel's error number.
 func (e *StepError) Unwrap() error { return e.Err }
 
-// UnsupportedError says that a step is none that this package writes; the nft program may. Nothing
+// UnsupportedError says that this package cannot write a step; the nft program may. Nothing
 // of its transaction was sent.
 type UnsupportedError struct {
 	Step Step
