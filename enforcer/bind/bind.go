@@ -10,7 +10,7 @@ import (
 
 // Port is a port of a bridge that leads into another network namespace, and what is there.
 type Port struct {
-	// Name is that of the interface in the node's namespace, Index its number, which no other one will have.
+	// Name of the interface in the node's namespace; Index is its number, which no other one will have.
 	Name  string
 	Index int
 	// MAC and Addresses of the other end, including link-local addresses.

@@ -19,7 +19,7 @@
 //	source     the port, the frame's MAC and the source address in bound4/6: accept
 //	           a pod's port: goto a chain of its own, which knows what neighbour discovery may say there
 //	           another port of the kind veth: goto unbound
-//	port       ARP, discovery and the rest of a pod's port; what is left is dropped, whatever its type:
+//	port       ARP, discovery and the rest of a pod's port; everything else is dropped, of any type:
 //	           frames with VLAN tags, for one, which br_netfilter does not show to the rules of IP
 //	unbound    a pod that is not known yet, or no pod: it has no address that is bound elsewhere
 //	forward    from such a port to a pod's: ARP and solicitations, else dropped
