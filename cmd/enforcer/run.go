@@ -194,7 +194,7 @@ func (f *runFlags) openWiring(log logr.Logger) (*wiring.Node, error) {
 
 // collectRarely has garbage collected less often, until the function that it returns is called. To list a
 // cluster makes much garbage and leaves little: a sixth of the processor time of a start went into
-// collecting it. Who sets GOGC has it that way all the time.
+// collecting it. If GOGC is set, it applies all the time.
 func collectRarely() (asUsual func()) {
 	if os.Getenv("GOGC") != "" {
 		return nil

@@ -13,8 +13,8 @@ import (
 	"github.com/apptier/apptier/enforcer/agent"
 )
 
-// secure has metrics served as the manager serves them: by HTTPS, with a certificate of the process's own, to
-// whoever may get the path /metrics, as the API server says.
+// secure serves metrics as the manager does: over HTTPS, with a certificate of the process's own, to clients that the
+// API server allows to get /metrics.
 func secure(config *rest.Config, log logr.Logger) (*agent.Secure, error) {
 	client, err := rest.HTTPClientFor(config)
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// build is what kustomize makes of config/BASE of a repository, with components of config/components and whatever else
+// build is what kustomize makes of config/BASE of a repository, with components of config/components and anything else
 // a kustomization says.
 func build(repository, base string, components []string, more types.Kustomization) ([]*kyaml.RNode, error) {
 	dir, err := os.MkdirTemp("", "chartgen-")

@@ -192,7 +192,7 @@ func (d describer) names(ends []reach.Endpoint) []string {
 	return described
 }
 
-// workloadName is that of what makes a pod, where its name or its owner says so: of replicas, all are alike.
+// workloadName is the name of a pod's workload, from its name or its owner: replicas are alike.
 func workloadName(pod *corev1.Pod) string {
 	if name, _, isStandIn := strings.Cut(pod.Name, "["); isStandIn {
 		return pod.Namespace + "/" + name

@@ -51,8 +51,8 @@ type citedPolicy struct {
 	origins []expand.Origin
 }
 
-// cited returns what a policy stands for; nil if it was written as it is, or is not, or no longer, what its
-// AppTier comes to.
+// cited returns the origin of a generated policy; nil if it is hand-written, or is not, or no longer, what its
+// AppTier expands to.
 func (q *asked) cited(name types.NamespacedName) *citedPolicy {
 	if found, asked := q.citedPolicies[name]; asked {
 		return found

@@ -169,7 +169,7 @@ func (q *asked) ruleWords(r reach.RuleVerdict) (peers, ports []string) {
 	return nil, nil
 }
 
-// peersWords names the peers of a rule; the internet is one, whatever ranges it comes to.
+// peersWords names the peers of a rule; the internet is one peer, not its ranges.
 func (q *asked) peersWords(r reach.RuleVerdict, peers []networkingv1.NetworkPolicyPeer) []string {
 	words := report.PeersWords(peers)
 	p := q.cited(r.Policy)

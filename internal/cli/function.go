@@ -63,8 +63,8 @@ func (f *function) expand(ctx context.Context) ([]*yaml.RNode, error) {
 }
 
 // decode returns the objects of items that are AppTiers, or that those may refer to. What is wrong
-// with them becomes findings. An object that says no namespace has none: where it will be is for
-// whoever applies it to say.
+// with them becomes findings. An object without a namespace has none: the client that applies it decides
+// where it will be.
 func (f *function) decode() ([]manifest.Object, error) {
 	d := manifest.NewDecoder("", scene.ReferenceKinds()...)
 	for i, item := range f.items {

@@ -99,7 +99,7 @@ func (i *importing) input(ctx context.Context) (adopt.Input, error) {
 	return in, err
 }
 
-// refuses is the first reason for which admission would refuse an AppTier, whatever else there is.
+// refuses is the first reason for which admission would refuse an AppTier in any cluster.
 func refuses(app *v1alpha1.AppTier) string {
 	for _, f := range lint.AppTier(app) {
 		if f.Severity == check.Reject {

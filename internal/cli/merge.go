@@ -20,8 +20,8 @@ import (
 )
 
 // merge returns the list's items with exactly the wanted policies among those that were generated
-// from its AppTiers. A policy that is there is updated where it stands, so that a second run changes
-// nothing and whoever keeps the list in files finds it where it was; new ones follow at the end.
+// from its AppTiers. An existing policy is updated in place, so that a second run changes nothing and
+// it stays in its file; new ones follow at the end.
 func (f *function) merge(apps []scene.AppTier, wanted []*networkingv1.NetworkPolicy) ([]*yaml.RNode, error) {
 	toAdd := map[types.NamespacedName]*networkingv1.NetworkPolicy{}
 	for _, policy := range wanted {
@@ -134,7 +134,7 @@ func isNetworkPolicy(item *yaml.RNode) bool {
 	return gvk.Group == networkingv1.GroupName && gvk.Kind == "NetworkPolicy"
 }
 
-// fileOf is where an item was read from, if whoever read it said so.
+// fileOf is the file of an item, if its annotations name it.
 func fileOf(item *yaml.RNode) *framework.File {
 	path, text, err := kioutil.GetFileAnnotations(item)
 	if err != nil || path == "" {

@@ -152,7 +152,7 @@ func (o *renderOptions) read(ctx context.Context, streams genericiooptions.IOStr
 	case o.allNamespaces && (o.input.Given() || !o.live):
 		return nil, nil, errors.New("-A is for the AppTiers of the cluster: give it with --cluster, and without -f and -k")
 	case !o.live:
-		// The input does not depend on whatever cluster kubectl happens to be configured for.
+		// The input does not depend on kubectl's configuration.
 		apps, objects, err := readAppTiers(streams.In, streams.ErrOut, &o.input, cmp.Or(*o.cluster.Namespace, metav1.NamespaceDefault), scene.ReferenceKinds()...)
 		return apps, scene.InputWorld(objects), err
 	}

@@ -20,7 +20,7 @@ var GroupVersion = schema.GroupVersion{Group: "test.apptier.dev", Version: "v1al
 // ConnectionTest is a list of cases.
 type ConnectionTest struct {
 	metav1.TypeMeta `json:",inline"`
-	// Its namespace is that of ends that do not say theirs.
+	// Its namespace is the namespace of ends that do not name one.
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 	Cases             []Case `json:"cases"`
 }

@@ -48,7 +48,7 @@ type rawObject struct {
 type Decoder struct {
 	// scheme holds the kinds that are wanted; the rest is left alone.
 	scheme *runtime.Scheme
-	// namespace is that of objects which do not say theirs.
+	// namespace of objects that do not name one.
 	namespace string
 
 	Objects []Object

@@ -50,7 +50,7 @@ func keyOfDecision(d reach.Decision) string {
 	return fmt.Sprint(d.Verdict, d.Isolated, d.Policies, by, d.Problems)
 }
 
-// VerdictOf is that of all answers: a connection is denied if any pair of pods is.
+// VerdictOf is the verdict of all answers: a connection is denied if any pair of pods is.
 func VerdictOf(answers []Answer) reach.Verdict { return answers[0].Result.Verdict }
 
 // Half is one direction of a connection.

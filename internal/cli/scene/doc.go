@@ -1,3 +1,3 @@
 // Package scene is what a command of the plugin looks at: manifests, a cluster, or manifests as they would be in a
-// cluster. It finds the ends of connections there, and what AppTiers stand for.
+// cluster. It finds the ends of connections there, and the policies of AppTiers.
 package scene

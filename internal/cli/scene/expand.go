@@ -16,12 +16,12 @@ import (
 	"github.com/apptier/apptier/policy/model"
 )
 
-// Expanded is what AppTiers come to.
+// Expanded is the result of expanding AppTiers.
 type Expanded struct {
 	// policies are in the order of the AppTiers that are accepted. Others have none.
 	Policies []*networkingv1.NetworkPolicy
 	Accepted []AppTier
-	// expansions are what the accepted ones come to, by themselves.
+	// expansions are the expansions of the accepted ones, each by itself.
 	expansions map[*v1alpha1.AppTier]expand.Expansion
 	Findings   []manifest.Finding
 	unresolved []unresolved

@@ -57,12 +57,12 @@ func find[T interface {
 	return found, nil
 }
 
-// AppTier is that of a name, as internal/environment asks for it; nil if there is none.
+// AppTier returns the AppTier of a name, for internal/environment; nil if there is none.
 func (in InputWorld) AppTier(_ context.Context, key types.NamespacedName) (*v1alpha1.AppTier, error) {
 	return find[*v1alpha1.AppTier](in, key)
 }
 
-// Service is that of a name; nil if there is none.
+// Service returns the Service of a name; nil if there is none.
 func (in InputWorld) Service(_ context.Context, key types.NamespacedName) (*corev1.Service, error) {
 	service, err := find[*corev1.Service](in, key)
 	if service == nil || service.Spec.ClusterIP == "" || len(service.Spec.ClusterIPs) > 0 {

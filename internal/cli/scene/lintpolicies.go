@@ -72,7 +72,7 @@ func (s *Scene) expand(ctx context.Context, settings environment.Settings) (Expa
 	return expandAccepted(ctx, slices.Concat(input, live), findings, settings, InputWorld(s.Objects()))
 }
 
-// world is the scene as what policies are judged against, with those that AppTiers stand for. AppTiers
+// world is the scene as a world for judging policies, with those of AppTiers. AppTiers
 // that are refused keep in a cluster what they last stood for; in manifests nobody can say.
 func (s *Scene) world(meant Expanded) world.World {
 	var objects []runtime.Object

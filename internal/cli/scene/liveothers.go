@@ -16,8 +16,8 @@ import (
 	"github.com/apptier/apptier/internal/cli/manifest"
 )
 
-// readOthers lists the policies of a cluster that are not NetworkPolicies, of whatever kinds its API server serves. What
-// may not be listed stands there as one policy for everybody, so that no answer leaves it out of account.
+// readOthers lists the policies of a cluster that are not NetworkPolicies, of all kinds that its API server serves. A kind
+// that may not be listed counts as one policy for everybody, so that no answer ignores it.
 func readOthers(ctx context.Context, c *clusterClient) ([]manifest.Object, error) {
 	lists, err := c.core.Discovery().ServerPreferredResources()
 	var failed *discovery.ErrGroupDiscoveryFailed
@@ -58,7 +58,7 @@ func (c *clusterClient) listOthers(ctx context.Context, kind schema.GroupVersion
 	switch {
 	case apierrors.IsForbidden(err):
 		return []manifest.Object{notReadable(kind, "which you may not list")}, nil
-	case apierrors.IsNotFound(err): // it is about to go
+	case apierrors.IsNotFound(err): // the kind is being removed
 		return nil, nil
 	case err != nil:
 		return nil, fmt.Errorf("listing %s: %w", resource, err)
@@ -71,7 +71,7 @@ func (c *clusterClient) listOthers(ctx context.Context, kind schema.GroupVersion
 	return liveObjects(kind.Kind, items), nil
 }
 
-// notReadable stands for all policies of a kind, which may be for any pod: it says nothing about whom it is for.
+// notReadable represents all policies of a kind, which may be for any pod: it does not say for which.
 func notReadable(kind schema.GroupVersionKind, why string) manifest.Object {
 	o := &unstructured.Unstructured{Object: map[string]any{"spec": map[string]any{"ingress": []any{map[string]any{}}, "egress": []any{map[string]any{}}}}}
 	o.SetGroupVersionKind(kind)

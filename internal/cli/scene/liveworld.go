@@ -53,7 +53,7 @@ func typed(o *unstructured.Unstructured) (*v1alpha1.AppTier, error) {
 	return &app, nil
 }
 
-// AppTier is that of a name, as internal/environment asks for it.
+// AppTier returns the AppTier of a name, for internal/environment.
 func (w *LiveWorld) AppTier(ctx context.Context, key types.NamespacedName) (*v1alpha1.AppTier, error) {
 	if app, err := w.input.AppTier(ctx, key); app != nil || err != nil {
 		return app, err
@@ -72,7 +72,7 @@ func (w *LiveWorld) AppTier(ctx context.Context, key types.NamespacedName) (*v1a
 	return app, nil
 }
 
-// Service is that of a name.
+// Service returns the Service of a name.
 func (w *LiveWorld) Service(ctx context.Context, key types.NamespacedName) (*corev1.Service, error) {
 	given, err := w.input.Service(ctx, key)
 	if err != nil {
@@ -108,7 +108,7 @@ func (w *LiveWorld) PodsBehind(ctx context.Context, service *corev1.Service) ([]
 	return append(given, environment.Pointers(live.Items)...), nil
 }
 
-// Nodes are all that there are.
+// Nodes returns all nodes.
 func (w *LiveWorld) Nodes(ctx context.Context) ([]*corev1.Node, error) {
 	live, err := w.core.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
 	if err != nil {
@@ -117,7 +117,7 @@ func (w *LiveWorld) Nodes(ctx context.Context) ([]*corev1.Node, error) {
 	return environment.Pointers(live.Items), nil
 }
 
-// EndpointSlices are those of a Service.
+// EndpointSlices returns the slices of a Service.
 func (w *LiveWorld) EndpointSlices(ctx context.Context, service types.NamespacedName) ([]*discoveryv1.EndpointSlice, error) {
 	selector := labels.Set{discoveryv1.LabelServiceName: service.Name}.String()
 	live, err := w.core.DiscoveryV1().EndpointSlices(service.Namespace).List(ctx, metav1.ListOptions{LabelSelector: selector})

@@ -19,7 +19,7 @@ import (
 	"github.com/apptier/apptier/policy/reach"
 )
 
-// End is what an end of a connection stands for.
+// End is a resolved end of a connection.
 type End struct {
 	EndRef
 	Endpoints []reach.Endpoint
@@ -41,8 +41,7 @@ type Port struct {
 	Number   int32
 }
 
-// Resolve says what an end stands for. While no pod of a workload, tier or Service exists, one that
-// would be of it stands in.
+// Resolve resolves an end. If a workload, tier or Service has no pods, it uses a stand-in.
 func (s *Scene) Resolve(r EndRef, namespace string) (End, error) {
 	e := End{EndRef: r}
 	switch {

@@ -56,7 +56,7 @@ func (o *SceneOptions) AddFlags(cmd *cobra.Command, live string) {
 	o.AddClusterFlags(cmd, live)
 }
 
-// AddClusterFlags adds those that say which cluster is meant, and whether.
+// AddClusterFlags adds the flags that choose a cluster.
 func (o *SceneOptions) AddClusterFlags(cmd *cobra.Command, live string) {
 	o.cluster = ClusterFlags()
 	o.cluster.AddFlags(cmd.Flags())
@@ -64,8 +64,8 @@ func (o *SceneOptions) AddClusterFlags(cmd *cobra.Command, live string) {
 	cmd.Flags().BoolVar(&o.Live, "cluster", false, live)
 }
 
-// Namespace is that of objects which do not say theirs. The input alone does not depend on whatever
-// cluster kubectl happens to be configured for.
+// Namespace is the namespace of objects that do not name one. Without --cluster it does not depend on
+// kubectl's configuration.
 func (o *SceneOptions) Namespace() (string, error) {
 	if !o.Live {
 		return cmp.Or(*o.cluster.Namespace, corev1.NamespaceDefault), nil
@@ -146,7 +146,7 @@ func keepWhatIsLive(given, live manifest.Object) {
 	}
 }
 
-// HandWritten returns the NetworkPolicies that no AppTier stands for.
+// HandWritten returns the NetworkPolicies that no AppTier generated.
 func HandWritten(objects []manifest.Object) []manifest.Object {
 	var out []manifest.Object
 	for _, o := range objects {

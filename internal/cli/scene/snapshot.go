@@ -36,7 +36,7 @@ func SnapshotKinds() []manifest.Kinds {
 }
 
 // Snapshot is the scene as what decides about connections. A cluster is taken as it is; with input,
-// the policies are those that the AppTiers of the scene stand for. Findings about the AppTiers of the
+// the policies are those of the scene's AppTiers. Findings about the AppTiers of the
 // input go to messages.
 func (s *Scene) Snapshot(ctx context.Context, messages io.Writer, settings environment.Settings) (reach.Snapshot, Expanded, error) {
 	report.WriteFindings(messages, s.leftOut)

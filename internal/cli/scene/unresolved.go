@@ -15,7 +15,7 @@ import (
 	"github.com/apptier/apptier/policy/lint/check"
 )
 
-// unresolved is a reference of an AppTier that stands for nobody.
+// unresolved is an unresolved reference of an AppTier.
 type unresolved struct {
 	expand.Unresolved
 	source manifest.Object
