@@ -25,12 +25,7 @@ import (
 // by where they are written. Changes of the same ends are one.
 func describe(sides [2]side, result compare.Result) report.Changes {
 	out := report.Changes{Changes: []report.Change{}, Asked: result.Asked, Unknown: result.Unknown}
-	d := describer{sides: sides, pods: map[types.NamespacedName]*corev1.Pod{}, starts: scene.ToldApart(sides[0].snapshot, sides[1].snapshot)}
-	for _, s := range sides {
-		for _, pod := range s.snapshot.Pods {
-			d.pods[types.NamespacedName{Namespace: pod.Namespace, Name: pod.Name}] = pod
-		}
-	}
+	d := newDescriber(sides)
 	index := map[string]int{}
 	for _, group := range d.byAddresses(result.Changes) {
 		c := group.change
@@ -59,6 +54,16 @@ type describer struct {
 	sides  [2]side
 	pods   map[types.NamespacedName]*corev1.Pod
 	starts []netip.Addr
+}
+
+func newDescriber(sides [2]side) describer {
+	d := describer{sides: sides, pods: map[types.NamespacedName]*corev1.Pod{}, starts: scene.ToldApart(sides[0].snapshot, sides[1].snapshot)}
+	for _, s := range sides {
+		for _, pod := range s.snapshot.Pods {
+			d.pods[types.NamespacedName{Namespace: pod.Namespace, Name: pod.Name}] = pod
+		}
+	}
+	return d
 }
 
 // addressGroup is a change, and all addresses at one end of which it is so.
@@ -155,8 +160,8 @@ func rangeWords(first, last netip.Addr) string {
 
 // What ends are called that are no objects.
 const (
-	anyAddress = "any address"
-	elsewhere  = "any pod of another namespace"
+	anyAddress = report.AnyAddress
+	elsewhere  = report.Elsewhere
 )
 
 // names are how people know pods: by workload or tier, and else by name or labels. Described ones count where there is no

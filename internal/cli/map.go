@@ -5,10 +5,13 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
+	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
@@ -25,12 +28,39 @@ type mapOptions struct {
 	connectionOptions
 	output, focus string
 	dns           bool
+	width         int
 }
 
-// mapWriters are the values of map's flag --output.
-var mapWriters = map[string]func(io.Writer, report.Map) error{
-	"table": report.WriteMap, "md": report.WriteMapMarkdown, "mermaid": report.WriteMapMermaid,
-	"dot": report.WriteMapDot, "json": report.WriteMapJSON,
+// terminalWidth is the value of --width that stands for the terminal's.
+const terminalWidth = -1
+
+// writers are the values of map's flag --output.
+func (o *mapOptions) writers() map[string]func(io.Writer, report.Map) error {
+	return map[string]func(io.Writer, report.Map) error{
+		"table": report.WriteMap, "md": report.WriteMapMarkdown, "mermaid": report.WriteMapMermaid,
+		"dot": report.WriteMapDot, "json": report.WriteMapJSON, "matrix": o.writeMatrix,
+	}
+}
+
+func (o *mapOptions) writeMatrix(out io.Writer, m report.Map) error {
+	width := o.width
+	if width == terminalWidth {
+		width = widthOf(out)
+	}
+	return report.WriteMapMatrix(out, m, width)
+}
+
+// widthOf is how many columns a terminal has; 0, which is as many as one likes, if it is none.
+func widthOf(out io.Writer) int {
+	file, isFile := out.(*os.File)
+	if !isFile {
+		return 0
+	}
+	width, _, err := term.GetSize(int(file.Fd()))
+	if err != nil {
+		return 0
+	}
+	return width
 }
 
 func newMap(streams genericiooptions.IOStreams) *cobra.Command {
@@ -48,6 +78,9 @@ Without files, the cluster is asked with --cluster; with both, it is taken as it
 		Example: `  # Who may reach whom, with these manifests?
   kubectl apptier map manifests/ -R
 
+  # The same as a grid: senders beside it, receivers above
+  kubectl apptier map manifests/ -R -o matrix
+
   # As a picture: in Markdown, or by graphviz
   kubectl apptier map -k overlays/production -o mermaid
   kubectl apptier map --cluster -o dot | dot -Tsvg > reach.svg
@@ -60,15 +93,19 @@ Without files, the cluster is asked with --cluster; with both, it is taken as it
 		},
 	}
 	o.AddFlags(cmd, "Show the cluster, or with files the cluster as it would be with them.")
-	addChoice(cmd, &o.output, "output", "o", "table", "How to print", "table", "md", "mermaid", "dot", "json")
+	addChoice(cmd, &o.output, "output", "o", "table", "How to print", "table", "matrix", "md", "mermaid", "dot", "json")
 	cmd.Flags().StringVar(&o.focus, "focus", "", "Show only connections of which an end has this in its name, such as shop/ or database.")
 	cmd.Flags().BoolVar(&o.dns, "dns", false, "Show who may ask the cluster's DNS too, which nearly everybody may.")
+	cmd.Flags().IntVar(&o.width, "width", terminalWidth, "The columns that -o matrix may take: 0 for as many as it needs, -1 for the terminal's.")
 	return cmd
 }
 
 func (o *mapOptions) run(ctx context.Context, streams genericiooptions.IOStreams) error {
-	write, err := chosen(mapWriters, o.output)
+	write, err := chosen(o.writers(), o.output)
 	if err != nil {
+		return err
+	}
+	if err := o.check(); err != nil {
 		return err
 	}
 	namespace, err := o.Namespace()
@@ -95,6 +132,14 @@ func (o *mapOptions) run(ctx context.Context, streams genericiooptions.IOStreams
 	return nil
 }
 
+// check says which flags do not go together.
+func (o *mapOptions) check() error {
+	if o.width < terminalWidth {
+		return fmt.Errorf("--width %d is no number of columns: use one from 0, or -1 for the terminal's", o.width)
+	}
+	return nil
+}
+
 // mapOf is who may reach whom: what rules open, compared with the same policies without any.
 func mapOf(ctx context.Context, s side, dns bool) (report.Map, error) {
 	pods, namespaces := scene.Described(s.snapshot)
@@ -111,12 +156,13 @@ func mapOf(ctx context.Context, s side, dns bool) (report.Map, error) {
 		return report.Map{}, err
 	}
 	changes := describe([2]side{s, s}, result)
-	out := report.Map{Edges: []report.Edge{}, Open: s.notIsolated(), Unknown: changes.Unknown}
+	out := report.Map{Edges: []report.Edge{}, Open: s.notIsolated(), Unknown: changes.Unknown, Free: s.free()}
 	for _, c := range changes.Changes {
 		if e := (report.Edge{From: c.From, To: c.To, Ports: c.Ports, File: c.File, Line: c.Line}); dns || !isDNS(e) {
 			out.Edges = append(out.Edges, e)
 		}
 	}
+	out.Each = out.Edges
 	out.Edges = folded(folded(out.Edges, func(e *report.Edge) *[]string { return &e.From }), func(e *report.Edge) *[]string { return &e.To })
 	return out, nil
 }
@@ -125,9 +171,6 @@ func mapOf(ctx context.Context, s side, dns bool) (report.Map, error) {
 func isDNS(e report.Edge) bool {
 	return !slices.ContainsFunc(e.Ports, func(port string) bool { return port != "TCP 53" && port != "UDP 53" })
 }
-
-// everyone is what an end is called that is all others.
-const everyone = "everyone"
 
 // folded has one edge for those at one end of which anybody may be: any address, and any pod of any namespace.
 func folded(edges []report.Edge, end func(*report.Edge) *[]string) []report.Edge {
@@ -148,7 +191,7 @@ func folded(edges []report.Edge, end func(*report.Edge) *[]string) []report.Edge
 				continue
 			}
 			done[k] = true
-			*end(&e) = []string{everyone}
+			*end(&e) = []string{report.Everyone}
 		}
 		out = append(out, e)
 	}
@@ -162,9 +205,7 @@ func (s side) notIsolated() []report.Open {
 		if pod.Spec.HostNetwork || kube.Finished(pod) || strings.Contains(pod.Name, " ") {
 			continue
 		}
-		name := types.NamespacedName{Namespace: pod.Namespace, Name: pod.Name}
-		_, ingress := s.evaluator.Isolating(name, networkingv1.PolicyTypeIngress)
-		_, egress := s.evaluator.Isolating(name, networkingv1.PolicyTypeEgress)
+		ingress, egress := s.isolated(pod)
 		if ingress && egress {
 			continue
 		}
@@ -178,6 +219,31 @@ func (s side) notIsolated() []report.Open {
 	out := make([]report.Open, 0, len(open))
 	for _, name := range slices.Sorted(maps.Keys(open)) {
 		out = append(out, *open[name])
+	}
+	return out
+}
+
+// isolated says in which directions a policy isolates a pod.
+func (s side) isolated(pod *corev1.Pod) (ingress, egress bool) {
+	name := types.NamespacedName{Namespace: pod.Namespace, Name: pod.Name}
+	_, ingress = s.evaluator.Isolating(name, networkingv1.PolicyTypeIngress)
+	_, egress = s.evaluator.Isolating(name, networkingv1.PolicyTypeEgress)
+	return ingress, egress
+}
+
+// free are the ends that nobody gave, by name, and the directions in which some of their pods are not isolated.
+func (s side) free() map[string]report.Open {
+	d := newDescriber([2]side{s, s})
+	out := map[string]report.Open{}
+	for name, pod := range d.pods {
+		if !scene.IsStandIn(pod) {
+			continue
+		}
+		ingress, egress := s.isolated(pod)
+		for _, called := range d.names([]reach.Endpoint{{Pod: name}}) {
+			o := out[called]
+			out[called] = report.Open{Name: called, Ingress: o.Ingress || !ingress, Egress: o.Egress || !egress}
+		}
 	}
 	return out
 }

@@ -165,7 +165,7 @@ func TestHooks(t *testing.T) {
 // kubectl completes the plugin's words by a program of its own.
 func TestCompletion(t *testing.T) {
 	r := newRepository(t)
-	if out, code := r.run(r.directory, nil, script(t, "../kubectl_complete-apptier"), "map", "-o", ""); code != 0 || !strings.HasPrefix(out, "table\nmd\nmermaid\n") {
+	if out, code := r.run(r.directory, nil, script(t, "../kubectl_complete-apptier"), "map", "-o", ""); code != 0 || !strings.HasPrefix(out, "table\nmatrix\nmd\nmermaid\n") {
 		t.Errorf("exits with %d: %s", code, out)
 	}
 }

@@ -17,6 +17,10 @@ type Map struct {
 	Open []Open `json:"notIsolated"`
 	// Unknown counts the questions to which only a cluster has an answer.
 	Unknown int `json:"unknown"`
+	// Each are the edges of each sender and receiver, where Edges have everyone in the place of many.
+	Each []Edge `json:"-"`
+	// Free says of everybody by name, given or described, in which directions no policy isolates some of their pods.
+	Free map[string]Open `json:"-"`
 }
 
 // Edge is connections that rules allow.
@@ -50,15 +54,22 @@ func (o Open) directions() string {
 // Focus is the map as far as an end has a text in its name; all of it without one.
 func (m Map) Focus(on string) Map {
 	has := func(name string) bool { return strings.Contains(name, on) }
-	out := Map{Edges: []Edge{}, Open: []Open{}, Unknown: m.Unknown}
-	for _, e := range m.Edges {
-		if slices.ContainsFunc(e.From, has) || slices.ContainsFunc(e.To, has) {
-			out.Edges = append(out.Edges, e)
-		}
-	}
+	isAbout := func(e Edge) bool { return slices.ContainsFunc(e.From, has) || slices.ContainsFunc(e.To, has) }
+	out := m
+	out.Edges, out.Each, out.Open = filtered(m.Edges, isAbout), filtered(m.Each, isAbout), []Open{}
 	for _, o := range m.Open {
 		if has(o.Name) {
 			out.Open = append(out.Open, o)
+		}
+	}
+	return out
+}
+
+func filtered(edges []Edge, is func(Edge) bool) []Edge {
+	out := []Edge{}
+	for _, e := range edges {
+		if is(e) {
+			out = append(out, e)
 		}
 	}
 	return out

@@ -1,0 +1,22 @@
+package cli_test
+
+import "testing"
+
+// Maps of the same manifests, in all forms, are in testdata/golden.
+func TestMaps(t *testing.T) {
+	for _, test := range []struct {
+		name, args string
+		code       int
+	}{
+		{"map", "", 0},
+		{"map-matrix", "-o matrix", 0},
+		{"map-matrix-narrow", "-o matrix --width 58", 0},
+		{"map-matrix-too-narrow", "-o matrix --width 40", 2},
+		{"map-matrix-focus", "-o matrix --width 40 --focus database", 0},
+		{"map-bad-width", "-o matrix --width -2", 2},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			wantOutput(t, test.name, "map"+input("map.yaml")+" "+test.args, test.code)
+		})
+	}
+}

@@ -1,0 +1,111 @@
+package report
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// web is a map taken apart: everybody by one name, and what each may say to each other.
+type web struct {
+	ends  []string
+	links map[link][]Edge
+	free  map[string]Open
+}
+
+// link is a sender and a receiver.
+type link struct{ from, to string }
+
+// web takes the edges of a map apart. The ends of a namespace follow each other, and those outside of all come last.
+func (m Map) web() web {
+	w := web{links: map[link][]Edge{}, free: map[string]Open{}}
+	maps.Copy(w.free, m.Free)
+	ends := map[string]bool{}
+	for _, o := range m.Open {
+		ends[o.Name], w.free[o.Name] = true, o
+	}
+	for _, e := range m.Edges {
+		for _, name := range slices.Concat(e.From, e.To) {
+			ends[name] = true
+		}
+	}
+	w.link(m.Edges)
+	w.ends = slices.SortedFunc(maps.Keys(ends), func(a, b string) int {
+		inA, _ := parted(a)
+		inB, _ := parted(b)
+		return cmp.Or(cmpBool(inA == "", inB == ""), cmp.Compare(inA, inB), cmp.Compare(a, b))
+	})
+	return w
+}
+
+func (w web) link(edges []Edge) {
+	for _, e := range edges {
+		for _, from := range e.From {
+			for _, to := range e.To {
+				w.links[link{from, to}] = append(w.links[link{from, to}], e)
+			}
+		}
+	}
+}
+
+func cmpBool(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case b:
+		return -1
+	default:
+		return 1
+	}
+}
+
+// ports are those that a sender may reach a receiver on.
+func (w web) ports(l link) []string {
+	var out []string
+	for _, e := range w.links[l] {
+		for _, port := range e.Ports {
+			if !slices.Contains(out, port) {
+				out = append(out, port)
+			}
+		}
+	}
+	return out
+}
+
+// isFree says whether no policy stands between two ends: what one may send and the other may hear is everything.
+func (w web) isFree(l link) bool {
+	from, to := w.free[l.from], w.free[l.to]
+	return len(w.links[l]) == 0 && l.from != l.to && (from.Egress || isWorld(l.from)) && (to.Ingress || isWorld(l.to)) &&
+		(!isWorld(l.from) || !isWorld(l.to))
+}
+
+// parted is the namespace that an end is in, and its name there; addresses and others outside of all are in none.
+func parted(name string) (namespace, rest string) {
+	namespace, rest, isPods := strings.Cut(name, "/")
+	if !isPods || strings.ContainsAny(namespace, ".: ") {
+		return "", name
+	}
+	return namespace, rest
+}
+
+// isWorld says whether an end is outside of all namespaces that are known.
+func isWorld(name string) bool {
+	namespace, _ := parted(name)
+	return namespace == ""
+}
+
+// among are the ports of a link and of all wider ones: what any address may do, one of a range may too.
+func (w web) among(l link) []string {
+	all := web{links: map[link][]Edge{}}
+	for _, from := range append([]string{l.from}, w.wider(l.from)...) {
+		for _, to := range append([]string{l.to}, w.wider(l.to)...) {
+			all.links[l] = append(all.links[l], w.links[link{from, to}]...)
+		}
+	}
+	return all.ports(l)
+}
+
+func (w web) wider(name string) []string {
+	return slices.DeleteFunc(slices.Clone(w.ends), func(other string) bool { return !isWithin(name, other) })
+}
