@@ -2,12 +2,12 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"os"
 	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -27,8 +27,8 @@ import (
 type mapOptions struct {
 	connectionOptions
 	output, focus string
-	dns           bool
-	width         int
+	dns, denied   bool
+	width, around int
 }
 
 // terminalWidth is the value of --width that stands for the terminal's.
@@ -85,8 +85,12 @@ Without files, the cluster is asked with --cluster; with both, it is taken as it
   kubectl apptier map -k overlays/production -o mermaid
   kubectl apptier map --cluster -o dot | dot -Tsvg > reach.svg
 
-  # All that is about the database
-  kubectl apptier map --cluster --focus database`,
+  # All that is about the database, and about those who reach it and whom it reaches
+  kubectl apptier map --cluster --focus database
+  kubectl apptier map --cluster --focus database --around 2
+
+  # Who may not reach whom?
+  kubectl apptier map manifests/ -R --denied`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.Input.AddFiles(args...)
 			return o.run(cmd.Context(), streams)
@@ -95,6 +99,8 @@ Without files, the cluster is asked with --cluster; with both, it is taken as it
 	o.AddFlags(cmd, "Show the cluster, or with files the cluster as it would be with them.")
 	addChoice(cmd, &o.output, "output", "o", "table", "How to print", "table", "matrix", "md", "mermaid", "dot", "json")
 	cmd.Flags().StringVar(&o.focus, "focus", "", "Show only connections of which an end has this in its name, such as shop/ or database.")
+	cmd.Flags().IntVar(&o.around, "around", 1, "With --focus: how many connections away from it, in either direction, is shown.")
+	cmd.Flags().BoolVar(&o.denied, "denied", false, "List who may not connect on any port too. In a matrix, that is where nothing is.")
 	cmd.Flags().BoolVar(&o.dns, "dns", false, "Show who may ask the cluster's DNS too, which nearly everybody may.")
 	cmd.Flags().IntVar(&o.width, "width", terminalWidth, "The columns that -o matrix may take: 0 for as many as it needs, -1 for the terminal's.")
 	return cmd
@@ -122,11 +128,11 @@ func (o *mapOptions) run(ctx context.Context, streams genericiooptions.IOStreams
 		return err
 	}
 	scene.TellPartly(streams.ErrOut, q.snapshot)
-	drawn, err := mapOf(ctx, side{q, s}, o.dns)
+	drawn, err := mapOf(ctx, side{q, s}, o.dns, o.denied)
 	if err != nil {
 		return err
 	}
-	if err := write(streams.Out, drawn.Focus(o.focus)); err != nil {
+	if err := write(streams.Out, drawn.Focus(o.focus, o.around)); err != nil {
 		return fmt.Errorf("printing the map: %w", err)
 	}
 	return nil
@@ -137,11 +143,20 @@ func (o *mapOptions) check() error {
 	if o.width < terminalWidth {
 		return fmt.Errorf("--width %d is no number of columns: use one from 0, or -1 for the terminal's", o.width)
 	}
+	if o.around < 1 {
+		return fmt.Errorf("--around %d is no number of connections: use one from 1", o.around)
+	}
+	if o.around > 1 && o.focus == "" {
+		return errors.New("--around is about who is around somebody: say who with --focus")
+	}
+	if o.denied && slices.Contains([]string{"mermaid", "dot", "svg"}, o.output) {
+		return fmt.Errorf("--denied is not for -o %s, in which it would hide what is allowed: use table, matrix, md, json or html", o.output)
+	}
 	return nil
 }
 
 // mapOf is who may reach whom: what rules open, compared with the same policies without any.
-func mapOf(ctx context.Context, s side, dns bool) (report.Map, error) {
+func mapOf(ctx context.Context, s side, dns, denied bool) (report.Map, error) {
 	pods, namespaces := scene.Described(s.snapshot)
 	s.snapshot.Namespaces = append(s.snapshot.Namespaces, missing(s.snapshot.Namespaces, namespaces)...)
 	s.addStandIns(inPairs(append(s.scene.Strangers(), pods...)))
@@ -157,6 +172,9 @@ func mapOf(ctx context.Context, s side, dns bool) (report.Map, error) {
 	}
 	changes := describe([2]side{s, s}, result)
 	out := report.Map{Edges: []report.Edge{}, Open: s.notIsolated(), Unknown: changes.Unknown, Free: s.free()}
+	if denied {
+		out.Denied = s.denied(result.Changes)
+	}
 	for _, c := range changes.Changes {
 		if e := (report.Edge{From: c.From, To: c.To, Ports: c.Ports, File: c.File, Line: c.Line}); dns || !isDNS(e) {
 			out.Edges = append(out.Edges, e)
@@ -202,7 +220,7 @@ func folded(edges []report.Edge, end func(*report.Edge) *[]string) []report.Edge
 func (s side) notIsolated() []report.Open {
 	open := map[string]*report.Open{}
 	for _, pod := range s.snapshot.Pods {
-		if pod.Spec.HostNetwork || kube.Finished(pod) || strings.Contains(pod.Name, " ") {
+		if !isGiven(pod) {
 			continue
 		}
 		ingress, egress := s.isolated(pod)

@@ -13,6 +13,13 @@ func TestMaps(t *testing.T) {
 		{"map-matrix-narrow", "-o matrix --width 58", 0},
 		{"map-matrix-too-narrow", "-o matrix --width 40", 2},
 		{"map-matrix-focus", "-o matrix --width 40 --focus database", 0},
+		{"map-around", "--focus database --around 2", 0},
+		{"map-around-nobody", "--around 2", 2},
+		{"map-bad-around", "--focus database --around 0", 2},
+		{"map-denied", "--denied", 0},
+		{"map-denied-md", "--denied -o md --focus database", 0},
+		{"map-denied-json", "--denied -o json --focus grafana", 0},
+		{"map-denied-picture", "--denied -o mermaid", 2},
 		{"map-bad-width", "-o matrix --width -2", 2},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -17,6 +17,8 @@ type Map struct {
 	Open []Open `json:"notIsolated"`
 	// Unknown counts the questions to which only a cluster has an answer.
 	Unknown int `json:"unknown"`
+	// Denied are who may not connect, if somebody asked.
+	Denied []Denied `json:"denied,omitempty"`
 	// Each are the edges of each sender and receiver, where Edges have everyone in the place of many.
 	Each []Edge `json:"-"`
 	// Free says of everybody by name, given or described, in which directions no policy isolates some of their pods.
@@ -51,30 +53,6 @@ func (o Open) directions() string {
 	}
 }
 
-// Focus is the map as far as an end has a text in its name; all of it without one.
-func (m Map) Focus(on string) Map {
-	has := func(name string) bool { return strings.Contains(name, on) }
-	isAbout := func(e Edge) bool { return slices.ContainsFunc(e.From, has) || slices.ContainsFunc(e.To, has) }
-	out := m
-	out.Edges, out.Each, out.Open = filtered(m.Edges, isAbout), filtered(m.Each, isAbout), []Open{}
-	for _, o := range m.Open {
-		if has(o.Name) {
-			out.Open = append(out.Open, o)
-		}
-	}
-	return out
-}
-
-func filtered(edges []Edge, is func(Edge) bool) []Edge {
-	out := []Edge{}
-	for _, e := range edges {
-		if is(e) {
-			out = append(out, e)
-		}
-	}
-	return out
-}
-
 func (e Edge) by() string { return Change{File: e.File, Line: e.Line}.by() }
 
 // WriteMap writes a map as a table.
@@ -98,6 +76,7 @@ func WriteMap(out io.Writer, m Map) error {
 		}
 		fmt.Fprintf(out, "  %s (%s)\n", o.Name, o.directions())
 	}
+	m.writeDenied(out)
 	return m.writeUnknown(out)
 }
 
@@ -121,6 +100,7 @@ func WriteMapMarkdown(out io.Writer, m Map) error {
 		}
 		fmt.Fprintf(out, "- `%s` (%s)\n", o.Name, o.directions())
 	}
+	m.writeDeniedMarkdown(out)
 	return m.writeUnknown(out)
 }
 

@@ -1,8 +1,12 @@
 package report
 
 import (
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 func TestRangesAreWithinWiderOnes(t *testing.T) {
@@ -55,5 +59,46 @@ func TestMatrixFits(t *testing.T) {
 				t.Errorf("more than %d columns: %s", test.width, line)
 			}
 		}
+	}
+}
+
+// Around somebody are those some connections away, but not by way of the internet.
+func TestFocusIsOnWhoIsAround(t *testing.T) {
+	edge := func(from, to string) Edge { return Edge{From: []string{from}, To: []string{to}} }
+	m := Map{
+		Edges: []Edge{
+			edge("a/one", "a/two"), edge("a/two", "a/three"), edge("a/three", "a/four"),
+			edge(internet, "a/two"), edge(internet, "a/other"),
+		},
+		Open:   []Open{{Name: "a/four"}},
+		Denied: []Denied{{From: []string{"namespace a"}, To: []string{"namespace b"}}, {From: []string{"b/x"}, To: []string{"b/y"}}},
+	}
+	for around, want := range map[int]string{1: "0", 2: "0 1 3", 3: "0 1 2 3", 9: "0 1 2 3"} {
+		got := m.Focus("one", around)
+		var shown []string
+		for i, e := range m.Edges {
+			if slices.ContainsFunc(got.Edges, func(o Edge) bool { return o.From[0] == e.From[0] && o.To[0] == e.To[0] }) {
+				shown = append(shown, strconv.Itoa(i))
+			}
+		}
+		if strings.Join(shown, " ") != want || len(got.Denied) != 1 || len(got.Open) != max(0, min(1, around-3)) {
+			t.Errorf("around %d: %v, want %s, denied %v, not isolated %v", around, shown, want, got.Denied, got.Open)
+		}
+	}
+}
+
+// Namespaces of which none may reach any of the other are one pair.
+func TestDeniedPairsOfNamespaces(t *testing.T) {
+	names := []string{"a/one", "a/two", "b/one", "b/two", AnyAddress}
+	got := DeniedOf(names, func(p Pair) bool {
+		return p.From == AnyAddress && p.To != "b/two" || strings.HasPrefix(p.From, "a/") && strings.HasPrefix(p.To, "b/") || p.From == "b/one" && p.To == "a/two"
+	})
+	want := []Denied{
+		{From: []string{AnyAddress}, To: []string{"namespace a", "b/one"}},
+		{From: []string{"b/one"}, To: []string{"a/two"}},
+		{From: []string{"namespace a"}, To: []string{"namespace b"}},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("denied (-want +got):\n%s", diff)
 	}
 }

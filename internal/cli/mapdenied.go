@@ -1,0 +1,100 @@
+package cli
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/apptier/apptier/internal/cli/report"
+	"github.com/apptier/apptier/internal/cli/scene"
+	"github.com/apptier/apptier/policy/compare"
+	"github.com/apptier/apptier/policy/kube"
+	"github.com/apptier/apptier/policy/reach"
+)
+
+// denied are the pairs that a policy keeps apart: an end is isolated, and no rule allows a connection. An end is a workload
+// that is given, a tier that has no pod, a pod of another namespace, or any address.
+func (s side) denied(opened []compare.Change) []report.Denied {
+	d := newDescriber([2]side{s, s})
+	ends := s.deniedEnds(d)
+	names := map[types.NamespacedName]string{}
+	for name, pod := range d.pods {
+		names[name] = s.deniedEnd(d, pod, ends)
+	}
+	called := func(e reach.Endpoint) string {
+		if e.Address.IsValid() {
+			return anyAddress
+		}
+		return names[e.Pod]
+	}
+	allowed := map[report.Pair]bool{}
+	for _, c := range opened {
+		to := once(c.To, called)
+		for _, from := range once(c.From, called) {
+			for _, to := range to {
+				allowed[report.Pair{From: from, To: to}] = true
+			}
+		}
+	}
+	return report.DeniedOf(slices.Sorted(maps.Keys(ends)), func(p report.Pair) bool {
+		return !allowed[p] && (!ends[p.From].Egress || !ends[p.To].Ingress)
+	})
+}
+
+// once are the names of ends, each once.
+func once(ends []reach.Endpoint, called func(reach.Endpoint) string) []string {
+	names := map[string]bool{}
+	for _, e := range ends {
+		if name := called(e); name != "" {
+			names[name] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(names))
+}
+
+// deniedEnds are all ends that denied is about, and in which directions some of their pods are not isolated.
+func (s side) deniedEnds(d describer) map[string]report.Open {
+	everywhere := report.Open{Ingress: true, Egress: true}
+	ends := map[string]report.Open{anyAddress: everywhere, elsewhere: everywhere}
+	tiers := map[string]bool{} // with a pod
+	add := func(name string, pod *corev1.Pod) {
+		ingress, egress := s.isolated(pod)
+		o := ends[name]
+		ends[name] = report.Open{Ingress: o.Ingress || !ingress, Egress: o.Egress || !egress}
+	}
+	for _, pod := range s.snapshot.Pods {
+		if isGiven(pod) {
+			add(workloadName(pod), pod)
+			tiers[d.tierOf(pod)] = true
+		}
+	}
+	for _, pod := range s.snapshot.Pods {
+		if tier := d.tierOf(pod); !isGiven(pod) && tier != "" && !tiers[tier] {
+			add(tier, pod)
+		}
+	}
+	return ends
+}
+
+// deniedEnd is which of the ends a pod is; empty if it is none.
+func (s side) deniedEnd(d describer, pod *corev1.Pod, ends map[string]report.Open) string {
+	name := d.tierOf(pod)
+	switch {
+	case isGiven(pod):
+		name = workloadName(pod)
+	case pod.Namespace == scene.AnotherNamespace:
+		name = elsewhere
+	}
+	if _, found := ends[name]; !found {
+		return ""
+	}
+	return name
+}
+
+// isGiven says whether a pod is there, or a workload that is would make it, and policies are about it.
+func isGiven(pod *corev1.Pod) bool {
+	return !pod.Spec.HostNetwork && !kube.Finished(pod) && !strings.Contains(pod.Name, " ")
+}
