@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -27,9 +28,13 @@ import (
 type mapOptions struct {
 	connectionOptions
 	output, focus string
+	group         string
 	dns, denied   bool
 	width, around int
 }
+
+// groupings are the values of map's flag --group.
+var groupings = []string{"auto", "never", "always"}
 
 // terminalWidth is the value of --width that stands for the terminal's.
 const terminalWidth = -1
@@ -85,6 +90,9 @@ Without files, the cluster is asked with --cluster; with both, it is taken as it
   kubectl apptier map -k overlays/production -o mermaid
   kubectl apptier map --cluster -o dot | dot -Tsvg > reach.svg
 
+  # Of many workloads, those that reach the same and are reached by the same as one
+  kubectl apptier map --cluster --group always
+
   # All that is about the database, and about those who reach it and whom it reaches
   kubectl apptier map --cluster --focus database
   kubectl apptier map --cluster --focus database --around 2
@@ -102,6 +110,7 @@ Without files, the cluster is asked with --cluster; with both, it is taken as it
 	cmd.Flags().IntVar(&o.around, "around", 1, "With --focus: how many connections away from it, in either direction, is shown.")
 	cmd.Flags().BoolVar(&o.denied, "denied", false, "List who may not connect on any port too. In a matrix, that is where nothing is.")
 	cmd.Flags().BoolVar(&o.dns, "dns", false, "Show who may ask the cluster's DNS too, which nearly everybody may.")
+	addChoice(cmd, &o.group, "group", "", groupings[0], "Show those of a namespace that reach the same and are reached by the same as one, with auto in a matrix or a picture of more than 40", groupings...)
 	cmd.Flags().IntVar(&o.width, "width", terminalWidth, "The columns that -o matrix may take: 0 for as many as it needs, -1 for the terminal's.")
 	return cmd
 }
@@ -132,7 +141,7 @@ func (o *mapOptions) run(ctx context.Context, streams genericiooptions.IOStreams
 	if err != nil {
 		return err
 	}
-	if err := write(streams.Out, drawn.Focus(o.focus, o.around)); err != nil {
+	if err := write(streams.Out, drawn.Focus(o.focus, o.around).Grouped(o.grouped())); err != nil {
 		return fmt.Errorf("printing the map: %w", err)
 	}
 	return nil
@@ -142,6 +151,9 @@ func (o *mapOptions) run(ctx context.Context, streams genericiooptions.IOStreams
 func (o *mapOptions) check() error {
 	if o.width < terminalWidth {
 		return fmt.Errorf("--width %d is no number of columns: use one from 0, or -1 for the terminal's", o.width)
+	}
+	if !slices.Contains(groupings, o.group) {
+		return fmt.Errorf("--group %q is not known: use %s", o.group, strings.Join(groupings, ", "))
 	}
 	if o.around < 1 {
 		return fmt.Errorf("--around %d is no number of connections: use one from 1", o.around)
@@ -153,6 +165,14 @@ func (o *mapOptions) check() error {
 		return fmt.Errorf("--denied is not for -o %s, in which it would hide what is allowed: use table, matrix, md, json or html", o.output)
 	}
 	return nil
+}
+
+// grouped is when equal ends are joined. Tables and programs get all of them unless somebody asks, with the lines of each.
+func (o *mapOptions) grouped() string {
+	if o.group == "auto" && slices.Contains([]string{"table", "md", "json"}, o.output) {
+		return "never"
+	}
+	return o.group
 }
 
 // mapOf is who may reach whom: what rules open, compared with the same policies without any.

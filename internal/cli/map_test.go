@@ -20,6 +20,11 @@ func TestMaps(t *testing.T) {
 		{"map-denied-md", "--denied -o md --focus database", 0},
 		{"map-denied-json", "--denied -o json --focus grafana", 0},
 		{"map-denied-picture", "--denied -o mermaid", 2},
+		{"map-mermaid", "-o mermaid", 0},
+		{"map-dot", "-o dot", 0},
+		{"map-group", "--group always", 0},
+		{"map-group-matrix", "--group always -o matrix", 0},
+		{"map-bad-group", "--group some", 2},
 		{"map-bad-width", "-o matrix --width -2", 2},
 	} {
 		t.Run(test.name, func(t *testing.T) {

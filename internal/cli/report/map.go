@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strings"
 	"text/tabwriter"
 
 	"github.com/apptier/apptier/policy/draw"
@@ -19,6 +18,8 @@ type Map struct {
 	Unknown int `json:"unknown"`
 	// Denied are who may not connect, if somebody asked.
 	Denied []Denied `json:"denied,omitempty"`
+	// Groups are all who are as somebody is, by name, if equal ones are joined.
+	Groups map[string][]string `json:"-"`
 	// Each are the edges of each sender and receiver, where Edges have everyone in the place of many.
 	Each []Edge `json:"-"`
 	// Free says of everybody by name, given or described, in which directions no policy isolates some of their pods.
@@ -119,37 +120,26 @@ func WriteMapDot(out io.Writer, m Map) error {
 	return err
 }
 
-// picture has a node for all ends of the same names, in the order in which they come, and those that are not isolated.
+// picture has a node for everybody, or for all who are equal, with those that are not isolated.
 func (m Map) picture() ([]draw.Node, []draw.Edge) {
+	w := m.web()
 	var nodes []draw.Node
 	var edges []draw.Edge
-	open := map[string]string{}
-	for _, o := range m.Open {
-		open[o.Name] = o.directions()
+	for _, name := range w.ends {
+		namespace, _ := parted(name)
+		label := w.label(name)
+		if o := w.free[name]; m.isOpen(name) {
+			label += " (not isolated: " + o.directions() + ")"
+		}
+		nodes = append(nodes, draw.Node{Key: name, Namespace: namespace, Label: label})
 	}
-	add := func(names []string) string {
-		key := strings.Join(names, "\n")
-		if slices.ContainsFunc(nodes, func(n draw.Node) bool { return n.Key == key }) {
-			return key
-		}
-		namespace, label, isPods := strings.Cut(names[0], "/")
-		if !isPods || strings.ContainsAny(namespace, ".: ") { // as addresses and others outside of all
-			namespace, label = "", names[0]
-		}
-		if len(names) > 1 {
-			label = fmt.Sprintf("%s and %d more", label, len(names)-1)
-		}
-		if directions := open[names[0]]; directions != "" {
-			label += " (not isolated: " + directions + ")"
-		}
-		nodes = append(nodes, draw.Node{Key: key, Namespace: namespace, Label: label})
-		return key
-	}
-	for _, e := range m.Edges {
-		edges = append(edges, draw.Edge{From: add(e.From), To: add(e.To), Label: Few(e.Ports)})
-	}
-	for _, o := range m.Open {
-		add([]string{o.Name})
+	for _, l := range w.sorted() {
+		edges = append(edges, draw.Edge{From: l.from, To: l.to, Label: Few(w.ports(l))})
 	}
 	return nodes, edges
+}
+
+// isOpen says whether somebody who is given is not isolated.
+func (m Map) isOpen(name string) bool {
+	return slices.ContainsFunc(m.Open, func(o Open) bool { return o.Name == name })
 }

@@ -28,29 +28,38 @@ func DeniedOf(names []string, isDenied func(Pair) bool) []Denied {
 	}
 	groups := slices.Sorted(maps.Keys(members))
 	to := map[string][]string{}
-	add := func(from, receiver string) { to[from] = append(to[from], receiver) }
 	for _, from := range groups {
 		for _, receiver := range groups {
-			var pairs []Pair
-			all := from != receiver
-			for _, a := range members[from] {
-				for _, b := range members[receiver] {
-					if p := (Pair{a, b}); a != b && isDenied(p) {
-						pairs = append(pairs, p)
-					} else {
-						all = false
-					}
-				}
-			}
-			if all {
-				add(from, receiver)
+			pairs, all := deniedBetween(members[from], members[receiver], isDenied)
+			if all && from != receiver {
+				to[from] = append(to[from], receiver)
 				continue
 			}
 			for _, p := range pairs {
-				add(p.From, p.To)
+				to[p.From] = append(to[p.From], p.To)
 			}
 		}
 	}
+	return joined(to)
+}
+
+// deniedBetween are the pairs of senders and receivers that may not connect, and whether those are all.
+func deniedBetween(senders, receivers []string, isDenied func(Pair) bool) (pairs []Pair, all bool) {
+	all = true
+	for _, from := range senders {
+		for _, to := range receivers {
+			if p := (Pair{from, to}); from != to && isDenied(p) {
+				pairs = append(pairs, p)
+			} else {
+				all = false
+			}
+		}
+	}
+	return pairs, all
+}
+
+// joined has one item for senders that may not reach the same.
+func joined(to map[string][]string) []Denied {
 	var out []Denied
 	index := map[string]int{}
 	for _, from := range slices.Sorted(maps.Keys(to)) {

@@ -2,16 +2,18 @@ package report
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
 )
 
-// web is a map taken apart: everybody by one name, and what each may say to each other.
+// web is a map taken apart: everybody by one name, or the first of all who are equal, and what each may say to each other.
 type web struct {
-	ends  []string
-	links map[link][]Edge
-	free  map[string]Open
+	ends   []string
+	groups map[string][]string
+	links  map[link][]Edge
+	free   map[string]Open
 }
 
 // link is a sender and a receiver.
@@ -19,15 +21,15 @@ type link struct{ from, to string }
 
 // web takes the edges of a map apart. The ends of a namespace follow each other, and those outside of all come last.
 func (m Map) web() web {
-	w := web{links: map[link][]Edge{}, free: map[string]Open{}}
+	w := web{links: map[link][]Edge{}, free: map[string]Open{}, groups: m.Groups}
 	maps.Copy(w.free, m.Free)
 	ends := map[string]bool{}
 	for _, o := range m.Open {
-		ends[o.Name], w.free[o.Name] = true, o
+		ends[w.first(o.Name)], w.free[o.Name] = true, o
 	}
 	for _, e := range m.Edges {
 		for _, name := range slices.Concat(e.From, e.To) {
-			ends[name] = true
+			ends[w.first(name)] = true
 		}
 	}
 	w.link(m.Edges)
@@ -41,12 +43,72 @@ func (m Map) web() web {
 
 func (w web) link(edges []Edge) {
 	for _, e := range edges {
-		for _, from := range e.From {
-			for _, to := range e.To {
+		for _, from := range w.firsts(e.From) {
+			for _, to := range w.firsts(e.To) {
 				w.links[link{from, to}] = append(w.links[link{from, to}], e)
 			}
 		}
 	}
+}
+
+// sorted are the links in the order of their ends.
+func (w web) sorted() []link {
+	var out []link
+	for _, from := range w.ends {
+		for _, to := range w.ends {
+			if l := (link{from, to}); len(w.links[l]) > 0 {
+				out = append(out, l)
+			}
+		}
+	}
+	return out
+}
+
+// first stands for all who are equal.
+func (w web) first(name string) string {
+	if group := w.groups[name]; len(group) > 0 {
+		return group[0]
+	}
+	return name
+}
+
+func (w web) firsts(names []string) []string {
+	if w.groups == nil {
+		return names
+	}
+	var out []string
+	for _, name := range names {
+		if first := w.first(name); !slices.Contains(out, first) {
+			out = append(out, first)
+		}
+	}
+	return out
+}
+
+// members are all that an end stands for.
+func (w web) members(end string) []string {
+	if group := w.groups[end]; len(group) > 0 {
+		return group
+	}
+	return []string{end}
+}
+
+// label is what an end is called within its namespace.
+func (w web) label(end string) string {
+	names := w.members(end)
+	short := func(name string) string {
+		_, rest := parted(name)
+		return rest
+	}
+	const most = 3
+	if len(names) > most {
+		return fmt.Sprintf("%s, %s and %d more", short(names[0]), short(names[1]), len(names)-2)
+	}
+	var all []string
+	for _, name := range names {
+		all = append(all, short(name))
+	}
+	return strings.Join(all, ", ")
 }
 
 func cmpBool(a, b bool) int {

@@ -12,6 +12,31 @@ func (m Map) Focus(on string, around int) Map {
 	if on == "" {
 		return m
 	}
+	near := m.near(on, around)
+	isNear := func(name string) bool { return isStep(near, name, around) }
+	isAbout := func(e Edge) bool { return slices.ContainsFunc(e.From, isNear) || slices.ContainsFunc(e.To, isNear) }
+	out := m
+	out.Edges, out.Each, out.Open, out.Denied = filtered(m.Edges, isAbout), filtered(m.Each, isAbout), []Open{}, nil
+	for _, o := range m.Open {
+		if isNear(o.Name) {
+			out.Open = append(out.Open, o)
+		}
+	}
+	for _, name := range m.names() {
+		if isNear(name) && !isWorld(name) {
+			near[whole(name)] = 0 // denials are of all in a namespace, too
+		}
+	}
+	for _, d := range m.Denied {
+		if slices.ContainsFunc(d.From, isNear) || slices.ContainsFunc(d.To, isNear) {
+			out.Denied = append(out.Denied, d)
+		}
+	}
+	return out
+}
+
+// near says of who is around somebody how many connections away they are, as far as that is less than around.
+func (m Map) near(on string, around int) map[string]int {
 	near := map[string]int{}
 	for _, name := range m.names() {
 		if strings.Contains(name, on) {
@@ -34,26 +59,7 @@ func (m Map) Focus(on string, around int) Map {
 			}
 		}
 	}
-	isNear := func(name string) bool { return isStep(near, name, around) }
-	isAbout := func(e Edge) bool { return slices.ContainsFunc(e.From, isNear) || slices.ContainsFunc(e.To, isNear) }
-	out := m
-	out.Edges, out.Each, out.Open, out.Denied = filtered(m.Edges, isAbout), filtered(m.Each, isAbout), []Open{}, nil
-	for _, o := range m.Open {
-		if isNear(o.Name) {
-			out.Open = append(out.Open, o)
-		}
-	}
-	for _, name := range m.names() {
-		if isNear(name) && !isWorld(name) {
-			near[whole(name)] = 0 // denials are of all in a namespace, too
-		}
-	}
-	for _, d := range m.Denied {
-		if slices.ContainsFunc(d.From, isNear) || slices.ContainsFunc(d.To, isNear) {
-			out.Denied = append(out.Denied, d)
-		}
-	}
-	return out
+	return near
 }
 
 // isStep says whether connections from and to a name are at most so many away: those of who is nearer.

@@ -53,10 +53,9 @@ func newMatrix(w web, open []Open) *matrix {
 	digits := len(strconv.Itoa(len(w.ends)))
 	var reached []string
 	for i, name := range w.ends {
-		_, rest := parted(name)
 		mark := markOf(w.free[name])
 		grid.marked = grid.marked || mark != ""
-		grid.labels = append(grid.labels, fmt.Sprintf("%*d %s%s", digits, i+1, rest, mark))
+		grid.labels = append(grid.labels, fmt.Sprintf("%*d %s%s", digits, i+1, w.label(name), mark))
 		isFree := slices.ContainsFunc(open, func(o Open) bool { return o.Name == name && o.Ingress })
 		if isFree || slices.ContainsFunc(w.ends, func(from string) bool { return len(w.links[link{from, name}]) > 0 }) {
 			reached, grid.heads = append(reached, name), append(grid.heads, strconv.Itoa(i+1))
