@@ -44,6 +44,7 @@ func (o *mapOptions) writers() map[string]func(io.Writer, report.Map) error {
 	return map[string]func(io.Writer, report.Map) error{
 		"table": report.WriteMap, "md": report.WriteMapMarkdown, "mermaid": report.WriteMapMermaid,
 		"dot": report.WriteMapDot, "json": report.WriteMapJSON, "matrix": o.writeMatrix,
+		"svg": report.WriteMapSVG, "html": report.WriteMapHTML,
 	}
 }
 
@@ -86,9 +87,13 @@ Without files, the cluster is asked with --cluster; with both, it is taken as it
   # The same as a grid: senders beside it, receivers above
   kubectl apptier map manifests/ -R -o matrix
 
-  # As a picture: in Markdown, or by graphviz
+  # As a page to search and to click through, and as a picture
+  kubectl apptier map manifests/ -R -o html > reach.html
+  kubectl apptier map manifests/ -R -o svg > reach.svg
+
+  # As a picture in Markdown, or by graphviz
   kubectl apptier map -k overlays/production -o mermaid
-  kubectl apptier map --cluster -o dot | dot -Tsvg > reach.svg
+  kubectl apptier map --cluster -o dot | dot -Tpdf > reach.pdf
 
   # Of many workloads, those that reach the same and are reached by the same as one
   kubectl apptier map --cluster --group always
@@ -105,7 +110,7 @@ Without files, the cluster is asked with --cluster; with both, it is taken as it
 		},
 	}
 	o.AddFlags(cmd, "Show the cluster, or with files the cluster as it would be with them.")
-	addChoice(cmd, &o.output, "output", "o", "table", "How to print", "table", "matrix", "md", "mermaid", "dot", "json")
+	addChoice(cmd, &o.output, "output", "o", "table", "How to print", "table", "matrix", "md", "mermaid", "dot", "svg", "html", "json")
 	cmd.Flags().StringVar(&o.focus, "focus", "", "Show only connections of which an end has this in its name, such as shop/ or database.")
 	cmd.Flags().IntVar(&o.around, "around", 1, "With --focus: how many connections away from it, in either direction, is shown.")
 	cmd.Flags().BoolVar(&o.denied, "denied", false, "List who may not connect on any port too. In a matrix, that is where nothing is.")

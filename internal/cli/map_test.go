@@ -22,6 +22,7 @@ func TestMaps(t *testing.T) {
 		{"map-denied-picture", "--denied -o mermaid", 2},
 		{"map-mermaid", "-o mermaid", 0},
 		{"map-dot", "-o dot", 0},
+		{"map-svg", "-o svg", 0},
 		{"map-group", "--group always", 0},
 		{"map-group-matrix", "--group always -o matrix", 0},
 		{"map-bad-group", "--group some", 2},

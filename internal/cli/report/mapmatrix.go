@@ -95,22 +95,7 @@ func (g *matrix) cell(l link) string {
 		}
 		return "."
 	}
-	if slices.Contains(ports, "TCP") && slices.Contains(ports, "UDP") && slices.Contains(ports, "SCTP") {
-		return "all"
-	}
-	var out []string
-	for _, port := range ports {
-		protocol, number, isOne := strings.Cut(port, " ")
-		switch {
-		case !isOne:
-			out = append(out, protocol)
-		case protocol == "TCP":
-			out = append(out, number)
-		default:
-			out = append(out, number+"/"+protocol)
-		}
-	}
-	return strings.Join(out, ",")
+	return strings.Join(shortPorts(ports), ",")
 }
 
 // abbreviate has letters for what is longer than they are.
