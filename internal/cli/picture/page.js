@@ -4,7 +4,8 @@ const svgs = [...document.querySelectorAll('svg.map')];
 let chosen = null; // the number of the node that is in focus
 let zoom = 0; // 0 fits the window
 
-const full = (i) => graph.nodes[i].members.join(', ');
+// full names whom a node stands for; of many, the first, and all of them once it is in focus.
+const full = (i) => (graph.nodes[i].members.length > 3 && i !== chosen ? `${graph.nodes[i].namespace}: ${graph.nodes[i].name}` : graph.nodes[i].members.join(', '));
 const text = (i) => [graph.nodes[i].name, graph.nodes[i].kind, graph.nodes[i].namespace, graph.nodes[i].open && 'not isolated', ...graph.nodes[i].members].join(' ').toLowerCase();
 const texts = graph.nodes.map((_, i) => text(i));
 const isAt = (link, i) => link.from === i || link.to === i;
