@@ -29,13 +29,14 @@ func init() { runs[UnknownReference] = checkReferences }
 // with nearly the same name: an object that is in no file may be in the cluster.
 func checkReferences(r *check.Report, in *appView) {
 	app, w := in.App, in.world
+	others := besidesItself(app, w.AppTiers)
 	each := func(peers []v1alpha1.Peer, at func(int) *field.Path) {
 		for i, peer := range peers {
 			switch {
 			case peer.AppTier != nil:
 				key := model.Key(app, peer.AppTier.Namespace, peer.AppTier.Name)
 				if other := known(r, at(i).Child("appTier"),
-					"AppTier", key, w.Whole && w.Known.AppTiers, besidesItself(app, w.AppTiers)); other != nil {
+					"AppTier", key, w.Whole && w.Known.AppTiers, others); other != nil {
 					checkTierKnown(r, at(i).Child("appTier", "tier"), other, peer.AppTier.Tier)
 				}
 			case peer.Service != nil:
@@ -75,12 +76,15 @@ func checkTierKnown(r *check.Report, path *field.Path, other *v1alpha1.AppTier, 
 
 // known returns the object of a name, and warns if certainly, or probably, there is none.
 func known[T metav1.Object](r *check.Report, path *field.Path, kind string, key types.NamespacedName, all bool, objects []T) (found T) {
+	for _, object := range objects { // first, and by the name first: nearly every object is another one
+		if object.GetName() == key.Name && object.GetNamespace() == key.Namespace && object.GetDeletionTimestamp() == nil {
+			return object
+		}
+	}
 	var here, elsewhere []string
 	for _, object := range objects {
 		switch {
 		case object.GetDeletionTimestamp() != nil:
-		case object.GetName() == key.Name && object.GetNamespace() == key.Namespace:
-			return object
 		case object.GetName() == key.Name:
 			elsewhere = append(elsewhere, object.GetNamespace())
 		case object.GetNamespace() == key.Namespace:
