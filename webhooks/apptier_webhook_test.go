@@ -128,7 +128,7 @@ func testOpened(t *testing.T, config *rest.Config) {
 	open.Annotations = map[string]string{"policy.apptier.dev/allow-widening": "until the last client has moved"}
 	g.Expect(c.Update(ctx, open)).To(Succeed())
 	g.Eventually(try, 10*time.Second, 50*time.Millisecond).Should(Succeed())
-	g.Expect(recorder.warnings).To(ConsistOf(ContainSubstring("gives as reason: until the last client has moved")))
+	g.Expect(recorder.warnings).To(ConsistOf(ContainSubstring("gives the reason: until the last client has moved")))
 	g.Expect(c.Create(ctx, app)).To(Succeed())
 
 	open.Annotations = nil
@@ -138,7 +138,7 @@ func testOpened(t *testing.T, config *rest.Config) {
 		recorder.warnings = nil
 		g.Expect(c.Update(ctx, app.DeepCopy(), client.DryRunAll)).To(Succeed(), "it was open before")
 		return recorder.warnings
-	}, 10*time.Second, 50*time.Millisecond).Should(ConsistOf(And(ContainSubstring("NetworkPolicy older lets"), Not(ContainSubstring("gives as reason")))))
+	}, 10*time.Second, 50*time.Millisecond).Should(ConsistOf(And(ContainSubstring("NetworkPolicy older lets"), Not(ContainSubstring("gives the reason")))))
 }
 
 func testWarnings(t *testing.T, config *rest.Config) {

@@ -118,7 +118,7 @@ func testWidening(t *testing.T, w *policyTest) {
 	g.Expect(errors.IsInvalid(err)).To(BeTrue(), "%v", err)
 	g.Expect(err).To(MatchError(And(
 		ContainSubstring("denied the request: NetworkPolicy open is refused:\n  spec.ingress[0].from[0]: would let any pod of namespace"),
-		ContainSubstring("reach a pod of tier db"), ContainSubstring("AppTier ledger lets nobody connect to it"), ContainSubstring("(widening)\n    fix: declare it in AppTier ledger"))))
+		ContainSubstring("reach a pod of tier db"), ContainSubstring("AppTier ledger allows nothing to connect to it"), ContainSubstring("(widening)\n    fix: declare it in AppTier ledger"))))
 }
 
 func testMistakesAtOnce(t *testing.T, w *policyTest) {
@@ -139,7 +139,7 @@ func testReason(t *testing.T, w *policyTest) {
 	recorder, c := recordingClient(t, w.config)
 	policy.Annotations = map[string]string{widening.Annotation: "the backup of March"}
 	g.Expect(c.Create(t.Context(), policy)).To(Succeed())
-	g.Expect(recorder.warnings).To(ContainElement(And(ContainSubstring("would let"), ContainSubstring("gives as reason: the backup of March"))))
+	g.Expect(recorder.warnings).To(ContainElement(And(ContainSubstring("would let"), ContainSubstring("gives the reason: the backup of March"))))
 	delete(policy.Annotations, widening.Annotation)
 	g.Expect(c.Update(t.Context(), policy)).To(MatchError(ContainSubstring("widening")), "without the reason it is a widening again")
 }
@@ -269,7 +269,7 @@ func testTooBig(t *testing.T, w *policyTest) {
 	}
 	policy.Spec.Ingress = []networkingv1.NetworkPolicyIngressRule{{From: blocks(1500)}}
 	refused := MatchError(And(
-		ContainSubstring("NetworkPolicy harmless is refused:\n  spec: it is too big to judge in this cluster: its 1 rules with 1500 peers and 0 ports take more than the 20000000 steps"),
+		ContainSubstring("NetworkPolicy harmless is refused:\n  spec: it is too big to judge in this cluster: its 1 rules with 1500 peers and 0 ports take more than the limit of 20000000 steps"),
 		ContainSubstring("(too-big-to-judge)\n    fix: split it")))
 	g.Expect(w.client.Create(t.Context(), policy, client.DryRunAll)).To(refused)
 	policy.Annotations = map[string]string{widening.Annotation: "a reason changes nothing about it"}

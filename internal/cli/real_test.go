@@ -237,7 +237,7 @@ spec: {podSelector: {}, policyTypes: [Egress], egress: [{to: [{ipBlock: {cidr: 1
 `
 	for cidr, warns := range map[string]bool{"10.0.0.0/25": true, "10.0.0.0/23": false} {
 		stdout, stderr, _ := run(t, strings.ReplaceAll(policy, "10.0.0.0/25", cidr), "lint", "--cluster", "-f", "-")
-		if strings.Contains(stdout, cidr+" holds addresses of Services alone") != warns {
+		if strings.Contains(stdout, cidr+" holds only addresses of Services") != warns {
 			t.Errorf("%s: want a warning %v: %s%s", cidr, warns, stdout, stderr)
 		}
 	}
