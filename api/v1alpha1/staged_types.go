@@ -12,6 +12,8 @@ import (
 // NetworkPolicies. A staged policy replaces the NetworkPolicy of the same name, if there is one: so you can try the
 // replacement of a policy first. Staged policies never change whether a connection passes.
 //
+// This version keeps staged policies and reports nothing about them yet. Admission refuses mode Audit until it does.
+//
 // +kubebuilder:object:root=true
 // +kubebuilder:resource:categories=apptier,shortName=snp;snetpol
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`

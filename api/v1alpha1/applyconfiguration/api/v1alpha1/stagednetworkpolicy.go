@@ -21,6 +21,8 @@ import (
 // A connection would be denied if it is allowed now, and would not be with the staged policies enforced beside the
 // NetworkPolicies. A staged policy replaces the NetworkPolicy of the same name, if there is one: so you can try the
 // replacement of a policy first. Staged policies never change whether a connection passes.
+//
+// This version keeps staged policies and reports nothing about them yet. Admission refuses mode Audit until it does.
 type StagedNetworkPolicyApplyConfiguration struct {
 	v1.TypeMetaApplyConfiguration    `json:""`
 	*v1.ObjectMetaApplyConfiguration `json:"metadata,omitempty"`
