@@ -23,8 +23,11 @@ type local struct {
 // enforced, or none if these are the same.
 func (l *local) policies(direction Direction) []*policy {
 	enforced := l.under[direction.half()]
-	if !direction.isStaged() {
+	switch {
+	case !direction.isStaged():
 		return enforced
+	case len(l.in.staged) == 0:
+		return nil
 	}
 	all := slices.DeleteFunc(slices.Clone(enforced), func(p *policy) bool { return l.in.staged[p.name] != nil })
 	if all = append(all, l.under[direction]...); len(all) == len(enforced) && len(l.under[direction]) == 0 {
