@@ -4,11 +4,13 @@ import (
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/policy/kube"
 )
 
@@ -17,8 +19,9 @@ func CacheOptions() cache.Options {
 	return cache.Options{
 		DefaultTransform: cache.TransformStripManagedFields(),
 		ByObject: map[client.Object]cache.ByObject{
-			&corev1.Pod{}:  {Transform: trimPod},
-			&corev1.Node{}: {Transform: trimNode},
+			&corev1.Pod{}:                   {Transform: trimPod},
+			&corev1.Node{}:                  {Transform: trimNode},
+			&v1alpha1.StagedNetworkPolicy{}: {Transform: trimStaged},
 			&admissionv1.ValidatingWebhookConfiguration{}: {Transform: trimValidating},
 			&admissionv1.MutatingWebhookConfiguration{}:   {Transform: trimMutating},
 			&discoveryv1.EndpointSlice{}: {
@@ -75,6 +78,19 @@ func trimProbe(probe *corev1.Probe) *corev1.Probe {
 	default:
 		return nil
 	}
+}
+
+// trimStaged keeps of hand-written staged policies that they are there: anyone may write many, and large ones.
+func trimStaged(object any) (any, error) {
+	policy, ok := object.(*v1alpha1.StagedNetworkPolicy)
+	if !ok {
+		return object, nil
+	}
+	policy.ManagedFields = nil
+	if v1alpha1.OwnerOf(policy) == "" {
+		policy.ObjectMeta, policy.Spec = trimMeta(policy.ObjectMeta), networkingv1.NetworkPolicySpec{}
+	}
+	return policy, nil
 }
 
 func trimNode(object any) (any, error) {

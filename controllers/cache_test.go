@@ -4,9 +4,11 @@ import (
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/utils/ptr"
 	"pgregory.net/rapid"
 
 	"github.com/apptier/apptier/api/v1alpha1"
@@ -78,4 +80,31 @@ func podTransform(t *testing.T) func(any) (any, error) {
 	}
 	t.Fatal("pods are kept as they are")
 	return nil
+}
+
+// Of staged policies, only those of AppTiers are kept whole: anyone may write others, as many and as large as they like.
+func TestHandWrittenStagedPoliciesAreKeptSmall(t *testing.T) {
+	spec := networkingv1.NetworkPolicySpec{PolicyTypes: []networkingv1.PolicyType{networkingv1.PolicyTypeIngress}}
+	trim := func(owners ...metav1.OwnerReference) *v1alpha1.StagedNetworkPolicy {
+		t.Helper()
+		policy := &v1alpha1.StagedNetworkPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "p", OwnerReferences: owners}, Spec: *spec.DeepCopy()}
+		policy.Annotations = map[string]string{"large": "text"}
+		for object, options := range controllers.CacheOptions().ByObject {
+			if _, isStaged := object.(*v1alpha1.StagedNetworkPolicy); isStaged {
+				trimmed, err := options.Transform(policy)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return trimmed.(*v1alpha1.StagedNetworkPolicy)
+			}
+		}
+		t.Fatal("staged policies are kept as they are")
+		return nil
+	}
+	if own := trim(metav1.OwnerReference{APIVersion: v1alpha1.GroupVersion.String(), Kind: "AppTier", Name: "shop", Controller: ptr.To(true)}); !equality.Semantic.DeepEqual(own.Spec, spec) {
+		t.Errorf("an AppTier's policy says %+v", own.Spec)
+	}
+	if other := trim(); other.Name != "p" || len(other.Annotations)+len(other.Spec.PolicyTypes) > 0 {
+		t.Errorf("of another's is kept: %+v", other)
+	}
 }

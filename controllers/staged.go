@@ -39,14 +39,7 @@ func asStaged(policy *networkingv1.NetworkPolicy) *networkingv1.NetworkPolicy {
 // select one pod, the second denies what the first one allowed. To enforce, write all policies first, then remove the
 // staged ones.
 func newRollout(app *v1alpha1.AppTier, desired, current []*networkingv1.NetworkPolicy) (plan, error) {
-	var enforced, staged []*networkingv1.NetworkPolicy
-	for _, have := range current {
-		if isStaged(have) {
-			staged = append(staged, have)
-		} else {
-			enforced = append(enforced, have)
-		}
-	}
+	enforced, staged := ofKinds(current)
 	if app.Spec.Mode != v1alpha1.Audit {
 		todo, err := newPlan(app, desired, enforced)
 		if err != nil {
@@ -67,6 +60,18 @@ func newRollout(app *v1alpha1.AppTier, desired, current []*networkingv1.NetworkP
 		todo = append(todo, opened(app, remove)...)
 	}
 	return append(todo, remove...), nil
+}
+
+// ofKinds parts policies that are enforced from staged ones.
+func ofKinds(policies []*networkingv1.NetworkPolicy) (enforced, staged []*networkingv1.NetworkPolicy) {
+	for _, policy := range policies {
+		if isStaged(policy) {
+			staged = append(staged, policy)
+		} else {
+			enforced = append(enforced, policy)
+		}
+	}
+	return enforced, staged
 }
 
 // newStaging plans the staged policies. They deny nothing, so their order does not matter.
