@@ -198,7 +198,7 @@ func mapOf(ctx context.Context, s side, dns, denied bool) (report.Map, error) {
 	changes := describe([2]side{s, s}, result)
 	out := report.Map{Edges: []report.Edge{}, Open: s.notIsolated(), Unknown: changes.Unknown, Free: s.free()}
 	if denied {
-		out.Denied = s.denied(result.Changes)
+		out.Denied = s.denied(result)
 	}
 	for _, c := range changes.Changes {
 		if e := (report.Edge{From: c.From, To: c.To, Ports: c.Ports, File: c.File, Line: c.Line}); dns || !isDNS(e) {

@@ -16,8 +16,8 @@ import (
 )
 
 // denied are the pairs that a policy keeps apart: an end is isolated, and no rule allows a connection. An end is a workload
-// that is given, a tier that has no pod, a pod of another namespace, or any address.
-func (s side) denied(opened []compare.Change) []report.Denied {
+// that is given, a tier that has no pod, a pod of another namespace, or any address. What is not known is not denied.
+func (s side) denied(result compare.Result) []report.Denied {
 	d := newDescriber([2]side{s, s})
 	ends := s.deniedEnds(d)
 	names := map[types.NamespacedName]string{}
@@ -30,8 +30,12 @@ func (s side) denied(opened []compare.Change) []report.Denied {
 		}
 		return names[e.Pod]
 	}
+	mayPass := result.Open
+	for _, c := range result.Changes {
+		mayPass = append(mayPass, compare.Ends{From: c.From, To: c.To})
+	}
 	allowed := map[report.Pair]bool{}
-	for _, c := range opened {
+	for _, c := range mayPass {
 		to := once(c.To, called)
 		for _, from := range once(c.From, called) {
 			for _, to := range to {

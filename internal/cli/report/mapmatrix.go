@@ -185,7 +185,7 @@ func (g *matrix) legend(out io.Writer) {
 	if g.free {
 		fmt.Fprintln(out, "  *      all: no policy isolates either")
 	}
-	fmt.Fprintln(out, "  .      nothing")
+	fmt.Fprintln(out, "  .      no rule is known to allow anything")
 	if g.marked {
 		fmt.Fprintln(out, "  (i)    not isolated: ingress; (e) egress; (ie) both")
 	}
