@@ -1,0 +1,123 @@
+package v1alpha1
+
+import (
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// Verdict is what happened to a connection.
+type Verdict string
+
+// The verdicts.
+const (
+	// Denied connections did not pass.
+	Denied Verdict = "Denied"
+	// WouldDeny connections passed, and staged policies would deny them.
+	WouldDeny Verdict = "WouldDeny"
+	// Allowed connections passed. They are known where the enforcer is told to record them.
+	Allowed Verdict = "Allowed"
+)
+
+// Direction is the side of a connection whose policies decided.
+type Direction string
+
+// The directions.
+const (
+	// Egress is decided by the policies of the source.
+	Egress Direction = "Egress"
+	// Ingress is decided by the policies of the destination.
+	Ingress Direction = "Ingress"
+)
+
+// Connection is what one node saw of connections from one source to one address, port and protocol, with one verdict.
+// Its name is made of these and of the node, so it stays the same while the connection goes on. Its namespace is the
+// one it was asked for in: that of an end.
+//
+// +kubebuilder:object:root=true
+type Connection struct {
+	metav1.TypeMeta `json:",inline"`
+	// +optional
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	// First is when the kernel first saw it, by the node's clock; Last is when the count last rose, to about a second.
+	First metav1.MicroTime `json:"first"`
+	Last  metav1.MicroTime `json:"last"`
+	// Count is how often it was judged: for Denied, the packets that were dropped; else new connections.
+	Count int64 `json:"count"`
+
+	Verdict Verdict `json:"verdict"`
+	// Direction is the side whose policies decided; empty if none did, such as for a source that is not where it comes from.
+	// +optional
+	Direction Direction `json:"direction,omitempty"`
+	// Reason says in a word why it was denied, as in the label "reason" of the metric apptier_enforcer_denied_packets_total.
+	// +optional
+	Reason string `json:"reason,omitempty"`
+	// Because are the policies that isolate the side that decided, the staged ones among them for WouldDeny. At most 10,
+	// by kind and name; none for Allowed. If the one who asks may not see the namespace of that side, there are none.
+	// +optional
+	Because []PolicyReference `json:"because,omitempty"`
+
+	Source      End             `json:"source"`
+	Destination End             `json:"destination"`
+	Protocol    corev1.Protocol `json:"protocol"`
+	// Port is the destination's, as its pod sees it; 0 for protocols without ports.
+	// +optional
+	Port int32 `json:"port,omitempty"`
+	// Node is the one that saw it.
+	Node string `json:"node"`
+}
+
+// End is one end of a connection, as it was when the connection was seen.
+type End struct {
+	// Address is the end's IP address.
+	Address string `json:"address"`
+	// Namespace and Pod name the pod that had the address then; empty for what is no pod.
+	// +optional
+	Namespace string `json:"namespace,omitempty"`
+	// +optional
+	Pod string `json:"pod,omitempty"`
+	// Workload owns the pod, as kind/name, such as Deployment/web; empty if nothing does.
+	// +optional
+	Workload string `json:"workload,omitempty"`
+	// AppTier and Tier are those that selected the pod then, in its namespace; empty if none did.
+	// +optional
+	AppTier string `json:"appTier,omitempty"`
+	// +optional
+	Tier string `json:"tier,omitempty"`
+}
+
+// PolicyReference names a policy in the namespace of the side that decided.
+type PolicyReference struct {
+	// Kind is NetworkPolicy or StagedNetworkPolicy.
+	Kind string `json:"kind"`
+	Name string `json:"name"`
+	// AppTier and Tier are those that the policy was written for; empty if people wrote it.
+	// +optional
+	AppTier string `json:"appTier,omitempty"`
+	// +optional
+	Tier string `json:"tier,omitempty"`
+}
+
+// ConnectionList is a list of connections, the latest last.
+//
+// +kubebuilder:object:root=true
+type ConnectionList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []Connection `json:"items"`
+	// Missing says what the list does not have: nodes that did not answer, and connections that no memory was left for.
+	// It is empty if nothing is missing.
+	// +optional
+	Missing []Missing `json:"missing,omitempty"`
+}
+
+// Missing is something that a list does not have.
+type Missing struct {
+	// Node is where it is missing.
+	Node string `json:"node"`
+	// Reason says why, for people.
+	Reason string `json:"reason"`
+	// Count is how many packets or connections are not in the list; 0 if that is not known.
+	// +optional
+	Count int64 `json:"count,omitempty"`
+}
