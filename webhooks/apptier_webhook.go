@@ -124,7 +124,15 @@ func (v AppTierValidator) judgeChange(ctx context.Context, old, app *v1alpha1.Ap
 		return nil, nil, err
 	}
 	findings = slices.Concat(findings, opened, costs)
-	return findings, unresolved(now.Expansion, findings), nil
+	return findings, append(stopsEnforcing(old, app), unresolved(now.Expansion, findings)...), nil
+}
+
+// stopsEnforcing warns of a change after which the AppTier denies nothing.
+func stopsEnforcing(old, app *v1alpha1.AppTier) admission.Warnings {
+	if old == nil || old.Spec.Mode == v1alpha1.Audit || app.Spec.Mode != v1alpha1.Audit {
+		return nil
+	}
+	return admission.Warnings{"spec.mode: with mode Audit the AppTier stops denying anything: its pods are open to whatever other policies allow"}
 }
 
 // formerly is the AppTier before the change, nil if there was none. Its meaning is computed once, and only if something
@@ -178,11 +186,15 @@ func (v AppTierValidator) budget(before formerly, now lint.Meaning) ([]check.Fin
 }
 
 // opened are the policies that open what the AppTier closes. A policy that already opened it before the
-// change is a warning: the change is no reason to refuse.
+// change is a warning: the change is no reason to refuse. An AppTier in mode Audit closes nothing, so for it all are
+// warnings, and whoever enforces it learns of them as whoever creates it does.
 func (v AppTierValidator) opened(ctx context.Context, before formerly, now lint.Meaning, work *check.Work) ([]check.Finding, error) {
 	cluster := v.Cluster.current()
 	findings := lint.Opened(cluster, now.App, now.Expansion.Policies, work)
-	if before.of == nil || len(findings) == 0 {
+	switch {
+	case now.App.Spec.Mode == v1alpha1.Audit:
+		return check.Softened(findings), nil
+	case before.of == nil, before.of.Spec.Mode == v1alpha1.Audit, len(findings) == 0:
 		return findings, nil
 	}
 	was, err := before.meaning()

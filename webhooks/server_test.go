@@ -138,7 +138,8 @@ func register(ctx context.Context, mgr ctrl.Manager) error {
 	judging, limits := webhooks.NewJudging(4), budget.Defaults()
 	return errors.Join(
 		webhooks.AppTierValidator{Cluster: cluster, Judging: judging, Limits: limits, Reader: mgr.GetClient(), Settings: settings}.SetupWithManager(mgr),
-		webhooks.NetworkPolicyValidator{Cluster: cluster, Judging: judging, Limits: limits, Namespace: manifests.Namespace}.SetupWithManager(mgr))
+		webhooks.NetworkPolicyValidator{Cluster: cluster, Judging: judging, Limits: limits, Namespace: manifests.Namespace}.SetupWithManager(mgr),
+		webhooks.StagedValidator{Cluster: cluster, Judging: judging, Limits: limits}.SetupWithManager(mgr))
 }
 
 func newClient(t *testing.T, config *rest.Config) client.Client {

@@ -42,7 +42,9 @@ type AppTierList struct {
 //
 // +kubebuilder:validation:XValidation:rule="self.isolation.scope == 'Namespace' || (has(self.tiers) && self.tiers.size() > 0)",message="there is nothing to isolate: declare at least one tier, or set isolation.scope: Namespace"
 type AppTierSpec struct {
-	// Mode says whether policies are enforced, or only counted.
+	// Mode says whether the policies are enforced. In mode Audit the AppTier denies nothing: the manager writes
+	// StagedNetworkPolicies in place of NetworkPolicies, and the enforcers report which connections these would deny.
+	// A change of the mode denies no declared connection on the way. A change to Audit opens what the AppTier closed.
 	// +optional
 	// +kubebuilder:default=Enforce
 	Mode Mode `json:"mode,omitempty"`
@@ -84,7 +86,7 @@ type Mode string
 const (
 	// Enforce denies what is not declared. The default.
 	Enforce Mode = "Enforce"
-	// Audit denies nothing, and counts what would be denied.
+	// Audit denies nothing, and reports what would be denied.
 	Audit Mode = "Audit"
 )
 

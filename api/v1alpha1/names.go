@@ -46,7 +46,7 @@ const (
 const (
 	// ReasonAccepted: the spec is valid.
 	ReasonAccepted = "Accepted"
-	// ReasonInvalid: the spec is invalid, or not supported yet.
+	// ReasonInvalid: the spec is invalid.
 	ReasonInvalid = "Invalid"
 	// ReasonResolved: every reference was resolved.
 	ReasonResolved = "Resolved"

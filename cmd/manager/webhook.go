@@ -138,6 +138,10 @@ func (s *webhookStarter) Start(ctx context.Context) error {
 	if err := policies.SetupWithManager(s.mgr); err != nil {
 		return err
 	}
+	staged := webhooks.StagedValidator{Cluster: cluster, Judging: judging, Limits: s.limits}
+	if err := staged.SetupWithManager(s.mgr); err != nil {
+		return err
+	}
 	s.registered.Store(true)
 	return nil
 }

@@ -121,7 +121,6 @@ var appMutations = []appMutation{
 	{"egress without ports", apptier.PortsMissing, func(d *drawnApp) { d.last().Egress[0].Ports = nil }},
 	{"two tiers of one name", apptier.Duplicate, func(d *drawnApp) { tier, next := d.two(); next.Name = tier.Name }},
 	{"rules of a direction that is open", netpol.DeadRules, func(d *drawnApp) { d.last().Isolate = []v1alpha1.Direction{v1alpha1.Ingress} }},
-	{"mode Audit", apptier.NotSupported, func(d *drawnApp) { d.app.Spec.Mode = v1alpha1.Audit }},
 	{"a range written as an address", netpol.Invalid, func(d *drawnApp) { d.last().Egress[0].To[0].Networks.CIDRs[0] = "203.0.113.7" }},
 	{"bits beyond the prefix", netpol.Invalid, func(d *drawnApp) { d.last().Egress[0].To[0].Networks.CIDRs[0] = "203.0.113.7/24" }},
 	{"two kinds in one peer", netpol.Invalid, func(d *drawnApp) { d.last().Egress[0].To[0].Internet = &v1alpha1.InternetPeer{} }},

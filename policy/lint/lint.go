@@ -32,6 +32,12 @@ func JudgePolicy(index *world.Index, policy *networkingv1.NetworkPolicy, work *c
 	return netpol.Judge(index, policy, work)
 }
 
+// JudgeStaged is [JudgePolicy] for a policy that is not enforced. What would be refused of an enforced one is a warning,
+// but for what no NetworkPolicy can say: a staged policy is to be enforced one day.
+func JudgeStaged(index *world.Index, policy *networkingv1.NetworkPolicy, work *check.Work) []check.Finding {
+	return check.Softened(netpol.Judge(index, policy, work), netpol.Invalid)
+}
+
 // AppTier returns what is invalid in an AppTier, or has no effect, in the order of its fields. The controller implements
 // an AppTier that is not refused here. [AppTierIn] finds more.
 func AppTier(app *v1alpha1.AppTier) []check.Finding { return apptier.ByItself(app) }

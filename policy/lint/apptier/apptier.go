@@ -22,7 +22,6 @@ func ByItself(app *v1alpha1.AppTier) []check.Finding {
 	spec := field.NewPath("spec")
 	checkValues(r, spec, &app.Spec)
 	checkLimits(r, spec, &app.Spec)
-	checkUnsupported(r, spec, &app.Spec)
 	checkMesh(r, spec.Child("mesh"), app.Spec.Mesh)
 	checkSelf(r, app)
 	checkIsolation(r, spec, &app.Spec)

@@ -44,6 +44,17 @@ func WithSeverity(findings []Finding, severity Severity) []Finding {
 	return slices.DeleteFunc(slices.Clone(findings), func(f Finding) bool { return f.Severity != severity })
 }
 
+// Softened returns findings of which none rejects, but for those of some checks.
+func Softened(findings []Finding, except ...ID) []Finding {
+	findings = slices.Clone(findings)
+	for i, f := range findings {
+		if f.Severity == Reject && !slices.Contains(except, f.Check) {
+			findings[i].Severity = Warn
+		}
+	}
+	return findings
+}
+
 // Path is the path of a field in an object, such as spec.tiers[0].name: what a field.Path prints.
 type Path string
 

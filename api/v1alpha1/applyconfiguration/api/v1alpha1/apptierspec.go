@@ -11,7 +11,9 @@ import (
 //
 // AppTierSpec is the desired state of an AppTier.
 type AppTierSpecApplyConfiguration struct {
-	// Mode says whether policies are enforced, or only counted.
+	// Mode says whether the policies are enforced. In mode Audit the AppTier denies nothing: the manager writes
+	// StagedNetworkPolicies in place of NetworkPolicies, and the enforcers report which connections these would deny.
+	// A change of the mode denies no declared connection on the way. A change to Audit opens what the AppTier closed.
 	Mode *apiv1alpha1.Mode `json:"mode,omitempty"`
 	// Isolation says which pods are isolated. Unset: the pods of the tiers.
 	Isolation *IsolationApplyConfiguration `json:"isolation,omitempty"`

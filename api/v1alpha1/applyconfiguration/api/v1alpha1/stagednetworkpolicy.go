@@ -22,7 +22,7 @@ import (
 // NetworkPolicies. A staged policy replaces the NetworkPolicy of the same name, if there is one: so you can try the
 // replacement of a policy first. Staged policies never change whether a connection passes.
 //
-// This version keeps staged policies and reports nothing about them yet. Admission refuses mode Audit until it does.
+// Admission warns of what it would refuse in a NetworkPolicy, and refuses only what no NetworkPolicy can say.
 type StagedNetworkPolicyApplyConfiguration struct {
 	v1.TypeMetaApplyConfiguration    `json:""`
 	*v1.ObjectMetaApplyConfiguration `json:"metadata,omitempty"`
