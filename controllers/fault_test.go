@@ -11,6 +11,7 @@ import (
 
 	"github.com/go-logr/logr"
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -53,7 +54,11 @@ tiers:
 tiers:
 - {name: db, podSelector: {matchLabels: {part: two}}, ports: [{port: 80}], isolate: [Ingress], ingress: [{from: [{everyone: {}}]}]}
 `, shopInNamespace},
+	"it stops enforcing":   {shopInNamespace, audited},
+	"it starts to enforce": {audited, shopInNamespace},
 }
+
+const audited = "mode: Audit" + shopInNamespace
 
 const shopInNamespace = `
 isolation: {scope: Namespace}
@@ -110,26 +115,37 @@ func faultyHistory(t *testing.T, direct client.WithWatch, specs []string, kind f
 // rollOut has an AppTier reconciled until that succeeds, and checks its end.
 func (f *faulty) rollOut(ctx context.Context, app *v1alpha1.AppTier) {
 	desired := expand.NetworkPolicies(app, expand.DefaultEnvironment())
+	var staged []*networkingv1.NetworkPolicy
+	if app.Spec.Mode == v1alpha1.Audit {
+		desired, staged = nil, desired
+	}
 	f.since = append(f.since, allowedBy(inWorld(desired)))
 	request := ctrl.Request{NamespacedName: client.ObjectKeyFromObject(app)}
 	f.untilSuccess(ctx, request)
 	f.untilSuccess(ctx, request) // as the AppTier's own writes have it
-	have := map[string]networkingv1.NetworkPolicySpec{}
-	for _, policy := range f.own(ctx) {
-		have[policy.Name] = policy.Spec
-	}
-	want := map[string]networkingv1.NetworkPolicySpec{}
-	for _, policy := range desired {
-		want[policy.Name] = policy.Spec
-	}
-	if diff := cmp.Diff(want, have); diff != "" {
+	if diff := cmp.Diff(specsOf(desired), specsOf(f.own(ctx))); diff != "" {
 		f.t.Fatalf("the end is not what is wanted (-want +have):\n%s", diff)
+	}
+	var stagedNow []*networkingv1.NetworkPolicy
+	for _, policy := range f.stagedPolicies(ctx) {
+		stagedNow = append(stagedNow, policy.NetworkPolicy())
+	}
+	if diff := cmp.Diff(specsOf(staged), specsOf(stagedNow), cmpopts.EquateEmpty()); diff != "" {
+		f.t.Fatalf("the staged policies in the end are not what is wanted (-want +have):\n%s", diff)
 	}
 	must(f.t, f.direct.Get(ctx, request.NamespacedName, app))
 	if !meta.IsStatusConditionTrue(app.Status.Conditions, v1alpha1.ConditionReady) {
 		f.t.Fatalf("not ready in the end: %v", app.Status.Conditions)
 	}
 	f.since = []halves{allowedBy(inWorld(desired))}
+}
+
+func specsOf(policies []*networkingv1.NetworkPolicy) map[string]networkingv1.NetworkPolicySpec {
+	out := map[string]networkingv1.NetworkPolicySpec{}
+	for _, policy := range policies {
+		out[policy.Name] = policy.Spec
+	}
+	return out
 }
 
 func (f *faulty) untilSuccess(ctx context.Context, request ctrl.Request) {

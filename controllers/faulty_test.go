@@ -68,7 +68,9 @@ func (f *faulty) conflict(name string, do func() error) error {
 	policy := &networkingv1.NetworkPolicy{}
 	policy.Namespace, policy.Name = f.namespace, name
 	label := client.RawPatch(types.MergePatchType, []byte(`{"metadata": {"labels": {"someone": "else"}}}`))
-	return errors.Join(client.IgnoreNotFound(f.direct.Patch(context.Background(), policy, label)), do())
+	staged := &v1alpha1.StagedNetworkPolicy{ObjectMeta: policy.ObjectMeta}
+	return errors.Join(client.IgnoreNotFound(f.direct.Patch(context.Background(), policy, label)),
+		client.IgnoreNotFound(f.direct.Patch(context.Background(), staged, label)), do())
 }
 
 // reader answers reads of policies.

@@ -36,6 +36,14 @@ type StagedNetworkPolicyList struct {
 	Items           []StagedNetworkPolicy `json:"items"`
 }
 
+// StagedOf returns a NetworkPolicy as one that is not enforced. It shares the spec.
+func StagedOf(policy *networkingv1.NetworkPolicy) *StagedNetworkPolicy {
+	return &StagedNetworkPolicy{
+		TypeMeta:   metav1.TypeMeta{APIVersion: GroupVersion.String(), Kind: "StagedNetworkPolicy"},
+		ObjectMeta: policy.ObjectMeta, Spec: policy.Spec,
+	}
+}
+
 // NetworkPolicy returns the policy that would be enforced. It shares the spec.
 func (p *StagedNetworkPolicy) NetworkPolicy() *networkingv1.NetworkPolicy {
 	return &networkingv1.NetworkPolicy{ObjectMeta: p.ObjectMeta, Spec: p.Spec}

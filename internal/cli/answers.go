@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 
@@ -44,6 +45,18 @@ func (q *asked) headline(a scene.Answer) string {
 		return text + " (and another pair of pods)"
 	default:
 		return fmt.Sprintf("%s (and %d more pairs of pods)", text, a.Pairs-1)
+	}
+}
+
+// writeAudit says what staged policies would deny of a connection that passes.
+func (q *asked) writeAudit(out io.Writer, a scene.Answer) {
+	if a.Result.Audit() == reach.Allow {
+		return
+	}
+	for _, half := range a.StagedHalves() {
+		if half.Decision.Verdict != reach.Allow {
+			fmt.Fprintf(out, "  if staged policies were enforced: %s: %s\n", verdictWord(half.Decision.Verdict), q.reasonWords(half.Decision.Reason))
+		}
 	}
 }
 

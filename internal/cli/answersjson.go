@@ -24,14 +24,22 @@ type (
 		Protocol    string `json:"protocol"`
 		Port        int32  `json:"port"`
 		// Pairs is how many pairs of pods this stands for; source and destination are one of them.
-		Pairs   int            `json:"pairs"`
-		Egress  halfJSON       `json:"egress"`
-		Ingress halfJSON       `json:"ingress"`
-		Add     []additionJSON `json:"add,omitempty"`
+		Pairs   int      `json:"pairs"`
+		Egress  halfJSON `json:"egress"`
+		Ingress halfJSON `json:"ingress"`
+		// Audit is what staged policies would do, if there are any.
+		Audit *auditJSON     `json:"audit,omitempty"`
+		Add   []additionJSON `json:"add,omitempty"`
 		// Opens is what that allows too, on the same port, beside what was asked about.
 		Opens []flowJSON `json:"opens,omitempty"`
 		// Alike are pods that nothing can be added for, as no label tells them from others.
 		Alike []string `json:"alike,omitempty"`
+	}
+	auditJSON struct {
+		// Verdict is denied if the connection passes now, and would not.
+		Verdict string   `json:"verdict"`
+		Egress  halfJSON `json:"egress"`
+		Ingress halfJSON `json:"ingress"`
 	}
 	flowJSON struct {
 		Source      string `json:"source"`
@@ -78,6 +86,9 @@ func writeAnswersJSON(out io.Writer, asked *asked, e *explanation) error {
 			Verdict: verdictWord(a.Result.Verdict), Source: a.Flow.Source.String(), Destination: a.Flow.Destination.String(),
 			Protocol: string(a.Flow.Protocol), Port: a.Flow.Port, Pairs: a.Pairs,
 			Egress: asked.halfJSON(halves[0], e != nil), Ingress: asked.halfJSON(halves[1], e != nil),
+		}
+		if staged := a.StagedHalves(); len(staged) > 0 {
+			c.Audit = &auditJSON{verdictWord(a.Result.Audit()), asked.halfJSON(staged[0], false), asked.halfJSON(staged[1], false)}
 		}
 		if e != nil {
 			c.Alike = namesOf(suggest.Alike(e.world, a.Flow))

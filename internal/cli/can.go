@@ -76,6 +76,7 @@ func runCan(ctx context.Context, o *connectionOptions, streams genericiooptions.
 			fmt.Fprintf(streams.Out, "  %-8s %-8s %s\n", half.Name, verdictWord(half.Decision.Verdict), asked.reasonWords(half.Decision.Reason))
 			warn(streams, half)
 		}
+		asked.writeAudit(streams.Out, a)
 	}
 	return errorOf(scene.VerdictOf(asked.answers))
 }

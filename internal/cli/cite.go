@@ -66,11 +66,12 @@ func (q *asked) cited(name types.NamespacedName) *citedPolicy {
 
 func (q *asked) lookUpCited(name types.NamespacedName) *citedPolicy {
 	isNamed := func(p *networkingv1.NetworkPolicy) bool { return p.Namespace == name.Namespace && p.Name == name.Name }
-	i := slices.IndexFunc(q.snapshot.Policies, isNamed)
-	if i < 0 || !world.IsGenerated(q.snapshot.Policies[i]) {
+	all := slices.Concat(q.snapshot.Policies, q.snapshot.Staged)
+	i := slices.IndexFunc(all, isNamed)
+	if i < 0 || !world.IsGenerated(all[i]) {
 		return nil
 	}
-	policy := q.snapshot.Policies[i]
+	policy := all[i]
 	for _, app := range q.meant.Accepted {
 		if app.Namespace != name.Namespace || app.Name != policy.Labels[v1alpha1.LabelAppTier] {
 			continue

@@ -46,6 +46,12 @@ func TestGolden(t *testing.T) {
 	}{
 		{"render", "render" + input("shop.yaml"), 0},
 		{"render-json", "render -o json" + input("app.json"), 0},
+		{"render-audit", "render" + input("audit.yaml"), 0},
+		{"can-audit", "can shop/cron shop/db --port 5432" + input("audit.yaml"), 0},
+		{"can-audit-json", "can -o json shop/cron shop/db --port 5432" + input("audit.yaml"), 0},
+		{"can-audit-declared", "can shop/web shop/db --port 5432" + input("audit.yaml"), 0},
+		{"explain-audit-replaced", "explain shop/cron shop/cache --port 6379" + input("audit.yaml"), 0},
+		{"lint-audit", "lint" + input("audit.yaml"), 0},
 		{"render-mermaid", "render -o mermaid" + input("shop.yaml"), 0},
 		{"render-name", "render -o name" + input("shop.yaml", "app.json"), 0},
 		{"render-default-namespace", "render" + input("no-namespace.yaml"), 0},

@@ -91,6 +91,7 @@ func runExplain(ctx context.Context, o *connectionOptions, streams genericioopti
 			q.writeHalf(streams.Out, h)
 			warn(streams, h)
 		}
+		q.writeAudit(streams.Out, a)
 		if a.Result.Verdict != reach.Deny {
 			continue
 		}

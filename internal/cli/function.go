@@ -55,7 +55,7 @@ func (f *function) expand(ctx context.Context) ([]*yaml.RNode, error) {
 	if err != nil || manifest.Count(f.findings, check.Reject) > 0 {
 		return nil, err
 	}
-	items, err := f.merge(apps, out.Policies)
+	items, err := f.merge(apps, out.Generated())
 	if !f.config.keepAppTiers {
 		items = slices.DeleteFunc(items, func(item *yaml.RNode) bool { return gvkOf(item) == v1alpha1.GroupVersion.WithKind("AppTier") })
 	}
@@ -96,7 +96,7 @@ func (f *function) source(i int) manifest.Object {
 	if path, _, err := kioutil.GetFileAnnotations(f.items[i]); err == nil && path != "" {
 		file = path
 	}
-	name := strings.TrimPrefix(keyOf(f.items[i]).String(), "/")
+	name := strings.TrimPrefix(keyOf(f.items[i]).NamespacedName.String(), "/")
 	return manifest.Object{
 		Origin: manifest.Origin{Document: manifest.Document{File: file, Built: true}, Item: i + 1},
 		Name:   strings.TrimSpace(f.items[i].GetKind() + " " + name),

@@ -163,7 +163,7 @@ func (o *lintOptions) check(ctx context.Context, stdin io.Reader) (findings []ma
 			return err != nil || !o.allNamespaces && accessor.GetNamespace() != namespace
 		})
 	}
-	seen = judgedObjects{len(scene.AppTiers(judged)), len(scene.HandWritten(judged)), o.Live}
+	seen = judgedObjects{len(scene.AppTiers(judged)), len(scene.HandWritten(judged)) + len(scene.StagedByHand(judged)), o.Live}
 	if o.Input.Given() && seen.appTiers+seen.policies == 0 && s.Unread == nil && len(s.OtherPolicies()) == 0 {
 		return nil, seen, fmt.Errorf("%w: lint needs an AppTier or a NetworkPolicy", d.NothingFound())
 	}

@@ -104,7 +104,7 @@ func objectsOf(t *testing.T, file string) []unstructured.Unstructured {
 
 // listKinds are the kinds of lists, by resource.
 var listKinds = map[string]string{
-	"apptiers": "AppTierList", "endpointslices": "EndpointSliceList", "namespaces": "NamespaceList", "networkpolicies": "NetworkPolicyList",
+	"apptiers": "AppTierList", "stagednetworkpolicies": "StagedNetworkPolicyList", "endpointslices": "EndpointSliceList", "namespaces": "NamespaceList", "networkpolicies": "NetworkPolicyList",
 	"nodes": "NodeList", "pods": "PodList", "services": "ServiceList",
 }
 

@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/kustomize/kyaml/fn/framework"
 	"sigs.k8s.io/kustomize/kyaml/kio/kioutil"
@@ -22,17 +23,22 @@ import (
 // merge returns the list's items with exactly the wanted policies among those that were generated
 // from its AppTiers. An existing policy is updated in place, so that a second run changes nothing and
 // it stays in its file; new ones follow at the end.
-func (f *function) merge(apps []scene.AppTier, wanted []*networkingv1.NetworkPolicy) ([]*yaml.RNode, error) {
-	toAdd := map[types.NamespacedName]*networkingv1.NetworkPolicy{}
+func (f *function) merge(apps []scene.AppTier, wanted []runtime.Object) ([]*yaml.RNode, error) {
+	toAdd, keys := map[policyKey]*yaml.RNode{}, make([]policyKey, 0, len(wanted))
 	for _, policy := range wanted {
-		toAdd[types.NamespacedName{Namespace: policy.Namespace, Name: policy.Name}] = policy
+		node, err := policyNode(policy)
+		if err != nil {
+			return nil, fmt.Errorf("writing a policy: %w", err)
+		}
+		toAdd[keyOf(node)] = node
+		keys = append(keys, keyOf(node))
 	}
 	if f.refuseTaken(toAdd); manifest.Count(f.findings, check.Reject) > 0 {
 		return nil, nil
 	}
 	var items []*yaml.RNode
 	for i, item := range f.items {
-		if !isNetworkPolicy(item) {
+		if !isPolicy(item) {
 			items = append(items, item)
 			continue
 		}
@@ -41,37 +47,40 @@ func (f *function) merge(apps []scene.AppTier, wanted []*networkingv1.NetworkPol
 		delete(toAdd, key)
 		stays, err := f.mergeOne(i, policy, apps)
 		if err != nil {
-			return nil, fmt.Errorf("updating NetworkPolicy %s: %w", key, err)
+			return nil, fmt.Errorf("updating %s: %w", key, err)
 		}
 		if stays {
 			items = append(items, item)
 		}
 	}
-	for _, policy := range wanted {
-		key := types.NamespacedName{Namespace: policy.Namespace, Name: policy.Name}
-		if toAdd[key] == nil {
-			continue
+	for _, key := range keys {
+		if toAdd[key] != nil {
+			items = append(items, toAdd[key])
 		}
-		item, err := policyNode(policy)
-		if err != nil {
-			return nil, fmt.Errorf("writing NetworkPolicy %s: %w", key, err)
-		}
-		items = append(items, item)
 	}
 	return items, nil
 }
 
 // refuseTaken refuses policies of other people that have a wanted name.
-func (f *function) refuseTaken(wanted map[types.NamespacedName]*networkingv1.NetworkPolicy) {
+func (f *function) refuseTaken(wanted map[policyKey]*yaml.RNode) {
 	for i, item := range f.items {
-		if isNetworkPolicy(item) && wanted[keyOf(item)] != nil && !isGenerated(item) {
+		if isPolicy(item) && wanted[keyOf(item)] != nil && !isGenerated(item) {
 			f.refuse(f.source(i), "it was not generated, but an AppTier of the list needs this name", "rename it")
 		}
 	}
 }
 
-func keyOf(item *yaml.RNode) types.NamespacedName {
-	return types.NamespacedName{Namespace: item.GetNamespace(), Name: item.GetName()}
+// policyKey is what policies of a list are told apart by.
+type policyKey struct {
+	kind string
+	types.NamespacedName
+}
+
+// String is "KIND NAMESPACE/NAME".
+func (k policyKey) String() string { return k.kind + " " + k.NamespacedName.String() }
+
+func keyOf(item *yaml.RNode) policyKey {
+	return policyKey{item.GetKind(), types.NamespacedName{Namespace: item.GetNamespace(), Name: item.GetName()}}
 }
 
 func isGenerated(item *yaml.RNode) bool {
@@ -80,7 +89,7 @@ func isGenerated(item *yaml.RNode) bool {
 
 // mergeOne brings a policy of the list in line with what is wanted under its name, which may be
 // nothing, and says whether it stays in the list.
-func (f *function) mergeOne(i int, wanted *networkingv1.NetworkPolicy, apps []scene.AppTier) (bool, error) {
+func (f *function) mergeOne(i int, wanted *yaml.RNode, apps []scene.AppTier) (bool, error) {
 	item := f.items[i]
 	if wanted != nil {
 		return true, update(item, wanted)
@@ -98,30 +107,26 @@ func (f *function) mergeOne(i int, wanted *networkingv1.NetworkPolicy, apps []sc
 
 // update replaces what is generated of a policy, as applying it would: other labels, annotations and
 // comments are someone else's.
-func update(item *yaml.RNode, wanted *networkingv1.NetworkPolicy) error {
-	node, err := policyNode(wanted)
-	if err != nil {
-		return err
-	}
-	labels := item.GetLabels()
-	for _, key := range slices.Sorted(maps.Keys(wanted.Labels)) {
-		if labels[key] == wanted.Labels[key] {
+func update(item, wanted *yaml.RNode) error {
+	labels, wantedLabels := item.GetLabels(), wanted.GetLabels()
+	for _, key := range slices.Sorted(maps.Keys(wantedLabels)) {
+		if labels[key] == wantedLabels[key] {
 			continue // setting it would move it
 		}
-		if err := item.PipeE(yaml.SetLabel(key, wanted.Labels[key])); err != nil {
+		if err := item.PipeE(yaml.SetLabel(key, wantedLabels[key])); err != nil {
 			return err
 		}
 	}
-	spec, err := node.Pipe(yaml.Get("spec"))
+	spec, err := wanted.Pipe(yaml.Get("spec"))
 	if err != nil {
 		return err
 	}
-	item.SetApiVersion(wanted.APIVersion)
+	item.SetApiVersion(wanted.GetApiVersion())
 	return item.SetMapField(spec, "spec")
 }
 
 // policyNode writes a policy as render does.
-func policyNode(policy *networkingv1.NetworkPolicy) (*yaml.RNode, error) {
+func policyNode(policy runtime.Object) (*yaml.RNode, error) {
 	text, err := k8syaml.Marshal(policy)
 	if err != nil {
 		return nil, err
@@ -129,9 +134,11 @@ func policyNode(policy *networkingv1.NetworkPolicy) (*yaml.RNode, error) {
 	return yaml.Parse(string(text))
 }
 
-func isNetworkPolicy(item *yaml.RNode) bool {
+// isPolicy says whether an item is of a kind that AppTiers are rendered as.
+func isPolicy(item *yaml.RNode) bool {
 	gvk := gvkOf(item)
-	return gvk.Group == networkingv1.GroupName && gvk.Kind == "NetworkPolicy"
+	return gvk.Group == networkingv1.GroupName && gvk.Kind == "NetworkPolicy" ||
+		gvk.Group == v1alpha1.GroupVersion.Group && gvk.Kind == "StagedNetworkPolicy"
 }
 
 // fileOf is the file of an item, if its annotations name it.

@@ -6,14 +6,13 @@ import (
 	"io"
 
 	corev1 "k8s.io/api/core/v1"
-	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/cli-runtime/pkg/printers"
 )
 
 // policyWriter returns what prints policies in a format.
-func policyWriter(format string) (func(io.Writer, []*networkingv1.NetworkPolicy) error, error) {
+func policyWriter(format string) (func(io.Writer, []runtime.Object) error, error) {
 	switch format {
 	case "yaml":
 		return each(&printers.YAMLPrinter{}), nil
@@ -26,8 +25,8 @@ func policyWriter(format string) (func(io.Writer, []*networkingv1.NetworkPolicy)
 	}
 }
 
-func each(printer printers.ResourcePrinter) func(io.Writer, []*networkingv1.NetworkPolicy) error {
-	return func(out io.Writer, policies []*networkingv1.NetworkPolicy) error {
+func each(printer printers.ResourcePrinter) func(io.Writer, []runtime.Object) error {
+	return func(out io.Writer, policies []runtime.Object) error {
 		var problems []error
 		for _, policy := range policies {
 			problems = append(problems, printer.PrintObj(policy, out))
@@ -37,7 +36,7 @@ func each(printer printers.ResourcePrinter) func(io.Writer, []*networkingv1.Netw
 }
 
 // writeList writes one list, since JSON has no documents.
-func writeList(out io.Writer, policies []*networkingv1.NetworkPolicy) error {
+func writeList(out io.Writer, policies []runtime.Object) error {
 	list := &corev1.List{
 		TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "List"},
 		Items:    make([]runtime.RawExtension, 0, len(policies)),

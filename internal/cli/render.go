@@ -9,8 +9,8 @@ import (
 	"io"
 
 	"github.com/spf13/cobra"
-	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
@@ -40,7 +40,7 @@ func newRender(streams genericiooptions.IOStreams) *cobra.Command {
 		Use:   "render (FILE|DIRECTORY|-... | -k DIRECTORY | --cluster)",
 		Short: "Print the NetworkPolicies of AppTiers",
 		Long: `Print the NetworkPolicies of AppTiers, as the manager applies them, in the order
-in which no declared connection is ever cut. Objects of kinds that AppTiers cannot refer to are
+in which no declared connection is ever cut; of AppTiers in mode Audit, their StagedNetworkPolicies. Objects of kinds that AppTiers cannot refer to are
 ignored.
 
 The input should hold what AppTiers refer to: other AppTiers, Services with the pods and workloads
@@ -116,7 +116,7 @@ func (o *renderOptions) run(ctx context.Context, streams genericiooptions.IOStre
 		return refused // policies of some would be taken for those of all
 	}
 	var text bytes.Buffer // printed as a whole or not at all
-	if err := write(&text, apps, out.Policies); err != nil {
+	if err := write(&text, apps, out.Generated()); err != nil {
 		return fmt.Errorf("printing NetworkPolicies: %w", err)
 	}
 	if _, err := text.WriteTo(streams.Out); err != nil {
@@ -126,9 +126,9 @@ func (o *renderOptions) run(ctx context.Context, streams genericiooptions.IOStre
 }
 
 // writer returns what prints AppTiers or their policies.
-func (o *renderOptions) writer() (func(io.Writer, []scene.AppTier, []*networkingv1.NetworkPolicy) error, error) {
+func (o *renderOptions) writer() (func(io.Writer, []scene.AppTier, []runtime.Object) error, error) {
 	if o.output == "mermaid" {
-		return func(out io.Writer, apps []scene.AppTier, _ []*networkingv1.NetworkPolicy) error {
+		return func(out io.Writer, apps []scene.AppTier, _ []runtime.Object) error {
 			drawn := make([]*v1alpha1.AppTier, 0, len(apps))
 			for _, app := range apps {
 				drawn = append(drawn, app.AppTier)
@@ -141,7 +141,7 @@ func (o *renderOptions) writer() (func(io.Writer, []scene.AppTier, []*networking
 	if err != nil {
 		return nil, err
 	}
-	return func(out io.Writer, _ []scene.AppTier, policies []*networkingv1.NetworkPolicy) error {
+	return func(out io.Writer, _ []scene.AppTier, policies []runtime.Object) error {
 		return write(out, policies)
 	}, nil
 }

@@ -70,10 +70,10 @@ type Kinds struct {
 	Types []runtime.Object
 }
 
-// NewDecoder returns a decoder for AppTiers and more kinds, each with its list.
+// NewDecoder returns a decoder for AppTiers, StagedNetworkPolicies and more kinds, each with its list.
 func NewDecoder(namespace string, more ...Kinds) *Decoder {
 	d := &Decoder{scheme: runtime.NewScheme(), namespace: namespace, others: map[string]int{}, seen: map[string]Origin{}}
-	d.scheme.AddKnownTypes(v1alpha1.GroupVersion, &v1alpha1.AppTier{}, &v1alpha1.AppTierList{})
+	d.scheme.AddKnownTypes(v1alpha1.GroupVersion, &v1alpha1.AppTier{}, &v1alpha1.AppTierList{}, &v1alpha1.StagedNetworkPolicy{}, &v1alpha1.StagedNetworkPolicyList{})
 	for _, k := range more {
 		d.scheme.AddKnownTypes(k.Of, k.Types...)
 	}

@@ -24,6 +24,9 @@ func AnswersTo(evaluator *reach.Evaluator, flows []reach.Flow) []Answer {
 	for _, flow := range flows {
 		result := evaluator.Allowed(flow)
 		key := fmt.Sprint(flow.Protocol, flow.Port, keyOfDecision(result.Egress), keyOfDecision(result.Ingress))
+		if result.Staged != nil {
+			key += keyOfDecision(result.Staged.Egress) + keyOfDecision(result.Staged.Ingress)
+		}
 		if i, found := index[key]; found {
 			answers[i].Pairs++
 			continue
@@ -59,6 +62,18 @@ type Half struct {
 	end      reach.Endpoint
 	Decision reach.Decision
 	Rules    []reach.RuleVerdict
+}
+
+// StagedHalves are both directions of what there would be with the staged policies enforced; none if there are no staged
+// policies.
+func (a Answer) StagedHalves() []Half {
+	if a.Result.Staged == nil {
+		return nil
+	}
+	return []Half{
+		{Name: "egress", end: a.Flow.Source, Decision: a.Result.Staged.Egress},
+		{Name: "ingress", end: a.Flow.Destination, Decision: a.Result.Staged.Ingress},
+	}
 }
 
 // Halves are both directions of an answer, with what each rule says.

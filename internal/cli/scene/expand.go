@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/internal/cli/exit"
@@ -18,9 +19,10 @@ import (
 
 // Expanded is the result of expanding AppTiers.
 type Expanded struct {
-	// policies are in the order of the AppTiers that are accepted. Others have none.
-	Policies []*networkingv1.NetworkPolicy
-	Accepted []AppTier
+	// Policies are those of AppTiers that are enforced, and Staged those of AppTiers in mode Audit, in the order of the
+	// AppTiers that are accepted. Others have none.
+	Policies, Staged []*networkingv1.NetworkPolicy
+	Accepted         []AppTier
 	// expansions are the expansions of the accepted ones, each by itself.
 	expansions map[*v1alpha1.AppTier]expand.Expansion
 	Findings   []manifest.Finding
@@ -58,12 +60,31 @@ func expandAccepted(ctx context.Context, apps []AppTier, findings []manifest.Fin
 	for _, app := range out.Accepted {
 		expansion := expand.Expand(app.AppTier, env)
 		out.expansions[app.AppTier] = expansion
-		out.Policies = append(out.Policies, expansion.Policies...)
+		if app.Spec.Mode == v1alpha1.Audit {
+			out.Staged = append(out.Staged, expansion.Policies...)
+		} else {
+			out.Policies = append(out.Policies, expansion.Policies...)
+		}
 		for _, u := range expansion.Unresolved {
 			out.unresolved = append(out.unresolved, unresolved{u, app.Source})
 		}
 	}
 	return out, nil
+}
+
+// Generated are the objects that the manager writes for the AppTiers, in their order.
+func (e Expanded) Generated() []runtime.Object {
+	var out []runtime.Object
+	for _, app := range e.Accepted {
+		for _, policy := range e.expansions[app.AppTier].Policies {
+			if app.Spec.Mode == v1alpha1.Audit {
+				out = append(out, v1alpha1.StagedOf(policy))
+			} else {
+				out = append(out, policy)
+			}
+		}
+	}
+	return out
 }
 
 // Refusal is the answer where something is refused, or nil.

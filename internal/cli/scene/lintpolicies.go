@@ -7,6 +7,7 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 
+	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/internal/cli/manifest"
 	"github.com/apptier/apptier/internal/environment"
 	"github.com/apptier/apptier/policy/lint"
@@ -44,6 +45,9 @@ func (s *Scene) Judge(ctx context.Context, judged []manifest.Object, settings en
 	}
 	for _, source := range HandWritten(judged) {
 		add(source, lint.JudgePolicy(index, source.Object.(*networkingv1.NetworkPolicy), new(check.Work)))
+	}
+	for _, source := range StagedByHand(judged) {
+		add(source, lint.JudgeStaged(index, source.Object.(*v1alpha1.StagedNetworkPolicy).NetworkPolicy(), new(check.Work)))
 	}
 	return append(findings, s.NotJudged()...), nil
 }

@@ -133,7 +133,28 @@ func readPolicies(ctx context.Context, c *clusterClient) ([]manifest.Object, err
 	if err != nil {
 		return nil, fmt.Errorf("listing NetworkPolicies: %w", err)
 	}
-	return liveObjects("NetworkPolicy", environment.Pointers(list.Items)), nil
+	staged, err := readStaged(ctx, c)
+	return append(liveObjects("NetworkPolicy", environment.Pointers(list.Items)), staged...), err
+}
+
+// readStaged lists policies that are not enforced. A cluster that does not know the kind has none, and who may not list
+// them is told nothing about them: they decide about no connection.
+func readStaged(ctx context.Context, c *clusterClient) ([]manifest.Object, error) {
+	list, err := c.dynamic.Resource(v1alpha1.GroupVersion.WithResource("stagednetworkpolicies")).List(ctx, metav1.ListOptions{})
+	if apierrors.IsNotFound(err) || apierrors.IsForbidden(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("listing StagedNetworkPolicies: %w", err)
+	}
+	out := make([]*v1alpha1.StagedNetworkPolicy, len(list.Items))
+	for i := range list.Items {
+		out[i] = &v1alpha1.StagedNetworkPolicy{}
+		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(list.Items[i].Object, out[i]); err != nil {
+			return nil, fmt.Errorf("reading StagedNetworkPolicy %s: %w", manifest.Qualified(&list.Items[i]), err)
+		}
+	}
+	return liveObjects("StagedNetworkPolicy", out), nil
 }
 
 func readServices(ctx context.Context, c *clusterClient) ([]manifest.Object, error) {

@@ -148,13 +148,18 @@ func keepWhatIsLive(given, live manifest.Object) {
 
 // HandWritten returns the NetworkPolicies that no AppTier generated.
 func HandWritten(objects []manifest.Object) []manifest.Object {
-	var out []manifest.Object
-	for _, o := range objects {
-		if policy, ok := o.Object.(*networkingv1.NetworkPolicy); ok && !isGeneratedIn(o, policy) {
-			out = append(out, o)
-		}
-	}
-	return out
+	return slices.DeleteFunc(slices.Clone(objects), func(o manifest.Object) bool {
+		policy, ok := o.Object.(*networkingv1.NetworkPolicy)
+		return !ok || isGeneratedIn(o, policy)
+	})
+}
+
+// StagedByHand returns the StagedNetworkPolicies that no AppTier generated.
+func StagedByHand(objects []manifest.Object) []manifest.Object {
+	return slices.DeleteFunc(slices.Clone(objects), func(o manifest.Object) bool {
+		policy, ok := o.Object.(*v1alpha1.StagedNetworkPolicy)
+		return !ok || isGeneratedIn(o, policy.NetworkPolicy())
+	})
 }
 
 // isGeneratedIn says whether a policy is an AppTier's: in manifests, by its labels. In a cluster, what

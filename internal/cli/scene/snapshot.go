@@ -45,8 +45,8 @@ func (s *Scene) Snapshot(ctx context.Context, messages io.Writer, settings envir
 		return reach.Snapshot{}, meant, err
 	}
 	if len(s.Input) == 0 {
-		meant.Policies = nil
-		snapshot, err := s.snapshotWith(nil, nil)
+		meant.Policies, meant.Staged = nil, nil
+		snapshot, err := s.snapshotWith(Expanded{})
 		return snapshot, meant, err
 	}
 	findings := meant.Findings
@@ -59,14 +59,15 @@ func (s *Scene) Snapshot(ctx context.Context, messages io.Writer, settings envir
 		// Not wrapped: that an AppTier is refused is no answer to whether a connection may pass.
 		return reach.Snapshot{}, meant, fmt.Errorf("nothing can be said while an AppTier is invalid: %s", refused.Error())
 	}
-	snapshot, err := s.snapshotWith(meant.Policies, meant.Accepted)
+	snapshot, err := s.snapshotWith(meant)
 	return snapshot, meant, err
 }
 
 // snapshotWith collects the objects of the scene, with the policies that some AppTiers stand for in place
 // of those that were generated from them before.
-func (s *Scene) snapshotWith(generated []*networkingv1.NetworkPolicy, apps []AppTier) (reach.Snapshot, error) {
-	snapshot := reach.Snapshot{Policies: slices.Clone(generated), PartialNamespaces: !s.whole}
+func (s *Scene) snapshotWith(meant Expanded) (reach.Snapshot, error) {
+	generated := meant.Policies
+	snapshot := reach.Snapshot{Policies: slices.Clone(generated), Staged: slices.Clone(meant.Staged), PartialNamespaces: !s.whole}
 	for _, source := range s.Objects() {
 		switch o := source.Object.(type) {
 		case *corev1.Namespace:
@@ -76,7 +77,7 @@ func (s *Scene) snapshotWith(generated []*networkingv1.NetworkPolicy, apps []App
 		case *corev1.Node:
 			snapshot.Nodes = append(snapshot.Nodes, o)
 		case *networkingv1.NetworkPolicy:
-			if isReplaced(o, apps) {
+			if isReplaced(o, meant.Accepted) {
 				continue
 			}
 			isSame := sameName(o)
@@ -87,6 +88,11 @@ func (s *Scene) snapshotWith(generated []*networkingv1.NetworkPolicy, apps []App
 				snapshot.Policies = slices.DeleteFunc(snapshot.Policies, isSame)
 			}
 			snapshot.Policies = append(snapshot.Policies, o)
+		case *v1alpha1.StagedNetworkPolicy:
+			policy := o.NetworkPolicy()
+			if !isReplaced(policy, meant.Accepted) && !slices.ContainsFunc(meant.Staged, sameName(policy)) {
+				snapshot.Staged = append(snapshot.Staged, policy)
+			}
 		}
 	}
 	return snapshot, nil
