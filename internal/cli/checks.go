@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
+	"github.com/apptier/apptier/internal/cli/flags"
 	"github.com/apptier/apptier/internal/cli/report"
 	"github.com/apptier/apptier/internal/cli/scene"
 	"github.com/apptier/apptier/policy/lint"
@@ -65,7 +66,7 @@ Exits with 0, or 2 for an unknown check.`,
 			return writeCheckList(streams.Out, entries)
 		},
 	}
-	addChoice(cmd, &output, "output", "o", "text", "How to print", "text", "json")
+	flags.Choice(cmd, &output, "output", "o", "text", "How to print", "text", "json")
 	return cmd
 }
 

@@ -2,7 +2,8 @@
 // manifests, answered without a cluster by the same packages.
 //
 // A command looks at a scene of manifests and clusters (packages scene and manifest), asks package policy, and prints
-// (package report). It holds no rule of its own about AppTiers or NetworkPolicies.
+// (package report). It holds no rule of its own about AppTiers or NetworkPolicies. Larger commands have packages of their
+// own: ask, diff, connectivity, importing and krm.
 package cli
 
 import (
@@ -11,6 +12,12 @@ import (
 	"github.com/spf13/cobra"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
+	"github.com/apptier/apptier/internal/cli/ask"
+	"github.com/apptier/apptier/internal/cli/connectivity"
+	"github.com/apptier/apptier/internal/cli/diff"
+	"github.com/apptier/apptier/internal/cli/flags"
+	"github.com/apptier/apptier/internal/cli/importing"
+	"github.com/apptier/apptier/internal/cli/krm"
 	"github.com/apptier/apptier/internal/version"
 )
 
@@ -45,7 +52,11 @@ admission webhook does, and ask who may talk to whom, and why.`,
 	root.SetOut(streams.Out)
 	root.SetErr(streams.ErrOut)
 	setHelp(root)
-	root.AddCommand(newRender(streams), newLint(streams), newCan(streams), newExplain(streams), newTest(streams), newDiff(streams), newMap(streams), newImport(streams), newDoctor(streams), newChecks(streams), newFn(streams), newVersion(streams))
-	completeNamespaces(root)
+	root.AddCommand(
+		newRender(streams), newLint(streams), ask.NewCan(streams), ask.NewExplain(streams), newTest(streams), diff.NewCommand(streams),
+		connectivity.NewCommand(streams), importing.NewCommand(streams), newDoctor(streams), newChecks(streams), krm.NewCommand(streams),
+		newVersion(streams),
+	)
+	flags.CompleteNamespaces(root)
 	return root
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/apptier/apptier/internal/cli/doctor"
 	"github.com/apptier/apptier/internal/cli/doctor/gather"
 	"github.com/apptier/apptier/internal/cli/exit"
+	"github.com/apptier/apptier/internal/cli/flags"
 	"github.com/apptier/apptier/internal/cli/report"
 	"github.com/apptier/apptier/internal/cli/scene"
 )
@@ -54,7 +55,7 @@ Exits with 0 when nothing fails, warnings or not, 1 when a check fails, 3 when n
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context(), streams) },
 	}
 	o.cluster.AddFlags(cmd.Flags())
-	addChoice(cmd, &o.output, "output", "o", "text", "How to print", "text", "json")
+	flags.Choice(cmd, &o.output, "output", "o", "text", "How to print", "text", "json")
 	return cmd
 }
 
@@ -62,7 +63,7 @@ Exits with 0 when nothing fails, warnings or not, 1 when a check fails, 3 when n
 const patience = 15 * time.Second
 
 func (o *doctorOptions) run(ctx context.Context, streams genericiooptions.IOStreams) error {
-	write, err := chosen(map[string]report.DiagnosisWriter{"text": report.WriteDiagnosis, "json": report.WriteDiagnosisJSON}, o.output)
+	write, err := flags.Chosen(map[string]report.DiagnosisWriter{"text": report.WriteDiagnosis, "json": report.WriteDiagnosisJSON}, o.output)
 	if err != nil {
 		return err
 	}

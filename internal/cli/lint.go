@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
+	"github.com/apptier/apptier/internal/cli/flags"
 	"github.com/apptier/apptier/internal/cli/manifest"
 	"github.com/apptier/apptier/internal/cli/report"
 	"github.com/apptier/apptier/internal/cli/scene"
@@ -80,14 +81,14 @@ when there is nothing to judge, or a file or the cluster cannot be read.`,
 	}
 	o.AddFlags(cmd, "Judge what the cluster holds, or the input as it would be in the cluster.")
 	cmd.Flags().BoolVarP(&o.allNamespaces, "all-namespaces", "A", false, "With --cluster and without input: what is in every namespace.")
-	addChoice(cmd, &o.output, "output", "o", "text", "How to print", "text", "json", "sarif", "github")
+	flags.Choice(cmd, &o.output, "output", "o", "text", "How to print", "text", "json", "sarif", "github")
 	report.AddFailOn(cmd, &o.failOn)
 	cmd.Flags().BoolVarP(&o.quiet, "quiet", "q", false, "Do not say on standard error how much was judged.")
 	return cmd
 }
 
 func (o *lintOptions) run(ctx context.Context, streams genericiooptions.IOStreams) error {
-	write, err := chosen(findingWriters, o.output)
+	write, err := flags.Chosen(findingWriters, o.output)
 	if err != nil {
 		return err
 	}

@@ -15,6 +15,7 @@ import (
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
 	"github.com/apptier/apptier/api/v1alpha1"
+	"github.com/apptier/apptier/internal/cli/flags"
 	"github.com/apptier/apptier/internal/cli/manifest"
 	"github.com/apptier/apptier/internal/cli/report"
 	"github.com/apptier/apptier/internal/cli/scene"
@@ -78,7 +79,7 @@ before you apply the output: what is left out of a policy is denied.`,
 	o.input.AddFlags(cmd)
 	o.cluster.AddFlags(cmd.Flags())
 	o.managed.AddFlags(cmd)
-	addChoice(cmd, &o.output, "output", "o", "yaml", "How to print: the NetworkPolicies, or, with mermaid, a picture of the AppTiers", "yaml", "json", "name", "mermaid")
+	flags.Choice(cmd, &o.output, "output", "o", "yaml", "How to print: the NetworkPolicies, or, with mermaid, a picture of the AppTiers", "yaml", "json", "name", "mermaid")
 	report.AddFailOn(cmd, &o.failOn)
 	// Not --cluster: everywhere in kubectl, that names a cluster of the kubeconfig file.
 	cmd.Flags().BoolVar(&o.live, "cluster", false, "Also look in the cluster for what AppTiers refer to; without input, render the cluster's AppTiers.")

@@ -11,8 +11,10 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
+	"github.com/apptier/apptier/internal/cli/ask"
 	"github.com/apptier/apptier/internal/cli/assertion"
 	"github.com/apptier/apptier/internal/cli/exit"
+	"github.com/apptier/apptier/internal/cli/flags"
 	"github.com/apptier/apptier/internal/cli/manifest"
 	"github.com/apptier/apptier/internal/cli/report"
 	"github.com/apptier/apptier/internal/cli/scene"
@@ -20,7 +22,7 @@ import (
 
 // testOptions are the flags of test.
 type testOptions struct {
-	connectionOptions
+	ask.Options
 	output string
 }
 
@@ -70,12 +72,12 @@ something cannot be read.`,
 		},
 	}
 	o.AddFlags(cmd, "Test the cluster; with manifests, the cluster as it would be with them applied.")
-	addChoice(cmd, &o.output, "output", "o", "text", "How to print", "text", "json", "tap", "junit", "github")
+	flags.Choice(cmd, &o.output, "output", "o", "text", "How to print", "text", "json", "tap", "junit", "github")
 	return cmd
 }
 
 func (o *testOptions) run(ctx context.Context, streams genericiooptions.IOStreams) error {
-	write, err := chosen(resultWriters, o.output)
+	write, err := flags.Chosen(resultWriters, o.output)
 	if err != nil {
 		return err
 	}
@@ -88,7 +90,7 @@ func (o *testOptions) run(ctx context.Context, streams genericiooptions.IOStream
 	}
 	o.More = []manifest.Kinds{{Of: assertion.GroupVersion, Types: []runtime.Object{&assertion.ConnectionTest{}}}}
 	o.Wants = wantedByCases
-	s, _, err := o.Read(ctx, streams.In, namespace, everything()...)
+	s, _, err := o.Read(ctx, streams.In, namespace, ask.Everything()...)
 	if err != nil {
 		return err
 	}
@@ -96,7 +98,7 @@ func (o *testOptions) run(ctx context.Context, streams genericiooptions.IOStream
 	if cases, s.Input, err = casesOf(s.Input); err != nil {
 		return err
 	}
-	t := &tester{options: &o.connectionOptions, scene: s, ends: map[string]scene.End{}}
+	t := &tester{options: &o.Options, scene: s, ends: map[string]scene.End{}}
 	if err := t.prepare(ctx, streams, cases); err != nil {
 		return err
 	}

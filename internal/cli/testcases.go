@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
+	"github.com/apptier/apptier/internal/cli/ask"
 	"github.com/apptier/apptier/internal/cli/assertion"
 	"github.com/apptier/apptier/internal/cli/manifest"
 	"github.com/apptier/apptier/internal/cli/report"
@@ -27,9 +28,9 @@ import (
 
 // tester tries cases in a scene.
 type tester struct {
-	options *connectionOptions
+	options *ask.Options
 	scene   *scene.Scene
-	asked   *asked
+	asked   *ask.Question
 	// ends are those of the cases, by namespace and text.
 	ends map[string]scene.End
 	// messages are notes for people.
@@ -59,19 +60,19 @@ func (t *tester) prepare(ctx context.Context, streams genericiooptions.IOStreams
 	if err := errors.Join(problems...); err != nil {
 		return err
 	}
-	streams.ErrOut = onlyOnce(streams.ErrOut)
+	streams.ErrOut = report.OnlyOnce(streams.ErrOut)
 	t.messages = streams.ErrOut
 	var err error
-	if t.asked, err = t.options.look(ctx, streams, t.scene, ends); err != nil {
+	if t.asked, err = t.options.Look(ctx, streams, t.scene, ends); err != nil {
 		return err
 	}
-	scene.TellPartly(streams.ErrOut, t.asked.snapshot)
-	t.asked.addStandIns(t.scene.Strangers())
-	pods, namespaces := scene.Described(t.asked.snapshot)
-	t.asked.addStandIns(pods)
-	t.asked.snapshot.Namespaces = append(t.asked.snapshot.Namespaces, namespaces...)
-	t.asked.evaluator = reach.New(t.asked.snapshot)
-	t.points = pointsOf(t.asked.snapshot)
+	scene.TellPartly(streams.ErrOut, t.asked.Snapshot)
+	t.asked.AddStandIns(t.scene.Strangers())
+	pods, namespaces := scene.Described(t.asked.Snapshot)
+	t.asked.AddStandIns(pods)
+	t.asked.Snapshot.Namespaces = append(t.asked.Snapshot.Namespaces, namespaces...)
+	t.asked.Evaluator = reach.New(t.asked.Snapshot)
+	t.points = pointsOf(t.asked.Snapshot)
 	return nil
 }
 
@@ -85,22 +86,6 @@ func (t *tester) find(c testCase, text string, isDestination bool) (scene.End, e
 		r = t.scene.Translated(r, "")
 	}
 	return t.scene.Resolve(r, c.namespace)
-}
-
-// onlyOnce leaves out lines that were written before.
-func onlyOnce(out io.Writer) io.Writer { return &onceWriter{out, map[string]bool{}} }
-
-type onceWriter struct {
-	out  io.Writer
-	seen map[string]bool
-}
-
-func (w *onceWriter) Write(text []byte) (int, error) {
-	if w.seen[string(text)] {
-		return len(text), nil
-	}
-	w.seen[string(text)] = true
-	return w.out.Write(text)
 }
 
 // try says whether a case holds.
@@ -180,7 +165,7 @@ func (t *tester) nobodyElse(result *report.Result, c testCase) error {
 		})
 	}
 	var others scene.End
-	for _, pod := range t.asked.snapshot.Pods {
+	for _, pod := range t.asked.Snapshot.Pods {
 		name := types.NamespacedName{Namespace: pod.Namespace, Name: pod.Name}
 		if isNamed[name] || pod.Spec.HostNetwork || kube.Finished(pod) || scene.IsStandIn(pod) && isLike(pod) {
 			continue
@@ -207,7 +192,7 @@ func (t *tester) nobodyElse(result *report.Result, c testCase) error {
 func (t *tester) otherAddresses(to scene.End, named []string, internet bool) scene.End {
 	var out scene.End
 	families := to.Families()
-	for _, a := range scene.ToldApart(t.asked.snapshot) {
+	for _, a := range scene.ToldApart(t.asked.Snapshot) {
 		isNamed := internet && expand.IsInternet(a, nil) || slices.Contains(named, a.String())
 		if !isNamed && !t.isKnown(a) && slices.Contains(families, a.Is4()) {
 			out.Endpoints = append(out.Endpoints, reach.Endpoint{Address: a})
@@ -218,8 +203,8 @@ func (t *tester) otherAddresses(to scene.End, named []string, internet bool) sce
 
 // isKnown says whether an address is a pod's or a node's.
 func (t *tester) isKnown(a netip.Addr) bool {
-	return slices.ContainsFunc(t.asked.snapshot.Pods, func(pod *corev1.Pod) bool { return slices.Contains(kube.Addresses(pod), a) }) ||
-		slices.ContainsFunc(t.asked.snapshot.Nodes, func(node *corev1.Node) bool {
+	return slices.ContainsFunc(t.asked.Snapshot.Pods, func(pod *corev1.Pod) bool { return slices.Contains(kube.Addresses(pod), a) }) ||
+		slices.ContainsFunc(t.asked.Snapshot.Nodes, func(node *corev1.Node) bool {
 			return slices.ContainsFunc(node.Status.Addresses, func(n corev1.NodeAddress) bool { return n.Address == a.String() })
 		})
 }
@@ -239,19 +224,19 @@ func (t *tester) expect(result *report.Result, c testCase, from, to scene.End, w
 		if err != nil {
 			return err
 		}
-		q.internet = scene.InternetAddresses(q.snapshot, settings.ClusterNetworks, ends[1-i].Families())
-		e.Endpoints = q.internet
+		q.Internet = scene.InternetAddresses(q.Snapshot, settings.ClusterNetworks, ends[1-i].Families())
+		e.Endpoints = q.Internet
 	}
 	flows, err := t.flows(c, from, to)
 	if err != nil {
 		return err
 	}
-	q.answers = scene.AnswersTo(q.evaluator, flows)
-	t.scene.Doubt(q.snapshot, q.answers)
+	q.Answers = scene.AnswersTo(q.Evaluator, flows)
+	t.scene.Doubt(q.Snapshot, q.Answers)
 	if want == reach.Deny {
-		q.noteTunnels(t.messages)
+		q.NoteTunnels(t.messages)
 	}
-	for _, a := range q.answers {
+	for _, a := range q.Answers {
 		result.Connections += a.Pairs
 		if a.Result.Verdict != want {
 			t.report(result, &q, a)
@@ -261,7 +246,7 @@ func (t *tester) expect(result *report.Result, c testCase, from, to scene.End, w
 }
 
 // report adds a connection that is not as expected.
-func (t *tester) report(result *report.Result, q *asked, a scene.Answer) {
+func (t *tester) report(result *report.Result, q *ask.Question, a scene.Answer) {
 	switch {
 	case a.Result.Verdict != reach.Unknown:
 		result.Outcome = report.Failed
@@ -272,11 +257,11 @@ func (t *tester) report(result *report.Result, q *asked, a scene.Answer) {
 		result.More += a.Pairs
 		return
 	}
-	m := report.Message{What: q.headline(a)}
-	for _, half := range a.Halves(q.evaluator) {
-		m.Why = append(m.Why, fmt.Sprintf("%-8s %-8s %s", half.Name, verdictWord(half.Decision.Verdict), q.reasonWords(half.Decision.Reason)))
+	m := report.Message{What: q.Headline(a)}
+	for _, half := range a.Halves(q.Evaluator) {
+		m.Why = append(m.Why, fmt.Sprintf("%-8s %-8s %s", half.Name, ask.VerdictWord(half.Decision.Verdict), q.ReasonWords(half.Decision.Reason)))
 		if m.Line == 0 && half.Decision.Verdict == a.Result.Verdict {
-			m.File, m.Line = side{q, t.scene}.decidedAt(half.Decision)
+			m.File, m.Line = q.DecidedAt(half.Decision)
 		}
 	}
 	result.Messages = append(result.Messages, m)
@@ -313,11 +298,11 @@ func (t *tester) flows(c testCase, from, to scene.End) ([]reach.Flow, error) {
 }
 
 func (t *tester) flowsAt(port, protocol string, from, to scene.End) ([]reach.Flow, error) {
-	o := connectionOptions{port: port, protocol: protocol, portWord: "ports"}
+	o := ask.Options{Port: port, Protocol: protocol, PortWord: "ports"}
 	if len(from.Endpoints) == 0 {
 		return nil, nil // nobody
 	}
-	return o.flows(from, to)
+	return o.Flows(from, to)
 }
 
 // within are the first port of a range, and those at which policies may change their mind.

@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
+	"github.com/apptier/apptier/internal/cli/flags"
 	"github.com/apptier/apptier/internal/cli/report"
 	"github.com/apptier/apptier/internal/version"
 )
@@ -27,6 +28,6 @@ func newVersion(streams genericiooptions.IOStreams) *cobra.Command {
 			return fmt.Errorf("--output %q is not known: use json, text", output)
 		},
 	}
-	addChoice(cmd, &output, "output", "o", "text", "How to print", "text", "json")
+	flags.Choice(cmd, &output, "output", "o", "text", "How to print", "text", "json")
 	return cmd
 }

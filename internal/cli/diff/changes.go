@@ -1,4 +1,4 @@
-package cli
+package diff
 
 import (
 	"bytes"
@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/apptier/apptier/internal/cli/ask"
 	"github.com/apptier/apptier/internal/cli/report"
 	"github.com/apptier/apptier/internal/cli/scene"
 	"github.com/apptier/apptier/policy/compare"
@@ -21,15 +22,15 @@ import (
 	"github.com/apptier/apptier/policy/reach"
 )
 
-// describe names what differs for people: pods by their workloads and tiers, addresses by ranges, and the rules that decide
+// Describe names what differs for people: pods by their workloads and tiers, addresses by ranges, and the rules that decide
 // by where they are written. Changes of the same ends are one.
-func describe(sides [2]side, result compare.Result) report.Changes {
+func Describe(sides [2]*ask.Question, result compare.Result) report.Changes {
 	out := report.Changes{Changes: []report.Change{}, Asked: result.Asked, Unknown: result.Unknown}
-	d := newDescriber(sides)
+	d := DescriberOf(sides)
 	index := map[string]int{}
 	for _, group := range d.byAddresses(result.Changes) {
 		c := group.change
-		one := report.Change{Opened: c.Opened, From: d.names(c.From), To: d.names(c.To), Ports: []string{portWords(c)}}
+		one := report.Change{Opened: c.Opened, From: d.Names(c.From), To: d.Names(c.To), Ports: []string{portWords(c)}}
 		if len(group.addresses) > 0 && group.isSource {
 			one.From = d.ranges(group.addresses)
 		} else if len(group.addresses) > 0 {
@@ -50,17 +51,20 @@ func describe(sides [2]side, result compare.Result) report.Changes {
 	return out
 }
 
-type describer struct {
-	sides  [2]side
-	pods   map[types.NamespacedName]*corev1.Pod
+// Describer knows what ends of connections are called.
+type Describer struct {
+	sides [2]*ask.Question
+	// Pods are those of both states, by name.
+	Pods   map[types.NamespacedName]*corev1.Pod
 	starts []netip.Addr
 }
 
-func newDescriber(sides [2]side) describer {
-	d := describer{sides: sides, pods: map[types.NamespacedName]*corev1.Pod{}, starts: scene.ToldApart(sides[0].snapshot, sides[1].snapshot)}
+// DescriberOf returns one for what two states hold.
+func DescriberOf(sides [2]*ask.Question) Describer {
+	d := Describer{sides: sides, Pods: map[types.NamespacedName]*corev1.Pod{}, starts: scene.ToldApart(sides[0].Snapshot, sides[1].Snapshot)}
 	for _, s := range sides {
-		for _, pod := range s.snapshot.Pods {
-			d.pods[types.NamespacedName{Namespace: pod.Namespace, Name: pod.Name}] = pod
+		for _, pod := range s.Snapshot.Pods {
+			d.Pods[types.NamespacedName{Namespace: pod.Namespace, Name: pod.Name}] = pod
 		}
 	}
 	return d
@@ -74,7 +78,7 @@ type addressGroup struct {
 }
 
 // byAddresses has one group for changes that differ in an address alone.
-func (d describer) byAddresses(changes []compare.Change) []addressGroup {
+func (d Describer) byAddresses(changes []compare.Change) []addressGroup {
 	var out []addressGroup
 	index := map[string]int{}
 	for _, c := range changes {
@@ -101,7 +105,7 @@ func (d describer) byAddresses(changes []compare.Change) []addressGroup {
 
 // ranges names addresses that are each the first of a range that policies tell apart: any address, or the internet, if it
 // is all of these, and else the ranges, of which those that follow each other are one.
-func (d describer) ranges(addresses []netip.Addr) []string {
+func (d Describer) ranges(addresses []netip.Addr) []string {
 	has := func(a netip.Addr) bool { return slices.Contains(addresses, a) }
 	isInternet := func(a netip.Addr) bool { return expand.IsInternet(a, nil) }
 	hasAll := func(of func(netip.Addr) bool) bool {
@@ -111,7 +115,7 @@ func (d describer) ranges(addresses []netip.Addr) []string {
 	var out []string
 	switch {
 	case all4 && all6:
-		return []string{anyAddress}
+		return []string{report.AnyAddress}
 	case all4:
 		out = append(out, "any IPv4 address")
 	case all6:
@@ -137,7 +141,7 @@ func (d describer) ranges(addresses []netip.Addr) []string {
 }
 
 // before is the last address before a start, of the same family.
-func (d describer) before(i int, is4 bool) netip.Addr {
+func (d Describer) before(i int, is4 bool) netip.Addr {
 	if i < len(d.starts) && d.starts[i].Is4() == is4 {
 		return d.starts[i].Prev()
 	}
@@ -158,15 +162,9 @@ func rangeWords(first, last netip.Addr) string {
 	return first.String() + "-" + last.String()
 }
 
-// What ends are called that are no objects.
-const (
-	anyAddress = report.AnyAddress
-	elsewhere  = report.Elsewhere
-)
-
-// names are how people know pods: by workload or tier, and else by name or labels. Described ones count where there is no
+// Names are how people know pods: by workload or tier, and else by name or labels. Described ones count where there is no
 // other.
-func (d describer) names(ends []reach.Endpoint) []string {
+func (d Describer) Names(ends []reach.Endpoint) []string {
 	var known, described []string
 	add := func(to *[]string, name string) {
 		if !slices.Contains(*to, name) {
@@ -174,20 +172,20 @@ func (d describer) names(ends []reach.Endpoint) []string {
 		}
 	}
 	for _, e := range ends {
-		pod := d.pods[e.Pod]
+		pod := d.Pods[e.Pod]
 		switch {
 		case pod == nil:
 			add(&known, e.String())
 		case !scene.IsStandIn(pod) || !strings.Contains(pod.Name, " "):
-			add(&known, workloadName(pod))
+			add(&known, WorkloadName(pod))
 		case e.Pod.Namespace == scene.AnotherNamespace:
-			add(&described, elsewhere)
+			add(&described, report.Elsewhere)
 		default:
 			add(&described, strings.TrimSuffix(e.Pod.String(), another))
 		}
 	}
 	for _, e := range ends {
-		if name := d.tierOf(d.pods[e.Pod]); name != "" && len(known) == 0 {
+		if name := d.TierOf(d.Pods[e.Pod]); name != "" && len(known) == 0 {
 			add(&known, name)
 		}
 	}
@@ -197,8 +195,8 @@ func (d describer) names(ends []reach.Endpoint) []string {
 	return described
 }
 
-// workloadName is the name of a pod's workload, from its name or its owner: replicas are alike.
-func workloadName(pod *corev1.Pod) string {
+// WorkloadName is the name of a pod's workload, from its name or its owner: replicas are alike.
+func WorkloadName(pod *corev1.Pod) string {
 	if name, _, isStandIn := strings.Cut(pod.Name, "["); isStandIn {
 		return pod.Namespace + "/" + name
 	}
@@ -212,13 +210,13 @@ func workloadName(pod *corev1.Pod) string {
 	return pod.Namespace + "/" + pod.Name
 }
 
-// tierOf names the tier that a pod is of; empty if it is of none.
-func (d describer) tierOf(pod *corev1.Pod) string {
+// TierOf names the tier that a pod is of; empty if it is of none.
+func (d Describer) TierOf(pod *corev1.Pod) string {
 	if pod == nil {
 		return ""
 	}
-	for _, s := range []side{d.sides[1], d.sides[0]} {
-		for _, app := range s.meant.Accepted {
+	for _, s := range []*ask.Question{d.sides[1], d.sides[0]} {
+		for _, app := range s.Meant.Accepted {
 			if app.Namespace != pod.Namespace {
 				continue
 			}
@@ -235,17 +233,17 @@ func (d describer) tierOf(pod *corev1.Pod) string {
 
 // decided is where the rule is written that opens or closes a connection, and why. Of what is closed, that is the rule that
 // allowed it, or else what denies it now.
-func (d describer) decided(c compare.Change) (file string, line int, reason string) {
+func (d Describer) decided(c compare.Change) (file string, line int, reason string) {
 	egress := c.Before.Egress.Verdict != c.After.Egress.Verdict
 	now, before := c.After.Ingress, c.Before.Ingress
 	if egress {
 		now, before = c.After.Egress, c.Before.Egress
 	}
 	after := d.sides[1]
-	if file, line = after.decidedAt(now); line == 0 && !c.Opened {
-		file, line = d.sides[0].decidedAt(before)
+	if file, line = after.DecidedAt(now); line == 0 && !c.Opened {
+		file, line = d.sides[0].DecidedAt(before)
 	}
-	return file, line, after.reasonWords(now.Reason)
+	return file, line, after.ReasonWords(now.Reason)
 }
 
 func portWords(c compare.Change) string {

@@ -1,4 +1,8 @@
-package cli
+// Package ask answers whether connections may pass, and why: it is the commands can and explain, and what other commands
+// ask about connections.
+//
+// Options find the ends in a scene; a Question is asked of policy/reach, and names what decides by where it is written.
+package ask
 
 import (
 	"cmp"
@@ -13,20 +17,21 @@ import (
 	"github.com/spf13/cobra"
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/apptier/apptier/internal/cli/flags"
 	"github.com/apptier/apptier/internal/cli/scene"
 	"github.com/apptier/apptier/policy/expand"
 	"github.com/apptier/apptier/policy/kube"
 	"github.com/apptier/apptier/policy/reach"
 )
 
-// connectionOptions are the flags that ask about connections.
-type connectionOptions struct {
+// Options are the flags that ask about connections.
+type Options struct {
 	scene.SceneOptions
-	port     string
-	protocol string
+	Port     string
+	Protocol string
 	output   string
-	// portWord is what the port is given by, where that is not --port.
-	portWord string
+	// PortWord is what the port is given by, where that is not --port.
+	PortWord string
 }
 
 const endsHelp = `Each end is [NAMESPACE/]POD, an address, [NAMESPACE/]KIND/NAME, as in deployment/web or service/web, a
@@ -41,24 +46,24 @@ NetworkPolicies, and looks for what they refer to in the input. With both -f and
 with the input applied. What is not in the input is not known: if the labels of a missing namespace decide, the answer is not
 known either.`
 
-func (o *connectionOptions) addFlags(cmd *cobra.Command) {
+func (o *Options) addFlags(cmd *cobra.Command) {
 	o.AddFlags(cmd, "With -f or -k: judge the cluster as it would be with the input applied.")
-	cmd.Flags().StringVar(&o.port, "port", "", "The destination's port, from 1 to 65535, or its name.")
-	cmd.Flags().StringVar(&o.protocol, "protocol", "", "TCP, UDP or SCTP. (default TCP, or the protocol of a named port)")
-	addChoice(cmd, &o.output, "output", "o", "text", "How to print", "text", "json")
+	cmd.Flags().StringVar(&o.Port, "port", "", "The destination's port, from 1 to 65535, or its name.")
+	cmd.Flags().StringVar(&o.Protocol, "protocol", "", "TCP, UDP or SCTP. (default TCP, or the protocol of a named port)")
+	flags.Choice(cmd, &o.output, "output", "o", "text", "How to print", "text", "json")
 }
 
 // validate checks the flags, and asks the cluster if there is no input.
-func (o *connectionOptions) validate() error {
+func (o *Options) validate() error {
 	o.Live = o.Live || !o.Input.Given()
-	o.protocol = strings.ToUpper(o.protocol)
-	if !slices.Contains([]string{"", "TCP", "UDP", "SCTP"}, o.protocol) {
-		return fmt.Errorf("--protocol %q is not known: use TCP, UDP or SCTP", o.protocol)
+	o.Protocol = strings.ToUpper(o.Protocol)
+	if !slices.Contains([]string{"", "TCP", "UDP", "SCTP"}, o.Protocol) {
+		return fmt.Errorf("--protocol %q is not known: use TCP, UDP or SCTP", o.Protocol)
 	}
 	if o.output != "text" && o.output != "json" {
 		return fmt.Errorf("--output %q is not known: use text or json", o.output)
 	}
-	if number, err := strconv.Atoi(o.port); err == nil && (number < 1 || number > 65535) {
+	if number, err := strconv.Atoi(o.Port); err == nil && (number < 1 || number > 65535) {
 		return fmt.Errorf("--port %d is not a port: use a number from 1 to 65535", number)
 	}
 	return nil
@@ -69,20 +74,20 @@ func always() []scene.Listing {
 	return []scene.Listing{scene.ListNamespaces, scene.ListPods, scene.ListNodes, scene.ListPolicies, scene.ListOthers}
 }
 
-// everything is what questions need whose ends are not given beforehand.
-func everything() []scene.Listing {
+// Everything is what questions need whose ends are not given beforehand.
+func Everything() []scene.Listing {
 	return append(always(), scene.ListServices, scene.ListAppTiers, scene.ListAPIServer)
 }
 
 // see reads the scene, with what the ends need, and says what the ends stand for.
-func (o *connectionOptions) see(ctx context.Context, stdin io.Reader, texts []string, more ...scene.Listing) (*scene.Scene, []scene.End, error) {
+func (o *Options) see(ctx context.Context, stdin io.Reader, texts []string, more ...scene.Listing) (*scene.Scene, []scene.End, error) {
 	namespace, err := o.Namespace()
 	if err != nil {
 		return nil, nil, err
 	}
 	wanted := append(always(), more...)
 	if o.Input.Given() { // which AppTiers may be in, and change what others stand for
-		wanted = everything()
+		wanted = Everything()
 	}
 	var refs []scene.EndRef
 	var problems []error
@@ -104,7 +109,7 @@ func (o *connectionOptions) see(ctx context.Context, stdin io.Reader, texts []st
 	var ends []scene.End
 	for i, r := range refs {
 		if r.Address.IsValid() && i == 1 {
-			r = s.Translated(r, o.port)
+			r = s.Translated(r, o.Port)
 		}
 		e, err := s.Resolve(r, namespace)
 		if err != nil {
@@ -117,12 +122,12 @@ func (o *connectionOptions) see(ctx context.Context, stdin io.Reader, texts []st
 
 // ports are those of one endpoint of a destination that are asked about. Its pod is nil for an address,
 // and for a pod that is not there.
-func (o *connectionOptions) ports(e scene.End, i int) ([]scene.Port, error) {
+func (o *Options) ports(e scene.End, i int) ([]scene.Port, error) {
 	var pod *corev1.Pod
 	if i < len(e.Pods) {
 		pod = e.Pods[i]
 	}
-	number, err := strconv.ParseInt(o.port, 10, 32)
+	number, err := strconv.ParseInt(o.Port, 10, 32)
 	isNumber := err == nil
 	var declared []scene.Port
 	switch {
@@ -131,25 +136,25 @@ func (o *connectionOptions) ports(e scene.End, i int) ([]scene.Port, error) {
 	case e.Service != nil:
 		declared = o.servicePorts(e, pod)
 	case isNumber:
-		return []scene.Port{{Protocol: kube.Protocol(corev1.Protocol(o.protocol)), Number: int32(number)}}, nil
+		return []scene.Port{{Protocol: kube.Protocol(corev1.Protocol(o.Protocol)), Number: int32(number)}}, nil
 	default:
 		declared = o.declaredPorts(e, pod)
 	}
-	declared = slices.DeleteFunc(declared, func(p scene.Port) bool { return o.protocol != "" && string(p.Protocol) != o.protocol })
+	declared = slices.DeleteFunc(declared, func(p scene.Port) bool { return o.Protocol != "" && string(p.Protocol) != o.Protocol })
 	switch {
 	case len(declared) > 0:
 		return declared, nil
-	case o.port == "" && e.Service == nil && len(e.Ports) == 0:
-		return nil, fmt.Errorf("%s is missing: give the destination's own port; only a Service, or a tier that declares ports, can do without", cmp.Or(o.portWord, "--port"))
+	case o.Port == "" && e.Service == nil && len(e.Ports) == 0:
+		return nil, fmt.Errorf("%s is missing: give the destination's own port; only a Service, or a tier that declares ports, can do without", cmp.Or(o.PortWord, "--port"))
 	case e.Service != nil && len(e.StandIns) > 0 && o.isPortOf(e):
 		return nil, fmt.Errorf("%s: no pod of it says which number its port has", e.Text)
 	default:
-		return nil, fmt.Errorf("%s %q: %s has no such port", cmp.Or(o.portWord, "--port"), o.port, e.Text)
+		return nil, fmt.Errorf("%s %q: %s has no such port", cmp.Or(o.PortWord, "--port"), o.Port, e.Text)
 	}
 }
 
 // servicePorts are where a Service's ports lead at a pod.
-func (o *connectionOptions) servicePorts(e scene.End, pod *corev1.Pod) []scene.Port {
+func (o *Options) servicePorts(e scene.End, pod *corev1.Pod) []scene.Port {
 	asked := e.Service.DeepCopy()
 	asked.Spec.Ports = slices.DeleteFunc(asked.Spec.Ports, func(p corev1.ServicePort) bool { return !o.isAsked(e, p) })
 	var out []scene.Port
@@ -160,33 +165,33 @@ func (o *connectionOptions) servicePorts(e scene.End, pod *corev1.Pod) []scene.P
 }
 
 // isPortOf says whether a Service has a port that is asked about.
-func (o *connectionOptions) isPortOf(e scene.End) bool {
+func (o *Options) isPortOf(e scene.End) bool {
 	return slices.ContainsFunc(e.Service.Spec.Ports, func(p corev1.ServicePort) bool { return o.isAsked(e, p) })
 }
 
 // declaredPorts are those that a tier or a pod declares under a name, or all that a tier does. Of a
 // range, the first stands for all.
-func (o *connectionOptions) declaredPorts(e scene.End, pod *corev1.Pod) []scene.Port {
+func (o *Options) declaredPorts(e scene.End, pod *corev1.Pod) []scene.Port {
 	var out []scene.Port
 	for _, p := range e.Ports {
-		if o.port == "" || o.port == p.Name {
+		if o.Port == "" || o.Port == p.Name {
 			out = append(out, scene.Port{Protocol: kube.Protocol(p.Protocol), Number: p.Port})
 		}
 	}
-	if len(out) > 0 || o.port == "" || pod == nil {
+	if len(out) > 0 || o.Port == "" || pod == nil {
 		return out
 	}
 	for _, p := range kube.Ports(pod) {
-		if p.Name == o.port {
+		if p.Name == o.Port {
 			out = append(out, scene.Port{Protocol: kube.Protocol(p.Protocol), Number: p.ContainerPort})
 		}
 	}
 	return out
 }
 
-// flows are the connections that are asked about. What a pod sends itself is not asked of policies, so
+// Flows are the connections that are asked about. What a pod sends itself is not asked of policies, so
 // it is no answer unless both ends are this one pod.
-func (o *connectionOptions) flows(source, destination scene.End) ([]reach.Flow, error) {
+func (o *Options) Flows(source, destination scene.End) ([]reach.Flow, error) {
 	var flows []reach.Flow
 	var problem error
 	isOne := len(source.Endpoints) == 1 && len(destination.Endpoints) == 1
@@ -212,7 +217,7 @@ func (o *connectionOptions) flows(source, destination scene.End) ([]reach.Flow, 
 }
 
 // slicePorts are where the ports of a Service without selector lead, at one of its endpoints.
-func (o *connectionOptions) slicePorts(e scene.End, endpoint int) []scene.Port {
+func (o *Options) slicePorts(e scene.End, endpoint int) []scene.Port {
 	var out []scene.Port
 	for _, p := range e.Service.Spec.Ports {
 		if target, found := e.Behind[endpoint][p.Name]; found && o.isAsked(e, p) && target.Number > 0 {
@@ -223,10 +228,10 @@ func (o *connectionOptions) slicePorts(e scene.End, endpoint int) []scene.Port {
 }
 
 // isAsked says whether a port of a Service is one that is asked about.
-func (o *connectionOptions) isAsked(e scene.End, p corev1.ServicePort) bool {
+func (o *Options) isAsked(e scene.End, p corev1.ServicePort) bool {
 	number := p.Port
 	if e.ByNodePort {
 		number = p.NodePort
 	}
-	return o.port == "" || o.port == p.Name || o.port == strconv.Itoa(int(number))
+	return o.Port == "" || o.Port == p.Name || o.Port == strconv.Itoa(int(number))
 }

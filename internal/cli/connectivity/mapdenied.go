@@ -1,4 +1,4 @@
-package cli
+package connectivity
 
 import (
 	"maps"
@@ -8,6 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/apptier/apptier/internal/cli/diff"
 	"github.com/apptier/apptier/internal/cli/report"
 	"github.com/apptier/apptier/internal/cli/scene"
 	"github.com/apptier/apptier/policy/compare"
@@ -17,16 +18,15 @@ import (
 
 // denied are the pairs that a policy keeps apart: an end is isolated, and no rule allows a connection. An end is a workload
 // that is given, a tier that has no pod, a pod of another namespace, or any address. What is not known is not denied.
-func (s side) denied(result compare.Result) []report.Denied {
-	d := newDescriber([2]side{s, s})
-	ends := s.deniedEnds(d)
+func (s view) denied(result compare.Result) []report.Denied {
+	ends := s.deniedEnds()
 	names := map[types.NamespacedName]string{}
-	for name, pod := range d.pods {
-		names[name] = s.deniedEnd(d, pod, ends)
+	for name, pod := range s.Pods {
+		names[name] = s.deniedEnd(pod, ends)
 	}
 	called := func(e reach.Endpoint) string {
 		if e.Address.IsValid() {
-			return anyAddress
+			return report.AnyAddress
 		}
 		return names[e.Pod]
 	}
@@ -60,23 +60,23 @@ func once(ends []reach.Endpoint, called func(reach.Endpoint) string) []string {
 }
 
 // deniedEnds are all ends that denied is about, and in which directions some of their pods are not isolated.
-func (s side) deniedEnds(d describer) map[string]report.Open {
+func (s view) deniedEnds() map[string]report.Open {
 	everywhere := report.Open{Ingress: true, Egress: true}
-	ends := map[string]report.Open{anyAddress: everywhere, elsewhere: everywhere}
+	ends := map[string]report.Open{report.AnyAddress: everywhere, report.Elsewhere: everywhere}
 	tiers := map[string]bool{} // with a pod
 	add := func(name string, pod *corev1.Pod) {
 		ingress, egress := s.isolated(pod)
 		o := ends[name]
 		ends[name] = report.Open{Ingress: o.Ingress || !ingress, Egress: o.Egress || !egress}
 	}
-	for _, pod := range s.snapshot.Pods {
+	for _, pod := range s.Snapshot.Pods {
 		if isGiven(pod) {
-			add(workloadName(pod), pod)
-			tiers[d.tierOf(pod)] = true
+			add(diff.WorkloadName(pod), pod)
+			tiers[s.TierOf(pod)] = true
 		}
 	}
-	for _, pod := range s.snapshot.Pods {
-		if tier := d.tierOf(pod); !isGiven(pod) && tier != "" && !tiers[tier] {
+	for _, pod := range s.Snapshot.Pods {
+		if tier := s.TierOf(pod); !isGiven(pod) && tier != "" && !tiers[tier] {
 			add(tier, pod)
 		}
 	}
@@ -84,13 +84,13 @@ func (s side) deniedEnds(d describer) map[string]report.Open {
 }
 
 // deniedEnd is which of the ends a pod is; empty if it is none.
-func (s side) deniedEnd(d describer, pod *corev1.Pod, ends map[string]report.Open) string {
-	name := d.tierOf(pod)
+func (s view) deniedEnd(pod *corev1.Pod, ends map[string]report.Open) string {
+	name := s.TierOf(pod)
 	switch {
 	case isGiven(pod):
-		name = workloadName(pod)
+		name = diff.WorkloadName(pod)
 	case pod.Namespace == scene.AnotherNamespace:
-		name = elsewhere
+		name = report.Elsewhere
 	}
 	if _, found := ends[name]; !found {
 		return ""

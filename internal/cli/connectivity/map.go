@@ -1,4 +1,7 @@
-package cli
+// Package connectivity shows who may reach whom: it is the command map.
+//
+// A map is the difference between the policies and the same policies without their rules (package diff).
+package connectivity
 
 import (
 	"context"
@@ -17,6 +20,9 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
+	"github.com/apptier/apptier/internal/cli/ask"
+	"github.com/apptier/apptier/internal/cli/diff"
+	"github.com/apptier/apptier/internal/cli/flags"
 	"github.com/apptier/apptier/internal/cli/report"
 	"github.com/apptier/apptier/internal/cli/scene"
 	"github.com/apptier/apptier/policy/compare"
@@ -26,7 +32,7 @@ import (
 
 // mapOptions are the flags of map.
 type mapOptions struct {
-	connectionOptions
+	ask.Options
 	output, focus string
 	group         string
 	dns, denied   bool
@@ -69,7 +75,8 @@ func widthOf(out io.Writer) int {
 	return width
 }
 
-func newMap(streams genericiooptions.IOStreams) *cobra.Command {
+// NewCommand returns the command map.
+func NewCommand(streams genericiooptions.IOStreams) *cobra.Command {
 	var o mapOptions
 	cmd := &cobra.Command{
 		Use:   "map (FILE|DIRECTORY|-... | -k DIRECTORY | --cluster)",
@@ -110,18 +117,18 @@ Without files, the cluster is asked with --cluster; with both, it is taken as it
 		},
 	}
 	o.AddFlags(cmd, "Show the cluster, or with files the cluster as it would be with them.")
-	addChoice(cmd, &o.output, "output", "o", "table", "How to print", "table", "matrix", "md", "mermaid", "dot", "svg", "html", "json")
+	flags.Choice(cmd, &o.output, "output", "o", "table", "How to print", "table", "matrix", "md", "mermaid", "dot", "svg", "html", "json")
 	cmd.Flags().StringVar(&o.focus, "focus", "", "Show only connections of which an end has this in its name, such as shop/ or database.")
 	cmd.Flags().IntVar(&o.around, "around", 1, "With --focus: how many connections away from it, in either direction, is shown.")
 	cmd.Flags().BoolVar(&o.denied, "denied", false, "List who may not connect on any port too. In a matrix, that is where nothing is.")
 	cmd.Flags().BoolVar(&o.dns, "dns", false, "Show who may ask the cluster's DNS too, which nearly everybody may.")
-	addChoice(cmd, &o.group, "group", "", groupings[0], "Show those of a namespace that reach the same and are reached by the same as one, with auto in a matrix or a picture of more than 40", groupings...)
+	flags.Choice(cmd, &o.group, "group", "", groupings[0], "Show those of a namespace that reach the same and are reached by the same as one, with auto in a matrix or a picture of more than 40", groupings...)
 	cmd.Flags().IntVar(&o.width, "width", terminalWidth, "The columns that -o matrix may take: 0 for as many as it needs, -1 for the terminal's.")
 	return cmd
 }
 
 func (o *mapOptions) run(ctx context.Context, streams genericiooptions.IOStreams) error {
-	write, err := chosen(o.writers(), o.output)
+	write, err := flags.Chosen(o.writers(), o.output)
 	if err != nil {
 		return err
 	}
@@ -132,17 +139,17 @@ func (o *mapOptions) run(ctx context.Context, streams genericiooptions.IOStreams
 	if err != nil {
 		return err
 	}
-	s, _, err := o.Read(ctx, streams.In, namespace, everything()...)
+	s, _, err := o.Read(ctx, streams.In, namespace, ask.Everything()...)
 	if err != nil {
 		return err
 	}
 	report.WriteFindings(streams.ErrOut, s.NotJudged())
-	q, err := o.look(ctx, streams, s, nil)
+	q, err := o.Look(ctx, streams, s, nil)
 	if err != nil {
 		return err
 	}
-	scene.TellPartly(streams.ErrOut, q.snapshot)
-	drawn, err := mapOf(ctx, side{q, s}, o.dns, o.denied)
+	scene.TellPartly(streams.ErrOut, q.Snapshot)
+	drawn, err := mapOf(ctx, q, o.dns, o.denied)
 	if err != nil {
 		return err
 	}
@@ -180,22 +187,26 @@ func (o *mapOptions) grouped() string {
 	return o.group
 }
 
+// view is what is drawn, and what its ends are called.
+type view struct {
+	*ask.Question
+	diff.Describer
+}
+
 // mapOf is who may reach whom: what rules open, compared with the same policies without any.
-func mapOf(ctx context.Context, s side, dns, denied bool) (report.Map, error) {
-	pods, namespaces := scene.Described(s.snapshot)
-	s.snapshot.Namespaces = append(s.snapshot.Namespaces, missing(s.snapshot.Namespaces, namespaces)...)
-	s.addStandIns(inPairs(append(s.scene.Strangers(), pods...)))
-	s.evaluator = reach.New(s.snapshot)
-	closed := s.snapshot
+func mapOf(ctx context.Context, q *ask.Question, dns, denied bool) (report.Map, error) {
+	diff.Complete(q)
+	s := view{q, diff.DescriberOf([2]*ask.Question{q, q})}
+	closed := s.Snapshot
 	closed.Policies = nil
-	for _, policy := range s.snapshot.Policies {
+	for _, policy := range s.Snapshot.Policies {
 		closed.Policies = append(closed.Policies, kube.WithoutRules(policy))
 	}
-	result, err := compare.States(ctx, closed, s.snapshot, scene.ToldApart(s.snapshot))
+	result, err := compare.States(ctx, closed, s.Snapshot, scene.ToldApart(s.Snapshot))
 	if err != nil {
 		return report.Map{}, err
 	}
-	changes := describe([2]side{s, s}, result)
+	changes := diff.Describe([2]*ask.Question{q, q}, result)
 	out := report.Map{Edges: []report.Edge{}, Open: s.notIsolated(), Unknown: changes.Unknown, Free: s.free()}
 	if denied {
 		out.Denied = s.denied(result)
@@ -229,7 +240,7 @@ func folded(edges []report.Edge, end func(*report.Edge) *[]string) []report.Edge
 	done := map[string]bool{}
 	for _, e := range edges {
 		k := key(e)
-		if slices.Contains(ends[k], anyAddress) && slices.Contains(ends[k], elsewhere) {
+		if slices.Contains(ends[k], report.AnyAddress) && slices.Contains(ends[k], report.Elsewhere) {
 			if done[k] {
 				continue
 			}
@@ -242,9 +253,9 @@ func folded(edges []report.Edge, end func(*report.Edge) *[]string) []report.Edge
 }
 
 // notIsolated are the workloads and pods that are given and that no policy isolates in a direction, by name.
-func (s side) notIsolated() []report.Open {
+func (s view) notIsolated() []report.Open {
 	open := map[string]*report.Open{}
-	for _, pod := range s.snapshot.Pods {
+	for _, pod := range s.Snapshot.Pods {
 		if !isGiven(pod) {
 			continue
 		}
@@ -252,7 +263,7 @@ func (s side) notIsolated() []report.Open {
 		if ingress && egress {
 			continue
 		}
-		called := workloadName(pod)
+		called := diff.WorkloadName(pod)
 		if open[called] == nil {
 			open[called] = &report.Open{Name: called}
 		}
@@ -267,23 +278,22 @@ func (s side) notIsolated() []report.Open {
 }
 
 // isolated says in which directions a policy isolates a pod.
-func (s side) isolated(pod *corev1.Pod) (ingress, egress bool) {
+func (s view) isolated(pod *corev1.Pod) (ingress, egress bool) {
 	name := types.NamespacedName{Namespace: pod.Namespace, Name: pod.Name}
-	_, ingress = s.evaluator.Isolating(name, networkingv1.PolicyTypeIngress)
-	_, egress = s.evaluator.Isolating(name, networkingv1.PolicyTypeEgress)
+	_, ingress = s.Evaluator.Isolating(name, networkingv1.PolicyTypeIngress)
+	_, egress = s.Evaluator.Isolating(name, networkingv1.PolicyTypeEgress)
 	return ingress, egress
 }
 
 // free are the ends that nobody gave, by name, and the directions in which some of their pods are not isolated.
-func (s side) free() map[string]report.Open {
-	d := newDescriber([2]side{s, s})
+func (s view) free() map[string]report.Open {
 	out := map[string]report.Open{}
-	for name, pod := range d.pods {
+	for name, pod := range s.Pods {
 		if !scene.IsStandIn(pod) {
 			continue
 		}
 		ingress, egress := s.isolated(pod)
-		for _, called := range d.names([]reach.Endpoint{{Pod: name}}) {
+		for _, called := range s.Names([]reach.Endpoint{{Pod: name}}) {
 			o := out[called]
 			out[called] = report.Open{Name: called, Ingress: o.Ingress || !ingress, Egress: o.Egress || !egress}
 		}

@@ -1,4 +1,5 @@
-package cli
+// Package krm adds NetworkPolicies to the resources of kustomize and kpt: it is the command fn, a KRM function.
+package krm
 
 import (
 	"bytes"
@@ -22,7 +23,8 @@ import (
 	"github.com/apptier/apptier/internal/environment"
 )
 
-func newFn(streams genericiooptions.IOStreams) *cobra.Command {
+// NewCommand returns the command fn.
+func NewCommand(streams genericiooptions.IOStreams) *cobra.Command {
 	return &cobra.Command{
 		Use:   "fn",
 		Short: "Add NetworkPolicies to a ResourceList, as a function of kustomize and kpt",

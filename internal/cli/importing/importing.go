@@ -1,4 +1,4 @@
-package cli
+package importing
 
 import (
 	"context"
@@ -15,6 +15,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/apptier/apptier/api/v1alpha1"
+	"github.com/apptier/apptier/internal/cli/ask"
+	"github.com/apptier/apptier/internal/cli/diff"
 	"github.com/apptier/apptier/internal/cli/manifest"
 	"github.com/apptier/apptier/internal/cli/report"
 	"github.com/apptier/apptier/internal/cli/scene"
@@ -28,15 +30,14 @@ import (
 
 // importing is an import under way.
 type importing struct {
-	scene    *scene.Scene
-	before   *asked
+	before   *ask.Question
 	policies []manifest.Object
 	// others are policies of network plugins.
 	others   []foreign
 	settings environment.Settings
 	narrow   bool
 	// sides are those that were compared last.
-	sides [2]side
+	sides [2]*ask.Question
 }
 
 func (i *importing) run(ctx context.Context) (report.Import, error) {
@@ -48,14 +49,14 @@ func (i *importing) run(ctx context.Context) (report.Import, error) {
 	if err != nil {
 		return report.Import{}, err
 	}
-	after := i.sides[1].asked
-	after.meant.Accepted = slices.Clone(after.meant.Accepted)
-	after.meant.Environment = in.Environment
+	after := i.sides[1]
+	after.Meant.Accepted = slices.Clone(after.Meant.Accepted)
+	after.Meant.Environment = in.Environment
 	for _, app := range out.AppTiers {
 		source := manifest.Object{Object: app, Name: "AppTier " + manifest.Qualified(app)}
-		after.meant.Accepted = append(after.meant.Accepted, scene.AppTier{AppTier: app, Source: source})
+		after.Meant.Accepted = append(after.Meant.Accepted, scene.AppTier{AppTier: app, Source: source})
 	}
-	imported := report.Import{AppTiers: out.AppTiers, Changes: describe(i.sides, out.Differences)}
+	imported := report.Import{AppTiers: out.AppTiers, Changes: diff.Describe(i.sides, out.Differences)}
 	for _, o := range i.policies {
 		imported.Policies = append(imported.Policies, becomes(o, out, o.Object))
 	}
@@ -67,35 +68,35 @@ func (i *importing) run(ctx context.Context) (report.Import, error) {
 
 // input is what is known about the policies and around them.
 func (i *importing) input(ctx context.Context) (adopt.Input, error) {
-	in := adopt.Input{Namespaces: i.before.snapshot.Namespaces, Refuses: refuses, Narrow: i.narrow}
+	in := adopt.Input{Namespaces: i.before.Snapshot.Namespaces, Refuses: refuses, Narrow: i.narrow}
 	for _, o := range i.policies {
 		in.Policies = append(in.Policies, o.Object.(*networkingv1.NetworkPolicy))
 	}
 	for _, o := range i.others {
 		in.Policies = append(in.Policies, o.policies...)
 	}
-	for _, policy := range i.before.snapshot.Policies {
+	for _, policy := range i.before.Snapshot.Policies {
 		if !slices.Contains(in.Policies, policy) {
 			in.Beside = append(in.Beside, policy)
 		}
 	}
-	for _, pod := range i.before.snapshot.Pods {
+	for _, pod := range i.before.Snapshot.Pods {
 		in.Pods = append(in.Pods, adopt.Pod{Pod: pod, Workload: workloadOf(pod)})
 	}
-	for _, pod := range i.scene.Strangers() {
+	for _, pod := range i.before.Scene.Strangers() {
 		if !strings.Contains(pod.Name, " ") { // of others nothing is known
 			in.Pods = append(in.Pods, adopt.Pod{Pod: pod.Pod, Workload: workloadOf(pod.Pod)})
 		}
 	}
-	for _, app := range scene.AppTiers(i.scene.Objects()) {
+	for _, app := range scene.AppTiers(i.before.Scene.Objects()) {
 		in.AppTiers = append(in.AppTiers, app.AppTier)
 	}
-	i.before.snapshot.Policies = slices.Concat(in.Beside, in.Policies)
-	in.Unjudged = unjudgedIn(i.scene.OtherPolicies(), i.others)
+	i.before.Snapshot.Policies = slices.Concat(in.Beside, in.Policies)
+	in.Unjudged = unjudgedIn(i.before.Scene.OtherPolicies(), i.others)
 	wanted := model.ReferencesOf(in.AppTiers...)
 	wanted.ClusterDNS = true
 	var err error
-	in.Environment, err = i.settings.Of(ctx, wanted, scene.InputWorld(i.scene.Objects()))
+	in.Environment, err = i.settings.Of(ctx, wanted, scene.InputWorld(i.before.Scene.Objects()))
 	return in, err
 }
 
@@ -113,7 +114,7 @@ var number = regexp.MustCompile(`-\d+$`)
 
 // workloadOf is the name of what makes a pod; of a StatefulSet, without the pod's number.
 func workloadOf(pod *corev1.Pod) string {
-	name := workloadName(pod)
+	name := diff.WorkloadName(pod)
 	name = name[strings.LastIndex(name, "/")+1:]
 	if _, isNumbered := pod.Labels[appsv1.StatefulSetPodNameLabel]; isNumbered && scene.IsStandIn(pod) {
 		name = number.ReplaceAllString(name, "")
@@ -124,13 +125,13 @@ func workloadOf(pod *corev1.Pod) string {
 // prove compares what there is with some policies in its place.
 func (i *importing) prove(ctx context.Context, policies []*networkingv1.NetworkPolicy) (compare.Result, error) {
 	for at := range i.sides {
-		q := &asked{snapshot: i.before.snapshot, meant: i.before.meant}
-		q.snapshot.Pods, q.snapshot.Namespaces = slices.Clone(q.snapshot.Pods), slices.Clone(q.snapshot.Namespaces)
-		q.snapshot.UnknownLabels = map[types.NamespacedName][]string{}
-		i.sides[at] = side{q, i.scene}
+		q := &ask.Question{Scene: i.before.Scene, Snapshot: i.before.Snapshot, Meant: i.before.Meant}
+		q.Snapshot.Pods, q.Snapshot.Namespaces = slices.Clone(q.Snapshot.Pods), slices.Clone(q.Snapshot.Namespaces)
+		q.Snapshot.UnknownLabels = map[types.NamespacedName][]string{}
+		i.sides[at] = q
 	}
-	i.sides[1].snapshot.Policies = policies
-	return compared(ctx, i.sides)
+	i.sides[1].Snapshot.Policies = policies
+	return diff.Compared(ctx, i.sides)
 }
 
 // becomes is what a policy becomes, for the report: what AppTiers say of those that mean the same.

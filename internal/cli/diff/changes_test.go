@@ -1,4 +1,4 @@
-package cli
+package diff
 
 import (
 	"testing"
@@ -26,7 +26,7 @@ func TestWorkloadName(t *testing.T) {
 		{"nobody's", "shop/debug", metav1.ObjectMeta{Name: "debug"}},
 	} {
 		c.pod.Namespace = "shop"
-		if got := workloadName(&corev1.Pod{ObjectMeta: c.pod}); got != c.want {
+		if got := WorkloadName(&corev1.Pod{ObjectMeta: c.pod}); got != c.want {
 			t.Errorf("%s: got %s, want %s", c.what, got, c.want)
 		}
 	}

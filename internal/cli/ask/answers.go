@@ -1,4 +1,4 @@
-package cli
+package ask
 
 import (
 	"fmt"
@@ -23,7 +23,8 @@ func errorOf(verdict reach.Verdict) error {
 	}
 }
 
-func verdictWord(verdict reach.Verdict) string {
+// VerdictWord is the word for a verdict that people and programs read.
+func VerdictWord(verdict reach.Verdict) string {
 	switch verdict {
 	case reach.Allow:
 		return "allowed"
@@ -34,12 +35,12 @@ func verdictWord(verdict reach.Verdict) string {
 	}
 }
 
-// headline says what an answer is, in a line.
-func (q *asked) headline(a scene.Answer) string {
-	text := fmt.Sprintf("%s: %s -> %s, %s %d", verdictWord(a.Result.Verdict),
+// Headline says what an answer is, in a line.
+func (q *Question) Headline(a scene.Answer) string {
+	text := fmt.Sprintf("%s: %s -> %s, %s %d", VerdictWord(a.Result.Verdict),
 		q.endWords(a.Flow.Source), q.endWords(a.Flow.Destination), a.Flow.Protocol, a.Flow.Port)
 	switch {
-	case a.Pairs == 1 || len(q.internet) > 0:
+	case a.Pairs == 1 || len(q.Internet) > 0:
 		return text
 	case a.Pairs == 2:
 		return text + " (and another pair of pods)"
@@ -49,24 +50,24 @@ func (q *asked) headline(a scene.Answer) string {
 }
 
 // writeAudit says what staged policies would deny of a connection that passes.
-func (q *asked) writeAudit(out io.Writer, a scene.Answer) {
+func (q *Question) writeAudit(out io.Writer, a scene.Answer) {
 	if a.Result.Audit() == reach.Allow {
 		return
 	}
 	for _, half := range a.StagedHalves() {
 		if half.Decision.Verdict != reach.Allow {
-			fmt.Fprintf(out, "  if staged policies were enforced: %s: %s\n", verdictWord(half.Decision.Verdict), q.reasonWords(half.Decision.Reason))
+			fmt.Fprintf(out, "  if staged policies were enforced: %s: %s\n", VerdictWord(half.Decision.Verdict), q.ReasonWords(half.Decision.Reason))
 		}
 	}
 }
 
 // endWords names an end: the internet by this name, and by an address of it where others have other
 // answers.
-func (q *asked) endWords(e reach.Endpoint) string {
+func (q *Question) endWords(e reach.Endpoint) string {
 	switch {
-	case !slices.Contains(q.internet, e):
+	case !slices.Contains(q.Internet, e):
 		return q.asTyped(e.String())
-	case len(q.answers) == 1:
+	case len(q.Answers) == 1:
 		return scene.InternetKind
 	default:
 		return scene.InternetKind + " (such as " + e.String() + ")"
@@ -74,7 +75,7 @@ func (q *asked) endWords(e reach.Endpoint) string {
 }
 
 // asTyped has a text call the pods that stand in for an end as the end was called.
-func (q *asked) asTyped(text string) string {
+func (q *Question) asTyped(text string) string {
 	var pairs []string
 	for _, e := range q.standIns {
 		name := strings.ToLower(e.Kind) + "/" + e.Name

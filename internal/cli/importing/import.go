@@ -1,4 +1,7 @@
-package cli
+// Package importing converts NetworkPolicies, and those of network plugins, to AppTiers: it is the command import.
+//
+// It reads the policies and what is around them; policy/adopt converts, and package diff describes what would change.
+package importing
 
 import (
 	"context"
@@ -10,7 +13,9 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
+	"github.com/apptier/apptier/internal/cli/ask"
 	"github.com/apptier/apptier/internal/cli/exit"
+	"github.com/apptier/apptier/internal/cli/flags"
 	"github.com/apptier/apptier/internal/cli/manifest"
 	"github.com/apptier/apptier/internal/cli/report"
 	"github.com/apptier/apptier/internal/cli/scene"
@@ -18,13 +23,14 @@ import (
 
 // importOptions are the flags of import.
 type importOptions struct {
-	connectionOptions
+	ask.Options
 	allNamespaces  bool
 	narrow         bool
 	output, failOn string
 }
 
-func newImport(streams genericiooptions.IOStreams) *cobra.Command {
+// NewCommand returns the command import.
+func NewCommand(streams genericiooptions.IOStreams) *cobra.Command {
 	var o importOptions
 	cmd := &cobra.Command{
 		Use:   "import (FILE|DIRECTORY|-... | -k DIRECTORY | --cluster)",
@@ -76,8 +82,8 @@ Exits with 0 when everything was read, 1 when --fail-on applies, 2 when somethin
 	cmd.Flags().BoolVarP(&o.allNamespaces, "all-namespaces", "A", false, "With --cluster and without input: the policies of every namespace.")
 	cmd.Flags().BoolVar(&o.narrow, "narrow", false,
 		"Write a peer as a tier if all its pods in the input are in the tier. This closes what the peer allows other pods, and lists it.")
-	addChoice(cmd, &o.output, "output", "o", "yaml", "How to print", "yaml", "json")
-	addChoice(cmd, &o.failOn, "fail-on", "", "", "Exit with 1 if", "opened", "closed", "any", "stays")
+	flags.Choice(cmd, &o.output, "output", "o", "yaml", "How to print", "yaml", "json")
+	flags.Choice(cmd, &o.failOn, "fail-on", "", "", "Exit with 1 if", "opened", "closed", "any", "stays")
 	return cmd
 }
 
@@ -122,7 +128,7 @@ func (o *importOptions) importAll(ctx context.Context, streams genericiooptions.
 	if err != nil {
 		return report.Import{}, err
 	}
-	s, _, err := o.Read(ctx, streams.In, namespace, everything()...)
+	s, _, err := o.Read(ctx, streams.In, namespace, ask.Everything()...)
 	if err != nil {
 		return report.Import{}, err
 	}
@@ -140,14 +146,14 @@ func (o *importOptions) importAll(ctx context.Context, streams genericiooptions.
 	report.WriteFindings(streams.ErrOut, slices.DeleteFunc(s.NotJudged(), func(f manifest.Finding) bool {
 		return slices.ContainsFunc(others, func(o foreign) bool { return o.Object.Object == f.Source.Object })
 	}))
-	q, err := o.look(ctx, streams, s, nil)
+	q, err := o.Look(ctx, streams, s, nil)
 	if err != nil {
 		return report.Import{}, err
 	}
-	scene.TellPartly(streams.ErrOut, q.snapshot)
+	scene.TellPartly(streams.ErrOut, q.Snapshot)
 	settings, err := o.Managed.Settings()
 	if err != nil {
 		return report.Import{}, err
 	}
-	return (&importing{scene: s, before: q, policies: policies, others: others, settings: settings, narrow: o.narrow}).run(ctx)
+	return (&importing{before: q, policies: policies, others: others, settings: settings, narrow: o.narrow}).run(ctx)
 }

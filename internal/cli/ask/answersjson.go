@@ -1,4 +1,4 @@
-package cli
+package ask
 
 import (
 	"io"
@@ -78,17 +78,17 @@ type (
 )
 
 // writeAnswersJSON writes answers for programs, and with explain what it says of each.
-func writeAnswersJSON(out io.Writer, asked *asked, e *explanation) error {
-	text := answersJSON{Verdict: verdictWord(scene.VerdictOf(asked.answers)), Connections: []connectionJSON{}}
-	for _, a := range asked.answers {
-		halves := a.Halves(asked.evaluator)
+func writeAnswersJSON(out io.Writer, asked *Question, e *explanation) error {
+	text := answersJSON{Verdict: VerdictWord(scene.VerdictOf(asked.Answers)), Connections: []connectionJSON{}}
+	for _, a := range asked.Answers {
+		halves := a.Halves(asked.Evaluator)
 		c := connectionJSON{
-			Verdict: verdictWord(a.Result.Verdict), Source: a.Flow.Source.String(), Destination: a.Flow.Destination.String(),
+			Verdict: VerdictWord(a.Result.Verdict), Source: a.Flow.Source.String(), Destination: a.Flow.Destination.String(),
 			Protocol: string(a.Flow.Protocol), Port: a.Flow.Port, Pairs: a.Pairs,
 			Egress: asked.halfJSON(halves[0], e != nil), Ingress: asked.halfJSON(halves[1], e != nil),
 		}
 		if staged := a.StagedHalves(); len(staged) > 0 {
-			c.Audit = &auditJSON{verdictWord(a.Result.Audit()), asked.halfJSON(staged[0], false), asked.halfJSON(staged[1], false)}
+			c.Audit = &auditJSON{VerdictWord(a.Result.Audit()), asked.halfJSON(staged[0], false), asked.halfJSON(staged[1], false)}
 		}
 		if e != nil {
 			c.Alike = namesOf(suggest.Alike(e.world, a.Flow))
@@ -102,10 +102,10 @@ func writeAnswersJSON(out io.Writer, asked *asked, e *explanation) error {
 	return report.WriteJSON(out, text)
 }
 
-func (q *asked) halfJSON(h scene.Half, withRules bool) halfJSON {
+func (q *Question) halfJSON(h scene.Half, withRules bool) halfJSON {
 	d := h.Decision
 	out := halfJSON{
-		Verdict: verdictWord(d.Verdict), Reason: q.reasonWords(d.Reason),
+		Verdict: VerdictWord(d.Verdict), Reason: q.ReasonWords(d.Reason),
 		Isolated: d.Isolated, Policies: q.policiesWords(d.Policies), Problems: d.Problems,
 	}
 	if d.AllowedBy != nil {

@@ -1,4 +1,4 @@
-package cli
+package ask
 
 import (
 	"context"
@@ -40,11 +40,11 @@ type (
 )
 
 // explainOne says who may reach an end, and what it may reach.
-func (o *connectionOptions) explainOne(ctx context.Context, streams genericiooptions.IOStreams, s *scene.Scene, e scene.End) error {
+func (o *Options) explainOne(ctx context.Context, streams genericiooptions.IOStreams, s *scene.Scene, e scene.End) error {
 	if len(e.Pods) == 0 {
 		return fmt.Errorf("%s: policies are about pods, and there is no such pod", e.Text)
 	}
-	q, err := o.look(ctx, streams, s, []scene.End{e})
+	q, err := o.Look(ctx, streams, s, []scene.End{e})
 	if err != nil {
 		return err
 	}
@@ -84,11 +84,11 @@ func (o *connectionOptions) explainOne(ctx context.Context, streams genericioopt
 }
 
 // direction collects the rules of the policies that isolate a pod.
-func (q *asked) direction(endpoint reach.Endpoint, direction networkingv1.PolicyType) directionJSON {
-	policies, isolated := q.evaluator.Isolating(endpoint.Pod, direction)
+func (q *Question) direction(endpoint reach.Endpoint, direction networkingv1.PolicyType) directionJSON {
+	policies, isolated := q.Evaluator.Isolating(endpoint.Pod, direction)
 	out := directionJSON{Isolated: isolated, Policies: q.policiesWords(policies), Rules: []rulePartsJSON{}}
 	for _, name := range policies {
-		for _, policy := range q.snapshot.Policies {
+		for _, policy := range q.Snapshot.Policies {
 			if policy.Namespace != name.Namespace || policy.Name != name.Name {
 				continue
 			}

@@ -1,4 +1,5 @@
-package cli
+// Package flags declares flags that take one of several values, and has the shell complete them.
+package flags
 
 import (
 	"fmt"
@@ -11,15 +12,15 @@ import (
 	"github.com/apptier/apptier/internal/cli/scene"
 )
 
-// addChoice adds a flag of some values, which the shell completes.
-func addChoice(cmd *cobra.Command, to *string, name, shorthand, value, what string, choices ...string) {
+// Choice adds a flag of some values, which the shell completes.
+func Choice(cmd *cobra.Command, to *string, name, shorthand, value, what string, choices ...string) {
 	last := len(choices) - 1
 	cmd.Flags().StringVarP(to, name, shorthand, value, fmt.Sprintf("%s: %s or %s.", what, strings.Join(choices[:last], ", "), choices[last]))
 	complete(cmd, name, cobra.FixedCompletions(choices, cobra.ShellCompDirectiveNoFileComp))
 }
 
-// chosen is what a value of --output prints by.
-func chosen[W any](writers map[string]W, output string) (W, error) {
+// Chosen is what a value of --output prints by.
+func Chosen[W any](writers map[string]W, output string) (W, error) {
 	write, found := writers[output]
 	if !found {
 		return write, fmt.Errorf("--output %q is not known: use %s", output, strings.Join(slices.Sorted(maps.Keys(writers)), ", "))
@@ -34,8 +35,8 @@ func complete(cmd *cobra.Command, flag string, by cobra.CompletionFunc) {
 	}
 }
 
-// completeNamespaces completes the flag --namespace of a command and those below it, by the cluster's.
-func completeNamespaces(root *cobra.Command) {
+// CompleteNamespaces completes the flag --namespace of a command and those below it, by the cluster's.
+func CompleteNamespaces(root *cobra.Command) {
 	for _, cmd := range root.Commands() {
 		if cmd.Flags().Lookup("namespace") != nil {
 			complete(cmd, "namespace", func(cmd *cobra.Command, _ []string, begun string) ([]cobra.Completion, cobra.ShellCompDirective) {

@@ -1,4 +1,4 @@
-package cli
+package ask
 
 import (
 	"fmt"
@@ -53,7 +53,7 @@ type citedPolicy struct {
 
 // cited returns the origin of a generated policy; nil if it is hand-written, or is not, or no longer, what its
 // AppTier expands to.
-func (q *asked) cited(name types.NamespacedName) *citedPolicy {
+func (q *Question) cited(name types.NamespacedName) *citedPolicy {
 	if found, asked := q.citedPolicies[name]; asked {
 		return found
 	}
@@ -64,24 +64,24 @@ func (q *asked) cited(name types.NamespacedName) *citedPolicy {
 	return q.citedPolicies[name]
 }
 
-func (q *asked) lookUpCited(name types.NamespacedName) *citedPolicy {
+func (q *Question) lookUpCited(name types.NamespacedName) *citedPolicy {
 	isNamed := func(p *networkingv1.NetworkPolicy) bool { return p.Namespace == name.Namespace && p.Name == name.Name }
-	all := slices.Concat(q.snapshot.Policies, q.snapshot.Staged)
+	all := slices.Concat(q.Snapshot.Policies, q.Snapshot.Staged)
 	i := slices.IndexFunc(all, isNamed)
 	if i < 0 || !world.IsGenerated(all[i]) {
 		return nil
 	}
 	policy := all[i]
-	for _, app := range q.meant.Accepted {
+	for _, app := range q.Meant.Accepted {
 		if app.Namespace != name.Namespace || app.Name != policy.Labels[v1alpha1.LabelAppTier] {
 			continue
 		}
-		meant := expand.NetworkPolicies(app.AppTier, q.meant.Environment)
+		meant := expand.NetworkPolicies(app.AppTier, q.Meant.Environment)
 		if j := slices.IndexFunc(meant, isNamed); j < 0 || !equality.Semantic.DeepEqual(meant[j].Spec, policy.Spec) {
 			return nil
 		}
 		isOf := func(o expand.Origin) bool { return o.Policy == name.Name }
-		origins := slices.DeleteFunc(expand.Origins(app.AppTier, q.meant.Environment), func(o expand.Origin) bool { return !isOf(o) })
+		origins := slices.DeleteFunc(expand.Origins(app.AppTier, q.Meant.Environment), func(o expand.Origin) bool { return !isOf(o) })
 		return &citedPolicy{app, origins}
 	}
 	return nil
@@ -133,14 +133,14 @@ func (p *citedPolicy) of(direction networkingv1.PolicyType, index int) []expand.
 }
 
 // policyWords is how people know a policy.
-func (q *asked) policyWords(name types.NamespacedName) string {
+func (q *Question) policyWords(name types.NamespacedName) string {
 	if p := q.cited(name); p != nil {
 		return p.whole(name.Name).String()
 	}
 	return name.String()
 }
 
-func (q *asked) policiesWords(names []types.NamespacedName) []string {
+func (q *Question) policiesWords(names []types.NamespacedName) []string {
 	out := make([]string, 0, len(names))
 	for _, name := range names {
 		out = append(out, q.policyWords(name))
@@ -149,7 +149,7 @@ func (q *asked) policiesWords(names []types.NamespacedName) []string {
 }
 
 // policyColumn is how a table names a policy.
-func (q *asked) policyColumn(name types.NamespacedName) string {
+func (q *Question) policyColumn(name types.NamespacedName) string {
 	if p := q.cited(name); p != nil {
 		return p.app.Source.Name
 	}
@@ -168,8 +168,8 @@ func citedWords(all []citation, words func(citation) string) string {
 var policyInReason = regexp.MustCompile(`([a-z0-9.-]+)/([a-z0-9.-]+)` +
 	`(?: (ingress|egress)\[(\d+)\](?:\.(?:from|to)\[(\d+)\])?(?: ports\[\d+\])?)?`)
 
-// reasonWords is a reason as the ends were called, with citations of what was written.
-func (q *asked) reasonWords(reason string) string {
+// ReasonWords is a reason as the ends were called, with citations of what was written.
+func (q *Question) ReasonWords(reason string) string {
 	return q.asTyped(policyInReason.ReplaceAllStringFunc(reason, func(text string) string {
 		parts := policyInReason.FindStringSubmatch(text)
 		name := types.NamespacedName{Namespace: parts[1], Name: parts[2]}
@@ -188,7 +188,7 @@ func (q *asked) reasonWords(reason string) string {
 }
 
 // ruleJSON names a rule for programs.
-func (q *asked) ruleJSON(name types.NamespacedName, direction networkingv1.PolicyType, index, peer int) ruleJSON {
+func (q *Question) ruleJSON(name types.NamespacedName, direction networkingv1.PolicyType, index, peer int) ruleJSON {
 	p := q.cited(name)
 	if p == nil {
 		return ruleJSON{Policy: name.String(), Path: rulePath(direction, index)}
@@ -214,8 +214,8 @@ func (r ruleJSON) ruleColumn() string {
 	return report.Few(paths)
 }
 
-// decidedAt is the file and the line of the rule that allows a connection, or of the first policy that isolates a pod.
-func (s side) decidedAt(d reach.Decision) (file string, line int) {
+// DecidedAt is the file and the line of the rule that allows a connection, or of the first policy that isolates a pod.
+func (q *Question) DecidedAt(d reach.Decision) (file string, line int) {
 	var name types.NamespacedName
 	path := "metadata.name"
 	switch {
@@ -226,7 +226,7 @@ func (s side) decidedAt(d reach.Decision) (file string, line int) {
 	default:
 		return "", 0
 	}
-	if cited := s.cited(name); cited != nil {
+	if cited := q.cited(name); cited != nil {
 		c := cited.whole(name.Name)
 		if d.AllowedBy != nil {
 			if rules := cited.rule(d.AllowedBy.Direction, d.AllowedBy.Index, max(d.AllowedBy.Peer, 0)); len(rules) > 0 {
@@ -235,7 +235,7 @@ func (s side) decidedAt(d reach.Decision) (file string, line int) {
 		}
 		return c.file, c.line
 	}
-	for _, o := range s.scene.Input {
+	for _, o := range q.Scene.Input {
 		if policy, ok := o.Object.(*networkingv1.NetworkPolicy); ok && policy.Namespace == name.Namespace && policy.Name == name.Name {
 			return o.Origin.WrittenAt(path)
 		}

@@ -1,4 +1,4 @@
-package cli
+package ask
 
 import (
 	"context"
@@ -17,13 +17,16 @@ import (
 	"github.com/apptier/apptier/internal/cli/report"
 	"github.com/apptier/apptier/internal/cli/scene"
 	"github.com/apptier/apptier/policy/expand"
+	"github.com/apptier/apptier/policy/lint"
+	"github.com/apptier/apptier/policy/lint/check"
 	"github.com/apptier/apptier/policy/model"
 	"github.com/apptier/apptier/policy/reach"
 	"github.com/apptier/apptier/policy/suggest"
 )
 
-func newExplain(streams genericiooptions.IOStreams) *cobra.Command {
-	var o connectionOptions
+// NewExplain returns the command explain.
+func NewExplain(streams genericiooptions.IOStreams) *cobra.Command {
+	var o Options
 	cmd := &cobra.Command{
 		Use:   "explain SOURCE DESTINATION --port PORT | explain POD",
 		Short: "Say why a connection is allowed or denied, and what to add; or what a pod may do",
@@ -52,7 +55,7 @@ Exits like can; with one end, with 0, or 2 when there is no answer.`,
 			if len(args) != 1 && len(args) != 2 {
 				return fmt.Errorf("give a source and a destination, or one pod, not %d arguments: see kubectl apptier explain --help", len(args))
 			}
-			if len(args) == 1 && slices.Contains(checkNames(), args[0]) {
+			if len(args) == 1 && slices.ContainsFunc(lint.Catalogue(), func(c check.Check) bool { return string(c.ID) == args[0] }) {
 				return fmt.Errorf("%s is a check: see kubectl apptier checks %s", args[0], args[0])
 			}
 			return nil
@@ -63,7 +66,7 @@ Exits like can; with one end, with 0, or 2 when there is no answer.`,
 	return cmd
 }
 
-func runExplain(ctx context.Context, o *connectionOptions, streams genericiooptions.IOStreams, args []string) error {
+func runExplain(ctx context.Context, o *Options, streams genericiooptions.IOStreams, args []string) error {
 	if err := o.validate(); err != nil {
 		return err
 	}
@@ -85,9 +88,9 @@ func runExplain(ctx context.Context, o *connectionOptions, streams genericioopti
 	if o.output == "json" {
 		return printed(writeAnswersJSON(streams.Out, q, e), q)
 	}
-	for _, a := range q.answers {
-		fmt.Fprintln(streams.Out, q.headline(a))
-		for _, h := range a.Halves(q.evaluator) {
+	for _, a := range q.Answers {
+		fmt.Fprintln(streams.Out, q.Headline(a))
+		for _, h := range a.Halves(q.Evaluator) {
 			q.writeHalf(streams.Out, h)
 			warn(streams, h)
 		}
@@ -99,12 +102,12 @@ func runExplain(ctx context.Context, o *connectionOptions, streams genericioopti
 			return err
 		}
 	}
-	return errorOf(scene.VerdictOf(q.answers))
+	return errorOf(scene.VerdictOf(q.Answers))
 }
 
 // writeHalf writes how the decision about a half came about.
-func (q *asked) writeHalf(out io.Writer, h scene.Half) {
-	fmt.Fprintf(out, "  %s: %s: %s\n", h.Name, verdictWord(h.Decision.Verdict), q.reasonWords(h.Decision.Reason))
+func (q *Question) writeHalf(out io.Writer, h scene.Half) {
+	fmt.Fprintf(out, "  %s: %s: %s\n", h.Name, VerdictWord(h.Decision.Verdict), q.ReasonWords(h.Decision.Reason))
 	byItself := h.Decision.Verdict == reach.Allow && h.Decision.AllowedBy == nil
 	if !h.Decision.Isolated || byItself { // no rule is asked
 		return
@@ -155,8 +158,8 @@ func rulePath(direction networkingv1.PolicyType, index int) string {
 }
 
 // ruleWords names the peers and ports of a rule.
-func (q *asked) ruleWords(r reach.RuleVerdict) (peers, ports []string) {
-	for _, policy := range q.snapshot.Policies {
+func (q *Question) ruleWords(r reach.RuleVerdict) (peers, ports []string) {
+	for _, policy := range q.Snapshot.Policies {
 		if policy.Namespace != r.Policy.Namespace || policy.Name != r.Policy.Name {
 			continue
 		}
@@ -171,7 +174,7 @@ func (q *asked) ruleWords(r reach.RuleVerdict) (peers, ports []string) {
 }
 
 // peersWords names the peers of a rule; the internet is one peer, not its ranges.
-func (q *asked) peersWords(r reach.RuleVerdict, peers []networkingv1.NetworkPolicyPeer) []string {
+func (q *Question) peersWords(r reach.RuleVerdict, peers []networkingv1.NetworkPolicyPeer) []string {
 	words := report.PeersWords(peers)
 	p := q.cited(r.Policy)
 	if p == nil {
@@ -195,7 +198,7 @@ func (q *asked) peersWords(r reach.RuleVerdict, peers []networkingv1.NetworkPoli
 // explanation finds out what to add.
 type explanation struct {
 	world suggest.World
-	*asked
+	*Question
 	// source and destination are the ends that were asked about.
 	source, destination scene.End
 	// opens is what the last additions open beside the connection, and beside others that were asked about.
@@ -223,13 +226,13 @@ func (e *explanation) isMeant(by scene.End, endpoint reach.Endpoint) bool {
 }
 
 // explanationOf looks up what the AppTiers of both ends refer to: their rules may be added to.
-func (o *connectionOptions) explanationOf(ctx context.Context, s *scene.Scene, q *asked, ends []scene.End) (*explanation, error) {
+func (o *Options) explanationOf(ctx context.Context, s *scene.Scene, q *Question, ends []scene.End) (*explanation, error) {
 	settings, err := o.Managed.Settings()
 	if err != nil {
 		return nil, err
 	}
 	var apps []*v1alpha1.AppTier
-	for _, app := range q.meant.Accepted {
+	for _, app := range q.Meant.Accepted {
 		if slices.ContainsFunc(ends, func(e scene.End) bool { return isIn(e, app.Namespace, q) }) {
 			apps = append(apps, app.AppTier)
 		}
@@ -243,14 +246,14 @@ func (o *connectionOptions) explanationOf(ctx context.Context, s *scene.Scene, q
 	if env.AppTiers == nil {
 		env.AppTiers = map[types.NamespacedName]*v1alpha1.AppTier{}
 	}
-	world := suggest.World{Snapshot: q.snapshot, AppTiers: apps, Environment: env, Internet: len(q.internet) > 0}
-	return &explanation{world: world, asked: q, source: ends[0], destination: ends[1]}, nil
+	world := suggest.World{Snapshot: q.Snapshot, AppTiers: apps, Environment: env, Internet: len(q.Internet) > 0}
+	return &explanation{world: world, Question: q, source: ends[0], destination: ends[1]}, nil
 }
 
 // isIn says whether an end has pods in a namespace. Of an address, anyone's, it may be so.
-func isIn(e scene.End, namespace string, q *asked) bool {
+func isIn(e scene.End, namespace string, q *Question) bool {
 	if e.Address.IsValid() {
-		return slices.ContainsFunc(q.snapshot.Pods, scene.Owns(e.Address, namespace))
+		return slices.ContainsFunc(q.Snapshot.Pods, scene.Owns(e.Address, namespace))
 	}
 	return e.Namespace == namespace
 }

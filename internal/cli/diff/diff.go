@@ -1,4 +1,6 @@
-package cli
+// Package diff says which connections two states of policies treat differently: it is the command diff, and what
+// describes differences to people in other commands.
+package diff
 
 import (
 	"context"
@@ -13,7 +15,9 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
+	"github.com/apptier/apptier/internal/cli/ask"
 	"github.com/apptier/apptier/internal/cli/exit"
+	"github.com/apptier/apptier/internal/cli/flags"
 	"github.com/apptier/apptier/internal/cli/manifest"
 	"github.com/apptier/apptier/internal/cli/report"
 	"github.com/apptier/apptier/internal/cli/scene"
@@ -23,7 +27,7 @@ import (
 
 // diffOptions are the flags of diff.
 type diffOptions struct {
-	connectionOptions
+	ask.Options
 	output, failOn string
 }
 
@@ -32,7 +36,8 @@ var changeWriters = map[string]func(io.Writer, report.Changes) error{
 	"text": report.WriteChanges, "md": report.WriteChangesMarkdown, "json": report.WriteChangesJSON,
 }
 
-func newDiff(streams genericiooptions.IOStreams) *cobra.Command {
+// NewCommand returns the command diff.
+func NewCommand(streams genericiooptions.IOStreams) *cobra.Command {
 	var o diffOptions
 	cmd := &cobra.Command{
 		Use:   "diff OLD NEW | diff --cluster NEW",
@@ -72,26 +77,26 @@ Exits with 0 when both were read, even if they differ, 1 when --fail-on applies,
 		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), streams, args) },
 	}
 	o.AddClusterFlags(cmd, "Compare the cluster now with the cluster after the manifests are applied.")
-	addChoice(cmd, &o.output, "output", "o", "text", "How to print", "text", "md", "json")
-	addChoice(cmd, &o.failOn, "fail-on", "", "", "Exit with 1 if connections are", "opened", "closed", "any")
+	flags.Choice(cmd, &o.output, "output", "o", "text", "How to print", "text", "md", "json")
+	flags.Choice(cmd, &o.failOn, "fail-on", "", "", "Exit with 1 if connections are", "opened", "closed", "any")
 	return cmd
 }
 
 func (o *diffOptions) run(ctx context.Context, streams genericiooptions.IOStreams, args []string) error {
-	write, err := chosen(changeWriters, o.output)
+	write, err := flags.Chosen(changeWriters, o.output)
 	if err != nil {
 		return err
 	}
 	if !slices.Contains([]string{"", "opened", "closed", "any"}, o.failOn) {
 		return fmt.Errorf("--fail-on %q is not known: use opened, closed or any", o.failOn)
 	}
-	streams.ErrOut = onlyOnce(streams.ErrOut)
+	streams.ErrOut = report.OnlyOnce(streams.ErrOut)
 	sides, err := o.sides(ctx, streams, args)
 	if err != nil {
 		return err
 	}
 	for _, s := range sides {
-		scene.TellPartly(streams.ErrOut, s.snapshot)
+		scene.TellPartly(streams.ErrOut, s.Snapshot)
 	}
 	changes, err := changesBetween(ctx, sides)
 	if err != nil {
@@ -107,15 +112,9 @@ func (o *diffOptions) run(ctx context.Context, streams genericiooptions.IOStream
 	return nil
 }
 
-// side is one of two states.
-type side struct {
-	*asked
-	scene *scene.Scene
-}
-
 // sides reads both states.
-func (o *diffOptions) sides(ctx context.Context, streams genericiooptions.IOStreams, args []string) ([2]side, error) {
-	var out [2]side
+func (o *diffOptions) sides(ctx context.Context, streams genericiooptions.IOStreams, args []string) ([2]*ask.Question, error) {
+	var out [2]*ask.Question
 	var problems []error
 	if o.Live {
 		args = []string{"", args[0]} // the cluster as it is, and with what is to be applied
@@ -128,27 +127,26 @@ func (o *diffOptions) sides(ctx context.Context, streams genericiooptions.IOStre
 }
 
 // side reads one state; without a name, the cluster as it is.
-func (o *diffOptions) side(ctx context.Context, streams genericiooptions.IOStreams, name string) (side, error) {
-	of := o.connectionOptions
+func (o *diffOptions) side(ctx context.Context, streams genericiooptions.IOStreams, name string) (*ask.Question, error) {
+	of := o.Options
 	if name != "" {
 		file, shown, done, err := checkedOut(ctx, name)
 		if err != nil {
-			return side{}, err
+			return nil, err
 		}
 		defer done()
 		of.Input = manifest.InputOf(file, shown)
 	}
 	namespace, err := of.Namespace()
 	if err != nil {
-		return side{}, err
+		return nil, err
 	}
-	s, _, err := of.Read(ctx, streams.In, namespace, everything()...)
+	s, _, err := of.Read(ctx, streams.In, namespace, ask.Everything()...)
 	if err != nil {
-		return side{}, err
+		return nil, err
 	}
 	report.WriteFindings(streams.ErrOut, s.NotJudged())
-	q, err := of.look(ctx, streams, s, nil)
-	return side{q, s}, err
+	return of.Look(ctx, streams, s, nil)
 }
 
 // checkedOut is the file or the directory that a name means, and what people know its files by: of
@@ -177,30 +175,39 @@ func checkedOut(ctx context.Context, name string) (file string, shown func(strin
 }
 
 // changesBetween compares two states, and names what differs for people.
-func changesBetween(ctx context.Context, sides [2]side) (report.Changes, error) {
-	result, err := compared(ctx, sides)
+func changesBetween(ctx context.Context, sides [2]*ask.Question) (report.Changes, error) {
+	result, err := Compared(ctx, sides)
 	if err != nil {
 		return report.Changes{}, err
 	}
-	return describe(sides, result), nil
+	return Describe(sides, result), nil
 }
 
-// compared compares two states, with the pods that nobody gave and that policies of either describe.
-func compared(ctx context.Context, sides [2]side) (compare.Result, error) {
-	var pods [2][]scene.StandIn
-	for i := range sides {
-		described, namespaces := scene.Described(sides[i].snapshot)
-		pods[i] = inPairs(append(sides[i].scene.Strangers(), described...))
-		for j := range sides {
-			sides[j].snapshot.Namespaces = append(sides[j].snapshot.Namespaces, missing(sides[j].snapshot.Namespaces, namespaces)...)
+// Compared compares two states, with the pods that nobody gave and that policies of either describe.
+func Compared(ctx context.Context, sides [2]*ask.Question) (compare.Result, error) {
+	Complete(sides[0], sides[1])
+	return compare.States(ctx, sides[0].Snapshot, sides[1].Snapshot, scene.ToldApart(sides[0].Snapshot, sides[1].Snapshot))
+}
+
+// Complete adds to states the pods that nobody gave and that policies of any of them describe.
+func Complete(states ...*ask.Question) {
+	pods := make([][]scene.StandIn, len(states))
+	for i, q := range states {
+		described, namespaces := scene.Described(q.Snapshot)
+		pods[i] = inPairs(append(q.Scene.Strangers(), described...))
+		for _, other := range states {
+			other.Snapshot.Namespaces = append(other.Snapshot.Namespaces, missing(other.Snapshot.Namespaces, namespaces)...)
 		}
 	}
-	for i := range sides { // its own first: of a workload, each state may have another template
-		sides[i].addStandIns(pods[i])
-		sides[i].addStandIns(pods[1-i])
-		sides[i].evaluator = reach.New(sides[i].snapshot)
+	for i, q := range states { // its own first: of a workload, each state may have another template
+		q.AddStandIns(pods[i])
+		for j := range states {
+			if j != i {
+				q.AddStandIns(pods[j])
+			}
+		}
+		q.Evaluator = reach.New(q.Snapshot)
 	}
-	return compare.States(ctx, sides[0].snapshot, sides[1].snapshot, scene.ToldApart(sides[0].snapshot, sides[1].snapshot))
 }
 
 // another ends the name of the second of two pods that do not exist and are alike.
