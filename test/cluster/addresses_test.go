@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"net/netip"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -82,7 +83,11 @@ func toldTo(t *testing.T, s Shape) string {
 		told.WriteString(strings.Join(spec, "\n") + "\n")
 	}
 	for _, file := range []string{"kubelet.yaml", "cni/10-cluster.conflist"} {
-		told.WriteString(read(t, filepath.Join(dir, file)))
+		content, err := os.ReadFile(filepath.Join(dir, file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		told.Write(content)
 	}
 	return told.String()
 }

@@ -10,6 +10,9 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/apptier/apptier/test/cluster/build"
+	"github.com/apptier/apptier/test/cluster/host"
 )
 
 // How long to wait for things that take a few seconds on an idle machine.
@@ -67,7 +70,7 @@ func (c *Cluster) startMachines(ctx context.Context) error {
 		if err := prepareNode(c.machineDir(name), i+1, c.state.Shape, ca); err != nil {
 			return fmt.Errorf("prepare %s: %w", name, err)
 		}
-		if err := makeCgroups(c.state.Name, name); err != nil {
+		if err := host.MakeCgroups(c.state.Name, name); err != nil {
 			return err
 		}
 	}
@@ -139,8 +142,8 @@ func (c *Cluster) bootNode(ctx context.Context, i int, serving <-chan struct{}) 
 	if err := c.Await(ctx, name, Containerd); err != nil {
 		return err
 	}
-	programs := programs{bin: c.state.Bin, init: c.state.Init}
-	if err := c.loadInto(ctx, name, programs.pauseTar()); err != nil {
+	programs := build.Programs{Bin: c.state.Bin, Init: c.state.Init}
+	if err := c.loadInto(ctx, name, programs.PauseTar()); err != nil {
 		return err
 	}
 	select {
@@ -157,7 +160,7 @@ func (c *Cluster) bootNode(ctx context.Context, i int, serving <-chan struct{}) 
 	if err := c.launch(ctx, name, kubeProxySpec(i, c.state.Shape)); err != nil {
 		return err
 	}
-	for _, tar := range []string{programs.dnsTar(), programs.agnhostTar()} {
+	for _, tar := range []string{programs.DNSTar(), programs.AgnhostTar()} {
 		if err := c.loadInto(ctx, name, tar); err != nil {
 			return err
 		}

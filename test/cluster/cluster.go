@@ -14,6 +14,9 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/apptier/apptier/test/cluster/build"
+	"github.com/apptier/apptier/test/cluster/host"
 )
 
 // ErrNotFound says that there is no cluster of that name.
@@ -36,7 +39,7 @@ func Up(ctx context.Context, o Options) (*Cluster, error) {
 	if err := needRoot(); err != nil {
 		return nil, err
 	}
-	programs, err := build(ctx, o.Progress)
+	programs, err := build.All(ctx, o.Progress)
 	if err != nil {
 		return nil, err
 	}
@@ -50,8 +53,8 @@ func Up(ctx context.Context, o Options) (*Cluster, error) {
 		return existing, err
 	}
 	c := &Cluster{dir: dir, state: state{
-		Name: o.Name, Created: time.Now(), Shape: o.Shape, Bin: programs.bin, Init: programs.init,
-		Version: filepath.Base(programs.bin), Inits: map[string]process{},
+		Name: o.Name, Created: time.Now(), Shape: o.Shape, Bin: programs.Bin, Init: programs.Init,
+		Version: filepath.Base(programs.Bin), Inits: map[string]host.Process{},
 	}}
 	c.state.Version, _, _ = strings.Cut(c.state.Version, "-")
 	if err := c.create(ctx, o); err != nil {
@@ -70,7 +73,7 @@ func claim(ctx context.Context, name string) (dir string, unlock func(), err err
 		return "", nil, err
 	}
 	dir = filepath.Join(clusters, name)
-	unlock, err = lock(ctx, lockFile(dir))
+	unlock, err = host.Lock(ctx, lockFile(dir))
 	return dir, unlock, err
 }
 
@@ -152,7 +155,7 @@ func List() ([]*Cluster, error) {
 // alive tells whether every node of the cluster runs.
 func (c *Cluster) alive() bool {
 	for _, machine := range c.machines() {
-		if !c.state.Inits[machine].alive() {
+		if !c.state.Inits[machine].Alive() {
 			return false
 		}
 	}

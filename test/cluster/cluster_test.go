@@ -18,6 +18,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/apptier/apptier/test/cluster"
+	"github.com/apptier/apptier/test/cluster/build"
 )
 
 const testCluster = "clustertest"
@@ -33,7 +34,7 @@ func TestCluster(t *testing.T) {
 	}
 	ctx, stop := signal.NotifyContext(t.Context(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := cluster.Build(ctx, os.Stderr); err != nil {
+	if _, err := build.All(ctx, os.Stderr); err != nil {
 		t.Fatal(err)
 	}
 	before := takeStock(t)
@@ -212,7 +213,7 @@ func startServer(ctx context.Context, t *testing.T, clients kubernetes.Interface
 	pod := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Name: "server-" + node, Namespace: metav1.NamespaceDefault},
 		Spec: corev1.PodSpec{NodeName: node, Containers: []corev1.Container{{
-			Name: "server", Image: cluster.AgnhostImage, Args: []string{"netexec", "--http-port=8080", "--udp-port=8081"},
+			Name: "server", Image: build.AgnhostImage, Args: []string{"netexec", "--http-port=8080", "--udp-port=8081"},
 		}}},
 	}
 	created, err := clients.CoreV1().Pods(pod.Namespace).Create(ctx, pod, metav1.CreateOptions{})

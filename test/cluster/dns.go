@@ -10,6 +10,8 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/yaml"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/apptier/apptier/test/cluster/build"
 )
 
 // fieldManager owns what Apply applies.
@@ -20,7 +22,7 @@ func (c *Cluster) applyDNS(ctx context.Context) error {
 	values := struct {
 		ClusterDNS []string
 		Image      string
-	}{c.state.Shape.plan().dnsServices(), dnsImage}
+	}{c.state.Shape.plan().dnsServices(), build.DNSImage}
 	if err := nodeFiles.ExecuteTemplate(&manifests, "dns.yaml.tmpl", values); err != nil {
 		return err
 	}

@@ -5,12 +5,12 @@
 //
 // # How it works
 //
-// Every program is built by "go build" from a pinned module; the modules under components are apart, so
+// Every program is built by "go build" from a pinned module (package build); the modules under components are apart, so
 // that their dependencies never meet the project's. The result is kept in the user's cache folder under
 // a key that covers all that could change it: the first run on a machine builds for 8 to 10 minutes
 // (two processors, nothing cached), the next ones start in about 8 seconds.
 //
-// A machine of the cluster is a set of namespaces: network, mount, process and host name. The network
+// A machine of the cluster is a set of namespaces (package host): network, mount, process and host name. The network
 // namespaces hang on a bridge in one more namespace, apptier-NAME-fab, so a cluster adds nothing to the
 // machine's own network, and two clusters may use the same addresses:
 //
@@ -38,7 +38,7 @@
 //	c, err := cluster.Up(ctx, cluster.Options{Name: "mytest"}) // or finds the one that is up
 //	defer c.Down(ctx)
 //	config, err := c.RESTConfig()
-//	tar, err := cluster.ManagerImage().Write(ctx)
+//	tar, err := build.ManagerImage().Write(ctx)
 //	err = c.Load(ctx, tar)
 //	reachable, err := c.Probe(ctx, pod, "10.244.2.7:8080", corev1.ProtocolTCP)
 //	internet, err := c.Outside(netip.MustParseAddr("203.0.113.10"))

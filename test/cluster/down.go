@@ -5,11 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
-	"strconv"
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/apptier/apptier/test/cluster/host"
 )
 
 const killTimeout = 30 * time.Second
@@ -46,19 +46,19 @@ func remove(name, dir string) error {
 	}
 	var group errgroup.Group
 	for _, p := range victims {
-		group.Go(func() error { return p.kill(killTimeout) })
+		group.Go(func() error { return p.Kill(killTimeout) })
 	}
 	if err := group.Wait(); err != nil {
 		return fmt.Errorf("take down %s: %w", name, err)
 	}
-	networks, err := ownNetns(name)
+	networks, err := host.OwnNetns(name)
 	if err != nil {
 		return err
 	}
 	for _, network := range networks {
-		err = errors.Join(err, deleteNetns(network))
+		err = errors.Join(err, host.DeleteNetns(network))
 	}
-	if err := errors.Join(err, removeCgroups(name)); err != nil {
+	if err := errors.Join(err, host.RemoveCgroups(name)); err != nil {
 		return fmt.Errorf("take down %s: %w", name, err)
 	}
 	return os.RemoveAll(dir)
@@ -66,63 +66,29 @@ func remove(name, dir string) error {
 
 // processesOf finds what to end: the inits on record, and whoever else is in the cluster's network
 // namespaces, such as an init that was started just before its maker was killed.
-func processesOf(name, dir string) ([]process, error) {
-	found := map[int]process{}
+func processesOf(name, dir string) ([]host.Process, error) {
+	found := map[int]host.Process{}
 	s, err := readState(dir)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, err
 	}
 	for _, p := range s.Inits {
-		if p.alive() {
+		if p.Alive() {
 			found[p.PID] = p
 		}
 	}
-	networks, err := ownNetns(name)
+	networks, err := host.OwnNetns(name)
 	if err != nil {
 		return nil, err
 	}
-	var ours []os.FileInfo
-	for _, network := range networks {
-		if info, err := os.Stat(filepath.Join(netnsDir, network)); err == nil {
-			ours = append(ours, info)
-		}
-	}
-	for _, pid := range inNetworks(ours) {
-		if p, err := identify(pid); err == nil {
+	for _, pid := range host.ProcessesIn(networks) {
+		if p, err := host.Identify(pid); err == nil {
 			found[pid] = p
 		}
 	}
-	list := make([]process, 0, len(found))
+	list := make([]host.Process, 0, len(found))
 	for _, p := range found {
 		list = append(list, p)
 	}
 	return list, nil
-}
-
-// inNetworks lists the processes, other than this one, in any of the given network namespaces.
-func inNetworks(networks []os.FileInfo) []int {
-	if len(networks) == 0 {
-		return nil
-	}
-	entries, err := os.ReadDir("/proc")
-	if err != nil {
-		return nil
-	}
-	var pids []int
-	for _, entry := range entries {
-		pid, err := strconv.Atoi(entry.Name())
-		if err != nil || pid == os.Getpid() {
-			continue
-		}
-		info, err := os.Stat(filepath.Join("/proc", entry.Name(), "ns", "net"))
-		if err != nil {
-			continue
-		}
-		for _, network := range networks {
-			if os.SameFile(info, network) {
-				pids = append(pids, pid)
-			}
-		}
-	}
-	return pids
 }

@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/apptier/apptier/test/cluster/host"
 	"github.com/apptier/apptier/test/cluster/internal/control"
 )
 
@@ -38,7 +39,7 @@ func (c *Cluster) startInit(ctx context.Context, machine string, forward *os.Fil
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin"}
 	if machine != controlPlane {
-		cmd.Env = append(cmd.Env, "NODE_CGROUP="+cgroupRoot(c.state.Name, machine))
+		cmd.Env = append(cmd.Env, "NODE_CGROUP="+host.CgroupRoot(c.state.Name, machine))
 	}
 	if forward != nil {
 		cmd.ExtraFiles, cmd.Env = []*os.File{forward}, append(cmd.Env, "NODE_FORWARD=1")
@@ -47,7 +48,7 @@ func (c *Cluster) startInit(ctx context.Context, machine string, forward *os.Fil
 		Setsid:     true,
 		Cloneflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWPID | syscall.CLONE_NEWUTS,
 	}
-	if err := inNetns(netnsName(c.state.Name, machine), cmd.Start); err != nil {
+	if err := host.InNetns(host.NetnsName(c.state.Name, machine), cmd.Start); err != nil {
 		return fmt.Errorf("start the init: %w", err)
 	}
 	// Collected when it dies while this program runs; afterwards that falls to the machine's own init.
@@ -59,7 +60,7 @@ func (c *Cluster) startInit(ctx context.Context, machine string, forward *os.Fil
 }
 
 func (c *Cluster) record(machine string, pid int) error {
-	p, err := identify(pid)
+	p, err := host.Identify(pid)
 	if err != nil {
 		return fmt.Errorf("identify the init: %w\n%s", err, c.logTail(machine, "init"))
 	}
@@ -70,11 +71,11 @@ func (c *Cluster) record(machine string, pid int) error {
 }
 
 func (c *Cluster) awaitInit(ctx context.Context, machine string) error {
-	return poll(ctx, func() (bool, error) {
+	return host.Poll(ctx, func() (bool, error) {
 		if _, err := c.processes(ctx, machine); err == nil {
 			return true, nil
 		}
-		if !c.state.Inits[machine].alive() {
+		if !c.state.Inits[machine].Alive() {
 			return false, fmt.Errorf("the init died:\n%s", c.logTail(machine, "init"))
 		}
 		return false, nil
@@ -161,7 +162,7 @@ func (c *Cluster) Command(ctx context.Context, machine string, argv ...string) *
 // InNode runs a function in a machine's network namespace: sockets that it opens, and netlink, are the
 // machine's. The rest of the program stays where it is.
 func (c *Cluster) InNode(machine string, run func() error) error {
-	return inNetns(netnsName(c.state.Name, machine), run)
+	return host.InNetns(host.NetnsName(c.state.Name, machine), run)
 }
 
 // Dial connects to an address as a machine would.

@@ -11,6 +11,8 @@ import (
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
+
+	"github.com/apptier/apptier/test/cluster/host"
 )
 
 const bridge = "br0"
@@ -18,7 +20,7 @@ const bridge = "br0"
 // wire makes the cluster's network: a namespace for the fabric with a bridge in it, one for each machine
 // with a cable to the bridge, and the routes that a cloud's network would have.
 func wire(cluster string, s Shape) error {
-	if err := makeFabric(netnsName(cluster, fabric)); err != nil {
+	if err := makeFabric(host.NetnsName(cluster, fabric)); err != nil {
 		return fmt.Errorf("make the fabric: %w", err)
 	}
 	machines := map[string][]netip.Prefix{}
@@ -47,10 +49,10 @@ func wire(cluster string, s Shape) error {
 }
 
 func makeFabric(name string) error {
-	if err := createNetns(name); err != nil {
+	if err := host.CreateNetns(name); err != nil {
 		return err
 	}
-	return inNetns(name, func() error {
+	return host.InNetns(name, func() error {
 		br := &netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: bridge}}
 		if err := netlink.LinkAdd(br); err != nil {
 			return fmt.Errorf("add the bridge: %w", err)
@@ -61,8 +63,8 @@ func makeFabric(name string) error {
 
 // plug makes a machine's network namespace and the cable from it to the bridge.
 func plug(cluster, machine string, addresses []netip.Prefix) error {
-	name := netnsName(cluster, machine)
-	if err := createNetns(name); err != nil {
+	name := host.NetnsName(cluster, machine)
+	if err := host.CreateNetns(name); err != nil {
 		return err
 	}
 	ns, err := netns.GetFromName(name)
@@ -70,10 +72,10 @@ func plug(cluster, machine string, addresses []netip.Prefix) error {
 		return err
 	}
 	defer ns.Close()
-	if err := inNetns(netnsName(cluster, fabric), func() error { return addCable("p-"+machine, ns) }); err != nil {
+	if err := host.InNetns(host.NetnsName(cluster, fabric), func() error { return addCable("p-"+machine, ns) }); err != nil {
 		return err
 	}
-	return inNetns(name, func() error {
+	return host.InNetns(name, func() error {
 		if err := allowForwarding(); err != nil {
 			return err
 		}
@@ -135,7 +137,7 @@ func allowForwarding() error {
 // nobody knows goes from the nodes to the control plane, where it ends; from the control plane it goes
 // to the first node, whose kube-proxy knows the services.
 func (a addresses) route(cluster, machine string, nodes int) error {
-	return inNetns(netnsName(cluster, machine), func() error {
+	return host.InNetns(host.NetnsName(cluster, machine), func() error {
 		gateway := a.controlPlane()
 		if machine == controlPlane {
 			gateway = a.node(1)
@@ -176,3 +178,5 @@ func setUp(name string) error {
 func ipNet(prefix netip.Prefix) *net.IPNet {
 	return &net.IPNet{IP: prefix.Addr().AsSlice(), Mask: net.CIDRMask(prefix.Bits(), prefix.Addr().BitLen())}
 }
+
+const fabric = "fab"

@@ -12,6 +12,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/apptier/apptier/test/cluster/host"
 )
 
 const containerdSocket = "/run/containerd/containerd.sock"
@@ -39,7 +41,7 @@ func (c *Cluster) Await(ctx context.Context, machine, component string) error {
 func (c *Cluster) await(ctx context.Context, machine, component string, ask func(context.Context) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	return pollUntil(ctx, componentTimeout, "wait for "+component, func(ctx context.Context) error {
+	return host.PollUntil(ctx, componentTimeout, "wait for "+component, func(ctx context.Context) error {
 		err := ask(ctx)
 		if err != nil && c.died(ctx, machine, component) {
 			cancel(fmt.Errorf("%s died:\n%s", component, c.logTail(machine, component)))
@@ -116,7 +118,7 @@ func (c *Cluster) awaitNode(ctx context.Context, name string) error {
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	return pollUntil(ctx, nodeTimeout, "wait for the node "+name, func(ctx context.Context) error {
+	return host.PollUntil(ctx, nodeTimeout, "wait for the node "+name, func(ctx context.Context) error {
 		for _, component := range []string{Kubelet, KubeProxy} {
 			if c.died(ctx, name, component) {
 				cancel(fmt.Errorf("%s died:\n%s", component, c.logTail(name, component)))

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/apptier/apptier/test/cluster/build"
 	"github.com/apptier/apptier/test/cluster/internal/control"
 )
 
@@ -34,7 +35,7 @@ func prepareNode(dir string, i int, s Shape, ca *authority) error {
 	values := nodeValues{
 		ClusterDNS: p[0].dnsService().String(), Unspecified: p[0].unspecified().String(),
 		State: inState, Bin: inBin,
-		Snapshotter: snapshotter(dir), PauseImage: pauseImage,
+		Snapshotter: snapshotter(dir), PauseImage: build.PauseImage,
 		Bridge: s.CNI == CNIBridge,
 	}
 	for _, a := range p {

@@ -18,6 +18,7 @@ import (
 	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/apptier/apptier/test/cluster"
+	"github.com/apptier/apptier/test/cluster/build"
 	"github.com/apptier/apptier/test/scenario"
 )
 
@@ -73,7 +74,7 @@ func parse() options {
 }
 
 func run(ctx context.Context, o options) (err error) {
-	tests, err := cluster.Conformance(ctx, os.Stderr)
+	tests, err := build.Conformance(ctx, os.Stderr)
 	if err != nil {
 		return err
 	}

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/apptier/apptier/test/cluster"
+	"github.com/apptier/apptier/test/cluster/build"
 )
 
 // suite is which tests to run, and how.
@@ -98,8 +99,8 @@ func knowsImage(ctx context.Context, tests string) error {
 			wanted = append(wanted, strings.TrimSpace(line))
 		}
 	}
-	if !slices.Contains(wanted, cluster.AgnhostImage) {
-		return fmt.Errorf("the tests want the image %s, the nodes have %s: set cluster.AgnhostImage", strings.Join(wanted, " or "), cluster.AgnhostImage)
+	if !slices.Contains(wanted, build.AgnhostImage) {
+		return fmt.Errorf("the tests want the image %s, the nodes have %s: set build.AgnhostImage", strings.Join(wanted, " or "), build.AgnhostImage)
 	}
 	return nil
 }

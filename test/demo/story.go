@@ -17,6 +17,7 @@ import (
 
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/test/cluster"
+	"github.com/apptier/apptier/test/cluster/build"
 	"github.com/apptier/apptier/test/scenario"
 )
 
@@ -35,7 +36,7 @@ func (s *story) tell(title string) {
 
 func (s *story) build(ctx context.Context) (err error) {
 	s.tell("Building what the cluster and apptier are made of (kept for next time)")
-	if err := cluster.Build(ctx, os.Stdout); err != nil {
+	if _, err := build.All(ctx, os.Stdout); err != nil {
 		return err
 	}
 	s.images, err = scenario.Images(ctx)

@@ -11,9 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/apptier/apptier/internal/testenv/manifests"
-	"github.com/apptier/apptier/internal/testenv/repository"
-
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	appsv1 "k8s.io/api/apps/v1"
@@ -23,7 +20,10 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/apptier/apptier/internal/testenv/manifests"
+	"github.com/apptier/apptier/internal/testenv/repository"
 	"github.com/apptier/apptier/test/cluster"
+	"github.com/apptier/apptier/test/cluster/build"
 	"github.com/apptier/apptier/test/scenario"
 )
 
@@ -49,7 +49,7 @@ type arrived struct{ Forbidden, Datagrams int }
 // in force before any pod of it starts.
 func prepareStarters(ctx context.Context) {
 	GinkgoHelper()
-	tar, err := cluster.GoImage{Ref: "apptier/dialer:e2e", Module: "test", Package: "./e2e/dialer"}.Write(ctx)
+	tar, err := build.GoImage{Ref: "apptier/dialer:e2e", Module: "test", Package: "./e2e/dialer"}.Write(ctx)
 	Expect(err).NotTo(HaveOccurred())
 	Expect(kube.Load(ctx, tar)).To(Succeed())
 	for _, place := range []string{allowed, forbidden} {

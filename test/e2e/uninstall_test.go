@@ -6,16 +6,16 @@ import (
 	"os/exec"
 	"path/filepath"
 
-	"github.com/apptier/apptier/internal/testenv/manifests"
-	"github.com/apptier/apptier/internal/testenv/repository"
-
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/apptier/apptier/internal/testenv/manifests"
+	"github.com/apptier/apptier/internal/testenv/repository"
 	"github.com/apptier/apptier/test/cluster"
+	"github.com/apptier/apptier/test/cluster/build"
 	"github.com/apptier/apptier/test/scenario"
 )
 
@@ -42,7 +42,7 @@ var _ = Describe("make undeploy", func() {
 
 		root, err := repository.Dir(ctx)
 		Expect(err).NotTo(HaveOccurred())
-		assets, err := cluster.Assets(ctx, GinkgoWriter)
+		assets, err := build.Assets(ctx, GinkgoWriter)
 		Expect(err).NotTo(HaveOccurred())
 		undeploy := exec.CommandContext(ctx, "make", "undeploy", "KUBECTL="+filepath.Join(assets, "kubectl"))
 		undeploy.Dir, undeploy.Env = root, append(os.Environ(), "KUBECONFIG="+other.Kubeconfig())

@@ -20,6 +20,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/apptier/apptier/test/cluster"
+	"github.com/apptier/apptier/test/cluster/build"
 	"github.com/apptier/apptier/test/patterns"
 	"github.com/apptier/apptier/test/scenario"
 )
@@ -147,7 +148,7 @@ func (l *lab) addOutside(ctx context.Context, address netip.Addr, ports map[port
 
 // newPod is a pod that listens on ports, and is ready when it does.
 func newPod(name types.NamespacedName, node string, ports map[port]bool) *corev1.Pod {
-	container := corev1.Container{Name: "agnhost", Image: cluster.AgnhostImage, Args: []string{"porter"}}
+	container := corev1.Container{Name: "agnhost", Image: build.AgnhostImage, Args: []string{"porter"}}
 	for _, p := range slices.SortedFunc(maps.Keys(ports), func(a, b port) int { return int(a.number - b.number) }) {
 		container.Env = append(container.Env, corev1.EnvVar{Name: fmt.Sprintf("SERVE_%s_PORT_%d", p.protocol, p.number), Value: "hello"})
 		if p.protocol == corev1.ProtocolTCP {

@@ -22,6 +22,7 @@ import (
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/internal/testenv/manifests"
 	"github.com/apptier/apptier/test/cluster"
+	"github.com/apptier/apptier/test/cluster/build"
 	"github.com/apptier/apptier/webhooks/probe"
 )
 
@@ -30,7 +31,7 @@ const pollEvery = 100 * time.Millisecond
 
 // Images builds the project's images as tars.
 func Images(ctx context.Context) ([]string, error) {
-	images := []cluster.GoImage{cluster.ManagerImage(), cluster.EnforcerImage()}
+	images := []build.GoImage{build.ManagerImage(), build.EnforcerImage()}
 	tars := make([]string, len(images))
 	group, ctx := errgroup.WithContext(ctx)
 	for i, image := range images {

@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/apptier/apptier/test/cluster"
+	"github.com/apptier/apptier/test/cluster/build"
 )
 
 // Namespaces of the example.
@@ -89,7 +90,7 @@ func shopManifests() ([]byte, error) {
 	values := struct {
 		Image string
 		Pods  []member
-	}{cluster.AgnhostImage, members}
+	}{build.AgnhostImage, members}
 	if err := parsed.Execute(&out, values); err != nil {
 		return nil, fmt.Errorf("writing the shop's manifests: %w", err)
 	}

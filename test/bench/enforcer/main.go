@@ -19,12 +19,12 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/apptier/apptier/internal/testenv/repository"
-
 	"github.com/go-logr/logr"
 	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
 
+	"github.com/apptier/apptier/internal/testenv/repository"
 	"github.com/apptier/apptier/test/cluster"
+	"github.com/apptier/apptier/test/cluster/build"
 )
 
 // sizes are those that can be chosen.
@@ -142,7 +142,7 @@ func prepare(ctx context.Context, o options, workspace string) (err error) {
 		return cluster.ErrNeedsRoot
 	}
 	p := programs{Enforcer: o.enforcer}
-	if p.Assets, err = cluster.Assets(ctx, os.Stderr); err != nil {
+	if p.Assets, err = build.Assets(ctx, os.Stderr); err != nil {
 		return err
 	}
 	root, err := repository.Dir(ctx)

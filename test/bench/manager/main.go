@@ -12,14 +12,13 @@ import (
 	"path/filepath"
 	"syscall"
 
-	"github.com/apptier/apptier/internal/testenv/repository"
-
 	"github.com/go-logr/logr"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
 
+	"github.com/apptier/apptier/internal/testenv/repository"
 	"github.com/apptier/apptier/test/bench/process"
-	"github.com/apptier/apptier/test/cluster"
+	"github.com/apptier/apptier/test/cluster/build"
 )
 
 // size is how much there is to do.
@@ -76,7 +75,7 @@ func run(ctx context.Context, s size) (err error) {
 
 // startAPIServer starts an API server with the project's CRDs.
 func startAPIServer(ctx context.Context) (*envtest.Environment, error) {
-	assets, err := cluster.Assets(ctx, os.Stderr)
+	assets, err := build.Assets(ctx, os.Stderr)
 	if err != nil {
 		return nil, err
 	}

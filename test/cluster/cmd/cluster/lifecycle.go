@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/apptier/apptier/test/cluster"
+	"github.com/apptier/apptier/test/cluster/build"
 )
 
 func (a *app) build() *cobra.Command {
@@ -20,7 +21,7 @@ func (a *app) build() *cobra.Command {
 		Short: "Build the programs of the cluster, if this machine has not yet, and print their folder",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			dir, err := cluster.Assets(cmd.Context(), cmd.ErrOrStderr())
+			dir, err := build.Assets(cmd.Context(), cmd.ErrOrStderr())
 			if err != nil {
 				return err
 			}

@@ -12,7 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 
-	"github.com/apptier/apptier/test/cluster"
+	"github.com/apptier/apptier/test/cluster/build"
 )
 
 func (a *app) load() *cobra.Command {
@@ -31,7 +31,7 @@ func (a *app) load() *cobra.Command {
 }
 
 func (a *app) image() *cobra.Command {
-	var g cluster.GoImage
+	var g build.GoImage
 	var load bool
 	cmd := &cobra.Command{
 		Use:   "image manager | enforcer | PACKAGE --ref REF",
@@ -42,9 +42,9 @@ func (a *app) image() *cobra.Command {
 			image.Package = args[0]
 			switch {
 			case args[0] == "manager":
-				image = cluster.ManagerImage()
+				image = build.ManagerImage()
 			case args[0] == "enforcer":
-				image = cluster.EnforcerImage()
+				image = build.EnforcerImage()
 			case g.Ref == "":
 				return errors.New("give the image a name, such as --ref example/tool:dev")
 			}
@@ -147,7 +147,7 @@ func (a *app) kubectl() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			bin, err := cluster.Assets(cmd.Context(), cmd.ErrOrStderr())
+			bin, err := build.Assets(cmd.Context(), cmd.ErrOrStderr())
 			if err != nil {
 				return err
 			}

@@ -1,9 +1,11 @@
-package cluster
+package build
 
 import (
 	"context"
 	"io"
 	"path/filepath"
+
+	"github.com/apptier/apptier/test/cluster/host"
 )
 
 // Conformance builds what Kubernetes tests clusters with, of the version of the embedded cluster, unless
@@ -17,12 +19,12 @@ func Conformance(ctx context.Context, progress io.Writer) (dir string, err error
 	if err != nil {
 		return "", err
 	}
-	cache, err := cacheDir("conformance")
+	cache, err := CacheDir("conformance")
 	if err != nil {
 		return "", err
 	}
 	dir = filepath.Join(cache, key)
-	unlock, err := lock(ctx, filepath.Join(cache, "lock"))
+	unlock, err := host.Lock(ctx, filepath.Join(cache, "lock"))
 	if err != nil {
 		return "", err
 	}

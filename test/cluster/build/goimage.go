@@ -1,4 +1,4 @@
-package cluster
+package build
 
 import (
 	"context"
@@ -48,7 +48,7 @@ func (g GoImage) WithProgram(name string) GoImage {
 
 // Write builds the program and writes the image's tar into the user's cache, for Load.
 func (g GoImage) Write(ctx context.Context) (tar string, err error) {
-	dir, err := cacheDir("images")
+	dir, err := CacheDir("images")
 	if err != nil {
 		return "", err
 	}

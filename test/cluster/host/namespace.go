@@ -1,4 +1,4 @@
-package cluster
+package host
 
 import (
 	"errors"
@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"strconv"
 
 	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
@@ -15,13 +16,11 @@ import (
 // netnsDir is where "ip netns" and everyone else look for named network namespaces.
 const netnsDir = "/run/netns"
 
-const fabric = "fab"
+// NetnsName is a network namespace's name on the machine; it carries the cluster's.
+func NetnsName(cluster, machine string) string { return "apptier-" + cluster + "-" + machine }
 
-// netnsName is a network namespace's name on the machine; it carries the cluster's.
-func netnsName(cluster, machine string) string { return "apptier-" + cluster + "-" + machine }
-
-// ownNetns lists the network namespaces of a cluster that exist.
-func ownNetns(cluster string) ([]string, error) {
+// OwnNetns lists the network namespaces of a cluster that exist.
+func OwnNetns(cluster string) ([]string, error) {
 	entries, err := os.ReadDir(netnsDir)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil
@@ -30,7 +29,7 @@ func ownNetns(cluster string) ([]string, error) {
 		return nil, fmt.Errorf("list the network namespaces: %w", err)
 	}
 	// To the end, so that the cluster "a" does not claim what is "a-n1"'s.
-	own := regexp.MustCompile("^" + regexp.QuoteMeta(netnsName(cluster, "")) + "(fab|cp|n[0-9]+)$")
+	own := regexp.MustCompile("^" + regexp.QuoteMeta(NetnsName(cluster, "")) + "(fab|cp|n[0-9]+)$")
 	var names []string
 	for _, entry := range entries {
 		if own.MatchString(entry.Name()) {
@@ -51,7 +50,8 @@ func onThread(run func() error) error {
 	return <-result
 }
 
-func createNetns(name string) error {
+// CreateNetns makes a named network namespace.
+func CreateNetns(name string) error {
 	return onThread(func() error {
 		ns, err := netns.NewNamed(name)
 		if err != nil {
@@ -61,7 +61,8 @@ func createNetns(name string) error {
 	})
 }
 
-func deleteNetns(name string) error {
+// DeleteNetns removes one, or what is left of it.
+func DeleteNetns(name string) error {
 	path := filepath.Join(netnsDir, name)
 	// Not a mount when its making failed half-way.
 	if err := unix.Unmount(path, unix.MNT_DETACH); err != nil && !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOENT) {
@@ -73,8 +74,8 @@ func deleteNetns(name string) error {
 	return nil
 }
 
-// inNetns runs a function in a named network namespace.
-func inNetns(name string, run func() error) error {
+// InNetns runs a function in a named network namespace.
+func InNetns(name string, run func() error) error {
 	return onThread(func() error {
 		ns, err := netns.GetFromName(name)
 		if err != nil {
@@ -86,4 +87,38 @@ func inNetns(name string, run func() error) error {
 		}
 		return run()
 	})
+}
+
+// ProcessesIn lists the processes, other than this one, in any of the given network namespaces.
+func ProcessesIn(names []string) []int {
+	var networks []os.FileInfo
+	for _, name := range names {
+		if info, err := os.Stat(filepath.Join(netnsDir, name)); err == nil {
+			networks = append(networks, info)
+		}
+	}
+	if len(networks) == 0 {
+		return nil
+	}
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		return nil
+	}
+	var pids []int
+	for _, entry := range entries {
+		pid, err := strconv.Atoi(entry.Name())
+		if err != nil || pid == os.Getpid() {
+			continue
+		}
+		info, err := os.Stat(filepath.Join("/proc", entry.Name(), "ns", "net"))
+		if err != nil {
+			continue
+		}
+		for _, network := range networks {
+			if os.SameFile(info, network) {
+				pids = append(pids, pid)
+			}
+		}
+	}
+	return pids
 }

@@ -1,4 +1,4 @@
-package cluster
+package host
 
 import (
 	"context"
@@ -14,9 +14,9 @@ import (
 
 const cgroupMount = "/sys/fs/cgroup"
 
-// cgroupRoot is the cgroup above all pods of a node. The node's init mounts it where the node's programs
+// CgroupRoot is the cgroup above all pods of a node. The node's init mounts it where the node's programs
 // look for the root, because with the kubelet's own setting for this containerd still starts at the root.
-func cgroupRoot(cluster, node string) string { return "/apptier-" + cluster + "/" + node }
+func CgroupRoot(cluster, node string) string { return "/apptier-" + cluster + "/" + node }
 
 // hierarchies are the folders at which control groups are mounted: one with version 2, and one for each
 // controller with version 1.
@@ -38,16 +38,16 @@ func hierarchies() ([]string, error) {
 	return found, nil
 }
 
-// makeCgroups makes the cgroup that a node takes for the root of all. Containers inherit from it what a
+// MakeCgroups makes the cgroup that a node takes for the root of all. Containers inherit from it what a
 // new cgroup does not have by itself.
-func makeCgroups(cluster, node string) error {
+func MakeCgroups(cluster, node string) error {
 	mounts, err := hierarchies()
 	if err != nil {
 		return err
 	}
 	for _, mount := range mounts {
 		dir := mount
-		for _, part := range strings.Split(strings.Trim(cgroupRoot(cluster, node), "/"), "/") {
+		for _, part := range strings.Split(strings.Trim(CgroupRoot(cluster, node), "/"), "/") {
 			if err := makeCgroup(dir, filepath.Join(dir, part)); err != nil {
 				return fmt.Errorf("make the control group of %s: %w", node, err)
 			}
@@ -70,7 +70,7 @@ func makeCgroup(parent, dir string) error {
 	}
 	// Version 1 lets no process into a cpuset that is empty, as new ones are.
 	for _, file := range []string{"cpuset.cpus", "cpuset.mems"} {
-		if exists(filepath.Join(parent, "cgroup.controllers")) {
+		if Exists(filepath.Join(parent, "cgroup.controllers")) {
 			break
 		}
 		value, err := os.ReadFile(filepath.Join(parent, file))
@@ -87,16 +87,16 @@ func makeCgroup(parent, dir string) error {
 	return nil
 }
 
-// removeCgroups removes every cgroup of a cluster. A cgroup can go when its processes are gone, and the
+// RemoveCgroups removes every cgroup of a cluster. A cgroup can go when its processes are gone, and the
 // kernel takes a moment for that after they are dead.
-func removeCgroups(cluster string) error {
+func RemoveCgroups(cluster string) error {
 	mounts, err := hierarchies()
 	if err != nil {
 		return err
 	}
 	for _, mount := range mounts {
-		top := filepath.Join(mount, filepath.Dir(cgroupRoot(cluster, "-")))
-		err := pollUntil(context.Background(), 5*time.Second, "remove the control groups", func(context.Context) error {
+		top := filepath.Join(mount, filepath.Dir(CgroupRoot(cluster, "-")))
+		err := PollUntil(context.Background(), 5*time.Second, "remove the control groups", func(context.Context) error {
 			return removeTree(top)
 		})
 		if err != nil {

@@ -1,4 +1,4 @@
-package cluster
+package host
 
 import (
 	"context"
@@ -8,8 +8,8 @@ import (
 
 const pollInterval = 50 * time.Millisecond
 
-// poll asks until the answer is yes, an error comes, or the context ends.
-func poll(ctx context.Context, ask func() (bool, error)) error {
+// Poll asks until the answer is yes, an error comes, or the context ends.
+func Poll(ctx context.Context, ask func() (bool, error)) error {
 	ticker := time.NewTicker(pollInterval)
 	defer ticker.Stop()
 	for {
@@ -24,12 +24,12 @@ func poll(ctx context.Context, ask func() (bool, error)) error {
 	}
 }
 
-// pollUntil is poll for a question that may fail for a while: what it last said explains a timeout.
-func pollUntil(ctx context.Context, timeout time.Duration, what string, ask func(context.Context) error) error {
+// PollUntil is poll for a question that may fail for a while: what it last said explains a timeout.
+func PollUntil(ctx context.Context, timeout time.Duration, what string, ask func(context.Context) error) error {
 	limited, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	var last error
-	err := poll(limited, func() (bool, error) {
+	err := Poll(limited, func() (bool, error) {
 		err := ask(limited)
 		// When time is up the answer is only that, and what was said before it is the better explanation.
 		if err != nil && limited.Err() == nil {

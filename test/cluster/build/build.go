@@ -1,4 +1,5 @@
-package cluster
+// Package build builds from Go modules what a cluster runs: its programs, their images, and Kubernetes' own tests.
+package build
 
 import (
 	"context"
@@ -10,68 +11,65 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/apptier/apptier/test/cluster/host"
 )
 
-// programs is where the built programs are.
-type programs struct {
-	bin  string // etcd, the Kubernetes programs, containerd and its kin, cni/, images/
-	init string // the node's init, images/
-}
-
-// Build builds every program that a cluster is made of, if this machine has not built them before, and
-// tells the progress. Cold it takes 8 to 10 minutes on two cores; the result is kept in the user's cache.
-func Build(ctx context.Context, progress io.Writer) error {
-	_, err := build(ctx, progress)
-	return err
+// Programs is where the built programs are.
+type Programs struct {
+	Bin  string // etcd, the Kubernetes programs, containerd and its kin, cni/, images/
+	Init string // the node's init, images/
 }
 
 // Assets returns the folder that holds etcd, kube-apiserver and kubectl, as envtest wants them in its
 // BinaryAssetsDirectory, and builds them first where needed.
 func Assets(ctx context.Context, progress io.Writer) (string, error) {
-	p, err := build(ctx, progress)
-	return p.bin, err
+	p, err := All(ctx, progress)
+	return p.Bin, err
 }
 
-func build(ctx context.Context, progress io.Writer) (programs, error) {
+// All builds every program that a cluster is made of, if this machine has not built them before, and
+// tells the progress. Cold it takes 8 to 10 minutes on two cores; the result is kept in the user's cache.
+func All(ctx context.Context, progress io.Writer) (Programs, error) {
 	src, err := findSource(ctx)
 	if err != nil {
-		return programs{}, err
+		return Programs{}, err
 	}
 	key, err := src.key(parts)
 	if err != nil {
-		return programs{}, err
+		return Programs{}, err
 	}
 	initKey, err := src.initKey()
 	if err != nil {
-		return programs{}, err
+		return Programs{}, err
 	}
-	cache, err := cacheDir("cluster")
+	cache, err := CacheDir("cluster")
 	if err != nil {
-		return programs{}, err
+		return Programs{}, err
 	}
-	p := programs{bin: filepath.Join(cache, key), init: filepath.Join(cache, initKey)}
+	p := Programs{Bin: filepath.Join(cache, key), Init: filepath.Join(cache, initKey)}
 	if p.complete() {
 		return p, nil
 	}
-	unlock, err := lock(ctx, filepath.Join(cache, "lock"))
+	unlock, err := host.Lock(ctx, filepath.Join(cache, "lock"))
 	if err != nil {
-		return programs{}, err
+		return Programs{}, err
 	}
 	defer unlock()
 	b := builder{source: src, report: newReport(progress)}
 	const what = "the programs of the cluster (once on this machine; about 10 minutes when Go's build cache is empty)"
-	if err := once(p.bin, func(dir string) error { return b.buildParts(ctx, dir, what, parts) }); err != nil {
-		return programs{}, err
+	if err := once(p.Bin, func(dir string) error { return b.buildParts(ctx, dir, what, parts) }); err != nil {
+		return Programs{}, err
 	}
-	if err := once(p.init, func(dir string) error { return b.buildInit(ctx, dir) }); err != nil {
-		return programs{}, err
+	if err := once(p.Init, func(dir string) error { return b.buildInit(ctx, dir) }); err != nil {
+		return Programs{}, err
 	}
 	return p, p.writeImages()
 }
 
 // once fills a folder by way of a temporary one, unless it is there already.
 func once(dir string, fill func(dir string) error) error {
-	if exists(dir) {
+	if host.Exists(dir) {
 		return nil
 	}
 	temporary := dir + ".building"
@@ -146,14 +144,16 @@ func checkSeccomp(ctx context.Context) error {
 	return nil
 }
 
+const apiServer = "kube-apiserver"
+
 // readyMade is a program that envtest's own tooling has already put on this machine, if it is of the
 // version that is wanted.
 func readyMade(ctx context.Context, name, version string) string {
 	dir := os.Getenv("KUBEBUILDER_ASSETS")
-	if dir == "" || (name != Etcd && name != APIServer) || !exists(filepath.Join(dir, name)) {
+	if dir == "" || (name != "etcd" && name != apiServer) || !host.Exists(filepath.Join(dir, name)) {
 		return ""
 	}
-	out, err := exec.CommandContext(ctx, filepath.Join(dir, APIServer), "--version").Output()
+	out, err := exec.CommandContext(ctx, filepath.Join(dir, apiServer), "--version").Output()
 	if err != nil || strings.TrimSpace(string(out)) != "Kubernetes "+version {
 		return ""
 	}
@@ -176,16 +176,12 @@ func copyFile(from, to string) error {
 	return out.Close()
 }
 
-func cacheDir(name string) (string, error) {
+// CacheDir makes, where needed, and returns a folder of the user's cache.
+func CacheDir(name string) (string, error) {
 	user, err := os.UserCacheDir()
 	if err != nil {
 		return "", fmt.Errorf("find the user's cache folder: %w", err)
 	}
 	dir := filepath.Join(user, "apptier", name)
 	return dir, os.MkdirAll(dir, 0o755)
-}
-
-func exists(path string) bool {
-	_, err := os.Stat(path)
-	return err == nil
 }

@@ -1,4 +1,4 @@
-package cluster
+package host
 
 import (
 	"context"
@@ -9,11 +9,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lock takes a lock file, waiting for whoever holds it. The kernel releases it when a process dies. Who
+// Lock takes a lock file, waiting for whoever holds it. The kernel releases it when a process dies. Who
 // holds it may remove the file.
-func lock(ctx context.Context, path string) (unlock func(), err error) {
+func Lock(ctx context.Context, path string) (unlock func(), err error) {
 	var held *os.File
-	err = poll(ctx, func() (bool, error) {
+	err = Poll(ctx, func() (bool, error) {
 		held, err = tryLock(path)
 		return held != nil, err
 	})
