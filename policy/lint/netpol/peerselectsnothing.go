@@ -2,7 +2,6 @@ package netpol
 
 import (
 	"fmt"
-	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
@@ -48,8 +47,7 @@ func checkPeers(r *check.Report, v *view) {
 // peer's fields.
 func checkPeerMatches(r *check.Report, v *view, at func(string) *field.Path, peer *networkingv1.NetworkPolicyPeer, box connset.Box,
 	matched world.Matches) {
-	isMatch := func(c *world.Namespace) bool { return box.Match(connset.Namespace, c.Labels) }
-	if peer.NamespaceSelector != nil && v.Known.Namespaces && !slices.ContainsFunc(v.Namespaces, isMatch) {
+	if peer.NamespaceSelector != nil && v.Known.Namespaces && !v.anyNamespace(box) {
 		if r.IsFull(PeerSelectsNothing, check.Warn, at("")) {
 			return
 		}
@@ -81,22 +79,31 @@ func checkPeerMatches(r *check.Report, v *view, at func(string) *field.Path, pee
 	}
 }
 
+// anyNamespace says whether the labels of any namespace meet a box's conditions.
+func (v *view) anyNamespace(box connset.Box) bool {
+	for range v.NamespacesIn(box) {
+		return true
+	}
+	return false
+}
+
 // elsewhereWith is the only other namespace with pods that match a peer without a namespace; empty if there is none, or
 // more than one.
 func (v *view) elsewhereWith(peer *networkingv1.NetworkPolicyPeer, box connset.Box) string {
 	if peer.NamespaceSelector != nil {
 		return ""
 	}
-	var found []string
+	found := ""
 	for _, c := range v.Namespaces {
-		if c != v.Here && v.Work.Spend(1) && len(v.Matching(c, box, connset.Peer)) > 0 {
-			found = append(found, c.Name)
+		if c == v.Here || !v.Work.Spend(1) || len(v.Matching(c, box, connset.Peer)) == 0 {
+			continue
 		}
+		if found != "" {
+			return ""
+		}
+		found = c.Name
 	}
-	if len(found) != 1 {
-		return ""
-	}
-	return found[0]
+	return found
 }
 
 func placeWords(namespace string, selector *metav1.LabelSelector) string {

@@ -78,10 +78,7 @@ func (v *view) candidates(peer *networkingv1.NetworkPolicyPeer, box connset.Box)
 			return nil, false
 		}
 	}
-	for _, c := range v.Namespaces {
-		if !box.Match(connset.Namespace, c.Labels) {
-			continue
-		}
+	for c := range v.NamespacesIn(box) {
 		if !v.Whole && !v.KnowsPods(c) {
 			return nil, false
 		}

@@ -116,7 +116,7 @@ func (d *declared) places(box connset.Box) []*world.Namespace {
 	if box.Kinds&connset.Others != 0 || !d.Work.Spend(len(d.Namespaces)) {
 		return []*world.Namespace{elsewhere}
 	}
-	exist := world.Where(d.Namespaces, func(c *world.Namespace) bool { return c.Exists && box.Match(connset.Namespace, c.Labels) })
+	exist := slices.DeleteFunc(slices.Collect(d.NamespacesIn(box)), func(c *world.Namespace) bool { return !c.Exists })
 	return append(exist, elsewhere)
 }
 

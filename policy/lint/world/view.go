@@ -1,8 +1,10 @@
 package world
 
 import (
+	"iter"
 	"slices"
 
+	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 
 	"github.com/apptier/apptier/policy/connset"
@@ -80,12 +82,32 @@ func (v *View) Peers(box connset.Box) []*Pod {
 	if !v.Work.Spend(len(v.Namespaces)) {
 		return nil
 	}
-	for _, c := range v.Namespaces {
-		if len(c.Pods) > 0 && box.Match(connset.Namespace, c.Labels) {
+	for c := range v.NamespacesIn(box) {
+		if len(c.Pods) > 0 {
 			parts = append(parts, v.Matching(c, box, connset.Peer))
 		}
 	}
 	return slices.Concat(parts...)
+}
+
+// NamespacesIn are those whose labels meet a box's conditions. Most boxes name their namespace, which is looked up.
+func (v *View) NamespacesIn(box connset.Box) iter.Seq[*Namespace] {
+	of := v.Namespaces
+	if names, named := box.Values(connset.Label{Scope: connset.Namespace, Key: corev1.LabelMetadataName}).Listed(); named {
+		of = nil
+		for _, name := range names {
+			if i, found := slices.BinarySearchFunc(v.Namespaces, &Namespace{Name: name}, compareNames); found {
+				of = append(of, v.Namespaces[i])
+			}
+		}
+	}
+	return func(yield func(*Namespace) bool) {
+		for _, c := range of {
+			if box.Match(connset.Namespace, c.Labels) && !yield(c) {
+				return
+			}
+		}
+	}
 }
 
 // PeersOf are the peers of a clause of the judged policy.
