@@ -196,7 +196,12 @@ func (s Set) object(name string) knftables.Object {
 		flags = []knftables.SetFlag{knftables.IntervalFlag}
 	}
 	if s.Value == "" {
-		return &knftables.Set{Name: name, Type: s.Key, Flags: flags, Comment: comment(s.Comment)}
+		set := &knftables.Set{Name: name, Type: s.Key, Flags: flags, Comment: comment(s.Comment)}
+		if s.Dynamic != (Dynamic{}) {
+			set.Flags = []knftables.SetFlag{knftables.DynamicFlag, knftables.TimeoutFlag}
+			set.Size, set.Timeout = knftables.PtrTo(uint64(s.Dynamic.Size)), knftables.PtrTo(s.Dynamic.Timeout)
+		}
+		return set
 	}
 	return &knftables.Map{Name: name, Type: s.Key + " : " + s.Value, Flags: flags, Comment: comment(s.Comment)}
 }

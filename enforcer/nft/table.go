@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"sigs.k8s.io/knftables"
 
@@ -86,12 +87,21 @@ type Set struct {
 	Key string
 	// Value is the nft type of a map's values, e.g. "verdict". Empty for a set.
 	Value string
+	// Dynamic says that rules put elements in. Those are not part of a table: it has none.
+	Dynamic Dynamic
 	// Interval says that keys are ranges. They must not overlap: the kernel refuses a whole
 	// transaction for one overlapping element.
 	Interval bool
 	Comment  string
 	// Elements is keyed by the element's key, its parts joined by " . ", so a key cannot repeat.
 	Elements map[string]Element
+}
+
+// Dynamic is what bounds a set that rules put elements in; the zero value is for other sets.
+type Dynamic struct {
+	// Size is how many elements there may be, and Timeout how long one stays; in seconds, as nft writes it.
+	Size    uint32
+	Timeout time.Duration
 }
 
 // Element is what belongs to a key.
@@ -134,7 +144,7 @@ func (t Table) Elements() int {
 
 // sameDefinition reports whether two sets differ in nothing but their elements.
 func (s Set) sameDefinition(o Set) bool {
-	return s.Key == o.Key && s.Value == o.Value && s.Interval == o.Interval && s.Comment == o.Comment
+	return s.Key == o.Key && s.Value == o.Value && s.Interval == o.Interval && s.Dynamic == o.Dynamic && s.Comment == o.Comment
 }
 
 // sameDefinition reports whether two chains differ in nothing but their rules.

@@ -39,6 +39,9 @@ func (s Set) write(b *strings.Builder, name string) {
 	if s.Interval {
 		b.WriteString("\t\tflags interval\n")
 	}
+	if s.Dynamic != (Dynamic{}) {
+		fmt.Fprintf(b, "\t\tsize %d\n\t\tflags dynamic,timeout\n\t\ttimeout %ds\n", s.Dynamic.Size, int(s.Dynamic.Timeout.Seconds()))
+	}
 	if s.Comment != "" {
 		fmt.Fprintf(b, "\t\tcomment %q\n", s.Comment)
 	}

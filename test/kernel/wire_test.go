@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/go-logr/logr"
 	"github.com/go-logr/logr/funcr"
@@ -161,6 +162,10 @@ func TestRareWordsOverNetlinkAreThoseOfTheProgram(t *testing.T) {
 			"triples": {Key: "inet_service . ipv4_addr . ipv4_addr", Elements: map[string]nft.Element{nft.Key("1", "10.0.0.1", "10.0.0.2"): {}}},
 			"four":    {Key: "ipv4_addr . ipv4_addr"},
 			"v4":      {Key: "ipv4_addr"}, "v6": {Key: "ipv6_addr"},
+			"protocols": {Key: "inet_proto", Elements: map[string]nft.Element{"tcp": {}, "47": {}}},
+			"seen4":     {Key: "ipv4_addr . ipv4_addr . inet_proto . inet_service", Dynamic: nft.Dynamic{Size: 16384, Timeout: time.Minute}, Comment: full},
+			"seen6":     {Key: "ipv6_addr . ipv6_addr . inet_proto . inet_service", Dynamic: nft.Dynamic{Size: 1, Timeout: time.Second}},
+			"links":     {Key: "ifname", Dynamic: nft.Dynamic{Size: 4096, Timeout: time.Minute}},
 		},
 		Chains: map[string]nft.Chain{
 			"other": {Comment: full},
@@ -179,6 +184,13 @@ func TestRareWordsOverNetlinkAreThoseOfTheProgram(t *testing.T) {
 				rule(expr.In("v4", expr.OriginalSource4), expr.By("verdicts", expr.ReplySource4)),
 				rule(expr.RoutingHeader{}, expr.Drop), rule(expr.Options{}, expr.Drop), rule(span(expr.UDPSource, 53, 53), expr.Accept),
 				rule(expr.In("v6", expr.Source6), expr.LongerThan{Bytes: 65535}),
+				rule(expr.Original, expr.In("protocols", expr.TransportProtocol), expr.Reply, expr.GoTo("other")),
+				rule(expr.In("seen4", expr.OriginalSource4, expr.ReplySource4, expr.TransportProtocol, expr.TransportSource), expr.Drop),
+				rule(expr.NotIn("seen6", expr.Source6, expr.Destination6, expr.TransportProtocol, expr.TransportDestination), expr.Drop),
+				rule(expr.Within(expr.Limit{PerSecond: 1, Burst: 1}, "links", expr.InName),
+					expr.Count("seen6", expr.OriginalSource6, expr.ReplySource6, expr.TransportProtocol, expr.TransportSource), expr.Drop),
+				rule(expr.Within(expr.Limit{PerSecond: 1000, Burst: 70000}, "links", expr.OutName),
+					expr.Count("seen4", expr.Source4, expr.Destination4, expr.TransportProtocol, expr.TransportDestination)),
 				rule(expr.ICMPv6Type{First: 135, Last: 135}, expr.LongerThan{Bytes: 32}, expr.Raw{Offset: 8, Bytes: strings.Repeat("\xab", 16)},
 					expr.Raw{Offset: 26, Not: true, Bytes: "\x02\x00\x00\x00\x00\x01"}, expr.Drop),
 			}},

@@ -37,7 +37,9 @@ type Visitor interface {
 	Raw(Raw) error
 	Port(Port) error
 	Address(Address) error
+	Direction(Direction) error
 	Lookup(Lookup) error
+	Update(Update) error
 }
 
 // List is the expressions of one rule. A packet that one of them does not match leaves the rule there.
@@ -137,6 +139,15 @@ const (
 	Untracked   State = 0x40
 )
 
+// Direction matches packets by the way that they go in their connection.
+type Direction uint8
+
+// The directions: IP_CT_DIR_* of nf_conntrack_tuple_common.h.
+const (
+	Original Direction = 0
+	Reply    Direction = 1
+)
+
 // MarkIs matches packets whose connection's mark has this value in the masked bits.
 type MarkIs struct{ Mask, Value uint32 }
 
@@ -212,7 +223,7 @@ type Address struct {
 }
 
 // MostKeys is how many fields can be looked up together.
-const MostKeys = 3
+const MostKeys = 4
 
 // Lookup looks fields up in a set, and goes on if they are there, or are not; or it takes the verdict that a map has
 // for them, if it has one.
@@ -245,9 +256,11 @@ func By(verdicts string, fields ...Field) Lookup {
 }
 
 // Fields are the keys that are used.
-func (l Lookup) Fields() []Field {
-	if n := slices.Index(l.Keys[:], 0); n >= 0 {
-		return l.Keys[:n]
+func (l Lookup) Fields() []Field { return used(l.Keys[:]) }
+
+func used(keys []Field) []Field {
+	if n := slices.Index(keys, 0); n >= 0 {
+		return keys[:n]
 	}
-	return l.Keys[:]
+	return keys
 }

@@ -25,6 +25,11 @@ const (
 	// OriginalPort and ReplyPort are the source's ports; a rule must match a protocol that has ports before.
 	OriginalPort
 	ReplyPort
+	TransportProtocol
+	// TransportSource and TransportDestination are the first and the second two bytes behind the network header, whatever
+	// the protocol: for those that have ports, their ports.
+	TransportSource
+	TransportDestination
 )
 
 // Type is the type of a field's values.
@@ -36,7 +41,8 @@ const (
 	EtherAddress
 	IPv4Address
 	IPv6Address
-	Service // a port
+	Service      // a port
+	InetProtocol // a transport protocol
 )
 
 var fields = map[Field]struct {
@@ -51,6 +57,7 @@ var fields = map[Field]struct {
 	OriginalSource4: {"ct original ip saddr", IPv4Address}, OriginalSource6: {"ct original ip6 saddr", IPv6Address},
 	ReplySource4: {"ct reply ip saddr", IPv4Address}, ReplySource6: {"ct reply ip6 saddr", IPv6Address},
 	OriginalPort: {"ct original proto-src", Service}, ReplyPort: {"ct reply proto-src", Service},
+	TransportProtocol: {"meta l4proto", InetProtocol}, TransportSource: {"th sport", Service}, TransportDestination: {"th dport", Service},
 }
 
 // String is nft's syntax.
@@ -72,6 +79,8 @@ func (t Type) String() string {
 		return "ipv6_addr"
 	case Service:
 		return "inet_service"
+	case InetProtocol:
+		return "inet_proto"
 	default:
 		return "unknown"
 	}

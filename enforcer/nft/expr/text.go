@@ -80,6 +80,14 @@ func (s State) String() string {
 }
 
 // String is nft's syntax.
+func (d Direction) String() string {
+	if d == Reply {
+		return "ct direction reply"
+	}
+	return "ct direction original"
+}
+
+// String is nft's syntax.
 func (e MarkIs) String() string { return fmt.Sprintf("ct mark & 0x%08x == 0x%08x", e.Mask, e.Value) }
 
 // String is nft's syntax.
@@ -140,12 +148,7 @@ func (e Address) String() string { return e.Field.String() + " " + e.Address.Str
 // String is nft's syntax.
 func (l Lookup) String() string {
 	var b strings.Builder
-	for i, field := range l.Fields() {
-		if i > 0 {
-			b.WriteString(" . ")
-		}
-		b.WriteString(field.String())
-	}
+	b.WriteString(concatenation(l.Fields()))
 	switch {
 	case l.Verdict:
 		b.WriteString(" vmap")

@@ -16,6 +16,9 @@ func (e ICMPv6Type) Visit(v Visitor) error { return v.ICMPv6Type(e) }
 func (s State) Visit(v Visitor) error { return v.State(s) }
 
 // Visit is Expr's.
+func (d Direction) Visit(v Visitor) error { return v.Direction(d) }
+
+// Visit is Expr's.
 func (e MarkIs) Visit(v Visitor) error { return v.MarkIs(e) }
 
 // Visit is Expr's.

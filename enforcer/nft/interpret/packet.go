@@ -23,6 +23,8 @@ type Packet struct {
 	// State is of its connection, one of the states, and Mark the connection's mark.
 	State expr.State
 	Mark  uint32
+	// Reply says that it goes from the server to the initiator.
+	Reply bool
 
 	// In and Out are the links that it comes by and goes out by.
 	In, Out Link
@@ -64,7 +66,9 @@ func (p *Packet) field(f expr.Field) (text string, ok bool) {
 		return p.SourceMAC, p.SourceMAC != ""
 	case expr.ARPSenderMAC:
 		return p.SenderMAC, p.Network == expr.ARP
-	case expr.UDPSource, expr.UDPDestination, expr.OriginalPort, expr.ReplyPort:
+	case expr.TransportProtocol:
+		return p.Protocol.String(), p.Network != expr.ARP
+	case expr.UDPSource, expr.UDPDestination, expr.OriginalPort, expr.ReplyPort, expr.TransportSource, expr.TransportDestination:
 		port, ok := p.port(f)
 		return strconv.Itoa(int(port)), ok
 	default:
@@ -104,6 +108,10 @@ func (p *Packet) port(f expr.Field) (uint16, bool) {
 		return p.SourcePort, p.Protocol == expr.UDP
 	case expr.UDPDestination:
 		return p.DestinationPort, p.Protocol == expr.UDP
+	case expr.TransportSource:
+		return p.SourcePort, p.Network != expr.ARP
+	case expr.TransportDestination:
+		return p.DestinationPort, p.Network != expr.ARP
 	case expr.OriginalPort:
 		return p.Initiator.Port, true
 	case expr.ReplyPort:

@@ -15,6 +15,7 @@ type run struct {
 	table    *Table
 	packet   Packet
 	counters []string
+	recorded []Recorded
 	// ports are the server's ports for which every rule so far decides alike.
 	ports Ports
 	// decided is the chain whose rule decided.
@@ -108,6 +109,11 @@ func (r *run) ICMPv6Type(t expr.ICMPv6Type) error {
 // State compares the state.
 func (r *run) State(s expr.State) error { return matchIf(r.packet.State&s != 0) }
 
+// Direction compares the packet's way in its connection.
+func (r *run) Direction(d expr.Direction) error {
+	return matchIf(r.hasConnection() && (r.packet.Reply == (d == expr.Reply)))
+}
+
 // MarkIs compares the mark. Without a connection there is none (nft_ct_get_eval).
 func (r *run) MarkIs(m expr.MarkIs) error {
 	return matchIf(r.hasConnection() && r.packet.Mark&m.Mask == m.Value)
@@ -198,11 +204,31 @@ func (r *run) Lookup(l expr.Lookup) error {
 	if !found {
 		return fmt.Errorf("there is no set %s", l.Set)
 	}
-	fields, text, single := l.Fields(), "", key{}
+	fields := l.Fields()
+	text, single, ok := r.keyOf(fields)
+	if !ok {
+		return errNoMatch
+	}
+	if fields[len(fields)-1] == expr.ReplyPort {
+		r.ports = r.ports.and(s.portsLike(text, r.packet.Server.Port))
+	}
+	if s.dynamic {
+		return matchIf((r.table.Dynamic == Known) != l.Not)
+	}
+	verdict, isIn := s.verdict(text, single)
+	if l.Verdict {
+		r.verdict = verdict
+		return nil
+	}
+	return matchIf(isIn != l.Not)
+}
+
+// keyOf joins fields to a key; ok is false if the packet lacks one.
+func (r *run) keyOf(fields []expr.Field) (text string, single key, ok bool) {
 	for i, f := range fields {
 		part, ok := r.packet.field(f)
 		if !ok {
-			return errNoMatch
+			return "", key{}, false
 		}
 		if i > 0 {
 			text += " . "
@@ -211,13 +237,21 @@ func (r *run) Lookup(l expr.Lookup) error {
 		single.address, _ = r.packet.address(f)
 		single.port, _ = r.packet.port(f)
 	}
-	if fields[len(fields)-1] == expr.ReplyPort {
-		r.ports = r.ports.and(s.portsLike(text, r.packet.Server.Port))
+	return text, single, true
+}
+
+// Update notes what is put into a set, if there is space.
+func (r *run) Update(u expr.Update) error {
+	s, found := r.table.sets[u.Set]
+	if !found || !s.dynamic {
+		return fmt.Errorf("there is no dynamic set %s", u.Set)
 	}
-	verdict, isIn := s.verdict(text, single)
-	if l.Verdict {
-		r.verdict = verdict
-		return nil
+	text, _, ok := r.keyOf(u.Fields())
+	if !ok || r.table.Dynamic == Full {
+		return errNoMatch
 	}
-	return matchIf(isIn != l.Not)
+	if u.Limit == (expr.Limit{}) {
+		r.recorded = append(r.recorded, Recorded{Set: u.Set, Key: text})
+	}
+	return nil
 }

@@ -19,12 +19,31 @@ import (
 type Table struct {
 	chains map[string]nft.Chain
 	sets   map[string]set
+	// Dynamic is what dynamic sets do; Empty unless it is set.
+	Dynamic Dynamic
 }
+
+// Dynamic is how a packet finds dynamic sets: what they have depends on the packets before it.
+type Dynamic uint8
+
+// What dynamic sets do with a packet.
+const (
+	// Empty sets lack its key, and take it.
+	Empty Dynamic = iota
+	// Full sets lack its key, and do not take it; or its limit is exceeded.
+	Full
+	// Known says that they have its key.
+	Known
+)
+
+// Recorded is a key that a rule put into a dynamic set, where it counts.
+type Recorded struct{ Set, Key string }
 
 // set is a set or a map: elements by their keys, or ranges in their order.
 type set struct {
 	elements map[string]expr.Verdict
 	ranges   []interval
+	dynamic  bool
 	// ports are those of the elements, by what their keys have before the port; sorted. Nil if no key ends in one.
 	ports map[string][]uint16
 }
@@ -59,7 +78,7 @@ func New(t nft.Table) (*Table, error) {
 }
 
 func prepare(s nft.Set) (set, error) {
-	out := set{elements: make(map[string]expr.Verdict, len(s.Elements))}
+	out := set{elements: make(map[string]expr.Verdict, len(s.Elements)), dynamic: s.Dynamic != (nft.Dynamic{})}
 	for text, element := range s.Elements {
 		verdict := expr.ParseVerdict(element.Value)
 		if element.Value != "" && verdict == (expr.Verdict{}) {
@@ -196,6 +215,8 @@ type Result struct {
 	Mark uint32
 	// Counters are the counters that counted the packet, in their order.
 	Counters []string
+	// Recorded are the keys that it puts into dynamic sets.
+	Recorded []Recorded
 }
 
 // Run has a packet go through a base chain. Its error says which chain or set is not there.
@@ -216,5 +237,5 @@ func (t *Table) Run(base string, p Packet) (Result, error) {
 			verdict = expr.Drop
 		}
 	}
-	return Result{Accepted: verdict == expr.Accept, Chain: r.decided, Mark: r.packet.Mark, Counters: r.counters, ServerPorts: r.ports}, nil
+	return Result{Accepted: verdict == expr.Accept, Chain: r.decided, Mark: r.packet.Mark, Counters: r.counters, Recorded: r.recorded, ServerPorts: r.ports}, nil
 }

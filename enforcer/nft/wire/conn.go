@@ -226,8 +226,11 @@ func unknownSets(steps []Step) []string {
 			use(o.Set + o.Map)
 		case *Rule:
 			for _, e := range o.Exprs {
-				if lookup, ok := e.(expr.Lookup); ok {
-					use(lookup.Set)
+				switch e := e.(type) {
+				case expr.Lookup:
+					use(e.Set)
+				case expr.Update:
+					use(e.Set)
 				}
 			}
 		}

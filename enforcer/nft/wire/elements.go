@@ -176,6 +176,9 @@ func (d datatype) parse(to []byte, text string) ([]byte, error) {
 	case service:
 		port, err := strconv.ParseUint(text, 10, 16)
 		return binary.BigEndian.AppendUint16(to, uint16(port)), err
+	case protocol:
+		number, err := parseProtocol(text)
+		return append(to, number), err
 	case macAddress:
 		mac, err := net.ParseMAC(text)
 		if err == nil && len(mac) != d.length() {
@@ -188,6 +191,17 @@ func (d datatype) parse(to []byte, text string) ([]byte, error) {
 	default:
 		return d.parseAddress(to, text)
 	}
+}
+
+// parseProtocol reads what expr.Protocol writes.
+func parseProtocol(text string) (byte, error) {
+	for _, p := range []expr.Protocol{expr.ICMP, expr.TCP, expr.UDP, expr.ICMPv6, expr.SCTP} {
+		if text == p.String() {
+			return byte(p), nil
+		}
+	}
+	number, err := strconv.ParseUint(text, 10, 8)
+	return byte(number), err
 }
 
 func (d datatype) parseAddress(to []byte, text string) ([]byte, error) {

@@ -1,6 +1,10 @@
 package wire
 
-import "golang.org/x/sys/unix"
+import (
+	"golang.org/x/sys/unix"
+
+	"github.com/apptier/apptier/enforcer/nft/expr"
+)
 
 // registerOf returns the number of a register, which is counted in words of four bytes: those that
 // begin one of 16 bytes have its number (nft_dump_register of the kernel's nf_tables_api.c).
@@ -93,6 +97,36 @@ func (r *rule) lookup(set string, inverted, verdicts bool) {
 		}
 	})
 }
+
+// dynset puts the registers into a set, with a counter or a limit of each element.
+func (r *rule) dynset(u expr.Update) {
+	r.expression("dynset", func() {
+		r.uint32(unix.NFTA_DYNSET_SREG_KEY, unix.NFT_REG_1)
+		r.uint32(unix.NFTA_DYNSET_OP, unix.NFT_DYNSET_OP_UPDATE)
+		r.text(unix.NFTA_DYNSET_SET_NAME, u.Set)
+		each := r.nest(unix.NFTA_DYNSET_EXPR)
+		if u.Limit == (expr.Limit{}) {
+			r.text(unix.NFTA_EXPR_NAME, counterName)
+			data := r.nest(unix.NFTA_EXPR_DATA)
+			r.uint64(unix.NFTA_COUNTER_BYTES, 0)
+			r.uint64(unix.NFTA_COUNTER_PACKETS, 0)
+			r.end(data)
+		} else {
+			r.text(unix.NFTA_EXPR_NAME, "limit")
+			data := r.nest(unix.NFTA_EXPR_DATA)
+			r.uint64(unix.NFTA_LIMIT_RATE, uint64(u.Limit.PerSecond))
+			r.uint64(unix.NFTA_LIMIT_UNIT, 1) // in seconds
+			r.uint32(unix.NFTA_LIMIT_BURST, u.Limit.Burst)
+			r.uint32(unix.NFTA_LIMIT_TYPE, unix.NFT_LIMIT_PKTS)
+			r.uint32(unix.NFTA_LIMIT_FLAGS, 0)
+			r.end(data)
+		}
+		r.end(each)
+	})
+}
+
+// counterName is the kernel's name of a counter that belongs to a rule, or to an element.
+const counterName = "counter"
 
 func (r *rule) immediate(code int32, chain string) {
 	r.expression("immediate", func() {

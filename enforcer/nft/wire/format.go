@@ -8,6 +8,8 @@ import (
 	"strconv"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/apptier/apptier/enforcer/nft/expr"
 )
 
 // format writes a key as steps have it; see parse.
@@ -33,6 +35,8 @@ func (d datatype) format(value []byte) string {
 	switch d {
 	case service:
 		return strconv.Itoa(int(binary.BigEndian.Uint16(value)))
+	case protocol:
+		return expr.Protocol(value[0]).String()
 	case macAddress:
 		return net.HardwareAddr(value).String()
 	case linkName:

@@ -20,6 +20,28 @@ func (r *rule) Lookup(l expr.Lookup) error {
 	if d, ok := r.sets[l.Set]; ok && (!d.isKeyedBy(fields) || l.Verdict && !d.verdicts) {
 		return fmt.Errorf("set %s, which is of another type", l.Set)
 	}
+	if err := r.loadAll(fields); err != nil {
+		return err
+	}
+	r.lookup(l.Set, l.Not, l.Verdict)
+	return nil
+}
+
+// Update puts fields into a set. What is known of the packet stays so, for the values of registers do not.
+func (r *rule) Update(u expr.Update) error {
+	fields := u.Fields()
+	if d, ok := r.sets[u.Set]; len(fields) == 0 || ok && (!d.isKeyedBy(fields) || !d.dynamic) {
+		return fmt.Errorf("set %s, which is of another type, or which rules cannot put anything in", u.Set)
+	}
+	if err := r.loadAll(fields); err != nil {
+		return err
+	}
+	r.dynset(u)
+	return nil
+}
+
+// loadAll loads fields into registers, one after another.
+func (r *rule) loadAll(fields []expr.Field) error {
 	register := 0
 	for _, field := range fields {
 		if err := r.load(field, register); err != nil {
@@ -27,7 +49,6 @@ func (r *rule) Lookup(l expr.Lookup) error {
 		}
 		register += padded(typeOf(field).length()) / align
 	}
-	r.lookup(l.Set, l.Not, l.Verdict)
 	return nil
 }
 
@@ -99,9 +120,15 @@ func (r *rule) load(field expr.Field, register int) error {
 	case expr.UDPDestination:
 		return r.udpPort(2, register)
 	case expr.InName:
-		r.name(unix.NFT_META_IIFNAME, register)
+		r.metaTo(unix.NFT_META_IIFNAME, register)
 	case expr.OutName:
-		r.name(unix.NFT_META_OIFNAME, register)
+		r.metaTo(unix.NFT_META_OIFNAME, register)
+	case expr.TransportProtocol:
+		r.metaTo(unix.NFT_META_L4PROTO, register)
+	case expr.TransportSource: // of any protocol, as nft takes it
+		r.payload(unix.NFT_PAYLOAD_TRANSPORT_HEADER, 0, 2, register)
+	case expr.TransportDestination:
+		r.payload(unix.NFT_PAYLOAD_TRANSPORT_HEADER, 2, 2, register)
 	case expr.EtherSource:
 		r.payload(unix.NFT_PAYLOAD_LL_HEADER, 6, uint32(macAddress.length()), register) // struct ethhdr
 	case expr.ARPSenderMAC, expr.ARPSenderIP:
@@ -150,7 +177,7 @@ func (r *rule) udpPort(offset uint32, register int) error {
 	return nil
 }
 
-func (r *rule) name(key uint32, register int) {
+func (r *rule) metaTo(key uint32, register int) {
 	r.expression("meta", func() {
 		r.uint32(unix.NFTA_META_DREG, registerOf(register))
 		r.uint32(unix.NFTA_META_KEY, key)

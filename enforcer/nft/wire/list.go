@@ -80,6 +80,10 @@ func (c *Conn) list(elements bool) (Listing, error) {
 			l.Sets[name] = nil
 			continue
 		}
+		if set.definition.dynamic { // what rules put in is not the table's
+			l.Sets[name] = set.elements
+			continue
+		}
 		if err := c.listPart(unix.NFT_MSG_GETSETELEM, name, set.read); err != nil {
 			return Listing{}, err
 		}

@@ -154,6 +154,13 @@ func (r *rule) State(s expr.State) error {
 	return nil
 }
 
+// Direction compares the packet's way in its connection.
+func (r *rule) Direction(d expr.Direction) error {
+	r.connection(unix.NFT_CT_DIRECTION, noDirection, 0)
+	r.compare(unix.NFT_CMP_EQ, byte(d))
+	return nil
+}
+
 // MarkIs compares some bits of the mark.
 func (r *rule) MarkIs(m expr.MarkIs) error {
 	r.connection(unix.NFT_CT_MARK, noDirection, 0)

@@ -4,8 +4,10 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 	"sigs.k8s.io/knftables"
@@ -19,11 +21,12 @@ const (
 	ipv4Address datatype = 7
 	ipv6Address datatype = 8
 	macAddress  datatype = 9
+	protocol    datatype = 12 // of transport
 	service     datatype = 13 // a port
 	linkName    datatype = 41 // of an interface
 )
 
-var datatypes = map[string]datatype{"ipv4_addr": ipv4Address, "ipv6_addr": ipv6Address, "inet_service": service, "ether_addr": macAddress, "ifname": linkName}
+var datatypes = map[string]datatype{"ipv4_addr": ipv4Address, "ipv6_addr": ipv6Address, "inet_service": service, "ether_addr": macAddress, "ifname": linkName, "inet_proto": protocol}
 
 // length is the length of a value in bytes.
 func (d datatype) length() int {
@@ -36,6 +39,8 @@ func (d datatype) length() int {
 		return 6
 	case linkName:
 		return unix.IFNAMSIZ
+	case protocol:
+		return 1
 	default:
 		return 2
 	}
@@ -49,6 +54,10 @@ type definition struct {
 	key      []datatype
 	interval bool
 	verdicts bool
+	dynamic  bool
+	// size and timeout are a dynamic set's, where it is added.
+	size    uint32
+	timeout time.Duration
 }
 
 // parseDefinition reads the types of a set (value is empty) or of a map.
@@ -61,9 +70,10 @@ func parseDefinition(key, value string, flags []knftables.SetFlag) (d definition
 		d.key = append(d.key, t)
 	}
 	d.interval = slices.Equal(flags, []knftables.SetFlag{knftables.IntervalFlag})
+	d.dynamic = slices.Equal(flags, []knftables.SetFlag{knftables.DynamicFlag, knftables.TimeoutFlag})
 	d.verdicts = value == "verdict"
 	switch {
-	case len(flags) > 0 && !d.interval:
+	case len(flags) > 0 && !d.interval && !d.dynamic, d.dynamic && value != "":
 		return d, fmt.Errorf("the flags %v", flags)
 	case d.interval && len(d.key) > 1:
 		return d, errors.New("intervals of concatenated keys")
@@ -86,11 +96,19 @@ func unpackDefinition(keyType, flags, dataType uint32) (d definition, err error)
 	}
 	d.interval = flags&unix.NFT_SET_INTERVAL != 0
 	d.verdicts = flags&unix.NFT_SET_MAP != 0
-	if flags&^(unix.NFT_SET_INTERVAL|unix.NFT_SET_MAP) != 0 || d.interval && len(d.key) > 1 || d.verdicts && dataType != unix.NFT_DATA_VERDICT {
+	d.dynamic = flags&dynamicFlags == dynamicFlags
+	if d.dynamic {
+		flags &^= dynamicFlags
+	}
+	if flags&^(unix.NFT_SET_INTERVAL|unix.NFT_SET_MAP) != 0 || d.dynamic && flags != 0 || d.interval && len(d.key) > 1 || d.verdicts && dataType != unix.NFT_DATA_VERDICT {
 		return d, errors.New("a set of another kind")
 	}
 	return d, nil
 }
+
+// dynamicFlags are those of a set that rules put elements in, for a time: NFT_SET_EVAL, which golang.org/x/sys/unix lacks,
+// and another.
+const dynamicFlags = 0x20 | unix.NFT_SET_TIMEOUT
 
 func isKnown(t datatype) bool {
 	for _, known := range datatypes {
@@ -116,10 +134,19 @@ func (d definition) number() (number uint32, length int) {
 func padded(length int) int { return (length + align - 1) / align * align }
 
 func (e *encoder) setStep(verb Verb, o *knftables.Set) error {
-	if err := only(o, knftables.Set{Name: o.Name, Type: o.Type, Flags: o.Flags, Comment: o.Comment}); err != nil {
+	if err := only(o, knftables.Set{Name: o.Name, Type: o.Type, Flags: o.Flags, Size: o.Size, Timeout: o.Timeout, Comment: o.Comment}); err != nil {
 		return err
 	}
-	return e.collection(verb, o.Name, o.Type, "", o.Flags, o.Comment)
+	d, err := parseDefinition(o.Type, "", o.Flags)
+	switch {
+	case verb == Add && err != nil:
+		return err
+	case (o.Size != nil || o.Timeout != nil) != d.dynamic, d.dynamic && (o.Size == nil || o.Timeout == nil || *o.Size > math.MaxUint32):
+		return errors.New("a set with a size or a timeout, and not both")
+	case d.dynamic:
+		d.size, d.timeout = uint32(*o.Size), *o.Timeout
+	}
+	return e.collection(verb, o.Name, d, o.Comment)
 }
 
 func (e *encoder) mapStep(verb Verb, o *knftables.Map) error {
@@ -127,17 +154,17 @@ func (e *encoder) mapStep(verb Verb, o *knftables.Map) error {
 		return err
 	}
 	key, value, _ := strings.Cut(o.Type, " : ")
-	return e.collection(verb, o.Name, key, value, o.Flags, o.Comment)
+	d, err := parseDefinition(key, value, o.Flags)
+	if verb == Add && err != nil {
+		return err
+	}
+	return e.collection(verb, o.Name, d, o.Comment)
 }
 
 // collection adds or deletes a set or a map.
-func (e *encoder) collection(verb Verb, name, key, value string, flags []knftables.SetFlag, text *string) error {
+func (e *encoder) collection(verb Verb, name string, d definition, text *string) error {
 	switch verb {
 	case Add:
-		d, err := parseDefinition(key, value, flags)
-		if err != nil {
-			return err
-		}
 		e.sets[name] = d
 		return e.addSet(name, d, text)
 	case Delete:
@@ -162,6 +189,9 @@ func (e *encoder) addSet(name string, d definition, text *string) error {
 	if d.verdicts {
 		flags |= unix.NFT_SET_MAP
 	}
+	if d.dynamic {
+		flags |= dynamicFlags
+	}
 	e.uint32(unix.NFTA_SET_FLAGS, flags)
 	number, length := d.number()
 	e.uint32(unix.NFTA_SET_KEY_TYPE, number)
@@ -172,6 +202,12 @@ func (e *encoder) addSet(name string, d definition, text *string) error {
 	}
 	e.setIDs++ // any number that no other set of the transaction has
 	e.uint32(unix.NFTA_SET_ID, e.setIDs)
+	if d.dynamic {
+		description := e.nest(unix.NFTA_SET_DESC)
+		e.uint32(unix.NFTA_SET_DESC_SIZE, d.size)
+		e.end(description)
+		e.uint64(unix.NFTA_SET_TIMEOUT, uint64(d.timeout.Milliseconds()))
+	}
 	return e.setUserData(d, text)
 }
 
@@ -196,8 +232,8 @@ var concatenation = userData(userData(nil, 0, hostOrder(13)...), 1)
 func (e *encoder) setUserData(d definition, text *string) error {
 	order := uint32(bigEndian)
 	switch {
-	case len(d.key) > 1:
-		order = 0 // each part has its own
+	case len(d.key) > 1, d.key[0] == protocol:
+		order = 0 // each part has its own, and a byte has none
 	case d.key[0] == linkName:
 		order = hostEndian
 	}
