@@ -136,7 +136,7 @@ func (c *Compiler) Ruleset() Ruleset {
 // Table returns the ruleset as a table of the given generation, 1 to the mark's Last.
 func (r Ruleset) Table(generation uint16) nft.Table {
 	t := r.compiler.tracker.Table().Clone()
-	for name, chain := range r.compiler.mark.stamped(generation, r.compiler.policies.staged > 0) {
+	for name, chain := range r.compiler.stamped(generation) {
 		t.Chains[name] = chain
 	}
 	return t
@@ -185,8 +185,8 @@ func (r Ruleset) Dump() Dump {
 	sets := r.compiler.tracker.Table().Sets
 	for _, name := range slices.Sorted(maps.Keys(sets)) {
 		set := sets[name]
-		if set.Value != "" {
-			continue // the verdict maps say what the groups say
+		if set.Value != "" || set.Dynamic != (nft.Dynamic{}) {
+			continue // the verdict maps say what the groups say, and what rules put in is not in a ruleset
 		}
 		members := []Member{}
 		for _, key := range slices.Sorted(maps.Keys(set.Elements)) {

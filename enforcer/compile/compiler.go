@@ -30,11 +30,12 @@ type Compiler struct {
 	chains   *chains
 	gate     *gate
 	mark     Mark
+	shape    shape
 }
 
 // New returns a compiler for the node of this name that knows no object yet.
 func New(node string) *Compiler {
-	tracker := nft.NewDeltaTracker(skeleton())
+	tracker := nft.NewDeltaTracker(skeleton(shape{}))
 	index := ipset.New(members{tracker})
 	c := &Compiler{
 		tracker: tracker, index: index, mark: DefaultMark,
@@ -73,7 +74,7 @@ func (c *Compiler) Tracker() *nft.DeltaTracker {
 // Stamp makes the table one of the given generation, 1 to the mark's Last; with 0 it stamps no connection, and
 // every packet is judged.
 func (c *Compiler) Stamp(generation uint16) {
-	for name, chain := range c.mark.stamped(generation, c.policies.staged > 0) {
+	for name, chain := range c.stamped(generation) {
 		c.tracker.SetChain(name, chain)
 	}
 }

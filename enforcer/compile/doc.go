@@ -64,6 +64,24 @@
 // (would-deny-egress, would-deny-ingress), and returns. So no rule of theirs can drop a packet. They have a budget of
 // their own; above it nothing is counted. A change of the rules has live connections judged again, and counted again.
 //
+// # What is recorded
+//
+// A chain denied-X, and would-deny-X, counts its packets and records their connections, in dynamic sets that are bounded,
+// whose elements count and end after a while (Records):
+//
+//	count; initiator . server . protocol . port in denied-X4/6, which counts it: drop
+//	the end has not had too much that is new lately, and there is space: record it, drop
+//	else count it as missed, drop
+//
+// A chain denied-X-port does so for packets to a port. With RecordAllowed the chain allowed does it for new connections
+// that pass, before they are stamped. What these sets hold is not part of the ruleset, and changes no verdict. Nothing of it
+// is on the way of a stamped connection.
+//
+// # To observe only
+//
+// With Observe the chains denied-X end with accept, nothing is stamped, and connections are judged when they begin: beside
+// another that enforces. Packets are looked at before it may drop them.
+//
 // # The gate
 //
 // An address of this node's pod ranges (node.spec.podCIDRs) is closed until a pod is known to have

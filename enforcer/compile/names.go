@@ -44,6 +44,12 @@ const (
 	auditedChain      = "audited"
 )
 
+// allowedChain records what passes, and recordedChain is where what was recorded returns from.
+const (
+	allowedChain  = "allowed"
+	recordedChain = "recorded"
+)
+
 // Chains that count what staged policies would deny, each with a counter of its own name.
 const (
 	wouldDenyEgress  = "would-deny-egress"
@@ -78,8 +84,11 @@ const (
 	bridgeSet = "bridges"
 )
 
-// tunnelSet is of ports.
-const tunnelSet = "tunnels"
+// tunnelSet is of ports, and portedSet of the protocols that have ports.
+const (
+	tunnelSet = "tunnels"
+	portedSet = "ported"
+)
 
 // denials says what each of them is for.
 var denials = map[string]string{

@@ -205,7 +205,7 @@ func (c *Compiler) stage(s *namespace, more int) {
 	c.policies.staged += more
 	if is := c.policies.staged > 0; is != was {
 		judge := c.tracker.Table().Chains[judgeChain]
-		judge.Rules = judgeRules(is)
+		judge.Rules = judgeRules(c.shape, is)
 		c.tracker.SetChain(judgeChain, judge)
 	}
 	for pod := range s.locals {

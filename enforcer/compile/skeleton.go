@@ -8,7 +8,7 @@ import (
 )
 
 // skeleton is the part of the table that is the same on every node, all its sets still empty.
-func skeleton() nft.Table {
+func skeleton(o shape) nft.Table {
 	t := nft.Table{
 		Family:   TableFamily,
 		Name:     TableName,
@@ -38,22 +38,21 @@ func skeleton() nft.Table {
 	for _, f := range families {
 		t.Sets[unroutableSet[f]] = constant(f, "addresses that only a bridge passes on", unroutable[f]...)
 	}
+	t.Sets[portedSet] = nft.Set{
+		Key: expr.InetProtocol.String(), Comment: "protocols that have ports",
+		Elements: map[string]nft.Element{expr.TCP.String(): {}, expr.UDP.String(): {}, expr.SCTP.String(): {}},
+	}
 	t.Sets[linkLocalSet] = constant(ipv4, "addresses that only the node is asked for", "169.254.0.0/16")
 	t.Chains = map[string]nft.Chain{
 		sourceChain: {
 			Base:  &nft.Base{Hook: nft.PreroutingHook, Priority: nft.RawPriority, Policy: nft.AcceptPolicy},
 			Rules: sourceRules(),
 		},
-		strangeChain: {Comment: "from pods, and an address that is not routed to them", Rules: strangeRules()},
-		forwardChain: {
-			Base: &nft.Base{
-				Hook: nft.ForwardHook, Priority: nft.FilterPriority, Policy: nft.AcceptPolicy,
-			},
-			Rules: forwardRules(),
-		},
-		judgeChain:      {Comment: "by the connection's initiator and server, whichever way the packet goes", Rules: judgeRules(false)},
+		strangeChain:    {Comment: "from pods, and an address that is not routed to them", Rules: strangeRules()},
+		forwardChain:    forwardOf(o),
+		judgeChain:      {Comment: "by the connection's initiator and server, whichever way the packet goes", Rules: judgeRules(o, false)},
 		ingressChain:    {Comment: "egress is allowed, ingress remains", Rules: append(dispatchRules(server, ingressMap), nft.RuleOf(expr.GoTo(admitChain)))},
-		admitChain:      {Comment: "allowed both ways"},
+		admitChain:      admit(),
 		unroutableChain: {Comment: "a bridge passes it on, and no router would", Rules: unroutableRules()},
 		untrackedChain:  {Comment: "not part of a known connection", Rules: untrackedRules()},
 		inputChain: {
@@ -67,15 +66,25 @@ func skeleton() nft.Table {
 	t.Chains[auditChain] = nft.Chain{Comment: "allowed, and perhaps not by staged policies", Rules: auditRules()}
 	t.Chains[auditIngressChain] = nft.Chain{Comment: "staged egress allows it, staged ingress remains", Rules: dispatchRules(server, stagedIngress)}
 	t.Chains[auditedChain] = nft.Chain{Comment: "staged policies allow it too"}
-	for name, why := range audits {
-		t.Chains[name] = nft.Chain{Comment: why, Rules: []nft.Rule{nft.RuleOf(expr.Counter{Name: name})}}
-		t.Counters[name] = nft.Counter{Comment: why}
+	t.Chains[recordedChain] = nft.Chain{Comment: "was recorded, and passes"}
+	for _, r := range records(o) {
+		why := denials[r.chain] + audits[r.chain]
+		t.Counters[r.chain] = nft.Counter{Comment: why}
+		r.addTo(&t, why, nft.RuleOf(expr.Counter{Name: r.chain}))
 	}
-	for name, why := range denials {
-		t.Chains[name] = nft.Chain{Comment: why, Rules: []nft.Rule{nft.RuleOf(expr.Counter{Name: name}, expr.Drop)}}
-		t.Counters[name] = nft.Counter{Comment: why}
+	if o.allowed {
+		allowedRecord().addTo(&t, "a new connection that passes")
 	}
 	return t
+}
+
+// priority is when forwarded packets are looked at: after those are translated that go to Services, and of what only
+// observes, before others drop any.
+func (o shape) priority() nft.Priority {
+	if o.observe {
+		return nft.ManglePriority
+	}
+	return nft.FilterPriority
 }
 
 func verdicts(f family, comment string) nft.Set {
@@ -120,15 +129,28 @@ func strangeRules() []nft.Rule {
 // toJudge is the rule of the forward chain that has a packet judged.
 var toJudge = nft.RuleOf(expr.Jump(judgeChain))
 
-func forwardRules() []nft.Rule {
-	return []nft.Rule{
+func admit() nft.Chain { return nft.Chain{Comment: "allowed both ways"} }
+
+func forwardOf(o shape) nft.Chain {
+	return nft.Chain{
+		Base:  &nft.Base{Hook: nft.ForwardHook, Priority: o.priority(), Policy: nft.AcceptPolicy},
+		Rules: forwardRules(o),
+	}
+}
+
+func forwardRules(o shape) []nft.Rule {
+	var rules []nft.Rule
+	if o.observe {
+		rules = append(rules, nft.Remarked("was looked at when it began", expr.Established, expr.Accept))
+	}
+	return append(rules,
 		nft.RuleOf(expr.Invalid|expr.Untracked, expr.Jump(untrackedChain)),
 		nft.RuleOf(expr.Related, expr.Of(expr.ICMP), expr.Jump(errorChain)),
 		nft.RuleOf(expr.Related, expr.Of(expr.ICMPv6), expr.Jump(errorChain)),
 		nft.Remarked("to another node's, as far as is known", expr.In(tunnelSet, expr.UDPDestination), expr.In(uplinkSet, expr.OutName), expr.Jump(tunnelChain)),
 		toJudge,
 		nft.RuleOf(expr.GoTo(deniedUndecided)),
-	}
+	)
 }
 
 func inputRules() []nft.Rule {
@@ -179,7 +201,7 @@ func podErrorRules() []nft.Rule {
 var unconcerned = nft.Remarked("no policy is concerned", expr.Accept)
 
 // judgeRules have what no policy isolates stamped too where there are staged policies, so that it is counted once.
-func judgeRules(staged bool) []nft.Rule {
+func judgeRules(o shape, staged bool) []nft.Rule {
 	rules := []nft.Rule{
 		betweenPods(),
 		// Its connection is one with the node, until the router rewrites the destination after this hook
@@ -202,8 +224,14 @@ func judgeRules(staged bool) []nft.Rule {
 				nft.RuleOf(expr.In(stagedIngress[f], server[f]), expr.GoTo(admitChain)))
 		}
 	}
+	if o.allowed {
+		rules = append(rules, toAllowed)
+	}
 	return append(rules, unconcerned)
 }
+
+// toAllowed has a connection recorded that passes, once: no packet that a stamp lets through gets here.
+var toAllowed = nft.RuleOf(expr.New, expr.Jump(allowedChain))
 
 // auditRules look up the staged policies of both ends. A pod reaches itself and its node whatever they say.
 func auditRules() []nft.Rule {

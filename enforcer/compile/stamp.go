@@ -107,15 +107,22 @@ func ParseMarker(marker string) (Mark, uint16) {
 	return mark, generation
 }
 
-// stamped returns the chains that bear the generation. With generation 0 no connection is stamped, so that
-// every packet is judged. If there are staged policies, they are asked before a connection is stamped.
-func (m Mark) stamped(generation uint16, staged bool) map[string]nft.Chain {
-	forward, admit := skeleton().Chains[forwardChain], skeleton().Chains[admitChain]
-	if generation == 0 {
-		const unstamped = "without a stamp: connections may bear old ones"
-		if staged {
-			admit.Rules = []nft.Rule{nft.Remarked(unstamped, expr.Jump(auditChain))}
+// stamped returns the chains that bear the generation. With generation 0, or if nothing but to observe is done, no
+// connection is stamped, so that every packet is judged. If there are staged policies, they are asked before a connection is
+// stamped.
+func (c *Compiler) stamped(generation uint16) map[string]nft.Chain {
+	m, forward, admit := c.mark, forwardOf(c.shape), admit()
+	before := func(comment string) {
+		if c.policies.staged > 0 {
+			admit.Rules = append(admit.Rules, nft.Remarked(comment, expr.Jump(auditChain)))
 		}
+		if c.shape.allowed {
+			admit.Rules = append(admit.Rules, nft.Remarked(comment, toAllowed.Exprs...))
+		}
+	}
+	if generation == 0 || c.shape.observe {
+		const unstamped = "without a stamp: connections may bear old ones"
+		before(unstamped)
 		admit.Rules = append(admit.Rules, nft.Remarked(unstamped, expr.Accept))
 		return map[string]nft.Chain{forwardChain: forward, admitChain: admit}
 	}
@@ -132,9 +139,7 @@ func (m Mark) stamped(generation uint16, staged bool) map[string]nft.Chain {
 	}
 	// What began at a tunnel's port is answered into the tunnel: with a stamp, nobody would look at these answers. An error
 	// about it is no reason to stamp it either.
-	if staged {
-		admit.Rules = []nft.Rule{nft.Remarked(m.comment(generation), expr.Jump(auditChain))}
-	}
+	before(m.comment(generation))
 	admit.Rules = append(admit.Rules,
 		stamp(expr.Established|expr.New, expr.Transport{Protocol: expr.UDP, Not: true}),
 		stamp(expr.NotIn(tunnelSet, expr.UDPSource)),

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -60,12 +61,22 @@ func Features() []Feature {
 		{"the kinds of links (meta iifkind)", kinds, table(nft.Inet, nil, rule{expr.LinkKind{Kind: "veth"}, expr.LinkKind{Out: true, Kind: "bridge"}, expr.Drop})},
 		{"routing headers (exthdr)", "CONFIG_NF_TABLES, Linux 4.12", table(nft.Inet, nil, rule{expr.RoutingHeader{}, expr.Drop})}, // NFT_EXTHDR_F_PRESENT
 		{"named counters", "CONFIG_NF_TABLES, with CONFIG_NFT_COUNTER before 5.16, Linux 4.10", counting()},                       // NFT_OBJECT_COUNTER
+		{"sets that rules put elements in, with counters and limits (update)", "CONFIG_NFT_LIMIT and " + conntrack + ", Linux 4.1", recording()},
 		{"tables of the family bridge", bridges + ", Linux 3.14", base(nft.Bridge, nft.PreroutingHook, nft.FilterPriority)},
 		{"sets of ports, MACs and addresses on bridges", bridges + ", Linux 4.1", table(nft.Bridge,
 			sets{"s": {Key: "ifname . ether_addr . ipv4_addr"}}, rule{expr.EtherType{Network: expr.IPv4}, expr.In("s", expr.InName, expr.EtherSource, expr.Source4), expr.Accept})},
 		{"the kinds of links on bridges (meta iifkind)", kinds, table(nft.Bridge, nil,
 			rule{expr.LinkKind{Kind: "veth"}, expr.LinkKind{Out: true, Kind: "veth"}, expr.Transport{Protocol: expr.ICMPv6, Not: true}, expr.Drop})},
 	}
+}
+
+// recording puts elements into a set at a pace, and counts them.
+func recording() nft.Table {
+	dynamic := nft.Dynamic{Size: 1024, Timeout: time.Minute}
+	return table(nft.Inet,
+		sets{"pace": {Key: "ipv4_addr", Dynamic: dynamic}, "seen": {Key: "ipv4_addr . inet_proto . inet_service", Dynamic: dynamic}},
+		rule{expr.Original, expr.Within(expr.Limit{PerSecond: 1, Burst: 5}, "pace", expr.OriginalSource4),
+			expr.Count("seen", expr.OriginalSource4, expr.TransportProtocol, expr.TransportDestination), expr.Drop})
 }
 
 // Missing is a feature that the kernel does not have.

@@ -97,7 +97,7 @@ func (a *Auditor) rules(wanted Table, got Contents) string {
 
 // priorities are the numbers of the names that base chains use: nft(8).
 var priorities = map[knftables.Family]map[knftables.BaseChainPriority]int{
-	Inet:   {FilterPriority: 0, RawPriority: -300},
+	Inet:   {FilterPriority: 0, ManglePriority: -150, RawPriority: -300},
 	Bridge: {FilterPriority: -200},
 }
 

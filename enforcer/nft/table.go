@@ -22,6 +22,7 @@ const (
 	InputHook      = knftables.InputHook
 	RawPriority    = knftables.RawPriority
 	FilterPriority = knftables.FilterPriority
+	ManglePriority = knftables.ManglePriority
 	AcceptPolicy   = knftables.AcceptPolicy
 	// MaxComment is the length of the longest comment in bytes, its final zero included.
 	MaxComment = knftables.CommentLengthMax

@@ -92,6 +92,12 @@ func enforced(snapshot reach.Snapshot, node string, limits budget.Limits, marker
 	c.Limit(limits)
 	mark, generation := compile.ParseMarker(marker)
 	c.UseMark(mark)
+	if _, records := contents.Sets[compile.AllowedSet]; records {
+		c.RecordAllowed()
+	}
+	if compile.Observes(contents) {
+		c.Observe()
+	}
 	c.BindAddresses(len(contents.Chains[compile.SourceChain].Rules) > 0)
 	c.Tell(snapshot)
 	return c.Ruleset(), generation

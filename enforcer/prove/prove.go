@@ -83,10 +83,18 @@ func (d Difference) String() string {
 // Table compares a table of the enforcer, whose base chain is forward, with the policies of a snapshot as the node of
 // this name sees it. Its error says that the table cannot be read, or that the context ended.
 func Table(ctx context.Context, table nft.Table, forward string, snapshot reach.Snapshot, node string) (Report, error) {
+	return compare(ctx, table, forward, snapshot, node, interpret.Empty)
+}
+
+// compare is Table for packets that find dynamic sets so. What these hold changes no verdict; the tests show it.
+func compare(
+	ctx context.Context, table nft.Table, forward string, snapshot reach.Snapshot, node string, dynamic interpret.Dynamic,
+) (Report, error) {
 	rules, err := interpret.New(table)
 	if err != nil {
 		return Report{}, fmt.Errorf("reading the ruleset: %w", err)
 	}
+	rules.Dynamic = dynamic
 	snapshot.Seen = node
 	p := proof{
 		rules: rules, forward: forward, policies: reach.New(snapshot), world: worldOf(snapshot, node),
@@ -192,7 +200,8 @@ func (p *proof) ask(f expr.Network, from, to netip.Addr, name corev1.Protocol, n
 	}
 	flow := reach.Flow{Source: reach.Endpoint{Address: from}, Destination: reach.Endpoint{Address: to}, Protocol: name, Port: int32(port)}
 	verdict, reason := p.world.expected(p.policies, flow)
-	differs, staged := result.Accepted != (verdict == reach.Allow), false
+	passes := result.Accepted && !slices.ContainsFunc(result.Counters, isDenial) // which a ruleset that only observes lets pass
+	differs, staged := passes != (verdict == reach.Allow), false
 	if verdict == reach.Allow && !differs {
 		audited := slices.ContainsFunc(result.Counters, isAudit)
 		if p.stages {
@@ -204,7 +213,7 @@ func (p *proof) ask(f expr.Network, from, to netip.Addr, name corev1.Protocol, n
 	case verdict == reach.Unknown:
 		p.report.Unknown++
 	case differs && len(p.report.Differences) < MostDifferences:
-		d := Difference{From: from, To: to, Protocol: name, Passes: result.Accepted, Staged: staged, Chain: result.Chain, Reason: reason}
+		d := Difference{From: from, To: to, Protocol: name, Passes: passes, Staged: staged, Chain: result.Chain, Reason: reason}
 		if name == corev1.ProtocolTCP || name == corev1.ProtocolUDP || name == corev1.ProtocolSCTP {
 			d.Port, d.LastPort = port, last
 		}
@@ -218,6 +227,17 @@ func isAudit(counter string) bool {
 	audits := compile.Audits()
 	return counter == audits[compile.Egress] || counter == audits[compile.Ingress]
 }
+
+// isDenial says whether a counter is of what is denied.
+func isDenial(counter string) bool { return denials[counter] }
+
+var denials = func() map[string]bool {
+	out := map[string]bool{}
+	for _, counter := range compile.Denials() {
+		out[counter] = true
+	}
+	return out
+}()
 
 // points are the ports at which the policies may change their mind about connections between two addresses: where a
 // range of the policies of either end begins or has ended, and at those that their containers name; sorted.

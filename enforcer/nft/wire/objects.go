@@ -134,6 +134,7 @@ var bases = map[byte]map[hook]struct {
 	unix.NFPROTO_INET: {
 		{knftables.PreroutingHook, knftables.RawPriority}: {unix.NF_INET_PRE_ROUTING, -300}, // NF_IP_PRI_RAW
 		{knftables.ForwardHook, knftables.FilterPriority}: {unix.NF_INET_FORWARD, 0},        // NF_IP_PRI_FILTER
+		{knftables.ForwardHook, knftables.ManglePriority}: {unix.NF_INET_FORWARD, -150},     // NF_IP_PRI_MANGLE
 		{knftables.InputHook, knftables.FilterPriority}:   {unix.NF_INET_LOCAL_IN, 0},
 	},
 	unix.NFPROTO_BRIDGE: { // the first hooks have the same numbers as those of inet
