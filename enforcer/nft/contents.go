@@ -5,6 +5,8 @@ import (
 	"math"
 
 	"sigs.k8s.io/knftables"
+
+	"github.com/apptier/apptier/enforcer/nft/wire"
 )
 
 // Contents is what a kernel holds of a table, as far as it can be compared with a Table: rules come
@@ -79,4 +81,22 @@ func (k realKernel) ListCounters(context.Context) ([]*knftables.Counter, error) 
 		counters = append(counters, &knftables.Counter{Name: c.Name, Packets: &c.Packets, Bytes: &c.Bytes})
 	}
 	return counters, nil
+}
+
+// Recorded is an element that a rule put into a dynamic set.
+type Recorded = wire.Recorded
+
+// Recorder is a Kernel of which the elements of dynamic sets can be listed.
+type Recorder interface {
+	// Recorded calls visit with each element of a dynamic set; there are none without the set. If the list begins anew,
+	// restart is called, and what came before is to be forgotten.
+	Recorded(ctx context.Context, set string, visit func(Recorded), restart func()) error
+}
+
+// Recorded is Recorder's.
+func (k realKernel) Recorded(ctx context.Context, set string, visit func(Recorded), restart func()) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return k.direct.Recorded(set, visit, restart)
 }
