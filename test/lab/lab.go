@@ -35,6 +35,8 @@ type Lab struct {
 	Links wiring.Found
 	// MergeAbove is the compiler's, unless 0.
 	MergeAbove int
+	// RecordAllowed and Observe are the compiler's.
+	RecordAllowed, Observe bool
 }
 
 // Host is one place that packets come from or go to.

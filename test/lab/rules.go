@@ -29,6 +29,12 @@ func (l *Lab) Table(snapshot reach.Snapshot, generation uint16) nft.Table {
 	if l.MergeAbove > 0 {
 		c.MergeAbove(l.MergeAbove)
 	}
+	if l.RecordAllowed {
+		c.RecordAllowed()
+	}
+	if l.Observe {
+		c.Observe()
+	}
 	c.SetLinks(l.Links.Uplinks, l.Links.Bridges, l.Links.Tunnels)
 	c.Tell(snapshot)
 	return c.Ruleset().Table(generation)
