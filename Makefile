@@ -85,6 +85,7 @@ lint: ## Check style, imports and likely mistakes.
 	$(TOOL) golangci-lint run ./...
 	cd test && $(GO) tool -modfile=../tools/go.mod golangci-lint run ./...
 	cd hack/release && $(GO) tool -modfile=../../tools/go.mod golangci-lint run ./...
+	$(GO) tool -modfile=tools/actionlint/go.mod actionlint
 
 .PHONY: lint-fix
 lint-fix: ## Put right what "make lint" finds, where that can be done without asking.
@@ -162,6 +163,14 @@ release: ## Write a version to install into a folder: make release VERSION=v0.1.
 .PHONY: release-push
 release-push: ## Push the images of such a folder: make release-push OUT=dist REGISTRY=ghcr.io/apptier.
 	cd hack/release && $(GO) run . -push -registry '$(REGISTRY)' -out '$(abspath $(OUT))'
+
+.PHONY: release-sign
+release-sign: ## Sign such a folder and its images with cosign: make release-sign OUT=dist REGISTRY=ghcr.io/apptier.
+	OUT='$(OUT)' REGISTRY='$(REGISTRY)' ./hack/release/sign.sh
+
+.PHONY: release-publish
+release-publish: ## Make the release of a tag at GitHub, with gh: make release-publish VERSION=v0.1.0 OUT=dist.
+	VERSION='$(VERSION)' OUT='$(OUT)' ./hack/release/publish.sh
 
 ##@ Your own cluster
 
