@@ -29,7 +29,12 @@ type page struct {
 	rows    [][]string
 	// code is what is set as code inside of sentences.
 	code []string
+	// blocks are those of code, in their order.
+	blocks []block
 }
+
+// block is code that stands by itself: its language, and the paragraph before it.
+type block struct{ language, before, text string }
 
 // pages are those at the top of the repository and in docs/, by their paths.
 func pages(t *testing.T) map[string]page {
@@ -82,6 +87,12 @@ func (p *page) add(n ast.Node, source []byte) {
 	switch n := n.(type) {
 	case *ast.Link:
 		p.links = append(p.links, string(n.Destination))
+	case *ast.FencedCodeBlock:
+		b := block{language: string(n.Language(source)), text: string(n.Lines().Value(source))}
+		if before := n.PreviousSibling(); before != nil && before.Kind() == ast.KindParagraph {
+			b.before = strings.TrimSpace(string(before.Lines().Value(source)))
+		}
+		p.blocks = append(p.blocks, b)
 	case *ast.CodeSpan:
 		p.code = append(p.code, words(n, source))
 	case *ast.Image:
