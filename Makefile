@@ -110,6 +110,23 @@ bench-manager:
 bench-enforcer: ## Measure the enforcer alone, with real packets, for docs/benchmarks.md (root; ENFORCER_BENCH=-h for choices).
 	$(RUN) ./bench/enforcer $(ENFORCER_BENCH)
 
+##@ Documentation
+
+HUGO := CGO_ENABLED=0 $(GO) tool -modfile=../tools/hugo/go.mod hugo
+SITE ?= $(CURDIR)/bin/site/html
+
+.PHONY: docs
+docs: docs-pictures ## Serve the documentation's site, and follow changes of docs/ (the first time, Hugo is built for a minute or two).
+	cd site && $(HUGO) server
+
+.PHONY: docs-build
+docs-build: docs-pictures ## Build the site of docs/ into bin/site/html (SITE=...).
+	cd site && $(HUGO) build --panicOnWarning --cleanDestinationDir --destination '$(SITE)'
+
+.PHONY: docs-pictures
+docs-pictures:
+	@$(GO) run ./internal/docpictures
+
 ##@ Build
 
 .PHONY: manifests
