@@ -74,7 +74,7 @@ func New(o Options) (*Agent, error) {
 		Node: o.Node, Kernel: o.Kernel, Mark: o.Mark, Connections: o.Connections,
 		Metrics: NewMetrics(), Log: o.Log, Limits: o.Limits,
 	}
-	a.syncer.Metrics.countDenied(o.Kernel, o.Log)
+	a.syncer.Metrics.registry.MustRegister(&Denials{Kernel: o.Kernel, Log: o.Log})
 	if o.Health == nil {
 		a.options.Health = &health.Report{}
 	}

@@ -31,35 +31,31 @@ type Metrics struct {
 	excess      *prometheus.GaugeVec
 }
 
-// denials tells how many packets were dropped, and asks the kernel whenever it is asked.
-type denials struct {
-	kernel nft.Kernel
-	log    logr.Logger
-	desc   *prometheus.Desc
+// Denials tells how many packets were dropped, and asks the kernel whenever it is asked.
+type Denials struct {
+	Kernel nft.Kernel
+	Log    logr.Logger
 }
 
-// countDenied adds what the kernel counts to the metrics.
-func (m *Metrics) countDenied(kernel nft.Kernel, log logr.Logger) {
-	m.registry.MustRegister(&denials{kernel, log, prometheus.NewDesc("apptier_enforcer_denied_packets_total",
-		"Packets that were dropped: by the policies of the pod that connects (egress) or of the one that is connected to (ingress), "+
-			"of no known connection (untracked), from or to a pod that is not known yet (unknown_pod), to or from an address that only a bridge "+
-			"passes on (unroutable), from an address that is not the pod's (spoofed), or caught by a change of the rules (undecided).", []string{"reason"}, nil)})
-}
+var deniedDesc = prometheus.NewDesc("apptier_enforcer_denied_packets_total",
+	"Packets that were dropped: by the policies of the pod that connects (egress) or of the one that is connected to (ingress), "+
+		"of no known connection (untracked), from or to a pod that is not known yet (unknown_pod), to or from an address that only a bridge "+
+		"passes on (unroutable), from an address that is not the pod's (spoofed), or caught by a change of the rules (undecided).", []string{"reason"}, nil)
 
 // Describe is prometheus.Collector's.
-func (d *denials) Describe(to chan<- *prometheus.Desc) { to <- d.desc }
+func (d *Denials) Describe(to chan<- *prometheus.Desc) { to <- deniedDesc }
 
 // Collect is prometheus.Collector's.
-func (d *denials) Collect(to chan<- prometheus.Metric) {
+func (d *Denials) Collect(to chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), scrapeTimeout)
 	defer cancel()
-	counts, err := nft.Counts(ctx, d.kernel)
+	counts, err := nft.Counts(ctx, d.Kernel)
 	if err != nil {
-		d.log.Error(err, "Cannot read the counters of denied packets")
+		d.Log.Error(err, "Cannot read the counters of denied packets")
 		return
 	}
 	for reason, name := range compile.Denials() {
-		to <- prometheus.MustNewConstMetric(d.desc, prometheus.CounterValue, float64(counts[name]), reason)
+		to <- prometheus.MustNewConstMetric(deniedDesc, prometheus.CounterValue, float64(counts[name]), reason)
 	}
 }
 
@@ -92,6 +88,9 @@ func NewMetrics() *Metrics {
 		m.problems, m.excess, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
+
+// Describe tells which metrics there are.
+func (m *Metrics) Describe(to chan<- *prometheus.Desc) { m.registry.Describe(to) }
 
 func counter(name, help string) prometheus.Counter {
 	return prometheus.NewCounter(prometheus.CounterOpts{Name: "apptier_enforcer_" + name, Help: help})
