@@ -43,7 +43,7 @@ demo-down: ## Remove every trace of the demo.
 ##@ Trust
 
 .PHONY: test
-test: prerequisites ## Run every test: unit, golden, property, kernel, API server and end-to-end (root).
+test: prerequisites-tests ## Run every test: unit, golden, property, kernel, API server and end-to-end (root).
 	$(CLUSTER) build
 	$(GO) test $(TESTFLAGS) -timeout 30m ./...
 	$(TESTS) -timeout 30m $$($(GO) list ./... | grep -vE '/test/(e2e|patterns)$$')
@@ -86,6 +86,7 @@ lint: ## Check style, imports and likely mistakes.
 	cd test && $(GO) tool -modfile=../tools/go.mod golangci-lint run ./...
 	cd hack/release && $(GO) tool -modfile=../../tools/go.mod golangci-lint run ./...
 	$(GO) tool -modfile=tools/actionlint/go.mod actionlint
+	cd hack/monitoring && $(GO) tool -modfile=../../tools/go.mod golangci-lint run ./...
 
 .PHONY: lint-fix
 lint-fix: ## Put right what "make lint" finds, where that can be done without asking.
@@ -142,6 +143,7 @@ generate: manifests ## Write generated code, manifests, the chart and documentat
 	$(GO) run ./internal/checksdoc
 	$(GO) run ./internal/clidoc docs/reference/cli.md
 	cd test && $(GO) run ./patterns/docs
+	cd hack/monitoring && $(GO) run . ../..
 	$(GO) run ./internal/chartgen
 	$(GO) run ./internal/schemagen
 
@@ -229,6 +231,8 @@ undeploy: ## Remove apptier with kubectl: AppTiers and their policies first, the
 	@KUBECTL='$(KUBECTL)' KUSTOMIZE='$(TOOL) kustomize' ./config/cleanup/run
 	$(TOOL) kustomize build config/default | $(KUBECTL) delete --ignore-not-found -f -
 
-.PHONY: prerequisites
+.PHONY: prerequisites prerequisites-tests
 prerequisites:
 	@./test/prerequisites
+prerequisites-tests:
+	@./test/prerequisites tests

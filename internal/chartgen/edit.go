@@ -23,6 +23,8 @@ const (
 	ifCertManager     = ".Values.webhook.certManager"
 	ifWidenVerb       = ".Values.webhook.widenVerb"
 	ifMonitors        = ".Values.monitors.enabled"
+	ifAlerts          = ".Values.alerts.enabled"
+	ifDashboard       = ".Values.dashboard.enabled"
 	ifRunning         = "and " + ifEnforcer + " (not .Values.enforcer.cleanup)"
 	ifCleanup         = "and " + ifEnforcer + " .Values.enforcer.cleanup"
 )
@@ -30,7 +32,10 @@ const (
 // components are those of config/components that bring objects, and when they do. What components change about other
 // objects is below.
 var components = []struct{ name, condition string }{
+	{"alerts", ifAlerts},
 	{"cert-manager", ifCertManager},
+	{"dashboard", ifDashboard},
+	{"enforcer-alerts", "and " + ifEnforcer + " " + ifEnforcerMetrics + " " + ifAlerts},
 	{"enforcer-metrics", "and " + ifEnforcer + " " + ifEnforcerMetrics},
 	{"enforcer-monitors", "and " + ifEnforcer + " " + ifEnforcerMetrics + " " + ifMonitors},
 	{"monitors", ifMonitors},
@@ -99,7 +104,11 @@ func edit(o *object) {
 	case "ValidatingWebhookConfiguration apptier-validating-webhook-configuration":
 		editWebhooks(o)
 	case "ServiceMonitor apptier-manager", "ServiceMonitor apptier-enforcer":
-		o.lines("{{- with .Values.monitors.labels }}\n{{- toYaml . | nindent INDENT }}\n{{- end }}", "metadata", "labels")
+		o.moreLabels(".Values.monitors.labels")
+	case "PrometheusRule apptier-manager", "PrometheusRule apptier-enforcer":
+		o.moreLabels(".Values.alerts.labels")
+	case "ConfigMap apptier-dashboard":
+		o.moreLabels(".Values.dashboard.labels")
 	}
 }
 
@@ -109,6 +118,11 @@ func (o *object) labels(path ...string) {
 		o.err = o.PipeE(kyaml.Lookup("metadata", "labels"), kyaml.Clear("app.kubernetes.io/managed-by"))
 	}
 	o.lines(`{{- include "apptier.labels" . | nindent INDENT }}`, path...)
+}
+
+// moreLabels adds labels that values give.
+func (o *object) moreLabels(values string) {
+	o.lines("{{- with "+values+" }}\n{{- toYaml . | nindent INDENT }}\n{{- end }}", "metadata", "labels")
 }
 
 func editManager(o *object) {

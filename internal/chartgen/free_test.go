@@ -1,6 +1,8 @@
 package main
 
 import (
+	"slices"
+
 	"sigs.k8s.io/kustomize/api/types"
 	"sigs.k8s.io/kustomize/kyaml/resid"
 )
@@ -82,6 +84,8 @@ func free() map[string]func(*way) {
 			set(w.values, "monitors.labels", map[string]any{"release": "prometheus"})
 			w.patch("ServiceMonitor", "apptier-.*", "/metadata/labels/release", "prometheus")
 		},
+		"alerts":            func(w *way) { alerts(w, "alerts.enabled", "alerts") },
+		"dashboard":         func(w *way) { alerts(w, "dashboard.enabled", "dashboard") },
 		"another namespace": func(w *way) { w.namespace = "network-policies" },
 		"no kind": func(w *way) {
 			set(w.values, "crds.enabled", false)
@@ -108,4 +112,17 @@ func (w *way) patch(kind, name, path, value string) {
 func (w *way) patchBoth(path, value string) {
 	w.patch("Deployment", "apptier-manager", path, value)
 	w.patch("DaemonSet", "apptier-enforcer", path, value)
+}
+
+// alerts adds a component by its value, and that of the enforcers where their metrics are served. Both add objects and
+// touch none, so that they are not tried with each set of the toggles.
+func alerts(w *way, value, component string) {
+	set(w.values, value, true)
+	set(w.values, component+".labels", map[string]any{"release": "prometheus"})
+	w.components = append([]string{component}, w.components...)
+	if component == "alerts" && slices.Contains(w.components, "enforcer-metrics") {
+		w.components = append([]string{"enforcer-alerts"}, w.components...)
+	}
+	w.patch("PrometheusRule", "apptier-.*", "/metadata/labels/release", "prometheus")
+	w.patch("ConfigMap", "apptier-dashboard", "/metadata/labels/release", "prometheus")
 }
