@@ -35,11 +35,11 @@ If the enforcer runs with budget flags, give the same flags here.`,
   kubectl exec -n apptier-enforcer apptier-enforcer-x7k2p -- /enforcer dump --prove`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			client, err := flags.client()
+			client, staged, err := flags.client()
 			if err != nil {
 				return err
 			}
-			snapshot, err := agent.List(cmd.Context(), client)
+			snapshot, err := agent.List(cmd.Context(), client, staged)
 			if err != nil {
 				return err
 			}

@@ -43,13 +43,13 @@ func (f *clusterFlags) add(cmd *cobra.Command) {
 }
 
 // client connects to the API server; each wrap may change how.
-func (f *clusterFlags) client(wraps ...func(*rest.Config)) (kubernetes.Interface, error) {
+func (f *clusterFlags) client(wraps ...func(*rest.Config)) (kubernetes.Interface, agent.StagedPolicies, error) {
 	if f.node == "" {
-		return nil, errors.New("the name of this node is missing: set --node-name or the environment variable NODE_NAME")
+		return nil, nil, errors.New("the name of this node is missing: set --node-name or the environment variable NODE_NAME")
 	}
 	config, err := f.config()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	// Reflectors list once and then watch; client-go's default of 5 requests a second would only
 	// slow their start.
@@ -60,7 +60,12 @@ func (f *clusterFlags) client(wraps ...func(*rest.Config)) (kubernetes.Interface
 	for _, wrap := range wraps {
 		wrap(config)
 	}
-	return kubernetes.NewForConfig(config)
+	client, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		return nil, nil, err
+	}
+	staged, err := agent.NewStagedPolicies(config)
+	return client, staged, err
 }
 
 func (f *clusterFlags) config() (*rest.Config, error) {
@@ -129,7 +134,7 @@ func (f *runFlags) run(ctx context.Context) error {
 	limitMemory(log)
 	servers := agent.NewServers(f.directory, log)
 	var config *rest.Config
-	client, err := f.client(func(c *rest.Config) {
+	client, staged, err := f.client(func(c *rest.Config) {
 		config = c
 		config.Host = cmp.Or(f.server, config.Host)
 		config.Dial = servers.Dial
@@ -166,7 +171,7 @@ func (f *runFlags) run(ctx context.Context) error {
 	log.Info("Starting", "version", version.String(), "node", f.node)
 	return enforce(ctx, agent.Options{
 		Wiring: looks, Host: surroundings, Collectors: []prometheus.Collector{looks},
-		Node: f.node, Client: client, Servers: servers, Kernel: kernel, Mark: f.mark, Connections: conntrack.Table{},
+		Node: f.node, Client: client, Staged: staged, Servers: servers, Kernel: kernel, Mark: f.mark, Connections: conntrack.Table{},
 		MetricsAddress: f.metrics, HealthAddress: f.health, Secure: protect, Limits: f.limits, Listed: collectRarely(), Hung: hung, Log: log,
 	}, f.socket)
 }

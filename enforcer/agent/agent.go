@@ -25,6 +25,8 @@ type Options struct {
 	Node   string
 	Client kubernetes.Interface
 	Kernel nft.Kernel
+	// Staged shows policies that are not enforced; nil if there are none.
+	Staged StagedPolicies
 	// Servers remembers the API servers' own addresses; may be nil.
 	Servers *Servers
 	// MetricsAddress and HealthAddress are "host:port"; empty or "0" turns the server off. If one is in use, the
@@ -74,7 +76,7 @@ func New(o Options) (*Agent, error) {
 		Node: o.Node, Kernel: o.Kernel, Mark: o.Mark, Connections: o.Connections,
 		Metrics: NewMetrics(), Log: o.Log, Limits: o.Limits,
 	}
-	a.syncer.Metrics.registry.MustRegister(&Denials{Kernel: o.Kernel, Log: o.Log})
+	a.syncer.Metrics.registry.MustRegister(&Verdicts{Kernel: o.Kernel, Log: o.Log})
 	if o.Health == nil {
 		a.options.Health = &health.Report{}
 	}
@@ -155,6 +157,9 @@ func (a *Agent) Run(ctx context.Context) {
 	w := newWatcher(o.Client, a.store, o.Log)
 	o.Health.Check(w.contact.problems)
 	defer w.running.Wait()
+	if o.Staged != nil {
+		w.staged = newStagedWatcher(o.Staged, a.store.staged, o.Log)
+	}
 	if !w.start(ctx) {
 		return
 	}

@@ -1,6 +1,6 @@
-// Package agent keeps one node's kernel in sync with the cluster: it watches pods, namespaces, its node
-// and NetworkPolicies. Every change triggers a sync at once, and a sync is at most one nftables
-// transaction. Changes during a sync share the next one.
+// Package agent keeps one node's kernel in sync with the cluster: it watches pods, namespaces, its node,
+// NetworkPolicies and, if the cluster has them, StagedNetworkPolicies. Every change triggers a sync at once, and
+// a sync is at most one nftables transaction. Changes during a sync share the next one.
 //
 // It fails static: while the API server is gone, a transaction fails or the agent itself is dead,
 // the last good rules stay in the kernel. Only `enforcer cleanup` removes them.
@@ -23,4 +23,6 @@
 //     Other packages add reasons to Options.Health.
 //   - A part of a policy cannot be read: it allows nothing. Log, metric and an Event on the policy
 //     say so (problems.go).
+//   - StagedNetworkPolicies do not exist or cannot be watched or read, or the kernel refuses their rules: what they
+//     would deny is not counted, and all else stays as it is (staged.go, refused.go).
 package agent

@@ -21,7 +21,7 @@ import (
 // those that a fresh start would write.
 func TestAHistoryEndsWhereAFreshStartDoes(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		kernel, world := newFaulty(), agenttest.NewWorld()
+		kernel, world := newFaulty(), agenttest.NewStagedWorld()
 		start := func() *Syncer {
 			return &Syncer{Node: agenttest.Node, Kernel: kernel, Feed: agenttest.Source(world.Snapshot), Metrics: NewMetrics(), Log: logr.Discard()}
 		}

@@ -28,34 +28,44 @@ type Metrics struct {
 	sets        prometheus.Gauge
 	elements    prometheus.Gauge
 	problems    prometheus.Gauge
+	staged      prometheus.Gauge
 	excess      *prometheus.GaugeVec
 }
 
-// Denials tells how many packets were dropped, and asks the kernel whenever it is asked.
-type Denials struct {
+// Verdicts tells how many packets were dropped, and how many connections staged policies would deny. It asks the kernel
+// whenever it is asked.
+type Verdicts struct {
 	Kernel nft.Kernel
 	Log    logr.Logger
 }
 
-var deniedDesc = prometheus.NewDesc("apptier_enforcer_denied_packets_total",
-	"Packets that were dropped: by the policies of the pod that connects (egress) or of the one that is connected to (ingress), "+
-		"of no known connection (untracked), from or to a pod that is not known yet (unknown_pod), to or from an address that only a bridge "+
-		"passes on (unroutable), from an address that is not the pod's (spoofed), or caught by a change of the rules (undecided).", []string{"reason"}, nil)
+var (
+	deniedDesc = prometheus.NewDesc("apptier_enforcer_denied_packets_total",
+		"Packets that were dropped: by the policies of the pod that connects (egress) or of the one that is connected to (ingress), "+
+			"of no known connection (untracked), from or to a pod that is not known yet (unknown_pod), to or from an address that only a bridge "+
+			"passes on (unroutable), from an address that is not the pod's (spoofed), or caught by a change of the rules (undecided).", []string{"reason"}, nil)
+	wouldDenyDesc = prometheus.NewDesc("apptier_enforcer_would_deny_connections_total",
+		"Connections that passed, and that staged policies would deny: those of the pod that connects (egress) or of the one that is connected to (ingress).",
+		[]string{"direction"}, nil)
+)
 
 // Describe is prometheus.Collector's.
-func (d *Denials) Describe(to chan<- *prometheus.Desc) { to <- deniedDesc }
+func (v *Verdicts) Describe(to chan<- *prometheus.Desc) { to <- deniedDesc; to <- wouldDenyDesc }
 
 // Collect is prometheus.Collector's.
-func (d *Denials) Collect(to chan<- prometheus.Metric) {
+func (v *Verdicts) Collect(to chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), scrapeTimeout)
 	defer cancel()
-	counts, err := nft.Counts(ctx, d.Kernel)
+	counts, err := nft.Counts(ctx, v.Kernel)
 	if err != nil {
-		d.Log.Error(err, "Cannot read the counters of denied packets")
+		v.Log.Error(err, "Cannot read the counters of denied packets")
 		return
 	}
 	for reason, name := range compile.Denials() {
 		to <- prometheus.MustNewConstMetric(deniedDesc, prometheus.CounterValue, float64(counts[name]), reason)
+	}
+	for direction, name := range compile.Audits() {
+		to <- prometheus.MustNewConstMetric(wouldDenyDesc, prometheus.CounterValue, float64(counts[name]), string(direction))
 	}
 }
 
@@ -79,13 +89,14 @@ func NewMetrics() *Metrics {
 		sets:        gauge("sets", "Sets and maps in the table."),
 		elements:    gauge("elements", "Elements of all sets and maps."),
 		problems:    gauge("policy_problems", "Parts of policies that cannot be enforced, and so allow nothing."),
+		staged:      gauge("staged_policy_problems", "Parts of StagedNetworkPolicies that cannot be judged."),
 		excess: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "apptier_enforcer_policy_excess",
 			Help: fmt.Sprintf("What a refused policy asks for, by itself or with the others of its namespace, and the limit that this is above. At most %d are shown.", mostExcess),
 		}, []string{"policy", "of", "item", "limit"}),
 	}
 	m.registry.MustRegister(m.duration, m.failures, m.repairs, m.lastSuccess, m.pods, m.groups, m.sets, m.elements,
-		m.problems, m.excess, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+		m.problems, m.staged, m.excess, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 
@@ -117,7 +128,14 @@ func (m *Metrics) describe(counts compile.Counts, table nft.Table, problems []co
 	m.groups.Set(float64(counts.Groups))
 	m.sets.Set(float64(len(table.Sets)))
 	m.elements.Set(float64(table.Elements()))
-	m.problems.Set(float64(len(problems)))
+	staged := 0
+	for _, p := range problems {
+		if p.Staged() {
+			staged++
+		}
+	}
+	m.problems.Set(float64(len(problems) - staged))
+	m.staged.Set(float64(staged))
 	m.excess.Reset()
 	shown := 0
 	for _, p := range problems {

@@ -15,8 +15,12 @@ import (
 	"github.com/apptier/apptier/policy/budget"
 )
 
-// notEnforced is the reason of events about policies that are not enforced as they are written.
-const notEnforced = "NotEnforced"
+const (
+	// notEnforced is the reason of events about policies that are not enforced as they are written.
+	notEnforced = "NotEnforced"
+	// notJudged is that of events about staged policies that do not say what they would deny as they are written.
+	notJudged = "NotJudged"
+)
 
 // newEvents returns a recorder that writes to the API server until the context ends.
 func newEvents(ctx context.Context, client kubernetes.Interface, log logr.Logger) events.EventRecorder {
@@ -52,6 +56,10 @@ func (s *Syncer) reportProblems(problems []compile.Problem) {
 		if reported[key] = true; known {
 			continue
 		}
+		if p.Staged() {
+			s.reportStaged(p)
+			continue
+		}
 		s.Log.Error(p.Err, "A part of a policy cannot be enforced, so it allows nothing", "policy", p.Policy, "field", p.Path)
 		if s.Events != nil {
 			s.Events.Eventf(p.Object, nil, corev1.EventTypeWarning, notEnforced, "Enforce",
@@ -59,4 +67,19 @@ func (s *Syncer) reportProblems(problems []compile.Problem) {
 		}
 	}
 	s.problems = reported
+}
+
+// reportStaged says so of a staged policy. What is too much or refused is not asked; what cannot be read is taken as it
+// would be enforced.
+func (s *Syncer) reportStaged(p compile.Problem) {
+	consequence := "as it would if it was enforced, it allows nothing"
+	var excess *budget.ExceededError
+	if errors.As(p.Err, &excess) || errors.Is(p.Err, errRefused) {
+		consequence = "what the staged policies of its pods would deny is not counted"
+	}
+	s.Log.Info("A part of a staged policy cannot be judged: "+consequence, "policy", p.Policy, "field", p.Path, "reason", p.Err.Error())
+	if s.Events != nil {
+		s.Events.Eventf(p.Object, nil, corev1.EventTypeWarning, notJudged, "Judge",
+			"Node %s cannot judge %s, so %s: %v", s.Node, p.Path, consequence, p.Err)
+	}
 }

@@ -29,6 +29,7 @@ type store struct {
 	namespaces *kind[*corev1.Namespace]
 	nodes      *kind[*corev1.Node]
 	policies   *kind[*compile.Policy]
+	staged     *kind[*compile.Policy]
 	announced  map[types.NamespacedName]announcement
 	// recalled is what this node was last, while it has no object; nil if it has one, or that was told.
 	recalled *corev1.Node
@@ -54,13 +55,14 @@ func newStore(node string, changed func(), now func() time.Time) *store {
 		}
 	}
 	s.policies = newKind(s, readPolicy, (*compile.Policy).Key, (*compile.Policy).Equal)
+	s.staged = newKind(s, readStaged, (*compile.Policy).Key, (*compile.Policy).Equal)
 	return s
 }
 
 // apply tells the compiler what has changed since the last time.
 func (s *store) apply(to *compile.Compiler) {
 	s.mu.Lock()
-	nodes, namespaces, policies := s.nodes.take(), s.namespaces.take(), s.policies.take()
+	nodes, namespaces, policies, staged := s.nodes.take(), s.namespaces.take(), s.policies.take(), s.staged.take()
 	pods, recalled := s.pods.take(), s.recalled
 	s.recalled = nil
 	merged := make(map[types.NamespacedName]*ipset.Pod, len(pods))
@@ -76,6 +78,7 @@ func (s *store) apply(to *compile.Compiler) {
 	tell(namespaces, to.SetNamespace, func(key types.NamespacedName) { to.DeleteNamespace(key.Name) })
 	tell(merged, to.PutPod, func(key types.NamespacedName) { to.DeletePod(key.Namespace, key.Name) })
 	tell(policies, to.PutPolicy, func(key types.NamespacedName) { to.DeletePolicy(key.Namespace, key.Name) })
+	tell(staged, to.PutStaged, func(key types.NamespacedName) { to.DeleteStaged(key.Namespace, key.Name) })
 }
 
 // tell passes on what is there, and what is nil as gone.

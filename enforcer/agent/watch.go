@@ -30,6 +30,7 @@ type watcher struct {
 	// complain keeps reflectors from complaining again and again, each on its own.
 	complain rate.Sometimes
 	contact  contact
+	staged   *stagedWatcher // nil for none
 	running  sync.WaitGroup
 }
 
@@ -46,6 +47,9 @@ func (w *watcher) start(ctx context.Context) bool {
 	reflect(ctx, w, &corev1.Namespace{}, w.store.namespaces, "", namespaces.List, namespaces.Watch)
 	reflect(ctx, w, &corev1.Node{}, w.store.nodes, self, nodes.List, nodes.Watch)
 	reflect(ctx, w, &networkingv1.NetworkPolicy{}, w.store.policies, "", policies.List, policies.Watch)
+	if w.staged != nil {
+		w.running.Go(func() { w.staged.run(ctx, w.client) })
+	}
 	for _, listed := range []chan struct{}{w.store.pods.listed, w.store.namespaces.listed, w.store.nodes.listed, w.store.policies.listed} {
 		select {
 		case <-listed:
@@ -53,7 +57,10 @@ func (w *watcher) start(ctx context.Context) bool {
 			return false
 		}
 	}
-	return true
+	if w.staged != nil {
+		w.staged.await(ctx)
+	}
+	return ctx.Err() == nil
 }
 
 // reflect keeps a kind of objects up to date until the context ends. An informer would keep its own

@@ -9,6 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"pgregory.net/rapid"
 
+	apptierv1alpha1 "github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/enforcer/agent/agenttest"
 	"github.com/apptier/apptier/enforcer/compile"
 	"github.com/apptier/apptier/policy/reach"
@@ -18,8 +19,9 @@ import (
 // What is kept of objects must be all that matters: the rules are the same, whether objects come one
 // by one or all at once, and whatever was there before.
 func TestAStoreKeepsWhatMatters(t *testing.T) {
+	snapshots := rapid.Map(reachtest.Snapshot(), stageSome)
 	rapid.Check(t, func(t *rapid.T) {
-		before, s := reachtest.Snapshot().Draw(t, "before"), reachtest.Snapshot().Draw(t, "snapshot")
+		before, s := snapshots.Draw(t, "before"), snapshots.Draw(t, "snapshot")
 		f, c := newStore(agenttest.Node, func() {}, time.Now), compile.New(agenttest.Node)
 		replace(f, before)
 		if rapid.Bool().Draw(t, "apply in between") {
@@ -31,6 +33,7 @@ func TestAStoreKeepsWhatMatters(t *testing.T) {
 			replace(f, reach.Snapshot{})
 			addAll(f.pods, s.Pods)
 			addAll(f.policies, s.Policies)
+			addAll(f.staged, stagedObjects(s))
 			addAll(f.nodes, s.Nodes)
 			addAll(f.namespaces, s.Namespaces)
 		}
@@ -44,8 +47,30 @@ func TestAStoreKeepsWhatMatters(t *testing.T) {
 func replace(f *store, s reach.Snapshot) {
 	_ = f.pods.Replace(objects(s.Pods), "")
 	_ = f.policies.Replace(objects(s.Policies), "")
+	_ = f.staged.Replace(objects(stagedObjects(s)), "")
 	_ = f.nodes.Replace(objects(s.Nodes), "")
 	_ = f.namespaces.Replace(objects(s.Namespaces), "")
+}
+
+// stageSome has every other policy not enforced.
+func stageSome(s reach.Snapshot) reach.Snapshot {
+	all := s.Policies
+	s.Policies = nil
+	for i, p := range all {
+		if i%2 == 0 {
+			s.Policies = append(s.Policies, p)
+		} else {
+			s.Staged = append(s.Staged, p)
+		}
+	}
+	return s
+}
+
+func stagedObjects(s reach.Snapshot) (out []*apptierv1alpha1.StagedNetworkPolicy) {
+	for _, p := range s.Staged {
+		out = append(out, &apptierv1alpha1.StagedNetworkPolicy{ObjectMeta: p.ObjectMeta, Spec: p.Spec})
+	}
+	return out
 }
 
 func objects[T any](of []T) []any {

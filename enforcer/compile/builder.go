@@ -73,7 +73,7 @@ func (d *chainBuilder) write() {
 	d.merging = merging{of: map[string]int{}}
 	d.chains, d.maps, d.byPorts = map[string]nft.Chain{}, map[string]nft.Set{}, map[string]string{}
 	if d.group.unjudged() {
-		d.rules = []nft.Rule{nft.Remarked("staged policies that ask for too much are not asked", expr.GoTo(auditedChain))}
+		d.rules = []nft.Rule{nft.Remarked("staged policies that ask for too much, or are refused, are not asked", expr.GoTo(auditedChain))}
 		return
 	}
 	for _, p := range d.group.policies {

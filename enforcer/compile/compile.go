@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	networkingv1 "k8s.io/api/networking/v1"
+	corev1 "k8s.io/api/core/v1"
 
 	"github.com/apptier/apptier/enforcer/nft"
 	"github.com/apptier/apptier/policy/reach"
@@ -45,8 +45,8 @@ type Problem struct {
 	// Path is the field, such as "ingress[0].from[1]".
 	Path string
 	Err  error
-	// Object is the policy, without its spec.
-	Object *networkingv1.NetworkPolicy
+	// Object is the policy, which is staged if its kind is StagedNetworkPolicy.
+	Object *corev1.ObjectReference
 }
 
 // Error returns the problem as one line.
@@ -54,6 +54,9 @@ func (p Problem) Error() string { return fmt.Sprintf("%s %s: %v", p.Policy, p.Pa
 
 // Unwrap returns what is wrong with the field.
 func (p Problem) Unwrap() error { return p.Err }
+
+// Staged says that the policy is not enforced.
+func (p Problem) Staged() bool { return p.Object.Kind == StagedKind }
 
 // Direction is one of the two halves of a policy.
 type Direction string

@@ -136,10 +136,15 @@ func (c *Compiler) refresh(g *group) {
 }
 
 // Policies returns those that isolate a pod of this node, sorted.
-func (c *Compiler) Policies() []types.NamespacedName {
+func (c *Compiler) Policies() []types.NamespacedName { return c.inUse(directions) }
+
+// StagedPolicies returns those that would isolate one, sorted.
+func (c *Compiler) StagedPolicies() []types.NamespacedName { return c.inUse(stagedDirections) }
+
+func (c *Compiler) inUse(of []Direction) []types.NamespacedName {
 	inUse := map[types.NamespacedName]bool{}
 	for _, l := range c.locals.pods {
-		for _, direction := range directions {
+		for _, direction := range of {
 			for _, p := range l.under[direction] {
 				inUse[types.NamespacedName{Namespace: p.namespace, Name: p.name}] = true
 			}

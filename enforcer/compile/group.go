@@ -1,6 +1,7 @@
 package compile
 
 import (
+	"errors"
 	"net/netip"
 	"slices"
 	"strings"
@@ -104,9 +105,11 @@ func (gs *groups) drop(g *group) {
 // empty tells whether nothing is in the group any more.
 func (g *group) empty() bool { return len(g.pods)+len(g.addresses) == 0 }
 
-// unjudged says that the group is of staged policies, and one of them asks for too much.
+// unjudged says that the group is of staged policies, and one of them asks for too much or is refused.
 func (g *group) unjudged() bool {
-	return g.direction.isStaged() && slices.ContainsFunc(g.policies, func(p *policy) bool { return p.staged && p.excess != nil })
+	return g.direction.isStaged() && slices.ContainsFunc(g.policies, func(p *policy) bool {
+		return p.staged && (p.excess != nil || p.refused != nil && !errors.Is(p.refused, ErrTrial))
+	})
 }
 
 // namespace is that of the group's policies.

@@ -53,9 +53,15 @@ func TestAHistoryIsForgotten(t *testing.T) {
 				for _, p := range world.Snapshot().Policies {
 					c.Refuse(p.Namespace, p.Name, errors.New("refused"))
 				}
+				for _, p := range world.Snapshot().Staged {
+					c.RefuseStaged(p.Namespace, p.Name, errors.New("refused"))
+				}
 				commit(t)
 				for _, p := range world.Snapshot().Policies {
 					c.Refuse(p.Namespace, p.Name, nil)
+				}
+				for _, p := range world.Snapshot().Staged {
+					c.RefuseStaged(p.Namespace, p.Name, nil)
 				}
 			},
 			"look": look,

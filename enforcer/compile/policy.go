@@ -3,15 +3,17 @@ package compile
 import (
 	"bytes"
 	"cmp"
+	"errors"
 	"iter"
 	"slices"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 
+	apptierv1alpha1 "github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/enforcer/ipset"
 	"github.com/apptier/apptier/policy/budget"
 )
@@ -44,9 +46,19 @@ func (p *Policy) Key() types.NamespacedName {
 // Equal tells whether two policies of one name differ in nothing.
 func (p *Policy) Equal(o *Policy) bool { return p.uid == o.uid && bytes.Equal(p.encoded, o.encoded) }
 
-// object is the policy as far as an event refers to it.
-func (p *Policy) object() *networkingv1.NetworkPolicy {
-	return &networkingv1.NetworkPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: p.namespace, Name: p.name, UID: p.uid}}
+// The kinds of policies.
+const (
+	Kind       = "NetworkPolicy"
+	StagedKind = "StagedNetworkPolicy"
+)
+
+// object is the policy as an event refers to it.
+func (p *policy) object() *corev1.ObjectReference {
+	o := &corev1.ObjectReference{APIVersion: networkingv1.SchemeGroupVersion.String(), Kind: Kind, Namespace: p.namespace, Name: p.name, UID: p.uid}
+	if p.staged {
+		o.APIVersion, o.Kind = apptierv1alpha1.GroupVersion.String(), StagedKind
+	}
+	return o
 }
 
 // policy is a policy, and what it says while its namespace has pods on this node.
@@ -165,7 +177,7 @@ func (c *Compiler) DeletePolicy(namespace, name string) {
 	c.policies.collectGarbage(namespace)
 }
 
-// SetStaged tells of a policy that is not enforced, and came or changed.
+// SetStaged tells of a policy that is not enforced, and came or changed. One that was refused gets another chance.
 func (c *Compiler) SetStaged(object *networkingv1.NetworkPolicy) { c.PutStaged(NewPolicy(object)) }
 
 // PutStaged tells of one that was read before.
@@ -177,7 +189,7 @@ func (c *Compiler) PutStaged(kept *Policy) {
 		s.staged[kept.name] = p
 		c.stage(s, 1)
 	}
-	p.Policy = kept
+	p.Policy, p.refused = kept, nil
 	c.policies.reread(s, p)
 }
 
@@ -217,12 +229,28 @@ func (c *Compiler) stage(s *namespace, more int) {
 // That is reported with the error, as long as the policy is not set again. Without an error the rules
 // count again.
 func (c *Compiler) Refuse(namespace, name string, err error) {
-	s := c.policies.namespaces[namespace]
-	if s == nil || s.policies[name] == nil || s.policies[name].refused == err { //nolint:errorlint // the very same
+	if s := c.policies.namespaces[namespace]; s != nil {
+		c.policies.refuse(s, s.policies[name], err)
+	}
+}
+
+// ErrTrial is why a staged policy's rules are left out for a trial, without more.
+var ErrTrial = errors.New("its rules are left out for a trial")
+
+// RefuseStaged does so with one that is not enforced. The staged policies of the pods that it selects are not asked then,
+// unless that is but for a trial.
+func (c *Compiler) RefuseStaged(namespace, name string, err error) {
+	if s := c.policies.namespaces[namespace]; s != nil {
+		c.policies.refuse(s, s.staged[name], err)
+	}
+}
+
+func (ps *policies) refuse(s *namespace, p *policy, err error) {
+	if p == nil || p.refused == err { //nolint:errorlint // the very same
 		return
 	}
-	s.policies[name].refused = err
-	c.policies.reread(s, s.policies[name])
+	p.refused = err
+	ps.reread(s, p)
 }
 
 // reread reads a policy of a namespace with pods on this node, and finds the pods that it isolates.

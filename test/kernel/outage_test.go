@@ -51,7 +51,7 @@ func TestAnAgentWhoseWatchesHaveExpiredListsAnew(t *testing.T) {
 	lab.Must(t, pods.Delete(t.Context(), "local-3", metav1.DeleteOptions{GracePeriodSeconds: new(int64)}))
 	upload(t, direct, reach.Snapshot{Policies: []*networkingv1.NetworkPolicy{lab.Policy(t, "comes", `{podSelector: {matchLabels: {app: b}}}`)}})
 	awaitExpiry(t, direct, list.ResourceVersion)
-	after, err := agent.List(t.Context(), direct)
+	after, err := agent.List(t.Context(), direct, nil)
 	lab.Must(t, err)
 
 	opened := []lab.Cell{{From: l.Host("local-2"), To: l.Host("local-0"), Protocol: corev1.ProtocolTCP, Port: 80}}

@@ -58,7 +58,7 @@ func made(t *testing.T) map[string]bool {
 	t.Helper()
 	known := map[string]bool{}
 	of := []describer{
-		agent.NewMetrics(), &agent.Denials{}, &health.Report{}, &wiring.Node{}, // the enforcer's
+		agent.NewMetrics(), &agent.Verdicts{}, &health.Report{}, &wiring.Node{}, // the enforcer's
 		metrics.Registry.(describer), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), // the manager's
 	}
 	for _, collector := range nri.NewMetrics().Collectors() {

@@ -23,6 +23,9 @@ func Source(snapshot func() reach.Snapshot) func(*compile.Compiler) {
 		each(s.Namespaces, func(o metav1.Object) { tellChanged(to, told, gone, "namespace", o) })
 		each(s.Pods, func(o metav1.Object) { tellChanged(to, told, gone, "pod", o) })
 		each(s.Policies, func(o metav1.Object) { tellChanged(to, told, gone, "policy", o) })
+		for _, o := range s.Staged {
+			tellChanged(to, told, gone, "staged policy", staged{o})
+		}
 		for key, o := range gone {
 			delete(told, key)
 			tell(to, nil, o)
@@ -57,6 +60,8 @@ func deepCopy(o metav1.Object) metav1.Object {
 		return o.DeepCopy()
 	case *networkingv1.NetworkPolicy:
 		return o.DeepCopy()
+	case staged:
+		return staged{o.DeepCopy()}
 	default:
 		return o
 	}

@@ -41,8 +41,11 @@ type StagedWatcher interface {
 }
 
 // NewStagedWorld returns an empty one with staged policies.
-func NewStagedWorld(watcher StagedWatcher) *World {
-	w := NewWorld(watcher)
+func NewStagedWorld(watchers ...StagedWatcher) *World {
+	w := NewWorld()
+	for _, watcher := range watchers {
+		w.watchers = append(w.watchers, watcher)
+	}
 	w.staged = map[string]staged{}
 	return w
 }
