@@ -7,6 +7,7 @@ import (
 	"iter"
 	"slices"
 	"time"
+	"unique"
 
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
@@ -23,6 +24,7 @@ type Policy struct {
 	namespace, name string
 	uid             types.UID
 	created         time.Time
+	appTier, tier   unique.Handle[string]
 	cost            budget.Cost
 	encoded         []byte // the spec, as Protobuf
 	err             error  // why there is none
@@ -33,6 +35,7 @@ func NewPolicy(object *networkingv1.NetworkPolicy) *Policy {
 	p := &Policy{
 		namespace: object.Namespace, name: object.Name, uid: object.UID,
 		created: object.CreationTimestamp.Time, cost: budget.Count(&object.Spec),
+		appTier: unique.Make(object.Labels[apptierv1alpha1.LabelAppTier]), tier: unique.Make(object.Labels[apptierv1alpha1.LabelTier]),
 	}
 	p.encoded, p.err = object.Spec.Marshal()
 	return p
@@ -44,7 +47,19 @@ func (p *Policy) Key() types.NamespacedName {
 }
 
 // Equal tells whether two policies of one name differ in nothing.
-func (p *Policy) Equal(o *Policy) bool { return p.uid == o.uid && bytes.Equal(p.encoded, o.encoded) }
+func (p *Policy) Equal(o *Policy) bool {
+	return p.uid == o.uid && p.appTier == o.appTier && p.tier == o.tier && bytes.Equal(p.encoded, o.encoded)
+}
+
+// Tier returns the AppTier and the tier that the policy was written for; empty if people wrote it.
+func (p *Policy) Tier() (appTier, tier string) { return p.appTier.Value(), p.tier.Value() }
+
+// Isolation reads which pods of its namespace the policy isolates, and in which directions.
+func (p *Policy) Isolation() (pods labels.Selector, in map[Direction]bool) {
+	read := policy{Policy: p}
+	read.parse()
+	return read.pods, map[Direction]bool{Ingress: read.sides[Ingress].isolates, Egress: read.sides[Egress].isolates}
+}
 
 // The kinds of policies.
 const (
