@@ -11,12 +11,13 @@ package calico
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/apptier/apptier/policy/foreign"
 )
 
 // Is says whether an object is a policy of Calico, of a namespace or of all.
@@ -34,7 +35,7 @@ func Read(o *unstructured.Unstructured, all []*unstructured.Unstructured) ([]*ne
 	if !isSpec {
 		return nil, errors.New("spec: there is none")
 	}
-	if err := only("spec", spec, "tier", "order", "selector", "types", "ingress", "egress"); err != nil {
+	if err := foreign.Only("spec", spec, "tier", "order", "selector", "types", "ingress", "egress"); err != nil {
 		return nil, err
 	}
 	if tier, _ := spec["tier"].(string); tier != "" && tier != "default" {
@@ -51,30 +52,20 @@ func Read(o *unstructured.Unstructured, all []*unstructured.Unstructured) ([]*ne
 	if err != nil {
 		return nil, err
 	}
-	var ingress []networkingv1.NetworkPolicyIngressRule
-	var egress []networkingv1.NetworkPolicyEgressRule
-	for _, direction := range []string{"ingress", "egress"} {
+	read := networkingv1.NetworkPolicySpec{PolicyTypes: types}
+	for _, direction := range foreign.Directions {
 		rules, err := rulesOf(spec, direction)
 		if err != nil {
 			return nil, err
 		}
-		for _, r := range rules {
-			if direction == "ingress" {
-				ingress = append(ingress, networkingv1.NetworkPolicyIngressRule{From: r.peers, Ports: r.ports})
-			} else {
-				egress = append(egress, networkingv1.NetworkPolicyEgressRule{To: r.peers, Ports: r.ports})
-			}
-		}
+		foreign.Add(&read, direction, rules)
 	}
 	out := make([]*networkingv1.NetworkPolicy, 0, len(subjects))
 	for i, subject := range subjects {
-		name := "calico." + o.GetName()
-		if len(subjects) > 1 {
-			name = fmt.Sprintf("%s.%d", name, i)
-		}
+		read.PodSelector = *subject.selector()
 		out = append(out, &networkingv1.NetworkPolicy{
-			ObjectMeta: metav1.ObjectMeta{Namespace: o.GetNamespace(), Name: name},
-			Spec:       networkingv1.NetworkPolicySpec{PodSelector: *subject.selector(), PolicyTypes: types, Ingress: ingress, Egress: egress},
+			ObjectMeta: metav1.ObjectMeta{Namespace: o.GetNamespace(), Name: foreign.Name("calico", o.GetName(), i, len(subjects))},
+			Spec:       read,
 		})
 	}
 	if len(out) == 0 {
@@ -85,9 +76,9 @@ func Read(o *unstructured.Unstructured, all []*unstructured.Unstructured) ([]*ne
 
 // typesOf are the directions of a policy: without types the directions of its rules, or ingress.
 func typesOf(spec map[string]any) ([]networkingv1.PolicyType, error) {
-	list, isList := spec["types"].([]any)
-	if !isList && spec["types"] != nil {
-		return nil, errors.New("spec.types: it is no list")
+	list, err := foreign.List("spec.types", spec["types"])
+	if err != nil {
+		return nil, err
 	}
 	var out []networkingv1.PolicyType
 	for _, item := range list {
@@ -110,18 +101,4 @@ func typesOf(spec map[string]any) ([]networkingv1.PolicyType, error) {
 		out = append(out, networkingv1.PolicyTypeEgress)
 	}
 	return out, nil
-}
-
-// only says which field of an object has no counterpart.
-func only(path string, of map[string]any, known ...string) error {
-	var others []string
-	for key := range of {
-		if !slices.Contains(known, key) {
-			others = append(others, key)
-		}
-	}
-	if len(others) == 0 {
-		return nil
-	}
-	return fmt.Errorf("%s.%s: NetworkPolicies have no such field", path, slices.Min(others))
 }

@@ -5,6 +5,8 @@ import (
 	"math"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/apptier/apptier/policy/foreign"
 )
 
 // orderOfKubernetes is the order of Kubernetes' own policies among Calico's.
@@ -46,7 +48,7 @@ func isBeside(other, o *unstructured.Unstructured) bool {
 }
 
 func allowsOnly(o *unstructured.Unstructured) bool {
-	for _, direction := range []string{"ingress", "egress"} {
+	for _, direction := range foreign.Directions {
 		rules, found, err := unstructured.NestedSlice(o.Object, "spec", direction)
 		if err != nil || found && rules == nil {
 			return false

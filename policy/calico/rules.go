@@ -12,20 +12,16 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/utils/ptr"
 
+	"github.com/apptier/apptier/policy/foreign"
 	"github.com/apptier/apptier/policy/kube"
 )
 
-type rule struct {
-	peers []networkingv1.NetworkPolicyPeer
-	ports []networkingv1.NetworkPolicyPort
-}
-
-func rulesOf(spec map[string]any, direction string) ([]rule, error) {
-	list, isList := spec[direction].([]any)
-	if !isList && spec[direction] != nil {
-		return nil, fmt.Errorf("spec.%s: it is no list", direction)
+func rulesOf(spec map[string]any, direction string) ([]foreign.Rule, error) {
+	list, err := foreign.List("spec."+direction, spec[direction])
+	if err != nil {
+		return nil, err
 	}
-	var out []rule
+	var out []foreign.Rule
 	for i, item := range list {
 		path := fmt.Sprintf("spec.%s[%d]", direction, i)
 		of, isObject := item.(map[string]any)
@@ -44,12 +40,12 @@ func rulesOf(spec map[string]any, direction string) ([]rule, error) {
 }
 
 // ruleOf reads a rule; false for one that matches nothing.
-func ruleOf(path string, of map[string]any, direction string) (rule, bool, error) {
+func ruleOf(path string, of map[string]any, direction string) (foreign.Rule, bool, error) {
 	if of["action"] != "Allow" {
-		return rule{}, false, fmt.Errorf("%s.action: %v is none of NetworkPolicies, which allow", path, of["action"])
+		return foreign.Rule{}, false, fmt.Errorf("%s.action: %v is none of NetworkPolicies, which allow", path, of["action"])
 	}
-	if err := only(path, of, "action", "protocol", "source", "destination", "metadata"); err != nil {
-		return rule{}, false, err
+	if err := foreign.Only(path, of, "action", "protocol", "source", "destination", "metadata"); err != nil {
+		return foreign.Rule{}, false, err
 	}
 	near, far := "destination", "source"
 	if direction == "egress" {
@@ -57,19 +53,19 @@ func ruleOf(path string, of map[string]any, direction string) (rule, bool, error
 	}
 	peers, isAnyone, err := peersOf(path+"."+far, of[far], direction)
 	if err != nil {
-		return rule{}, false, err
+		return foreign.Rule{}, false, err
 	}
 	own, _ := of[near].(map[string]any)
 	known := []string{"ports"}
 	if near == "source" {
 		known = nil
 	}
-	if err := only(path+"."+near, own, known...); err != nil {
-		return rule{}, false, err
+	if err := foreign.Only(path+"."+near, own, known...); err != nil {
+		return foreign.Rule{}, false, err
 	}
 	destination, _ := of["destination"].(map[string]any)
 	ports, err := portsOf(path, of["protocol"], destination["ports"])
-	return rule{peers, ports}, isAnyone || len(peers) > 0, err
+	return foreign.Rule{Peers: peers, Ports: ports}, isAnyone || len(peers) > 0, err
 }
 
 // peersOf are the peers of a rule; everyone if there are none and anyone is meant.
@@ -79,7 +75,7 @@ func peersOf(path string, value any, direction string) (peers []networkingv1.Net
 	if direction == "egress" {
 		known = append(known, "ports")
 	}
-	if err := only(path, of, known...); err != nil {
+	if err := foreign.Only(path, of, known...); err != nil {
 		return nil, false, err
 	}
 	_, hasPods := of["selector"]
@@ -186,9 +182,9 @@ func blocksOf(path string, of map[string]any) ([]networkingv1.NetworkPolicyPeer,
 }
 
 func prefixesOf(path string, value any) ([]netip.Prefix, error) {
-	list, isList := value.([]any)
-	if !isList && value != nil {
-		return nil, errors.New(path + ": it is no list")
+	list, err := foreign.List(path, value)
+	if err != nil {
+		return nil, err
 	}
 	var out []netip.Prefix
 	for _, item := range list {
@@ -212,9 +208,9 @@ var protocols = map[string]corev1.Protocol{
 }
 
 func portsOf(path string, protocol, value any) ([]networkingv1.NetworkPolicyPort, error) {
-	list, isList := value.([]any)
-	if !isList && value != nil {
-		return nil, errors.New(path + ".destination.ports: it is no list")
+	list, err := foreign.List(path+".destination.ports", value)
+	if err != nil {
+		return nil, err
 	}
 	if protocol == nil {
 		if len(list) > 0 {

@@ -9,12 +9,13 @@ package cilium
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/apptier/apptier/policy/foreign"
 )
 
 // Is says whether an object is a policy of Cilium, of a namespace or of all.
@@ -32,9 +33,9 @@ func Read(o *unstructured.Unstructured) ([]*networkingv1.NetworkPolicy, error) {
 	if spec, found := o.Object["spec"]; found && spec != nil {
 		specs, paths = append(specs, spec), append(paths, "spec")
 	}
-	list, isList := o.Object["specs"].([]any)
-	if !isList && o.Object["specs"] != nil {
-		return nil, errors.New("specs: it is no list")
+	list, err := foreign.List("specs", o.Object["specs"])
+	if err != nil {
+		return nil, err
 	}
 	for i, spec := range list {
 		specs, paths = append(specs, spec), append(paths, fmt.Sprintf("specs[%d]", i))
@@ -44,26 +45,19 @@ func Read(o *unstructured.Unstructured) ([]*networkingv1.NetworkPolicy, error) {
 	}
 	var out []*networkingv1.NetworkPolicy
 	for i, spec := range specs {
-		of, isObject := spec.(map[string]any)
-		if !isObject {
-			return nil, errors.New(paths[i] + ": it is no object")
-		}
-		policy, err := readSpec(paths[i], of)
+		policy, err := readSpec(paths[i], spec)
 		if err != nil {
 			return nil, err
 		}
-		name := "cilium." + o.GetName()
-		if len(specs) > 1 {
-			name = fmt.Sprintf("%s.%d", name, i)
-		}
-		policy.ObjectMeta = metav1.ObjectMeta{Namespace: o.GetNamespace(), Name: name}
+		policy.ObjectMeta = metav1.ObjectMeta{Namespace: o.GetNamespace(), Name: foreign.Name("cilium", o.GetName(), i, len(specs))}
 		out = append(out, policy)
 	}
 	return out, nil
 }
 
-func readSpec(path string, of map[string]any) (*networkingv1.NetworkPolicy, error) {
-	if err := only(path, of, "endpointSelector", "ingress", "egress", "description", "labels"); err != nil {
+func readSpec(path string, spec any) (*networkingv1.NetworkPolicy, error) {
+	of, err := foreign.Object(path, spec, "endpointSelector", "ingress", "egress", "description", "labels")
+	if err != nil {
 		return nil, err
 	}
 	if of["endpointSelector"] == nil {
@@ -77,15 +71,15 @@ func readSpec(path string, of map[string]any) (*networkingv1.NetworkPolicy, erro
 		return nil, errors.New(path + ".endpointSelector: it is about labels of namespaces")
 	}
 	out := &networkingv1.NetworkPolicy{Spec: networkingv1.NetworkPolicySpec{PodSelector: *pods}}
-	for _, direction := range []string{"ingress", "egress"} {
-		list, isList := of[direction].([]any)
-		if !isList && of[direction] != nil {
-			return nil, fmt.Errorf("%s.%s: it is no list", path, direction)
+	for _, direction := range foreign.Directions {
+		list, err := foreign.List(path+"."+direction, of[direction])
+		if err != nil {
+			return nil, err
 		}
 		if len(list) == 0 { // which isolates nothing
 			continue
 		}
-		var rules []rule
+		var rules []foreign.Rule
 		for i, item := range list {
 			found, err := rulesOf(fmt.Sprintf("%s.%s[%d]", path, direction, i), item, direction)
 			if err != nil {
@@ -93,39 +87,11 @@ func readSpec(path string, of map[string]any) (*networkingv1.NetworkPolicy, erro
 			}
 			rules = append(rules, found...)
 		}
-		add(&out.Spec, direction, rules)
+		out.Spec.PolicyTypes = append(out.Spec.PolicyTypes, foreign.TypeOf(direction))
+		foreign.Add(&out.Spec, direction, rules)
 	}
 	if len(out.Spec.PolicyTypes) == 0 {
 		return nil, errors.New(path + ": it has no rules, and isolates nobody")
 	}
 	return out, nil
-}
-
-func add(spec *networkingv1.NetworkPolicySpec, direction string, rules []rule) {
-	if direction == "ingress" {
-		spec.PolicyTypes = append(spec.PolicyTypes, networkingv1.PolicyTypeIngress)
-	} else {
-		spec.PolicyTypes = append(spec.PolicyTypes, networkingv1.PolicyTypeEgress)
-	}
-	for _, r := range rules {
-		if direction == "ingress" {
-			spec.Ingress = append(spec.Ingress, networkingv1.NetworkPolicyIngressRule{From: r.peers, Ports: r.ports})
-		} else {
-			spec.Egress = append(spec.Egress, networkingv1.NetworkPolicyEgressRule{To: r.peers, Ports: r.ports})
-		}
-	}
-}
-
-// only says which field of an object has no counterpart.
-func only(path string, of map[string]any, known ...string) error {
-	var others []string
-	for key := range of {
-		if !slices.Contains(known, key) {
-			others = append(others, key)
-		}
-	}
-	if len(others) == 0 {
-		return nil
-	}
-	return fmt.Errorf("%s.%s: NetworkPolicies have no such field", path, slices.Min(others))
 }

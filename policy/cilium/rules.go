@@ -10,26 +10,20 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/utils/ptr"
-)
 
-type rule struct {
-	peers []networkingv1.NetworkPolicyPeer
-	ports []networkingv1.NetworkPolicyPort
-}
+	"github.com/apptier/apptier/policy/foreign"
+)
 
 // rulesOf reads a rule of Cilium, which may have several lists of ports. An empty one allows nothing, and so does
 // an empty list of peers.
-func rulesOf(path string, item any, direction string) ([]rule, error) {
-	of, isObject := item.(map[string]any)
-	if !isObject {
-		return nil, errors.New(path + ": it is no object")
-	}
+func rulesOf(path string, item any, direction string) ([]foreign.Rule, error) {
 	word := "from"
 	if direction == "egress" {
 		word = "to"
 	}
 	endpoints, entities, cidr, cidrSet := word+"Endpoints", word+"Entities", word+"CIDR", word+"CIDRSet"
-	if err := only(path, of, endpoints, entities, cidr, cidrSet, "toPorts"); err != nil {
+	of, err := foreign.Object(path, item, endpoints, entities, cidr, cidrSet, "toPorts")
+	if err != nil {
 		return nil, err
 	}
 	var said []string
@@ -48,28 +42,27 @@ func rulesOf(path string, item any, direction string) ([]rule, error) {
 	var peers []networkingv1.NetworkPolicyPeer
 	if len(said) == 1 {
 		var isEveryone bool
-		var err error
 		peers, isEveryone, err = peersOf(path+"."+said[0], said[0], of[said[0]])
 		if err != nil || len(peers) == 0 && !isEveryone {
 			return nil, err
 		}
 	}
 	if !hasPorts {
-		return []rule{{peers: peers}}, nil
+		return []foreign.Rule{{Peers: peers}}, nil
 	}
 	lists, err := portsOf(path+".toPorts", ports)
-	var out []rule
+	var out []foreign.Rule
 	for _, list := range lists {
-		out = append(out, rule{peers, list})
+		out = append(out, foreign.Rule{Peers: peers, Ports: list})
 	}
 	return out, err
 }
 
 // peersOf are the peers that a field says, or everyone.
 func peersOf(path, field string, value any) (peers []networkingv1.NetworkPolicyPeer, isEveryone bool, err error) {
-	list, isList := value.([]any)
-	if !isList && value != nil {
-		return nil, false, errors.New(path + ": it is no list")
+	list, err := foreign.List(path, value)
+	if err != nil {
+		return nil, false, err
 	}
 	for i, item := range list {
 		at := fmt.Sprintf("%s[%d]", path, i)
@@ -105,7 +98,7 @@ func blockOf(path string, item any) (*networkingv1.IPBlock, error) {
 	if !isObject {
 		return nil, errors.New(path + ": it is no range")
 	}
-	if err := only(path, of, "cidr", "except"); err != nil {
+	if err := foreign.Only(path, of, "cidr", "except"); err != nil {
 		return nil, err
 	}
 	block := &networkingv1.IPBlock{}
@@ -126,11 +119,8 @@ func portsOf(path string, value any) ([][]networkingv1.NetworkPolicyPort, error)
 	var out [][]networkingv1.NetworkPolicyPort
 	for i, item := range lists {
 		at := fmt.Sprintf("%s[%d]", path, i)
-		of, isObject := item.(map[string]any)
-		if !isObject {
-			return nil, errors.New(at + ": it is no object")
-		}
-		if err := only(at, of, "ports"); err != nil {
+		of, err := foreign.Object(at, item, "ports")
+		if err != nil {
 			return nil, err
 		}
 		list, _ := of["ports"].([]any)
@@ -152,11 +142,8 @@ func portsOf(path string, value any) ([][]networkingv1.NetworkPolicyPort, error)
 
 // portOf is a port of a protocol, or of each where none or any is meant.
 func portOf(path string, item any) ([]networkingv1.NetworkPolicyPort, error) {
-	of, isObject := item.(map[string]any)
-	if !isObject {
-		return nil, errors.New(path + ": it is no object")
-	}
-	if err := only(path, of, "port", "endPort", "protocol"); err != nil {
+	of, err := foreign.Object(path, item, "port", "endPort", "protocol")
+	if err != nil {
 		return nil, err
 	}
 	protocols := []corev1.Protocol{corev1.ProtocolTCP, corev1.ProtocolUDP, corev1.ProtocolSCTP}

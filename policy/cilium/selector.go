@@ -8,6 +8,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/apptier/apptier/policy/foreign"
 )
 
 const (
@@ -22,7 +24,7 @@ func selectorOf(path string, value any) (pods, namespaces *metav1.LabelSelector,
 	if !isObject {
 		return nil, nil, errors.New(path + ": it is no selector")
 	}
-	if err := only(path, of, "matchLabels", "matchExpressions"); err != nil {
+	if err := foreign.Only(path, of, "matchLabels", "matchExpressions"); err != nil {
 		return nil, nil, err
 	}
 	text, err := json.Marshal(of)
