@@ -53,17 +53,13 @@ func (x *Index) newNamespace(name string, of World, before *Namespace) *Namespac
 	}
 	c.Labels[corev1.LabelMetadataName] = name
 	c.dns = slices.DeleteFunc(slices.Clone(c.Services), func(service *corev1.Service) bool { return !x.IsDNS(service) })
-	for _, pod := range byName(of.Pods) {
-		if !kube.Finished(pod) {
-			c.Pods = append(c.Pods, &Pod{Pod: pod, In: c, OnNode: pod.Spec.HostNetwork, Addresses: kube.Addresses(pod), Ports: kube.Ports(pod)})
+	for _, object := range byName(of.Pods) {
+		if kube.Finished(object) {
+			continue
 		}
-	}
-	for _, pod := range c.Pods {
-		for _, port := range pod.Ports {
-			if port.Name != "" {
-				pod.Named += port.Name + " " + string(port.Protocol) + " " + strconv.Itoa(int(port.ContainerPort)) + " "
-			}
-		}
+		pod := before.readAgain(object)
+		pod.In = c
+		c.Pods = append(c.Pods, pod)
 		for key, value := range pod.Labels {
 			c.labelled[label{key, value}] = append(c.labelled[label{key, value}], pod)
 		}
@@ -92,6 +88,24 @@ func (x *Index) newNamespace(name string, of World, before *Namespace) *Namespac
 	c.Policies = append(c.Policies, c.Generated...)
 	c.classify()
 	return c
+}
+
+// readAgain reads a pod, or takes what was read of it before.
+func (c *Namespace) readAgain(object *corev1.Pod) *Pod {
+	if c != nil {
+		i, found := slices.BinarySearchFunc(c.Pods, object.Name, func(p *Pod, name string) int { return cmp.Compare(p.Name, name) })
+		if found && c.Pods[i].Pod == object {
+			pod := *c.Pods[i]
+			return &pod
+		}
+	}
+	pod := &Pod{Pod: object, OnNode: object.Spec.HostNetwork, Addresses: kube.Addresses(object), Ports: kube.Ports(object)}
+	for _, port := range pod.Ports {
+		if port.Name != "" {
+			pod.Named += port.Name + " " + string(port.Protocol) + " " + strconv.Itoa(int(port.ContainerPort)) + " "
+		}
+	}
+	return pod
 }
 
 func (c *Namespace) isEmpty() bool {
