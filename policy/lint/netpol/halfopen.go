@@ -34,18 +34,9 @@ func checkHalves(r *check.Report, v *view) {
 		return
 	}
 	subjects := v.Subjects()
-	for _, direction := range []networkingv1.PolicyType{ingress, egress} {
-		for _, clause := range v.Policy.Clauses(direction) {
-			peer := world.PeerOf(direction, clause)
-			if peer == nil || peer.IPBlock != nil {
-				continue
-			}
-			if !v.Work.Spend(1) {
-				return
-			}
-			if _, known := v.candidates(peer, clause.Box); known {
-				checkOtherHalf(r, v, direction, clause, subjects, v.PeersOf(direction, clause).Meant)
-			}
+	for direction, clause := range v.podPeers() {
+		if _, known := v.candidates(world.PeerOf(direction, clause), clause.Box); known {
+			checkOtherHalf(r, v, direction, clause, subjects, v.PeersOf(direction, clause).Meant)
 		}
 	}
 }

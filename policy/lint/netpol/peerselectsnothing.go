@@ -26,19 +26,11 @@ func init() { runs[PeerSelectsNothing] = checkPeers }
 
 // checkPeers finds peers that match nothing, or not what they seem to.
 func checkPeers(r *check.Report, v *view) {
-	for _, direction := range []networkingv1.PolicyType{ingress, egress} {
-		for _, clause := range v.Policy.Clauses(direction) {
-			peer := world.PeerOf(direction, clause)
-			if peer == nil || peer.IPBlock != nil {
-				continue
-			}
-			if !v.Work.Spend(1) {
-				return
-			}
-			at := func(name string) *field.Path { return v.clauseField(direction, clause, name) }
-			if !checkNamespaceLabel(r, v, at, peer.NamespaceSelector) && !checkOr(r, v, direction, clause, peer) {
-				checkPeerMatches(r, v, at, peer, clause.Box, v.PeersOf(direction, clause))
-			}
+	for direction, clause := range v.podPeers() {
+		peer := world.PeerOf(direction, clause)
+		at := func(name string) *field.Path { return v.clauseField(direction, clause, name) }
+		if !checkNamespaceLabel(r, v, at, peer.NamespaceSelector) && !checkOr(r, v, direction, clause, peer) {
+			checkPeerMatches(r, v, at, peer, clause.Box, v.PeersOf(direction, clause))
 		}
 	}
 }
@@ -47,7 +39,7 @@ func checkPeers(r *check.Report, v *view) {
 // peer's fields.
 func checkPeerMatches(r *check.Report, v *view, at func(string) *field.Path, peer *networkingv1.NetworkPolicyPeer, box connset.Box,
 	matched world.Matches) {
-	if peer.NamespaceSelector != nil && v.Known.Namespaces && !v.anyNamespace(box) {
+	if peer.NamespaceSelector != nil && v.Known.Namespaces && len(v.NamespacesIn(box)) == 0 {
 		if r.IsFull(PeerSelectsNothing, check.Warn, at("")) {
 			return
 		}
@@ -77,14 +69,6 @@ func checkPeerMatches(r *check.Report, v *view, at func(string) *field.Path, pee
 			"every pod that matches, such as %s, is on its node's network and has the node's address, which selectors do not match",
 			words.Pod(matched.All[0]))
 	}
-}
-
-// anyNamespace says whether the labels of any namespace meet a box's conditions.
-func (v *view) anyNamespace(box connset.Box) bool {
-	for range v.NamespacesIn(box) {
-		return true
-	}
-	return false
 }
 
 // elsewhereWith is the only other namespace with pods that match a peer without a namespace; empty if there is none, or

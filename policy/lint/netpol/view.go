@@ -1,6 +1,7 @@
 package netpol
 
 import (
+	"iter"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -70,6 +71,22 @@ func (v *view) wholeNamespaces(direction networkingv1.PolicyType, rule int) []in
 	return out
 }
 
+// podPeers yields the peers of the policy's rules that are pods, and spends a step on each.
+func (v *view) podPeers() iter.Seq2[networkingv1.PolicyType, connset.Clause] {
+	return func(yield func(networkingv1.PolicyType, connset.Clause) bool) {
+		for _, direction := range []networkingv1.PolicyType{ingress, egress} {
+			for _, clause := range v.Policy.Clauses(direction) {
+				if peer := world.PeerOf(direction, clause); peer == nil || peer.IPBlock != nil {
+					continue
+				}
+				if !v.Work.Spend(1) || !yield(direction, clause) {
+					return
+				}
+			}
+		}
+	}
+}
+
 // candidates are the namespaces with pods that a peer is about; the pods are known if those of every
 // such namespace are.
 func (v *view) candidates(peer *networkingv1.NetworkPolicyPeer, box connset.Box) (of []*world.Namespace, known bool) {
@@ -78,7 +95,7 @@ func (v *view) candidates(peer *networkingv1.NetworkPolicyPeer, box connset.Box)
 			return nil, false
 		}
 	}
-	for c := range v.NamespacesIn(box) {
+	for _, c := range v.NamespacesIn(box) {
 		if !v.Whole && !v.KnowsPods(c) {
 			return nil, false
 		}

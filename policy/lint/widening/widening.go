@@ -116,7 +116,7 @@ func (d *declared) places(box connset.Box) []*world.Namespace {
 	if box.Kinds&connset.Others != 0 || !d.Work.Spend(len(d.Namespaces)) {
 		return []*world.Namespace{elsewhere}
 	}
-	exist := slices.DeleteFunc(slices.Collect(d.NamespacesIn(box)), func(c *world.Namespace) bool { return !c.Exists })
+	exist := slices.DeleteFunc(d.NamespacesIn(box), func(c *world.Namespace) bool { return !c.Exists })
 	return append(exist, elsewhere)
 }
 

@@ -8,6 +8,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/apptier/apptier/api/v1alpha1"
@@ -69,27 +70,25 @@ func (x *Index) WithServiceNetworks(networks []netip.Prefix) *Index {
 // byNamespace returns the lists of a world, by namespace.
 func byNamespace(world World) map[string]World {
 	parts := map[string]World{}
-	part := func(name string, add func(*World)) {
-		w := parts[name]
-		add(&w)
-		parts[name] = w
-	}
 	for _, o := range world.Namespaces {
-		part(o.Name, func(w *World) { w.Namespaces = append(w.Namespaces, o) })
+		part := parts[o.Name]
+		part.Namespaces = append(part.Namespaces, o)
+		parts[o.Name] = part
 	}
-	for _, o := range world.Pods {
-		part(o.Namespace, func(w *World) { w.Pods = append(w.Pods, o) })
-	}
-	for _, o := range world.Services {
-		part(o.Namespace, func(w *World) { w.Services = append(w.Services, o) })
-	}
-	for _, o := range world.Policies {
-		part(o.Namespace, func(w *World) { w.Policies = append(w.Policies, o) })
-	}
-	for _, o := range world.Generated {
-		part(o.Namespace, func(w *World) { w.Generated = append(w.Generated, o) })
-	}
+	share(parts, world.Pods, func(w *World) *[]*corev1.Pod { return &w.Pods })
+	share(parts, world.Services, func(w *World) *[]*corev1.Service { return &w.Services })
+	share(parts, world.Policies, func(w *World) *[]*networkingv1.NetworkPolicy { return &w.Policies })
+	share(parts, world.Generated, func(w *World) *[]*networkingv1.NetworkPolicy { return &w.Generated })
 	return parts
+}
+
+// share adds objects to a list of the part of each one's namespace.
+func share[T metav1.Object](parts map[string]World, objects []T, list func(*World) *[]T) {
+	for _, o := range objects {
+		part := parts[o.GetNamespace()]
+		*list(&part) = append(*list(&part), o)
+		parts[o.GetNamespace()] = part
+	}
 }
 
 // With returns the index with these lists in place of the contents of some namespaces. The rest of the

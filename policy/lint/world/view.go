@@ -1,7 +1,7 @@
 package world
 
 import (
-	"iter"
+	"cmp"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -82,7 +82,7 @@ func (v *View) Peers(box connset.Box) []*Pod {
 	if !v.Work.Spend(len(v.Namespaces)) {
 		return nil
 	}
-	for c := range v.NamespacesIn(box) {
+	for _, c := range v.NamespacesIn(box) {
 		if len(c.Pods) > 0 {
 			parts = append(parts, v.Matching(c, box, connset.Peer))
 		}
@@ -91,23 +91,20 @@ func (v *View) Peers(box connset.Box) []*Pod {
 }
 
 // NamespacesIn are those whose labels meet a box's conditions. Most boxes name their namespace, which is looked up.
-func (v *View) NamespacesIn(box connset.Box) iter.Seq[*Namespace] {
-	of := v.Namespaces
-	if names, named := box.Values(connset.Label{Scope: connset.Namespace, Key: corev1.LabelMetadataName}).Listed(); named {
-		of = nil
-		for _, name := range names {
-			if i, found := slices.BinarySearchFunc(v.Namespaces, &Namespace{Name: name}, compareNames); found {
-				of = append(of, v.Namespaces[i])
-			}
+func (v *View) NamespacesIn(box connset.Box) []*Namespace {
+	isIn := func(c *Namespace) bool { return box.Match(connset.Namespace, c.Labels) }
+	names, named := box.Values(connset.Label{Scope: connset.Namespace, Key: corev1.LabelMetadataName}).Listed()
+	if !named {
+		return Where(v.Namespaces, isIn)
+	}
+	var out []*Namespace
+	for _, name := range names {
+		i, found := slices.BinarySearchFunc(v.Namespaces, name, func(c *Namespace, name string) int { return cmp.Compare(c.Name, name) })
+		if found && isIn(v.Namespaces[i]) {
+			out = append(out, v.Namespaces[i])
 		}
 	}
-	return func(yield func(*Namespace) bool) {
-		for _, c := range of {
-			if box.Match(connset.Namespace, c.Labels) && !yield(c) {
-				return
-			}
-		}
-	}
+	return out
 }
 
 // PeersOf are the peers of a clause of the judged policy.
