@@ -105,7 +105,8 @@ func (v AppTierValidator) answer(ctx context.Context, old, app *v1alpha1.AppTier
 
 // judgeChange judges a new or changed AppTier, by itself and by its policies. Missing references are warnings. It counts
 // the cost first: counting is cheap, and an AppTier above a budget may be too big to judge.
-func (v AppTierValidator) judgeChange(ctx context.Context, old, app *v1alpha1.AppTier, work *check.Work) (findings []check.Finding, left admission.Warnings, err error) {
+func (v AppTierValidator) judgeChange(ctx context.Context, old, app *v1alpha1.AppTier,
+	work *check.Work) (findings []check.Finding, left admission.Warnings, err error) {
 	now, err := v.meaning(ctx, app)
 	if err != nil {
 		return nil, nil, err
@@ -132,7 +133,8 @@ func stopsEnforcing(old, app *v1alpha1.AppTier) admission.Warnings {
 	if old == nil || old.Spec.Mode == v1alpha1.Audit || app.Spec.Mode != v1alpha1.Audit {
 		return nil
 	}
-	return admission.Warnings{"spec.mode: with mode Audit the AppTier stops denying anything: its pods are open to whatever other policies allow"}
+	return admission.Warnings{"spec.mode: with mode Audit the AppTier stops denying anything: its pods are open to whatever other " +
+		"policies allow"}
 }
 
 // formerly is the AppTier before the change, nil if there was none. Its meaning is computed once, and only if something

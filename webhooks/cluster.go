@@ -79,7 +79,8 @@ func ClusterOf(ctx context.Context, from cache.Cache) (*Cluster, error) {
 }
 
 // follow returns where a cache keeps objects of one kind, and tells a handler of their changes.
-func follow(ctx context.Context, from cache.Cache, of client.Object, handler toolscache.ResourceEventHandler) (toolscache.Indexer, toolscache.InformerSynced, error) {
+func follow(ctx context.Context, from cache.Cache, of client.Object,
+	handler toolscache.ResourceEventHandler) (toolscache.Indexer, toolscache.InformerSynced, error) {
 	informer, err := from.GetInformer(ctx, of)
 	if err != nil {
 		return nil, nil, fmt.Errorf("reading %Ts into the cache: %w", of, err)

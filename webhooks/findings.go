@@ -33,7 +33,8 @@ func refusal(kind schema.GroupKind, name string, findings []check.Finding) error
 	causes := make([]metav1.StatusCause, len(rejected))
 	for i, finding := range rejected {
 		fmt.Fprintf(&message, "\n  %s: %s (%s)\n    fix: %s", finding.Path, finding.Message, finding.Check, finding.Fix)
-		causes[i] = metav1.StatusCause{Type: metav1.CauseType(finding.Check), Field: string(finding.Path), Message: finding.Message + "; " + finding.Fix}
+		causes[i] = metav1.StatusCause{Type: metav1.CauseType(finding.Check), Field: string(finding.Path),
+			Message: finding.Message + "; " + finding.Fix}
 	}
 	return &apierrors.StatusError{ErrStatus: metav1.Status{
 		Status:  metav1.StatusFailure,

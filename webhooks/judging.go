@@ -108,7 +108,8 @@ func (j *Judging) within(ctx context.Context, of subject, judge func(work *check
 	case errors.As(work.Err(), &tooMuch):
 		return []check.Finding{tooBig(of, fmt.Sprintf("more than the limit of %d steps for one object", tooMuch.Most))}, nil
 	case work.Err() != nil:
-		return []check.Finding{tooBig(of, fmt.Sprintf("longer than the time limit (%d steps in %s)", work.Done(), time.Since(start).Round(time.Millisecond)))}, nil
+		return []check.Finding{tooBig(of,
+			fmt.Sprintf("longer than the time limit (%d steps in %s)", work.Done(), time.Since(start).Round(time.Millisecond)))}, nil
 	}
 	return findings, nil
 }

@@ -103,7 +103,8 @@ func sizeOf(policy *networkingv1.NetworkPolicy) string {
 // passes: labels and finalizers must not depend on newer checks. A policy that was already invalid may change
 // too: a mistake from before the change is a warning.
 func (v NetworkPolicyValidator) ValidateUpdate(ctx context.Context, old, policy *networkingv1.NetworkPolicy) (admission.Warnings, error) {
-	isSame := equality.Semantic.DeepEqual(old.Spec, policy.Spec) && old.Annotations[widening.Annotation] == policy.Annotations[widening.Annotation]
+	isSame := equality.Semantic.DeepEqual(old.Spec, policy.Spec) &&
+		old.Annotations[widening.Annotation] == policy.Annotations[widening.Annotation]
 	if !policy.DeletionTimestamp.IsZero() || isSame || !v.isChecked(policy.Namespace) {
 		return nil, nil
 	}

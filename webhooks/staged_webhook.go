@@ -48,7 +48,8 @@ func (v StagedValidator) ValidateCreate(ctx context.Context, policy *v1alpha1.St
 
 // ValidateUpdate judges a change of what a policy says. A mistake from before the change is a warning.
 func (v StagedValidator) ValidateUpdate(ctx context.Context, old, policy *v1alpha1.StagedNetworkPolicy) (admission.Warnings, error) {
-	isSame := equality.Semantic.DeepEqual(old.Spec, policy.Spec) && old.Annotations[widening.Annotation] == policy.Annotations[widening.Annotation]
+	isSame := equality.Semantic.DeepEqual(old.Spec, policy.Spec) &&
+		old.Annotations[widening.Annotation] == policy.Annotations[widening.Annotation]
 	if !policy.DeletionTimestamp.IsZero() || isSame {
 		return nil, nil
 	}

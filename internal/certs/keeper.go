@@ -80,7 +80,8 @@ func (k *Keeper) SetupWithManager(mgr ctrl.Manager) error {
 	err = ctrl.NewControllerManagedBy(mgr).Named("webhook-certificate").
 		WithOptions(controller.Options{NeedLeaderElection: ptr.To(false), MaxConcurrentReconciles: 1}).
 		WatchesRawSource(source.Kind(watched.GetCache(), &corev1.Secret{}, toOne[*corev1.Secret]())).
-		WatchesRawSource(source.Kind(watched.GetCache(), &admissionv1.ValidatingWebhookConfiguration{}, toOne[*admissionv1.ValidatingWebhookConfiguration]())).
+		WatchesRawSource(source.Kind(watched.GetCache(), &admissionv1.ValidatingWebhookConfiguration{},
+			toOne[*admissionv1.ValidatingWebhookConfiguration]())).
 		Complete(k)
 	if err != nil {
 		return fmt.Errorf("setting up the keeper of the webhook's certificate: %w", err)
@@ -134,7 +135,8 @@ func (k *Keeper) serve(ctx context.Context, v view, certificate *tls.Certificate
 	}
 }
 
-func (k *Keeper) write(ctx context.Context, secret *corev1.Secret, configuration *admissionv1.ValidatingWebhookConfiguration, next step) error {
+func (k *Keeper) write(ctx context.Context, secret *corev1.Secret, configuration *admissionv1.ValidatingWebhookConfiguration,
+	next step) error {
 	switch {
 	case next.secret != nil:
 		secret.Data = next.secret

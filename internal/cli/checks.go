@@ -101,7 +101,9 @@ func writeCheckList(out io.Writer, entries []check.Check) error {
 func writeCheck(out io.Writer, e check.Check) {
 	example := e.Example()
 	fmt.Fprintf(out, "%s: %s, about %s\n\n%s.\n%s\n", e.ID, e.Severity, e.About, e.Title, e.Text)
-	for _, part := range []struct{ title, text string }{{"Wrong", example.Wrong}, {"Right", example.Right}, {"In a cluster with", example.World}} {
+	for _, part := range []struct{ title, text string }{
+		{"Wrong", example.Wrong}, {"Right", example.Right}, {"In a cluster with", example.World},
+	} {
 		if part.text != "" {
 			fmt.Fprintf(out, "\n%s:\n\n  %s\n", part.title, strings.ReplaceAll(strings.TrimRight(part.text, "\n"), "\n", "\n  "))
 		}
@@ -114,7 +116,8 @@ func writeChecksJSON(out io.Writer, entries []check.Check) error {
 	}
 	for _, e := range entries {
 		example := e.Example()
-		list.Checks = append(list.Checks, checkPage{string(e.ID), e.Severity, string(e.About), e.Title, e.Text, example.Wrong, example.Right, example.World})
+		list.Checks = append(list.Checks,
+			checkPage{string(e.ID), e.Severity, string(e.About), e.Title, e.Text, example.Wrong, example.Right, example.World})
 	}
 	return report.WriteJSON(out, list)
 }

@@ -118,7 +118,8 @@ type judgedObjects struct {
 
 // summary says how much was judged, and what came of it.
 func (j judgedObjects) summary(findings []manifest.Finding) string {
-	text := fmt.Sprintf("judged %s and %s: %s, %s, %s", counted(j.appTiers, "AppTier", "AppTiers"), counted(j.policies, "NetworkPolicy", "NetworkPolicies"),
+	text := fmt.Sprintf("judged %s and %s: %s, %s, %s", counted(j.appTiers, "AppTier", "AppTiers"),
+		counted(j.policies, "NetworkPolicy", "NetworkPolicies"),
 		counted(manifest.Count(findings, check.Reject), "error", "errors"), counted(manifest.Count(findings, check.Warn), "warning", "warnings"),
 		counted(manifest.Count(findings, check.Note), "note", "notes"))
 	isNotJudged := func(f manifest.Finding) bool { return f.Check != check.NotJudged }
@@ -153,7 +154,8 @@ func (o *lintOptions) check(ctx context.Context, stdin io.Reader) (findings []ma
 		return nil, seen, err
 	}
 	o.Partly = true
-	s, d, err := o.Read(ctx, stdin, namespace, scene.ListNamespaces, scene.ListPods, scene.ListNodes, scene.ListServices, scene.ListPolicies, scene.ListAppTiers, scene.ListAPIServer, scene.ListBackends, scene.ListNetworks, scene.ListOthers)
+	s, d, err := o.Read(ctx, stdin, namespace, scene.ListNamespaces, scene.ListPods, scene.ListNodes, scene.ListServices, scene.ListPolicies,
+		scene.ListAppTiers, scene.ListAPIServer, scene.ListBackends, scene.ListNetworks, scene.ListOthers)
 	if err != nil {
 		return nil, seen, err
 	}

@@ -41,8 +41,8 @@ func newRender(streams genericiooptions.IOStreams) *cobra.Command {
 		Use:   "render (FILE|DIRECTORY|-... | -k DIRECTORY | --cluster)",
 		Short: "Print the NetworkPolicies of AppTiers",
 		Long: `Print the NetworkPolicies of AppTiers, as the manager applies them, in the order
-in which no declared connection is ever cut; of AppTiers in mode Audit, their StagedNetworkPolicies. Objects of kinds that AppTiers cannot refer to are
-ignored.
+in which no declared connection is ever cut; of AppTiers in mode Audit, their StagedNetworkPolicies.
+Objects of kinds that AppTiers cannot refer to are ignored.
 
 The input should hold what AppTiers refer to: other AppTiers, Services with the pods and workloads
 behind them, Nodes, the Service default/kubernetes with its EndpointSlices, and the Service of the
@@ -79,10 +79,12 @@ before you apply the output: what is left out of a policy is denied.`,
 	o.input.AddFlags(cmd)
 	o.cluster.AddFlags(cmd.Flags())
 	o.managed.AddFlags(cmd)
-	flags.Choice(cmd, &o.output, "output", "o", "yaml", "How to print: the NetworkPolicies, or, with mermaid, a picture of the AppTiers", "yaml", "json", "name", "mermaid")
+	flags.Choice(cmd, &o.output, "output", "o", "yaml", "How to print: the NetworkPolicies, or, with mermaid, a picture of the AppTiers",
+		"yaml", "json", "name", "mermaid")
 	report.AddFailOn(cmd, &o.failOn)
 	// Not --cluster: everywhere in kubectl, that names a cluster of the kubeconfig file.
-	cmd.Flags().BoolVar(&o.live, "cluster", false, "Also look in the cluster for what AppTiers refer to; without input, render the cluster's AppTiers.")
+	cmd.Flags().BoolVar(&o.live, "cluster", false,
+		"Also look in the cluster for what AppTiers refer to; without input, render the cluster's AppTiers.")
 	cmd.Flags().BoolVarP(&o.allNamespaces, "all-namespaces", "A", false, "With --cluster and without input: the AppTiers of every namespace.")
 	return cmd
 }
@@ -154,7 +156,8 @@ func (o *renderOptions) read(ctx context.Context, streams genericiooptions.IOStr
 		return nil, nil, errors.New("-A is for the AppTiers of the cluster: give it with --cluster, and without -f and -k")
 	case !o.live:
 		// The input does not depend on kubectl's configuration.
-		apps, objects, err := readAppTiers(streams.In, streams.ErrOut, &o.input, cmp.Or(*o.cluster.Namespace, metav1.NamespaceDefault), scene.ReferenceKinds()...)
+		apps, objects, err := readAppTiers(streams.In, streams.ErrOut, &o.input, cmp.Or(*o.cluster.Namespace, metav1.NamespaceDefault),
+			scene.ReferenceKinds()...)
 		return apps, scene.InputWorld(objects), err
 	}
 	namespace, _, err := o.cluster.ToRawKubeConfigLoader().Namespace()
@@ -186,7 +189,8 @@ func (o *renderOptions) readCluster(ctx context.Context, namespace string) ([]sc
 
 // readAppTiers returns the AppTiers of the input, in its order, at least one, and its objects of
 // more kinds.
-func readAppTiers(stdin io.Reader, messages io.Writer, in *manifest.Input, namespace string, more ...manifest.Kinds) ([]scene.AppTier, []manifest.Object, error) {
+func readAppTiers(stdin io.Reader, messages io.Writer, in *manifest.Input, namespace string,
+	more ...manifest.Kinds) ([]scene.AppTier, []manifest.Object, error) {
 	documents, err := in.Read(stdin)
 	if err != nil {
 		return nil, nil, err

@@ -118,7 +118,8 @@ func (t *tester) try(c testCase) (report.Result, error) {
 	}
 	if result.Connections == 0 {
 		result.Outcome = report.Unknown
-		result.Messages = append(result.Messages, report.Message{What: "no connection is meant: an end has no pod, or no address of the family of the other's"})
+		result.Messages = append(result.Messages,
+			report.Message{What: "no connection is meant: an end has no pod, or no address of the family of the other's"})
 	}
 	return result, nil
 }

@@ -111,5 +111,6 @@ func serviceAndPods(ctx context.Context, key types.NamespacedName, from Source) 
 
 // NamesPorts says whether the pods behind a Service decide the numbers of its target ports.
 func NamesPorts(service *corev1.Service) bool {
-	return len(service.Spec.Selector) > 0 && slices.ContainsFunc(service.Spec.Ports, func(p corev1.ServicePort) bool { return p.TargetPort.Type == intstr.String })
+	return len(service.Spec.Selector) > 0 &&
+		slices.ContainsFunc(service.Spec.Ports, func(p corev1.ServicePort) bool { return p.TargetPort.Type == intstr.String })
 }

@@ -123,6 +123,7 @@ func (in *Input) nameAll(drafts []*draft) {
 // isNeeded says whether a policy has a name that one of an AppTier would need.
 func (in *Input) isNeeded(namespace, app string) bool {
 	return slices.ContainsFunc(slices.Concat(in.Policies, in.Beside), func(p *networkingv1.NetworkPolicy) bool {
-		return p.Namespace == namespace && (p.Name == expand.NamespacePolicyName(app) || strings.HasPrefix(p.Name, expand.TierPolicyName(app, "")))
+		return p.Namespace == namespace &&
+			(p.Name == expand.NamespacePolicyName(app) || strings.HasPrefix(p.Name, expand.TierPolicyName(app, "")))
 	})
 }

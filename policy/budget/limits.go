@@ -19,8 +19,9 @@ type Limits struct {
 // Defaults are what an enforcer with 512 MiB can take from one namespace, with room for others; see docs/limits.md.
 func Defaults() Limits {
 	return Limits{
-		Policy:    Cost{Rules: 500, Peers: 500, Blocks: 5000, Ports: 1000, Requirements: 5000, Copies: 20_000, Addresses: 100_000, Depth: 32},
-		Namespace: Cost{Rules: 2000, Peers: 1000, Blocks: 20_000, Ports: 20_000, Requirements: 20_000, Copies: 100_000, Addresses: 200_000, Depth: 64},
+		Policy: Cost{Rules: 500, Peers: 500, Blocks: 5000, Ports: 1000, Requirements: 5000, Copies: 20_000, Addresses: 100_000, Depth: 32},
+		Namespace: Cost{Rules: 2000, Peers: 1000, Blocks: 20_000, Ports: 20_000, Requirements: 20_000, Copies: 100_000, Addresses: 200_000,
+			Depth: 64},
 	}
 }
 

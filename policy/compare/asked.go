@@ -45,7 +45,8 @@ func (a asked) id(pod *corev1.Pod, unknown []string) string {
 	if a.nodes {
 		node = pod.Spec.NodeName
 	}
-	return strings.Join([]string{node, pod.Namespace, set.String(), strings.Join(a.namedPorts(pod), ","), strings.Join(a.unknown(unknown), ","), strings.Join(a.within(pod), ",")}, "|")
+	return strings.Join([]string{node, pod.Namespace, set.String(), strings.Join(a.namedPorts(pod), ","),
+		strings.Join(a.unknown(unknown), ","), strings.Join(a.within(pod), ",")}, "|")
 }
 
 // unknown are those keys of labels with unknown values that policies ask about.

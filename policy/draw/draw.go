@@ -79,7 +79,8 @@ func (d *drawing) everyPod(app *v1alpha1.AppTier) *box {
 func (d *drawing) connections(app *v1alpha1.AppTier) {
 	if app.Spec.Isolation.SameNamespace == v1alpha1.SameNamespaceAllow {
 		pod := d.everyPod(app)
-		another := d.graph.box(box{key: "another pod of " + app.Namespace, namespace: app.Namespace, label: "every pod beside it", shape: rounded})
+		another := d.graph.box(box{key: "another pod of " + app.Namespace, namespace: app.Namespace, label: "every pod beside it",
+			shape: rounded})
 		d.graph.arrow(pod, another, anyPort)
 		d.graph.arrow(another, pod, anyPort)
 	}
@@ -113,7 +114,8 @@ func (d *drawing) steps(app *v1alpha1.AppTier) {
 				middle := d.tier(app, &t)
 				return d.graph.connected(from, middle) && d.graph.connected(middle, to)
 			})
-			closed := model.Isolates(&app.Spec, &app.Spec.Tiers[i], v1alpha1.Egress) || model.Isolates(&app.Spec, &app.Spec.Tiers[j], v1alpha1.Ingress)
+			closed := model.Isolates(&app.Spec, &app.Spec.Tiers[i], v1alpha1.Egress) ||
+				model.Isolates(&app.Spec, &app.Spec.Tiers[j], v1alpha1.Ingress)
 			if from != to && between && closed && !d.graph.connected(from, to) {
 				d.graph.deny(from, to)
 			}

@@ -98,5 +98,6 @@ func few(texts []string) string {
 
 // dnsPorts are those of DNS servers that AppTiers name without ports.
 func dnsPorts() portSet {
-	return portSet{Ports: model.Ports{Of: []model.Port{model.NewPort(corev1.ProtocolUDP, 53, nil), model.NewPort(corev1.ProtocolTCP, 53, nil)}}}
+	return portSet{Ports: model.Ports{Of: []model.Port{model.NewPort(corev1.ProtocolUDP, 53, nil),
+		model.NewPort(corev1.ProtocolTCP, 53, nil)}}}
 }

@@ -103,7 +103,8 @@ func (r rules) other(reference v1alpha1.AppTierReference) *box {
 	if app, tier := r.find(reference); tier != nil {
 		return r.drawing.tier(app, tier)
 	}
-	return r.graph.box(box{key: fmt.Sprintf("tier %s of %s", reference.Tier, key), namespace: key.Namespace, label: fmt.Sprintf("%s of %s", reference.Tier, key.Name), shape: rounded})
+	return r.graph.box(box{key: fmt.Sprintf("tier %s of %s", reference.Tier, key), namespace: key.Namespace,
+		label: fmt.Sprintf("%s of %s", reference.Tier, key.Name), shape: rounded})
 }
 
 // find returns a tier of another AppTier that is drawn too, or nil.

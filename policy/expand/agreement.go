@@ -23,15 +23,18 @@ func (x resolver) AppTier(reference *v1alpha1.AppTierReference) []end {
 	}
 	tier := model.TierNamed(&other.Spec, reference.Tier)
 	if tier == nil {
-		x.missing(at, Missing{Kind: "AppTier", Key: key, Tier: reference.Tier}, fmt.Sprintf("AppTier %s has no tier %q", key, reference.Tier), "correct the reference, or ask its owner for the tier's name")
+		x.missing(at, Missing{Kind: "AppTier", Key: key, Tier: reference.Tier}, fmt.Sprintf("AppTier %s has no tier %q", key, reference.Tier),
+			"correct the reference, or ask its owner for the tier's name")
 		return nil
 	}
 	ports, named := counterpart(other, tier, direction, x.app, says)
 	switch field, half := mirror(direction); {
 	case !named:
 		x.note(at, v1alpha1.ReasonPeerNotAccepted,
-			fmt.Sprintf("tier %s of AppTier %s does not name tier %s of AppTier %s/%s in its %s", tier.Name, key, says.tier, x.app.Namespace, x.app.Name, field),
-			fmt.Sprintf("its owner agrees with %s: [{%s: [{appTier: {namespace: %s, name: %s, tier: %s}}]}]", field, half, x.app.Namespace, x.app.Name, says.tier))
+			fmt.Sprintf("tier %s of AppTier %s does not name tier %s of AppTier %s/%s in its %s", tier.Name, key, says.tier, x.app.Namespace,
+				x.app.Name, field),
+			fmt.Sprintf("its owner agrees with %s: [{%s: [{appTier: {namespace: %s, name: %s, tier: %s}}]}]", field, half, x.app.Namespace,
+				x.app.Name, says.tier))
 		return nil
 	case ports.IsEmpty():
 		x.note(at, v1alpha1.ReasonPeerNotAccepted,
@@ -54,7 +57,8 @@ func mirror(direction v1alpha1.Direction) (field, half string) {
 // counterpart returns the ports on which another AppTier's tier agrees to a connection with a tier of
 // this AppTier, and whether it names that tier at all. Rules that have no port in common with the
 // statement do not count.
-func counterpart(other *v1alpha1.AppTier, tier *v1alpha1.Tier, direction v1alpha1.Direction, app *v1alpha1.AppTier, says statement) (ports model.Ports, named bool) {
+func counterpart(other *v1alpha1.AppTier, tier *v1alpha1.Tier, direction v1alpha1.Direction, app *v1alpha1.AppTier,
+	says statement) (ports model.Ports, named bool) {
 	names := func(peer v1alpha1.Peer) bool {
 		r := peer.AppTier
 		return r != nil && r.Tier == says.tier && model.Key(other, r.Namespace, r.Name) == model.Key(app, "", app.Name)

@@ -132,7 +132,8 @@ func (x *expansion) allowEgress(rules *ruleSet, tier *v1alpha1.Tier, rule *model
 	ports := rule.PortsOf(tier)
 	for i := range rule.Peers {
 		at := rule.PeerAt(i)
-		for _, end := range x.resolve(at, &rule.Peers[i], v1alpha1.Egress, statement{tier: tier.Name, ports: ports, portsLeftToPeer: !rule.SaysPorts()}) {
+		for _, end := range x.resolve(at, &rule.Peers[i], v1alpha1.Egress,
+			statement{tier: tier.Name, ports: ports, portsLeftToPeer: !rule.SaysPorts()}) {
 			if rule.SaysPorts() {
 				x.connect(rules, at, end, ports)
 			} else {

@@ -94,7 +94,8 @@ func (x resolver) Internet() []end {
 // Nodes resolves to the addresses of nodes.
 func (x resolver) Nodes() []end {
 	if len(x.env.Nodes) == 0 {
-		x.missing(x.at.Child("nodes"), Missing{Kind: "Node"}, "the addresses of the cluster's nodes are not known", "render against a cluster, or give Nodes with their addresses")
+		x.missing(x.at.Child("nodes"), Missing{Kind: "Node"}, "the addresses of the cluster's nodes are not known",
+			"render against a cluster, or give Nodes with their addresses")
 		return nil
 	}
 	return []end{{peers: hosts(x.env.Nodes)}}

@@ -54,7 +54,8 @@ func ReadIsolation(name types.NamespacedName, spec *networkingv1.NetworkPolicySp
 		p.Problems = []rule.Problem{{Path: "podSelector", Err: err}}
 		p.Subject.Labels = labels.Everything()
 	}
-	isolation := []rule.Rule{{Order: orderIsolated, Action: rule.Deny, Peers: rule.Peers{Everyone: true}, Ports: rule.Ports{Every: true}, Index: rule.Implicit}}
+	isolation := []rule.Rule{{Order: orderIsolated, Action: rule.Deny, Peers: rule.Peers{Everyone: true}, Ports: rule.Ports{Every: true},
+		Index: rule.Implicit}}
 	if Isolates(spec, networkingv1.PolicyTypeIngress) {
 		p.Ingress = isolation
 	}

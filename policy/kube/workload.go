@@ -82,7 +82,8 @@ func WorkloadOf(object runtime.Object) *Workload {
 
 // alike are the pods of a workload that differ in nothing. It may be scaled; without a number of
 // replicas somebody else is likely to do that.
-func alike(kind string, meta metav1.ObjectMeta, template *corev1.PodTemplateSpec, selector *metav1.LabelSelector, replicas *int32) *Workload {
+func alike(kind string, meta metav1.ObjectMeta, template *corev1.PodTemplateSpec, selector *metav1.LabelSelector,
+	replicas *int32) *Workload {
 	w := &Workload{Kind: kind, Name: meta.Name, Selector: selector, Replicas: ptr.Deref(replicas, 0), Several: ptr.Deref(replicas, 2) > 1}
 	if template != nil {
 		w.Pods = []*corev1.Pod{podOf(meta, template, meta.Name, nil)}

@@ -78,7 +78,8 @@ func RulesOf(spec *v1alpha1.AppTierSpec, tier int, direction v1alpha1.Direction)
 }
 
 // each yields rules of one direction; false once that is enough.
-func each[T v1alpha1.IngressRule | v1alpha1.EgressRule](at Place, tier *v1alpha1.Tier, direction v1alpha1.Direction, rules []T, yield func(Rule) bool) bool {
+func each[T v1alpha1.IngressRule | v1alpha1.EgressRule](at Place, tier *v1alpha1.Tier, direction v1alpha1.Direction, rules []T,
+	yield func(Rule) bool) bool {
 	for i := range rules {
 		rule := Rule{At: at, Direction: direction, Tier: tier}
 		rule.At.rule = i

@@ -109,7 +109,8 @@ func (d Decision) byRulesOf(
 		return certain
 	case !d.Isolated && all == Allow:
 		d.AllowedBy = by
-		return d.because(Allow, fmt.Sprintf("%s of %s: every policy that may isolate it, such as %s, allows %s", directionWord(direction), subject.name, by, describe(direction, other, to)))
+		return d.because(Allow, fmt.Sprintf("%s of %s: every policy that may isolate it, such as %s, allows %s", directionWord(direction),
+			subject.name, by, describe(direction, other, to)))
 	default:
 		return d.because(Unknown, fmt.Sprintf("whether %s isolates %s of %s depends on labels that only a cluster knows (%s)",
 			maybe[0].Name, directionWord(direction), subject.name, strings.Join(subject.unknown, ", ")))

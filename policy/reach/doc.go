@@ -73,6 +73,6 @@
 // names a pod that is missing or has finished, or an address that is not the pod's; several pods
 // claim the address and no node looks; the ends have no address family in common; a pod has no address yet and an ipBlock
 // decides; a pod is on no node yet and its peer is a node; labels decide of a namespace that a snapshot
-// with [Snapshot.PartialNamespaces] lacks, or of a pod that are among its [Snapshot.UnknownLabels]. An allowing rule prevails over an unknown
-// one, and a denied direction over the other direction's unknown.
+// with [Snapshot.PartialNamespaces] lacks, or of a pod that are among its [Snapshot.UnknownLabels]. An allowing rule
+// prevails over an unknown one, and a denied direction over the other direction's unknown.
 package reach

@@ -54,7 +54,8 @@ func (e *Evaluator) rules(direction networkingv1.PolicyType, subject, other part
 // Isolating returns the policies that isolate a pod in a direction, sorted by name, and whether there
 // are any. A pod that is on its node's network, that has finished, or that is not in the snapshot is
 // not isolated.
-func (e *Evaluator) Isolating(name types.NamespacedName, direction networkingv1.PolicyType) (policies []types.NamespacedName, isolated bool) {
+func (e *Evaluator) Isolating(name types.NamespacedName,
+	direction networkingv1.PolicyType) (policies []types.NamespacedName, isolated bool) {
 	pod := e.pods[name]
 	if pod == nil || pod.Spec.HostNetwork || Finished(pod) {
 		return nil, false

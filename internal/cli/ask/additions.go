@@ -70,7 +70,8 @@ func (e *explanation) writeAdditions(out io.Writer, a scene.Answer) error {
 	switch alike := suggest.Alike(before, a.Flow); {
 	case len(additions) > 0:
 	case len(alike) > 0:
-		fmt.Fprintf(out, "pods of %s have no labels of their own, so no policy can select only them: to allow it, add a label to their template, such as app: %s, and ask again\n",
+		fmt.Fprintf(out, "pods of %s have no labels of their own, so no policy can select only them: "+
+			"to allow it, add a label to their template, such as app: %s, and ask again\n",
 			e.asTyped(alike[0].String()), path.Base(alike[0].Name))
 	case reach.Allowed(e.world.Snapshot, a.Flow).Verdict == reach.Allow:
 		fmt.Fprintln(out, "the addition above allows it too")

@@ -145,7 +145,8 @@ func (o *Options) ports(e scene.End, i int) ([]scene.Port, error) {
 	case len(declared) > 0:
 		return declared, nil
 	case o.Port == "" && e.Service == nil && len(e.Ports) == 0:
-		return nil, fmt.Errorf("%s is missing: give the destination's own port; only a Service, or a tier that declares ports, can do without", cmp.Or(o.PortWord, "--port"))
+		return nil, fmt.Errorf("%s is missing: give the destination's own port; only a Service, or a tier that declares ports, can do without",
+			cmp.Or(o.PortWord, "--port"))
 	case e.Service != nil && len(e.StandIns) > 0 && o.isPortOf(e):
 		return nil, fmt.Errorf("%s: no pod of it says which number its port has", e.Text)
 	default:

@@ -119,7 +119,8 @@ func (q *Question) NoteTunnels(out io.Writer) {
 				q.Evaluator.Allowed(through).Verdict != reach.Allow {
 				continue
 			}
-			fmt.Fprintf(out, "note: policies deny this, but TCP %d, the tunnel of the mesh, is open between the two and carries any port: only the mesh itself can deny it\n", tunnel)
+			fmt.Fprintf(out, "note: policies deny this, but TCP %d, the tunnel of the mesh, is open between the two "+
+				"and carries any port: only the mesh itself can deny it\n", tunnel)
 			return
 		}
 	}

@@ -122,8 +122,10 @@ Without files, the cluster is asked with --cluster; with both, it is taken as it
 	cmd.Flags().IntVar(&o.around, "around", 1, "With --focus: how many connections away from it, in either direction, is shown.")
 	cmd.Flags().BoolVar(&o.denied, "denied", false, "List who may not connect on any port too. In a matrix, that is where nothing is.")
 	cmd.Flags().BoolVar(&o.dns, "dns", false, "Show who may ask the cluster's DNS too, which nearly everybody may.")
-	flags.Choice(cmd, &o.group, "group", "", groupings[0], "Show those of a namespace that reach the same and are reached by the same as one, with auto in a matrix or a picture of more than 40", groupings...)
-	cmd.Flags().IntVar(&o.width, "width", terminalWidth, "The columns that -o matrix may take: 0 for as many as it needs, -1 for the terminal's.")
+	flags.Choice(cmd, &o.group, "group", "", groupings[0], "Show those of a namespace that reach the same and are reached by the "+
+		"same as one, with auto in a matrix or a picture of more than 40", groupings...)
+	cmd.Flags().IntVar(&o.width, "width", terminalWidth,
+		"The columns that -o matrix may take: 0 for as many as it needs, -1 for the terminal's.")
 	return cmd
 }
 

@@ -100,7 +100,8 @@ func (f *function) mergeOne(i int, wanted *yaml.RNode, apps []scene.AppTier) (bo
 	from := item.GetLabels()[v1alpha1.LabelAppTier]
 	stale := slices.ContainsFunc(apps, func(app scene.AppTier) bool { return app.Name == from && app.Namespace == item.GetNamespace() })
 	if !stale {
-		f.warn(f.source(i), fmt.Sprintf("it was generated from AppTier %s, which is not in the list", from), "add the AppTier, or remove the policy")
+		f.warn(f.source(i), fmt.Sprintf("it was generated from AppTier %s, which is not in the list", from),
+			"add the AppTier, or remove the policy")
 	}
 	return !stale, nil
 }

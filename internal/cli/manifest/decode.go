@@ -73,7 +73,8 @@ type Kinds struct {
 // NewDecoder returns a decoder for AppTiers, StagedNetworkPolicies and more kinds, each with its list.
 func NewDecoder(namespace string, more ...Kinds) *Decoder {
 	d := &Decoder{scheme: runtime.NewScheme(), namespace: namespace, others: map[string]int{}, seen: map[string]Origin{}}
-	d.scheme.AddKnownTypes(v1alpha1.GroupVersion, &v1alpha1.AppTier{}, &v1alpha1.AppTierList{}, &v1alpha1.StagedNetworkPolicy{}, &v1alpha1.StagedNetworkPolicyList{})
+	d.scheme.AddKnownTypes(v1alpha1.GroupVersion, &v1alpha1.AppTier{}, &v1alpha1.AppTierList{}, &v1alpha1.StagedNetworkPolicy{},
+		&v1alpha1.StagedNetworkPolicyList{})
 	for _, k := range more {
 		d.scheme.AddKnownTypes(k.Of, k.Types...)
 	}
@@ -171,9 +172,11 @@ func (d *Decoder) AddObject(from Origin, text []byte, gvk schema.GroupVersionKin
 	}
 	if !d.scheme.Recognizes(gvk) {
 		if gvk.Group == assertion.GroupVersion.Group && d.scheme.IsGroupRegistered(gvk.Group) {
-			d.problem(from, "kind", "%s of %s is not known here: write kind: ConnectionTest and apiVersion: %s", gvk.Kind, gvk.GroupVersion(), assertion.GroupVersion)
+			d.problem(from, "kind",
+				"%s of %s is not known here: write kind: ConnectionTest and apiVersion: %s", gvk.Kind, gvk.GroupVersion(), assertion.GroupVersion)
 		} else if isOurs {
-			d.problem(from, "kind", "%s of %s is not known here: write kind: AppTier and apiVersion: %s", gvk.Kind, gvk.GroupVersion(), v1alpha1.GroupVersion)
+			d.problem(from, "kind",
+				"%s of %s is not known here: write kind: AppTier and apiVersion: %s", gvk.Kind, gvk.GroupVersion(), v1alpha1.GroupVersion)
 		} else {
 			d.addUnknown(from, text, gvk)
 		}
@@ -283,7 +286,8 @@ func nameIn(kind string, text []byte) string {
 	if err := json.Unmarshal(text, &partial); err != nil || partial.Metadata.Name+partial.Metadata.GenerateName == "" {
 		return kind
 	}
-	return kind + " " + Qualified(&metav1.ObjectMeta{Namespace: partial.Metadata.Namespace, Name: cmp.Or(partial.Metadata.Name, partial.Metadata.GenerateName)})
+	return kind + " " + Qualified(&metav1.ObjectMeta{Namespace: partial.Metadata.Namespace,
+		Name: cmp.Or(partial.Metadata.Name, partial.Metadata.GenerateName)})
 }
 
 // explain words an error of a decoder for people who have never seen the Go types.
@@ -293,7 +297,8 @@ func explain(err error) string {
 		return strings.TrimPrefix(err.Error(), "json: ")
 	}
 	want := map[reflect.Kind]string{reflect.Struct: "an object", reflect.Map: "an object", reflect.Slice: "a list", reflect.String: "a string"}
-	is := cmp.Or(map[string]string{"array": "a list", "object": "an object", "string": "a string", "number": "a number", "bool": "true or false"}[wrongType.Value], wrongType.Value)
+	is := cmp.Or(map[string]string{"array": "a list", "object": "an object", "string": "a string", "number": "a number",
+		"bool": "true or false"}[wrongType.Value], wrongType.Value)
 	text := fmt.Sprintf("%s where %s is wanted", is, cmp.Or(want[wrongType.Type.Kind()], "something else"))
 	if wrongType.Field != "" {
 		text = wrongType.Field + ": " + text

@@ -59,7 +59,8 @@ func Split(file string, text []byte) []Document {
 	line := 0
 	for content := range bytes.Lines(text) {
 		// A byte-order mark may be at the start of each document (YAML 1.2, 5.2): files are joined.
-		if unmarked, found := bytes.CutPrefix(content, []byte("\ufeff")); found && (isMarker(unmarked, "---") || isBlank(withoutMarker(current))) {
+		if unmarked, found := bytes.CutPrefix(content, []byte("\ufeff")); found &&
+			(isMarker(unmarked, "---") || isBlank(withoutMarker(current))) {
 			content = unmarked
 		}
 		switch {

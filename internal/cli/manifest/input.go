@@ -41,7 +41,8 @@ func InputOf(name string, shown func(file string) string) Input {
 func (in *Input) AddFlags(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringSliceVarP(&in.files, "filename", "f", nil, "A file or a directory with manifests, or - for standard input. May be repeated.")
-	flags.StringVarP(&in.kustomize, "kustomize", "k", "", "A directory with a kustomization.yaml to build. With -f, its manifests are added to those files.")
+	flags.StringVarP(&in.kustomize, "kustomize", "k", "",
+		"A directory with a kustomization.yaml to build. With -f, its manifests are added to those files.")
 	flags.BoolVarP(&in.recursive, "recursive", "R", false, "Read the directories of -f and the directories below them.")
 }
 

@@ -21,7 +21,8 @@ import (
 func build(directory string) ([]Document, error) {
 	resources, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(withOrigins(directory), directory)
 	if types.IsErrOnlyBuiltinPluginsAllowed(err) {
-		return nil, fmt.Errorf("building the kustomization %s: it calls functions, and no program is run here: have kustomize build it, and give the result with -f -", directory)
+		return nil, fmt.Errorf("building the kustomization %s: it calls functions, and no program is run here: have kustomize build "+
+			"it, and give the result with -f -", directory)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("building the kustomization: %w", err)
@@ -142,7 +143,8 @@ func patchesOf(files []string) map[string]string {
 // partsOf are the files that a kustomization names, and that are no manifests of their own.
 func partsOf(kustomization map[string]any) []string {
 	var paths []string
-	for _, field := range []string{"patches", "patchesStrategicMerge", "patchesJson6902", "replacements", "configurations", "generators", "transformers", "validators", "crds"} {
+	for _, field := range []string{"patches", "patchesStrategicMerge", "patchesJson6902", "replacements", "configurations", "generators",
+		"transformers", "validators", "crds"} {
 		entries, _ := kustomization[field].([]any)
 		for _, entry := range entries {
 			switch of := entry.(type) {

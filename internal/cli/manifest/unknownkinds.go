@@ -88,7 +88,8 @@ func isBuiltIn(group string) bool {
 func isWithoutPods(gvk schema.GroupVersionKind) bool {
 	switch gvk.Group {
 	case "monitoring.coreos.com":
-		return slices.Contains([]string{"ServiceMonitor", "PodMonitor", "PrometheusRule", "Probe", "ScrapeConfig", "AlertmanagerConfig"}, gvk.Kind)
+		return slices.Contains([]string{"ServiceMonitor", "PodMonitor", "PrometheusRule", "Probe", "ScrapeConfig", "AlertmanagerConfig"},
+			gvk.Kind)
 	case "networking.istio.io", "security.istio.io", "external-secrets.io", assertion.GroupVersion.Group:
 		return true
 	default:

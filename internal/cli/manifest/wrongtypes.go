@@ -116,7 +116,8 @@ func (w *typeWalk) want(path string, value any, wanted ...string) bool {
 	if slices.Contains(wanted, is) {
 		return true
 	}
-	w.wrong = append(w.wrong, wrongType{path, is + " where " + strings.Join(wanted, " or ") + " is wanted", retype(value, wanted[0], w.written(path))})
+	w.wrong = append(w.wrong,
+		wrongType{path, is + " where " + strings.Join(wanted, " or ") + " is wanted", retype(value, wanted[0], w.written(path))})
 	return false
 }
 

@@ -50,10 +50,12 @@ func (g Graph) svg(direction, before string) (string, error) {
 	}
 	var b strings.Builder
 	width, height := max(at.Width, 200), max(at.Height, 60)
-	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" class="map %s" role="img" aria-label="Who may reach whom" `, strings.ToLower(direction))
+	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" class="map %s" role="img" aria-label="Who may reach whom" `,
+		strings.ToLower(direction))
 	fmt.Fprintf(&b, `width="%s" height="%s" viewBox="0 0 %[1]s %[2]s">`+"\n%s\n", number(width), number(height), before)
-	fmt.Fprintf(&b, `<defs><marker id="head-%s" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto-start-reverse">`+
-		`<path class="head" d="M0 0.5 8 4 0 7.5z"/></marker></defs>`+"\n<rect class=\"paper\" width=\"100%%\" height=\"100%%\"/>\n", direction)
+	fmt.Fprintf(&b,
+		`<defs><marker id="head-%s" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto-start-reverse">`+
+			`<path class="head" d="M0 0.5 8 4 0 7.5z"/></marker></defs>`+"\n<rect class=\"paper\" width=\"100%%\" height=\"100%%\"/>\n", direction)
 	for _, box := range at.Boxes {
 		if namespace, isFrame := strings.CutPrefix(box.ID, "namespace "); isFrame {
 			frame(&b, box, namespace)
@@ -77,12 +79,14 @@ func number(f float64) string {
 func frame(b *strings.Builder, at placedBox, namespace string) {
 	const title = 8 // above what dagre leaves, for the name
 	left, top := at.X-at.Width/2, at.Y-at.Height/2-title
-	fmt.Fprintf(b, `<g class="frame"><rect x="%s" y="%s" width="%s" height="%s" rx="12"/>`, number(left), number(top), number(at.Width), number(at.Height+title))
+	fmt.Fprintf(b, `<g class="frame"><rect x="%s" y="%s" width="%s" height="%s" rx="12"/>`, number(left), number(top), number(at.Width),
+		number(at.Height+title))
 	fmt.Fprintf(b, `<text x="%s" y="%s">%s</text></g>`+"\n", number(left+10), number(top+15), html.EscapeString(namespace))
 }
 
 func edge(b *strings.Builder, l Link, at bend, direction string) {
-	fmt.Fprintf(b, `<g class="edge" data-from="%d" data-to="%d"><title>%s</title>`, l.From, l.To, html.EscapeString(strings.Join(l.Ports, ", ")))
+	fmt.Fprintf(b, `<g class="edge" data-from="%d" data-to="%d"><title>%s</title>`, l.From, l.To,
+		html.EscapeString(strings.Join(l.Ports, ", ")))
 	fmt.Fprintf(b, `<path marker-end="url(#head-%s)" d="%s"/>`, direction, curve(at.Points))
 	half := smallWidth*float64(len(l.Label))/2 + 4
 	fmt.Fprintf(b, `<rect x="%s" y="%s" width="%s" height="16" rx="8"/>`, number(at.X-half), number(at.Y-8), number(2*half))
@@ -116,7 +120,8 @@ func node(b *strings.Builder, i int, n Node, at placedBox) {
 	}
 	left, top := at.X-at.Width/2, at.Y-at.Height/2
 	fmt.Fprintf(b, `<g class="%s" data-node="%d"><title>%s</title>`, class, i, html.EscapeString(strings.Join(n.Members, "\n")))
-	fmt.Fprintf(b, `<rect x="%s" y="%s" width="%s" height="%s" rx="%s"/>`, number(left), number(top), number(at.Width), number(at.Height), number(radius))
+	fmt.Fprintf(b, `<rect x="%s" y="%s" width="%s" height="%s" rx="%s"/>`, number(left), number(top), number(at.Width), number(at.Height),
+		number(radius))
 	fmt.Fprintf(b, `<text class="kind" x="%s" y="%s">%s</text>`, number(at.X), number(top+17), html.EscapeString(n.Kind))
 	fmt.Fprintf(b, `<text class="name" x="%s" y="%s">%s</text>`, number(at.X), number(top+34), html.EscapeString(n.Name))
 	if n.Open != "" {

@@ -150,7 +150,8 @@ func WriteSARIF(out io.Writer, findings []manifest.Finding) error {
 		index[entry.ID] = len(run.Tool.Driver.Rules)
 		run.Tool.Driver.Rules = append(run.Tool.Driver.Rules, sarifRule{
 			ID: string(entry.ID), Name: string(entry.ID), Short: sarifText{entry.Title}, Full: sarifText{strings.ReplaceAll(entry.Text, "\n", " ")},
-			HelpURI: checksPage + "#" + string(entry.ID), Default: sarifDefault{string(entry.Severity)}, More: sarifProperties{strings.Split(string(entry.About), ", ")},
+			HelpURI: checksPage + "#" + string(entry.ID), Default: sarifDefault{string(entry.Severity)},
+			More: sarifProperties{strings.Split(string(entry.About), ", ")},
 		})
 	}
 	for _, f := range findings {

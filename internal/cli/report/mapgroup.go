@@ -27,7 +27,8 @@ func (m Map) Grouped(when string) Map {
 // equals are, of each end, all who are as it is. Who is outside of all namespaces stays alone.
 func (w web) equals() map[string][]string {
 	out, in := map[string][]string{}, map[string][]string{}
-	for _, l := range slices.SortedFunc(maps.Keys(w.links), func(a, b link) int { return strings.Compare(a.from+"\n"+a.to, b.from+"\n"+b.to) }) {
+	for _, l := range slices.SortedFunc(maps.Keys(w.links),
+		func(a, b link) int { return strings.Compare(a.from+"\n"+a.to, b.from+"\n"+b.to) }) {
 		ports := slices.Sorted(slices.Values(w.ports(l)))
 		out[l.from] = append(out[l.from], fmt.Sprintf("to %q %q", l.to, ports))
 		in[l.to] = append(in[l.to], fmt.Sprintf("from %q %q", l.from, ports))

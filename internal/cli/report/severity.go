@@ -17,7 +17,8 @@ var severities = []check.Severity{check.Reject, check.Warn, check.Note}
 // AddFailOn adds the flag --fail-on.
 func AddFailOn(cmd *cobra.Command, value *string) {
 	cmd.Flags().StringVar(value, "fail-on", string(check.Reject), "The least severity that fails: error, warning (or warn), or note.")
-	_ = cmd.RegisterFlagCompletionFunc("fail-on", cobra.FixedCompletions([]string{"error", "warning", "note"}, cobra.ShellCompDirectiveNoFileComp))
+	_ = cmd.RegisterFlagCompletionFunc("fail-on",
+		cobra.FixedCompletions([]string{"error", "warning", "note"}, cobra.ShellCompDirectiveNoFileComp))
 }
 
 // SeverityOf reads a value of --fail-on.

@@ -81,7 +81,8 @@ func (s *Scene) resolveSlices(e *End) error {
 		}
 	}
 	if len(e.Endpoints) == 0 {
-		return fmt.Errorf("%s: Service %s has no selector, and no EndpointSlice says what is behind it: give an address behind it, or its EndpointSlices",
+		return fmt.Errorf("%s: Service %s has no selector, and no EndpointSlice says what is behind it: "+
+			"give an address behind it, or its EndpointSlices",
 			e.Text, types.NamespacedName{Namespace: e.Service.Namespace, Name: e.Service.Name})
 	}
 	return nil

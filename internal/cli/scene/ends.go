@@ -110,7 +110,8 @@ func ParseEnd(text, namespace string) (EndRef, error) {
 }
 
 func badEnd(text string) error {
-	return fmt.Errorf("%q is not an end of a connection: write [NAMESPACE/]POD, [NAMESPACE/]KIND/NAME, as in deployment/web or service/web, APP/TIER, [NAMESPACE/]tier/APP/TIER, [NAMESPACE/]LABEL=VALUE, an address, or internet", text)
+	return fmt.Errorf("%q is not an end of a connection: write [NAMESPACE/]POD, [NAMESPACE/]KIND/NAME, as in deployment/web or "+
+		"service/web, APP/TIER, [NAMESPACE/]tier/APP/TIER, [NAMESPACE/]LABEL=VALUE, an address, or internet", text)
 }
 
 // labelsKind is of an end that is the pods of some labels.

@@ -42,7 +42,8 @@ func ExpandAll(ctx context.Context, apps []AppTier, s environment.Settings, from
 }
 
 // expandAccepted expands the AppTiers that no finding refuses.
-func expandAccepted(ctx context.Context, apps []AppTier, findings []manifest.Finding, s environment.Settings, from environment.Source) (Expanded, error) {
+func expandAccepted(ctx context.Context, apps []AppTier, findings []manifest.Finding, s environment.Settings,
+	from environment.Source) (Expanded, error) {
 	out := Expanded{Findings: findings}
 	for _, app := range apps {
 		isRefused := func(f manifest.Finding) bool {

@@ -50,7 +50,8 @@ func find[T interface {
 			continue
 		}
 		if found != nil {
-			return nil, fmt.Errorf("%s: %s, which an AppTier refers to, is also in %s: leave one of them out of the input", o.Origin.AtField("metadata.name"), o.Name, first.Origin)
+			return nil, fmt.Errorf("%s: %s, which an AppTier refers to, is also in %s: leave one of them out of the input",
+				o.Origin.AtField("metadata.name"), o.Name, first.Origin)
 		}
 		found, first = candidate, o
 	}

@@ -36,7 +36,8 @@ func newClusterClient(cluster *genericclioptions.ConfigFlags) (*clusterClient, e
 		return nil, fmt.Errorf("finding the cluster: %w (or give manifests with -f, and leave --cluster out)", err)
 	}
 	if isNoCluster(cluster, config) {
-		return nil, errors.New("no cluster is configured for kubectl: give manifests with -f or -k, or say where the cluster is, as with --kubeconfig")
+		return nil, errors.New("no cluster is configured for kubectl: give manifests with -f or -k, or say where the cluster is, as " +
+			"with --kubeconfig")
 	}
 	core, err := kubernetes.NewForConfig(config)
 	if err != nil {
@@ -254,7 +255,8 @@ func liveObjects[T interface {
 }](kind string, items []T) []manifest.Object {
 	out := make([]manifest.Object, len(items))
 	for i, item := range items {
-		out[i] = manifest.Object{Object: item, Origin: manifest.Origin{Document: manifest.Document{File: manifest.LiveName, Built: true}}, Name: kind + " " + manifest.Qualified(item)}
+		out[i] = manifest.Object{Object: item, Origin: manifest.Origin{Document: manifest.Document{File: manifest.LiveName, Built: true}},
+			Name: kind + " " + manifest.Qualified(item)}
 	}
 	return out
 }

@@ -73,7 +73,8 @@ func (c *clusterClient) listOthers(ctx context.Context, kind schema.GroupVersion
 
 // notReadable represents all policies of a kind, which may be for any pod: it does not say for which.
 func notReadable(kind schema.GroupVersionKind, why string) manifest.Object {
-	o := &unstructured.Unstructured{Object: map[string]any{"spec": map[string]any{"ingress": []any{map[string]any{}}, "egress": []any{map[string]any{}}}}}
+	o := &unstructured.Unstructured{Object: map[string]any{"spec": map[string]any{"ingress": []any{map[string]any{}},
+		"egress": []any{map[string]any{}}}}}
 	o.SetGroupVersionKind(kind)
 	live := liveObjects(kind.Kind, []*unstructured.Unstructured{o})[0]
 	live.Name = kind.Kind + " of " + kind.Group + ", " + why

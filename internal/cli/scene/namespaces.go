@@ -17,7 +17,8 @@ func Namespaces(ctx context.Context, flags *pflag.FlagSet) []string {
 	ctx, cancel := context.WithTimeout(ctx, completionPatience)
 	defer cancel()
 	of := ClusterFlags()
-	for name, to := range map[string]**string{"context": &of.Context, "kubeconfig": &of.KubeConfig, "server": &of.APIServer, "token": &of.BearerToken} {
+	for name, to := range map[string]**string{"context": &of.Context, "kubeconfig": &of.KubeConfig, "server": &of.APIServer,
+		"token": &of.BearerToken} {
 		if flag := flags.Lookup(name); flag != nil && flag.Changed {
 			value := flag.Value.String()
 			*to = &value

@@ -57,7 +57,8 @@ func (s *Scene) Doubt(snapshot reach.Snapshot, answers []Answer) {
 	sortAnswers(answers)
 }
 
-func (s *Scene) doubted(snapshot reach.Snapshot, policies []manifest.Object, end reach.Endpoint, direction string, d reach.Decision) reach.Decision {
+func (s *Scene) doubted(snapshot reach.Snapshot, policies []manifest.Object, end reach.Endpoint, direction string,
+	d reach.Decision) reach.Decision {
 	i := slices.IndexFunc(snapshot.Pods, func(pod *corev1.Pod) bool { return pod.Namespace == end.Pod.Namespace && pod.Name == end.Pod.Name })
 	if i < 0 {
 		return d // policies are about pods
@@ -65,7 +66,8 @@ func (s *Scene) doubted(snapshot reach.Snapshot, policies []manifest.Object, end
 	for _, o := range policies {
 		if s.mayDecide(o.Object.(*unstructured.Unstructured), snapshot.Pods[i], direction) {
 			d.Verdict, d.AllowedBy = reach.Unknown, nil
-			d.Reason = fmt.Sprintf("%s (%s) could decide otherwise, and is not judged here; by NetworkPolicies alone: %s", o.Name, o.Origin, d.Reason)
+			d.Reason = fmt.Sprintf("%s (%s) could decide otherwise, and is not judged here; by NetworkPolicies alone: %s", o.Name, o.Origin,
+				d.Reason)
 			return d
 		}
 	}

@@ -100,7 +100,8 @@ func (s *Scene) disambiguate(r EndRef, namespace string) (EndRef, error) {
 	isTier := app != nil && slices.Contains(tierNames(app), tier.Tier)
 	switch {
 	case isPod && isTier:
-		return r, fmt.Errorf("%s is a pod of namespace %s, and a tier of AppTier %s: write %s/pod/%s or tier/%s", r.Text, r.Namespace, tier.NamespacedName, r.Namespace, r.Name, r.Text)
+		return r, fmt.Errorf("%s is a pod of namespace %s, and a tier of AppTier %s: write %s/pod/%s or tier/%s", r.Text, r.Namespace,
+			tier.NamespacedName, r.Namespace, r.Name, r.Text)
 	case isTier:
 		return tier, nil
 	default:

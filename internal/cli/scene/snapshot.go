@@ -83,7 +83,8 @@ func (s *Scene) snapshotWith(meant Expanded) (reach.Snapshot, error) {
 			isSame := sameName(o)
 			switch isTaken := slices.ContainsFunc(generated, isSame); {
 			case isTaken && !source.IsLive():
-				return snapshot, fmt.Errorf("%s: %s was not generated, but an AppTier of the input needs this name: rename it", source.Origin, source.Name)
+				return snapshot, fmt.Errorf("%s: %s was not generated, but an AppTier of the input needs this name: rename it", source.Origin,
+					source.Name)
 			case isTaken: // as it is: the manager leaves it alone
 				snapshot.Policies = slices.DeleteFunc(snapshot.Policies, isSame)
 			}

@@ -178,7 +178,8 @@ func TellPartly(w io.Writer, snapshot reach.Snapshot) {
 			leave = leave || leavesMore(peer.PodSelector)
 		}
 		if leave {
-			fmt.Fprintf(w, "note: NetworkPolicy %s/%s leaves a choice of more than %d combinations of labels: of pods that are not given, the first %d of them are asked about\n",
+			fmt.Fprintf(w, "note: NetworkPolicy %s/%s leaves a choice of more than %d combinations of labels: "+
+				"of pods that are not given, the first %d of them are asked about\n",
 				policy.Namespace, policy.Name, mostSets, mostSets)
 		}
 	}

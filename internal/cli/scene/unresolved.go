@@ -33,7 +33,8 @@ func (s *Scene) missing(references []unresolved) []manifest.Finding {
 		f := u.finding()
 		switch what := u.Missing; {
 		case s.renamed(what.Kind, what.Key) != "":
-			f.Check, f.Fix = apptier.UnknownReference, fmt.Sprintf("kustomize has renamed it: write %s, or have kustomize follow the reference with a nameReference in its configurations", s.renamed(what.Kind, what.Key))
+			f.Check, f.Fix = apptier.UnknownReference, fmt.Sprintf("kustomize has renamed it: write %s, or have kustomize follow the "+
+				"reference with a nameReference in its configurations", s.renamed(what.Kind, what.Key))
 		case what.Ports != "" && s.hasPods(what.Key.Namespace):
 		case (what.Kind == "Node" || what.Kind == "EndpointSlice") && s.whole:
 			f.Check = apptier.UnknownReference

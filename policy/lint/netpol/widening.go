@@ -48,7 +48,8 @@ func checkWidening(r *check.Report, v *view) {
 				"%s; the annotation %s gives the reason: %s", message, widening.Annotation, reason)
 			continue
 		}
-		fix := fmt.Sprintf("declare it in AppTier %s, remove it here, or annotate the policy with %s: the reason", w.AppTiers(), widening.Annotation)
+		fix := fmt.Sprintf("declare it in AppTier %s, remove it here, or annotate the policy with %s: the reason", w.AppTiers(),
+			widening.Annotation)
 		r.Find(Widens, path, fix, "%s", message)
 	}
 }
