@@ -2,20 +2,20 @@ package nri
 
 import "github.com/prometheus/client_golang/prometheus"
 
-// Metrics is what the plugin tells about itself.
+// Metrics are the metrics of the plugin.
 type Metrics struct {
 	connected prometheus.Gauge
 	announced *prometheus.CounterVec
 	waited    prometheus.Histogram
 }
 
-// How the announcement of a pod ends.
+// Results of the announcement of a pod.
 const (
 	resultInTime = "in_time"
 	resultFailed = "failed"
 )
 
-// NewMetrics returns metrics that are registered nowhere yet.
+// NewMetrics returns metrics that are not registered yet.
 func NewMetrics() *Metrics {
 	m := &Metrics{
 		connected: prometheus.NewGauge(prometheus.GaugeOpts{
@@ -24,7 +24,8 @@ func NewMetrics() *Metrics {
 		}),
 		announced: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "apptier_enforcer_announced_pods_total",
-			Help: "Pods that the container runtime announced: those that started with their rules in the kernel (in_time) and those that started closed (failed).",
+			Help: "Pods that the container runtime announced: those that started with their rules in the kernel (in_time) and those that " +
+				"started closed (failed).",
 		}, []string{"result"}),
 		waited: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name:    "apptier_enforcer_announced_pod_wait_seconds",

@@ -13,14 +13,14 @@ import (
 // DefaultSocket is where container runtimes listen for plugins.
 const DefaultSocket = api.DefaultSocketPath
 
-// patience is how long a pod waits for its rules at most; runtimes wait for two seconds by default, and
-// then drop the plugin.
+// patience is the longest time that a pod waits for its rules. Runtimes wait for two seconds by default, and then drop the
+// plugin.
 const patience = 1500 * time.Millisecond
 
-// A runtime that restarts starts pods at once, and it costs nothing to look for its socket.
+// A restarted runtime starts pods at once, and a look for its socket is cheap.
 var (
 	retry   = wait.Backoff{Duration: 50 * time.Millisecond, Factor: 2, Steps: 6, Cap: time.Second}
-	forgets = 10 * time.Second // a connection that held so long starts the delays anew
+	forgets = 10 * time.Second // a connection of this length resets the delays
 )
 
 // Plugin announces the pods that a container runtime starts.
@@ -29,16 +29,16 @@ type Plugin struct {
 	Socket string
 	// Announce returns once the kernel has rules for a pod's addresses, or when its context ends.
 	Announce func(ctx context.Context, pod Pod) error
-	// Ready tells whether Announce can succeed. Until it does, the plugin stays away from the runtime.
+	// Ready says whether Announce can succeed. Until then the plugin does not connect to the runtime.
 	Ready   func() bool
 	Metrics *Metrics
 	Log     logr.Logger
 
-	away bool // it was logged that the runtime takes no plugin
+	away bool // it is logged that the runtime takes no plugin
 }
 
-// Run is there for the runtime until the context ends, through restarts of the runtime. A runtime that
-// takes no plugins, or none at all, is logged once, and looked for all the time.
+// Run serves the runtime until the context ends, also after restarts of the runtime. If there is no runtime, or it takes no
+// plugins, it logs this once, and keeps trying.
 func (p *Plugin) Run(ctx context.Context) {
 	delays := retry.DelayWithReset(clock.RealClock{}, forgets)
 	// The only error is the context's.
@@ -50,7 +50,7 @@ func (p *Plugin) Run(ctx context.Context) {
 	})
 }
 
-// began is called when the runtime has taken the plugin.
+// began is called when the runtime has accepted the plugin.
 func (p *Plugin) began() {
 	p.Metrics.connected.Set(1)
 	p.Log.Info("The container runtime announces pods before they start", "socket", p.Socket)
@@ -64,12 +64,13 @@ func (p *Plugin) report(ctx context.Context, err error) {
 		return
 	}
 	p.away = true
-	p.Log.Info("The container runtime announces no pods: each stays closed for about a second after its start, until the API server knows its addresses. Looking for the runtime all the time",
+	p.Log.Info("The container runtime announces no pods: each stays closed for about a second after its start, until the API "+
+		"server knows its addresses. Looking for the runtime all the time",
 		"socket", p.Socket, "reason", err.Error())
 }
 
-// RunPodSandbox is called by the runtime when a pod has its addresses and nothing of it runs yet. It never
-// fails, because the runtime would not start the pod.
+// RunPodSandbox is called by the runtime when a pod has its addresses, and before anything in it runs. It never fails,
+// because then the runtime would not start the pod.
 func (p *Plugin) RunPodSandbox(ctx context.Context, sandbox *api.PodSandbox) error {
 	pod, found, err := podOf(sandbox)
 	switch {

@@ -10,10 +10,10 @@ import (
 	"github.com/containerd/nri/pkg/api"
 )
 
-// Pod is what a container runtime knows of a pod that has a network of its own.
+// Pod is what a container runtime knows about a pod with its own network.
 type Pod struct {
 	Namespace, Name, UID string
-	// Labels are those that the pod had when it was started.
+	// Labels are the labels that the pod had at its start.
 	Labels map[string]string
 	// Addresses are empty if the runtime does not tell them.
 	Addresses []netip.Addr
@@ -21,7 +21,7 @@ type Pod struct {
 
 func (p Pod) String() string { return p.Namespace + "/" + p.Name }
 
-// podOf reads a sandbox. There is no pod to announce in one that uses the network of its node.
+// podOf reads a sandbox. One on the network of its node has no pod to announce.
 func podOf(sandbox *api.PodSandbox) (pod Pod, found bool, err error) {
 	if onHostNetwork(sandbox) {
 		return Pod{}, false, nil
@@ -40,8 +40,8 @@ func podOf(sandbox *api.PodSandbox) (pod Pod, found bool, err error) {
 	return pod, true, nil
 }
 
-// onHostNetwork says whether a sandbox has namespaces, and no network among them. The names of
-// namespaces are those of the OCI runtime specification.
+// onHostNetwork says whether a sandbox has namespaces but no network namespace. The names of namespaces are those of the
+// OCI runtime specification.
 func onHostNetwork(sandbox *api.PodSandbox) bool {
 	namespaces := sandbox.GetLinux().GetNamespaces()
 	return len(namespaces) > 0 && !slices.ContainsFunc(namespaces, func(n *api.LinuxNamespace) bool { return n.GetType() == "network" })

@@ -13,8 +13,8 @@ import (
 
 const (
 	pluginName = "apptier-enforcer"
-	// pluginIndex is when the plugin is asked among others, which is from 00 to 99: late, because another
-	// one may refuse the pod.
+	// pluginIndex is the plugin's place among others, from 00 to 99. It is late, because another plugin may refuse the
+	// pod.
 	pluginIndex = "90"
 )
 
@@ -31,7 +31,8 @@ func (p *Plugin) session(ctx context.Context) error {
 	}
 	conn := &connection{Conn: dialed, ended: make(chan struct{})}
 	defer conn.Close()
-	s, err := stub.New(p, stub.WithConnection(conn), stub.WithPluginName(pluginName), stub.WithPluginIdx(pluginIndex), stub.WithLogger(logger{p.Log}))
+	s, err := stub.New(p, stub.WithConnection(conn), stub.WithPluginName(pluginName), stub.WithPluginIdx(pluginIndex),
+		stub.WithLogger(logger{p.Log}))
 	if err != nil {
 		return err
 	}
@@ -43,7 +44,7 @@ func (p *Plugin) session(ctx context.Context) error {
 			return fmt.Errorf("registering: %w", err)
 		}
 	case <-conn.ended:
-		// Start may wait for ever then: it holds the lock that whoever notices the end waits for.
+		// Start may wait forever then: it holds the lock that the code that notices the end waits for.
 		return fmt.Errorf("registering: %w", errClosed)
 	case <-ctx.Done():
 		return context.Cause(ctx)
@@ -58,7 +59,7 @@ func (p *Plugin) session(ctx context.Context) error {
 	}
 }
 
-// connection tells when it has ended, whoever ended it.
+// connection says when it has ended, on either side.
 type connection struct {
 	net.Conn
 	once  sync.Once
@@ -73,7 +74,7 @@ func (c *connection) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// logger is the stub's. All that it says is for whoever looks for a fault: its errors are returned, too.
+// logger is the logger of the stub. Its messages are for debugging: errors are returned, too.
 type logger struct{ log logr.Logger }
 
 func (l logger) Debugf(_ context.Context, format string, args ...any) { l.say(format, args) }

@@ -11,11 +11,11 @@ import (
 	"github.com/apptier/apptier/policy/rule"
 )
 
-// asked is what the policies of the node's pods ask of pods at the other end: nothing else can tell two of these apart.
-// They are read by policy/reach, and not by what compiles them.
+// asked is what the policies of the node's pods check about pods at the other end. Two pods with the same answers are
+// treated alike. The policies are read by policy/reach, and not by the compiler.
 type asked struct {
 	rule.Questions
-	// labels are those of namespaces.
+	// labels are the labels of each namespace.
 	labels map[string]labels.Set
 }
 
@@ -27,7 +27,7 @@ func newAsked(namespaces []*corev1.Namespace, policies []*rule.Policy) asked {
 	return a
 }
 
-// of is everything that may be asked of a pod at the other end.
+// of is everything that policies may check about a pod at the other end.
 func (a asked) of(pod *corev1.Pod) string {
 	namespace := a.labels[pod.Namespace]
 	// The API server gives every namespace its name as a label.

@@ -16,14 +16,14 @@ import (
 	"github.com/apptier/apptier/policy/reach"
 )
 
-// class is addresses of which rules and policies say the same, but that each is itself.
+// class is a set of addresses that rules and policies treat alike, except that each address is itself.
 type class struct {
 	id string
-	// members are one or two of them.
+	// members are one or two of the addresses.
 	members []netip.Addr
 }
 
-// classes returns the classes of all addresses of a family, in an order that depends on what they are alone.
+// classes returns the classes of all addresses of a family. Their order depends only on their contents.
 func (p *proof) classes(f expr.Network, table nft.Table, snapshot reach.Snapshot) []class {
 	elements, ranges := elementsOf(table, f)
 	ranges = append(ranges, blocksOf(snapshot, f)...)
@@ -57,17 +57,18 @@ func spanOf(p netip.Prefix) span {
 	return span{p.Masked().Addr(), end}
 }
 
-// named is a range of addresses and what it is one of.
+// named is a range of addresses, and the name of the set that it belongs to.
 type named struct {
 	span
 	name string
-	// peer is which of the policies' blocks it is of, 0 if of none, and isExcept that the block leaves it out.
+	// peer is the number of the policies' block that it belongs to, 0 for none. isExcept says that the block leaves it out.
 	peer     int
 	isExcept bool
 }
 
-// covering goes through addresses, which are sorted, each with the names of what holds it: ranges, and blocks without
-// what they leave out. It follows the ranges as they begin and end: there may be tens of thousands, of which few hold one address.
+// covering goes through sorted addresses, and yields each with the names of the ranges that hold it, and of the blocks
+// that hold it and do not leave it out. It follows the ranges as they begin and end: there may be tens of thousands,
+// and few of them hold one address.
 func covering(addresses []netip.Addr, ranges []named) iter.Seq2[netip.Addr, []string] {
 	return func(yield func(netip.Addr, []string) bool) {
 		begin := make([]int, len(ranges))
@@ -89,7 +90,7 @@ func covering(addresses []netip.Addr, ranges []named) iter.Seq2[netip.Addr, []st
 	}
 }
 
-// namesOf are the names of some ranges, sorted, but of no block that leaves one of them out.
+// namesOf are the names of some ranges, sorted, without the blocks that leave one of them out.
 func namesOf(ranges []named, some []int) []string {
 	leftOut := map[int]bool{}
 	for _, i := range some {
@@ -109,8 +110,7 @@ func namesOf(ranges []named, some []int) []string {
 
 func isOf(a netip.Addr, f expr.Network) bool { return a.Is4() == (f == expr.IPv4) }
 
-// blocksOf are the ranges of the policies' blocks. To a rule, all addresses that one of its blocks holds are the same,
-// whichever it is.
+// blocksOf are the ranges of the policies' blocks. A rule treats all addresses in any of its blocks alike.
 func blocksOf(snapshot reach.Snapshot, f expr.Network) []named {
 	var out []named
 	peers := 0
@@ -134,7 +134,7 @@ func blocksOf(snapshot reach.Snapshot, f expr.Network) []named {
 	return out
 }
 
-// elementsOf returns what a table says of single addresses, sorted, and of ranges of them.
+// elementsOf returns the elements of a table that name single addresses, sorted, and those that name ranges.
 func elementsOf(table nft.Table, f expr.Network) (elements map[netip.Addr][]string, ranges []named) {
 	elements = map[netip.Addr][]string{}
 	for _, name := range slices.Sorted(maps.Keys(table.Sets)) {
@@ -168,7 +168,7 @@ func elementsOf(table nft.Table, f expr.Network) (elements map[netip.Addr][]stri
 	return elements, ranges
 }
 
-// comparedIn are the addresses that rules themselves compare with.
+// comparedIn are the addresses in the rules themselves.
 func comparedIn(table nft.Table) []netip.Addr {
 	var out []netip.Addr
 	for _, chain := range table.Chains {
@@ -183,7 +183,8 @@ func comparedIn(table nft.Table) []netip.Addr {
 	return out
 }
 
-// about is the rest of a key. That a pod reaches itself is said of each by its own address, which tells none apart.
+// about is the rest of a key. An element that lets a pod reach itself holds the pod's own address as the rest: this does
+// not distinguish pods.
 func about(parts []string) string {
 	if len(parts) == 2 && parts[0] == parts[1] {
 		return "itself"
@@ -191,8 +192,8 @@ func about(parts []string) string {
 	return strings.Join(parts[1:], " ")
 }
 
-// starts are the addresses at which anything that is said of addresses may change, and so one of each range between
-// two of them; sorted.
+// starts are the addresses at which the treatment of addresses may change, sorted. They include one address of each
+// range between two of them.
 func (p *proof) starts(f expr.Network, elements map[netip.Addr][]string, ranges []named, snapshot reach.Snapshot) []netip.Addr {
 	var spans []span
 	for _, r := range ranges {
@@ -233,13 +234,13 @@ func (p *proof) starts(f expr.Network, elements map[netip.Addr][]string, ranges 
 	return out
 }
 
-// notRouted are the ranges that isRouted is false for, with the whole of both families.
+// notRouted are the ranges for which isRouted is false, and the whole of both families.
 var notRouted = []string{
 	"0.0.0.0/0", "0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/4", "255.255.255.255/32",
 	"::/0", "::/128", "::1/128", "::ffff:0:0/96", "fe80::/10", "ff00::/8",
 }
 
-// id is everything that rules and policies may ask of an address: two with the same are told apart by nothing.
+// id is everything that rules and policies may check about an address: they treat two with the same id alike.
 func (p *proof) id(a netip.Addr, elements, within []string) string {
 	var b strings.Builder
 	fmt.Fprint(&b, isRouted(a), p.world.own[a], p.world.isPods(a), " sets ", strings.Join(elements, ","))
@@ -250,7 +251,7 @@ func (p *proof) id(a netip.Addr, elements, within []string) string {
 		if pod.Spec.NodeName == p.world.node { // policies select it
 			fmt.Fprintf(&b, " here %s %s", pod.Namespace, labels.Set(pod.Labels))
 		}
-		// Whose address it is matters where others of the same pod, or other pods, have to do with it.
+		// The owner of an address matters if the pod has others, or if other pods claim it.
 		if len(claimants) > 1 || len(addressesOf(pod)) > 2 || !p.alone(pod) {
 			b.WriteString(" " + pod.Name)
 		}
@@ -258,7 +259,7 @@ func (p *proof) id(a netip.Addr, elements, within []string) string {
 	return b.String()
 }
 
-// alone says whether no two addresses of a pod are of one family, and none is claimed by others.
+// alone says whether a pod has at most one address of each family, and no other pod claims one of them.
 func (p *proof) alone(pod *corev1.Pod) bool {
 	seen := map[bool]bool{}
 	for _, a := range addressesOf(pod) {

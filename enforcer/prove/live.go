@@ -19,18 +19,18 @@ import (
 // ErrNoTable says that the kernel has no table of the enforcer.
 var ErrNoTable = errors.New("this kernel has no table of the enforcer: ask where it runs, such as in its pod")
 
-// StaleError says that the kernel's rules are not those of the objects: it is behind, or somebody changed them.
+// StaleError says that the kernel's rules differ from those of the objects: the node is behind, or somebody changed them.
 type StaleError struct{ Difference string }
 
 func (e *StaleError) Error() string {
 	return "the kernel's rules are not those of the API server's objects: " + e.Difference
 }
 
-// Kernel compares what the table of a kernel does with the policies of a snapshot, as the node of this name sees
-// it: it makes sure, by the kernel's own listing, that the kernel has the rules that are expected, and then
-// compares these rules, with the elements that the kernel's sets have, with the policies. The limits are those that
-// the node's enforcer keeps policies to: those above them are compared as what they are enforced as, and listed in the
-// report. Its error is ErrNoTable or a *StaleError where there is nothing to compare.
+// Kernel compares the table in a kernel with the policies of a snapshot, as the node of this name sees it. First it
+// checks the kernel's own listing: the kernel must have the expected rules. Then it compares these rules, with the
+// elements of the kernel's sets, with the policies. The limits are those of the node's enforcer. Policies above them are
+// compared as they are enforced, and the report lists them. The error is ErrNoTable or a *StaleError if there is nothing
+// to compare.
 func Kernel(ctx context.Context, kernel nft.Kernel, snapshot reach.Snapshot, node string, limits budget.Limits) (Report, error) {
 	marker, found, err := nft.Marker(ctx, kernel, compile.StampChain)
 	if err != nil {
@@ -74,7 +74,7 @@ func refusedIn(ruleset compile.Ruleset) []string {
 	return slices.Compact(slices.Sorted(slices.Values(out)))
 }
 
-// closed are policies of which the refused ones, which are sorted, allow nothing.
+// closed returns the policies, and the refused ones without rules. Refused is sorted.
 func closed(policies []*networkingv1.NetworkPolicy, refused []string) []*networkingv1.NetworkPolicy {
 	out := slices.Clone(policies)
 	for i, policy := range out {
@@ -85,9 +85,10 @@ func closed(policies []*networkingv1.NetworkPolicy, refused []string) []*network
 	return out
 }
 
-// enforced is what the node enforces of a snapshot, with what the kernel's table alone says: the generation and whether
-// addresses are bound to interfaces.
-func enforced(snapshot reach.Snapshot, node string, limits budget.Limits, marker string, contents nft.Contents) (ruleset compile.Ruleset, generation uint16) {
+// enforced is what the node enforces of a snapshot. Two things are known from the kernel's table only: the generation, and
+// whether addresses are bound to interfaces.
+func enforced(snapshot reach.Snapshot, node string, limits budget.Limits, marker string,
+	contents nft.Contents) (ruleset compile.Ruleset, generation uint16) {
 	c := compile.New(node)
 	c.Limit(limits)
 	mark, generation := compile.ParseMarker(marker)
@@ -103,8 +104,8 @@ func enforced(snapshot reach.Snapshot, node string, limits budget.Limits, marker
 	return c.Ruleset(), generation
 }
 
-// unlike names a difference between a table and what a kernel holds, but for the elements of sets; empty if there is
-// none.
+// unlike names a difference between a table and the contents of a kernel, without the elements of sets; empty if there
+// is none.
 func unlike(table nft.Table, forms map[string][]string, got nft.Contents) string {
 	for name, chain := range table.Chains {
 		there, found := got.Chains[name]

@@ -1,14 +1,14 @@
 // Package prove says whether a node's ruleset lets through exactly the connections that the policies allow, and
-// names those about which the two differ.
+// names the connections about which the two differ.
 //
-// It asks about every connection that a router forwards with an end at a pod of the node, without trying each of
-// them. Rules and policies compare addresses and ports with constants alone, so both say the same about all
-// addresses between two constants, about all addresses of which the same is said, and about all ports between two
-// constants. One of each is asked for: the ruleset's answer comes from package interpret, the policies' from package
-// reach, and neither shares code with the compiler.
+// It covers every connection that a router forwards and that has an end at a pod of the node, without trying each of
+// them. Rules and policies only compare addresses and ports with constants. So they treat all addresses between two
+// constants alike, all addresses that are in the same sets and blocks, and all ports between two constants. One of each
+// is tried: package interpret answers for the ruleset, package reach for the policies, and neither shares code with the
+// compiler.
 //
-// It is about the first packet of a connection that comes by a link of no special kind: what protects the rules from
-// packets with others' addresses, errors and tunnels is not part of it. The tests of the kernel are about that.
+// It covers the first packet of a connection over an ordinary link. It does not cover the protection from packets with
+// the addresses of others, from errors and from tunnels: the kernel tests do.
 package prove
 
 import (
@@ -31,36 +31,34 @@ import (
 
 // Report is what was found.
 type Report struct {
-	// Addresses counts the addresses of pods and nodes that were told apart, Classes those that differ in what rules
-	// or policies say of them, and Connections the questions that were asked.
+	// Addresses counts the addresses of pods and nodes that were distinguished, Classes the sets of addresses that rules
+	// or policies treat differently, and Connections the questions that were asked.
 	Addresses   int `json:"addresses"`
 	Classes     int `json:"classes"`
 	Connections int `json:"connections"`
-	// Unknown counts the questions to which the policies have no answer.
+	// Unknown counts the questions that the policies do not answer.
 	Unknown int `json:"unknown"`
-	// Refused are the policies, as namespace/name and sorted, that ask for more than their budget: they isolate, and
-	// allow nothing.
+	// Refused are the policies above their budget, as namespace/name and sorted: they isolate, and allow nothing.
 	Refused []string `json:"refused,omitempty"`
-	// Differences are the first ones, MostDifferences at most.
+	// Differences are the first differences, at most MostDifferences.
 	Differences []Difference `json:"differences"`
 }
 
-// MostDifferences bounds what a report lists.
+// MostDifferences limits the differences that a report lists.
 const MostDifferences = 20
 
-// Difference is a connection about which the ruleset and the policies differ, and with it those at all ports up to
-// LastPort.
+// Difference is a connection about which the ruleset and the policies differ, on all ports up to LastPort.
 type Difference struct {
 	From     netip.Addr      `json:"from"`
 	To       netip.Addr      `json:"to"`
 	Protocol corev1.Protocol `json:"protocol"`
 	Port     uint16          `json:"port,omitempty"`
 	LastPort uint16          `json:"lastPort,omitempty"`
-	// Passes says that the ruleset lets it through, which the policies deny; otherwise it is the other way round.
+	// Passes says that the ruleset lets it through and the policies deny it; otherwise it is the opposite.
 	Passes bool `json:"passes"`
-	// Staged says that it passes, and that the two differ about what staged policies would do.
+	// Staged says that it passes, and that the two differ about the staged policies.
 	Staged bool `json:"staged,omitempty"`
-	// Chain is where the ruleset decides, and Reason why the policies do.
+	// Chain is where the ruleset decides, and Reason why the policies decide as they do.
 	Chain  string `json:"chain"`
 	Reason string `json:"reason"`
 }
@@ -86,7 +84,7 @@ func Table(ctx context.Context, table nft.Table, forward string, snapshot reach.
 	return compare(ctx, table, forward, snapshot, node, interpret.Empty)
 }
 
-// compare is Table for packets that find dynamic sets so. What these hold changes no verdict; the tests show it.
+// compare is Table with these contents of dynamic sets. The contents change no verdict; the tests show it.
 func compare(
 	ctx context.Context, table nft.Table, forward string, snapshot reach.Snapshot, node string, dynamic interpret.Dynamic,
 ) (Report, error) {
@@ -119,23 +117,23 @@ func compare(
 	return p.report, nil
 }
 
-// proof is a comparison under way.
+// proof is a comparison that runs.
 type proof struct {
 	rules    *interpret.Table
 	forward  string
 	policies *reach.Evaluator
 	world    world
 	report   Report
-	// pointsOf are the ports at which policies of a pod change their mind, and named those that containers declare, by
-	// address.
+	// pointsOf are the ports at which the verdict of a pod's policies may change, and named the ports that containers
+	// declare, by address.
 	pointsOf map[types.NamespacedName][]uint16
 	named    map[string][]uint16
 	asked    asked
-	// stages says that there are staged policies: then all of a namespace matter to its pods.
+	// stages says that there are staged policies: then all policies of a namespace matter to its pods.
 	stages bool
 }
 
-// between compares what is said of connections from one class to another, and from a member of a class to itself.
+// between compares connections from one class to another, and from a member of a class to itself.
 func (p *proof) between(f expr.Network, from, to class) error {
 	pairs := [][2]netip.Addr{{from.members[0], to.members[0]}}
 	if from.id == to.id && len(from.members) > 1 {
@@ -152,8 +150,7 @@ func (p *proof) between(f expr.Network, from, to class) error {
 	return nil
 }
 
-// transports are the protocols that are asked about. The last ones stand for all without ports, of which no policy
-// speaks.
+// transports are the protocols to try. The last ones represent all protocols without ports, which policies cannot name.
 var transports = []struct {
 	name   corev1.Protocol
 	number expr.Protocol
@@ -163,7 +160,7 @@ var transports = []struct {
 	{"ICMP", expr.ICMP, false}, {"ICMPv6", expr.ICMPv6, false}, {"GRE", 47, false},
 }
 
-// connections compares what is said of all connections between two addresses.
+// connections compares all connections between two addresses.
 func (p *proof) connections(f expr.Network, from, to netip.Addr) error {
 	points := p.points(from, to)
 	for _, transport := range transports {
@@ -183,8 +180,9 @@ func (p *proof) connections(f expr.Network, from, to netip.Addr) error {
 	return nil
 }
 
-// ask compares the answers about one port, and returns the last of those with the same answers.
-func (p *proof) ask(f expr.Network, from, to netip.Addr, name corev1.Protocol, number expr.Protocol, port uint16, points []uint16) (uint16, error) {
+// ask compares the answers about one port, and returns the last port with the same answers.
+func (p *proof) ask(f expr.Network, from, to netip.Addr, name corev1.Protocol, number expr.Protocol,
+	port uint16, points []uint16) (uint16, error) {
 	p.report.Connections++
 	result, err := p.rules.Run(p.forward, interpret.Packet{
 		Network: f, Source: from, Destination: to, Protocol: number, State: expr.New,
@@ -222,13 +220,13 @@ func (p *proof) ask(f expr.Network, from, to netip.Addr, name corev1.Protocol, n
 	return last, nil
 }
 
-// isAudit says whether a counter is of what staged policies would deny.
+// isAudit says whether a counter counts what staged policies would deny.
 func isAudit(counter string) bool {
 	audits := compile.Audits()
 	return counter == audits[compile.Egress] || counter == audits[compile.Ingress]
 }
 
-// isDenial says whether a counter is of what is denied.
+// isDenial says whether a counter counts denials.
 func isDenial(counter string) bool { return denials[counter] }
 
 var denials = func() map[string]bool {
@@ -239,8 +237,8 @@ var denials = func() map[string]bool {
 	return out
 }()
 
-// points are the ports at which the policies may change their mind about connections between two addresses: where a
-// range of the policies of either end begins or has ended, and at those that their containers name; sorted.
+// points are the ports at which the verdict about connections between two addresses may change, sorted: where a range
+// of the policies of either end begins, the first port after it, and the ports that their containers name.
 func (p *proof) points(from, to netip.Addr) []uint16 {
 	var points []uint16
 	for _, a := range []netip.Addr{from, to} {

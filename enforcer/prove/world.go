@@ -14,11 +14,11 @@ import (
 	"github.com/apptier/apptier/policy/rule"
 )
 
-// world is what a node makes of a snapshot, besides what policies say.
+// world is what a node derives from a snapshot, without the policies.
 type world struct {
 	node string
-	// claimants are the pods that have an address in their status, by name; own are the node's addresses, and ranges
-	// those that it gives its pods addresses from.
+	// claimants are the names of the pods with an address in their status. own are the node's addresses, and ranges are
+	// the ranges of its pods' addresses.
 	claimants map[netip.Addr][]*corev1.Pod
 	own       map[netip.Addr]bool
 	ranges    []netip.Prefix
@@ -67,7 +67,7 @@ func addressesOf(pod *corev1.Pod) []netip.Addr {
 	return out
 }
 
-// isPods says whether an address is one that the node gives to pods.
+// isPods says whether an address is in a range of the node's pods.
 func (w world) isPods(a netip.Addr) bool {
 	return slices.ContainsFunc(w.ranges, func(p netip.Prefix) bool { return p.Contains(a) })
 }
@@ -77,14 +77,14 @@ func (w world) isHere(a netip.Addr) bool {
 	return slices.ContainsFunc(w.claimants[a], func(p *corev1.Pod) bool { return p.Spec.NodeName == w.node })
 }
 
-// isForwarded says whether a router forwards packets between two addresses and whether this node does: not its own.
-// What it sends and what it gets itself is not judged.
+// isForwarded says whether this node forwards packets between two addresses, as a router may. It does not forward its own
+// packets: what the node itself sends and receives is not judged.
 func (w world) isForwarded(from, to netip.Addr) bool {
 	return isRouted(from) && isRouted(to) && !w.own[from] && !w.own[to]
 }
 
-// isRouted says whether an address is one that routers forward to and from: RFC 1812, section 5.3.7; RFC 4291, section
-// 2.5; IPv4-mapped ones are in no packet.
+// isRouted says whether routers forward packets to and from an address: RFC 1812, section 5.3.7; RFC 4291, section 2.5.
+// No packet has an IPv4-mapped address.
 func isRouted(a netip.Addr) bool {
 	switch {
 	case a.IsLoopback(), a.IsMulticast(), a.IsUnspecified(), a.Is4In6():
@@ -96,8 +96,8 @@ func isRouted(a netip.Addr) bool {
 	}
 }
 
-// expected is what the policies say as this node has to carry it out: those of pods elsewhere are for their own nodes,
-// and an address of its ranges that no pod has is closed.
+// expected is the verdict that this node must enforce: the policies of pods elsewhere are for their own nodes, and an
+// address of its ranges without a pod is closed.
 func (w world) expected(policies *reach.Evaluator, flow reach.Flow) (verdict reach.Verdict, reason string) {
 	from, to := flow.Source.Address, flow.Destination.Address
 	for _, a := range []netip.Addr{from, to} {
@@ -122,7 +122,7 @@ func (w world) expected(policies *reach.Evaluator, flow reach.Flow) (verdict rea
 	}
 }
 
-// expectedStaged is what the staged policies of the ends on this node say of a flow that passes.
+// expectedStaged is the verdict of the staged policies of the ends on this node about a flow that passes.
 func (w world) expectedStaged(policies *reach.Evaluator, flow reach.Flow) (verdict reach.Verdict, reason string) {
 	result := policies.Allowed(flow)
 	fromHere, toHere := w.isHere(flow.Source.Address), w.isHere(flow.Destination.Address)
@@ -139,13 +139,13 @@ func (w world) expectedStaged(policies *reach.Evaluator, flow reach.Flow) (verdi
 	}
 }
 
-// index notes what the policies of each pod of the node ask.
+// index notes what the policies of each pod of the node check.
 func (p *proof) index(snapshot reach.Snapshot) {
 	byName := map[types.NamespacedName]*networkingv1.NetworkPolicy{}
 	for _, policy := range snapshot.Policies {
 		byName[kube.NameOf(policy)] = policy
 	}
-	for _, policy := range snapshot.Staged { // beside what is enforced, so that both are asked about
+	for _, policy := range snapshot.Staged { // beside the enforced ones, so that both are tried
 		staged := kube.NameOf(policy)
 		staged.Name += " (staged)"
 		byName[staged] = policy
@@ -166,7 +166,8 @@ func (p *proof) index(snapshot reach.Snapshot) {
 	p.asked = newAsked(snapshot.Namespaces, slices.Collect(maps.Values(read)))
 }
 
-// pointsOfPod are the ports at which the policies of a pod change their mind. Those that were not read yet are.
+// pointsOfPod are the ports at which the verdict of a pod's policies may change. It reads the policies that were not read
+// yet.
 func (p *proof) pointsOfPod(
 	pod types.NamespacedName, policies map[types.NamespacedName]*networkingv1.NetworkPolicy, read map[types.NamespacedName]*rule.Policy,
 ) []uint16 {
@@ -199,7 +200,7 @@ func (p *proof) pointsOfPod(
 	return slices.Compact(points)
 }
 
-// appendSpan appends where a range of ports begins and where it has ended, as far as these are ports.
+// appendSpan appends the first port of a range and the first port after it, if there is one.
 func appendSpan(points []uint16, first, last int32) []uint16 {
 	for _, point := range []int32{first, last + 1} {
 		if point > 0 && point <= 65535 {
