@@ -30,7 +30,7 @@ type chainBuilder struct {
 	buffers *buffers
 }
 
-// built is what comes of it.
+// built is the result.
 type built struct {
 	rules []nft.Rule
 	specs map[string]*setSpec
@@ -40,16 +40,16 @@ type built struct {
 	merging merging
 }
 
-// portGroup is what the rules with the same ports let in.
+// portGroup are the peers that the rules with the same ports allow.
 type portGroup struct {
 	index int // among those of its builder
 	port  portMatch
-	// only is the rule, if it is one alone.
+	// only is the rule, if there is only one.
 	only *allowed
-	// any is the first of them that lets everyone in.
+	// any is the first rule that allows everyone.
 	any   string
 	peers map[family]*peerSets
-	// alone is the verdict that leads to the chain of its ports, once that is written.
+	// alone is the verdict that leads to the chain of its ports, after that is written.
 	alone string
 }
 
@@ -60,7 +60,7 @@ type peerSets struct {
 	known  map[string]bool
 }
 
-// peerSet is one of the sets that a rule's peers are in, and the first rule that it is of.
+// peerSet is a set of a rule's peers, and the first rule that has it.
 type peerSet struct {
 	*setSpec
 	of    string
@@ -114,7 +114,7 @@ func (d *chainBuilder) write() {
 	d.rules = append(append(d.rules, last...), nft.RuleOf(expr.GoTo(deniedChain[d.group.direction])))
 }
 
-// lines are the rules for what some rules with the same ports let in.
+// lines are the nft rules for the peers that some rules with the same ports allow.
 func (d *chainBuilder) lines(s *portGroup, port expr.List) []nft.Rule {
 	end, next := server, expr.GoTo(d.next())
 	if d.group.direction.half() == Ingress {
@@ -133,7 +133,7 @@ func (d *chainBuilder) lines(s *portGroup, port expr.List) []nft.Rule {
 	return out
 }
 
-// next is the chain that goes on with what the group allows.
+// next is the chain that continues after the group allows a packet.
 func (d *chainBuilder) next() string {
 	if d.group.then != nil {
 		return d.group.then.chain
@@ -238,7 +238,7 @@ func (d *chainBuilder) merge(s *portGroup, f family) []peerSet {
 	return slices.Concat(pods, ranges)
 }
 
-// rulesOf names where peers come from, as many as a comment has room for.
+// rulesOf names the rules that peers come from, as many as fit a comment.
 func rulesOf(peers []peerSet) string {
 	var names []string
 	for _, p := range peers {

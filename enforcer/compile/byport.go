@@ -9,7 +9,7 @@ import (
 	"github.com/apptier/apptier/policy/rule"
 )
 
-// numbered returns the rules that are about some ports of a protocol, but not all, and no names.
+// numbered returns the rules that allow some numbered ports of a protocol, and not all ports.
 func (d *chainBuilder) numbered(protocol corev1.Protocol) []*portGroup {
 	var out []*portGroup
 	for _, s := range d.portGroups {
@@ -20,18 +20,18 @@ func (d *chainBuilder) numbered(protocol corev1.Protocol) []*portGroup {
 	return out
 }
 
-// segment is a range of ports that the same rules are about.
+// segment is a range of ports that the same rules allow.
 type segment struct {
 	portSpan
 	rules []*portGroup
 }
 
-// most bounds how many times rules are copied into chains of ports: for each rule, so many ranges that other
-// rules cut its own into. Only rules that cross each other again and again have more.
+// most limits how many times rules are copied into chains of ports: for each rule, the number of parts that other rules
+// split its ranges into. Only rules that overlap each other many times have more.
 const most = 16
 
-// segments cuts the ports of rules where any of them begins or ends, so that no two segments overlap, which
-// an interval map would not take. Rules that would be cut too often are returned as they are.
+// segments splits the ports of rules where any of them begins or ends, so no two segments overlap: an interval map refuses
+// overlaps. Rules with too many parts are returned unsplit.
 func (b *buffers) segments(numbered []*portGroup) (out []segment, uncut []*portGroup) {
 	free := 0
 	for _, s := range numbered {
@@ -45,17 +45,17 @@ func (b *buffers) segments(numbered []*portGroup) (out []segment, uncut []*portG
 	return out, uncut
 }
 
-// buffers are used again for each chain: what is written in them is of no use once it is dispatched.
+// buffers are reused for each chain: their contents are not needed after dispatch.
 type buffers struct {
 	edges, ordered []edge
 	parts          []segment
 	rules          []*portGroup
 	pieces, page   []piece
 	from           [rule.LastPort + 3]int32
-	content        []byte // of a text that a name is made of
+	content        []byte // of the text that a name is a hash of
 }
 
-// edge is a port that rules begin at, or the first after their last: port, rule and whether it is the end.
+// edge is the first port of a rule, or the first after its last port: port, rule, and whether it is the end.
 type edge uint64
 
 func edgeOf(port int32, rule int, end uint64) edge {
@@ -66,7 +66,7 @@ func (e edge) port() int32 { return int32(e >> 32) }
 func (e edge) rule() int   { return int(uint32(e) >> 1) }
 func (e edge) ends() bool  { return e&1 != 0 }
 
-// sweep returns the segments unless they are about more than so many rules, each counted every time.
+// sweep returns the segments, unless their rules, each counted in every segment, are more than the limit.
 func (b *buffers) sweep(numbered []*portGroup, free int) (out []segment, ok bool) {
 	b.edges = b.edges[:0]
 	for i, s := range numbered {
@@ -100,7 +100,7 @@ func (b *buffers) sweep(numbered []*portGroup, free int) (out []segment, ok bool
 	return out, true
 }
 
-// inOrder returns the edges in the order of their ports: counted, for there are many, and few ports.
+// inOrder returns the edges in the order of their ports. It is a counting sort: there are many edges and few ports.
 func (b *buffers) inOrder() []edge {
 	from := b.from[:] // where the edges of a port begin
 	clear(from)
@@ -118,8 +118,8 @@ func (b *buffers) inOrder() []edge {
 	return b.ordered
 }
 
-// bounded splits rules into those that may be cut where others begin and end, and those that would be cut
-// too often. The ones that are cut least come first.
+// bounded splits rules into those to split where others begin and end, and those that would have too many parts. Rules
+// with the fewest parts come first.
 func bounded(numbered []*portGroup, free int) (cut, uncut []*portGroup) {
 	var cuts []int32
 	for _, s := range numbered {

@@ -70,7 +70,7 @@ func union(spans []span) []span {
 	return out
 }
 
-// touches tells whether b, which does not start before a, leaves no gap after a.
+// touches says whether b, which does not start before a, leaves no gap after a.
 func touches(a, b span) bool {
 	next := a.last.Next()
 	return !next.IsValid() || !next.Less(b.first)

@@ -19,7 +19,7 @@ type dispatcher struct {
 	joints map[netip.Addr][]*group
 }
 
-// regroup puts a pod into the groups of the policies that isolate it now.
+// regroup moves a pod to the groups of the policies that isolate it now.
 func (d *dispatcher) regroup(p *ipset.Pod) {
 	l := d.locals.pods[p]
 	d.remove(p)
@@ -60,7 +60,7 @@ func (d *dispatcher) add(p *ipset.Pod) {
 	d.eachPair(own, func(set, key string) { d.tracker.SetElement(set, key, nft.Element{}) })
 }
 
-// remove stops that, before the pod owns other addresses or is in other groups.
+// remove undoes add, before the pod owns other addresses or is in other groups.
 func (d *dispatcher) remove(p *ipset.Pod) {
 	l := d.locals.pods[p]
 	if l == nil {
@@ -79,8 +79,8 @@ func (d *dispatcher) remove(p *ipset.Pod) {
 	d.eachPair(own, func(set, key string) { d.tracker.DeleteElement(set, key) })
 }
 
-// addTogether sends the packets of an address that several pods own through the chains of all that
-// are isolated, one after another.
+// addTogether sends the packets of an address that several pods own through the chains of all isolated ones, one after
+// another.
 func (d *dispatcher) addTogether(a ipset.Address, owners []*ipset.Pod) {
 	d.removeJoints(a.Addr)
 	for _, direction := range allDirections {
@@ -99,7 +99,7 @@ func (d *dispatcher) addTogether(a ipset.Address, owners []*ipset.Pod) {
 	}
 }
 
-// joint returns the group of an address that is under the policies of each of several.
+// joint returns the group of an address that the policies of several pods isolate.
 func (d *dispatcher) joint(a ipset.Address, groups []*group) *group {
 	if len(groups) == 1 {
 		return groups[0]
@@ -110,7 +110,7 @@ func (d *dispatcher) joint(a ipset.Address, groups []*group) *group {
 	return g
 }
 
-// removeJoints takes an address out of the groups that are for it and others like it.
+// removeJoints removes an address from the joint groups.
 func (d *dispatcher) removeJoints(a netip.Addr) {
 	for _, g := range d.joints[a] {
 		delete(g.addresses, a)
@@ -130,7 +130,7 @@ func (d *dispatcher) eachPair(own []ipset.Address, do func(set, key string)) {
 	}
 }
 
-// listed names pods for people.
+// listed names pods for messages.
 func listed(pods []*ipset.Pod) string {
 	names := make([]string, 0, len(pods))
 	for _, p := range pods {

@@ -14,7 +14,7 @@ import (
 	"github.com/apptier/apptier/policy/kube"
 )
 
-// gate closes addresses of this node's pods that no known pod has, and opens the node's own.
+// gate closes the addresses of this node's pods that no known pod has, and opens the node's own addresses.
 type gate struct {
 	node    string
 	tracker *nft.DeltaTracker
@@ -25,7 +25,7 @@ type gate struct {
 	attached  map[netip.Addr]bool
 }
 
-// SetNode tells of a node that came or changed; those other than this one do not matter.
+// SetNode handles a new or changed node. Nodes other than this one do not matter.
 func (c *Compiler) SetNode(object *corev1.Node) {
 	if object.Name != c.gate.node {
 		return
@@ -45,7 +45,7 @@ func (c *Compiler) SetNode(object *corev1.Node) {
 	c.gate.describeNode(addresses, ranges)
 }
 
-// DeleteNode tells of a node that is gone.
+// DeleteNode handles a deleted node.
 func (c *Compiler) DeleteNode(name string) {
 	if name == c.gate.node {
 		c.gate.describeNode(nil, nil)
@@ -61,10 +61,9 @@ func (g *gate) describeNode(addresses []netip.Addr, ranges []span) {
 	}
 }
 
-// setNodeAddress makes one of the node's own addresses always reachable from its pods, even one that is
-// not on any of its interfaces (a cloud's external address) and so would be forwarded to. Its Node object
-// alone says which they are, and it is not taken at its word about an address that is a pod's: what goes
-// to the node is judged by no policy.
+// setNodeAddress makes one of the node's own addresses always reachable from its pods, also an address that is on
+// none of its interfaces and so is forwarded to, such as a cloud's external address. Only the Node object names these
+// addresses, and an address that is a pod's is ignored: no policy judges what goes to the node.
 func (g *gate) setNodeAddress(a netip.Addr) {
 	set := nodeSet[familyOf(a)]
 	if slices.Contains(g.addresses, a) && !within(g.ranges, a) && len(g.index.Owners(a)) == 0 {
@@ -74,12 +73,12 @@ func (g *gate) setNodeAddress(a netip.Addr) {
 	}
 }
 
-// setRanges closes the addresses that this node gives to pods, except those of pods that are known: a
-// pod sends before the API server has heard of its address, and must not do so unjudged.
+// setRanges closes the addresses that this node gives to pods, except the addresses of known pods: a pod sends before
+// the API server knows its address, and must not do so unjudged.
 //
-// Known is every pod of the cluster, not only those of this node: some network plugins give
-// addresses from ranges of their own, and leave node.spec.podCIDRs to mean nothing. But where the node's
-// kernel shows an address attached to it, only a pod of this node will do.
+// A known pod is any pod of the cluster, not only of this node: some network plugins use ranges of their own, and then
+// node.spec.podCIDRs means nothing. But if the node's kernel shows an address attached to the node, only a pod of this
+// node counts.
 func (g *gate) setRanges(prefixes []span) {
 	of := map[family][]span{}
 	for _, s := range prefixes {
@@ -110,9 +109,9 @@ func (g *gate) setRanges(prefixes []span) {
 	}
 }
 
-// SetAttached tells which addresses the node's kernel shows attached to it, and not to the node itself:
-// those of its pods, whether or not any object tells of them. One that no pod of this node is known to
-// have is closed, in whatever range it is: its pod has just come, or was forgotten and still runs.
+// SetAttached handles the addresses that the node's kernel shows attached to it, without the node's own: the addresses
+// of its pods, also of pods without an object. An address that no known pod of this node has is closed, in any range:
+// its pod is new, or was forgotten and still runs.
 func (c *Compiler) SetAttached(addresses []netip.Addr) { c.gate.setAttached(addresses) }
 
 func (g *gate) setAttached(addresses []netip.Addr) {
@@ -133,7 +132,7 @@ func (g *gate) setAttached(addresses []netip.Addr) {
 	}
 }
 
-// reopen does to a pod's addresses what depends on whether any pod has them.
+// reopen opens or closes a pod's addresses, after a pod gained or lost them.
 func (g *gate) reopen(p *ipset.Pod) {
 	if p == nil {
 		return
@@ -167,11 +166,11 @@ func within(ranges []span, a netip.Addr) bool {
 	return slices.ContainsFunc(ranges, func(s span) bool { return s.contains(a) })
 }
 
-// Gated tells whether the node's object names ranges: without, every address is open.
+// Gated says whether the node's object names ranges. Without ranges, every address is open.
 func (c *Compiler) Gated() bool { return len(c.gate.ranges) > 0 }
 
-// OutsideRanges tells whether a pod of this node has an address in none of the node's ranges, though it has
-// ranges: they are not what the network plugin gives addresses from, and close no pod that is not known yet.
+// OutsideRanges says whether the node has ranges, and a pod of it has an address outside them. Then the network plugin
+// uses other ranges, and the node's close no pod that is not known yet.
 func (c *Compiler) OutsideRanges() bool {
 	if !c.Gated() {
 		return false
@@ -184,8 +183,8 @@ func (c *Compiler) OutsideRanges() bool {
 	return false
 }
 
-// NodeIn returns the node that a compiled table was for, as far as the table depends on it. Of a table that
-// is not there, it is a node without ranges and addresses.
+// NodeIn returns the node that a compiled table was for, as far as the table depends on it. Without a table, it is a node
+// without ranges and addresses.
 func NodeIn(contents nft.Contents, name string) *corev1.Node {
 	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name}}
 	for _, f := range families {
@@ -201,7 +200,7 @@ func NodeIn(contents nft.Contents, name string) *corev1.Node {
 	return node
 }
 
-// parseSpan reads what span.String writes; the zero span is none.
+// parseSpan reads what span.String writes; the zero span means that there is none.
 func parseSpan(text string) span {
 	first, last, several := strings.Cut(text, "-")
 	if !several {

@@ -36,14 +36,14 @@ type peers struct {
 	blockSets map[family]*setSpec
 }
 
-// withoutRules is what remains of a side when its rules are left out.
+// withoutRules is a side without its rules.
 func (s side) withoutRules() side { return side{isolates: s.isolates} }
 
-// parse reads whom the policy isolates, closed wherever it cannot be read.
+// parse reads whom the policy isolates. It fails closed.
 func (p *policy) parse() {
 	p.problems = nil
 	spec, err := p.spec()
-	if err != nil { // nobody can say what it says: it isolates every pod
+	if err != nil { // it cannot be read: it isolates every pod
 		p.problems = append(p.problems, p.problem("spec", err))
 		spec.PolicyTypes = []networkingv1.PolicyType{networkingv1.PolicyTypeIngress, networkingv1.PolicyTypeEgress}
 	}
@@ -58,7 +58,7 @@ func (p *policy) parse() {
 	}
 }
 
-// parseRules reads the rules of a policy that is parsed, unless nobody can say whom it isolates.
+// parseRules reads the rules of a parsed policy, unless its selector cannot be read.
 func (p *policy) parseRules() {
 	spec, err := p.spec()
 	if err != nil || len(p.problems) > 0 {
@@ -97,7 +97,7 @@ func (p *policy) problem(path string, err error) Problem {
 	return Problem{Policy: p.String(), Path: path, Err: err, Object: p.object()}
 }
 
-// allows is what a rule that allows says to the groups of pods under it.
+// allows is what a rule allows to the groups of pods that the policy isolates.
 func allows(path string, direction Direction, from rule.Rule) allowed {
 	r := allowed{path: path, peers: peers{any: from.Peers.Everyone, blocks: map[family][]span{}, blockTexts: map[family][]string{}}}
 	for _, peer := range from.Peers.Of {
@@ -114,7 +114,7 @@ func allows(path string, direction Direction, from rule.Rule) allowed {
 	return r
 }
 
-// add adds one peer; nobody adds nothing.
+// add adds one peer. A peer that matches nothing adds nothing.
 func (p *peers) add(peer rule.Peer) {
 	switch {
 	case peer.Block.CIDR.IsValid():

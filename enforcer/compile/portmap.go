@@ -13,9 +13,9 @@ import (
 	"github.com/apptier/apptier/enforcer/nft/expr"
 )
 
-// page is how many ports a map of many is cut into maps of: one policy more, and the pods that it selects
-// are another group, whose chain leads to the same pages but for those that the policy is about. It divides
-// the number of all ports.
+// page is the number of ports in each of the maps that a large map is split into. With one more policy, the pods that it
+// selects become another group. The chain of that group shares all pages except those with ports of the policy. Page
+// divides the number of all ports.
 const page = 128
 
 // piece is a range of ports, and the verdict about them.
@@ -24,9 +24,9 @@ type piece struct {
 	verdict string
 }
 
-// dispatch returns the rules that lead from a port straight to what is allowed there: a thousand policies
-// with their own ports are two or three lookups, and not a thousand rules. A port that several rules are
-// about has the peers of all of them; ports with the same rules share a chain.
+// dispatch returns the rules that lead from a port to the peers that are allowed on it: a thousand policies with their own
+// ports are two or three lookups instead of a thousand rules. A port of several rules has the peers of all of them. Ports
+// with the same rules share a chain.
 func (d *chainBuilder) dispatch(protocol corev1.Protocol, segments []segment) []nft.Rule {
 	pieces := d.buffers.pieces[:0]
 	for _, s := range segments {
@@ -70,8 +70,8 @@ func portMap(about string, ranges bool) nft.Set {
 	return nft.Set{Key: "inet_service", Value: "verdict", Comment: remark(about), Interval: ranges}
 }
 
-// pages cuts pieces where pages begin, and returns one for each page that leads to its own chain, and one for
-// whole pages at a time that are about the same rules.
+// pages splits pieces at the starts of pages. It returns one piece for each page with a chain of its own, and one for
+// consecutive whole pages with the same rules.
 func (d *chainBuilder) pages(protocol corev1.Protocol, pieces []piece) []piece {
 	out, rest := make([]piece, 0, len(pieces)/page+1), d.buffers.page[:0]
 	defer func() { d.buffers.page = rest }()
@@ -102,8 +102,8 @@ func (d *chainBuilder) pages(protocol corev1.Protocol, pieces []piece) []piece {
 	return out
 }
 
-// pageChain returns the name of the chain for the ports of a page, and writes it. Its name says what is in
-// it, so that groups share it.
+// pageChain writes the chain for the ports of a page, and returns its name. The name depends on the contents, so groups
+// share the chain.
 func (d *chainBuilder) pageChain(protocol corev1.Protocol, pieces []piece) string {
 	first := pieces[0].first / page * page
 	key := pageKey{d.group.direction, protocol, first}
@@ -135,8 +135,8 @@ func (d *chainBuilder) pageChain(protocol corev1.Protocol, pieces []piece) strin
 	return name
 }
 
-// portVerdict leads to the chain for the ports that all of these rules are about, and writes it. Its name says what
-// is in it, so that groups share it, and a group that gets one more policy keeps it.
+// portVerdict writes the chain for the ports that all of these rules have, and returns the verdict that leads to it. The
+// name depends on the contents, so groups share the chain, and a group with one more policy keeps it.
 func (d *chainBuilder) portVerdict(all []*portGroup) string {
 	if len(all) == 1 { // as for most ports
 		if all[0].alone == "" {
@@ -159,7 +159,7 @@ func (d *chainBuilder) portVerdict(all []*portGroup) string {
 // writePortChain writes the chain, and returns the verdict that leads there.
 func (d *chainBuilder) writePortChain(all []*portGroup) string {
 	only := all[0].only
-	// Groups that lead on to others come and go with the claims to addresses: nobody bounds how many there were.
+	// Groups that lead on to others come and go with the claims to addresses, without a limit.
 	if len(all) > 1 || only == nil || d.group.then != nil || d.merges(all[0]) {
 		return d.newPortChain(all)
 	}
@@ -184,7 +184,7 @@ func (d *chainBuilder) writePortChain(all []*portGroup) string {
 	return w.verdict
 }
 
-// newPortChain writes it where no group has before.
+// newPortChain writes a chain that no group has written before.
 func (d *chainBuilder) newPortChain(all []*portGroup) string {
 	ports := make([]string, 0, len(all))
 	for _, s := range all {
@@ -204,7 +204,7 @@ func (d *chainBuilder) newPortChain(all []*portGroup) string {
 	return "goto " + name
 }
 
-// join adds what other rules let in.
+// join adds the peers of other rules.
 func (s *portGroup) join(o *portGroup) {
 	if s.any == "" {
 		s.any = o.any
@@ -216,16 +216,16 @@ func (s *portGroup) join(o *portGroup) {
 	}
 }
 
-// A group that comes with one policy more leads nearly everywhere that another led before. What was written for that
-// is kept, for to write and name it anew takes longer than everything else about the policy.
+// A group with one more policy leads to nearly the same chains as another group before. Written chains are kept, because
+// writing and naming them again takes longer than everything else about the policy.
 
-// chainKey tells apart the chains that one rule is written as.
+// chainKey distinguishes the chains of one rule.
 type chainKey struct {
 	port, families string
 	direction      Direction
 }
 
-// writtenChain is one of them, and the verdict that leads there.
+// writtenChain is a chain of one rule, and the verdict that leads to it.
 type writtenChain struct {
 	name, verdict string
 	chain         nft.Chain
@@ -238,14 +238,14 @@ type pageKey struct {
 	first     int32
 }
 
-// writtenPage is the chain of a page, and the map that it looks ports up in.
+// writtenPage is the chain of a page, and the map in which it looks up ports.
 type writtenPage struct {
 	name  string
 	chain nft.Chain
 	ports *setSpec
 }
 
-// writtenPages are the last that were written in each place, as long as something leads there.
+// writtenPages are the last pages that were written in each place, while something leads to them.
 type writtenPages struct {
 	pages map[pageKey]writtenPage
 	keys  map[string]pageKey // by the names of their chains

@@ -49,15 +49,15 @@ func unionPorts(spans []portSpan) []portSpan {
 	return out
 }
 
-// portMatch is the part of a rule that is about ports, the family that it is good for, and the set
-// that it looks up, if any.
+// portMatch is the part of a rule that matches ports, the family that it applies to, and the set that it looks up, if
+// any.
 type portMatch struct {
 	family family
 	match  expr.List
 	spec   *setSpec
 	// key is the text of the match, by which rules share their ports.
 	key string
-	// protocol and spans are its ports, unless they go by name or all are meant.
+	// protocol and spans are its ports, unless it matches a named port or all ports.
 	protocol corev1.Protocol
 	spans    []portSpan
 }
@@ -109,7 +109,7 @@ func matchNumbers(protocol corev1.Protocol, spans []portSpan) portMatch {
 	return m
 }
 
-// allPorts tells whether every port of the protocol is meant.
+// allPorts says whether it matches every port of the protocol.
 func (m portMatch) allPorts() bool { return m.spans[0] == portSpan{1, rule.LastPort} }
 
 // numbers is the set that holds these ports.
@@ -123,8 +123,7 @@ func numbers(spans []portSpan) *setSpec {
 	return d
 }
 
-// namedSpec is the set of addresses and numbers that a named port stands for. For ingress, only the pods
-// of this node are needed.
+// namedSpec is the set of addresses and numbers of a named port. Ingress needs only the pods of this node.
 func namedSpec(n ipset.NamedPort, direction Direction, f family) *setSpec {
 	d := &setSpec{Spec: ipset.Spec{Family: f, Port: &ipset.PortRef{NamedPort: n, Local: direction == Ingress}}}
 	where := map[bool]string{true: "pods of this node", false: "any pod"}[d.Port.Local]

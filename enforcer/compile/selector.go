@@ -13,12 +13,11 @@ import (
 	"github.com/apptier/apptier/policy/rule"
 )
 
-// selector is a peer that selects pods. Peers that mean the same have the same text, and so share
-// their sets.
+// selector is a peer that selects pods. Peers with the same meaning have the same text, and so share their sets.
 type selector struct {
 	// Selector's Namespaces is nil when the peer means its policy's own namespace.
 	ipset.Selector
-	// sets are those that hold the selected pods' addresses of a family.
+	// sets hold the selected pods' addresses, by family.
 	sets map[family]*setSpec
 }
 
@@ -46,7 +45,7 @@ func describe(where string, pods labels.Selector) string {
 	return where + " all pods"
 }
 
-// canonical writes a selector in one way only, whatever the order of its requirements.
+// canonical writes a selector in one form for any order of its requirements.
 func canonical(s labels.Selector) string {
 	requirements, _ := s.Requirements()
 	texts := make([]string, 0, len(requirements))
@@ -72,7 +71,7 @@ func namesOf(s labels.Selector) []string {
 	return nil
 }
 
-// called gives the selector its text, and the sets that are named after it.
+// called sets the selector's text, and the sets that are named after it.
 func (s *selector) called(text string) {
 	s.Text, s.sets = text, map[family]*setSpec{}
 	readable := strings.NewReplacer("namespaces ", "", "namespace ", "", " pods ", ".", " all pods", "",
