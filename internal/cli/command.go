@@ -3,7 +3,7 @@
 //
 // A command looks at a scene of manifests and clusters (packages scene and manifest), asks package policy, and prints
 // (package report). It holds no rule of its own about AppTiers or NetworkPolicies. Larger commands have packages of their
-// own: ask, diff, connectivity, importing and krm.
+// own: ask, diff, connectivity, importing, learning and krm.
 package cli
 
 import (
@@ -18,6 +18,7 @@ import (
 	"github.com/apptier/apptier/internal/cli/flags"
 	"github.com/apptier/apptier/internal/cli/importing"
 	"github.com/apptier/apptier/internal/cli/krm"
+	"github.com/apptier/apptier/internal/cli/learning"
 	"github.com/apptier/apptier/internal/version"
 )
 
@@ -54,8 +55,8 @@ admission webhook does, and ask who may talk to whom, and why.`,
 	setHelp(root)
 	root.AddCommand(
 		newRender(streams), newLint(streams), ask.NewCan(streams), ask.NewExplain(streams), newTest(streams), diff.NewCommand(streams),
-		connectivity.NewCommand(streams), importing.NewCommand(streams), newDoctor(streams), newChecks(streams), krm.NewCommand(streams),
-		newVersion(streams),
+		connectivity.NewCommand(streams), importing.NewCommand(streams), learning.NewCommand(streams), newDoctor(streams), newChecks(streams),
+		krm.NewCommand(streams), newVersion(streams),
 	)
 	flags.CompleteNamespaces(root)
 	return root

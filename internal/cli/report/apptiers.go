@@ -4,14 +4,20 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"slices"
+	"strconv"
+	"strings"
 
 	"sigs.k8s.io/kustomize/kyaml/yaml"
 	k8syaml "sigs.k8s.io/yaml"
 )
 
 // AppTierYAML is an object as people write AppTiers: its fields in the order of the schema, and what is short on a line.
-func AppTierYAML(object any) ([]byte, error) {
+func AppTierYAML(object any) ([]byte, error) { return CommentedYAML(object, nil) }
+
+// CommentedYAML is AppTierYAML with comments, each above the field or the item of its path.
+func CommentedYAML(object any, comments map[string][]string) ([]byte, error) {
 	text, err := json.Marshal(object)
 	if err != nil {
 		return nil, err
@@ -21,6 +27,11 @@ func AppTierYAML(object any) ([]byte, error) {
 		return nil, fmt.Errorf("reading what was written: %w", err)
 	}
 	shorten(&document)
+	for path, lines := range comments {
+		if at := itemAt(&document, path); at != nil {
+			at.HeadComment = "# " + strings.Join(lines, "\n# ")
+		}
+	}
 	inOrder(&document)
 	var out bytes.Buffer
 	encoder := yaml.NewEncoder(&out)
@@ -28,6 +39,36 @@ func AppTierYAML(object any) ([]byte, error) {
 		return nil, err
 	}
 	return out.Bytes(), encoder.Close()
+}
+
+// pathStep is a field or an index of a path, such as spec.tiers[0].
+var pathStep = regexp.MustCompile(`[^.\[\]]+`)
+
+// itemAt is the item of a list that a path leads to; nil if there is none.
+func itemAt(document *yaml.Node, path string) *yaml.Node {
+	at := document
+	if at.Kind == yaml.DocumentNode {
+		at = at.Content[0]
+	}
+	for _, step := range pathStep.FindAllString(path, -1) {
+		var next *yaml.Node
+		index, err := strconv.Atoi(step)
+		switch {
+		case at.Kind == yaml.SequenceNode && err == nil && index < len(at.Content):
+			next = at.Content[index]
+		case at.Kind == yaml.MappingNode:
+			for i := 0; i+1 < len(at.Content); i += 2 {
+				if at.Content[i].Value == step {
+					next = at.Content[i+1]
+				}
+			}
+		}
+		if next == nil {
+			return nil
+		}
+		at = next
+	}
+	return at
 }
 
 // mostOfLine is how long a line may be for what is written on one, without what comes before it.

@@ -77,6 +77,15 @@ func (o *SceneOptions) Namespace() (string, error) {
 	return namespace, nil
 }
 
+// GetLive asks the cluster for what is at a path of its API.
+func (o *SceneOptions) GetLive(ctx context.Context, path string) ([]byte, error) {
+	client, err := newClusterClient(o.cluster)
+	if err != nil {
+		return nil, err
+	}
+	return client.core.Discovery().RESTClient().Get().AbsPath(path).Do(ctx).Raw()
+}
+
 // Read returns the scene. Of a cluster, it lists what is wanted.
 func (o *SceneOptions) Read(ctx context.Context, stdin io.Reader, namespace string, wanted ...Listing) (*Scene, *manifest.Decoder, error) {
 	d := manifest.NewDecoder(namespace, slices.Concat(SnapshotKinds(), ReferenceKinds(), o.More)...)

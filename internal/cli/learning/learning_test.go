@@ -1,0 +1,180 @@
+package learning_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"gotest.tools/v3/golden"
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+
+	"github.com/apptier/apptier/internal/cli/exit"
+	"github.com/apptier/apptier/internal/cli/learning"
+)
+
+// run is what the command prints, and exits with.
+func run(t *testing.T, stdin string, args ...string) (stdout, stderr string, code int) {
+	t.Helper()
+	streams, in, out, errOut := genericiooptions.NewTestIOStreams()
+	in.WriteString(stdin)
+	command := learning.NewCommand(streams)
+	command.SilenceErrors, command.SilenceUsage = true, true
+	command.SetArgs(args)
+	err := command.ExecuteContext(t.Context())
+	exit.Report(errOut, err)
+	return out.String(), errOut.String(), exit.Code(err)
+}
+
+// What people see is in testdata/golden, in files named after the cases.
+func TestGolden(t *testing.T) {
+	const manifests = " -f testdata/shop.yaml"
+	for _, test := range []struct {
+		name, args string
+		code       int
+	}{
+		{"hubble", "testdata/flows.jsonl -n shop" + manifests, 0},
+		{"hubble-all", "testdata/flows.jsonl" + manifests, 0},
+		{"hubble-alone", "testdata/flows.jsonl -n shop", 0},
+		{"hubble-json", "testdata/flows.jsonl -n shop -o json" + manifests, 0},
+		{"connections", "testdata/connections.json" + manifests, 0},
+		{"include-denied", "testdata/connections.json --include-denied" + manifests, 0},
+		{"both", "testdata/connections.json testdata/flows.jsonl -n shop" + manifests, 0},
+		{"again", "testdata/flows.jsonl -n shop -f testdata/declared.yaml" + manifests, 0},
+		{"again-json", "testdata/flows.jsonl -n shop -o json -f testdata/declared.yaml" + manifests, 0},
+		{"leave-out", "testdata/flows.jsonl -n shop --doubtful leave-out" + manifests, 0},
+		{"min-count", "testdata/flows.jsonl -n shop --min-count 4 --doubtful leave-out" + manifests, 0},
+		{"many-addresses", "testdata/flows.jsonl -n shop --max-addresses 5" + manifests, 0},
+		{"fail-on-doubtful", "testdata/flows.jsonl -n shop --fail-on doubtful -o json" + manifests, 1},
+		{"cut-off", "testdata/cut-off.jsonl" + manifests, 2},
+		{"not-flows", "testdata/not-flows.json", 2},
+		{"no-file", "testdata/absent.jsonl", 2},
+		{"manifests-as-flows", "testdata/shop.yaml", 2},
+		{"bad-output", "-o table testdata/flows.jsonl", 2},
+		{"bad-doubtful", "--doubtful no testdata/flows.jsonl", 2},
+		{"bad-fail-on", "--fail-on never testdata/flows.jsonl", 2},
+		{"bad-min-count", "--min-count 0 testdata/flows.jsonl", 2},
+		{"bad-max-addresses", "--max-addresses -1 testdata/flows.jsonl", 2},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			stdout, stderr, code := run(t, "", strings.Fields(test.args)...)
+			if code != test.code {
+				t.Errorf("exits with %d, want %d", code, test.code)
+			}
+			text := fmt.Sprintf("$ kubectl apptier learn %s\n%s--- standard error\n%s--- exit %d\n", test.args, stdout, stderr, code)
+			golden.Assert(t, text, filepath.Join("golden", test.name+".txt"))
+		})
+	}
+}
+
+// Once what was learned is applied, the same connections add nothing: neither to a new AppTier nor to one that was there.
+func TestLearningAgainAddsNothing(t *testing.T) {
+	for _, before := range []string{"", "testdata/declared.yaml"} {
+		args := []string{"testdata/flows.jsonl", "-n", "shop", "-f", "testdata/shop.yaml"}
+		first := args
+		if before != "" {
+			first = append(args[:len(args):len(args)], "-f", before)
+		}
+		learned, _, code := run(t, "", first...)
+		if code != 0 || learned == "" {
+			t.Fatalf("exits with %d and prints %q", code, learned)
+		}
+		again, stderr, code := run(t, learned, append(args, "-f", "-", "--fail-on", "added")...)
+		if code != 0 || again != "" || !strings.Contains(stderr, "all are declared already") {
+			t.Errorf("after %q: exits with %d:\n%s%s", before, code, again, stderr)
+		}
+	}
+}
+
+// Programs read what learn prints, so each of its fields is in its page.
+func TestFieldsAreDocumented(t *testing.T) {
+	page, err := os.ReadFile("../../../docs/learn.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	stdout, _, _ := run(t, "", "testdata/connections.json", "-o", "json", "-f", "testdata/shop.yaml")
+	var printed map[string]any
+	if err := json.Unmarshal([]byte(stdout), &printed); err != nil {
+		t.Fatal(err)
+	}
+	wantDocumented := func(of map[string]any) {
+		for field := range of {
+			if !strings.Contains(string(page), "`"+field+"`") {
+				t.Errorf("docs/learn.md does not say what %s is", field)
+			}
+		}
+	}
+	wantDocumented(printed)
+	for _, list := range []string{"grounds", "leftOut"} {
+		if len(printed[list].([]any)) == 0 {
+			t.Errorf("there are no %s", list)
+		}
+		for _, item := range printed[list].([]any) {
+			wantDocumented(item.(map[string]any))
+		}
+	}
+}
+
+// Without a file, the connections come from the cluster, of the namespace that is given.
+func TestAsksTheCluster(t *testing.T) {
+	list, err := os.ReadFile("testdata/connections.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var asked string
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		if strings.HasPrefix(r.URL.Path, "/apis/connections.apptier.dev/") {
+			asked = r.URL.Path
+			_, err = w.Write(list)
+		} else {
+			_, err = w.Write([]byte(`{"kind": "List", "apiVersion": "v1", "metadata": {}, "items": []}`))
+		}
+		if err != nil {
+			t.Error(err)
+		}
+	}))
+	defer server.Close()
+	stdout, stderr, code := run(t, "", "--server", server.URL, "-n", "shop", "-f", "testdata/shop.yaml")
+	if code != 0 || !strings.Contains(stdout, "name: db") {
+		t.Errorf("exits with %d:\n%s%s", code, stdout, stderr)
+	}
+	if want := "/apis/connections.apptier.dev/v1alpha1/namespaces/shop/connections"; asked != want {
+		t.Errorf("asks for %s, not %s", asked, want)
+	}
+}
+
+// A cluster without the API for connections is told apart from one that cannot be reached, and what to do instead is said.
+func TestClusterKnowsNoConnections(t *testing.T) {
+	server := httptest.NewServer(http.NotFoundHandler())
+	defer server.Close()
+	_, stderr, code := run(t, "", "--server", server.URL)
+	if code != 2 || !strings.Contains(stderr, "give a file with connections") {
+		t.Errorf("exits with %d: %s", code, stderr)
+	}
+}
+
+// example is a command of the page, with what it prints on standard output and on standard error.
+var example = regexp.MustCompile("(?s)```sh\nkubectl apptier learn ([^\n]*testdata[^\n]*)\n```\n\n```yaml\n(.*?)```.*?```text\n(.*?)```")
+
+// The page shows what the command prints.
+func TestPageShowsWhatIsPrinted(t *testing.T) {
+	t.Chdir("../../..")
+	page, err := os.ReadFile("docs/learn.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown := example.FindStringSubmatch(string(page))
+	if shown == nil {
+		t.Fatal("docs/learn.md shows no example")
+	}
+	stdout, stderr, code := run(t, "", strings.Fields(shown[1])...)
+	if code != 0 || stdout != shown[2] || stderr != shown[3] {
+		t.Errorf("kubectl apptier learn %s exits with %d and prints something else:\n%s%s", shown[1], code, stdout, stderr)
+	}
+}
