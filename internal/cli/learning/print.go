@@ -174,9 +174,10 @@ func summary(learned learn.Result) string {
 		}
 	}
 	text := counted(learned.Connections, "connection") + ": "
+	declared := learned.Declared
 	switch made := int64(len(learned.AppTiers) - changed); {
 	case len(learned.AppTiers) == 0 && learned.Connections > 0:
-		text += "all are declared already"
+		text, declared = text+"all are declared already", 0
 	case len(learned.AppTiers) == 0:
 		text += "nothing to declare"
 	case changed == 0:
@@ -190,7 +191,7 @@ func summary(learned learn.Result) string {
 		n    int64
 		what string
 	}{
-		{learned.Declared, "declared already"}, {learned.DNS, "left to dns"}, {int64(doubtful), "doubtful"},
+		{declared, "declared already"}, {learned.DNS, "left to dns"}, {int64(doubtful), "doubtful"},
 		{int64(len(learned.LeftOut)), "left out"}, {learned.Denied, "denied, and so not learned"},
 	} {
 		if part.n > 0 {
