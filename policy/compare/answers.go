@@ -23,10 +23,10 @@ var protocols = []corev1.Protocol{corev1.ProtocolTCP, corev1.ProtocolUDP, corev1
 
 // byFlow asks both states about each range of ports.
 func (c *comparison) byFlow(p pair, protocol corev1.Protocol) []answer {
-	return c.ask(p, protocol, p.points(protocol), func(r reach.Result) reach.Verdict { return r.Verdict })
+	return c.ask(p, protocol, p.points(protocol), func(of *reach.Evaluator, f reach.Flow) reach.Verdict { return of.Allowed(f).Verdict })
 }
 
-func (c *comparison) ask(p pair, protocol corev1.Protocol, points []int32, of func(reach.Result) reach.Verdict) []answer {
+func (c *comparison) ask(p pair, protocol corev1.Protocol, points []int32, of func(*reach.Evaluator, reach.Flow) reach.Verdict) []answer {
 	var out []answer
 	flow := p.flow
 	flow.Protocol = protocol
@@ -34,7 +34,7 @@ func (c *comparison) ask(p pair, protocol corev1.Protocol, points []int32, of fu
 		c.result.Asked++
 		a := answer{first: flow.Port}
 		for i, s := range c.states {
-			a.verdicts[i] = of(s.evaluator.Allowed(flow))
+			a.verdicts[i] = of(s.evaluator, flow)
 		}
 		out = append(out, a)
 	}
@@ -86,10 +86,11 @@ func both(a, b reach.Verdict) reach.Verdict {
 // halfAnswers are what the policies of one end say of connections with the other. All ends that match the same of what
 // they allow are one question.
 func (c *comparison) halfAnswers(p pair, protocol corev1.Protocol, direction networkingv1.PolicyType) []answer {
-	subject, other, of := p.from, p.to, func(r reach.Result) reach.Verdict { return r.Egress.Verdict }
+	subject, other := p.from, p.to
 	if direction == networkingv1.PolicyTypeIngress {
-		subject, other, of = p.to, p.from, func(r reach.Result) reach.Verdict { return r.Ingress.Verdict }
+		subject, other = p.to, p.from
 	}
+	of := func(of *reach.Evaluator, f reach.Flow) reach.Verdict { return of.Half(direction, f).Verdict }
 	h := subject.halves[direction]
 	if h == nil { // no policy is about it
 		return []answer{{1, [2]reach.Verdict{reach.Allow, reach.Allow}}}
@@ -111,6 +112,9 @@ func (c *comparison) matches(h *half, p pair, other *class, direction networking
 	}
 	key := fmt.Append(nil, p.from == p.to, other.unknown, "|")
 	namespace, known := c.namespaces[other.pod.Namespace]
+	if !known && !h.namespaces { // nothing but its name is asked of it
+		namespace, known = labels.Set{corev1.LabelMetadataName: other.pod.Namespace}, true
+	}
 	if !known { // it may have any labels, and is told by its name
 		key = fmt.Append(key, other.pod.Namespace, "|")
 	}

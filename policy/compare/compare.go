@@ -195,6 +195,8 @@ type half struct {
 	affected bool
 	// points are the ports at which they change their mind, by protocol.
 	points map[corev1.Protocol][]int32
+	// namespaces says that they ask for labels of namespaces beside their name.
+	namespaces bool
 	// clauses are what they allow, in both states.
 	clauses []connset.Clause
 	// answers are what these policies say, by protocol and by what the other end matches.
@@ -262,7 +264,10 @@ func (c *comparison) half(pod types.NamespacedName, direction networkingv1.Polic
 			rules = append(rules, &p.read.Rules)
 		}
 	}
-	h.points = rule.Ask(rules...).Edges
+	questions := rule.Ask(rules...)
+	h.points = questions.Edges
+	delete(questions.Namespaces, corev1.LabelMetadataName)
+	h.namespaces = len(questions.Namespaces) > 0
 	h.affected = !slices.Equal(specs[0], specs[1])
 	return h
 }

@@ -150,6 +150,20 @@ func (e *Evaluator) judge(flow Flow) Result {
 	return Result{Verdict: egress.Verdict.and(ingress.Verdict), Egress: egress, Ingress: ingress}
 }
 
+// Half says what the policies of one end make of the flow: of the source, in the direction egress, or of the destination.
+// It is that decision of [Evaluator.Allowed], without the other.
+func (e *Evaluator) Half(direction networkingv1.PolicyType, flow Flow) Decision {
+	source, destination, err := e.ends(flow)
+	switch {
+	case err != nil:
+		return Decision{Verdict: Unknown, Reason: err.Error()}
+	case direction == networkingv1.PolicyTypeIngress:
+		return e.decide(direction, destination, source, flow)
+	default:
+		return e.decide(direction, source, destination, flow)
+	}
+}
+
 // ends looks both ends of a flow up. The error says why nothing can be said about it.
 func (e *Evaluator) ends(flow Flow) (source, destination party, err error) {
 	if protocol := orTCP(flow.Protocol); hasPorts(protocol) && (flow.Port < 1 || flow.Port > 65535) {

@@ -184,3 +184,20 @@ func pick[T any](list []T, i int) []T {
 	}
 	return list[i : i+1]
 }
+
+func TestAHalfIsThatOfTheWhole(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		s := reachtest.Snapshot().Draw(t, "snapshot")
+		flow := drawFlow(t, s)
+		e := reach.New(s)
+		whole := e.Allowed(flow)
+		for direction, want := range map[networkingv1.PolicyType]reach.Decision{
+			networkingv1.PolicyTypeEgress: whole.Egress, networkingv1.PolicyTypeIngress: whole.Ingress,
+		} {
+			if diff := cmp.Diff(want, e.Half(direction, flow)); diff != "" {
+				t.Fatalf("%+v\n%s: %s", flow, direction, diff)
+			}
+		}
+	})
+}
