@@ -223,7 +223,7 @@ func TestLearnsWhatWasSeenAlone(t *testing.T) {
 		learned, changed = learned+len(out.AppTiers), changed+len(out.Changed)
 		for _, app := range out.AppTiers {
 			for _, f := range lint.AppTier(app) {
-				if f.Severity == check.Reject && f.Check != "not-supported" {
+				if f.Severity == check.Reject {
 					t.Fatalf("%s is refused: %s", app.Name, f)
 				}
 			}

@@ -68,9 +68,7 @@ func appTiers(s *scene.Scene, streams genericiooptions.IOStreams) ([]*v1alpha1.A
 	var out []*v1alpha1.AppTier
 	var refused []manifest.Finding
 	for _, app := range scene.AppTiers(s.Objects()) {
-		judged := app.DeepCopy()
-		judged.Spec.Mode = "" // it says nothing of what is declared
-		for _, f := range check.WithSeverity(lint.AppTier(judged), check.Reject) {
+		for _, f := range check.WithSeverity(lint.AppTier(app.AppTier), check.Reject) {
 			refused = append(refused, manifest.Finding{Finding: f, Source: app.Source})
 		}
 		out = append(out, app.AppTier)
