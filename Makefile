@@ -124,6 +124,10 @@ docs: docs-pictures ## Serve the documentation's site, and follow changes of doc
 docs-build: docs-pictures ## Build the site of docs/ into bin/site/html (SITE=...).
 	cd site && $(HUGO) build --panicOnWarning --cleanDestinationDir --destination '$(SITE)'
 
+.PHONY: tour
+tour: ## Record a tour of the plugin into bin/tour.cast: asciinema play bin/tour.cast.
+	@cd test && $(GO) run ./tour ../bin/tour.cast
+
 .PHONY: docs-pictures
 docs-pictures:
 	@$(GO) run ./internal/docpictures

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"flag"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -13,16 +12,13 @@ import (
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
 	"github.com/apptier/apptier/internal/cli"
+	"github.com/apptier/apptier/test/reader"
 )
 
 var update = flag.Bool("update", false, "write into pages what their commands print")
 
-var (
-	// saved is a sentence that says into which file what follows goes.
-	saved = regexp.MustCompile("`([\\w./-]+\\.yaml)`:$")
-	// elsewhere is a page of which the commands are for a cluster: the end-to-end tests and the demo run what they do.
-	elsewhere = regexp.MustCompile(`(?m)^<!-- on a cluster -->$`)
-)
+// elsewhere is a page of which the commands are for a cluster: the end-to-end tests and the demo run what they do.
+var elsewhere = regexp.MustCompile(`(?m)^<!-- on a cluster -->$`)
 
 // TestCommands does what pages tell their readers to: it saves manifests under the names that they are given, runs commands, and
 // compares what they print, in the order of a page. A line of three dots stands for any others.
@@ -31,14 +27,7 @@ func TestCommands(t *testing.T) {
 		t.Skip("builds the plugin")
 	}
 	programs := t.TempDir()
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", programs+"/", "./cmd/kubectl-apptier")
-	build.Dir = root
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	// kubectl runs what is called kubectl-apptier, and nothing else here: there is no cluster.
-	kubectl := "#!/bin/sh\n[ \"$1\" = apptier ] || exit 127\nshift\nexec kubectl-apptier \"$@\"\n"
-	if err := os.WriteFile(filepath.Join(programs, "kubectl"), []byte(kubectl), 0o700); err != nil {
+	if err := reader.Install(t.Context(), root, programs); err != nil {
 		t.Fatal(err)
 	}
 	ran := 0
@@ -50,21 +39,16 @@ func TestCommands(t *testing.T) {
 		if elsewhere.Match(text) || filepath.Dir(path) == filepath.Clean(root) {
 			continue // the README's are run by a test of its own
 		}
-		r := reader{t, path, t.TempDir(), programs}
+		r := reader.Reader{Folder: t.TempDir(), Programs: programs}
 		for _, b := range p.blocks {
-			if match := saved.FindStringSubmatch(b.before); match != nil && b.language == "yaml" {
-				file := filepath.Join(r.folder, match[1])
-				if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
-					t.Fatal(err)
-				}
-				if err := os.WriteFile(file, []byte(b.text), 0o600); err != nil {
+			if b.File() != "" {
+				if err := r.Save(b); err != nil {
 					t.Fatal(err)
 				}
 			}
-			if b.language == "console" {
-				shown, commands := r.console(b.text)
-				text = bytes.Replace(text, []byte(b.text), []byte(shown), 1)
-				ran += commands
+			if commands := b.Commands(); len(commands) > 0 {
+				ran += len(commands)
+				text = bytes.Replace(text, []byte(b.Text), []byte(compare(t, path, r, commands)), 1)
 			}
 		}
 		if *update {
@@ -78,43 +62,25 @@ func TestCommands(t *testing.T) {
 	}
 }
 
-// reader is who does what a page says, in a folder.
-type reader struct {
-	*testing.T
-	page, folder, programs string
-}
-
-// console runs the commands of a block; it returns the block with what they print, and how many there are.
-func (r reader) console(text string) (shown string, ran int) {
-	var out strings.Builder
-	for part := range strings.SplitSeq("\n"+text, "\n$ ") {
-		line, want, _ := strings.Cut(strings.TrimSuffix(part, "\n"), "\n")
-		if line == "" {
-			continue
+// compare runs commands, and returns them with what they print, as their page has them.
+func compare(t *testing.T, page string, r reader.Reader, commands []reader.Command) string {
+	t.Helper()
+	var shown strings.Builder
+	for _, c := range commands {
+		got, err := r.Run(t.Context(), c.Line)
+		if err != nil {
+			t.Errorf("%s: %v", page, err)
 		}
-		ran++
-		got := r.run(line)
+		want := c.Shown
 		if !like(lines(want), lines(got)) {
 			if !*update {
-				r.Errorf("%s: %s prints\n%s\nand not\n%s", r.page, line, got, want)
+				t.Errorf("%s: %s prints\n%s\nand not\n%s", page, c.Line, got, want)
 			}
 			want = got
 		}
-		out.WriteString("$ " + line + "\n" + strings.Join(append(lines(want), ""), "\n"))
+		shown.WriteString("$ " + c.Line + "\n" + strings.Join(append(lines(want), ""), "\n"))
 	}
-	return out.String(), ran
-}
-
-func (r reader) run(line string) string {
-	r.Helper()
-	command := exec.CommandContext(r.Context(), "sh", "-c", line)
-	command.Dir = r.folder
-	command.Env = append(os.Environ(), "PATH="+r.programs+":"+os.Getenv("PATH"), "KUBECONFIG="+filepath.Join(r.folder, "none"))
-	out, err := command.CombinedOutput()
-	if code := command.ProcessState.ExitCode(); code > 3 || code == 2 { // no answer
-		r.Errorf("%s: %s: %v\n%s", r.page, line, err, out)
-	}
-	return string(out)
+	return shown.String()
 }
 
 // lines are those of a text, without what nobody sees at their ends.
@@ -157,10 +123,10 @@ func TestCommandsExist(t *testing.T) {
 	checked := 0
 	for path, p := range pages(t) {
 		for _, b := range p.blocks {
-			if b.language != "sh" && b.language != "console" && b.language != "text" {
+			if b.Language != "sh" && b.Language != "console" && b.Language != "text" {
 				continue
 			}
-			for line := range strings.Lines(b.text) {
+			for line := range strings.Lines(b.Text) {
 				line, _, _ = strings.Cut(strings.TrimPrefix(strings.TrimSpace(line), "$ "), " #")
 				rest, isPlugin := strings.CutPrefix(line, "kubectl apptier ")
 				if !isPlugin || strings.ContainsAny(rest, "'\"\\$[<") {

@@ -16,6 +16,8 @@ import (
 	"github.com/yuin/goldmark/extension"
 	extensionast "github.com/yuin/goldmark/extension/ast"
 	"github.com/yuin/goldmark/text"
+
+	"github.com/apptier/apptier/test/reader"
 )
 
 const root = "../.."
@@ -30,11 +32,8 @@ type page struct {
 	// code is what is set as code inside of sentences.
 	code []string
 	// blocks are those of code, in their order.
-	blocks []block
+	blocks []reader.Block
 }
-
-// block is code that stands by itself: its language, and the paragraph before it.
-type block struct{ language, before, text string }
 
 // pages are those at the top of the repository and in docs/, by their paths.
 func pages(t *testing.T) map[string]page {
@@ -69,7 +68,7 @@ func read(t *testing.T, path string) page {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := page{path: path, anchors: map[string]bool{}}
+	p := page{path: path, anchors: map[string]bool{}, blocks: reader.Blocks(source)}
 	parser := goldmark.New(goldmark.WithExtensions(extension.GFM)).Parser()
 	err = ast.Walk(parser.Parse(text.NewReader(source)), func(n ast.Node, entering bool) (ast.WalkStatus, error) {
 		if entering {
@@ -87,12 +86,6 @@ func (p *page) add(n ast.Node, source []byte) {
 	switch n := n.(type) {
 	case *ast.Link:
 		p.links = append(p.links, string(n.Destination))
-	case *ast.FencedCodeBlock:
-		b := block{language: string(n.Language(source)), text: string(n.Lines().Value(source))}
-		if before := n.PreviousSibling(); before != nil && before.Kind() == ast.KindParagraph {
-			b.before = strings.TrimSpace(string(before.Lines().Value(source)))
-		}
-		p.blocks = append(p.blocks, b)
 	case *ast.CodeSpan:
 		p.code = append(p.code, words(n, source))
 	case *ast.Image:
