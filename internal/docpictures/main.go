@@ -43,15 +43,25 @@ func draw() error {
 		}
 		for _, match := range flowchart.FindAllSubmatch(text, -1) {
 			source := strings.TrimSpace(string(match[1]))
-			var svg bytes.Buffer
-			if err := picture.WriteFlowchart(&svg, source); err != nil {
+			name := filepath.Join(out, fmt.Sprintf("%x", sha256.Sum256([]byte(source))))
+			if err := write(name+".svg", source); err != nil {
 				return fmt.Errorf("drawing a picture of %s: %w", path, err)
 			}
-			name := fmt.Sprintf("%x.svg", sha256.Sum256([]byte(source)))
-			if err := os.WriteFile(filepath.Join(out, name), svg.Bytes(), 0o600); err != nil {
-				return err
+			// What goes from left to right goes from top to bottom in a narrow window.
+			if rest, isWide := strings.CutPrefix(source, "flowchart LR\n"); isWide {
+				if err := write(name+".narrow.svg", "flowchart TB\n"+rest); err != nil {
+					return fmt.Errorf("drawing a narrow picture of %s: %w", path, err)
+				}
 			}
 		}
 		return nil
 	})
+}
+
+func write(file, source string) error {
+	var svg bytes.Buffer
+	if err := picture.WriteFlowchart(&svg, source); err != nil {
+		return err
+	}
+	return os.WriteFile(file, svg.Bytes(), 0o600) //nolint:gosec // named by a hash, in a folder of our own
 }

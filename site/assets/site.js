@@ -74,6 +74,7 @@
     box.append(button);
   }
 
-  document.querySelector('nav [aria-current]')?.scrollIntoView({block: 'nearest'});
-  window.scrollTo(0, location.hash ? window.scrollY : 0);
+  // The page that one is on is in sight in the list, and nothing else scrolls for that.
+  const list = document.querySelector('nav.pages'), current = list.querySelector('[aria-current]');
+  if (current) list.scrollTop = current.offsetTop - list.offsetTop - list.clientHeight / 2;
 })();

@@ -87,10 +87,13 @@ func TestSite(t *testing.T) {
 	}
 	pages := pagesOf(t, folder)
 	for _, page := range pages {
+		c.on(page)
+		if err := chromedp.Run(ctx, chromedp.EmulateViewport(1400, 900), chromedp.Navigate(address+page)); err != nil {
+			t.Fatalf("%s: %v", page, err)
+		}
 		for _, width := range []int64{1400, 390} {
-			c.on(page)
 			var overflows bool
-			err := chromedp.Run(ctx, chromedp.EmulateViewport(width, 900), chromedp.Navigate(address+page),
+			err := chromedp.Run(ctx, chromedp.EmulateViewport(width, 900),
 				chromedp.Evaluate("document.documentElement.scrollWidth > innerWidth", &overflows))
 			if err != nil {
 				t.Fatalf("%s: %v", page, err)

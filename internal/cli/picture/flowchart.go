@@ -131,7 +131,11 @@ func (c *flowchart) addNode(text string, frame int) {
 	c.nodes = append(c.nodes, n)
 }
 
-const lineHeight = 17
+const (
+	lineHeight = 17
+	// bigWidth is from when on a picture is not to be made smaller than it is, since nobody could read it.
+	bigWidth = 1500
+)
 
 func (n chartNode) height() float64 { return 18 + lineHeight*float64(len(n.lines)) }
 
@@ -149,8 +153,11 @@ func (c flowchart) svg() (string, error) {
 		return "", err
 	}
 	var b strings.Builder
-	title := c.title()
-	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" class="map chart %s" role="img" aria-label="%s" `, strings.ToLower(c.direction), title)
+	title, class := c.title(), "map chart "+strings.ToLower(c.direction)
+	if at.Width > bigWidth {
+		class += " big"
+	}
+	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" class="%s" role="img" aria-label="%s" `, class, title)
 	fmt.Fprintf(&b, `width="%s" height="%s" viewBox="0 0 %[1]s %[2]s">`+"\n<style>%s</style>\n", number(at.Width), number(at.Height), style+chartStyle)
 	fmt.Fprintf(&b, `<defs><marker id="head-%s" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto-start-reverse">`+
 		`<path class="head" d="M0 0.5 8 4 0 7.5z"/></marker><marker id="cross" viewBox="0 0 8 8" refX="9" refY="4" markerWidth="9" `+
