@@ -2,6 +2,7 @@ package docs
 
 import (
 	"bytes"
+	"errors"
 	"flag"
 	"os"
 	"path/filepath"
@@ -17,7 +18,7 @@ import (
 
 var update = flag.Bool("update", false, "write into pages what their commands print")
 
-// elsewhere is a page of which the commands are for a cluster: the end-to-end tests and the demo run what they do.
+// elsewhere is a page of which the commands are for a cluster: the end-to-end tests run them.
 var elsewhere = regexp.MustCompile(`(?m)^<!-- on a cluster -->$`)
 
 // TestCommands does what pages tell their readers to: it saves manifests under the names that they are given, runs commands, and
@@ -27,7 +28,7 @@ func TestCommands(t *testing.T) {
 		t.Skip("builds the plugin")
 	}
 	programs := t.TempDir()
-	if err := reader.Install(t.Context(), root, programs); err != nil {
+	if err := errors.Join(reader.Install(t.Context(), root, programs), reader.WithoutCluster(programs)); err != nil {
 		t.Fatal(err)
 	}
 	ran := 0

@@ -3,6 +3,7 @@
 package reader
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -76,8 +77,12 @@ func (b Block) Commands() []Command {
 	return found
 }
 
-// Reader has a folder to save in, and the plugin in another one.
-type Reader struct{ Folder, Programs string }
+// Reader has a folder to save in, and programs in another one.
+type Reader struct {
+	Folder, Programs string
+	// Kubeconfig is empty for a reader without a cluster.
+	Kubeconfig string
+}
 
 // Install builds the plugin of a repository into a folder of programs.
 func Install(ctx context.Context, root, programs string) error {
@@ -86,7 +91,11 @@ func Install(ctx context.Context, root, programs string) error {
 	if out, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("building the plugin: %w\n%s", err, out)
 	}
-	// kubectl runs what is called kubectl-apptier, and nothing else here: there is no cluster.
+	return nil
+}
+
+// WithoutCluster puts a kubectl there that runs what is called kubectl-apptier, and nothing else.
+func WithoutCluster(programs string) error {
 	kubectl := "#!/bin/sh\n[ \"$1\" = apptier ] || exit 127\nshift\nexec kubectl-apptier \"$@\"\n"
 	return os.WriteFile(filepath.Join(programs, "kubectl"), []byte(kubectl), 0o700)
 }
@@ -104,7 +113,7 @@ func (r Reader) Save(b Block) error {
 func (r Reader) Run(ctx context.Context, line string) (string, error) {
 	command := exec.CommandContext(ctx, "sh", "-c", line)
 	command.Dir = r.Folder
-	command.Env = append(os.Environ(), "PATH="+r.Programs+":"+os.Getenv("PATH"), "KUBECONFIG="+filepath.Join(r.Folder, "none"))
+	command.Env = append(os.Environ(), "PATH="+r.Programs+":"+os.Getenv("PATH"), "KUBECONFIG="+cmp.Or(r.Kubeconfig, filepath.Join(r.Folder, "none")))
 	out, err := command.CombinedOutput()
 	if code := command.ProcessState.ExitCode(); code == 1 || code == 3 {
 		err = nil

@@ -52,7 +52,7 @@ func run(ctx context.Context, file string) (err error) {
 			return err
 		}
 	}
-	if err := reader.Install(ctx, root, r.Programs); err != nil {
+	if err := errors.Join(reader.Install(ctx, root, r.Programs), reader.WithoutCluster(r.Programs)); err != nil {
 		return err
 	}
 	cast, err := record(ctx, r, reader.Blocks(source))
