@@ -198,7 +198,7 @@ func datagram(from, to netip.Addr, port uint16) []byte {
 }
 
 // scan sends a datagram to each of many ports of many addresses.
-func scan(t *testing.T, from lab.Host, addresses []netip.Addr, ports int) {
+func scan(t testing.TB, from lab.Host, addresses []netip.Addr, ports int) {
 	t.Helper()
 	lab.Must(t, network.In(from.NS, func() error {
 		fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM, 0)
