@@ -144,7 +144,7 @@ func (s *Syncer) plan(ctx context.Context) ([]nft.Op, error) {
 			return nil, err
 		}
 		s.compiler.Stamp(s.generation)
-		return nft.Replace(tracker.Table()), nil
+		return s.scratch(ctx), nil
 	}
 	if len(tracker.Steps()) == 0 && (s.generation != 0 || !s.stamps.ready()) {
 		return nil, nil
@@ -152,6 +152,21 @@ func (s *Syncer) plan(ctx context.Context) ([]nft.Op, error) {
 	s.generation = s.stamps.next()
 	s.compiler.Stamp(s.generation)
 	return tracker.Steps(), nil
+}
+
+// scratch returns the steps to the wanted table from whatever is in the kernel. What rules have recorded is kept if the
+// kernel takes steps that do so.
+func (s *Syncer) scratch(ctx context.Context) []nft.Op {
+	wanted := s.compiler.Tracker().Table()
+	ctx, cancel := context.WithTimeout(ctx, transactionTimeout)
+	defer cancel()
+	if contents, err := s.Kernel.Contents(ctx, false); err == nil {
+		ops := nft.Renew(wanted, contents)
+		if len(ops) > 0 && nft.Check(ctx, s.Kernel, ops) == nil {
+			return ops
+		}
+	}
+	return nft.Replace(wanted)
 }
 
 // adopt chooses the generation of a table that is written from scratch: one that no live connection

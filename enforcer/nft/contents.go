@@ -16,11 +16,15 @@ type Contents struct {
 	Flagged bool
 	// Dormant says that it is the flag dormant.
 	Dormant bool
-	Chains  map[string]ChainContents
+	// Left says that the table had an owner that is gone, and that this kernel would have it as its own.
+	Left   bool
+	Chains map[string]ChainContents
 	// Sets are without their elements unless Elements is set.
 	Sets     map[string]map[string]Element
 	Elements bool
 	Counters map[string]bool
+	// Dynamic are the sets that rules put elements in, without comments and elements.
+	Dynamic map[string]Set
 }
 
 // ChainContents is a chain and its rules.
@@ -37,7 +41,7 @@ func (k realKernel) Contents(_ context.Context, elements bool) (Contents, error)
 		return Contents{}, err
 	}
 	c := Contents{
-		Flagged: listing.Flagged, Dormant: listing.Dormant, Elements: elements,
+		Flagged: listing.Flagged, Dormant: listing.Dormant, Left: listing.Left, Elements: elements, Dynamic: map[string]Set{},
 		Chains: map[string]ChainContents{}, Sets: map[string]map[string]Element{}, Counters: map[string]bool{},
 	}
 	for name, chain := range listing.Chains {
@@ -49,6 +53,9 @@ func (k realKernel) Contents(_ context.Context, elements bool) (Contents, error)
 			elements[key] = Element{Value: value}
 		}
 		c.Sets[name] = elements
+	}
+	for name, set := range listing.Dynamic {
+		c.Dynamic[name] = Set{Key: set.Key, Dynamic: Dynamic{set.Size, set.Timeout}}
 	}
 	for _, name := range listing.Counters {
 		c.Counters[name] = true

@@ -9,11 +9,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-logr/logr"
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 
+	"github.com/apptier/apptier/enforcer/agent"
 	"github.com/apptier/apptier/enforcer/compile"
 	"github.com/apptier/apptier/enforcer/flows"
 	"github.com/apptier/apptier/enforcer/flows/kernel"
@@ -328,5 +330,45 @@ func TestAChangeForgetsNoRecord(t *testing.T) {
 	lab.Must(t, err)
 	if n := len(contents.Sets["denied-ingress4"]); n > 0 {
 		t.Errorf("%d of what is recorded is taken for the table's: %v", n, maps.Collect(maps.All(contents.Sets["denied-ingress4"])))
+	}
+}
+
+// An agent that starts again, with or without tables of its own, keeps what was recorded; as does one whose table somebody
+// has edited.
+func TestARestartForgetsNoRecord(t *testing.T) {
+	for _, owned := range []bool{true, false} {
+		t.Run(map[bool]string{true: "owned", false: "not owned"}[owned], func(t *testing.T) {
+			l := newLab(t, lab.Routed)
+			s := l.Shop()
+			s.Policies = []*networkingv1.NetworkPolicy{lab.Policy(t, "p", "{podSelector: {}}")}
+			cell := []lab.Cell{{From: l.Host("local-0"), To: l.Host("local-1"), Protocol: corev1.ProtocolUDP, Port: 80}}
+			const starts = 3
+			for i := range starts {
+				k, end := nft.Kernel(openNode(t, l.Node)), func() {}
+				if owned {
+					k, end = openOwned(t, l)
+				}
+				syncer := agent.Syncer{
+					Node: lab.NodeName, Kernel: k, Log: logr.Discard(), Metrics: agent.NewMetrics(),
+					Feed: func(c *compile.Compiler) { c.Tell(s) },
+				}
+				lab.Must(t, syncer.Sync(t.Context()))
+				l.expect(t, cell, false)
+				verify(t, &syncer)
+				if !owned {
+					l.NFT(t, "add chain inet apptier foreign; add rule inet apptier foreign ip saddr { 1.2.3.4, 1.2.3.5 } drop; flush chain inet apptier judge")
+					if ok, err := syncer.Verify(t.Context()); ok || err != nil {
+						t.Errorf("an edit is not seen: %v", err)
+					}
+					lab.Must(t, syncer.Sync(t.Context()))
+					verify(t, &syncer)
+				}
+				got, _ := l.seen(t, openNode(t, l.Node).Kernel)
+				if diff := cmp.Diff(map[string]uint64{"Denied ingress Ingress: local-0 -> local-1 17 80": uint64(i) + 1}, got); diff != "" {
+					t.Errorf("start %d: -want +got:\n%s", i, diff)
+				}
+				end()
+			}
+		})
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -104,5 +105,13 @@ func (c *Conn) definitions(names []string) (map[string]definition, error) {
 
 // definitionOf reads what the kernel says of a set.
 func definitionOf(b []byte) (definition, error) {
-	return unpackDefinition(numberOf(b, unix.NFTA_SET_KEY_TYPE), numberOf(b, unix.NFTA_SET_FLAGS), numberOf(b, unix.NFTA_SET_DATA_TYPE))
+	d, err := unpackDefinition(numberOf(b, unix.NFTA_SET_KEY_TYPE), numberOf(b, unix.NFTA_SET_FLAGS), numberOf(b, unix.NFTA_SET_DATA_TYPE))
+	if err != nil || !d.dynamic {
+		return d, err
+	}
+	d.size = numberOf(attributeOf(b, unix.NFTA_SET_DESC), unix.NFTA_SET_DESC_SIZE)
+	if timeout := attributeOf(b, unix.NFTA_SET_TIMEOUT); len(timeout) == 8 {
+		d.timeout = time.Duration(binary.BigEndian.Uint64(timeout)) * time.Millisecond
+	}
+	return d, nil
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -16,11 +17,23 @@ type Listing struct {
 	Flagged bool
 	// Dormant says that no chain of the table sees a packet.
 	Dormant bool
-	Chains  map[string]*ListedChain
+	// Left says that the table has the flags of one that the connection would have as its owner, and no owner.
+	Left   bool
+	Chains map[string]*ListedChain
 	// Sets are sets and maps, by name; their elements by key, as they are written in a step. The
 	// values are verdicts such as "goto c", or empty. A listing without elements has none.
 	Sets     map[string]map[string]string
 	Counters []string
+	// Dynamic are the definitions of the sets that rules put elements in.
+	Dynamic map[string]DynamicSet
+}
+
+// DynamicSet is the definition of a set that rules put elements in.
+type DynamicSet struct {
+	// Key is the type of its keys.
+	Key     string
+	Size    uint32
+	Timeout time.Duration
 }
 
 // ListedChain is a chain and its rules.
@@ -48,10 +61,11 @@ func (c *Conn) List(elements bool) (Listing, error) {
 }
 
 func (c *Conn) list(elements bool) (Listing, error) {
-	l := Listing{Chains: map[string]*ListedChain{}, Sets: map[string]map[string]string{}}
+	l := Listing{Chains: map[string]*ListedChain{}, Sets: map[string]map[string]string{}, Dynamic: map[string]DynamicSet{}}
 	there := false
 	err := c.listPart(unix.NFT_MSG_GETTABLE, "", func(b []byte) {
 		flags := numberOf(b, unix.NFTA_TABLE_FLAGS)
+		l.Left = c.flags&tableOwner != 0 && flags == c.flags&^tableOwner
 		there, l.Flagged, l.Dormant = true, flags != c.flags, flags&unix.NFT_TABLE_F_DORMANT != 0
 	})
 	if err != nil || !there {
@@ -76,6 +90,9 @@ func (c *Conn) list(elements bool) (Listing, error) {
 		}
 	}
 	for name, set := range sets {
+		if d := set.definition; d.dynamic {
+			l.Dynamic[name] = DynamicSet{d.text(), d.size, d.timeout}
+		}
 		if !elements {
 			l.Sets[name] = nil
 			continue

@@ -3,6 +3,7 @@ package wire
 import (
 	"errors"
 	"reflect"
+	"slices"
 
 	"golang.org/x/sys/unix"
 	"sigs.k8s.io/knftables"
@@ -46,14 +47,15 @@ func only[T any](got *T, expected T) error {
 }
 
 func (e *encoder) tableStep(verb Verb, o *knftables.Table) error {
-	if err := only(o, knftables.Table{Comment: o.Comment}); err != nil {
+	taken := slices.Equal(o.Flags, Take().Flags)
+	if err := only(o, knftables.Table{Comment: o.Comment}); err != nil && !taken {
 		return err
 	}
 	switch verb {
 	case Add:
 		start := e.about(unix.NFT_MSG_NEWTABLE, unix.NLM_F_CREATE)
 		defer e.endMessage(start)
-		if e.deleted { // else it may be there, and cannot have an owner or lose one
+		if e.deleted || taken { // else it may be there, and cannot have an owner or lose one
 			e.uint32(unix.NFTA_TABLE_FLAGS, e.flags)
 		}
 		return e.comment(tableUserData, o.Comment)

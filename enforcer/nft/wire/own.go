@@ -35,6 +35,12 @@ func (c *Conn) Own() (bool, error) {
 	}
 }
 
+// Take is the object of a step that adds a table which is there, and whose owner is gone: the connection becomes its owner,
+// if it owns tables.
+func Take() *knftables.Table {
+	return &knftables.Table{Flags: []knftables.TableFlag{"owner", "persist"}}
+}
+
 // Owned says whether this connection owns the tables that Run creates.
 func (c *Conn) Owned() bool {
 	c.lock.Lock()

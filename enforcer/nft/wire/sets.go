@@ -110,6 +110,19 @@ func unpackDefinition(keyType, flags, dataType uint32) (d definition, err error)
 // and another.
 const dynamicFlags = 0x20 | unix.NFT_SET_TIMEOUT
 
+// text is the type of the keys, as parseDefinition reads it.
+func (d definition) text() string {
+	words := make([]string, len(d.key))
+	for i, t := range d.key {
+		for word, known := range datatypes {
+			if t == known {
+				words[i] = word
+			}
+		}
+	}
+	return strings.Join(words, " . ")
+}
+
 func isKnown(t datatype) bool {
 	for _, known := range datatypes {
 		if t == known {
