@@ -88,14 +88,15 @@ func (f *clusterFlags) config() (*rest.Config, error) {
 type runFlags struct {
 	clusterFlags
 	metrics, health, socket, directory, server string
-	own, secured, bound                        bool
+	own, secured, bound, allowed               bool
+	mode                                       mode
 	limits                                     budget.Limits
 	mark                                       compile.Mark
 	verbosity                                  int
 }
 
 func runCommand() *cobra.Command {
-	f := &runFlags{limits: budget.Defaults(), mark: compile.DefaultMark}
+	f := &runFlags{limits: budget.Defaults(), mark: compile.DefaultMark, mode: modeEnforce}
 	cmd := &cobra.Command{
 		Use:   "run",
 		Short: "Enforce until stopped; the rules stay (the default)",
@@ -108,6 +109,9 @@ func runCommand() *cobra.Command {
 
 func (f *runFlags) add(cmd *cobra.Command) {
 	f.clusterFlags.add(cmd)
+	cmd.Flags().Var(&f.mode, "mode", "enforce, or observe: drop nothing and change no packet or connection, but count and record what policies, and staged ones, "+
+		"would deny; for nodes on which another program enforces NetworkPolicy")
+	cmd.Flags().BoolVar(&f.allowed, "record-allowed", false, "record new connections that pass, too")
 	cmd.Flags().StringVar(&f.metrics, "metrics-bind-address", "127.0.0.1:9808", "address of the Prometheus metrics; 0 for none. While it is taken, the enforcer enforces without them")
 	cmd.Flags().BoolVar(&f.secured, "metrics-secure", false,
 		"serve metrics over HTTPS, only to clients that the API server allows to get /metrics; needs the right to create TokenReviews and SubjectAccessReviews")
@@ -163,17 +167,26 @@ func (f *runFlags) run(ctx context.Context) error {
 		return err
 	}
 	defer looks.Links.Close()
-	surroundings, err := host.Open(f.mark, log)
+	surroundings, err := host.Open(f.stamped(), log)
 	if err != nil {
 		return err
 	}
 	defer surroundings.Close()
-	log.Info("Starting", "version", version.String(), "node", f.node)
+	log.Info("Starting", "version", version.String(), "node", f.node, "mode", f.mode.String())
 	return enforce(ctx, agent.Options{
 		Wiring: looks, Host: surroundings, Collectors: []prometheus.Collector{looks},
 		Node: f.node, Client: client, Staged: staged, Servers: servers, Kernel: kernel, Mark: f.mark, Connections: conntrack.Table{},
-		MetricsAddress: f.metrics, HealthAddress: f.health, Secure: protect, Limits: f.limits, Listed: collectRarely(), Hung: hung, Log: log,
+		MetricsAddress: f.metrics, HealthAddress: f.health, Secure: protect, Limits: f.limits,
+		Observe: f.mode == modeObserve, RecordAllowed: f.allowed, Listed: collectRarely(), Hung: hung, Log: log,
 	}, f.socket)
+}
+
+// stamped are the bits of marks that others must not use.
+func (f *runFlags) stamped() compile.Mark {
+	if f.mode == modeObserve {
+		return 0
+	}
+	return f.mark
 }
 
 // tables are how the tables are opened.
@@ -194,7 +207,8 @@ func (f *runFlags) openWiring(log logr.Logger) (*wiring.Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &wiring.Node{Links: found, Kernel: kernel, Off: !f.bound, Log: log}, nil
+	observed := f.mode == modeObserve
+	return &wiring.Node{Links: found, Kernel: kernel, Off: !f.bound || observed, Observed: observed, Log: log}, nil
 }
 
 // collectRarely has garbage collected less often, until the function that it returns is called. To list a

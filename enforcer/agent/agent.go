@@ -50,6 +50,10 @@ type Options struct {
 	Listed func()
 	// Mark is the bits of connections' ct marks that the enforcer stamps; compile.DefaultMark if it is 0.
 	Mark compile.Mark
+	// Observe has nothing dropped, and no connection stamped: see compile.Compiler's.
+	Observe bool
+	// RecordAllowed has new connections recorded that pass, too.
+	RecordAllowed bool
 	// Connections are the node's connections; nil if there are none to stamp, as with a fake kernel.
 	Connections Connections
 	// Collectors are served with the agent's own metrics.
@@ -74,7 +78,7 @@ func New(o Options) (*Agent, error) {
 	a := &Agent{options: o}
 	a.syncer = &Syncer{
 		Node: o.Node, Kernel: o.Kernel, Mark: o.Mark, Connections: o.Connections,
-		Metrics: NewMetrics(), Log: o.Log, Limits: o.Limits,
+		Metrics: NewMetrics(), Log: o.Log, Limits: o.Limits, Observe: o.Observe, RecordAllowed: o.RecordAllowed,
 	}
 	a.syncer.Metrics.registry.MustRegister(&Verdicts{Kernel: o.Kernel, Log: o.Log})
 	if o.Health == nil {

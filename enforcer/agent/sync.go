@@ -36,6 +36,8 @@ type Syncer struct {
 	Events events.EventRecorder
 	// Mark is the bits of connections' ct marks that hold the stamp; compile.DefaultMark if it is 0.
 	Mark compile.Mark
+	// Observe and RecordAllowed are the compiler's.
+	Observe, RecordAllowed bool
 	// Connections may bear stamps; nil if there are none, as with a fake kernel.
 	Connections Connections
 	// Wiring binds the addresses of pods to the links that they send by; may be nil.
@@ -77,6 +79,12 @@ func (s *Syncer) sync(ctx context.Context) error {
 		s.compiler.UseMark(s.stamping().mark)
 		if s.Limits != (budget.Limits{}) {
 			s.compiler.Limit(s.Limits)
+		}
+		if s.RecordAllowed {
+			s.compiler.RecordAllowed()
+		}
+		if s.Observe {
+			s.compiler.Observe()
 		}
 	}
 	s.Feed(s.compiler)
@@ -139,6 +147,9 @@ func (s *Syncer) program(ctx context.Context) error {
 // at all gets a new generation, so that live connections are judged again.
 func (s *Syncer) plan(ctx context.Context) ([]nft.Op, error) {
 	tracker := s.compiler.Tracker()
+	if s.Observe {
+		return s.planToObserve(ctx), nil
+	}
 	if !s.inStep {
 		if err := s.adopt(ctx); err != nil {
 			return nil, err
@@ -152,6 +163,18 @@ func (s *Syncer) plan(ctx context.Context) ([]nft.Op, error) {
 	s.generation = s.stamps.next()
 	s.compiler.Stamp(s.generation)
 	return tracker.Steps(), nil
+}
+
+// planToObserve is plan where no connection is stamped. Stamps of before are left alone, as their bits may be another's
+// now; an enforcer that comes later finds rules without a generation, and clears them.
+func (s *Syncer) planToObserve(ctx context.Context) []nft.Op {
+	tracker := s.compiler.Tracker()
+	s.generation = 0
+	s.compiler.Stamp(0)
+	if !s.inStep {
+		return s.scratch(ctx)
+	}
+	return tracker.Steps()
 }
 
 // scratch returns the steps to the wanted table from whatever is in the kernel. What rules have recorded is kept if the

@@ -40,6 +40,6 @@ func (s *Syncer) bind(ctx context.Context) error {
 	found, err := s.Wiring.Sync(ctx, pods)
 	s.compiler.SetAttached(found.Attached)
 	s.compiler.SetLinks(found.Uplinks, found.Bridges, found.Tunnels)
-	s.compiler.BindAddresses(!found.Off)
+	s.compiler.BindAddresses(!found.Off || s.Observe)
 	return err
 }

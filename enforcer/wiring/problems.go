@@ -117,7 +117,7 @@ func (n *Node) Problems(now time.Time) []health.Problem {
 				"load the module br_netfilter and set %s (sysctl)", strings.Join(unseen, " and "))
 		}
 	}
-	if n.Off {
+	if n.Off && !n.Observed {
 		add(health.Warning, notBound, "pods may send from addresses that are not their own: the enforcer runs with --bind-addresses=false")
 	}
 	if s.ipvs {

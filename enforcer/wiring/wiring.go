@@ -24,8 +24,8 @@ type Node struct {
 	Links *links.Node
 	// Kernel holds the table of package bind.
 	Kernel nft.Kernel
-	// Off says that addresses are not to be bound.
-	Off bool
+	// Off says that addresses are not to be bound; Observed that this is no problem, since nothing is dropped at all.
+	Off, Observed bool
 	// ReadFile reads a file of /proc/sys; by default it is os.ReadFile.
 	ReadFile func(name string) ([]byte, error)
 	Log      logr.Logger

@@ -19,6 +19,7 @@ const (
 	ifEnforcer        = ".Values.enforcer.enabled"
 	ifNRI             = ".Values.enforcer.nri"
 	ifEnforcerMetrics = ".Values.enforcer.metrics"
+	ifObserve         = ".Values.enforcer.observe"
 	ifStrict          = ".Values.webhook.strict"
 	ifCertManager     = ".Values.webhook.certManager"
 	ifWidenVerb       = ".Values.webhook.widenVerb"
@@ -150,6 +151,7 @@ func editEnforcer(o *object) {
 	o.only("not "+ifEnforcerMetrics, "- --metrics-bind-address=:9808", append(container, "args", "1")...)
 	o.lines("{{- if "+ifEnforcerMetrics+" }}\n- --metrics-secure\n{{- end }}", append(container, "args")...)
 	o.lines("{{- if not "+ifNRI+" }}\n- --nri-socket=\n{{- end }}", append(container, "args")...)
+	o.lines("{{- if "+ifObserve+" }}\n- --mode=observe\n{{- end }}", append(container, "args")...)
 	o.lines(extraArgs(".Values.enforcer"), append(container, "args")...)
 	o.only(ifNRI, "", append(container, "volumeMounts", "[name=nri]")...)
 	o.only(ifNRI, "", append(pod, "volumes", "[name=nri]")...)

@@ -33,6 +33,7 @@ var toggles = []struct {
 	{"enforcer.enabled", true, "no-enforcer"},
 	{"enforcer.nri", true, "no-nri"},
 	{"enforcer.metrics", false, "enforcer-metrics"},
+	{"enforcer.observe", false, "observe"},
 	{"monitors.enabled", false, "monitors"},
 	{"webhook.strict", false, "strict"},
 	{"webhook.certManager", false, "cert-manager"},
@@ -52,7 +53,7 @@ func toggled(bits int) way {
 	}
 	// Kustomize is told what is of the enforcer only where there is one.
 	if slices.Contains(w.components, "no-enforcer") {
-		w.components = slices.DeleteFunc(w.components, func(c string) bool { return c == "no-nri" || strings.HasPrefix(c, "enforcer-") })
+		w.components = slices.DeleteFunc(w.components, func(c string) bool { return c == "no-nri" || c == "observe" || strings.HasPrefix(c, "enforcer-") })
 	}
 	if slices.Contains(w.components, "enforcer-metrics") && slices.Contains(w.components, "monitors") {
 		w.components = append(w.components, "enforcer-monitors")
