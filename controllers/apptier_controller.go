@@ -48,6 +48,7 @@ type AppTierReconciler struct {
 // +kubebuilder:rbac:groups=policy.apptier.dev,resources=apptiers/finalizers,verbs=update
 // +kubebuilder:rbac:groups=networking.k8s.io,resources=networkpolicies,verbs=get;list;watch;create;patch;delete
 // +kubebuilder:rbac:groups=policy.apptier.dev,resources=stagednetworkpolicies,verbs=get;list;watch;create;patch;delete
+// +kubebuilder:rbac:groups=policy.apptier.dev,resources=nodereports,verbs=get;list;watch
 // +kubebuilder:rbac:groups=core,resources=services;pods;nodes,verbs=get;list;watch
 // +kubebuilder:rbac:groups=discovery.k8s.io,resources=endpointslices,verbs=get;list;watch
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch

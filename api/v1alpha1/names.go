@@ -40,6 +40,9 @@ const (
 	// ConditionReady says whether the API server has every NetworkPolicy that the current generation
 	// of the AppTier asks for. kubectl wait and kstatus read it.
 	ConditionReady = "Ready"
+	// ConditionProgrammed says whether packets obey the policies of the current generation: every node with pods that they
+	// select has them in its kernel. It is Unknown where no enforcer reports.
+	ConditionProgrammed = "Programmed"
 )
 
 // Reasons of conditions.
@@ -67,4 +70,10 @@ const (
 	ReasonApplied = "Applied"
 	// ReasonApplyFailed: a NetworkPolicy could not be written or removed; the manager retries.
 	ReasonApplyFailed = "ApplyFailed"
+	// ReasonAllNodes: all nodes with pods that the policies select have them in the kernel.
+	ReasonAllNodes = "AllNodes"
+	// ReasonNodesBehind: some of these nodes do not, or have not said so yet.
+	ReasonNodesBehind = "NodesBehind"
+	// ReasonNoEnforcer: no enforcer of this project enforces there. What another one does is not known.
+	ReasonNoEnforcer = "NoEnforcer"
 )

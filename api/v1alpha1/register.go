@@ -19,7 +19,8 @@ var SchemeBuilder = runtime.NewSchemeBuilder(addKnownTypes)
 var AddToScheme = SchemeBuilder.AddToScheme
 
 func addKnownTypes(scheme *runtime.Scheme) error {
-	scheme.AddKnownTypes(GroupVersion, &AppTier{}, &AppTierList{}, &StagedNetworkPolicy{}, &StagedNetworkPolicyList{})
+	scheme.AddKnownTypes(GroupVersion,
+		&AppTier{}, &AppTierList{}, &StagedNetworkPolicy{}, &StagedNetworkPolicyList{}, &NodeReport{}, &NodeReportList{})
 	metav1.AddToGroupVersion(scheme, GroupVersion)
 	return nil
 }

@@ -9,7 +9,7 @@ type AppTierStatus struct {
 	// ObservedGeneration is the generation of the spec that the status describes.
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
-	// Conditions: Accepted, ResolvedRefs, Conflicted and Ready.
+	// Conditions: Accepted, ResolvedRefs, Conflicted, Ready and Programmed.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
@@ -31,6 +31,32 @@ type AppTierStatus struct {
 	// +listMapKey=name
 	// +kubebuilder:validation:MaxItems=64
 	Tiers []TierStatus `json:"tiers,omitempty"`
+	// Nodes says how many nodes have the policies in force.
+	// +optional
+	Nodes *NodesStatus `json:"nodes,omitempty"`
+}
+
+// NodesStatus says how many nodes have the policies in force, by what their enforcers report (NodeReports).
+type NodesStatus struct {
+	// Desired is the number of nodes with pods that the policies select.
+	// +required
+	Desired int32 `json:"desired"`
+	// Programmed is how many of them have the policies in the kernel, as they are now.
+	// +required
+	Programmed int32 `json:"programmed"`
+	// Summary is "programmed/desired", for a column of kubectl get.
+	// +required
+	// +kubebuilder:validation:MaxLength=32
+	Summary string `json:"summary"`
+	// NetworkPolicies is the resourceVersion that a node must have reported: of the latest change of a NetworkPolicy of
+	// this AppTier, also a deletion.
+	// +optional
+	// +kubebuilder:validation:MaxLength=20
+	NetworkPolicies string `json:"networkPolicies,omitempty"`
+	// StagedNetworkPolicies is the same for StagedNetworkPolicies.
+	// +optional
+	// +kubebuilder:validation:MaxLength=20
+	StagedNetworkPolicies string `json:"stagedNetworkPolicies,omitempty"`
 }
 
 // TierStatus is the observed state of a tier.

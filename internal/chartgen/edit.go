@@ -87,6 +87,8 @@ func edit(o *object) {
 		o.condition = ifCRDs
 		// AppTiers are the users', and outlive the chart.
 		o.lines("{{- if .Values.crds.keep }}\nhelm.sh/resource-policy: keep\n{{- end }}", "metadata", "annotations")
+	case "CustomResourceDefinition nodereports.policy.apptier.dev", "CustomResourceDefinition stagednetworkpolicies.policy.apptier.dev":
+		o.condition = ifCRDs
 	case "Deployment apptier-manager":
 		editManager(o)
 	case "PodDisruptionBudget apptier-manager":

@@ -8,7 +8,6 @@ import (
 )
 
 const (
-	crd    = "CustomResourceDefinition /apptiers.policy.apptier.dev"
 	digest = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 	pod    = "/spec/template/spec"
 )
@@ -87,9 +86,11 @@ func free() map[string]func(*way) {
 		"alerts":            func(w *way) { alerts(w, "alerts.enabled", "alerts") },
 		"dashboard":         func(w *way) { alerts(w, "dashboard.enabled", "dashboard") },
 		"another namespace": func(w *way) { w.namespace = "network-policies" },
-		"no kind": func(w *way) {
+		"no kinds": func(w *way) {
 			set(w.values, "crds.enabled", false)
-			w.without = append(w.without, crd)
+			for _, kind := range []string{"apptiers", "nodereports", "stagednetworkpolicies"} {
+				w.without = append(w.without, "CustomResourceDefinition /"+kind+".policy.apptier.dev")
+			}
 		},
 		"a kind that goes with the chart": func(w *way) { set(w.values, "crds.keep", false) },
 		"cleanup": func(w *way) {

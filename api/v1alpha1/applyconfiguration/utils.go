@@ -38,6 +38,14 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.MeshApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("NetworksPeer"):
 		return &apiv1alpha1.NetworksPeerApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("NodeReport"):
+		return &apiv1alpha1.NodeReportApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("NodeReportStatus"):
+		return &apiv1alpha1.NodeReportStatusApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("NodeServer"):
+		return &apiv1alpha1.NodeServerApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("NodesStatus"):
+		return &apiv1alpha1.NodesStatusApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("Peer"):
 		return &apiv1alpha1.PeerApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("PodsPeer"):

@@ -97,6 +97,9 @@ var schemaYAML = typed.YAMLObject(`types:
           elementRelationship: associative
           keys:
           - type
+    - name: nodes
+      type:
+        namedType: com.github.apptier.apptier.api.v1alpha1.NodesStatus
     - name: observedGeneration
       type:
         scalar: numeric
@@ -166,6 +169,8 @@ var schemaYAML = typed.YAMLObject(`types:
           elementType:
             namedType: com.github.apptier.apptier.api.v1alpha1.Peer
           elementRelationship: atomic
+- name: com.github.apptier.apptier.api.v1alpha1.EnforcerMode
+  scalar: string
 - name: com.github.apptier.apptier.api.v1alpha1.EveryTier
   map:
     fields:
@@ -278,6 +283,57 @@ var schemaYAML = typed.YAMLObject(`types:
           elementRelationship: associative
 - name: com.github.apptier.apptier.api.v1alpha1.NodeLocalDNS
   scalar: string
+- name: com.github.apptier.apptier.api.v1alpha1.NodeReport
+  map:
+    fields:
+    - name: apiVersion
+      type:
+        scalar: string
+    - name: kind
+      type:
+        scalar: string
+    - name: metadata
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta
+    - name: status
+      type:
+        namedType: com.github.apptier.apptier.api.v1alpha1.NodeReportStatus
+- name: com.github.apptier.apptier.api.v1alpha1.NodeReportStatus
+  map:
+    fields:
+    - name: mode
+      type:
+        namedType: com.github.apptier.apptier.api.v1alpha1.EnforcerMode
+    - name: networkPolicies
+      type:
+        scalar: string
+    - name: notAsWritten
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: atomic
+    - name: problems
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: atomic
+    - name: server
+      type:
+        namedType: com.github.apptier.apptier.api.v1alpha1.NodeServer
+    - name: stagedNetworkPolicies
+      type:
+        scalar: string
+- name: com.github.apptier.apptier.api.v1alpha1.NodeServer
+  map:
+    fields:
+    - name: address
+      type:
+        scalar: string
+    - name: fingerprint
+      type:
+        scalar: string
 - name: com.github.apptier.apptier.api.v1alpha1.NodesPeer
   map:
     elementType:
@@ -290,6 +346,24 @@ var schemaYAML = typed.YAMLObject(`types:
         elementType:
           namedType: __untyped_deduced_
         elementRelationship: separable
+- name: com.github.apptier.apptier.api.v1alpha1.NodesStatus
+  map:
+    fields:
+    - name: desired
+      type:
+        scalar: numeric
+    - name: networkPolicies
+      type:
+        scalar: string
+    - name: programmed
+      type:
+        scalar: numeric
+    - name: stagedNetworkPolicies
+      type:
+        scalar: string
+    - name: summary
+      type:
+        scalar: string
 - name: com.github.apptier.apptier.api.v1alpha1.Peer
   map:
     fields:

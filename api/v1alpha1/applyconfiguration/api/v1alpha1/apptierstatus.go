@@ -13,7 +13,7 @@ import (
 type AppTierStatusApplyConfiguration struct {
 	// ObservedGeneration is the generation of the spec that the status describes.
 	ObservedGeneration *int64 `json:"observedGeneration,omitempty"`
-	// Conditions: Accepted, ResolvedRefs, Conflicted and Ready.
+	// Conditions: Accepted, ResolvedRefs, Conflicted, Ready and Programmed.
 	Conditions []v1.ConditionApplyConfiguration `json:"conditions,omitempty"`
 	// PolicyCount is the number of policies.
 	PolicyCount *int32 `json:"policyCount,omitempty"`
@@ -22,6 +22,8 @@ type AppTierStatusApplyConfiguration struct {
 	Policies []PolicyStatusApplyConfiguration `json:"policies,omitempty"`
 	// Tiers are the tiers of the spec, with the pods that are in them now.
 	Tiers []TierStatusApplyConfiguration `json:"tiers,omitempty"`
+	// Nodes says how many nodes have the policies in force.
+	Nodes *NodesStatusApplyConfiguration `json:"nodes,omitempty"`
 }
 
 // AppTierStatusApplyConfiguration constructs a declarative configuration of the AppTierStatus type for use with
@@ -82,5 +84,13 @@ func (b *AppTierStatusApplyConfiguration) WithTiers(values ...*TierStatusApplyCo
 		}
 		b.Tiers = append(b.Tiers, *values[i])
 	}
+	return b
+}
+
+// WithNodes sets the Nodes field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Nodes field is set to the value of the last call.
+func (b *AppTierStatusApplyConfiguration) WithNodes(value *NodesStatusApplyConfiguration) *AppTierStatusApplyConfiguration {
+	b.Nodes = value
 	return b
 }
