@@ -1,6 +1,10 @@
 package main
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/apptier/apptier/api/v1alpha1"
+)
 
 // mode is what is done about denied packets.
 type mode string
@@ -26,3 +30,11 @@ func (m *mode) Set(text string) error {
 
 // Type is pflag.Value's.
 func (m *mode) Type() string { return "mode" }
+
+// reported is the mode as nodes report it.
+func (m *mode) reported() v1alpha1.EnforcerMode {
+	if *m == modeObserve {
+		return v1alpha1.EnforcerObserves
+	}
+	return v1alpha1.EnforcerEnforces
+}

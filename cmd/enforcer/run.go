@@ -16,6 +16,7 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 
+	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/enforcer/agent"
 	"github.com/apptier/apptier/enforcer/bind"
 	"github.com/apptier/apptier/enforcer/compile"
@@ -23,6 +24,7 @@ import (
 	"github.com/apptier/apptier/enforcer/host"
 	"github.com/apptier/apptier/enforcer/links"
 	"github.com/apptier/apptier/enforcer/nft"
+	"github.com/apptier/apptier/enforcer/nodereport"
 	"github.com/apptier/apptier/enforcer/nri"
 	"github.com/apptier/apptier/enforcer/wiring"
 	"github.com/apptier/apptier/internal/version"
@@ -172,9 +174,14 @@ func (f *runFlags) run(ctx context.Context) error {
 		return err
 	}
 	defer surroundings.Close()
+	report, err := nodereport.WriteTo(config)
+	if err != nil {
+		return err
+	}
 	log.Info("Starting", "version", version.String(), "node", f.node, "mode", f.mode.String())
 	return enforce(ctx, agent.Options{
-		Wiring: looks, Host: surroundings, Collectors: []prometheus.Collector{looks},
+		Reports: &nodereport.Reporter{Write: report, Mode: f.mode.reported()},
+		Wiring:  looks, Host: surroundings, Collectors: []prometheus.Collector{looks},
 		Node: f.node, Client: client, Staged: staged, Servers: servers, Kernel: kernel, Mark: f.mark, Connections: conntrack.Table{},
 		MetricsAddress: f.metrics, HealthAddress: f.health, Secure: protect, Limits: f.limits,
 		Observe: f.mode == modeObserve, RecordAllowed: f.allowed, Listed: collectRarely(), Hung: hung, Log: log,

@@ -16,6 +16,7 @@ import (
 	"github.com/apptier/apptier/enforcer/compile"
 	"github.com/apptier/apptier/enforcer/health"
 	"github.com/apptier/apptier/enforcer/nft"
+	"github.com/apptier/apptier/enforcer/nodereport"
 	"github.com/apptier/apptier/policy/budget"
 )
 
@@ -56,6 +57,8 @@ type Options struct {
 	RecordAllowed bool
 	// Connections are the node's connections; nil if there are none to stamp, as with a fake kernel.
 	Connections Connections
+	// Reports writes what others hear of the node; nil if nobody does.
+	Reports *nodereport.Reporter
 	// Collectors are served with the agent's own metrics.
 	Collectors []prometheus.Collector
 	Log        logr.Logger
@@ -116,6 +119,9 @@ func New(o Options) (*Agent, error) {
 	a.syncer.stamping().free = a.loop.changed
 	a.options.Health.Check(a.syncer.stamps.problems)
 	a.loop.expire = a.store.expire
+	if o.Reports != nil {
+		a.report(o.Reports)
+	}
 	return a, nil
 }
 
@@ -174,5 +180,8 @@ func (a *Agent) Run(ctx context.Context) {
 		o.Listed()
 	}
 	a.recall(ctx)
+	if o.Reports != nil {
+		running.Go(func() { o.Reports.Run(ctx) })
+	}
 	l.run(ctx)
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/apptier/apptier/enforcer/compile"
 	"github.com/apptier/apptier/enforcer/ipset"
 	"github.com/apptier/apptier/policy/kube"
+	"github.com/apptier/apptier/policy/programmed"
 )
 
 // store keeps what the API server shows, as far as policies look at it, and tells a compiler what of it
@@ -33,6 +34,8 @@ type store struct {
 	announced  map[types.NamespacedName]announcement
 	// recalled is what this node was last, while it has no object; nil if it has one, or that was told.
 	recalled *corev1.Node
+	// told are the versions of the latest events about policies that the compiler has heard of.
+	told programmed.Versions
 }
 
 // shownPod is a pod as the API server shows it.
@@ -56,6 +59,9 @@ func newStore(node string, changed func(), now func() time.Time) *store {
 	}
 	s.policies = newKind(s, readPolicy, (*compile.Policy).Key, (*compile.Policy).Equal)
 	s.staged = newKind(s, readStaged, (*compile.Policy).Key, (*compile.Policy).Equal)
+	for _, k := range []*kind[*compile.Policy]{s.policies, s.staged} {
+		k.events, k.version = &programmed.Events{}, (*compile.Policy).Version
+	}
 	return s
 }
 
@@ -65,6 +71,7 @@ func (s *store) apply(to *compile.Compiler) {
 	nodes, namespaces, policies, staged := s.nodes.take(), s.namespaces.take(), s.policies.take(), s.staged.take()
 	pods, recalled := s.pods.take(), s.recalled
 	s.recalled = nil
+	s.told = programmed.Versions{NetworkPolicies: s.policies.events.Latest(), StagedNetworkPolicies: s.staged.events.Latest()}
 	merged := make(map[types.NamespacedName]*ipset.Pod, len(pods))
 	for key, shown := range pods {
 		merged[key] = s.merge(key, shown)
@@ -103,6 +110,9 @@ type kind[T comparable] struct {
 	same func(a, b T) bool
 	// deleted is told of objects that are gone.
 	deleted func(T)
+	// events are noted, if it is not nil, by the versions of objects.
+	events  *programmed.Events
+	version func(T) programmed.Version
 
 	objects map[types.NamespacedName]T
 	dirty   map[types.NamespacedName]bool
@@ -122,8 +132,9 @@ func (k *kind[T]) Add(object any) error {
 	read := k.read(object)
 	k.store.mu.Lock()
 	matters := k.put(read)
+	noted := k.note(read)
 	k.store.mu.Unlock()
-	if matters {
+	if matters || noted {
 		k.store.changed()
 	}
 	return nil
@@ -134,26 +145,32 @@ func (k *kind[T]) Update(object any) error { return k.Add(object) }
 
 // Delete is cache.ReflectorStore's.
 func (k *kind[T]) Delete(object any) error {
-	key := k.key(k.read(object))
+	read := k.read(object)
 	k.store.mu.Lock()
-	k.drop(key)
+	k.drop(k.key(read))
+	k.note(read)
 	k.store.mu.Unlock()
 	k.store.changed()
 	return nil
 }
 
 // Replace is cache.ReflectorStore's: these are all objects that there are.
-func (k *kind[T]) Replace(objects []any, _ string) error {
+func (k *kind[T]) Replace(objects []any, version string) error {
 	k.store.mu.Lock()
 	gone := maps.Clone(k.objects)
 	for _, object := range objects {
 		read := k.read(object)
-		delete(gone, k.key(read))
+		key := k.key(read)
+		if before, known := gone[key]; k.events != nil && (!known || k.version(before) != k.version(read)) {
+			k.events.Found(key.Namespace, k.version(read))
+		}
+		delete(gone, key)
 		k.put(read)
 	}
 	for key := range gone {
 		k.drop(key)
 	}
+	k.list(programmed.ParseVersion(version), gone)
 	k.store.mu.Unlock()
 	k.once.Do(func() { close(k.listed) })
 	k.store.changed()
@@ -185,6 +202,25 @@ func (k *kind[T]) drop(key types.NamespacedName) {
 		k.dirty[key] = true
 		k.deleted(old)
 	}
+}
+
+// note notes an event about an object, which is now as it was read, or gone.
+func (k *kind[T]) note(read T) bool {
+	if k.events != nil {
+		k.events.Saw(k.key(read).Namespace, k.version(read))
+	}
+	return k.events != nil
+}
+
+// list notes a list of this version, and what was gone from it.
+func (k *kind[T]) list(version programmed.Version, gone map[types.NamespacedName]T) {
+	if k.events == nil {
+		return
+	}
+	for key := range gone {
+		k.events.Found(key.Namespace, version)
+	}
+	k.events.Listed(version)
 }
 
 // take returns what has changed, with nil for what is gone.
@@ -221,7 +257,7 @@ func readNamespace(object any) *corev1.Namespace {
 
 func readNode(object any) *corev1.Node {
 	o := object.(*corev1.Node)
-	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: o.Name}}
+	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: o.Name, UID: o.UID}}
 	node.Spec.PodCIDR, node.Spec.PodCIDRs = o.Spec.PodCIDR, o.Spec.PodCIDRs
 	node.Status.Addresses = o.Status.Addresses
 	return node

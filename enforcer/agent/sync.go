@@ -42,6 +42,8 @@ type Syncer struct {
 	Connections Connections
 	// Wiring binds the addresses of pods to the links that they send by; may be nil.
 	Wiring Wiring
+	// Committed is called when all that Feed told is in the kernel, with what of it is not enforced; may be nil.
+	Committed func(*compile.Compiler, []compile.Problem)
 
 	compiler *compile.Compiler
 	stamps   *stamps
@@ -139,6 +141,9 @@ func (s *Syncer) program(ctx context.Context) error {
 	}
 	if len(ops) > 0 {
 		s.Log.V(1).Info("Rules updated", "steps", len(ops), "generation", s.generation)
+	}
+	if s.Committed != nil {
+		s.Committed(s.compiler, problems)
 	}
 	return nil
 }

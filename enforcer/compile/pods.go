@@ -2,6 +2,7 @@ package compile
 
 import (
 	"cmp"
+	"iter"
 	"net/netip"
 	"slices"
 
@@ -53,6 +54,17 @@ type LocalPod struct {
 	Name string
 	// Addresses are those that it was given, sorted.
 	Addresses []netip.Addr
+}
+
+// LocalNamespaces are those with pods of this node; they may come several times.
+func (c *Compiler) LocalNamespaces() iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for _, l := range c.locals.pods {
+			if !yield(l.in.name) {
+				return
+			}
+		}
+	}
 }
 
 // SetNamespace tells of a namespace that came, or whose labels changed.

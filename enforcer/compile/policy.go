@@ -17,6 +17,7 @@ import (
 	apptierv1alpha1 "github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/enforcer/ipset"
 	"github.com/apptier/apptier/policy/budget"
+	"github.com/apptier/apptier/policy/programmed"
 )
 
 // Policy is a NetworkPolicy as it is kept: small, and read only while it matters. It is never modified.
@@ -25,6 +26,7 @@ type Policy struct {
 	uid             types.UID
 	created         time.Time
 	appTier, tier   unique.Handle[string]
+	version         programmed.Version
 	cost            budget.Cost
 	encoded         []byte // the spec, as Protobuf
 	err             error  // why there is none
@@ -34,7 +36,7 @@ type Policy struct {
 func NewPolicy(object *networkingv1.NetworkPolicy) *Policy {
 	p := &Policy{
 		namespace: object.Namespace, name: object.Name, uid: object.UID,
-		created: object.CreationTimestamp.Time, cost: budget.Count(&object.Spec),
+		created: object.CreationTimestamp.Time, version: programmed.ParseVersion(object.ResourceVersion), cost: budget.Count(&object.Spec),
 		appTier: unique.Make(object.Labels[apptierv1alpha1.LabelAppTier]), tier: unique.Make(object.Labels[apptierv1alpha1.LabelTier]),
 	}
 	p.encoded, p.err = object.Spec.Marshal()
@@ -45,6 +47,9 @@ func NewPolicy(object *networkingv1.NetworkPolicy) *Policy {
 func (p *Policy) Key() types.NamespacedName {
 	return types.NamespacedName{Namespace: p.namespace, Name: p.name}
 }
+
+// Version is the policy's resourceVersion. If it has changed alone, the policy is Equal.
+func (p *Policy) Version() programmed.Version { return p.version }
 
 // Equal tells whether two policies of one name differ in nothing.
 func (p *Policy) Equal(o *Policy) bool {
