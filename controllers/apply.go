@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/apptier/apptier/api/v1alpha1"
+	"github.com/apptier/apptier/policy/programmed"
 )
 
 // fieldOwner owns every field that this package writes.
@@ -44,7 +45,9 @@ func (r *AppTierReconciler) execute(ctx context.Context, app *v1alpha1.AppTier, 
 		if !ok {
 			last = version{uid: s.have.UID, resourceVersion: s.have.ResourceVersion}
 		}
+		r.removals.await(key, last.uid, r.Now())
 		if err := r.remove(ctx, app.Namespace, s, last); err != nil {
+			r.removals.saw(key, last.uid, programmed.Versions{}) // if it is gone nevertheless, the event says when
 			r.written.failed(key)
 			return fmt.Errorf("deleting %s %s: %w", kind, s.name, err)
 		}

@@ -40,7 +40,8 @@ type AppTierReconciler struct {
 	// Events reports changes to people. SetupWithManager sets it.
 	Events events.EventRecorder
 
-	written written
+	written  written
+	removals removals
 }
 
 // +kubebuilder:rbac:groups=policy.apptier.dev,resources=apptiers,verbs=get;list;watch
@@ -71,6 +72,9 @@ func (r *AppTierReconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Owns(&v1alpha1.StagedNetworkPolicy{})
 	if err := r.watch(b).Complete(r); err != nil {
 		return fmt.Errorf("setting up the AppTier controller: %w", err)
+	}
+	if err := (&nodesReconciler{AppTierReconciler: r}).setup(mgr, workers); err != nil {
+		return fmt.Errorf("setting up the controller of AppTiers on nodes: %w", err)
 	}
 	return nil
 }

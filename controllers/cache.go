@@ -1,6 +1,8 @@
 package controllers
 
 import (
+	"unique"
+
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -32,7 +34,7 @@ func CacheOptions() cache.Options {
 	}
 }
 
-// trimPod keeps what decides which policies a pod meets, what its ports are called, whether it
+// trimPod keeps what decides which policies a pod meets and on which node, what its ports are called, whether it
 // resolves names in the cluster, and where it is probed.
 func trimPod(object any) (any, error) {
 	pod, ok := object.(*corev1.Pod)
@@ -41,8 +43,11 @@ func trimPod(object any) (any, error) {
 	}
 	trimmed := &corev1.Pod{
 		ObjectMeta: trimMeta(pod.ObjectMeta),
-		Spec:       corev1.PodSpec{HostNetwork: pod.Spec.HostNetwork, DNSPolicy: pod.Spec.DNSPolicy},
-		Status:     corev1.PodStatus{Phase: pod.Status.Phase, PodIPs: pod.Status.PodIPs},
+		Spec: corev1.PodSpec{
+			HostNetwork: pod.Spec.HostNetwork, DNSPolicy: pod.Spec.DNSPolicy,
+			NodeName: unique.Make(pod.Spec.NodeName).Value(), // a node has many pods
+		},
+		Status: corev1.PodStatus{Phase: pod.Status.Phase, PodIPs: pod.Status.PodIPs},
 	}
 	trimmed.Labels = pod.Labels
 	// kube.Finished needs these.

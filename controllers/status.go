@@ -205,6 +205,9 @@ func statusConfiguration(status *v1alpha1.AppTierStatus) *applyconfiguration.App
 		WithObservedGeneration(status.ObservedGeneration).
 		WithPolicyCount(status.PolicyCount)
 	for _, c := range status.Conditions {
+		if c.Type == v1alpha1.ConditionProgrammed {
+			continue // the nodesReconciler's, as are the nodes
+		}
 		config.WithConditions(metav1ac.Condition().
 			WithType(c.Type).WithStatus(c.Status).WithReason(c.Reason).WithMessage(c.Message).
 			WithObservedGeneration(c.ObservedGeneration).WithLastTransitionTime(c.LastTransitionTime))

@@ -175,10 +175,12 @@ func (r *AppTierReconciler) servesDNS(ctx context.Context, pod client.Object) bo
 const podDelay = time.Second
 
 // delayed queues requests for later, each once.
-func delayed(of handler.MapFunc) handler.EventHandler {
+func delayed(of handler.MapFunc) handler.EventHandler { return after(podDelay, of) }
+
+func after(delay time.Duration, of handler.MapFunc) handler.EventHandler {
 	later := func(ctx context.Context, object client.Object, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) {
 		for _, request := range of(ctx, object) {
-			queue.AddAfter(request, podDelay)
+			queue.AddAfter(request, delay)
 		}
 	}
 	type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
