@@ -17,6 +17,7 @@ import (
 	"github.com/apptier/apptier/enforcer/health"
 	"github.com/apptier/apptier/enforcer/nft"
 	"github.com/apptier/apptier/enforcer/nodereport"
+	"github.com/apptier/apptier/enforcer/serving"
 	"github.com/apptier/apptier/policy/budget"
 )
 
@@ -61,14 +62,16 @@ type Options struct {
 	Reports *nodereport.Reporter
 	// Collectors are served with the agent's own metrics.
 	Collectors []prometheus.Collector
-	Log        logr.Logger
+	// Serving is what else to serve.
+	Serving []serving.Server
+	Log     logr.Logger
 }
 
 // Agent enforces on one node.
 type Agent struct {
 	options Options
 	syncer  *Syncer
-	metrics server
+	metrics serving.Server
 	loop    *loop
 	store   *store
 }
@@ -92,16 +95,16 @@ func New(o Options) (*Agent, error) {
 			return nil, fmt.Errorf("adding metrics: %w", err)
 		}
 	}
-	a.metrics = server{
-		flag: "metrics-bind-address", address: o.MetricsAddress, taken: "MetricsAddressTaken",
-		handler: promhttp.HandlerFor(a.syncer.Metrics.registry, promhttp.HandlerOpts{}),
+	a.metrics = serving.Server{
+		Flag: "metrics-bind-address", Address: o.MetricsAddress, Taken: "MetricsAddressTaken",
+		Handler: promhttp.HandlerFor(a.syncer.Metrics.registry, promhttp.HandlerOpts{}),
 	}
 	if o.Secure != nil {
-		handler, err := o.Secure.Filter(a.metrics.handler)
+		handler, err := o.Secure.Filter(a.metrics.Handler)
 		if err != nil {
 			return nil, fmt.Errorf("protecting the metrics: %w", err)
 		}
-		a.metrics.handler, a.metrics.tls = handler, o.Secure.TLS
+		a.metrics.Handler, a.metrics.TLS = handler, o.Secure.TLS
 	}
 	a.loop = newLoop(a.syncer, o.Log)
 	a.options.Health.Check(a.loop.progress.problems)
@@ -144,11 +147,11 @@ func (a *Agent) Run(ctx context.Context) {
 	a.syncer.Events = newEvents(ctx, o.Client, o.Log)
 	var running sync.WaitGroup
 	defer running.Wait()
-	for _, server := range []server{
-		a.metrics,
-		{flag: "health-probe-bind-address", address: o.HealthAddress, handler: probes(l, o.Health), taken: "HealthAddressTaken"},
-	} {
-		running.Go(func() { server.run(ctx, o.Health, o.Log) })
+	probes := serving.Server{
+		Flag: "health-probe-bind-address", Address: o.HealthAddress, Handler: probes(l, o.Health), Taken: "HealthAddressTaken",
+	}
+	for _, server := range append([]serving.Server{a.metrics, probes}, o.Serving...) {
+		running.Go(func() { server.Run(ctx, o.Health, o.Log) })
 	}
 	if o.Hung != nil {
 		running.Go(func() { l.watch(ctx, o.Hung) })
