@@ -39,9 +39,10 @@ func certificateFor(o options) *certs.Keeper {
 		return nil
 	}
 	return certs.New(certs.Options{
-		Secret:               types.NamespacedName{Namespace: o.namespace, Name: certSecret},
-		Service:              webhookService,
-		WebhookConfiguration: webhookConfiguration,
+		Name:      "webhook-certificate",
+		Secret:    types.NamespacedName{Namespace: o.namespace, Name: certSecret},
+		Service:   webhookService,
+		Announced: []certs.Place{certs.WebhookConfiguration(webhookConfiguration)},
 	}, time.Now)
 }
 

@@ -1,6 +1,6 @@
-// Package certs gives the admission webhook its certificate. The replicas of the manager make it, keep it
-// in a Secret, write its authority into the webhook configuration, and rotate it so that the API server
-// always trusts what any replica serves: docs/design/2026-11-21-webhook-certificate.md.
+// Package certs gives the servers of the manager their certificates. The replicas of the manager make one, keep it
+// in a Secret, announce its authority to those who call, and rotate it so that they always trust what any replica
+// serves: docs/design/2026-11-21-webhook-certificate.md.
 package certs
 
 import (
@@ -12,13 +12,24 @@ import (
 
 // Options name the objects that the certificate is for.
 type Options struct {
+	// Name is the keeper's among those of a manager.
+	Name string
 	// Secret holds the authorities and the certificate. It must exist; it may be empty.
 	Secret types.NamespacedName
 	// Service is what the API server calls, in the Secret's namespace.
 	Service string
-	// WebhookConfiguration is the ValidatingWebhookConfiguration that must trust the authorities.
-	WebhookConfiguration string
+	// Announced is where whoever calls finds the authorities to trust.
+	Announced []Place
+	// Settle is how long those who call may take to see an authority there; 20 seconds, which is for API servers, if it is 0.
+	Settle time.Duration
+	// AsClient is for a certificate that the manager also shows to servers.
+	AsClient bool
+	// Optional is for a certificate that the manager does without if it may not read the objects.
+	Optional bool
 }
+
+// Host is the name in the certificate that callers know the server by.
+func (o Options) Host() string { return o.dnsNames()[0] }
 
 // dnsNames are the names by which the API server, or a client in the cluster, calls the Service.
 func (o Options) dnsNames() []string {

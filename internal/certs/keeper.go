@@ -1,16 +1,15 @@
 package certs
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"strconv"
+	"slices"
 	"sync/atomic"
 	"time"
 
-	admissionv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/fields"
@@ -54,60 +53,82 @@ func (k *Keeper) GetCertificate(*tls.ClientHelloInfo) (*tls.Certificate, error) 
 	return nil, errNone
 }
 
-// Ready is closed once there is a certificate that the API server trusts.
-func (k *Keeper) Ready() <-chan struct{} { return k.ready }
+// GetClientCertificate is for the tls.Config of a client.
+func (k *Keeper) GetClientCertificate(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+	return k.GetCertificate(nil)
+}
 
-// +kubebuilder:rbac:groups=admissionregistration.k8s.io,resources=validatingwebhookconfigurations,resourceNames=apptier-validating-webhook-configuration,verbs=get;list;watch;patch
+// Ready is closed once there is a certificate that those who call trust.
+func (k *Keeper) Ready() <-chan struct{} { return k.ready }
 
 // SetupWithManager makes the manager rotate the certificate, whether it is the leader or not.
 func (k *Keeper) SetupWithManager(mgr ctrl.Manager) error {
-	// By their names, which is all that the manager's role allows.
-	named := func(name string) fields.Selector { return fields.OneTermEqualSelector("metadata.name", name) }
+	kept := &corev1.Secret{}
+	objects := map[client.Object]cache.ByObject{kept: byName(k.options.Secret)}
+	for _, place := range k.options.Announced {
+		objects[place.empty()] = byName(place.key)
+	}
 	watched, err := cluster.New(mgr.GetConfig(), func(o *cluster.Options) {
 		o.Scheme = mgr.GetScheme()
-		o.Cache.ByObject = map[client.Object]cache.ByObject{
-			&corev1.Secret{}: {Field: named(k.options.Secret.Name), Namespaces: map[string]cache.Config{k.options.Secret.Namespace: {}}},
-			&admissionv1.ValidatingWebhookConfiguration{}: {Field: named(k.options.WebhookConfiguration)},
-		}
+		o.Cache.ByObject = objects
 	})
 	if err != nil {
-		return fmt.Errorf("setting up what the webhook's certificate is kept in: %w", err)
+		return fmt.Errorf("setting up what the %s is kept in: %w", k.options.Name, err)
 	}
 	if err := mgr.Add(watched); err != nil {
-		return fmt.Errorf("setting up the watches of the webhook's certificate: %w", err)
+		return fmt.Errorf("setting up the watches of the %s: %w", k.options.Name, err)
 	}
 	k.reader, k.writer = watched.GetAPIReader(), watched.GetClient()
-	err = ctrl.NewControllerManagedBy(mgr).Named("webhook-certificate").
-		WithOptions(controller.Options{NeedLeaderElection: ptr.To(false), MaxConcurrentReconciles: 1}).
-		WatchesRawSource(source.Kind(watched.GetCache(), &corev1.Secret{}, toOne[*corev1.Secret]())).
-		WatchesRawSource(source.Kind(watched.GetCache(), &admissionv1.ValidatingWebhookConfiguration{},
-			toOne[*admissionv1.ValidatingWebhookConfiguration]())).
-		Complete(k)
-	if err != nil {
-		return fmt.Errorf("setting up the keeper of the webhook's certificate: %w", err)
+	options := controller.Options{NeedLeaderElection: ptr.To(false), MaxConcurrentReconciles: 1}
+	if k.options.Optional {
+		options.CacheSyncTimeout = never
+	}
+	built := ctrl.NewControllerManagedBy(mgr).Named(k.options.Name).WithOptions(options)
+	for object := range objects {
+		built.WatchesRawSource(source.Kind(watched.GetCache(), object, toOne()))
+	}
+	if err := built.Complete(k); err != nil {
+		return fmt.Errorf("setting up the keeper of the %s: %w", k.options.Name, err)
 	}
 	return nil
 }
 
+// never is when a manager ends because it may not read what an optional certificate is kept in.
+const never = 100 * 365 * 24 * time.Hour
+
+// byName watches one object, which is all that the manager's role allows.
+func byName(key types.NamespacedName) cache.ByObject {
+	one := cache.ByObject{Field: fields.OneTermEqualSelector("metadata.name", key.Name)}
+	if key.Namespace != "" {
+		one.Namespaces = map[string]cache.Config{key.Namespace: {}}
+	}
+	return one
+}
+
 // toOne maps every change to the one thing there is to reconcile.
-func toOne[T client.Object]() handler.TypedEventHandler[T, reconcile.Request] {
-	return handler.TypedEnqueueRequestsFromMapFunc(func(context.Context, T) []reconcile.Request { return []reconcile.Request{{}} })
+func toOne() handler.TypedEventHandler[client.Object, reconcile.Request] {
+	return handler.TypedEnqueueRequestsFromMapFunc(func(context.Context, client.Object) []reconcile.Request { return []reconcile.Request{{}} })
 }
 
 // Reconcile takes one step of the rotation. A write triggers the next through the watches.
 func (k *Keeper) Reconcile(ctx context.Context, _ reconcile.Request) (reconcile.Result, error) {
-	var configuration admissionv1.ValidatingWebhookConfiguration
-	if err := k.reader.Get(ctx, client.ObjectKey{Name: k.options.WebhookConfiguration}, &configuration); err != nil {
-		return reconcile.Result{}, fmt.Errorf("reading the webhook configuration: %w", err)
+	v := view{
+		now: k.now(), names: k.options.dnsNames(), since: k.since, served: k.served.Load(),
+		settle: k.options.Settle, asClient: k.options.AsClient,
 	}
-	var secret corev1.Secret // after the configuration, see view
+	found := make([]client.Object, len(k.options.Announced))
+	for i, place := range k.options.Announced {
+		found[i] = place.empty()
+		if err := k.reader.Get(ctx, place.key, found[i]); err != nil {
+			return reconcile.Result{}, fmt.Errorf("reading where authorities are announced: %w", err)
+		}
+		v.bundles = append(v.bundles, place.bundles(found[i])...)
+	}
+	var secret corev1.Secret // after the places, see view
 	if err := k.reader.Get(ctx, k.options.Secret, &secret); err != nil {
-		return reconcile.Result{}, fmt.Errorf("reading the webhook's certificate: %w", err)
+		return reconcile.Result{}, fmt.Errorf("reading the %s: %w", k.options.Name, err)
 	}
-	v := view{now: k.now(), names: k.options.dnsNames(), secret: secret.Data, since: k.since, served: k.served.Load()}
-	for _, webhook := range configuration.Webhooks {
-		v.bundles = append(v.bundles, webhook.ClientConfig.CABundle)
-	}
+	v.secret = secret.Data
 	v.since = observe(v)
 	k.since = v.since
 	next, err := next(v)
@@ -115,7 +136,7 @@ func (k *Keeper) Reconcile(ctx context.Context, _ reconcile.Request) (reconcile.
 		return reconcile.Result{}, err
 	}
 	k.serve(ctx, v, next.serve)
-	err = k.write(ctx, &secret, &configuration, next)
+	err = k.write(ctx, &secret, found, next)
 	if apierrors.IsConflict(err) {
 		return reconcile.Result{RequeueAfter: time.Millisecond}, nil // another replica was faster
 	}
@@ -127,7 +148,7 @@ func (k *Keeper) serve(ctx context.Context, v view, certificate *tls.Certificate
 		return
 	}
 	if v.served == nil || !v.served.Leaf.Equal(certificate.Leaf) {
-		ctrl.LoggerFrom(ctx).Info("serving a certificate", "authority", certificate.Leaf.Issuer.CommonName, "until", certificate.Leaf.NotAfter)
+		ctrl.LoggerFrom(ctx).Info("serving a certificate", "certificate", k.options.Name, "authority", certificate.Leaf.Issuer.CommonName, "until", certificate.Leaf.NotAfter)
 	}
 	k.served.Store(certificate)
 	if v.served == nil {
@@ -135,41 +156,29 @@ func (k *Keeper) serve(ctx context.Context, v view, certificate *tls.Certificate
 	}
 }
 
-func (k *Keeper) write(ctx context.Context, secret *corev1.Secret, configuration *admissionv1.ValidatingWebhookConfiguration,
-	next step) error {
-	switch {
-	case next.secret != nil:
+func (k *Keeper) write(ctx context.Context, secret *corev1.Secret, found []client.Object, next step) error {
+	if next.secret != nil {
 		secret.Data = next.secret
 		if err := k.writer.Update(ctx, secret); err != nil {
-			return fmt.Errorf("writing the webhook's certificate: %w", err)
+			return fmt.Errorf("writing the %s: %w", k.options.Name, err)
 		}
-	case next.bundle != nil:
-		patch, err := announcement(configuration, next.bundle)
+		return nil
+	}
+	if next.bundle == nil {
+		return nil
+	}
+	for i, place := range k.options.Announced {
+		if !slices.ContainsFunc(place.bundles(found[i]), func(b []byte) bool { return !bytes.Equal(b, next.bundle) }) {
+			continue
+		}
+		patch, err := place.announcement(found[i], next.bundle)
 		if err != nil {
 			return err
 		}
-		if err := k.writer.Patch(ctx, configuration, client.RawPatch(types.JSONPatchType, patch)); err != nil {
-			return fmt.Errorf("announcing the authorities of the webhook's certificate: %w", err)
+		if err := k.writer.Patch(ctx, found[i], client.RawPatch(types.JSONPatchType, patch)); err != nil {
+			return fmt.Errorf("announcing the authorities of the %s: %w", k.options.Name, err)
 		}
+		return nil // the watches tell of it
 	}
 	return nil
-}
-
-// announcement is a JSON patch, so that no field is lost that this program does not know. The API server
-// refuses it as a conflict if the configuration is not at this resource version any more.
-func announcement(configuration *admissionv1.ValidatingWebhookConfiguration, bundle []byte) ([]byte, error) {
-	type operation struct {
-		Op    string `json:"op"`
-		Path  string `json:"path"`
-		Value any    `json:"value"`
-	}
-	operations := []operation{{"replace", "/metadata/resourceVersion", configuration.ResourceVersion}}
-	for i := range configuration.Webhooks {
-		operations = append(operations, operation{"add", "/webhooks/" + strconv.Itoa(i) + "/clientConfig/caBundle", bundle})
-	}
-	patch, err := json.Marshal(operations)
-	if err != nil {
-		return nil, fmt.Errorf("announcing the authorities of the webhook's certificate: %w", err)
-	}
-	return patch, nil
 }

@@ -31,10 +31,13 @@ import (
 )
 
 var options = certs.Options{
-	Secret:               types.NamespacedName{Namespace: metav1.NamespaceDefault, Name: "webhook-cert"},
-	Service:              "webhook",
-	WebhookConfiguration: "configuration",
+	Name:      "webhook-certificate",
+	Secret:    types.NamespacedName{Namespace: metav1.NamespaceDefault, Name: "webhook-cert"},
+	Service:   "webhook",
+	Announced: []certs.Place{certs.WebhookConfiguration(configuration)},
 }
+
+const configuration = "configuration"
 
 // site is what two replicas share: a real API server, and a clock that the test moves. While somebody
 // reads the configuration and calls a server by it, the clock stands still.
@@ -68,12 +71,12 @@ func newSite(g Gomega, t *testing.T) *site {
 		SideEffects:             ptr.To(admissionv1.SideEffectClassNone),
 		AdmissionReviewVersions: []string{"v1"},
 	}
-	configuration := &admissionv1.ValidatingWebhookConfiguration{ObjectMeta: metav1.ObjectMeta{Name: options.WebhookConfiguration}}
+	made := &admissionv1.ValidatingWebhookConfiguration{ObjectMeta: metav1.ObjectMeta{Name: configuration}}
 	for _, name := range []string{"one.example.com", "other.example.com"} {
 		webhook.Name = name
-		configuration.Webhooks = append(configuration.Webhooks, webhook)
+		made.Webhooks = append(made.Webhooks, webhook)
 	}
-	g.Expect(api.Create(t.Context(), configuration)).To(Succeed())
+	g.Expect(api.Create(t.Context(), made)).To(Succeed())
 	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: options.Secret.Namespace, Name: options.Secret.Name}}
 	g.Expect(api.Create(t.Context(), secret)).To(Succeed())
 	return s
@@ -109,10 +112,10 @@ func (s *site) replica(g Gomega, t *testing.T) (*certs.Keeper, string) {
 
 // bundles are the caBundles now.
 func (s *site) bundles(t *testing.T) ([][]byte, error) {
-	var configuration admissionv1.ValidatingWebhookConfiguration
-	err := s.api.Get(t.Context(), client.ObjectKey{Name: options.WebhookConfiguration}, &configuration)
+	var found admissionv1.ValidatingWebhookConfiguration
+	err := s.api.Get(t.Context(), client.ObjectKey{Name: configuration}, &found)
 	var out [][]byte
-	for _, webhook := range configuration.Webhooks {
+	for _, webhook := range found.Webhooks {
 		out = append(out, webhook.ClientConfig.CABundle)
 	}
 	return out, err

@@ -2,6 +2,7 @@ package certs
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/tls"
 	"crypto/x509"
 	"maps"
@@ -11,13 +12,13 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// view is what a replica sees of the rotation. The configuration must be read before the Secret: one
+// view is what a replica sees of the rotation. Places must be read before the Secret: one
 // that trusts an authority is then never seen beside a Secret that does not know it yet.
 type view struct {
 	now time.Time
 	// names are those of the server's certificate.
 	names []string
-	// bundles are the caBundles of the webhooks.
+	// bundles are those of the places where authorities are announced.
 	bundles [][]byte
 	// secret is the data of the Secret.
 	secret map[string][]byte
@@ -25,13 +26,17 @@ type view struct {
 	since map[string]time.Time
 	// served is what this replica serves, or nil.
 	served *tls.Certificate
+	// settle is for how long to wait until everybody has seen an authority; of API servers if it is 0.
+	settle time.Duration
+	// asClient is for a certificate that is shown to servers, too.
+	asClient bool
 }
 
 // step is what a replica does next: at most one write, since what follows depends on whether it succeeds.
 type step struct {
 	// secret is what to write into the Secret, if it is not nil.
 	secret map[string][]byte
-	// bundle is what to write into every caBundle, if it is not nil.
+	// bundle is what to write into a bundle that differs from it, if it is not nil.
 	bundle []byte
 	// serve is the certificate to serve, which may be the one before.
 	serve *tls.Certificate
@@ -39,7 +44,7 @@ type step struct {
 	again time.Duration
 }
 
-// next decides on the next step. An authority is in the webhook configuration before, and for longer than, any
+// next decides on the next step. An authority is announced in every place before, and for longer than, any
 // certificate that it signed is served.
 func next(v view) (step, error) {
 	have := read(v.secret)
@@ -68,7 +73,7 @@ func next(v view) (step, error) {
 		out.again = min(out.again, wait)
 		return out, nil
 	}
-	certificate, serverKey, err := newServer(v.now, v.names, authorities[0], have.signer)
+	certificate, serverKey, err := newServer(v.now, v.names, authorities[0], have.signer, v.asClient)
 	out.secret = v.with(map[string][]byte{corev1.TLSCertKey: certificate, corev1.TLSPrivateKeyKey: serverKey})
 	return out, err
 }
@@ -119,13 +124,14 @@ func (v view) trustedAuthorityOf(server *tls.Certificate) *x509.Certificate {
 	return signedBy(everywhere, server, v.names[0], v.now)
 }
 
-// unsettled is for how long to wait until every API server trusts an authority.
+// unsettled is for how long to wait until everybody who calls trusts an authority.
 func (v view) unsettled(authority *x509.Certificate) time.Duration {
+	wait := cmp.Or(v.settle, settle)
 	since, ok := v.since[string(authority.Raw)]
 	if !ok {
-		return settle
+		return wait
 	}
-	return since.Add(settle).Sub(v.now)
+	return since.Add(wait).Sub(v.now)
 }
 
 // wait is for how long to wait before a certificate of the newest authority may be in the Secret. There

@@ -144,7 +144,7 @@ func foreign(now time.Time) map[string][]byte {
 		panic(err)
 	}
 	data := map[string][]byte{authoritiesKey: encodeOne(authority.Raw), authorityKeyKey: key}
-	data[corev1.TLSCertKey], data[corev1.TLSPrivateKeyKey], err = newServer(now, []string{"webhook"}, authority, read(data).signer)
+	data[corev1.TLSCertKey], data[corev1.TLSPrivateKeyKey], err = newServer(now, []string{"webhook"}, authority, read(data).signer, false)
 	if err != nil {
 		panic(err)
 	}
@@ -255,7 +255,7 @@ func TestServerCertificate(t *testing.T) {
 		t.Fatal(err)
 	}
 	signer := read(map[string][]byte{authoritiesKey: encodeOne(authority.Raw), authorityKeyKey: key}).signer
-	certificate, serverKey, err := newServer(epoch, names, authority, signer)
+	certificate, serverKey, err := newServer(epoch, names, authority, signer, false)
 	if err != nil {
 		t.Fatal(err)
 	}

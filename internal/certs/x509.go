@@ -94,7 +94,7 @@ func newAuthority(now time.Time) (*x509.Certificate, []byte, error) {
 	}
 	raw, key, err := issue(template, template, nil)
 	if err != nil {
-		return nil, nil, fmt.Errorf("making an authority for the webhook's certificate: %w", err)
+		return nil, nil, fmt.Errorf("making an authority for a certificate: %w", err)
 	}
 	made, err := x509.ParseCertificate(raw)
 	if err != nil {
@@ -104,7 +104,7 @@ func newAuthority(now time.Time) (*x509.Certificate, []byte, error) {
 }
 
 // newServer makes a server's certificate and its key, both as PEM.
-func newServer(now time.Time, names []string, authority *x509.Certificate, signer crypto.Signer) (certificate, key []byte, err error) {
+func newServer(now time.Time, names []string, authority *x509.Certificate, signer crypto.Signer, asClient bool) (certificate, key []byte, err error) {
 	template := &x509.Certificate{
 		Subject:     pkix.Name{CommonName: names[0]},
 		DNSNames:    names,
@@ -113,9 +113,12 @@ func newServer(now time.Time, names []string, authority *x509.Certificate, signe
 		KeyUsage:    x509.KeyUsageDigitalSignature,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	}
+	if asClient {
+		template.ExtKeyUsage = append(template.ExtKeyUsage, x509.ExtKeyUsageClientAuth)
+	}
 	raw, key, err := issue(template, authority, signer)
 	if err != nil {
-		return nil, nil, fmt.Errorf("making the webhook's certificate: %w", err)
+		return nil, nil, fmt.Errorf("making a server's certificate: %w", err)
 	}
 	return encodeOne(raw), key, nil
 }
