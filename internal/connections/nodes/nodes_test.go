@@ -55,10 +55,12 @@ func newCluster(t *testing.T) *cluster {
 		t.Fatal(err)
 	}
 	c.asker = nodes.Asker{
-		Nodes:       func(context.Context, string) ([]nodes.Node, error) { return c.nodes, nil },
-		Certificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &c.authority.Client(t, manager)[0], nil },
-		Now:         func() time.Time { return c.clock },
-		Deadline:    time.Minute,
+		Nodes: func(context.Context, string) ([]nodes.Node, error) { return c.nodes, nil },
+		Certificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+			return &c.authority.Client(t, manager)[0], nil
+		},
+		Now:      func() time.Time { return c.clock },
+		Deadline: time.Minute,
 	}
 	return c
 }

@@ -11,6 +11,8 @@ import (
 	"encoding/pem"
 	"math/big"
 	"net"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 )
@@ -56,6 +58,23 @@ func SelfSigned(t *testing.T, name string) []tls.Certificate {
 	template := leaf(name, x509.ExtKeyUsageClientAuth, time.Now())
 	raw, key := issue(t, template, template, nil)
 	return []tls.Certificate{{Certificate: [][]byte{raw}, PrivateKey: key}}
+}
+
+// Files writes a certificate and its key, and returns where they are.
+func Files(t *testing.T, certificate tls.Certificate) (certificateFile, keyFile string) {
+	t.Helper()
+	key, err := x509.MarshalPKCS8PrivateKey(certificate.PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write := func(name, kind string, raw []byte) string {
+		file := filepath.Join(t.TempDir(), name)
+		if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: raw}), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return file
+	}
+	return write("tls.crt", "CERTIFICATE", certificate.Certificate[0]), write("tls.key", "PRIVATE KEY", key)
 }
 
 func leaf(name string, use x509.ExtKeyUsage, at time.Time) *x509.Certificate {
