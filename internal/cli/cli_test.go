@@ -167,7 +167,7 @@ var goNames = regexp.MustCompile(`\b(netip|strconv|json|yaml|net|time|url|base64
 
 // Scripts depend on exit codes, so people must be able to look them up.
 func TestHelpNamesEveryExitCode(t *testing.T) {
-	for _, command := range []string{"render", "lint", "can", "import", "learn", "fn", "doctor"} {
+	for _, command := range []string{"render", "lint", "can", "import", "learn", "fn", "denied", "flows", "doctor"} {
 		stdout, _, code := run(t, "", command, "--help")
 		if code != 0 || !strings.Contains(stdout, "Exits with 0") || !strings.Contains(stdout, "Examples:") {
 			t.Errorf("%s --help exits with %d and prints:\n%s", command, code, stdout)

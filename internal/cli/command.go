@@ -19,6 +19,7 @@ import (
 	"github.com/apptier/apptier/internal/cli/importing"
 	"github.com/apptier/apptier/internal/cli/krm"
 	"github.com/apptier/apptier/internal/cli/learning"
+	"github.com/apptier/apptier/internal/cli/seen"
 	"github.com/apptier/apptier/internal/version"
 )
 
@@ -55,8 +56,8 @@ admission webhook does, and ask who may talk to whom, and why.`,
 	setHelp(root)
 	root.AddCommand(
 		newRender(streams), newLint(streams), ask.NewCan(streams), ask.NewExplain(streams), newTest(streams), diff.NewCommand(streams),
-		connectivity.NewCommand(streams), importing.NewCommand(streams), learning.NewCommand(streams), newDoctor(streams), newChecks(streams),
-		krm.NewCommand(streams), newVersion(streams),
+		connectivity.NewCommand(streams), importing.NewCommand(streams), learning.NewCommand(streams), seen.NewDenied(streams),
+		seen.NewFlows(streams), newDoctor(streams), newChecks(streams), krm.NewCommand(streams), newVersion(streams),
 	)
 	flags.CompleteNamespaces(root)
 	return root

@@ -1,0 +1,113 @@
+package seen
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	connections "github.com/apptier/apptier/api/connections/v1alpha1"
+)
+
+// print prints a list.
+func (o *options) print(list connections.ConnectionList, w wanted) error {
+	if o.output == "json" {
+		list.SetGroupVersionKind(connections.GroupVersion.WithKind("ConnectionList"))
+		encoder := json.NewEncoder(o.streams.Out)
+		encoder.SetIndent("", "  ")
+		if err := encoder.Encode(list); err != nil {
+			return fmt.Errorf("printing connections: %w", err)
+		}
+		return nil
+	}
+	if len(list.Items) == 0 {
+		o.none(w, len(list.Missing) > 0)
+		return nil
+	}
+	p := o.printer()
+	for _, c := range list.Items {
+		p.line(c)
+	}
+	return nil
+}
+
+// none says that nothing was found, and where to look if something should have been.
+func (o *options) none(w wanted, isPartial bool) {
+	where, when, far := "in any namespace", "", ""
+	if w.namespace != "" {
+		where = "in namespace " + w.namespace
+	}
+	if w.last > 0 {
+		when = " in the last " + shortly(w.last)
+	}
+	if w.end != "" {
+		far = " of " + w.end
+	}
+	known := "No connection%s was %s %s%s.\n"
+	if isPartial {
+		known = "No connection%s is known to have been %s %s%s.\n"
+	}
+	fmt.Fprintf(o.streams.Out, known, far, o.what, where, when)
+	if o.file == "" {
+		fmt.Fprintln(o.streams.ErrOut, "If some should have been: kubectl apptier doctor says whether an enforcer runs on each node and sees this network's packets.")
+	}
+}
+
+// shortly is a duration without what is zero of it.
+func shortly(d time.Duration) string {
+	text := d.String()
+	for _, zero := range []string{"m0s", "h0m"} {
+		if strings.HasSuffix(text, zero) {
+			text = text[:len(text)-2]
+		}
+	}
+	return text
+}
+
+// printer prints lines.
+type printer struct {
+	out       io.Writer
+	isWide    bool
+	today     time.Time
+	explained map[[2]string]bool
+}
+
+func (o *options) printer() *printer {
+	return &printer{out: o.streams.Out, isWide: o.output == "wide", today: o.now().Local(), explained: map[[2]string]bool{}}
+}
+
+// line prints a connection, and for the first of two ends what explains it.
+func (p *printer) line(c connections.Connection) {
+	at := p.clock(c.Last.Time)
+	fmt.Fprintf(p.out, "%s %s → %s %s %s ×%d\n", at, endWords(c.Source), endWords(c.Destination), portWords(c), verdictWords(c), c.Count)
+	indent := strings.Repeat(" ", len(at)+1)
+	if p.isWide {
+		fmt.Fprintf(p.out, "%sfirst %s, on node %s, %s → %s\n", indent, p.clock(c.First.Time), c.Node, c.Source.Address, c.Destination.Address)
+		for _, policy := range c.Because {
+			fmt.Fprintf(p.out, "%sbecause of %s %s\n", indent, policy.Kind, policy.Name)
+		}
+	}
+	pair := [2]string{pairName(c.Source), pairName(c.Destination)}
+	if c.Verdict == connections.Allowed || c.Direction == "" || p.explained[pair] {
+		return
+	}
+	p.explained[pair] = true
+	fmt.Fprintf(p.out, "%s%s\n", indent, explainCommand(c))
+}
+
+// clock is the time of day, after the day if it is another one.
+func (p *printer) clock(at time.Time) string {
+	at = at.Local()
+	if at.Format(time.DateOnly) != p.today.Format(time.DateOnly) {
+		return at.Format(time.DateTime)
+	}
+	return at.Format(time.TimeOnly)
+}
+
+// tellMissing says what was not seen.
+func tellMissing(out io.Writer, missing []connections.Missing) {
+	for _, m := range missing {
+		fmt.Fprintln(out, missingWords(m))
+	}
+}

@@ -1,0 +1,132 @@
+package seen
+
+import (
+	"cmp"
+	"fmt"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+
+	connections "github.com/apptier/apptier/api/connections/v1alpha1"
+)
+
+// endWords name an end: its pod and tier, or its address.
+func endWords(e connections.End) string {
+	switch {
+	case e.Pod == "":
+		return e.Address
+	case e.Tier != "":
+		return fmt.Sprintf("%s (tier %s)", podName(e), e.Tier)
+	default:
+		return podName(e)
+	}
+}
+
+func podName(e connections.End) string { return e.Namespace + "/" + e.Pod }
+
+// pairName is what pods of a workload have in common.
+func pairName(e connections.End) string {
+	return cmp.Or(e.Namespace+"/"+cmp.Or(e.Workload, e.Pod), e.Address)
+}
+
+func portWords(c connections.Connection) string {
+	if c.Port == 0 {
+		return string(c.Protocol)
+	}
+	return fmt.Sprintf("%s %d", c.Protocol, c.Port)
+}
+
+func verdictWords(c connections.Connection) string {
+	switch c.Verdict {
+	case connections.Allowed:
+		return "allowed"
+	case connections.WouldDeny:
+		return "would be denied by " + decidingWords(c) + ", staged"
+	default:
+		if c.Direction == "" {
+			return "denied: " + reasonWords(c.Reason)
+		}
+		return "denied by " + decidingWords(c)
+	}
+}
+
+// decidingWords name what decided: the tier, or else the policies, or else the pod.
+func decidingWords(c connections.Connection) string {
+	side := c.Destination
+	if c.Direction == connections.Egress {
+		side = c.Source
+	}
+	direction := strings.ToLower(string(c.Direction))
+	switch {
+	case direction == "":
+		return "policies"
+	case side.Tier != "":
+		return direction + " of tier " + side.Tier
+	case len(c.Because) > 0:
+		return direction + " of " + policiesWords(c)
+	case side.Pod != "":
+		return direction + " of " + podName(side)
+	default:
+		return direction
+	}
+}
+
+// policiesWords name the first policy, which for what would be denied is a staged one, and count the others.
+func policiesWords(c connections.Connection) string {
+	named := c.Because[0]
+	for _, policy := range c.Because {
+		if c.Verdict == connections.WouldDeny && named.Kind != stagedKind && policy.Kind == stagedKind {
+			named = policy
+		}
+	}
+	text := named.Kind + " " + named.Name
+	if others := len(c.Because) - 1; others > 0 {
+		text += fmt.Sprintf(" and %d more", others)
+	}
+	return text
+}
+
+const stagedKind = "StagedNetworkPolicy"
+
+// reasonWords say why packets are dropped that no policy decided about: by the reasons of the enforcer's metric.
+func reasonWords(reason string) string {
+	known := map[string]string{
+		"spoofed":     "the source is not the pod's own address",
+		"unknown_pod": "the pod was not known yet",
+		"untracked":   "it is part of no known connection",
+		"unroutable":  "only a bridge passes on such an address",
+		"undecided":   "the rules were being changed",
+	}
+	return cmp.Or(known[reason], reason, "not allowed")
+}
+
+// explainCommand is what to run to see why.
+func explainCommand(c connections.Connection) string {
+	command := []string{"kubectl apptier explain", endArgument(c.Source), endArgument(c.Destination)}
+	if c.Port != 0 {
+		command = append(command, fmt.Sprintf("--port %d", c.Port))
+	}
+	if c.Protocol != corev1.ProtocolTCP {
+		command = append(command, "--protocol "+string(c.Protocol))
+	}
+	return strings.Join(command, " ")
+}
+
+func endArgument(e connections.End) string {
+	if e.Pod == "" {
+		return e.Address
+	}
+	return podName(e)
+}
+
+func missingWords(m connections.Missing) string {
+	text := "not seen: "
+	if m.Node != "" {
+		text += "node " + m.Node + ": "
+	}
+	text += m.Reason
+	if m.Count > 0 {
+		text += fmt.Sprintf(" (%d)", m.Count)
+	}
+	return text
+}
