@@ -143,8 +143,8 @@ func (s *site) serve() {
 	s.Expect(err).NotTo(HaveOccurred())
 	go s.node.Server().Run(s.t.Context(), &health.Report{}, testr.New(s.t))
 	asker := &nodes.Asker{
-		Nodes: func(context.Context, string) ([]nodes.Node, error) {
-			return []nodes.Node{{Name: "n1", Address: s.node.Address(), Fingerprint: s.node.Fingerprint()}, {Name: "n2"}}, nil
+		Nodes: func(context.Context, string) ([]nodes.Node, int, error) {
+			return []nodes.Node{{Name: "n1", Address: s.node.Address(), Fingerprint: s.node.Fingerprint()}, {Name: "n2"}}, 0, nil
 		},
 		Certificate: s.keeper.GetClientCertificate, Now: time.Now, Deadline: time.Minute,
 	}

@@ -67,8 +67,8 @@ func (a *Asker) request(ctx context.Context, q question) (connections.Connection
 	if q.window > 0 {
 		query.Set("since", a.Now().Add(-q.window).UTC().Format(time.RFC3339Nano))
 	}
-	// The host is what connections are kept by, and each certificate has its own.
-	at := url.URL{Scheme: "https", Host: q.node.Fingerprint, Path: "/connections", RawQuery: query.Encode()}
+	// The host is what connections are kept by: each node and certificate has its own.
+	at := url.URL{Scheme: "https", Host: q.node.Name + "." + q.node.Fingerprint, Path: "/connections", RawQuery: query.Encode()}
 	request, err := http.NewRequestWithContext(context.WithValue(ctx, nodeKey{}, q.node), http.MethodGet, at.String(), nil)
 	if err != nil {
 		return none, errUnreported
@@ -78,7 +78,7 @@ func (a *Asker) request(ctx context.Context, q question) (connections.Connection
 	switch {
 	case errors.Is(err, errImpostor):
 		return none, errImpostor
-	case ctx.Err() != nil:
+	case ctx.Err() != nil, errors.Is(err, context.DeadlineExceeded):
 		return none, errLate
 	case err != nil:
 		return none, errUnreached
@@ -89,7 +89,7 @@ func (a *Asker) request(ctx context.Context, q question) (connections.Connection
 	}
 	text, err := io.ReadAll(io.LimitReader(response.Body, mostBytes+1))
 	switch {
-	case ctx.Err() != nil:
+	case ctx.Err() != nil, errors.Is(err, context.DeadlineExceeded):
 		return none, errLate
 	case err != nil:
 		return none, errUnreached
@@ -109,7 +109,7 @@ type nodeKey struct{}
 // dial connects to an enforcer, and to nothing else: whoever has another certificate learns that the manager called.
 func (a *Asker) dial(ctx context.Context, network, _ string) (net.Conn, error) {
 	node := ctx.Value(nodeKey{}).(Node)
-	dialer := tls.Dialer{NetDialer: &net.Dialer{Timeout: a.Deadline}, Config: &tls.Config{
+	dialer := tls.Dialer{Config: &tls.Config{
 		MinVersion:           tls.VersionTLS13,
 		InsecureSkipVerify:   true, //nolint:gosec // it is known by its fingerprint, below
 		GetClientCertificate: a.Certificate,

@@ -36,7 +36,7 @@ const (
 	// remember is how long an answer serves others who ask the same.
 	remember = 500 * time.Millisecond
 	// atOnce is how many nodes are asked at once, for all lists together.
-	atOnce = 24
+	atOnce = 32
 	// mostBytes is how long the answer of a node may be.
 	mostBytes = 1 << 20
 	// most is how many connections a list has.
@@ -47,8 +47,9 @@ const (
 
 // Asker asks nodes.
 type Asker struct {
-	// Nodes are those that may have seen connections of a namespace; all without one.
-	Nodes func(ctx context.Context, namespace string) ([]Node, error)
+	// Nodes are those that may have seen connections of a namespace, or of all without one, those that matter most first;
+	// and how many others are left out.
+	Nodes func(ctx context.Context, namespace string) (asked []Node, left int, err error)
 	// Certificate shows enforcers that it is the manager who asks.
 	Certificate func(*tls.CertificateRequestInfo) (*tls.Certificate, error)
 	Now         func() time.Time
@@ -64,7 +65,7 @@ type Asker struct {
 func (a *Asker) start() {
 	a.Deadline = cmp.Or(a.Deadline, usualDeadline)
 	a.client = &http.Client{
-		Transport:     &http.Transport{DialTLSContext: a.dial, MaxIdleConns: 4 * atOnce, MaxConnsPerHost: 2, IdleConnTimeout: 30 * time.Second},
+		Transport:     &http.Transport{DialTLSContext: a.dial, MaxIdleConns: mostWithout, MaxConnsPerHost: 2, IdleConnTimeout: 30 * time.Second},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	a.turns = semaphore.NewWeighted(atOnce)
@@ -75,13 +76,16 @@ func (a *Asker) List(ctx context.Context, namespace string, since time.Time) con
 	a.begin.Do(a.start)
 	ctx, cancel := context.WithTimeout(ctx, a.Deadline)
 	defer cancel()
-	asked, err := a.Nodes(ctx, namespace)
+	asked, left, err := a.Nodes(ctx, namespace)
 	if err != nil {
 		return connections.ConnectionList{Missing: []connections.Missing{{Reason: "which nodes there are is not known now"}}}
 	}
 	var running sync.WaitGroup
 	var mu sync.Mutex
 	var all merging
+	if left > 0 {
+		all.missing = append(all.missing, connections.Missing{Reason: fmt.Sprintf("%d nodes without pods of the namespace are not asked", left)})
+	}
 	for _, node := range asked {
 		running.Go(func() {
 			answer, err := a.ask(ctx, question{node, namespace, windowOf(since, a.Now())})

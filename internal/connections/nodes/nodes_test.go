@@ -55,7 +55,7 @@ func newCluster(t *testing.T) *cluster {
 		t.Fatal(err)
 	}
 	c.asker = nodes.Asker{
-		Nodes: func(context.Context, string) ([]nodes.Node, error) { return c.nodes, nil },
+		Nodes: func(context.Context, string) ([]nodes.Node, int, error) { return c.nodes, 0, nil },
 		Certificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
 			return &c.authority.Client(t, manager)[0], nil
 		},
@@ -177,7 +177,7 @@ func TestMissingNodesAreNamed(t *testing.T) {
 	if difference := cmp.Diff(want, listed(c.asker.List(t.Context(), "shop", time.Time{}))); difference != "" {
 		t.Error(difference)
 	}
-	c.asker.Nodes = func(context.Context, string) ([]nodes.Node, error) { return nil, errors.New("no cache") }
+	c.asker.Nodes = func(context.Context, string) ([]nodes.Node, int, error) { return nil, 0, errors.New("no cache") }
 	if difference := cmp.Diff([]string{"missing at : which nodes there are is not known now"}, listed(c.asker.List(t.Context(), "shop", time.Time{}))); difference != "" {
 		t.Error(difference)
 	}

@@ -1,0 +1,104 @@
+package nodes
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/apptier/apptier/policy/kube"
+)
+
+// mostWithout is how many nodes without pods of a namespace are asked about it.
+const mostWithout = 500
+
+// Known finds the nodes to ask by what their enforcers report.
+type Known struct {
+	// Reader has pods and nodes.
+	Reader client.Reader
+	// Reports are where enforcers say that they answer. It is their word.
+	Reports func(ctx context.Context) ([]Node, error)
+}
+
+// Nodes are those to ask about a namespace, or about all without one: where it has pods now, and those of other nodes
+// that report. The latter may have had pods of it, or may have denied others' pods the way to it.
+func (k Known) Nodes(ctx context.Context, namespace string) (asked []Node, left int, err error) {
+	reports, err := k.Reports(ctx)
+	if err != nil {
+		return nil, 0, fmt.Errorf("reading what enforcers report: %w", err)
+	}
+	addresses, err := k.addresses(ctx)
+	if err != nil {
+		return nil, 0, err
+	}
+	byName := map[string]Node{}
+	for _, node := range reports {
+		if !isOf(node.Address, addresses[node.Name]) {
+			node.Address = ""
+		}
+		byName[node.Name] = node
+	}
+	names, err := k.withPods(ctx, namespace)
+	if err != nil {
+		return nil, 0, err
+	}
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		node := byName[name]
+		node.Name = name
+		asked = append(asked, node)
+	}
+	for _, name := range slices.Sorted(maps.Keys(byName)) {
+		switch {
+		case names[name]:
+		case left > 0 || len(asked)-len(names) == mostWithout:
+			left++
+		default:
+			asked = append(asked, byName[name])
+		}
+	}
+	return asked, left, nil
+}
+
+// withPods are the nodes that have pods that policies may select.
+func (k Known) withPods(ctx context.Context, namespace string) (map[string]bool, error) {
+	var pods corev1.PodList
+	if err := k.Reader.List(ctx, &pods, client.InNamespace(namespace), client.UnsafeDisableDeepCopy); err != nil {
+		return nil, fmt.Errorf("reading pods: %w", err)
+	}
+	names := map[string]bool{}
+	for i := range pods.Items {
+		if pod := &pods.Items[i]; pod.Spec.NodeName != "" && !pod.Spec.HostNetwork && !kube.Finished(pod) {
+			names[pod.Spec.NodeName] = true
+		}
+	}
+	return names, nil
+}
+
+// addresses are those of nodes, by their names.
+func (k Known) addresses(ctx context.Context) (map[string][]corev1.NodeAddress, error) {
+	var list corev1.NodeList
+	if err := k.Reader.List(ctx, &list, client.UnsafeDisableDeepCopy); err != nil {
+		return nil, fmt.Errorf("reading nodes: %w", err)
+	}
+	out := map[string][]corev1.NodeAddress{}
+	for _, node := range list.Items {
+		out[node.Name] = node.Status.Addresses
+	}
+	return out, nil
+}
+
+// isOf says whether a node has an address, so that no node sends the manager elsewhere.
+func isOf(address string, of []corev1.NodeAddress) bool {
+	at, err := netip.ParseAddrPort(address)
+	if err != nil {
+		return false
+	}
+	return slices.ContainsFunc(of, func(a corev1.NodeAddress) bool {
+		known, err := netip.ParseAddr(a.Address)
+		return err == nil && known.Unmap() == at.Addr().Unmap()
+	})
+}

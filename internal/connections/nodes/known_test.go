@@ -1,0 +1,89 @@
+package nodes_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+
+	"github.com/apptier/apptier/internal/connections/nodes"
+)
+
+func podOn(namespace, name, node string, change func(*corev1.Pod)) *corev1.Pod {
+	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}, Spec: corev1.PodSpec{NodeName: node}}
+	if change != nil {
+		change(pod)
+	}
+	return pod
+}
+
+func nodeAt(name string, addresses ...string) *corev1.Node {
+	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name}}
+	for _, address := range addresses {
+		node.Status.Addresses = append(node.Status.Addresses, corev1.NodeAddress{Type: corev1.NodeInternalIP, Address: address})
+	}
+	return node
+}
+
+// Nodes with pods of the namespace are asked first, and named if they report nothing; others that report are asked, too.
+// Nobody sends the manager to an address that is not his node's.
+func TestWhichNodesAreAsked(t *testing.T) {
+	objects := []client.Object{
+		nodeAt("n1", "192.0.2.1"), nodeAt("n2", "192.0.2.2", "2001:db8::2"), nodeAt("n3", "192.0.2.3"), nodeAt("n4", "192.0.2.4"), nodeAt("n5"),
+		podOn("shop", "web", "n2", nil), podOn("shop", "db", "n3", nil), podOn("shop", "cache", "n4", nil),
+		podOn("shop", "proxy", "n5", func(p *corev1.Pod) { p.Spec.HostNetwork = true }),
+		podOn("shop", "job", "n6", func(p *corev1.Pod) { p.Status.Phase = corev1.PodSucceeded }),
+		podOn("shop", "waits", "", nil), podOn("bank", "ledger", "n1", nil),
+	}
+	known := nodes.Known{
+		Reader: fake.NewClientBuilder().WithObjects(objects...).Build(),
+		Reports: func(context.Context) ([]nodes.Node, error) {
+			return []nodes.Node{
+				{Name: "n1", Address: "192.0.2.1:9810", Fingerprint: "1"}, {Name: "n2", Address: "[2001:db8::2]:9810", Fingerprint: "2"},
+				{Name: "n3", Address: "192.0.2.2:9810", Fingerprint: "3"}, {Name: "n9", Address: "192.0.2.1:9810", Fingerprint: "9"},
+			}, nil
+		},
+	}
+	for namespace, want := range map[string][]nodes.Node{
+		"shop": {
+			{Name: "n2", Address: "[2001:db8::2]:9810", Fingerprint: "2"}, {Name: "n3", Fingerprint: "3"}, {Name: "n4"},
+			{Name: "n1", Address: "192.0.2.1:9810", Fingerprint: "1"}, {Name: "n9", Fingerprint: "9"},
+		},
+		"bank": {
+			{Name: "n1", Address: "192.0.2.1:9810", Fingerprint: "1"},
+			{Name: "n2", Address: "[2001:db8::2]:9810", Fingerprint: "2"}, {Name: "n3", Fingerprint: "3"}, {Name: "n9", Fingerprint: "9"},
+		},
+	} {
+		got, left, err := known.Nodes(t.Context(), namespace)
+		if difference := cmp.Diff(want, got); err != nil || left != 0 || difference != "" {
+			t.Errorf("%s: %v, %d left\n%s", namespace, err, left, difference)
+		}
+	}
+}
+
+// In a large cluster not everybody is asked, and that is said.
+func TestOtherNodesAreBounded(t *testing.T) {
+	known := nodes.Known{
+		Reader: fake.NewClientBuilder().WithObjects(podOn("shop", "web", "n0700", nil)).Build(),
+		Reports: func(context.Context) (all []nodes.Node, err error) {
+			for i := range 1000 {
+				all = append(all, nodes.Node{Name: fmt.Sprintf("n%04d", i)})
+			}
+			return all, nil
+		},
+	}
+	got, left, err := known.Nodes(t.Context(), "shop")
+	if err != nil || len(got) != 501 || left != 499 || got[0].Name != "n0700" {
+		t.Errorf("asks %d, leaves %d: %v", len(got), left, err)
+	}
+	asker := nodes.Asker{Nodes: known.Nodes, Now: func() time.Time { return begin }}
+	if missing := asker.List(t.Context(), "shop", begin).Missing; len(missing) != 502 || missing[0].Reason != "499 nodes without pods of the namespace are not asked" {
+		t.Errorf("misses %d: %v", len(missing), missing[0])
+	}
+}
