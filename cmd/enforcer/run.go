@@ -16,7 +16,6 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 
-	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/enforcer/agent"
 	"github.com/apptier/apptier/enforcer/bind"
 	"github.com/apptier/apptier/enforcer/compile"
@@ -26,6 +25,7 @@ import (
 	"github.com/apptier/apptier/enforcer/nft"
 	"github.com/apptier/apptier/enforcer/nodereport"
 	"github.com/apptier/apptier/enforcer/nri"
+	"github.com/apptier/apptier/enforcer/serving"
 	"github.com/apptier/apptier/enforcer/wiring"
 	"github.com/apptier/apptier/internal/version"
 	"github.com/apptier/apptier/policy/budget"
@@ -90,6 +90,7 @@ func (f *clusterFlags) config() (*rest.Config, error) {
 type runFlags struct {
 	clusterFlags
 	metrics, health, socket, directory, server string
+	connections                                serving.Options
 	own, secured, bound, allowed               bool
 	mode                                       mode
 	limits                                     budget.Limits
@@ -118,6 +119,12 @@ func (f *runFlags) add(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&f.secured, "metrics-secure", false,
 		"serve metrics over HTTPS, only to clients that the API server allows to get /metrics; needs the right to create TokenReviews and SubjectAccessReviews")
 	cmd.Flags().StringVar(&f.health, "health-probe-bind-address", "127.0.0.1:9809", "address of /healthz and /readyz; 0 for none. While it is taken, the enforcer enforces without them")
+	cmd.Flags().StringVar(&f.connections.Address, "connections-bind-address", "",
+		"an IP address of this node and a port, at which the manager may ask over HTTPS which connections were seen here; empty for none. While it is taken, the enforcer enforces without it")
+	cmd.Flags().StringVar(&f.connections.Authorities, "connections-authorities", "/etc/apptier/connections/ca.crt",
+		"file of the authorities by which the manager is known, in PEM; it may come later, and change")
+	cmd.Flags().StringVar(&f.connections.Client, "connections-client", "apptier-connections-service.apptier-system.svc",
+		"name in the manager's certificate; nobody else is answered about connections")
 	addRunDirectory(cmd, &f.directory)
 	cmd.Flags().StringVar(&f.server, "api-server", "",
 		"URL of the API server, instead of the one of the kubeconfig or the environment; with a URL that needs no kube-proxy the enforcer starts even if kube-proxy's rules are gone")
@@ -155,6 +162,10 @@ func (f *runFlags) run(ctx context.Context) error {
 			return err
 		}
 	}
+	answers, err := f.answers()
+	if err != nil {
+		return err
+	}
 	lock, err := agent.Lock(f.directory)
 	if err != nil {
 		return err
@@ -180,6 +191,7 @@ func (f *runFlags) run(ctx context.Context) error {
 	}
 	log.Info("Starting", "version", version.String(), "node", f.node, "mode", f.mode.String())
 	return enforce(ctx, agent.Options{
+		Answers: answers,
 		Reports: &nodereport.Reporter{Write: report, Mode: f.mode.reported()},
 		Wiring:  looks, Host: surroundings, Collectors: []prometheus.Collector{looks},
 		Node: f.node, Client: client, Staged: staged, Servers: servers, Kernel: kernel, Mark: f.mark, Connections: conntrack.Table{},
@@ -194,6 +206,15 @@ func (f *runFlags) stamped() compile.Mark {
 		return 0
 	}
 	return f.mark
+}
+
+// answers is what tells the manager which connections were seen here; nil if nothing does.
+func (f *runFlags) answers() (*serving.Connections, error) {
+	if f.connections.Address == "" {
+		return nil, nil
+	}
+	f.connections.Node = f.node
+	return serving.NewConnections(f.connections)
 }
 
 // tables are how the tables are opened.

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"k8s.io/client-go/kubernetes"
 
+	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/enforcer/compile"
 	"github.com/apptier/apptier/enforcer/health"
 	"github.com/apptier/apptier/enforcer/nft"
@@ -62,8 +63,8 @@ type Options struct {
 	Reports *nodereport.Reporter
 	// Collectors are served with the agent's own metrics.
 	Collectors []prometheus.Collector
-	// Serving is what else to serve.
-	Serving []serving.Server
+	// Answers tells the manager which connections were seen; nil if nobody is told.
+	Answers *serving.Connections
 	Log     logr.Logger
 }
 
@@ -124,6 +125,9 @@ func New(o Options) (*Agent, error) {
 	a.loop.expire = a.store.expire
 	if o.Reports != nil {
 		a.report(o.Reports)
+		if o.Answers != nil {
+			o.Reports.Serve(v1alpha1.NodeServer{Address: o.Answers.Address(), Fingerprint: o.Answers.Fingerprint()})
+		}
 	}
 	return a, nil
 }
@@ -150,7 +154,11 @@ func (a *Agent) Run(ctx context.Context) {
 	probes := serving.Server{
 		Flag: "health-probe-bind-address", Address: o.HealthAddress, Handler: probes(l, o.Health), Taken: "HealthAddressTaken",
 	}
-	for _, server := range append([]serving.Server{a.metrics, probes}, o.Serving...) {
+	served := []serving.Server{a.metrics, probes}
+	if o.Answers != nil {
+		served = append(served, o.Answers.Server(a))
+	}
+	for _, server := range served {
 		running.Go(func() { server.Run(ctx, o.Health, o.Log) })
 	}
 	if o.Hung != nil {

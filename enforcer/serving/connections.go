@@ -40,7 +40,6 @@ type Options struct {
 	// Client is the name in the certificate of the one client that is answered.
 	Client string
 	Node   string
-	Source Source
 }
 
 // Connections serves connections to the manager.
@@ -76,17 +75,17 @@ func (c *Connections) Address() string {
 	return net.JoinHostPort(host, port)
 }
 
-// Server is what to run.
-func (c *Connections) Server() Server {
+// Server is what to run, for answers from a source.
+func (c *Connections) Server(from Source) Server {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /connections", c.answer)
+	mux.HandleFunc("GET /connections", func(w http.ResponseWriter, r *http.Request) { c.answer(w, r, from) })
 	return Server{
 		Flag: "connections-bind-address", Address: c.Address(), Taken: "ConnectionsAddressTaken",
 		Handler: mux, TLS: c.identity.config(c.options.Authorities, c.options.Client), Most: mostOpen,
 	}
 }
 
-func (c *Connections) answer(w http.ResponseWriter, r *http.Request) {
+func (c *Connections) answer(w http.ResponseWriter, r *http.Request, from Source) {
 	namespace, since, err := questionOf(r)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
@@ -99,7 +98,7 @@ func (c *Connections) answer(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer c.turns.Release(1)
-	list := c.options.Source.Connections(ctx, namespace, since)
+	list := from.Connections(ctx, namespace, since)
 	var left int
 	list.Items, left = share.Keep(list.Items, mostBytes, sizeOf)
 	if left > 0 {

@@ -45,11 +45,11 @@ func (s *source) Connections(_ context.Context, namespace string, since time.Tim
 func serve(t *testing.T, from serving.Source) (*serving.Connections, string) {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "ca.crt")
-	served, err := serving.NewConnections(serving.Options{Address: pki.Free(t), Authorities: file, Client: manager, Node: "n1", Source: from})
+	served, err := serving.NewConnections(serving.Options{Address: pki.Free(t), Authorities: file, Client: manager, Node: "n1"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := served.Server()
+	server := served.Server(from)
 	listening := make(chan struct{})
 	go server.Run(t.Context(), &health.Report{}, testr.New(t))
 	go func() {

@@ -103,7 +103,7 @@ func taught(err error, namespace string) error {
 }
 
 func isUnavailable(err error) bool {
-	status, ok := err.(apierrors.APIStatus) //nolint:errorlint // the client's own
+	status, ok := err.(apierrors.APIStatus)
 	return ok && status.Status().Code == http.StatusServiceUnavailable
 }
 

@@ -138,10 +138,10 @@ func (s *site) serve() {
 	s.keeper = certs.New(options, time.Now)
 	s.Expect(s.keeper.SetupWithManager(mgr)).To(Succeed())
 	s.node, err = serving.NewConnections(serving.Options{
-		Address: pki.Free(s.t), Authorities: s.authority, Client: options.Host(), Node: "n1", Source: node{},
+		Address: pki.Free(s.t), Authorities: s.authority, Client: options.Host(), Node: "n1",
 	})
 	s.Expect(err).NotTo(HaveOccurred())
-	go s.node.Server().Run(s.t.Context(), &health.Report{}, testr.New(s.t))
+	go s.node.Server(node{}).Run(s.t.Context(), &health.Report{}, testr.New(s.t))
 	asker := &nodes.Asker{
 		Nodes: func(context.Context, string) ([]nodes.Node, int, error) {
 			return []nodes.Node{{Name: "n1", Address: s.node.Address(), Fingerprint: s.node.Fingerprint()}, {Name: "n2"}}, 0, nil

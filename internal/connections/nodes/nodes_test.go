@@ -68,11 +68,11 @@ func newCluster(t *testing.T) *cluster {
 // add runs a node's server.
 func (c *cluster) add(t *testing.T, name string, e *enforcer) {
 	t.Helper()
-	served, err := serving.NewConnections(serving.Options{Address: pki.Free(t), Authorities: c.file, Client: manager, Node: name, Source: e})
+	served, err := serving.NewConnections(serving.Options{Address: pki.Free(t), Authorities: c.file, Client: manager, Node: name})
 	if err != nil {
 		t.Fatal(err)
 	}
-	go served.Server().Run(t.Context(), &health.Report{}, testr.New(t))
+	go served.Server(e).Run(t.Context(), &health.Report{}, testr.New(t))
 	for {
 		conn, err := net.Dial("tcp", served.Address())
 		if err == nil {
