@@ -89,6 +89,10 @@ func edit(o *object) {
 		o.lines("{{- if .Values.crds.keep }}\nhelm.sh/resource-policy: keep\n{{- end }}", "metadata", "annotations")
 	case "CustomResourceDefinition nodereports.policy.apptier.dev", "CustomResourceDefinition stagednetworkpolicies.policy.apptier.dev":
 		o.condition = ifCRDs
+	case "Service apptier-connections-service", "Secret apptier-connections-cert", "APIService v1alpha1.connections.apptier.dev",
+		"ClusterRole apptier-connections-asker", "ClusterRoleBinding apptier-connections-asker",
+		"RoleBinding apptier-manager-authentication-reader":
+		o.condition = ifEnforcer // which sees connections
 	case "Deployment apptier-manager":
 		editManager(o)
 	case "PodDisruptionBudget apptier-manager":
@@ -137,6 +141,7 @@ func editManager(o *object) {
 	o.image(".Values.manager.image", container)
 	o.pod(".Values.manager", pod)
 	certificate := func(lines string) string { return "{{- if " + ifCertManager + " }}\n" + lines + "\n{{- end }}" }
+	o.only(ifEnforcer, "- --connections-port=0", append(container, "args", "0")...)
 	o.lines(certificate("- --rotate-certs=false"), append(container, "args")...)
 	o.lines(extraArgs(".Values.manager"), append(container, "args")...)
 	o.lines(certificate("volumeMounts:\n- name: certs\n  mountPath: /certs\n  readOnly: true"), container...)
