@@ -20,7 +20,7 @@ import (
 
 // Names that config/connections, config/enforcer and config/default give to the objects of the API of connections.
 const (
-	connectionsSecret     = "apptier-connections-cert" //nolint:gosec // the name of a Secret
+	connectionsSecret     = "apptier-connections-cert"
 	connectionsService    = "apptier-connections-service"
 	connectionsAPIService = "v1alpha1.connections.apptier.dev"
 	connectionsCA         = "apptier-connections-ca"
