@@ -46,11 +46,16 @@ func Images(ctx context.Context) ([]string, error) {
 // Install loads the project's images and applies config/default, as "make deploy" does, then waits
 // until the manager and the enforcers are ready.
 func Install(ctx context.Context, c *cluster.Cluster, images []string) error {
-	if err := c.Load(ctx, images...); err != nil {
-		return err
-	}
 	install, err := manifests.Kustomize(ctx, "config", "default")
 	if err != nil {
+		return err
+	}
+	return InstallManifests(ctx, c, images, install)
+}
+
+// InstallManifests does so with other manifests, also where others are installed already.
+func InstallManifests(ctx context.Context, c *cluster.Cluster, images []string, install []byte) error {
+	if err := c.Load(ctx, images...); err != nil {
 		return err
 	}
 	if err := c.Apply(ctx, install); err != nil {
@@ -69,14 +74,16 @@ func installed(ctx context.Context, api client.Client) (string, error) {
 	if err := api.Get(ctx, client.ObjectKey{Namespace: manifests.Namespace, Name: "apptier-manager"}, &manager); err != nil {
 		return "", err
 	}
-	if manager.Status.ObservedGeneration != manager.Generation || manager.Status.AvailableReplicas != *manager.Spec.Replicas {
+	if s, want := manager.Status, *manager.Spec.Replicas; s.ObservedGeneration != manager.Generation || s.Replicas != want ||
+		s.UpdatedReplicas != want || s.AvailableReplicas != want {
 		return "the manager is not available", nil
 	}
 	var enforcer appsv1.DaemonSet
 	if err := api.Get(ctx, client.ObjectKey{Namespace: manifests.EnforcerNamespace, Name: "apptier-enforcer"}, &enforcer); err != nil {
 		return "", err
 	}
-	if s := enforcer.Status; s.ObservedGeneration != enforcer.Generation || s.DesiredNumberScheduled == 0 || s.NumberAvailable != s.DesiredNumberScheduled {
+	if s := enforcer.Status; s.ObservedGeneration != enforcer.Generation || s.DesiredNumberScheduled == 0 ||
+		s.UpdatedNumberScheduled != s.DesiredNumberScheduled || s.NumberAvailable != s.DesiredNumberScheduled {
 		return fmt.Sprintf("%d of %d enforcers are available", s.NumberAvailable, s.DesiredNumberScheduled), nil
 	}
 	return unjudged(ctx, api)
