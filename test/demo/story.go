@@ -18,6 +18,7 @@ import (
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/test/cluster"
 	"github.com/apptier/apptier/test/cluster/build"
+	"github.com/apptier/apptier/test/demo/preview"
 	"github.com/apptier/apptier/test/scenario"
 )
 
@@ -125,28 +126,13 @@ func (s *story) measure(ctx context.Context) error {
 	return nil
 }
 
-// mistake names a tier that is not there.
-const mistake = `
-metadata: {name: typo, namespace: shop}
-spec:
-  tiers:
-  - name: frontend
-    podSelector: {matchLabels: {tier: frontend}}
-  - name: api
-    podSelector: {matchLabels: {tier: api}}
-    ports: [{port: 8080}]
-    ingress:
-    - from: [{tier: fronted}]
-      ports: [{port: http}]
-`
-
 func (s *story) reject(ctx context.Context) error {
 	s.tell("An AppTier with two mistakes is refused, with the fix in the message")
 	app := &v1alpha1.AppTier{TypeMeta: metav1.TypeMeta{APIVersion: v1alpha1.GroupVersion.String(), Kind: "AppTier"}}
-	if err := yaml.UnmarshalStrict([]byte(mistake), app); err != nil {
+	if err := yaml.UnmarshalStrict([]byte(preview.Mistake), app); err != nil {
 		return fmt.Errorf("reading the mistake: %w", err)
 	}
-	fmt.Println(strings.TrimSpace(mistake) + "\n")
+	fmt.Println(strings.TrimSpace(preview.Mistake) + "\n")
 	err := s.client.Create(ctx, app)
 	if err == nil {
 		return fmt.Errorf("%w: the API server took an AppTier that must be refused", errDiffers)

@@ -66,8 +66,8 @@ func buildPrevious(ctx context.Context) previous {
 func (p previous) image(ctx context.Context, root, name, user string) (tar string) {
 	GinkgoHelper()
 	binary := filepath.Join(p.source, "program-"+name)
-	build := exec.CommandContext(ctx, "go", "build", "-modfile="+filepath.Join(root, "go.mod"), "-trimpath", "-buildvcs=false", "-ldflags", "-s -w",
-		"-o", binary, "./cmd/"+name)
+	build := exec.CommandContext(ctx, "go", "build", "-modfile="+filepath.Join(root, "go.mod"), "-trimpath", "-buildvcs=false",
+		"-gcflags=all=-dwarf=false", "-ldflags", "-s -w", "-o", binary, "./cmd/"+name)
 	build.Dir, build.Env = p.source, append(os.Environ(), "GOWORK=off", "GOFLAGS=", "CGO_ENABLED=0", "GOGC=400")
 	out, err := build.CombinedOutput()
 	Expect(err).NotTo(HaveOccurred(), "%s", out)

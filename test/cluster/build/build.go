@@ -88,6 +88,8 @@ func once(dir string, fill func(dir string) error) error {
 type builder struct {
 	source source
 	report *report
+	// compiled is told of each package that had to be compiled; may be nil.
+	compiled func()
 }
 
 func (b builder) buildParts(ctx context.Context, dir, what string, parts []part) error {
@@ -96,11 +98,12 @@ func (b builder) buildParts(ctx context.Context, dir, what string, parts []part)
 			return err
 		}
 	}
-	b.report.start(what, len(parts))
+	b.report.start(what, parts)
 	defer b.report.stop()
+	b.compiled = b.report.compiled
 	for _, p := range parts {
 		out := filepath.Join(dir, p.name)
-		if err := b.report.step(p.name, func() error {
+		if err := b.report.step(p, func() error {
 			if ready := readyMade(ctx, p.name, b.source.version); ready != "" {
 				return copyFile(ready, out)
 			}
@@ -115,7 +118,7 @@ func (b builder) buildParts(ctx context.Context, dir, what string, parts []part)
 func (b builder) buildInit(ctx context.Context, dir string) error {
 	out := filepath.Join(dir, "node")
 	err := b.goBuild(ctx, filepath.Join(b.source.dir, "test"), false,
-		[]string{"build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-o", out, "./cluster/cmd/node"})
+		[]string{"build", "-trimpath", "-buildvcs=false", withoutDebugging, "-ldflags", "-s -w", "-o", out, "./cluster/cmd/node"})
 	if err != nil {
 		return fmt.Errorf("build the node's init: %w", err)
 	}
@@ -131,7 +134,12 @@ func (b builder) goBuild(ctx context.Context, dir string, cgo bool, args []strin
 	if cgo {
 		cmd.Env = append(cmd.Env, "CGO_ENABLED=1")
 	}
-	if out, err := cmd.CombinedOutput(); err != nil {
+	if b.compiled != nil && args[0] == "build" {
+		cmd.Args = slices.Insert(cmd.Args, 2, "-v")
+	}
+	out := &packages{compiled: b.compiled}
+	cmd.Stdout, cmd.Stderr = out, out
+	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("%w\n%s", err, out)
 	}
 	return nil

@@ -77,7 +77,7 @@ func (g GoImage) build(ctx context.Context) (image Image, cleanup func(), err er
 	}
 	cleanup = func() { _ = os.RemoveAll(dir) }
 	binary := filepath.Join(dir, "program")
-	args := []string{"build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-o", binary, g.Package}
+	args := []string{"build", "-trimpath", "-buildvcs=false", withoutDebugging, "-ldflags", "-s -w", "-o", binary, g.Package}
 	if err := (builder{}).goBuild(ctx, filepath.Join(src.dir, g.Module), false, args); err != nil {
 		cleanup()
 		return Image{}, nil, err

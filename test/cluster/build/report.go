@@ -4,14 +4,18 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// report tells how a build is going: on a terminal one line that is always up to date, elsewhere a line
-// for each part that is done.
+// elsewhereEvery is how often a build tells where it is when nobody can be shown one line that changes.
+const elsewhereEvery = 30 * time.Second
+
+// report tells how a build is going, and how long it still takes: on a terminal one line that is always up to date,
+// elsewhere a line for each part that is done, and for each half minute.
 type report struct {
 	out      io.Writer
 	terminal bool
@@ -19,10 +23,11 @@ type report struct {
 	total    int
 	done     int
 
-	mu      sync.Mutex // guards the fields below and writing
-	current string
-	since   time.Time
-	quit    chan struct{}
+	mu       sync.Mutex // guards the fields below and writing
+	current  string
+	since    time.Time
+	estimate estimate
+	quit     chan struct{}
 }
 
 func newReport(out io.Writer) *report {
@@ -41,18 +46,28 @@ func isTerminal(out io.Writer) bool {
 	return err == nil
 }
 
-func (r *report) start(what string, total int) {
-	r.total, r.began, r.quit = total, time.Now(), make(chan struct{})
+func (r *report) start(what string, parts []part) {
+	r.total, r.began, r.quit = len(parts), time.Now(), make(chan struct{})
+	r.estimate = estimateOf(parts, runtime.NumCPU())
 	fmt.Fprintf(r.out, "Building %s\n", what)
-	if r.terminal {
-		go r.refresh()
-	}
+	go r.refresh()
 }
 
 func (r *report) stop() { close(r.quit) }
 
+// compiled counts a package of the part that is being built.
+func (r *report) compiled() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.estimate.compiled++
+}
+
 func (r *report) refresh() {
-	ticker := time.NewTicker(time.Second)
+	every := elsewhereEvery
+	if r.terminal {
+		every = time.Second
+	}
+	ticker := time.NewTicker(every)
 	defer ticker.Stop()
 	for {
 		select {
@@ -67,18 +82,29 @@ func (r *report) refresh() {
 func (r *report) draw() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.current == "" || !r.terminal {
+	if r.current == "" {
 		return
 	}
-	fmt.Fprintf(r.out, "\r\033[K[%2d/%d] %s, %s (%s in all)", r.done+1, r.total, r.current, seconds(r.since), seconds(r.began))
+	begin, end := "", "\n"
+	if r.terminal {
+		begin, end = "\r\033[K", ""
+	}
+	fmt.Fprintf(r.out, "%s[%2d/%d] %s, %s: %d packages (%s in all, %s)%s",
+		begin, r.done+1, r.total, r.current, seconds(r.since), r.estimate.compiled, seconds(r.began), r.left(), end)
 }
 
+// left says how long the build still takes.
+func (r *report) left() string { return words(r.estimate.remaining(time.Since(r.began))) }
+
 // step runs the building of one part.
-func (r *report) step(name string, run func() error) error {
+func (r *report) step(p part, run func() error) error {
 	r.mu.Lock()
-	r.current, r.since = name, time.Now()
+	r.current, r.since = p.name, time.Now()
+	r.estimate.begin(p.cost)
 	r.mu.Unlock()
-	r.draw()
+	if r.terminal {
+		r.draw()
+	}
 	err := run()
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -90,7 +116,8 @@ func (r *report) step(name string, run func() error) error {
 		return err
 	}
 	r.done++
-	fmt.Fprintf(r.out, "[%2d/%d] %s %s (%s in all)\n", r.done, r.total, name, seconds(r.since), seconds(r.began))
+	r.estimate.end()
+	fmt.Fprintf(r.out, "[%2d/%d] %s %s (%s in all, %s)\n", r.done, r.total, p.name, seconds(r.since), seconds(r.began), r.left())
 	return nil
 }
 
