@@ -31,13 +31,16 @@ help: ## Show this help.
 	  /^[a-zA-Z_0-9-]+:.*?##/ {printf "  \033[36m%-16s\033[0m %s\n", $$1, $$2} \
 	  /^##@/ {printf "\n\033[1m%s\033[0m\n", substr($$0, 5)}' $(MAKEFILE_LIST)
 
+# KUBECONFIG counts where it is given to make alone: most people have one in their environment.
+theirs = $(if $(filter command line,$(origin KUBECONFIG)),$(KUBECONFIG))
+
 .PHONY: demo
-demo: ## See the whole thing work, with real packets, on a cluster in network namespaces (root).
+demo: ## See the whole thing work, with real packets, on a cluster in network namespaces (root), or on yours: KUBECONFIG=...
 	@echo 'Compiling what needs no cluster (half a minute when nothing is cached yet)'
 	@$(RUN) ./demo/first
-	@./test/prerequisites
+	@$(if $(theirs),,./test/prerequisites)
 	@printf '\nCompiling the demo itself (minutes when nothing is cached yet)\n'
-	@$(RUN) ./demo
+	@$(RUN) ./demo $(if $(theirs),-kubeconfig '$(abspath $(theirs))')
 
 .PHONY: demo-down
 demo-down: ## Remove every trace of the demo.

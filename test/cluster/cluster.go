@@ -11,10 +11,6 @@ import (
 	"sync"
 	"time"
 
-	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/clientcmd"
-
 	"github.com/apptier/apptier/test/cluster/build"
 	"github.com/apptier/apptier/test/cluster/host"
 )
@@ -24,6 +20,7 @@ var ErrNotFound = errors.New("no such cluster")
 
 // Cluster is a cluster on this machine. It lives on when the program that made it ends; Open finds it.
 type Cluster struct {
+	API
 	dir string
 
 	mu    sync.Mutex // guards state
@@ -52,7 +49,7 @@ func Up(ctx context.Context, o Options) (*Cluster, error) {
 	if err != nil || existing != nil {
 		return existing, err
 	}
-	c := &Cluster{dir: dir, state: state{
+	c := &Cluster{API: apiIn(dir), dir: dir, state: state{
 		Name: o.Name, Created: time.Now(), Shape: o.Shape, Bin: programs.Bin, Init: programs.Init,
 		Version: filepath.Base(programs.Bin), Inits: map[string]host.Process{},
 	}}
@@ -125,7 +122,7 @@ func open(dir string) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Cluster{dir: dir, state: s}, nil
+	return &Cluster{API: apiIn(dir), dir: dir, state: s}, nil
 }
 
 // List finds all clusters of this user on this machine.
@@ -188,24 +185,3 @@ func (c *Cluster) Nodes() []string {
 
 // machines are the control plane's node and the others.
 func (c *Cluster) machines() []string { return slices.Insert(c.Nodes(), 0, controlPlane) }
-
-// Kubeconfig is a file that gives its reader every right, from anywhere on this machine.
-func (c *Cluster) Kubeconfig() string { return filepath.Join(c.dir, "kubeconfig") }
-
-// RESTConfig is the same for Go clients. Tests ask much at once, so it is not held back.
-func (c *Cluster) RESTConfig() (*rest.Config, error) {
-	config, err := clientcmd.BuildConfigFromFlags("", c.Kubeconfig())
-	if err != nil {
-		return nil, fmt.Errorf("read the cluster's kubeconfig: %w", err)
-	}
-	config.QPS, config.Burst = 200, 400
-	return config, nil
-}
-
-func (c *Cluster) clientset() (*kubernetes.Clientset, error) {
-	config, err := c.RESTConfig()
-	if err != nil {
-		return nil, err
-	}
-	return kubernetes.NewForConfig(config)
-}

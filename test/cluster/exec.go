@@ -17,7 +17,7 @@ import (
 
 // Exec runs a program in a container of a pod, in the only one when none is named. A program that fails
 // gives an error that is a k8s.io/client-go/util/exec.CodeExitError.
-func (c *Cluster) Exec(ctx context.Context, pod types.NamespacedName, container string, argv ...string) (stdout, stderr string, err error) {
+func (c API) Exec(ctx context.Context, pod types.NamespacedName, container string, argv ...string) (stdout, stderr string, err error) {
 	config, err := c.RESTConfig()
 	if err != nil {
 		return "", "", err
@@ -42,7 +42,7 @@ func (c *Cluster) Exec(ctx context.Context, pod types.NamespacedName, container 
 
 // Probe tries whether a pod of the agnhost image reaches a target, host:port, within a second. UDP and
 // SCTP need a server that answers. Not reaching it is an answer; an error means that nothing was learned.
-func (c *Cluster) Probe(ctx context.Context, pod types.NamespacedName, target string, protocol corev1.Protocol) (reachable bool, err error) {
+func (c API) Probe(ctx context.Context, pod types.NamespacedName, target string, protocol corev1.Protocol) (reachable bool, err error) {
 	if _, _, err := net.SplitHostPort(target); err != nil {
 		return false, fmt.Errorf("the target of a probe: %w", err)
 	}

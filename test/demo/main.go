@@ -1,10 +1,12 @@
-// Command demo shows apptier at work on the embedded cluster, with real packets, and checks every
-// one of them against the prediction. It needs root; "make demo-down" removes every trace.
+// Command demo shows apptier at work on a cluster, with real packets, and checks every one of them against the
+// prediction. It makes the embedded cluster, which needs root, and "make demo-down" removes every trace; or uses
+// one that is there already.
 package main
 
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/signal"
@@ -27,8 +29,10 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	ctrllog.SetLogger(logr.Discard()) // the story is told here, and errors come back
+	kubeconfig := flag.String("kubeconfig", "", "file of a cluster to use that has the images; a new one is made otherwise")
+	flag.Parse()
 	started := time.Now()
-	if err := run(ctx); err != nil {
+	if err := run(ctx, *kubeconfig); err != nil {
 		fmt.Fprintf(os.Stderr, "\ndemo: %v\n", err)
 		fmt.Fprintln(os.Stderr, "The cluster, if it is up, is left for a look; make demo-down removes it.")
 		stop()
@@ -37,21 +41,37 @@ func main() {
 	fmt.Printf("\nDone in %s.\n", time.Since(started).Round(time.Second))
 }
 
-func run(ctx context.Context) error {
-	if err := cluster.Down(ctx, name); err != nil && !errors.Is(err, cluster.ErrNotFound) {
+func run(ctx context.Context, kubeconfig string) error {
+	story := story{started: time.Now(), kubeconfig: kubeconfig}
+	begin, then := []chapter{story.build, story.boot}, next
+	if kubeconfig != "" {
+		begin, then = []chapter{story.join}, nextElsewhere
+	} else if err := cluster.Down(ctx, name); err != nil && !errors.Is(err, cluster.ErrNotFound) {
 		return err
 	}
-	story := story{started: time.Now()}
-	for _, chapter := range []func(context.Context) error{
-		story.build, story.boot, story.install, story.deploy, story.before, story.apply, story.after, story.reject,
-	} {
-		if err := chapter(ctx); err != nil {
+	for _, tell := range append(begin, story.install, story.deploy, story.before, story.apply, story.after, story.reject) {
+		if err := tell(ctx); err != nil {
 			return err
 		}
 	}
-	fmt.Print(strings.ReplaceAll(next, "KUBECONFIG_PATH", story.cluster.Kubeconfig()))
+	fmt.Print(strings.ReplaceAll(then, "KUBECONFIG_PATH", story.kubeconfig))
 	return nil
 }
+
+// chapter is a part of the story.
+type chapter func(context.Context) error
+
+// nextElsewhere is for a cluster that stays.
+const nextElsewhere = `
+To try next, and to remove what the demo has left:
+
+  export KUBECONFIG=KUBECONFIG_PATH
+  kubectl get apptiers -A
+  kubectl delete networkpolicy -n shop shop.tier.database  # refused: it is the AppTier's
+
+  make undeploy
+  kubectl delete namespace shop elsewhere
+`
 
 const next = `
 The cluster stays up. To try next:

@@ -26,8 +26,10 @@ import (
 type story struct {
 	started time.Time
 	images  []string
-	cluster *cluster.Cluster
-	client  client.Client
+	cluster scenario.Cluster
+	// kubeconfig is the cluster's.
+	kubeconfig string
+	client     client.Client
 }
 
 // tell starts a chapter.
@@ -44,19 +46,33 @@ func (s *story) build(ctx context.Context) (err error) {
 	return err
 }
 
-func (s *story) boot(ctx context.Context) (err error) {
+func (s *story) boot(ctx context.Context) error {
 	s.tell("Booting a Kubernetes of two nodes, each a network namespace")
-	s.cluster, err = cluster.Up(ctx, cluster.Options{Name: name, Progress: os.Stdout})
+	booted, err := cluster.Up(ctx, cluster.Options{Name: name, Progress: os.Stdout})
 	if err != nil {
 		return err
 	}
+	if err := booted.Load(ctx, s.images...); err != nil {
+		return err
+	}
+	s.cluster, s.kubeconfig = booted, booted.Kubeconfig()
 	s.client, err = scenario.Client(s.cluster)
 	return err
 }
 
+// join takes the cluster that the user has, and looks whether the demo would overwrite something there.
+func (s *story) join(ctx context.Context) (err error) {
+	s.tell("Using the cluster of " + s.kubeconfig)
+	s.cluster = cluster.Existing(s.kubeconfig)
+	if s.client, err = scenario.Client(s.cluster); err != nil {
+		return err
+	}
+	return scenario.Free(ctx, s.client)
+}
+
 func (s *story) install(ctx context.Context) error {
 	s.tell("Installing apptier: config/default, as make deploy does")
-	return scenario.Install(ctx, s.cluster, s.images)
+	return scenario.InstallLoaded(ctx, s.cluster)
 }
 
 func (s *story) deploy(ctx context.Context) error {

@@ -12,7 +12,7 @@ import (
 
 	"github.com/apptier/apptier/internal/testenv/manifests"
 	"github.com/apptier/apptier/internal/testenv/repository"
-	"github.com/apptier/apptier/test/cluster"
+	"github.com/apptier/apptier/test/cluster/build"
 )
 
 // previousVersion is the commit that one comes from in the tests: the newest whose ruleset or kinds were others. It is the
@@ -66,13 +66,13 @@ func buildPrevious(ctx context.Context) previous {
 func (p previous) image(ctx context.Context, root, name, user string) (tar string) {
 	GinkgoHelper()
 	binary := filepath.Join(p.source, "program-"+name)
-	build := exec.CommandContext(ctx, "go", "build", "-modfile="+filepath.Join(root, "go.mod"), "-trimpath", "-buildvcs=false",
+	command := exec.CommandContext(ctx, "go", "build", "-modfile="+filepath.Join(root, "go.mod"), "-trimpath", "-buildvcs=false",
 		"-gcflags=all=-dwarf=false", "-ldflags", "-s -w", "-o", binary, "./cmd/"+name)
-	build.Dir, build.Env = p.source, append(os.Environ(), "GOWORK=off", "GOFLAGS=", "CGO_ENABLED=0", "GOGC=400")
-	out, err := build.CombinedOutput()
+	command.Dir, command.Env = p.source, append(os.Environ(), "GOWORK=off", "GOFLAGS=", "CGO_ENABLED=0", "GOGC=400")
+	out, err := command.CombinedOutput()
 	Expect(err).NotTo(HaveOccurred(), "%s", out)
 	tar = binary + ".tar"
-	Expect(cluster.Image{
+	Expect(build.Image{
 		Refs: []string{"apptier/" + name + ":previous"}, Files: map[string]string{"/" + name: binary}, Entrypoint: []string{"/" + name}, User: user,
 		Env: []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
 	}.WriteTar(tar)).To(Succeed())

@@ -18,6 +18,7 @@ import (
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/internal/testenv/manifests"
 	"github.com/apptier/apptier/test/cluster"
+	"github.com/apptier/apptier/test/cluster/build"
 	"github.com/apptier/apptier/test/scenario"
 )
 
@@ -28,19 +29,18 @@ var _ = Describe("an upgrade and a downgrade", Ordered, func() {
 		other  *cluster.Cluster
 		road   *road
 		before previous
-		now    []string
 	)
 
 	BeforeAll(func(ctx context.Context) {
 		before = buildPrevious(ctx)
 		Expect(cluster.Down(ctx, name)).To(Or(Succeed(), MatchError(cluster.ErrNotFound)), "what an earlier run left")
-		var err error
-		now, err = scenario.Images(ctx)
+		now, err := scenario.Images(ctx)
 		Expect(err).NotTo(HaveOccurred())
 		DeferCleanup(func(ctx context.Context) { Expect(cluster.Down(ctx, name)).To(Succeed()) })
 		other, err = cluster.Up(ctx, cluster.Options{Name: name, Progress: GinkgoWriter})
 		Expect(err).NotTo(HaveOccurred())
-		Expect(scenario.InstallManifests(ctx, other, before.images, before.install)).To(Succeed())
+		Expect(other.Load(ctx, append(now, before.images...)...)).To(Succeed())
+		Expect(scenario.InstallManifests(ctx, other, before.install)).To(Succeed())
 		road = newRoad(ctx, other)
 	})
 
@@ -50,12 +50,12 @@ var _ = Describe("an upgrade and a downgrade", Ordered, func() {
 		Expect(err).NotTo(HaveOccurred())
 
 		By("upgrading")
-		road.under(ctx, "up", func() { Expect(scenario.InstallManifests(ctx, other, now, usual)).To(Succeed()) })
+		road.under(ctx, "up", func() { Expect(scenario.InstallManifests(ctx, other, usual)).To(Succeed()) })
 		Expect(road.specs(ctx)).To(Equal(stored))
 
 		By("going back, but for the kinds")
 		road.under(ctx, "down", func() {
-			Expect(scenario.InstallManifests(ctx, other, before.images, withoutKinds(before.install))).To(Succeed())
+			Expect(scenario.InstallManifests(ctx, other, withoutKinds(before.install))).To(Succeed())
 		})
 		Expect(road.specs(ctx)).To(Equal(stored))
 	})
@@ -80,7 +80,7 @@ const (
 
 func newRoad(ctx context.Context, on *cluster.Cluster) *road {
 	GinkgoHelper()
-	tar, err := cluster.GoImage{Ref: "apptier/traffic:e2e", Module: "test", Package: "./e2e/traffic"}.Write(ctx)
+	tar, err := build.GoImage{Ref: "apptier/traffic:e2e", Module: "test", Package: "./e2e/traffic"}.Write(ctx)
 	Expect(err).NotTo(HaveOccurred())
 	Expect(on.Load(ctx, tar)).To(Succeed())
 	api, err := scenario.Client(on)

@@ -15,8 +15,10 @@ import (
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	k8sruntime "k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/wait"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/apptier/apptier/api/v1alpha1"
@@ -28,6 +30,14 @@ import (
 
 // pollEvery is how often a condition of the cluster is looked at.
 const pollEvery = 100 * time.Millisecond
+
+// Cluster is what a scenario needs of one: *cluster.Cluster, or cluster.Existing for one that somebody else has made.
+type Cluster interface {
+	RESTConfig() (*rest.Config, error)
+	Apply(ctx context.Context, manifests []byte) error
+	Exec(ctx context.Context, pod types.NamespacedName, container string, argv ...string) (stdout, stderr string, err error)
+	Probe(ctx context.Context, pod types.NamespacedName, target string, protocol corev1.Protocol) (reachable bool, err error)
+}
 
 // Images builds the project's images as tars.
 func Images(ctx context.Context) ([]string, error) {
@@ -46,18 +56,23 @@ func Images(ctx context.Context) ([]string, error) {
 // Install loads the project's images and applies config/default, as "make deploy" does, then waits
 // until the manager and the enforcers are ready.
 func Install(ctx context.Context, c *cluster.Cluster, images []string) error {
+	if err := c.Load(ctx, images...); err != nil {
+		return err
+	}
+	return InstallLoaded(ctx, c)
+}
+
+// InstallLoaded does so where the images are.
+func InstallLoaded(ctx context.Context, c Cluster) error {
 	install, err := manifests.Kustomize(ctx, "config", "default")
 	if err != nil {
 		return err
 	}
-	return InstallManifests(ctx, c, images, install)
+	return InstallManifests(ctx, c, install)
 }
 
 // InstallManifests does so with other manifests, also where others are installed already.
-func InstallManifests(ctx context.Context, c *cluster.Cluster, images []string, install []byte) error {
-	if err := c.Load(ctx, images...); err != nil {
-		return err
-	}
+func InstallManifests(ctx context.Context, c Cluster, install []byte) error {
 	if err := c.Apply(ctx, install); err != nil {
 		return err
 	}
@@ -99,7 +114,7 @@ func unjudged(ctx context.Context, api client.Client) (string, error) {
 }
 
 // Client is a client of the cluster's API, for AppTiers too.
-func Client(c *cluster.Cluster) (client.Client, error) {
+func Client(c Cluster) (client.Client, error) {
 	scheme := k8sruntime.NewScheme()
 	for _, add := range []func(*k8sruntime.Scheme) error{clientgoscheme.AddToScheme, v1alpha1.AddToScheme} {
 		if err := add(scheme); err != nil {

@@ -17,7 +17,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/apptier/apptier/policy/reach"
-	"github.com/apptier/apptier/test/cluster"
 )
 
 // Matrix says for every pod of the example, and every destination, whether one reaches the other.
@@ -48,7 +47,7 @@ func newMatrix() Matrix {
 }
 
 // Measure finds out from inside the pods.
-func Measure(ctx context.Context, c *cluster.Cluster) (Matrix, error) {
+func Measure(ctx context.Context, c Cluster) (Matrix, error) {
 	api, err := Client(c)
 	if err != nil {
 		return Matrix{}, err
@@ -78,7 +77,7 @@ func Measure(ctx context.Context, c *cluster.Cluster) (Matrix, error) {
 
 // Resolves tries whether a pod can look up a name, which goes over UDP, and reach the server that
 // it names, the cluster's DNS, over TCP.
-func Resolves(ctx context.Context, c *cluster.Cluster, pod types.NamespacedName) (bool, error) {
+func Resolves(ctx context.Context, c Cluster, pod types.NamespacedName) (bool, error) {
 	_, stderr, err := c.Exec(ctx, pod, "agnhost", "/agnhost", "connect", "--timeout=2s", "kube-dns.kube-system.svc.cluster.local:53")
 	var exit utilexec.CodeExitError
 	switch {
@@ -194,7 +193,7 @@ func word(open bool) string {
 
 // Isolated says whether the visitor is kept from the database, as config/samples/shop.yaml wants.
 // Nodes follow a policy within milliseconds, and this tells when.
-func Isolated(ctx context.Context, c *cluster.Cluster) (bool, error) {
+func Isolated(ctx context.Context, c Cluster) (bool, error) {
 	api, err := Client(c)
 	if err != nil {
 		return false, err

@@ -4,13 +4,16 @@ import (
 	"bytes"
 	"context"
 	_ "embed"
+	"errors"
 	"fmt"
+	"slices"
 	"text/template"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/apptier/apptier/test/cluster"
 	"github.com/apptier/apptier/test/cluster/build"
 )
 
@@ -25,7 +28,9 @@ var Shop = types.NamespacedName{Namespace: shopNamespace, Name: "shop"}
 
 // member is a pod of the example.
 type member struct {
-	Namespace, Name, Node string
+	Namespace, Name string
+	// Node is 1 or 2, for the node that it runs on.
+	Node int
 	// Port that the pod listens on, over TCP and UDP.
 	Port int32
 }
@@ -37,11 +42,11 @@ func (m member) key() types.NamespacedName {
 // members are the pods of the example: three tiers over both nodes, an administrator, and a visitor
 // from another namespace.
 var members = []member{
-	{shopNamespace, "frontend", "n1", 8080},
-	{shopNamespace, "api", "n2", 8080},
-	{shopNamespace, "database", "n1", 5432},
-	{shopNamespace, "admin", "n2", 8080},
-	{elsewhereNamespace, "visitor", "n2", 8080},
+	{shopNamespace, "frontend", 1, 8080},
+	{shopNamespace, "api", 2, 8080},
+	{shopNamespace, "database", 1, 5432},
+	{shopNamespace, "admin", 2, 8080},
+	{elsewhereNamespace, "visitor", 2, 8080},
 }
 
 // destination is a column of the matrix.
@@ -64,16 +69,20 @@ var destinations = []destination{
 var shopTemplate string
 
 // DeployShop creates the example's pods and waits until they, and the cluster's DNS, are ready.
-func DeployShop(ctx context.Context, c *cluster.Cluster) error {
-	manifests, err := shopManifests()
+func DeployShop(ctx context.Context, c Cluster) error {
+	api, err := Client(c)
+	if err != nil {
+		return err
+	}
+	nodes, err := twoNodes(ctx, api)
+	if err != nil {
+		return err
+	}
+	manifests, err := shopManifests(nodes)
 	if err != nil {
 		return err
 	}
 	if err := c.Apply(ctx, manifests); err != nil {
-		return err
-	}
-	api, err := Client(c)
-	if err != nil {
 		return err
 	}
 	return eventually(ctx, "the shop runs", func(ctx context.Context) (string, error) {
@@ -81,8 +90,49 @@ func DeployShop(ctx context.Context, c *cluster.Cluster) error {
 	})
 }
 
-func shopManifests() ([]byte, error) {
-	parsed, err := template.New("shop").Parse(shopTemplate)
+// Free says whether the example's namespaces are not somebody's already: those of an earlier example are not.
+func Free(ctx context.Context, api client.Client) error {
+	for _, name := range []string{shopNamespace, elsewhereNamespace} {
+		var namespace corev1.Namespace
+		switch err := api.Get(ctx, client.ObjectKey{Name: name}, &namespace); {
+		case apierrors.IsNotFound(err):
+		case err != nil:
+			return fmt.Errorf("looking for namespace %s: %w", name, err)
+		case namespace.Labels[exampleLabel] != exampleValue:
+			return fmt.Errorf("the cluster has a namespace %s already, which the example would change", name)
+		}
+	}
+	return nil
+}
+
+// The label of the example's namespaces.
+const (
+	exampleLabel = "app.kubernetes.io/part-of"
+	exampleValue = "apptier-example"
+)
+
+// twoNodes are the host names of the first two nodes that take pods; twice the same if there is one.
+func twoNodes(ctx context.Context, api client.Client) ([2]string, error) {
+	var nodes corev1.NodeList
+	if err := api.List(ctx, &nodes); err != nil {
+		return [2]string{}, fmt.Errorf("reading the nodes: %w", err)
+	}
+	var names []string
+	for _, node := range nodes.Items {
+		closed := func(t corev1.Taint) bool { return t.Effect != corev1.TaintEffectPreferNoSchedule }
+		if !node.Spec.Unschedulable && !slices.ContainsFunc(node.Spec.Taints, closed) {
+			names = append(names, node.Labels[corev1.LabelHostname])
+		}
+	}
+	if len(names) == 0 {
+		return [2]string{}, errors.New("the cluster has no node that takes pods")
+	}
+	slices.Sort(names)
+	return [2]string{names[0], names[1%len(names)]}, nil
+}
+
+func shopManifests(nodes [2]string) ([]byte, error) {
+	parsed, err := template.New("shop").Funcs(template.FuncMap{"node": func(number int) string { return nodes[number-1] }}).Parse(shopTemplate)
 	if err != nil {
 		return nil, fmt.Errorf("reading the shop's manifests: %w", err)
 	}
