@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"runtime/debug"
+	"time"
 
 	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
@@ -20,6 +21,8 @@ import (
 	"github.com/apptier/apptier/enforcer/bind"
 	"github.com/apptier/apptier/enforcer/compile"
 	"github.com/apptier/apptier/enforcer/conntrack"
+	"github.com/apptier/apptier/enforcer/flows"
+	flowskernel "github.com/apptier/apptier/enforcer/flows/kernel"
 	"github.com/apptier/apptier/enforcer/host"
 	"github.com/apptier/apptier/enforcer/links"
 	"github.com/apptier/apptier/enforcer/nft"
@@ -91,8 +94,9 @@ type runFlags struct {
 	clusterFlags
 	metrics, health, socket, directory, server string
 	connections                                serving.Options
-	own, secured, bound, allowed               bool
+	own, secured, bound, allowed, logDenied    bool
 	mode                                       mode
+	retention                                  time.Duration
 	limits                                     budget.Limits
 	mark                                       compile.Mark
 	verbosity                                  int
@@ -139,6 +143,9 @@ func (f *runFlags) add(cmd *cobra.Command) {
 	cmd.Flags().Var(&f.limits.Namespace, budget.NamespaceFlag, budget.NamespaceHelp)
 	cmd.Flags().BoolVar(&f.bound, "bind-addresses", true,
 		"drop what a pod sends from addresses that are not its own; if false, a pod with NET_RAW may use the addresses of others, and what policies allow them")
+	cmd.Flags().BoolVar(&f.logDenied, "log-denied", false,
+		"log denied connections, and those that staged policies would deny, by the names of pods: a line when one is first seen, and then at most one a minute")
+	cmd.Flags().DurationVar(&f.retention, "connections-retention", flows.Retention, "how long a connection is remembered after it was last seen")
 	cmd.Flags().IntVarP(&f.verbosity, "v", "v", 0, "log verbosity: 1 shows every update of the rules")
 }
 
@@ -195,6 +202,7 @@ func (f *runFlags) run(ctx context.Context) error {
 		Reports: &nodereport.Reporter{Write: report, Mode: f.mode.reported()},
 		Wiring:  looks, Host: surroundings, Collectors: []prometheus.Collector{looks},
 		Node: f.node, Client: client, Staged: staged, Servers: servers, Kernel: kernel, Mark: f.mark, Connections: conntrack.Table{},
+		Reader: flowskernel.Reader{Kernel: kernel}, Retention: f.retention, LogDenied: f.logDenied,
 		MetricsAddress: f.metrics, HealthAddress: f.health, Secure: protect, Limits: f.limits,
 		Observe: f.mode == modeObserve, RecordAllowed: f.allowed, Listed: collectRarely(), Hung: hung, Log: log,
 	}, f.socket)

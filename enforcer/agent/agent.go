@@ -61,6 +61,12 @@ type Options struct {
 	Connections Connections
 	// Reports writes what others hear of the node; nil if nobody does.
 	Reports *nodereport.Reporter
+	// Reader reads what the kernel recorded of connections; nil if it records nothing.
+	Reader Reader
+	// Retention is how long connections are remembered; flows.Retention if it is 0.
+	Retention time.Duration
+	// LogDenied says that denied connections, and those that would be, are logged, each once a minute.
+	LogDenied bool
 	// Collectors are served with the agent's own metrics.
 	Collectors []prometheus.Collector
 	// Answers tells the manager which connections were seen; nil if nobody is told.
@@ -75,6 +81,8 @@ type Agent struct {
 	metrics serving.Server
 	loop    *loop
 	store   *store
+	// recorder is nil if the kernel records nothing.
+	recorder *recorder
 }
 
 // New returns an agent that does nothing yet.
@@ -128,6 +136,12 @@ func New(o Options) (*Agent, error) {
 		if o.Answers != nil {
 			o.Reports.Serve(v1alpha1.NodeServer{Address: o.Answers.Address(), Fingerprint: o.Answers.Fingerprint()})
 		}
+	}
+	if o.Reader != nil {
+		a.recorder = newRecorder(o)
+		a.store.observe(a.recorder.flows)
+		a.options.Health.Check(a.recorder.problems)
+		a.syncer.Metrics.registry.MustRegister(a.recorder)
 	}
 	return a, nil
 }
@@ -189,6 +203,9 @@ func (a *Agent) Run(ctx context.Context) {
 	}
 	if o.Listed != nil {
 		o.Listed()
+	}
+	if a.recorder != nil {
+		running.Go(func() { a.recorder.run(ctx) })
 	}
 	a.recall(ctx)
 	if o.Reports != nil {

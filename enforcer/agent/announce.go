@@ -80,6 +80,7 @@ func (s *store) announce(pod PodRef, labels map[string]string, addresses []netip
 	}
 	s.announced[pod.key()] = made
 	s.pods.dirty[pod.key()] = true
+	s.note(pod.key())
 }
 
 // expire makes the store check all announcements again, and returns when to do so next; 0 for never.
@@ -88,6 +89,7 @@ func (s *store) expire() (next time.Duration) {
 	defer s.mu.Unlock()
 	for key, made := range s.announced {
 		s.pods.dirty[key] = true
+		s.note(key)
 		if left := announcementLife - s.now().Sub(made.made); left > 0 && (next == 0 || left < next) {
 			next = left
 		}

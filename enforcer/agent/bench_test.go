@@ -13,6 +13,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"sigs.k8s.io/knftables"
+
+	"github.com/apptier/apptier/enforcer/flows"
 )
 
 // BenchmarkStart is a start from nothing, without the network and the kernel: from decoded objects to
@@ -26,6 +28,7 @@ func BenchmarkStart(b *testing.B) {
 				runtime.GC()
 				runtime.ReadMemStats(&before)
 				f := newStore("node-0", func() {}, time.Now)
+				f.observe(flows.New(flows.Options{Node: "node-0"}, time.Now()))
 				fill(f, size.pods, size.policies)
 				s := &Syncer{Node: "node-0", Kernel: taker{newFaulty()}, Feed: f.apply, Metrics: NewMetrics(), Log: logr.Discard()}
 				if err := s.Sync(b.Context()); err != nil {

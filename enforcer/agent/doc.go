@@ -25,4 +25,6 @@
 //     say so (problems.go).
 //   - StagedNetworkPolicies do not exist or cannot be watched or read, or the kernel refuses their rules: what they
 //     would deny is not counted, and all else stays as it is (staged.go, refused.go).
+//   - What the kernel recorded of connections cannot be read, or not quickly: a warning, and the list of connections, say
+//     so (record.go).
 package agent

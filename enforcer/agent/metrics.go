@@ -100,8 +100,11 @@ func NewMetrics() *Metrics {
 	return m
 }
 
-// Describe tells which metrics there are.
-func (m *Metrics) Describe(to chan<- *prometheus.Desc) { m.registry.Describe(to) }
+// Describe tells which metrics there are, those of connections among them.
+func (m *Metrics) Describe(to chan<- *prometheus.Desc) {
+	m.registry.Describe(to)
+	describeConnections(to)
+}
 
 func counter(name, help string) prometheus.Counter {
 	return prometheus.NewCounter(prometheus.CounterOpts{Name: "apptier_enforcer_" + name, Help: help})

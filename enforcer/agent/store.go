@@ -13,6 +13,7 @@ import (
 	"k8s.io/client-go/tools/cache"
 
 	"github.com/apptier/apptier/enforcer/compile"
+	"github.com/apptier/apptier/enforcer/flows"
 	"github.com/apptier/apptier/enforcer/ipset"
 	"github.com/apptier/apptier/policy/kube"
 	"github.com/apptier/apptier/policy/programmed"
@@ -32,6 +33,8 @@ type store struct {
 	policies   *kind[*compile.Policy]
 	staged     *kind[*compile.Policy]
 	announced  map[types.NamespacedName]announcement
+	// flows is told who has which address; nil if nobody asks.
+	flows *flows.Flows
 	// recalled is what this node was last, while it has no object; nil if it has one, or that was told.
 	recalled *corev1.Node
 	// told are the versions of the latest events about policies that the compiler has heard of.
@@ -44,6 +47,9 @@ type shownPod struct {
 	key                            types.NamespacedName
 	uid                            types.UID
 	finished, leaving, hostNetwork bool
+	workload                       flows.Workload
+	created, started               int64 // in seconds; 0 if it is not known
+	past                           *past // nil if it has not finished
 }
 
 func newStore(node string, changed func(), now func() time.Time) *store {
@@ -113,6 +119,8 @@ type kind[T comparable] struct {
 	// events are noted, if it is not nil, by the versions of objects.
 	events  *programmed.Events
 	version func(T) programmed.Version
+	// noted is told of each change that matters, with what there was before; the store is locked.
+	noted func(key types.NamespacedName, old T)
 
 	objects map[types.NamespacedName]T
 	dirty   map[types.NamespacedName]bool
@@ -122,7 +130,7 @@ type kind[T comparable] struct {
 
 func newKind[T comparable](s *store, read func(any) T, key func(T) types.NamespacedName, same func(a, b T) bool) *kind[T] {
 	return &kind[T]{
-		store: s, read: read, key: key, same: same, deleted: func(T) {},
+		store: s, read: read, key: key, same: same, deleted: func(T) {}, noted: func(types.NamespacedName, T) {},
 		objects: map[types.NamespacedName]T{}, dirty: map[types.NamespacedName]bool{}, listed: make(chan struct{}),
 	}
 }
@@ -193,6 +201,7 @@ func (k *kind[T]) put(object T) (matters bool) {
 		return false
 	}
 	k.dirty[key] = true
+	k.noted(key, old)
 	return true
 }
 
@@ -201,6 +210,7 @@ func (k *kind[T]) drop(key types.NamespacedName) {
 		delete(k.objects, key)
 		k.dirty[key] = true
 		k.deleted(old)
+		k.noted(key, old)
 	}
 }
 
@@ -242,6 +252,8 @@ func (s *store) readPod(object any) *shownPod {
 		Pod: ipset.NewPod(o, s.node), key: types.NamespacedName{Namespace: o.Namespace, Name: o.Name}, uid: o.UID,
 		finished: kube.Finished(o),
 		leaving:  o.DeletionTimestamp != nil, hostNetwork: o.Spec.HostNetwork,
+		workload: flows.WorkloadOf(o), created: seconds(&o.CreationTimestamp), started: seconds(o.Status.StartTime),
+		past: pastOf(o),
 	}
 }
 

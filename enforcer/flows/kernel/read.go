@@ -134,3 +134,9 @@ func hasPorts(protocol uint8) bool {
 		return false
 	}
 }
+
+// Reader reads one kernel again and again.
+type Reader struct{ Kernel nft.Kernel }
+
+// Read is this package's Read.
+func (r Reader) Read(ctx context.Context) (flows.Reading, error) { return Read(ctx, r.Kernel) }
