@@ -96,3 +96,38 @@ func BenchmarkADenial(b *testing.B) {
 		b.ReportMetric(float64(took[way][rounds/2].Nanoseconds())/packets, "cpu-ns/packet-"+ways[way].name)
 	}
 }
+
+// BenchmarkANewConnection is the first packet of a connection that policies allow: without anything else, with staged
+// policies that allow it or would deny it, and with allowed ones recorded as well. They take turns.
+func BenchmarkANewConnection(b *testing.B) {
+	const rounds, ports = 21, 20_000
+	l := newLab(b, lab.Routed)
+	s := l.Shop()
+	s.Policies = []*networkingv1.NetworkPolicy{lab.Policy(b, "p", "{podSelector: {}, policyTypes: [Ingress, Egress], ingress: [{}], egress: [{}]}")}
+	without := l.Table(s, 1)
+	s.Staged = []*networkingv1.NetworkPolicy{lab.Policy(b, "p", "{podSelector: {}, policyTypes: [Ingress, Egress], ingress: [{from: [{podSelector: {}}]}], egress: [{}]}")}
+	staged := l.Table(s, 1)
+	l.RecordAllowed = true
+	allowed := l.Table(s, 1)
+	l.RecordAllowed = false
+	s.Staged = []*networkingv1.NetworkPolicy{lab.Policy(b, "p", "{podSelector: {}, policyTypes: [Ingress, Egress], egress: [{}]}")}
+	denied := l.Table(s, 1)
+	ways := []struct {
+		name  string
+		table nft.Table
+	}{{"without", without}, {"staged", staged}, {"staged-would-deny", denied}, {"staged-and-allowed", allowed}}
+	took := make([][]time.Duration, len(ways))
+	for round := range rounds {
+		for i := range ways {
+			way := (i + round) % len(ways)
+			l.Apply(b, nft.Replace(ways[way].table))
+			before := cpuTime(b)
+			scan(b, l.Host("local-0"), []netip.Addr{l.Host("local-1").V4}, ports)
+			took[way] = append(took[way], cpuTime(b)-before)
+		}
+	}
+	for way := range ways {
+		slices.Sort(took[way])
+		b.ReportMetric(float64(took[way][rounds/2].Nanoseconds())/ports, "cpu-ns/connection-"+ways[way].name)
+	}
+}
