@@ -27,7 +27,8 @@ const (
 )
 
 // connectionsSettle is how long the kubelet may take to bring a ConfigMap into a pod, with a margin: it looks each minute, and
-// may see what it saw a minute ago (https://kubernetes.io/docs/concepts/configuration/configmap/#mounted-configmaps-are-updated-automatically).
+// may see what it saw a minute ago
+// (https://kubernetes.io/docs/concepts/configuration/configmap/#mounted-configmaps-are-updated-automatically).
 const connectionsSettle = 10 * time.Minute
 
 // addConnections serves the API of connections, on every replica. Nothing else of the manager waits for it.

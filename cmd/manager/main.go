@@ -60,8 +60,10 @@ func main() {
 	flag.StringVar(&o.certDir, "webhook-cert-dir", "/certs", "Folder of the webhook's tls.crt and tls.key, with --rotate-certs=false.")
 	flag.StringVar(&o.clientCA, "webhook-client-ca", "", "File of certificate authorities (PEM), read at start: the webhook answers only clients with a certificate of one of them, so give the API server such a certificate. Empty: answer any client.")
 	flag.BoolVar(&o.rotateCerts, "rotate-certs", true, "Create and rotate the webhook's certificate; false if something else, such as cert-manager, does.")
-	flag.IntVar(&o.connectionsPort, "connections-port", 0, "Port of the API of connections, which the API server passes requests on to by the APIService v1alpha1.connections.apptier.dev; 0 turns it off.")
-	flag.StringVar(&o.enforcers, "enforcer-namespace", "apptier-enforcer", "Namespace that the enforcers run in: the ConfigMap apptier-connections-ca there tells them how to know the manager.")
+	flag.IntVar(&o.connectionsPort, "connections-port", 0,
+		"Port of the API of connections, which the API server passes requests on to by the APIService "+connectionsAPIService+"; 0 turns it off.")
+	flag.StringVar(&o.enforcers, "enforcer-namespace", "apptier-enforcer",
+		"Namespace that the enforcers run in: the ConfigMap apptier-connections-ca there tells them how to know the manager.")
 	flag.StringVar(&o.namespace, "namespace", os.Getenv("POD_NAMESPACE"), "Namespace that the manager runs in.")
 	flag.StringVar(&o.dnsService, "dns-service", "kube-system/kube-dns", "The Service of the cluster's DNS, as namespace/name.")
 	flag.StringVar(&o.clusterNetworks, "cluster-networks", "", "Ranges of pods, services and nodes outside the private ranges, separated by commas: they are not the internet.")

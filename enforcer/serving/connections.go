@@ -57,7 +57,7 @@ func NewConnections(o Options) (*Connections, error) {
 	}
 	address, err := netip.ParseAddr(host)
 	if err != nil || address.IsUnspecified() {
-		return nil, fmt.Errorf("the address %q to serve connections at must have an IP address of the node, since the manager is told it", o.Address)
+		return nil, fmt.Errorf("the address %q to serve connections at must have an IP address of the node: the manager is told it", o.Address)
 	}
 	made, err := newIdentity(o.Node)
 	if err != nil {
@@ -102,7 +102,9 @@ func (c *Connections) answer(w http.ResponseWriter, r *http.Request, from Source
 	var left int
 	list.Items, left = share.Keep(list.Items, mostBytes, sizeOf)
 	if left > 0 {
-		list.Missing = append(list.Missing, connections.Missing{Node: c.options.Node, Reason: "they do not fit into an answer", Count: int64(left)})
+		list.Missing = append(list.Missing, connections.Missing{
+			Node: c.options.Node, Reason: "they do not fit into an answer", Count: int64(left),
+		})
 	}
 	if list.Items == nil {
 		list.Items = []connections.Connection{}

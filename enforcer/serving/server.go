@@ -47,7 +47,8 @@ func (s Server) Run(ctx context.Context, report *health.Report, log logr.Logger)
 		if ctx.Err() != nil {
 			return
 		}
-		report.Warn(s.Taken, fmt.Sprintf("cannot listen on %s, trying again: %v; choose another address with --%s, or 0 for none", s.Address, err, s.Flag))
+		report.Warn(s.Taken, fmt.Sprintf("cannot listen on %s, trying again: %v; choose another address with --%s, or 0 for none",
+			s.Address, err, s.Flag))
 		log.V(1).Info("Cannot listen", "address", s.Address, "reason", err.Error())
 		select {
 		case <-ctx.Done():

@@ -148,7 +148,8 @@ func (k *Keeper) serve(ctx context.Context, v view, certificate *tls.Certificate
 		return
 	}
 	if v.served == nil || !v.served.Leaf.Equal(certificate.Leaf) {
-		ctrl.LoggerFrom(ctx).Info("serving a certificate", "certificate", k.options.Name, "authority", certificate.Leaf.Issuer.CommonName, "until", certificate.Leaf.NotAfter)
+		ctrl.LoggerFrom(ctx).Info("serving a certificate", "certificate", k.options.Name,
+			"authority", certificate.Leaf.Issuer.CommonName, "until", certificate.Leaf.NotAfter)
 	}
 	k.served.Store(certificate)
 	if v.served == nil {

@@ -104,7 +104,9 @@ func newAuthority(now time.Time) (*x509.Certificate, []byte, error) {
 }
 
 // newServer makes a server's certificate and its key, both as PEM.
-func newServer(now time.Time, names []string, authority *x509.Certificate, signer crypto.Signer, asClient bool) (certificate, key []byte, err error) {
+func newServer(
+	now time.Time, names []string, authority *x509.Certificate, signer crypto.Signer, asClient bool,
+) (certificate, key []byte, err error) {
 	template := &x509.Certificate{
 		Subject:     pkix.Name{CommonName: names[0]},
 		DNSNames:    names,

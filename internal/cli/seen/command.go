@@ -123,7 +123,8 @@ func (o *options) complete(cmd *cobra.Command) *cobra.Command {
 	cmd.Flags().BoolVarP(&o.watch, "watch", "w", false, "Go on, and show what is new each second.")
 	cmd.Flags().DurationVar(&o.since, "since", usually, "Show what was seen so long ago or later; 0 for all. (of a file: all)")
 	cmd.Flags().StringVarP(&o.output, "output", "o", "table", "How to print: table, wide or json.")
-	cmd.Flags().StringVarP(&o.file, "filename", "f", "", "Show the connections of a file that -o json wrote, or of standard input (-), instead of a cluster's.")
+	cmd.Flags().StringVarP(&o.file, "filename", "f", "",
+		"Show the connections of a file that -o json wrote, or of standard input (-), instead of a cluster's.")
 	cmd.Args = cobra.MaximumNArgs(1)
 	cmd.ValidArgsFunction = o.completeEnds
 	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(outputs, cobra.ShellCompDirectiveNoFileComp)) // it is there

@@ -50,7 +50,8 @@ func (o *options) none(w wanted, isPartial bool) {
 	}
 	fmt.Fprintf(o.streams.Out, known, far, o.what, where, when)
 	if o.file == "" {
-		fmt.Fprintln(o.streams.ErrOut, "If some should have been: kubectl apptier doctor says whether an enforcer runs on each node and sees this network's packets.")
+		fmt.Fprintln(o.streams.ErrOut, "If some should have been: kubectl apptier doctor says whether an enforcer runs on each node "+
+			"and sees this network's packets.")
 	}
 }
 

@@ -92,7 +92,8 @@ func taught(err error, namespace string) error {
 		advice = "the cluster does not serve connections: apptier with its enforcer does, if its APIService is installed " +
 			"(kubectl get apiservice v1alpha1.connections.apptier.dev)"
 	case apierrors.IsForbidden(err):
-		return fmt.Errorf("you may not see connections: you need the right to list AppTiers %s, which the roles view, edit and admin have: %w", where, err)
+		return fmt.Errorf("you may not see connections: you need the right to list AppTiers %s, "+
+			"which the roles view, edit and admin have: %w", where, err)
 	case apierrors.IsServiceUnavailable(err), apierrors.ReasonForError(err) == metav1.StatusReasonUnknown && isUnavailable(err):
 		advice = "the managers, which answer about connections, are not reached by the API server " +
 			"(kubectl describe apiservice v1alpha1.connections.apptier.dev, kubectl apptier doctor)"

@@ -112,7 +112,8 @@ func selectionOf(r *http.Request) (s selection, err error) {
 	}
 	for _, requirement := range s.fields.Requirements() {
 		if _, known := fieldsOf(connections.Connection{})[requirement.Field]; !known {
-			return s, apierrors.NewBadRequest(fmt.Sprintf("the field %q selects no connections: use metadata.name, metadata.namespace or verdict", requirement.Field))
+			return s, apierrors.NewBadRequest(fmt.Sprintf(
+				"the field %q selects no connections: use metadata.name, metadata.namespace or verdict", requirement.Field))
 		}
 	}
 	return s, nil
