@@ -24,7 +24,7 @@ func BenchmarkAppTier(b *testing.B) {
 	c := largeCluster()
 	v := AppTierValidator{Cluster: c, Reader: clusterReader{c}, Limits: budget.Defaults(), Settings: environment.Settings{}}
 	c.current()
-	for _, tiers := range []int{3, 64} {
+	for _, tiers := range []int{3, 16, 64} {
 		b.Run(fmt.Sprintf("tiers=%d", tiers), func(b *testing.B) {
 			runtime.LockOSThread()
 			defer runtime.UnlockOSThread()
