@@ -37,6 +37,9 @@ func denied() []panel {
 		{"Denied packets, by node", "Of ingress and egress alone.", "pps", []series{
 			{`sum by (node) (rate(apptier_enforcer_denied_packets_total{node=~"$node", reason=~"ingress|egress"}[$__rate_interval]))`, "{{node}}"},
 		}},
+		{"Would be denied", "New connections that staged policies would deny, by the side whose policies would. They pass.", "ops", []series{
+			{`sum by (direction) (rate(apptier_enforcer_would_deny_connections_total` + onNodes + `[$__rate_interval]))`, "{{direction}}"},
+		}},
 		{"Packets from addresses of others", "Attempts to get around the rules. They are dropped.", "pps", []series{
 			{`sum by (node) (rate(apptier_enforcer_denied_packets_total{node=~"$node", reason="spoofed"}[$__rate_interval]))`, "{{node}}, routed"},
 			{`sum by (node, reason) (rate(apptier_enforcer_bridge_denied_frames_total` + onNodes + `[$__rate_interval]))`, "{{node}}, on a bridge: {{reason}}"},
