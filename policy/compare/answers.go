@@ -164,12 +164,12 @@ func (p pair) points(protocol corev1.Protocol, of ...networkingv1.PolicyType) []
 // onPorts notes where both states have different answers.
 func (c *comparison) onPorts(p pair, protocol corev1.Protocol, answers []answer) {
 	var open *Change
-	if slices.ContainsFunc(answers, func(a answer) bool { return slices.Contains(a.verdicts[:], reach.Unknown) }) {
-		c.result.Open = append(c.result.Open, Ends{p.from.members, p.to.members})
-	}
 	for i, a := range answers {
 		last := end(answers[i:]) - 1
 		before, after := a.verdicts[0], a.verdicts[1]
+		if before == reach.Unknown || after == reach.Unknown {
+			c.result.Open = append(c.result.Open, Ends{p.from.members, p.to.members, protocol, a.first, last})
+		}
 		switch {
 		case before == after:
 			open = nil

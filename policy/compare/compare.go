@@ -43,12 +43,16 @@ type Result struct {
 	Changes []Change
 	// Asked counts the questions that were asked of each state, and Unknown those to which one of them had no answer.
 	Asked, Unknown int
-	// Open are the ends of those to which one of them had none.
+	// Open are the connections of which one of them could not say whether they pass.
 	Open []Ends
 }
 
-// Ends are two sets of ends: each of the one and each of the other.
-type Ends struct{ From, To []reach.Endpoint }
+// Ends are two sets of ends, each of the one and each of the other, and a range of ports.
+type Ends struct {
+	From, To    []reach.Endpoint
+	Protocol    corev1.Protocol
+	First, Last int32
+}
 
 // States compares two states, with connections from and to some addresses too. Its error is the context's.
 func States(ctx context.Context, before, after reach.Snapshot, addresses []netip.Addr) (Result, error) {

@@ -213,6 +213,7 @@ func mapOf(ctx context.Context, q *ask.Question, dns, denied bool) (report.Map, 
 	if denied {
 		out.Denied = s.denied(result)
 	}
+	out.Maybe, out.NotKnown = s.notKnown(result, dns)
 	for _, c := range changes.Changes {
 		if e := (report.Edge{From: c.From, To: c.To, Ports: c.Ports, File: c.File, Line: c.Line}); dns || !isDNS(e) {
 			out.Edges = append(out.Edges, e)

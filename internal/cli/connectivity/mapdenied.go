@@ -18,8 +18,31 @@ import (
 
 // denied are the pairs that a policy keeps apart: an end is isolated, and no rule allows a connection. An end is a workload
 // that is given, a tier that has no pod, a pod of another namespace, or any address. What is not known is not denied.
-func (s view) denied(result compare.Result) []report.Denied {
+func (s view) denied(result compare.Result) []report.Pairs {
 	ends := s.deniedEnds()
+	mayPass := slices.Clone(result.Open)
+	for _, c := range result.Changes {
+		mayPass = append(mayPass, compare.Ends{From: c.From, To: c.To})
+	}
+	allowed := s.pairs(ends, mayPass)
+	return report.PairsOf(slices.Sorted(maps.Keys(ends)), func(p report.Pair) bool {
+		return !allowed[p] && (!ends[p.From].Egress || !ends[p.To].Ingress)
+	})
+}
+
+// notKnown are the pairs of which only a cluster can say whether they may connect on every port, by themselves and put
+// together. Those on the ports of DNS alone are left out, unless somebody asks for them.
+func (s view) notKnown(result compare.Result, dns bool) (map[report.Pair]bool, []report.Pairs) {
+	ends := s.deniedEnds()
+	isDNS := func(e compare.Ends) bool {
+		return !dns && e.First == 53 && e.Last == 53 && e.Protocol != corev1.ProtocolSCTP
+	}
+	maybe := s.pairs(ends, slices.DeleteFunc(slices.Clone(result.Open), isDNS))
+	return maybe, report.PairsOf(slices.Sorted(maps.Keys(ends)), func(p report.Pair) bool { return maybe[p] })
+}
+
+// pairs are the names of ends, each of some with each of others.
+func (s view) pairs(ends map[string]report.Open, of []compare.Ends) map[report.Pair]bool {
 	names := map[types.NamespacedName]string{}
 	for name, pod := range s.Pods {
 		names[name] = s.deniedEnd(pod, ends)
@@ -30,22 +53,18 @@ func (s view) denied(result compare.Result) []report.Denied {
 		}
 		return names[e.Pod]
 	}
-	mayPass := result.Open
-	for _, c := range result.Changes {
-		mayPass = append(mayPass, compare.Ends{From: c.From, To: c.To})
-	}
-	allowed := map[report.Pair]bool{}
-	for _, c := range mayPass {
+	out := map[report.Pair]bool{}
+	for _, c := range of {
 		to := once(c.To, called)
 		for _, from := range once(c.From, called) {
 			for _, to := range to {
-				allowed[report.Pair{From: from, To: to}] = true
+				if from != to {
+					out[report.Pair{From: from, To: to}] = true
+				}
 			}
 		}
 	}
-	return report.DeniedOf(slices.Sorted(maps.Keys(ends)), func(p report.Pair) bool {
-		return !allowed[p] && (!ends[p.From].Egress || !ends[p.To].Ingress)
-	})
+	return out
 }
 
 // once are the names of ends, each once.

@@ -37,6 +37,8 @@ type Link struct {
 	Label string `json:"label"`
 	// By are the files and lines of rules.
 	By []string `json:"by"`
+	// Maybe says that there may be more ports: only a cluster can say. Without ports, nothing is known to pass.
+	Maybe bool `json:"maybe"`
 }
 
 // Denied are pairs that may not connect.

@@ -4,6 +4,7 @@ import (
 	_ "embed"
 	"html/template"
 	"io"
+	"slices"
 )
 
 //go:embed page.html
@@ -29,7 +30,7 @@ func WriteHTML(out io.Writer, g Graph) error {
 	}
 	// What is written by hand is safe; texts in pictures are escaped where they are drawn.
 	return page.Execute(out, map[string]any{
-		"Graph": g, "Notes": g.Notes,
+		"Graph": g, "Notes": g.Notes, "Asks": slices.ContainsFunc(g.Links, func(l Link) bool { return l.Maybe }),
 		"Style": template.CSS(style + pageStyle), "Script": template.JS(pageScript), //nolint:gosec // embedded files
 		"Wide": template.HTML(wider), "Narrow": template.HTML(narrower), //nolint:gosec // escaped by svg
 	})

@@ -62,7 +62,8 @@ function list(links) {
     add(row, 'b', '', full(link.from));
     row.append(' → ');
     add(row, 'b', '', full(link.to));
-    add(row, 'div', 'ports', link.ports.join(', '));
+    if (link.ports.length) add(row, 'div', 'ports', link.ports.join(', '));
+    if (link.maybe) add(row, 'div', 'soft', link.ports.length ? 'More is not known: only a cluster can say.' : 'Not known: only a cluster can say.');
     if (link.by.length) add(row, 'div', 'by', link.by.join(', '));
   }
   if (links.size === 0) add(rows, 'div', 'row soft', 'No rule allows a connection.');

@@ -85,8 +85,15 @@ func frame(b *strings.Builder, at placedBox, namespace string) {
 }
 
 func edge(b *strings.Builder, l Link, at bend, direction string) {
-	fmt.Fprintf(b, `<g class="edge" data-from="%d" data-to="%d"><title>%s</title>`, l.From, l.To,
-		html.EscapeString(strings.Join(l.Ports, ", ")))
+	class, title := "edge", l.Ports
+	if l.Maybe {
+		title = append(slices.Clone(title), "not known: only a cluster can say")
+	}
+	if l.Maybe && len(l.Ports) == 0 {
+		class += " maybe"
+	}
+	fmt.Fprintf(b, `<g class="%s" data-from="%d" data-to="%d"><title>%s</title>`, class, l.From, l.To,
+		html.EscapeString(strings.Join(title, ", ")))
 	fmt.Fprintf(b, `<path marker-end="url(#head-%s)" d="%s"/>`, direction, curve(at.Points))
 	half := smallWidth*float64(len(l.Label))/2 + 4
 	fmt.Fprintf(b, `<rect x="%s" y="%s" width="%s" height="16" rx="8"/>`, number(at.X-half), number(at.Y-8), number(2*half))

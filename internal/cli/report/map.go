@@ -17,7 +17,11 @@ type Map struct {
 	// Unknown counts the questions to which only a cluster has an answer.
 	Unknown int `json:"unknown"`
 	// Denied are who may not connect, if somebody asked.
-	Denied []Denied `json:"denied,omitempty"`
+	Denied []Pairs `json:"denied,omitempty"`
+	// NotKnown are who may connect or not, on some port: only a cluster can say.
+	NotKnown []Pairs `json:"notKnown,omitempty"`
+	// Maybe are the pairs of NotKnown, one by one.
+	Maybe map[Pair]bool `json:"-"`
 	// Groups are all who are as somebody is, by name, if equal ones are joined.
 	Groups map[string][]string `json:"-"`
 	// Each are the edges of each sender and receiver, where Edges have everyone in the place of many.
@@ -77,7 +81,8 @@ func WriteMap(out io.Writer, m Map) error {
 		}
 		fmt.Fprintf(out, "  %s (%s)\n", o.Name, o.directions())
 	}
-	m.writeDenied(out)
+	writePairs(out, titleDenied, m.Denied)
+	writePairs(out, titleNotKnown, m.NotKnown)
 	return m.writeUnknown(out)
 }
 
@@ -101,7 +106,8 @@ func WriteMapMarkdown(out io.Writer, m Map) error {
 		}
 		fmt.Fprintf(out, "- `%s` (%s)\n", o.Name, o.directions())
 	}
-	m.writeDeniedMarkdown(out)
+	writePairsMarkdown(out, titleDenied, m.Denied)
+	writePairsMarkdown(out, titleNotKnown, m.NotKnown)
 	return m.writeUnknown(out)
 }
 
@@ -134,7 +140,7 @@ func (m Map) picture() ([]draw.Node, []draw.Edge) {
 		nodes = append(nodes, draw.Node{Key: name, Namespace: namespace, Label: label})
 	}
 	for _, l := range w.sorted() {
-		edges = append(edges, draw.Edge{From: l.from, To: l.to, Label: Few(w.ports(l))})
+		edges = append(edges, draw.Edge{From: l.from, To: l.to, Label: w.marked(l, w.ports(l))})
 	}
 	return nodes, edges
 }

@@ -71,7 +71,7 @@ func TestFocusIsOnWhoIsAround(t *testing.T) {
 			edge(internet, "a/two"), edge(internet, "a/other"),
 		},
 		Open:   []Open{{Name: "a/four"}},
-		Denied: []Denied{{From: []string{"namespace a"}, To: []string{"namespace b"}}, {From: []string{"b/x"}, To: []string{"b/y"}}},
+		Denied: []Pairs{{From: []string{"namespace a"}, To: []string{"namespace b"}}, {From: []string{"b/x"}, To: []string{"b/y"}}},
 	}
 	for around, want := range map[int]string{1: "0", 2: "0 1 3", 3: "0 1 2 3", 9: "0 1 2 3"} {
 		got := m.Focus("one", around)
@@ -90,10 +90,10 @@ func TestFocusIsOnWhoIsAround(t *testing.T) {
 // Namespaces of which none may reach any of the other are one pair.
 func TestDeniedPairsOfNamespaces(t *testing.T) {
 	names := []string{"a/one", "a/two", "b/one", "b/two", AnyAddress}
-	got := DeniedOf(names, func(p Pair) bool {
+	got := PairsOf(names, func(p Pair) bool {
 		return p.From == AnyAddress && p.To != "b/two" || strings.HasPrefix(p.From, "a/") && strings.HasPrefix(p.To, "b/") || p.From == "b/one" && p.To == "a/two"
 	})
-	want := []Denied{
+	want := []Pairs{
 		{From: []string{AnyAddress}, To: []string{"namespace a", "b/one"}},
 		{From: []string{"b/one"}, To: []string{"a/two"}},
 		{From: []string{"namespace a"}, To: []string{"namespace b"}},

@@ -8,9 +8,9 @@ import (
 	"strings"
 )
 
-// Denied are pairs that may not connect on any port: each of some with each of others. An end is a workload, a tier, who is
-// outside of all namespaces, or, as "namespace NAME", all workloads of a namespace.
-type Denied struct {
+// Pairs are senders and receivers: each of some with each of others. An end is a workload, a tier, who is outside of all
+// namespaces, or, as "namespace NAME", all workloads of a namespace.
+type Pairs struct {
 	From []string `json:"from"`
 	To   []string `json:"to"`
 }
@@ -18,9 +18,9 @@ type Denied struct {
 // Pair is a sender and a receiver, by name.
 type Pair struct{ From, To string }
 
-// DeniedOf puts pairs together: of two namespaces none of which may reach any of the other, and of senders that may not reach
-// the same.
-func DeniedOf(names []string, isDenied func(Pair) bool) []Denied {
+// PairsOf puts pairs together: of two namespaces each of which is in a pair with each of the other, and of senders that have
+// the same receivers.
+func PairsOf(names []string, is func(Pair) bool) []Pairs {
 	members := map[string][]string{} // of a namespace, and of each outside of all
 	for _, name := range names {
 		in := whole(name)
@@ -30,7 +30,7 @@ func DeniedOf(names []string, isDenied func(Pair) bool) []Denied {
 	to := map[string][]string{}
 	for _, from := range groups {
 		for _, receiver := range groups {
-			pairs, all := deniedBetween(members[from], members[receiver], isDenied)
+			pairs, all := pairsBetween(members[from], members[receiver], is)
 			if all && from != receiver {
 				to[from] = append(to[from], receiver)
 				continue
@@ -43,12 +43,12 @@ func DeniedOf(names []string, isDenied func(Pair) bool) []Denied {
 	return joined(to)
 }
 
-// deniedBetween are the pairs of senders and receivers that may not connect, and whether those are all.
-func deniedBetween(senders, receivers []string, isDenied func(Pair) bool) (pairs []Pair, all bool) {
+// pairsBetween are the pairs of some senders and receivers, and whether those are all.
+func pairsBetween(senders, receivers []string, is func(Pair) bool) (pairs []Pair, all bool) {
 	all = true
 	for _, from := range senders {
 		for _, to := range receivers {
-			if p := (Pair{from, to}); from != to && isDenied(p) {
+			if p := (Pair{from, to}); from != to && is(p) {
 				pairs = append(pairs, p)
 			} else {
 				all = false
@@ -58,9 +58,9 @@ func deniedBetween(senders, receivers []string, isDenied func(Pair) bool) (pairs
 	return pairs, all
 }
 
-// joined has one item for senders that may not reach the same.
-func joined(to map[string][]string) []Denied {
-	var out []Denied
+// joined has one item for senders that have the same receivers.
+func joined(to map[string][]string) []Pairs {
+	var out []Pairs
 	index := map[string]int{}
 	for _, from := range slices.Sorted(maps.Keys(to)) {
 		key := strings.Join(to[from], "\n")
@@ -69,7 +69,7 @@ func joined(to map[string][]string) []Denied {
 			continue
 		}
 		index[key] = len(out)
-		out = append(out, Denied{From: []string{from}, To: to[from]})
+		out = append(out, Pairs{From: []string{from}, To: to[from]})
 	}
 	return out
 }
@@ -82,21 +82,27 @@ func whole(name string) string {
 	return name
 }
 
-func (m Map) writeDenied(out io.Writer) {
-	for i, d := range m.Denied {
+// Titles of pairs, for people.
+const (
+	titleDenied   = "may not connect"
+	titleNotKnown = "not known, since only a cluster can say"
+)
+
+func writePairs(out io.Writer, title string, pairs []Pairs) {
+	for i, p := range pairs {
 		if i == 0 {
-			fmt.Fprintln(out, "\nmay not connect:")
+			fmt.Fprintf(out, "\n%s:\n", title)
 		}
-		fmt.Fprintf(out, "  %s → %s\n", strings.Join(d.From, ", "), strings.Join(d.To, ", "))
+		fmt.Fprintf(out, "  %s → %s\n", strings.Join(p.From, ", "), strings.Join(p.To, ", "))
 	}
 }
 
-func (m Map) writeDeniedMarkdown(out io.Writer) {
+func writePairsMarkdown(out io.Writer, title string, pairs []Pairs) {
 	code := func(names []string) string { return "`" + strings.Join(names, "`, `") + "`" }
-	for i, d := range m.Denied {
+	for i, p := range pairs {
 		if i == 0 {
-			fmt.Fprint(out, "\nMay not connect:\n\n| from | to |\n| --- | --- |\n")
+			fmt.Fprintf(out, "\n%s%s:\n\n| from | to |\n| --- | --- |\n", strings.ToUpper(title[:1]), title[1:])
 		}
-		fmt.Fprintf(out, "| %s | %s |\n", code(d.From), code(d.To))
+		fmt.Fprintf(out, "| %s | %s |\n", code(p.From), code(p.To))
 	}
 }

@@ -14,6 +14,8 @@ type web struct {
 	groups map[string][]string
 	links  map[link][]Edge
 	free   map[string]Open
+	// maybe are links of which only a cluster can say whether they are more.
+	maybe map[link]bool
 }
 
 // link is a sender and a receiver.
@@ -21,7 +23,7 @@ type link struct{ from, to string }
 
 // web takes the edges of a map apart. The ends of a namespace follow each other, and those outside of all come last.
 func (m Map) web() web {
-	w := web{links: map[link][]Edge{}, free: map[string]Open{}, groups: m.Groups}
+	w := web{links: map[link][]Edge{}, free: map[string]Open{}, maybe: map[link]bool{}, groups: m.Groups}
 	maps.Copy(w.free, m.Free)
 	ends := map[string]bool{}
 	for _, o := range m.Open {
@@ -31,6 +33,14 @@ func (m Map) web() web {
 		for _, name := range slices.Concat(e.From, e.To) {
 			ends[w.first(name)] = true
 		}
+	}
+	for p := range m.Maybe {
+		for _, name := range []string{p.From, p.To} {
+			if !isWorld(name) { // who may come from anywhere is no end by what is not known alone
+				ends[w.first(name)] = true
+			}
+		}
+		w.maybe[link{w.first(p.From), w.first(p.To)}] = true
 	}
 	w.link(m.Edges)
 	w.ends = slices.SortedFunc(maps.Keys(ends), func(a, b string) int {
@@ -56,7 +66,7 @@ func (w web) sorted() []link {
 	var out []link
 	for _, from := range w.ends {
 		for _, to := range w.ends {
-			if l := (link{from, to}); len(w.links[l]) > 0 {
+			if l := (link{from, to}); len(w.links[l]) > 0 || w.maybe[l] {
 				out = append(out, l)
 			}
 		}
@@ -134,6 +144,17 @@ func (w web) ports(l link) []string {
 	}
 	return out
 }
+
+// marked is what stands for a link in a picture: its ports, and a question mark if there may be more.
+func (w web) marked(l link, ports []string) string {
+	if !w.maybe[l] {
+		return Few(ports)
+	}
+	return Few(append(slices.Clone(ports), notKnown))
+}
+
+// notKnown marks what only a cluster can say.
+const notKnown = "?"
 
 // isFree says whether no policy stands between two ends: what one may send and the other may hear is everything.
 func (w web) isFree(l link) bool {

@@ -16,7 +16,7 @@ func (m Map) Focus(on string, around int) Map {
 	isNear := func(name string) bool { return isStep(near, name, around) }
 	isAbout := func(e Edge) bool { return slices.ContainsFunc(e.From, isNear) || slices.ContainsFunc(e.To, isNear) }
 	out := m
-	out.Edges, out.Each, out.Open, out.Denied = filtered(m.Edges, isAbout), filtered(m.Each, isAbout), []Open{}, nil
+	out.Edges, out.Each, out.Open = filtered(m.Edges, isAbout), filtered(m.Each, isAbout), []Open{}
 	for _, o := range m.Open {
 		if isNear(o.Name) {
 			out.Open = append(out.Open, o)
@@ -27,9 +27,20 @@ func (m Map) Focus(on string, around int) Map {
 			near[whole(name)] = 0 // denials are of all in a namespace, too
 		}
 	}
-	for _, d := range m.Denied {
-		if slices.ContainsFunc(d.From, isNear) || slices.ContainsFunc(d.To, isNear) {
-			out.Denied = append(out.Denied, d)
+	out.Denied, out.NotKnown, out.Maybe = pairsAbout(m.Denied, isNear), pairsAbout(m.NotKnown, isNear), map[Pair]bool{}
+	for p := range m.Maybe {
+		if isNear(p.From) || isNear(p.To) {
+			out.Maybe[p] = true
+		}
+	}
+	return out
+}
+
+func pairsAbout(pairs []Pairs, isNear func(string) bool) []Pairs {
+	var out []Pairs
+	for _, p := range pairs {
+		if slices.ContainsFunc(p.From, isNear) || slices.ContainsFunc(p.To, isNear) {
+			out = append(out, p)
 		}
 	}
 	return out
@@ -77,8 +88,8 @@ func (m Map) names() []string {
 	for _, o := range m.Open {
 		out = append(out, o.Name)
 	}
-	for _, d := range m.Denied {
-		out = append(append(out, d.From...), d.To...)
+	for _, p := range slices.Concat(m.Denied, m.NotKnown) {
+		out = append(append(out, p.From...), p.To...)
 	}
 	slices.Sort(out)
 	return slices.Compact(out)

@@ -46,6 +46,7 @@ type matrix struct {
 	keys   []string   // what the letters in cells stand for
 	free   bool       // whether a cell says that nothing is between two
 	marked bool       // whether a row says that it is not isolated
+	asks   bool       // whether a cell says that it is not known
 }
 
 func newMatrix(w web, open []Open) *matrix {
@@ -57,7 +58,8 @@ func newMatrix(w web, open []Open) *matrix {
 		grid.marked = grid.marked || mark != ""
 		grid.labels = append(grid.labels, fmt.Sprintf("%*d %s%s", digits, i+1, w.label(name), mark))
 		isFree := slices.ContainsFunc(open, func(o Open) bool { return o.Name == name && o.Ingress })
-		if isFree || slices.ContainsFunc(w.ends, func(from string) bool { return len(w.links[link{from, name}]) > 0 }) {
+		isReached := func(from string) bool { l := link{from, name}; return len(w.links[l]) > 0 || w.maybe[l] }
+		if isFree || slices.ContainsFunc(w.ends, isReached) {
 			reached, grid.heads = append(reached, name), append(grid.heads, strconv.Itoa(i+1))
 		}
 	}
@@ -87,7 +89,11 @@ func markOf(o Open) string {
 
 // cell is what a sender may say to a receiver: the ports alone of TCP, which most are.
 func (g *matrix) cell(l link) string {
-	ports := g.among(l)
+	ports := shortPorts(g.among(l))
+	if g.maybe[l] {
+		g.asks = true
+		ports = append(ports, notKnown)
+	}
 	if len(ports) == 0 {
 		if g.isFree(l) {
 			g.free = true
@@ -95,7 +101,7 @@ func (g *matrix) cell(l link) string {
 		}
 		return "."
 	}
-	return strings.Join(shortPorts(ports), ",")
+	return strings.Join(ports, ",")
 }
 
 // abbreviate has letters for what is longer than they are.
@@ -184,6 +190,9 @@ func (g *matrix) legend(out io.Writer) {
 	fmt.Fprintln(out, "  8080   a port of TCP; 53/UDP of another\n  TCP    each port of TCP; all of each protocol")
 	if g.free {
 		fmt.Fprintln(out, "  *      all: no policy isolates either")
+	}
+	if g.asks {
+		fmt.Fprintln(out, "  ?      not known: only a cluster can say")
 	}
 	fmt.Fprintln(out, "  .      no rule is known to allow anything")
 	if g.marked {
