@@ -69,7 +69,8 @@ func isListed(pairs []struct{ From, To []string }, from, to string) bool {
 func TestDeniedAgreesWithCan(t *testing.T) {
 	denied, open, unknown := 0, 0, 0
 	rapid.Check(t, func(t *rapid.T) {
-		s := reachtest.Snapshot(reachtest.OnlyRunning(), reachtest.OnlyPodNetwork(), reachtest.OnlyDualStack(), reachtest.MaxPods(4)).Draw(t, "snapshot")
+		options := []reachtest.Option{reachtest.OnlyRunning(), reachtest.OnlyPodNetwork(), reachtest.OnlyDualStack(), reachtest.MaxPods(4)}
+		s := reachtest.Snapshot(options...).Draw(t, "snapshot")
 		manifests := manifestsOf(t, s)
 		stdout, _ := pipe(t, manifests, "map", "--denied", "--dns", "-o", "json")
 		var m struct{ Denied, NotKnown []struct{ From, To []string } }

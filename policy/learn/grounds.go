@@ -1,6 +1,7 @@
 package learn
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -191,7 +192,7 @@ func (l *learning) namespaceLabels(name string) labels.Set {
 
 func (l *learning) isService(namespace string, reference *v1alpha1.ServiceReference, far party) bool {
 	for _, service := range l.in.Services {
-		isNamed := service.Name == reference.Name && (service.Namespace == reference.Namespace || reference.Namespace == "" && service.Namespace == namespace)
+		isNamed := service.Name == reference.Name && service.Namespace == cmp.Or(reference.Namespace, namespace)
 		if isNamed && far.namespace == service.Namespace && kube.Selects(service, far.pod) {
 			return true
 		}

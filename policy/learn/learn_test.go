@@ -58,7 +58,8 @@ func seen(from, to string, port int32) learn.Observation {
 func rules(out learn.Result) string {
 	var lines []string
 	for _, g := range out.Grounds {
-		line := fmt.Sprintf("%s/%s %s %s %s %d: %d", g.AppTier.Name, g.Tier, strings.ToLower(string(g.Direction)), g.Peer, g.Protocol, g.Port, g.Seen.Count)
+		direction := strings.ToLower(string(g.Direction))
+		line := fmt.Sprintf("%s/%s %s %s %s %d: %d", g.AppTier.Name, g.Tier, direction, g.Peer, g.Protocol, g.Port, g.Seen.Count)
 		if g.Doubtful {
 			line += " doubtful"
 		}

@@ -72,7 +72,8 @@ func (l *learning) missing(ctx context.Context, flows []*flow) ([]half, error) {
 		}
 		of := map[networkingv1.PolicyType]bool{}
 		for _, address := range addresses {
-			asked := reach.Flow{Source: endpoint(f.from, pods, address), Destination: endpoint(f.to, pods, address), Protocol: f.protocol, Port: f.port}
+			asked := reach.Flow{Protocol: f.protocol, Port: f.port}
+			asked.Source, asked.Destination = endpoint(f.from, pods, address), endpoint(f.to, pods, address)
 			if asked.Source == asked.Destination {
 				asked.Destination.Pod.Name += twinName
 			}

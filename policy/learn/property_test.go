@@ -27,7 +27,8 @@ var (
 	noon      = time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC)
 	numbers   = []int32{53, 80, 443, 5432, 8080}
 	protocols = []corev1.Protocol{corev1.ProtocolTCP, corev1.ProtocolUDP}
-	outside   = addresses("192.0.2.1", "198.51.100.1", "198.51.100.2", "198.51.100.3", "198.51.100.4", "10.200.0.1", "192.168.0.1", "172.16.0.1")
+	outside   = addresses("192.0.2.1", "198.51.100.1", "198.51.100.2", "198.51.100.3", "198.51.100.4", "10.200.0.1", "192.168.0.1",
+		"172.16.0.1")
 	node      = netip.MustParseAddr("192.168.0.1")
 	apiServer = netip.MustParseAddr("172.16.0.1")
 )
@@ -186,7 +187,8 @@ func observed(f reach.Flow) learn.Observation {
 		return learn.End{Namespace: e.Pod.Namespace, Pod: e.Pod.Name, Address: e.Address}
 	}
 	return learn.Observation{
-		Source: end(f.Source), Destination: end(f.Destination), Protocol: f.Protocol, Port: f.Port, Count: 3, First: noon, Last: noon.Add(time.Hour),
+		Source: end(f.Source), Destination: end(f.Destination), Protocol: f.Protocol, Port: f.Port,
+		Count: 3, First: noon, Last: noon.Add(time.Hour),
 	}
 }
 
@@ -248,7 +250,8 @@ func (w world) wantSeenAlone(t *rapid.T, seen map[reach.Flow]bool, apps []*v1alp
 			t.Fatalf("%s -> %s %s %d was seen, and is denied: %s", f.Source, f.Destination, f.Protocol, f.Port, is)
 		}
 		// What isolates nobody yet allows everything, so that it is not asked what was allowed by that.
-		isNew := is.Verdict == reach.Allow && (was.Verdict == reach.Deny || !was.Egress.Isolated && is.Egress.Isolated || !was.Ingress.Isolated && is.Ingress.Isolated)
+		isIsolated := !was.Egress.Isolated && is.Egress.Isolated || !was.Ingress.Isolated && is.Ingress.Isolated
+		isNew := is.Verdict == reach.Allow && (was.Verdict == reach.Deny || isIsolated)
 		if isNew && (is.Egress.Isolated || is.Ingress.Isolated) && !seen[f] && !w.isFolded(f, seen) {
 			t.Fatalf("%s -> %s %s %d is allowed, and was not seen: %s", f.Source, f.Destination, f.Protocol, f.Port, is)
 		}

@@ -125,7 +125,8 @@ type connection struct {
 // cannot be learned.
 func (r *resolver) connections(o Observation) (out []connection, reason string) {
 	c := connection{protocol: kube.Protocol(o.Protocol), port: o.Port}
-	if !slices.Contains([]corev1.Protocol{corev1.ProtocolTCP, corev1.ProtocolUDP, corev1.ProtocolSCTP}, c.protocol) || c.port < 1 || c.port > 65535 {
+	known := []corev1.Protocol{corev1.ProtocolTCP, corev1.ProtocolUDP, corev1.ProtocolSCTP}
+	if !slices.Contains(known, c.protocol) || c.port < 1 || c.port > 65535 {
 		return nil, whyProtocol
 	}
 	if c.from, reason = r.end(o.Source, o.Destination); reason != "" {
@@ -194,7 +195,8 @@ func hasPorts(ports []model.Port, protocol corev1.Protocol, number int32) bool {
 func (r *resolver) isDNS(to party, c connection, ports []model.Port) bool {
 	dns := r.in.Environment.DNS
 	if to.workload != nil {
-		return to.namespace == dns.Namespace && len(dns.PodSelector) > 0 && has(ports, c) && labels.SelectorFromSet(dns.PodSelector).Matches(to.labels)
+		return to.namespace == dns.Namespace && len(dns.PodSelector) > 0 && has(ports, c) &&
+			labels.SelectorFromSet(dns.PodSelector).Matches(to.labels)
 	}
 	return (to.address == nodeLocal || slices.Contains(dns.Addresses, to.address)) && has(dns.ServicePorts, c)
 }

@@ -94,7 +94,8 @@ func (w *workloads) of(e End) *workload {
 			return known
 		}
 	}
-	return w.add(Pod{Pod: &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: e.Namespace, Name: e.Pod, Labels: e.Labels}}, Workload: e.Workload})
+	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: e.Namespace, Name: e.Pod, Labels: e.Labels}}
+	return w.add(Pod{Pod: pod, Workload: e.Workload})
 }
 
 // telling are the labels by which people know pods, the clearest first, alone or two together
@@ -140,7 +141,8 @@ func (w *workloads) selectorOf(one *workload) *metav1.LabelSelector {
 		// It has all of its labels, and one more.
 		more := slices.Sorted(maps.Keys(others[0].labels))
 		key := more[slices.IndexFunc(more, func(key string) bool { _, has := one.labels[key]; return !has })]
-		selector.MatchExpressions = append(selector.MatchExpressions, metav1.LabelSelectorRequirement{Key: key, Operator: metav1.LabelSelectorOpDoesNotExist})
+		lacks := metav1.LabelSelectorRequirement{Key: key, Operator: metav1.LabelSelectorOpDoesNotExist}
+		selector.MatchExpressions = append(selector.MatchExpressions, lacks)
 	}
 }
 

@@ -94,7 +94,8 @@ func NewCommand(streams genericiooptions.IOStreams) *cobra.Command {
 	o.AddFlags(cmd, "Know the pods, Services and AppTiers of the cluster, as they would be with the input applied.")
 	own := cmd.Flags()
 	own.Int64Var(&o.minCount, "min-count", 2, "How many connections of a kind must have been seen for it not to be doubtful.")
-	own.IntVar(&o.mostAddresses, "max-addresses", 3, "How many addresses of the internet a tier may have on a port before it is the whole internet.")
+	own.IntVar(&o.mostAddresses, "max-addresses", 3,
+		"How many addresses of the internet a tier may have on a port before it is the whole internet.")
 	own.BoolVar(&o.denied, "include-denied", false, "Learn connections that were denied too.")
 	flags.Choice(cmd, &o.doubtful, "doubtful", "", "mark", "What becomes of doubtful connections", doubtfuls...)
 	flags.Choice(cmd, &o.output, "output", "o", "yaml", "How to print", outputs...)
@@ -176,7 +177,8 @@ func (o *options) ask(ctx context.Context, seen *records, namespace string) erro
 	}
 	text, err := o.GetLive(ctx, path+"connections")
 	if err != nil {
-		return fmt.Errorf("asking the cluster for the connections that its nodes saw: %w: give a file with connections, as hubble observe -o json prints them", err)
+		return fmt.Errorf("asking the cluster for the connections that its nodes saw: %w: "+
+			"give a file with connections, as hubble observe -o json prints them", err)
 	}
 	return seen.connections("ConnectionList", text)
 }
