@@ -91,7 +91,10 @@ func TestMap(t *testing.T) {
 			t.Fatalf("%d columns, %s: %v", window.width, window.scheme, err)
 		}
 		got := []string{all, found, title, focused, again}
-		want := []string{"9 nodes, 8 connections", "3 of 9 nodes, 2 of 8 connections", "Connections of api", "5 of 9 nodes, 4 of 8 connections", all}
+		want := []string{
+			"9 nodes, 8 connections, 5 not known", "5 of 9 nodes, 2 of 8 connections, 2 not known", "Connections of api",
+			"6 of 9 nodes, 4 of 8 connections, 3 not known", all,
+		}
 		for i := range want {
 			if got[i] != want[i] {
 				t.Errorf("%d columns, %s: %q, want %q", window.width, window.scheme, got[i], want[i])

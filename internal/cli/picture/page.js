@@ -46,8 +46,10 @@ function draw() {
     });
   }
   $('clear').disabled = all;
-  $('count').textContent = all ? `${graph.nodes.length} nodes, ${graph.links.length} connections` :
-    `${nodes.size} of ${graph.nodes.length} nodes, ${links.size} of ${graph.links.length} connections`;
+  const known = (of) => [...of].filter((link) => link.ports.length > 0).length;
+  const asked = links.size > known(links) ? `, ${links.size - known(links)} not known` : '';
+  $('count').textContent = (all ? `${graph.nodes.length} nodes, ${known(graph.links)} connections` :
+    `${nodes.size} of ${graph.nodes.length} nodes, ${known(links)} of ${known(graph.links)} connections`) + asked;
   list(links);
   denied();
 }

@@ -31,7 +31,7 @@ func (m Map) graph() picture.Graph {
 		g.Nodes = append(g.Nodes, node)
 	}
 	for _, l := range w.sorted() {
-		link := picture.Link{From: index[l.from], To: index[l.to], Ports: slices.Concat([]string{}, w.ports(l)), By: []string{}}
+		link := picture.Link{From: index[l.from], To: index[l.to], Ports: append([]string{}, w.ports(l)...), By: []string{}}
 		link.Label, link.Maybe = w.marked(l, shortPorts(link.Ports)), w.maybe[l]
 		for _, e := range w.links[l] {
 			if by := e.by(); by != "" && !slices.Contains(link.By, by) {
