@@ -16,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
 	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -37,6 +38,7 @@ const soon = 10 * time.Second
 type cluster struct {
 	client.Client
 	*WithT
+	config *rest.Config
 }
 
 func startController(t *testing.T) cluster {
@@ -69,7 +71,7 @@ func startController(t *testing.T) cluster {
 	})
 	direct, err := client.NewWithWatch(config, client.Options{Scheme: scheme})
 	g.Expect(err).NotTo(HaveOccurred())
-	return cluster{Client: direct, WithT: g}
+	return cluster{Client: direct, WithT: g, config: config}
 }
 
 // watching is the same client, which watches too.
