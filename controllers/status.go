@@ -205,8 +205,8 @@ func statusConfiguration(status *v1alpha1.AppTierStatus) *applyconfiguration.App
 		WithObservedGeneration(status.ObservedGeneration).
 		WithPolicyCount(status.PolicyCount)
 	for _, c := range status.Conditions {
-		if c.Type == v1alpha1.ConditionProgrammed {
-			continue // the nodesReconciler's, as are the nodes
+		if c.Type == v1alpha1.ConditionProgrammed || c.Type == v1alpha1.ConditionAudited {
+			continue // others write these: the nodesReconciler, and package audit
 		}
 		config.WithConditions(metav1ac.Condition().
 			WithType(c.Type).WithStatus(c.Status).WithReason(c.Reason).WithMessage(c.Message).

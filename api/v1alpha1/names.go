@@ -43,6 +43,9 @@ const (
 	// ConditionProgrammed says whether packets obey the policies of the current generation: every node with pods that they
 	// select has them in its kernel. It is Unknown where no enforcer reports.
 	ConditionProgrammed = "Programmed"
+	// ConditionAudited says whether an AppTier in mode Audit can be enforced: it is True when no connection would have been
+	// denied for a day. Wait for it before you set mode: Enforce. It is absent in mode Enforce.
+	ConditionAudited = "Audited"
 )
 
 // Reasons of conditions.
@@ -66,6 +69,14 @@ const (
 	// ReasonTooBigToJudge: a NetworkPolicy has too many rules to tell, and no other one is known to open
 	// what the AppTier closes.
 	ReasonTooBigToJudge = "TooBigToJudge"
+	// ReasonNothingDenied: no connection would have been denied for the whole period.
+	ReasonNothingDenied = "NothingDenied"
+	// ReasonWouldDeny: connections would have been denied in the period.
+	ReasonWouldDeny = "WouldDeny"
+	// ReasonAuditing: no connection would have been denied yet, and the period is not over.
+	ReasonAuditing = "Auditing"
+	// ReasonNotReported: it is not known what would be denied on some nodes.
+	ReasonNotReported = "NotReported"
 	// ReasonApplied: every NetworkPolicy is as it should be.
 	ReasonApplied = "Applied"
 	// ReasonApplyFailed: a NetworkPolicy could not be written or removed; the manager retries.

@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
 	"github.com/apptier/apptier/api/v1alpha1"
+	"github.com/apptier/apptier/controllers/audit"
 	"github.com/apptier/apptier/internal/certs"
 	"github.com/apptier/apptier/internal/connections/api"
 	"github.com/apptier/apptier/internal/connections/nodes"
@@ -68,7 +69,11 @@ func addConnections(mgr ctrl.Manager, o options) error {
 		Handler:  api.New(api.Options{Lister: asker, Authenticator: proxy, MayList: mayList, Log: ctrl.Log.WithName("connections")}),
 		ErrorLog: log.New(io.Discard, "", 0),
 	}
-	for _, runnable := range []manager.Runnable{proxy, server} {
+	auditor := &audit.Auditor{
+		Client: mgr.GetClient(), Nodes: &nodes.Asker{Nodes: known.Hosting, Certificate: certificate.GetClientCertificate, Now: time.Now},
+		Events: mgr.GetEventRecorder(v1alpha1.ManagedBy), Period: o.auditPeriod, Now: time.Now, Log: ctrl.Log.WithName("audit"),
+	}
+	for _, runnable := range []manager.Runnable{proxy, server, auditor} {
 		if err := mgr.Add(runnable); err != nil {
 			return fmt.Errorf("setting up the API of connections: %w", err)
 		}

@@ -42,6 +42,7 @@ type options struct {
 	clientCA        string
 	rotateCerts     bool
 	connectionsPort int
+	auditPeriod     time.Duration
 	namespace       string
 	enforcers       string
 	dnsService      string
@@ -60,6 +61,8 @@ func main() {
 	flag.StringVar(&o.certDir, "webhook-cert-dir", "/certs", "Folder of the webhook's tls.crt and tls.key, with --rotate-certs=false.")
 	flag.StringVar(&o.clientCA, "webhook-client-ca", "", "File of certificate authorities (PEM), read at start: the webhook answers only clients with a certificate of one of them, so give the API server such a certificate. Empty: answer any client.")
 	flag.BoolVar(&o.rotateCerts, "rotate-certs", true, "Create and rotate the webhook's certificate; false if something else, such as cert-manager, does.")
+	flag.DurationVar(&o.auditPeriod, "audit-period", 24*time.Hour,
+		"How long no connection must be one that an AppTier in mode Audit would deny, until its condition Audited is True.")
 	flag.IntVar(&o.connectionsPort, "connections-port", 0,
 		"Port of the API of connections, which the API server passes requests on to by the APIService "+connectionsAPIService+"; 0 turns it off.")
 	flag.StringVar(&o.enforcers, "enforcer-namespace", "apptier-enforcer",

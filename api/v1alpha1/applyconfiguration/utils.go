@@ -24,6 +24,10 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.AppTierSpecApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("AppTierStatus"):
 		return &apiv1alpha1.AppTierStatusApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("AuditedConnection"):
+		return &apiv1alpha1.AuditedConnectionApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("AuditStatus"):
+		return &apiv1alpha1.AuditStatusApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("DNS"):
 		return &apiv1alpha1.DNSApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("EgressRule"):

@@ -27,30 +27,15 @@ type Known struct {
 // Nodes are those to ask about a namespace, or about all without one: where it has pods now, and those of other nodes
 // that report. The latter may have had pods of it, or may have denied others' pods the way to it.
 func (k Known) Nodes(ctx context.Context, namespace string) (asked []Node, left int, err error) {
-	reports, err := k.Reports(ctx)
-	if err != nil {
-		return nil, 0, fmt.Errorf("reading what enforcers report: %w", err)
-	}
-	addresses, err := k.addresses(ctx)
+	byName, err := k.reported(ctx)
 	if err != nil {
 		return nil, 0, err
-	}
-	byName := map[string]Node{}
-	for _, node := range reports {
-		if !isOf(node.Address, addresses[node.Name]) {
-			node.Address = ""
-		}
-		byName[node.Name] = node
 	}
 	names, err := k.withPods(ctx, namespace)
 	if err != nil {
 		return nil, 0, err
 	}
-	for _, name := range slices.Sorted(maps.Keys(names)) {
-		node := byName[name]
-		node.Name = name
-		asked = append(asked, node)
-	}
+	asked = hosting(names, byName)
 	for _, name := range slices.Sorted(maps.Keys(byName)) {
 		switch {
 		case names[name]:
@@ -61,6 +46,46 @@ func (k Known) Nodes(ctx context.Context, namespace string) (asked []Node, left 
 		}
 	}
 	return asked, left, nil
+}
+
+// Hosting are the nodes that have pods of a namespace now: these alone judge what its policies say.
+func (k Known) Hosting(ctx context.Context, namespace string) (asked []Node, left int, err error) {
+	byName, err := k.reported(ctx)
+	if err != nil {
+		return nil, 0, err
+	}
+	names, err := k.withPods(ctx, namespace)
+	return hosting(names, byName), 0, err
+}
+
+// hosting are nodes by name, also those that do not report.
+func hosting(names map[string]bool, byName map[string]Node) (out []Node) {
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		node := byName[name]
+		node.Name = name
+		out = append(out, node)
+	}
+	return out
+}
+
+// reported are the nodes that report, by name, each with an address of its own or none.
+func (k Known) reported(ctx context.Context) (map[string]Node, error) {
+	reports, err := k.Reports(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("reading what enforcers report: %w", err)
+	}
+	addresses, err := k.addresses(ctx)
+	if err != nil {
+		return nil, err
+	}
+	byName := map[string]Node{}
+	for _, node := range reports {
+		if !isOf(node.Address, addresses[node.Name]) {
+			node.Address = ""
+		}
+		byName[node.Name] = node
+	}
+	return byName, nil
 }
 
 // withPods are the nodes that have pods that policies may select.

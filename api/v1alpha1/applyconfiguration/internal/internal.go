@@ -89,6 +89,9 @@ var schemaYAML = typed.YAMLObject(`types:
 - name: com.github.apptier.apptier.api.v1alpha1.AppTierStatus
   map:
     fields:
+    - name: audit
+      type:
+        namedType: com.github.apptier.apptier.api.v1alpha1.AuditStatus
     - name: conditions
       type:
         list:
@@ -122,6 +125,54 @@ var schemaYAML = typed.YAMLObject(`types:
           elementRelationship: associative
           keys:
           - name
+- name: com.github.apptier.apptier.api.v1alpha1.AuditStatus
+  map:
+    fields:
+    - name: last
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: observedGeneration
+      type:
+        scalar: numeric
+    - name: since
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: top
+      type:
+        list:
+          elementType:
+            namedType: com.github.apptier.apptier.api.v1alpha1.AuditedConnection
+          elementRelationship: atomic
+    - name: wouldDeny
+      type:
+        scalar: numeric
+- name: com.github.apptier.apptier.api.v1alpha1.AuditedConnection
+  map:
+    fields:
+    - name: count
+      type:
+        scalar: numeric
+    - name: destination
+      type:
+        scalar: string
+    - name: direction
+      type:
+        scalar: string
+    - name: last
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: port
+      type:
+        scalar: numeric
+    - name: protocol
+      type:
+        scalar: string
+    - name: source
+      type:
+        scalar: string
+    - name: tier
+      type:
+        scalar: string
 - name: com.github.apptier.apptier.api.v1alpha1.DNS
   map:
     fields:

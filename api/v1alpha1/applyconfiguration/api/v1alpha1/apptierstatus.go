@@ -13,7 +13,7 @@ import (
 type AppTierStatusApplyConfiguration struct {
 	// ObservedGeneration is the generation of the spec that the status describes.
 	ObservedGeneration *int64 `json:"observedGeneration,omitempty"`
-	// Conditions: Accepted, ResolvedRefs, Conflicted, Ready and Programmed.
+	// Conditions: Accepted, ResolvedRefs, Conflicted, Ready and Programmed; in mode Audit also Audited.
 	Conditions []v1.ConditionApplyConfiguration `json:"conditions,omitempty"`
 	// PolicyCount is the number of policies.
 	PolicyCount *int32 `json:"policyCount,omitempty"`
@@ -24,6 +24,8 @@ type AppTierStatusApplyConfiguration struct {
 	Tiers []TierStatusApplyConfiguration `json:"tiers,omitempty"`
 	// Nodes says how many nodes have the policies in force.
 	Nodes *NodesStatusApplyConfiguration `json:"nodes,omitempty"`
+	// Audit is what mode Audit has shown; absent in mode Enforce.
+	Audit *AuditStatusApplyConfiguration `json:"audit,omitempty"`
 }
 
 // AppTierStatusApplyConfiguration constructs a declarative configuration of the AppTierStatus type for use with
@@ -92,5 +94,13 @@ func (b *AppTierStatusApplyConfiguration) WithTiers(values ...*TierStatusApplyCo
 // If called multiple times, the Nodes field is set to the value of the last call.
 func (b *AppTierStatusApplyConfiguration) WithNodes(value *NodesStatusApplyConfiguration) *AppTierStatusApplyConfiguration {
 	b.Nodes = value
+	return b
+}
+
+// WithAudit sets the Audit field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Audit field is set to the value of the last call.
+func (b *AppTierStatusApplyConfiguration) WithAudit(value *AuditStatusApplyConfiguration) *AppTierStatusApplyConfiguration {
+	b.Audit = value
 	return b
 }

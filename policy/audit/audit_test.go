@@ -1,0 +1,117 @@
+package audit_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	connections "github.com/apptier/apptier/api/connections/v1alpha1"
+	"github.com/apptier/apptier/api/v1alpha1"
+	"github.com/apptier/apptier/policy/audit"
+)
+
+var start = time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC)
+
+func at(after time.Duration) metav1.Time { return metav1.NewTime(start.Add(after)) }
+
+// app is an AppTier in mode Audit, of a generation, with what its audit has shown so far.
+func app(generation int64, shown *v1alpha1.AuditStatus) *v1alpha1.AppTier {
+	return &v1alpha1.AppTier{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "shop", Generation: generation},
+		Spec:       v1alpha1.AppTierSpec{Mode: v1alpha1.Audit}, Status: v1alpha1.AppTierStatus{Audit: shown},
+	}
+}
+
+// report is a connection of the cron job that nobody declared.
+func report(pod string, count int64, last time.Duration) connections.Connection {
+	return connections.Connection{
+		Verdict: connections.WouldDeny, Direction: connections.Ingress, Count: count, Last: metav1.NewMicroTime(start.Add(last)),
+		Source:      connections.End{Namespace: "shop", Pod: pod, Workload: "CronJob/report", Address: "10.0.0.9"},
+		Destination: connections.End{Namespace: "shop", Pod: "pg-0", AppTier: "shop", Tier: "database", Address: "10.0.0.2"},
+		Protocol:    corev1.ProtocolTCP, Port: 5432,
+		Because: []connections.PolicyReference{{Kind: "StagedNetworkPolicy", Name: "shop.tier.database", AppTier: "shop", Tier: "database"}},
+	}
+}
+
+func list(items ...connections.Connection) connections.ConnectionList {
+	return connections.ConnectionList{Items: items}
+}
+
+func shown(count int64, last time.Duration) v1alpha1.AuditedConnection {
+	return v1alpha1.AuditedConnection{
+		Source: "shop/cronjob/report", Destination: "shop/pg-0", Protocol: "TCP", Port: 5432, Direction: "Ingress", Tier: "database",
+		Count: count, Last: at(last),
+	}
+}
+
+func TestJudge(t *testing.T) {
+	began := &v1alpha1.AuditStatus{ObservedGeneration: 1, Since: at(0)}
+	denied := &v1alpha1.AuditStatus{ObservedGeneration: 1, Since: at(0), WouldDeny: 1, Last: new(at(time.Minute)), Top: []v1alpha1.AuditedConnection{shown(3, time.Minute)}}
+	other := report("report-1", 1, time.Minute)
+	other.Because[0].AppTier = "another"
+	enforced := report("report-1", 1, time.Minute)
+	enforced.Verdict = connections.Denied
+	for _, test := range []struct {
+		name   string
+		app    *v1alpha1.AppTier
+		staged bool
+		seen   connections.ConnectionList
+		now    time.Duration
+		status *v1alpha1.AuditStatus
+		reason string
+		is     metav1.ConditionStatus
+		news   int
+	}{
+		{"before its policies are in place it has not begun", app(1, nil), false, list(report("a", 1, 0)), 0,
+			nil, v1alpha1.ReasonAuditing, metav1.ConditionFalse, 0},
+		{"it begins when they are", app(1, nil), true, list(), 0, began, v1alpha1.ReasonAuditing, metav1.ConditionFalse, 0},
+		{"what was seen before does not count", app(1, nil), true, list(report("a", 1, -time.Second)), 0, began, v1alpha1.ReasonAuditing, metav1.ConditionFalse, 0},
+		{"a new spec begins a new one", app(2, denied), true, list(), time.Hour,
+			&v1alpha1.AuditStatus{ObservedGeneration: 2, Since: at(time.Hour)}, v1alpha1.ReasonAuditing, metav1.ConditionFalse, 0},
+		{"pods of a workload are one connection", app(1, began), true, list(report("a", 1, time.Second), report("b", 2, time.Minute)), time.Minute,
+			denied, v1alpha1.ReasonWouldDeny, metav1.ConditionFalse, 1},
+		{"it stays while nodes forget", app(1, denied), true, list(), 3 * time.Hour,
+			&v1alpha1.AuditStatus{ObservedGeneration: 1, Since: at(0), Last: denied.Last, Top: denied.Top}, v1alpha1.ReasonWouldDeny, metav1.ConditionFalse, 0},
+		{"others' policies are others' matter", app(1, began), true, list(other), time.Minute, began, v1alpha1.ReasonAuditing, metav1.ConditionFalse, 0},
+		{"what is denied is not what would be", app(1, began), true, list(enforced), time.Minute, began, v1alpha1.ReasonAuditing, metav1.ConditionFalse, 0},
+		{"after a quiet day it is audited", app(1, began), true, list(), 24 * time.Hour, began, v1alpha1.ReasonNothingDenied, metav1.ConditionTrue, 0},
+		{"a day counts from the last", app(1, denied), true, list(), 24 * time.Hour,
+			&v1alpha1.AuditStatus{ObservedGeneration: 1, Since: at(0), Last: denied.Last, Top: denied.Top}, v1alpha1.ReasonWouldDeny, metav1.ConditionFalse, 0},
+		{"what is long ago is forgotten", app(1, denied), true, list(), 24*time.Hour + time.Minute,
+			&v1alpha1.AuditStatus{ObservedGeneration: 1, Since: at(0), Last: denied.Last, Top: []v1alpha1.AuditedConnection{}}, v1alpha1.ReasonNothingDenied, metav1.ConditionTrue, 0},
+		{"a node that does not answer may have seen anything", app(1, began), true,
+			connections.ConnectionList{Missing: []connections.Missing{{Node: "n1", Reason: "late"}}}, 24 * time.Hour, began, v1alpha1.ReasonNotReported, metav1.ConditionUnknown, 0},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			got := audit.Judge(audit.Question{App: test.app, Staged: test.staged, Seen: test.seen, Period: 24 * time.Hour, Now: start.Add(test.now)})
+			if diff := cmp.Diff(test.status, got.Status, cmpopts.EquateEmpty()); diff != "" {
+				t.Errorf("status (-want +got):\n%s", diff)
+			}
+			if got.Condition.Reason != test.reason || got.Condition.Status != test.is || got.Condition.Message == "" {
+				t.Errorf("the condition is %s, %s: %q", got.Condition.Status, got.Condition.Reason, got.Condition.Message)
+			}
+			if len(got.News) != test.news {
+				t.Errorf("news: %v", got.News)
+			}
+		})
+	}
+}
+
+// However many connections there are, the status is small: the most frequent ten.
+func TestTheStatusIsSmall(t *testing.T) {
+	var seen connections.ConnectionList
+	for port := range int32(1000) {
+		c := report("a", int64(port), time.Minute)
+		c.Port = port + 1
+		seen.Items = append(seen.Items, c)
+	}
+	began := &v1alpha1.AuditStatus{ObservedGeneration: 1, Since: at(0)}
+	got := audit.Judge(audit.Question{App: app(1, began), Staged: true, Seen: seen, Period: time.Hour, Now: start.Add(time.Minute)})
+	if len(got.Status.Top) != 10 || got.Status.Top[0].Port != 1000 || got.Status.WouldDeny != 1000 {
+		t.Errorf("%d in the status, first %v, of %d", len(got.Status.Top), got.Status.Top[0], got.Status.WouldDeny)
+	}
+}
