@@ -4,8 +4,11 @@
 package scenario
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -62,13 +65,21 @@ func Install(ctx context.Context, c *cluster.Cluster, images []string) error {
 	return InstallLoaded(ctx, c)
 }
 
-// InstallLoaded does so where the images are.
+// AuditPeriod is how long an AppTier is audited here: nobody waits for a day.
+const AuditPeriod = 15 * time.Second
+
+// InstallLoaded does so where the images are, and has AppTiers audited for AuditPeriod.
 func InstallLoaded(ctx context.Context, c Cluster) error {
 	install, err := manifests.Kustomize(ctx, "config", "default")
 	if err != nil {
 		return err
 	}
-	return InstallManifests(ctx, c, install)
+	before := []byte("        - --connections-port=9444\n")
+	if !bytes.Contains(install, before) {
+		return errors.New("the manager's arguments are not where they were expected")
+	}
+	period := fmt.Appendf(slices.Clone(before), "        - --audit-period=%s\n", AuditPeriod)
+	return InstallManifests(ctx, c, bytes.Replace(install, before, period, 1))
 }
 
 // InstallManifests does so with other manifests, also where others are installed already.

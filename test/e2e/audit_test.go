@@ -1,0 +1,153 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/utils/ptr"
+
+	connections "github.com/apptier/apptier/api/connections/v1alpha1"
+	"github.com/apptier/apptier/api/v1alpha1"
+	"github.com/apptier/apptier/internal/cli"
+	"github.com/apptier/apptier/test/scenario"
+)
+
+// shop is a pod of the shop.
+func shop(name string) types.NamespacedName {
+	return types.NamespacedName{Namespace: scenario.Shop.Namespace, Name: name}
+}
+
+// seenInShop asks the API of connections.
+func seenInShop(ctx context.Context) connections.ConnectionList {
+	GinkgoHelper()
+	config, err := kube.RESTConfig()
+	Expect(err).NotTo(HaveOccurred())
+	text, err := kubernetes.NewForConfigOrDie(config).RESTClient().Get().
+		AbsPath("/apis", connections.GroupVersion.String(), "namespaces", scenario.Shop.Namespace, "connections").DoRaw(ctx)
+	Expect(err).NotTo(HaveOccurred(), "%s", text)
+	var list connections.ConnectionList
+	Expect(json.Unmarshal(text, &list)).To(Succeed())
+	return list
+}
+
+// expectSeen waits until a connection of the shop is known.
+func expectSeen(ctx context.Context, verdict connections.Verdict, from, to string, port int32) connections.Connection {
+	GinkgoHelper()
+	var found connections.Connection
+	Eventually(func() bool {
+		items := seenInShop(ctx).Items
+		i := slices.IndexFunc(items, func(c connections.Connection) bool {
+			return c.Verdict == verdict && c.Source.Pod == from && c.Destination.Pod == to && c.Port == port
+		})
+		if i >= 0 {
+			found = items[i]
+		}
+		return i >= 0
+	}, settles, 50*time.Millisecond).Should(BeTrue(), "%v", seenInShop(ctx))
+	return found
+}
+
+// setShop changes the shop's AppTier.
+func setShop(ctx context.Context, change func(*v1alpha1.AppTierSpec)) {
+	GinkgoHelper()
+	Eventually(func() error {
+		var app v1alpha1.AppTier
+		Expect(api.Get(ctx, scenario.Shop, &app)).To(Succeed())
+		change(&app.Spec)
+		return api.Update(ctx, &app)
+	}, settles).Should(Succeed())
+}
+
+func expectAudited(ctx context.Context, status metav1.ConditionStatus, reason string) *v1alpha1.AppTier {
+	GinkgoHelper()
+	var app v1alpha1.AppTier
+	Eventually(func() string {
+		Expect(api.Get(ctx, scenario.Shop, &app)).To(Succeed())
+		audited := meta.FindStatusCondition(app.Status.Conditions, v1alpha1.ConditionAudited)
+		if audited == nil || audited.ObservedGeneration != app.Generation {
+			return fmt.Sprint("not known yet: ", app.Status.Conditions)
+		}
+		return fmt.Sprint(audited.Status, " ", audited.Reason, ": ", audited.Message)
+	}, time.Minute+scenario.AuditPeriod, 100*time.Millisecond).Should(HavePrefix("%s %s", status, reason))
+	return &app
+}
+
+// kubectlApptier runs the plugin.
+func kubectlApptier(ctx context.Context, args ...string) string {
+	GinkgoHelper()
+	var out, errs bytes.Buffer
+	command := cli.NewCommand(genericiooptions.IOStreams{In: &bytes.Buffer{}, Out: &out, ErrOut: &errs})
+	command.SetArgs(append(args, "--kubeconfig", kube.Kubeconfig()))
+	Expect(command.ExecuteContext(ctx)).To(Succeed(), "%s%s", &out, &errs)
+	return out.String()
+}
+
+var _ = Describe("an AppTier in mode Audit", Ordered, func() {
+	connect := func(ctx context.Context, from, to string, port int32) bool {
+		GinkgoHelper()
+		var pod corev1.Pod
+		Expect(api.Get(ctx, shop(to), &pod)).To(Succeed())
+		reached, err := kube.Probe(ctx, shop(from), fmt.Sprintf("%s:%d", pod.Status.PodIP, port), corev1.ProtocolTCP)
+		Expect(err).NotTo(HaveOccurred())
+		return reached
+	}
+
+	It("denies nothing, and shows what it would deny, by name", func(ctx context.Context) {
+		applyShop(ctx)
+		setShop(ctx, func(spec *v1alpha1.AppTierSpec) { spec.Mode = v1alpha1.Audit })
+		expectProgrammed(ctx)
+		Expect(shopPolicies(ctx)).To(BeEmpty())
+		expectAudited(ctx, metav1.ConditionFalse, v1alpha1.ReasonAuditing)
+
+		Expect(connect(ctx, "frontend", "database", 5432)).To(BeTrue())
+		found := expectSeen(ctx, connections.WouldDeny, "frontend", "database", 5432)
+		Expect(found.Because).To(ContainElement(And(HaveField("Kind", "StagedNetworkPolicy"), HaveField("AppTier", "shop"))))
+		Expect(found.Source.Tier).To(Equal("frontend"))
+		Expect(found.Destination.Tier).To(Equal("database"))
+
+		app := expectAudited(ctx, metav1.ConditionFalse, v1alpha1.ReasonWouldDeny)
+		Expect(app.Status.Audit.WouldDeny).To(BeNumerically(">=", 1))
+		Expect(app.Status.Audit.Top).To(ContainElement(And(HaveField("Source", "shop/frontend"), HaveField("Destination", "shop/database"))))
+		Expect(kubectlApptier(ctx, "denied", "-n", "shop")).To(MatchRegexp(
+			`shop/frontend \(tier frontend\) → shop/database \(tier database\) TCP 5432 would be denied by egress of tier frontend`))
+	})
+
+	It("is audited once nothing would be denied", func(ctx context.Context) {
+		setShop(ctx, func(spec *v1alpha1.AppTierSpec) {
+			database := &spec.Tiers[len(spec.Tiers)-1]
+			database.Ingress[0].From = append(database.Ingress[0].From, v1alpha1.Peer{Tier: ptr.To("frontend")})
+		})
+		expectProgrammed(ctx)
+		Expect(connect(ctx, "frontend", "database", 5432)).To(BeTrue())
+		expectAudited(ctx, metav1.ConditionTrue, v1alpha1.ReasonNothingDenied)
+	})
+
+	It("is enforced then, and denials have names", func(ctx context.Context) {
+		setShop(ctx, func(spec *v1alpha1.AppTierSpec) { spec.Mode = v1alpha1.Enforce })
+		expectProgrammed(ctx)
+		Expect(connect(ctx, "frontend", "database", 5432)).To(BeTrue(), "it was declared")
+		Expect(connect(ctx, "database", "frontend", 8080)).To(BeFalse())
+		found := expectSeen(ctx, connections.Denied, "database", "frontend", 8080)
+		Expect(found.Direction).To(Equal(connections.Egress))
+		Expect(found.Because).To(ContainElement(HaveField("Name", "shop.tier.database")))
+		Eventually(func() *v1alpha1.AuditStatus {
+			var app v1alpha1.AppTier
+			Expect(api.Get(ctx, scenario.Shop, &app)).To(Succeed())
+			return app.Status.Audit
+		}, time.Minute).Should(BeNil(), "nothing is audited any more")
+		Expect(kubectlApptier(ctx, "denied", "-n", "shop")).To(ContainSubstring("TCP 8080 denied by egress of tier database"))
+		applyShop(ctx)
+	})
+})
