@@ -49,7 +49,8 @@ func run(ctx context.Context, kubeconfig string) error {
 	} else if err := cluster.Down(ctx, name); err != nil && !errors.Is(err, cluster.ErrNotFound) {
 		return err
 	}
-	for _, tell := range append(begin, story.install, story.deploy, story.before, story.apply, story.after, story.reject) {
+	for _, tell := range append(begin, story.install, story.deploy, story.before, story.audit, story.declare, story.apply, story.after,
+		story.denial, story.reject) {
 		if err := tell(ctx); err != nil {
 			return err
 		}

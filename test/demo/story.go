@@ -86,15 +86,8 @@ func (s *story) before(ctx context.Context) error {
 }
 
 func (s *story) apply(ctx context.Context) error {
-	s.tell("Applying config/samples/shop.yaml")
-	sample, err := manifests.Kustomize(ctx, "config", "samples")
-	if err != nil {
-		return err
-	}
-	if err := s.cluster.Apply(ctx, sample); err != nil {
-		return err
-	}
-	if err := scenario.WaitAppTier(ctx, s.client, scenario.Shop); err != nil {
+	s.tell("Enforcing it")
+	if err := s.applySample(ctx, declareReport); err != nil {
 		return err
 	}
 	var policies networkingv1.NetworkPolicyList
@@ -108,8 +101,29 @@ func (s *story) apply(ctx context.Context) error {
 	return nil
 }
 
+// applySample applies config/samples/shop.yaml with a change, and waits until its policies are there.
+func (s *story) applySample(ctx context.Context, change func(*v1alpha1.AppTierSpec)) error {
+	sample, err := manifests.Kustomize(ctx, "config", "samples")
+	if err != nil {
+		return err
+	}
+	var app v1alpha1.AppTier
+	if err := yaml.UnmarshalStrict(sample, &app); err != nil {
+		return fmt.Errorf("reading the sample: %w", err)
+	}
+	change(&app.Spec)
+	text, err := yaml.Marshal(&app)
+	if err != nil {
+		return fmt.Errorf("writing the sample: %w", err)
+	}
+	if err := s.cluster.Apply(ctx, text); err != nil {
+		return err
+	}
+	return scenario.WaitAppTier(ctx, s.client, scenario.Shop)
+}
+
 func (s *story) after(ctx context.Context) error {
-	s.tell("After: frontend to api, api to database, everyone to frontend, DNS for all; nothing else")
+	s.tell("After: frontend to api, api to database, everyone to frontend, the job to database, DNS for all; nothing else")
 	if err := s.settle(ctx); err != nil {
 		return err
 	}

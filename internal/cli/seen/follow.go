@@ -8,6 +8,7 @@ import (
 	"time"
 
 	connections "github.com/apptier/apptier/api/connections/v1alpha1"
+	"github.com/apptier/apptier/internal/cli/seen/words"
 )
 
 // overlap is how far back it is looked each time: clocks differ, and a node that did not answer may the next time.
@@ -115,7 +116,7 @@ func (o *options) news(f *following, p *printer, w wanted, list connections.Conn
 	var missing []string
 	for _, m := range list.Missing {
 		m.Count = 0 // it rises
-		missing = append(missing, missingWords(m))
+		missing = append(missing, words.Missing(m))
 	}
 	for _, text := range missing {
 		if !slices.Contains(f.missing, text) {

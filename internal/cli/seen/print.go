@@ -8,6 +8,7 @@ import (
 	"time"
 
 	connections "github.com/apptier/apptier/api/connections/v1alpha1"
+	"github.com/apptier/apptier/internal/cli/seen/words"
 )
 
 // print prints a list.
@@ -81,7 +82,7 @@ func (o *options) printer() *printer {
 // line prints a connection, and for the first of two ends what explains it.
 func (p *printer) line(c connections.Connection) {
 	at := p.clock(c.Last.Time)
-	fmt.Fprintf(p.out, "%s %s → %s %s %s ×%d\n", at, endWords(c.Source), endWords(c.Destination), portWords(c), verdictWords(c), c.Count)
+	fmt.Fprintf(p.out, "%s %s\n", at, words.Line(c))
 	indent := strings.Repeat(" ", len(at)+1)
 	if p.isWide {
 		fmt.Fprintf(p.out, "%sfirst %s, on node %s, %s → %s\n", indent, p.clock(c.First.Time), c.Node, c.Source.Address, c.Destination.Address)
@@ -89,12 +90,12 @@ func (p *printer) line(c connections.Connection) {
 			fmt.Fprintf(p.out, "%sbecause of %s %s\n", indent, policy.Kind, policy.Name)
 		}
 	}
-	pair := [2]string{pairName(c.Source), pairName(c.Destination)}
+	pair := [2]string{words.Pair(c.Source), words.Pair(c.Destination)}
 	if c.Verdict == connections.Allowed || c.Direction == "" || p.explained[pair] {
 		return
 	}
 	p.explained[pair] = true
-	fmt.Fprintf(p.out, "%s%s\n", indent, explainCommand(c))
+	fmt.Fprintf(p.out, "%s%s\n", indent, words.Explain(c))
 }
 
 // clock is the time of day, after the day if it is another one.
@@ -109,6 +110,6 @@ func (p *printer) clock(at time.Time) string {
 // tellMissing says what was not seen.
 func tellMissing(out io.Writer, missing []connections.Missing) {
 	for _, m := range missing {
-		fmt.Fprintln(out, missingWords(m))
+		fmt.Fprintln(out, words.Missing(m))
 	}
 }

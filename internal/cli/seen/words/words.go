@@ -1,4 +1,5 @@
-package seen
+// Package words says connections that nodes saw in a line, for the plugin and the demo.
+package words
 
 import (
 	"cmp"
@@ -9,6 +10,11 @@ import (
 
 	connections "github.com/apptier/apptier/api/connections/v1alpha1"
 )
+
+// Line says a connection in a line, without the time.
+func Line(c connections.Connection) string {
+	return fmt.Sprintf("%s → %s %s %s ×%d", endWords(c.Source), endWords(c.Destination), portWords(c), verdictWords(c), c.Count)
+}
 
 // endWords name an end: its pod and tier, or its address.
 func endWords(e connections.End) string {
@@ -24,8 +30,8 @@ func endWords(e connections.End) string {
 
 func podName(e connections.End) string { return e.Namespace + "/" + e.Pod }
 
-// pairName is what pods of a workload have in common.
-func pairName(e connections.End) string {
+// Pair is what pods of a workload have in common.
+func Pair(e connections.End) string {
 	return cmp.Or(e.Namespace+"/"+cmp.Or(e.Workload, e.Pod), e.Address)
 }
 
@@ -100,8 +106,8 @@ func reasonWords(reason string) string {
 	return cmp.Or(known[reason], reason, "not allowed")
 }
 
-// explainCommand is what to run to see why.
-func explainCommand(c connections.Connection) string {
+// Explain is what to run to see why.
+func Explain(c connections.Connection) string {
 	command := []string{"kubectl apptier explain", endArgument(c.Source), endArgument(c.Destination)}
 	if c.Port != 0 {
 		command = append(command, fmt.Sprintf("--port %d", c.Port))
@@ -119,7 +125,8 @@ func endArgument(e connections.End) string {
 	return podName(e)
 }
 
-func missingWords(m connections.Missing) string {
+// Missing says what a list does not have.
+func Missing(m connections.Missing) string {
 	text := "not seen: "
 	if m.Node != "" {
 		text += "node " + m.Node + ": "
