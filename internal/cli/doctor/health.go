@@ -25,7 +25,8 @@ var fixes = map[string]string{
 	"AddressesNotBound": "run the enforcer without --bind-addresses=false",
 	"BridgeUnseen": "on the node: modprobe br_netfilter && sysctl -w net.bridge.bridge-nf-call-iptables=1 " +
 		"net.bridge.bridge-nf-call-ip6tables=1; and the same in /etc/modules-load.d and /etc/sysctl.d",
-	"ChangesWait": "kubectl logs -n apptier-enforcer POD: it says why the kernel refuses the rules",
+	"ChangesWait":        "kubectl logs -n apptier-enforcer POD: it says why the kernel refuses the rules",
+	"ConnectionsNotRead": "kubectl logs -n apptier-enforcer POD: it says why; packets are filtered all the same, and denied shows nothing of the node",
 	"KernelLacks": "load the module, or run a kernel that has what the message names: " +
 		"" + documentsNetworks + "#what-the-kernel-must-have",
 	"MarkShared": "give the enforcer bits of marks that nobody else uses, by --ct-mark-mask: " +
