@@ -2,6 +2,7 @@ package cli_test
 
 import (
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -9,6 +10,7 @@ import (
 	"testing"
 
 	"gotest.tools/v3/golden"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
 	"github.com/apptier/apptier/internal/cli"
@@ -186,6 +188,28 @@ func TestNoKustomization(t *testing.T) {
 func TestVersion(t *testing.T) {
 	if stdout, _, code := run(t, "", "version"); code != 0 || strings.TrimSpace(stdout) == "" {
 		t.Errorf("exits with %d and prints %q", code, stdout)
+	}
+}
+
+// What the cluster has is asked for only with --cluster, and what could not be seen is said.
+func TestVersionOfACluster(t *testing.T) {
+	withoutKubeconfig(t)
+	empty, forbidden := failing(t, http.StatusNotFound, metav1.StatusReasonNotFound), failing(t, http.StatusForbidden, metav1.StatusReasonForbidden)
+	for _, test := range []struct {
+		args string
+		code int
+		want string
+	}{
+		{"version -o json --server " + forbidden, 0, `{"version":`},
+		{"version --cluster", 2, "no cluster is configured"},
+		{"version --cluster --server " + empty, 3, "enforcers  none"},
+		{"version --cluster -o json --server " + forbidden, 3, `"managers": []`},
+	} {
+		stdout, stderr, code := run(t, "", strings.Fields(test.args)...)
+		text := strings.ReplaceAll(stdout, "{\n  ", "{") + stderr
+		if code != test.code || !strings.Contains(text, test.want) {
+			t.Errorf("%s: exits with %d, want %d and %s:\n%s", test.args, code, test.code, test.want, text)
+		}
 	}
 }
 
