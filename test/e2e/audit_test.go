@@ -6,21 +6,26 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	connections "github.com/apptier/apptier/api/connections/v1alpha1"
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/internal/cli"
+	"github.com/apptier/apptier/internal/testenv/manifests"
 	"github.com/apptier/apptier/test/scenario"
 )
 
@@ -150,4 +155,75 @@ var _ = Describe("an AppTier in mode Audit", Ordered, func() {
 		Expect(kubectlApptier(ctx, "denied", "-n", "shop")).To(ContainSubstring("TCP 8080 denied by egress of tier database"))
 		applyShop(ctx)
 	})
+
+	It("is learned from what was seen, and allows that and nothing else", func(ctx context.Context) {
+		recordAllowed(ctx)
+		Expect(api.Delete(ctx, &v1alpha1.AppTier{ObjectMeta: metav1.ObjectMeta{Namespace: scenario.Shop.Namespace, Name: scenario.Shop.Name}})).To(Succeed())
+		Eventually(func() map[string]networkingv1.NetworkPolicySpec { return shopPolicies(ctx) }, settles).Should(BeEmpty())
+		used := []struct {
+			from, to string
+			port     int32
+		}{{"frontend", "api", 8080}, {"api", "database", 5432}}
+		unused := []struct {
+			from, to string
+			port     int32
+		}{{"frontend", "database", 5432}, {"database", "api", 8080}, {"api", "frontend", 8080}}
+		for _, c := range used {
+			for range 3 {
+				Expect(connect(ctx, c.from, c.to, c.port)).To(BeTrue())
+			}
+			expectSeen(ctx, connections.Allowed, c.from, c.to, c.port)
+		}
+
+		var learned string
+		Eventually(func() string { // another manager may answer what a node said half a second ago
+			learned = kubectlApptier(ctx, "learn", "--cluster", "-n", scenario.Shop.Namespace, "--doubtful", "leave-out")
+			return learned
+		}, settles).Should(ContainSubstring("from api, TCP 5432: 3 connections"))
+		Expect(learned).To(ContainSubstring("mode: Audit"))
+		Expect(kube.Apply(ctx, []byte(strings.ReplaceAll(learned, "mode: Audit", "mode: Enforce")))).To(Succeed())
+		DeferCleanup(func(ctx context.Context) {
+			Expect(api.DeleteAllOf(ctx, &v1alpha1.AppTier{}, client.InNamespace(scenario.Shop.Namespace))).To(Succeed())
+			applyShop(ctx)
+			expectProgrammed(ctx)
+		})
+		for _, c := range used {
+			Eventually(func() bool { return connect(ctx, c.from, c.to, c.port) }, settles).Should(BeTrue(), "%v", c)
+		}
+		for _, c := range unused {
+			Eventually(func() bool { return connect(ctx, c.from, c.to, c.port) }, settles).Should(BeFalse(), "%v", c)
+		}
+		for _, c := range used {
+			Expect(connect(ctx, c.from, c.to, c.port)).To(BeTrue(), "%v", c)
+		}
+	})
 })
+
+// recordAllowed has the enforcers record what passes too, until the test ends.
+func recordAllowed(ctx context.Context) {
+	GinkgoHelper()
+	var enforcer appsv1.DaemonSet
+	key := client.ObjectKey{Namespace: manifests.EnforcerNamespace, Name: "apptier-enforcer"}
+	rolledOut := func(ctx context.Context) {
+		Eventually(func() bool {
+			Expect(api.Get(ctx, key, &enforcer)).To(Succeed())
+			s := enforcer.Status
+			return s.ObservedGeneration == enforcer.Generation && s.UpdatedNumberScheduled == s.DesiredNumberScheduled && s.NumberAvailable == s.DesiredNumberScheduled
+		}, 2*time.Minute, 100*time.Millisecond).Should(BeTrue())
+	}
+	set := func(ctx context.Context, change func(args []string) []string) {
+		Expect(api.Get(ctx, key, &enforcer)).To(Succeed())
+		before := enforcer.DeepCopy()
+		args := &enforcer.Spec.Template.Spec.Containers[0].Args
+		*args = change(*args)
+		Expect(api.Patch(ctx, &enforcer, client.MergeFrom(before))).To(Succeed())
+		rolledOut(ctx)
+	}
+	const flag = "--record-allowed"
+	set(ctx, func(args []string) []string { return append(slices.Clone(args), flag) })
+	DeferCleanup(func(ctx context.Context) {
+		set(ctx, func(args []string) []string {
+			return slices.DeleteFunc(slices.Clone(args), func(a string) bool { return a == flag })
+		})
+	})
+}
