@@ -216,6 +216,12 @@ func Observes(contents nft.Contents) bool {
 	return contents.Chains[forwardChain].Base == forwardOf(shape{observe: true}).Base.In(TableFamily)
 }
 
+// ObservesOnly says so of a compiled table.
+func ObservesOnly(table nft.Table) bool {
+	base := table.Chains[forwardChain].Base
+	return base != nil && *base == *forwardOf(shape{observe: true}).Base
+}
+
 // reshape writes what the shape changes.
 func (c *Compiler) reshape() {
 	t := skeleton(c.shape)

@@ -98,7 +98,7 @@ func compare(
 		rules: rules, forward: forward, policies: reach.New(snapshot), world: worldOf(snapshot, node),
 		report: Report{Differences: []Difference{}}, pointsOf: map[types.NamespacedName][]uint16{}, named: map[string][]uint16{},
 	}
-	p.stages = len(snapshot.Staged) > 0
+	p.stages, p.observes = len(snapshot.Staged) > 0, compile.ObservesOnly(table)
 	p.index(snapshot)
 	for _, f := range []expr.Network{expr.IPv4, expr.IPv6} {
 		classes := p.classes(f, table, snapshot)
@@ -131,6 +131,8 @@ type proof struct {
 	asked    asked
 	// stages says that there are staged policies: then all policies of a namespace matter to its pods.
 	stages bool
+	// observes says that the ruleset drops nothing, and counts what it would drop.
+	observes bool
 }
 
 // between compares connections from one class to another, and from a member of a class to itself.
@@ -198,7 +200,10 @@ func (p *proof) ask(f expr.Network, from, to netip.Addr, name corev1.Protocol, n
 	}
 	flow := reach.Flow{Source: reach.Endpoint{Address: from}, Destination: reach.Endpoint{Address: to}, Protocol: name, Port: int32(port)}
 	verdict, reason := p.world.expected(p.policies, flow)
-	passes := result.Accepted && !slices.ContainsFunc(result.Counters, isDenial) // which a ruleset that only observes lets pass
+	passes := result.Accepted
+	if p.observes { // and lets what it counts pass
+		passes = passes && !slices.ContainsFunc(result.Counters, isDenial)
+	}
 	differs, staged := passes != (verdict == reach.Allow), false
 	if verdict == reach.Allow && !differs {
 		audited := slices.ContainsFunc(result.Counters, isAudit)
