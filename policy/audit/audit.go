@@ -49,7 +49,8 @@ func Judge(q Question) Answer {
 	before := q.App.Status.Audit
 	if before == nil || before.ObservedGeneration != q.App.Generation {
 		if !q.Staged {
-			return Answer{Condition: condition(metav1.ConditionFalse, v1alpha1.ReasonAuditing, "the staged policies of this spec are not in place yet")}
+			return Answer{Condition: condition(metav1.ConditionFalse, v1alpha1.ReasonAuditing,
+				"the staged policies of this spec are not in place yet")}
 		}
 		before = &v1alpha1.AuditStatus{ObservedGeneration: q.App.Generation, Since: metav1.NewTime(q.Now.Truncate(time.Second))}
 	}
@@ -163,12 +164,15 @@ func conclude(q Question, status *v1alpha1.AuditStatus) metav1.Condition {
 	switch {
 	case status.Last != nil && q.Now.Before(over):
 		return condition(metav1.ConditionFalse, v1alpha1.ReasonWouldDeny,
-			"%s, the last at %s: declare what is meant, see status.audit.top and kubectl apptier denied", counted(status), status.Last.UTC().Format(time.RFC3339))
+			"%s, the last at %s: declare what is meant, see status.audit.top and kubectl apptier denied",
+			counted(status), status.Last.UTC().Format(time.RFC3339))
 	case len(q.Seen.Missing) > 0:
 		m := q.Seen.Missing[0]
-		return condition(metav1.ConditionUnknown, v1alpha1.ReasonNotReported, "not all is known: %s", strings.TrimPrefix(m.Node+": "+m.Reason, ": "))
+		return condition(metav1.ConditionUnknown, v1alpha1.ReasonNotReported, "not all is known: %s",
+			strings.TrimPrefix(m.Node+": "+m.Reason, ": "))
 	case q.Now.Before(over):
-		return condition(metav1.ConditionFalse, v1alpha1.ReasonAuditing, "nothing would have been denied since %s; audited at %s if that stays so",
+		return condition(metav1.ConditionFalse, v1alpha1.ReasonAuditing,
+			"nothing would have been denied since %s; audited at %s if that stays so",
 			quiet.UTC().Format(time.RFC3339), over.UTC().Format(time.RFC3339))
 	default:
 		return condition(metav1.ConditionTrue, v1alpha1.ReasonNothingDenied, "no connection would have been denied for %s", q.Period)

@@ -72,7 +72,8 @@ func (s *story) declare(ctx context.Context) error {
 func declareReport(spec *v1alpha1.AppTierSpec) {
 	for i := range spec.Tiers {
 		if tier := &spec.Tiers[i]; tier.Name == "database" {
-			tier.Ingress[0].From = append(tier.Ingress[0].From, v1alpha1.Peer{Pods: &v1alpha1.PodsPeer{PodSelector: metav1.LabelSelector{MatchLabels: report}}})
+			pods := &v1alpha1.PodsPeer{PodSelector: metav1.LabelSelector{MatchLabels: report}}
+			tier.Ingress[0].From = append(tier.Ingress[0].From, v1alpha1.Peer{Pods: pods})
 		}
 	}
 }
@@ -94,16 +95,20 @@ func (s *story) runReport(ctx context.Context, name string) error {
 	pod := corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: report}, Spec: corev1.PodSpec{
 		RestartPolicy: corev1.RestartPolicyNever,
 		SecurityContext: &corev1.PodSecurityContext{
-			RunAsNonRoot: ptr.To(true), RunAsUser: ptr.To[int64](65534), SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
+			RunAsNonRoot: ptr.To(true), RunAsUser: ptr.To[int64](65534),
+			SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
 		},
 		Containers: []corev1.Container{{
 			Name: "report", Image: build.AgnhostImage, ImagePullPolicy: corev1.PullIfNotPresent,
-			Command:         []string{"/agnhost", "connect", "--timeout=5s", database.Status.PodIP + ":5432"},
-			SecurityContext: &corev1.SecurityContext{AllowPrivilegeEscalation: ptr.To(false), Capabilities: &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}}},
+			Command: []string{"/agnhost", "connect", "--timeout=5s", database.Status.PodIP + ":5432"},
+			SecurityContext: &corev1.SecurityContext{
+				AllowPrivilegeEscalation: ptr.To(false), Capabilities: &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
+			},
 		}},
 	}}
 	job := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Namespace: scenario.Shop.Namespace, Name: name}, Spec: batchv1.JobSpec{Template: pod}}
-	if err := s.client.Delete(ctx, job.DeepCopy(), client.PropagationPolicy(metav1.DeletePropagationForeground)); client.IgnoreNotFound(err) != nil {
+	err := s.client.Delete(ctx, job.DeepCopy(), client.PropagationPolicy(metav1.DeletePropagationForeground))
+	if client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("removing what an earlier demo left: %w", err)
 	}
 	return s.await(ctx, "the job "+name+" is done", func(ctx context.Context) (bool, error) {
@@ -143,9 +148,10 @@ func (s *story) showConnection(ctx context.Context, is func(connections.Connecti
 	if err != nil {
 		return fmt.Errorf("setting up a client: %w", err)
 	}
+	path := []string{"/apis", connections.GroupVersion.String(), "namespaces", scenario.Shop.Namespace, "connections"}
 	var found connections.Connection
 	err = s.await(ctx, "the connection is known by name", func(ctx context.Context) (bool, error) {
-		text, err := api.RESTClient().Get().AbsPath("/apis", connections.GroupVersion.String(), "namespaces", scenario.Shop.Namespace, "connections").DoRaw(ctx)
+		text, err := api.RESTClient().Get().AbsPath(path...).DoRaw(ctx)
 		if err != nil {
 			return false, nil //nolint:nilerr // the API server may not have found the manager yet
 		}
@@ -162,6 +168,7 @@ func (s *story) showConnection(ctx context.Context, is func(connections.Connecti
 	if err != nil {
 		return err
 	}
-	fmt.Printf("  kubectl apptier denied -n shop\n  %s %s\n           %s\n", found.Last.Local().Format(time.TimeOnly), words.Line(found), words.Explain(found))
+	fmt.Printf("  kubectl apptier denied -n shop\n  %s %s\n           %s\n",
+		found.Last.Local().Format(time.TimeOnly), words.Line(found), words.Explain(found))
 	return nil
 }
