@@ -42,8 +42,10 @@ func TestComponents(t *testing.T) {
 			lacks: []string{"- '*'\n"},
 		},
 		"cert-manager": {
-			has:   []string{"kind: Certificate", "cert-manager.io/inject-ca-from: apptier-system/apptier-webhook", "--rotate-certs=false", "secretName: apptier-webhook-cert"},
-			lacks: []string{"kind: Secret\n", "emptyDir", "  - validatingwebhookconfigurations\n  verbs:\n  - get\n  - list\n  - patch", "  - secrets\n"},
+			has: []string{"kind: Certificate", "cert-manager.io/inject-ca-from: apptier-system/apptier-webhook", "--rotate-certs=false", "secretName: apptier-webhook-cert"},
+			// The manager keeps the certificate of the API of connections all the same.
+			lacks: []string{"  name: apptier-webhook-cert\n", "  - apptier-webhook-cert\n", "emptyDir",
+				"  - validatingwebhookconfigurations\n  verbs:\n  - get\n  - list\n  - patch"},
 		},
 	} {
 		t.Run(component, func(t *testing.T) {
@@ -62,8 +64,8 @@ func TestComponents(t *testing.T) {
 	}
 }
 
-// Other pods reach the manager's metrics and its webhook, and nothing else; and the patch that the manifest
-// shows leaves the webhook to the API server.
+// Other pods reach the manager's metrics, its webhook and its API of connections, and nothing else; and the patch that the
+// manifest shows leaves the latter two to the API server.
 func TestManagersNetworkPolicy(t *testing.T) {
 	text, err := os.ReadFile(config(t, "manager", "network_policy.yaml"))
 	if err != nil {
@@ -79,8 +81,8 @@ func TestManagersNetworkPolicy(t *testing.T) {
 		more string
 		want []string
 	}{
-		"by default":     {"", []string{"8443 from anyone", "9443 from anyone"}},
-		"with its patch": {patch.String(), []string{"8443 from anyone", "9443 from 192.0.2.10/32"}},
+		"by default":     {"", []string{"8443 from anyone", "9443 from anyone", "9444 from anyone"}},
+		"with its patch": {patch.String(), []string{"8443 from anyone", "9443 from 192.0.2.10/32", "9444 from 192.0.2.10/32"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var policy networkingv1.NetworkPolicy
