@@ -3,6 +3,7 @@ package flows_test
 import (
 	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 	"unsafe"
@@ -266,9 +267,16 @@ func TestWorkloads(t *testing.T) {
 	for _, test := range []struct{ kind, name, hash, want string }{
 		{"ReplicaSet", "web-7f9c", "7f9c", "Deployment/web"},
 		{"ReplicaSet", "web", "7f9c", "ReplicaSet/web"},
-		{"ReplicaSet", "-7f9c", "7f9c", "ReplicaSet/-7f9c"},
+		{"ReplicaSet", "-7f9c", "7f9c", ""},
 		{"ReplicaSet", "web-7f9c", "", "ReplicaSet/web-7f9c"},
 		{"StatefulSet", "pg", "", "StatefulSet/pg"},
+		{"RedisCluster", "cache.blue", "", "RedisCluster/cache.blue"},
+		// The API server takes any name, of any kind.
+		{"X", "\x1b[2J", "", ""},
+		{"X", "two words", "", ""},
+		{"X", strings.Repeat("a", 254), "", ""},
+		{"\n", "a", "", ""},
+		{"ReplicaSet", "two words-5d4f", "5d4f", ""},
 		{"", "", "", ""},
 	} {
 		object := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{"pod-template-hash": test.hash}}}

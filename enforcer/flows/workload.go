@@ -7,6 +7,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
 )
 
 // Workload is what owns a pod, as kind/name, such as Deployment/web. Pods share them.
@@ -22,8 +23,16 @@ func WorkloadOf(pod *corev1.Pod) Workload {
 	}
 	if hash := pod.Labels[appsv1.DefaultDeploymentUniqueLabelKey]; owner.Kind == "ReplicaSet" && hash != "" {
 		if deployment, ok := strings.CutSuffix(owner.Name, "-"+hash); ok && deployment != "" {
-			return unique.Make("Deployment/" + deployment)
+			return named("Deployment", deployment)
 		}
 	}
-	return unique.Make(owner.Kind + "/" + owner.Name)
+	return named(owner.Kind, owner.Name)
+}
+
+// named is a workload, or none if these are no names: whoever makes a pod may write anything into its references.
+func named(kind, name string) Workload {
+	if len(validation.IsDNS1123Label(strings.ToLower(kind))) > 0 || len(validation.IsDNS1123Subdomain(name)) > 0 {
+		return unique.Make("")
+	}
+	return unique.Make(kind + "/" + name)
 }

@@ -28,11 +28,13 @@ func Keep(items []connections.Connection, budget int, size func(connections.Conn
 		turns[causeOf(c)]++
 	}
 	slices.SortFunc(order, func(a, b ranked) int { return cmp.Or(cmp.Compare(a.turn, b.turn), cmp.Compare(a.at, b.at)) })
-	for n, next := range order {
-		if budget -= size(sorted[next.at]); budget < 0 {
-			left = len(order) - n
-			break
+	for _, next := range order {
+		takes := size(sorted[next.at])
+		if takes > budget { // one that is big makes no space for those behind it
+			left++
+			continue
 		}
+		budget -= takes
 		kept = append(kept, sorted[next.at])
 	}
 	slices.SortFunc(kept, ByTime)

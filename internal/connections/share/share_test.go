@@ -43,3 +43,17 @@ func TestKeepsAllThatFits(t *testing.T) {
 		t.Errorf("keeps %v, leaves %d", kept, left)
 	}
 }
+
+// One that is too big makes no space for others, and takes none from them.
+func TestABigOneHidesNobody(t *testing.T) {
+	items := []connections.Connection{seen(3, "", "a"), seen(2, "", "b"), seen(1, "", "c")}
+	size := func(c connections.Connection) int {
+		if c.Source.Pod == "a" {
+			return 100
+		}
+		return 1
+	}
+	if kept, left := share.Keep(items, 10, size); len(kept) != 2 || left != 1 {
+		t.Errorf("%d are kept, %d left", len(kept), left)
+	}
+}
