@@ -31,7 +31,7 @@ func (k Known) Nodes(ctx context.Context, namespace string) (asked []Node, left 
 	if err != nil {
 		return nil, 0, err
 	}
-	names, err := k.withPods(ctx, namespace)
+	names, err := k.withPods(ctx, namespace, false)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -48,13 +48,14 @@ func (k Known) Nodes(ctx context.Context, namespace string) (asked []Node, left 
 	return asked, left, nil
 }
 
-// Hosting are the nodes that have pods of a namespace now: these alone judge what its policies say.
+// Hosting are the nodes that have pods of a namespace now, also finished ones, such as those of Jobs: these alone judge what
+// its policies say.
 func (k Known) Hosting(ctx context.Context, namespace string) (asked []Node, left int, err error) {
 	byName, err := k.reported(ctx)
 	if err != nil {
 		return nil, 0, err
 	}
-	names, err := k.withPods(ctx, namespace)
+	names, err := k.withPods(ctx, namespace, true)
 	return hosting(names, byName), 0, err
 }
 
@@ -88,15 +89,15 @@ func (k Known) reported(ctx context.Context) (map[string]Node, error) {
 	return byName, nil
 }
 
-// withPods are the nodes that have pods that policies may select.
-func (k Known) withPods(ctx context.Context, namespace string) (map[string]bool, error) {
+// withPods are the nodes that have pods that policies may select, or could while they ran.
+func (k Known) withPods(ctx context.Context, namespace string, finished bool) (map[string]bool, error) {
 	var pods corev1.PodList
 	if err := k.Reader.List(ctx, &pods, client.InNamespace(namespace), client.UnsafeDisableDeepCopy); err != nil {
 		return nil, fmt.Errorf("reading pods: %w", err)
 	}
 	names := map[string]bool{}
 	for i := range pods.Items {
-		if pod := &pods.Items[i]; pod.Spec.NodeName != "" && !pod.Spec.HostNetwork && !kube.Finished(pod) {
+		if pod := &pods.Items[i]; pod.Spec.NodeName != "" && !pod.Spec.HostNetwork && (finished || !kube.Finished(pod)) {
 			names[pod.Spec.NodeName] = true
 		}
 	}

@@ -65,6 +65,13 @@ func TestWhichNodesAreAsked(t *testing.T) {
 			t.Errorf("%s: %v, %d left\n%s", namespace, err, left, difference)
 		}
 	}
+
+	// An audit asks where pods of the namespace are, or were: what a Job would have been denied is known after its end.
+	got, left, err := known.Hosting(t.Context(), "shop")
+	want := []nodes.Node{{Name: "n2", Address: "[2001:db8::2]:9810", Fingerprint: "2"}, {Name: "n3", Fingerprint: "3"}, {Name: "n4"}, {Name: "n6"}}
+	if difference := cmp.Diff(want, got); err != nil || left != 0 || difference != "" {
+		t.Errorf("hosting: %v, %d left\n%s", err, left, difference)
+	}
 }
 
 // In a large cluster not everybody is asked, and that is said.
