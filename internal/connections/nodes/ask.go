@@ -6,7 +6,6 @@ import (
 	"crypto/subtle"
 	"crypto/tls"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -87,20 +86,14 @@ func (a *Asker) request(ctx context.Context, q question) (connections.Connection
 	if response.StatusCode != http.StatusOK {
 		return none, fmt.Errorf("its enforcer answers with %d %s", response.StatusCode, http.StatusText(response.StatusCode))
 	}
-	text, err := io.ReadAll(io.LimitReader(response.Body, mostBytes+1))
+	answer, err := readAnswer(io.LimitReader(response.Body, mostBytes))
 	switch {
 	case ctx.Err() != nil, errors.Is(err, context.DeadlineExceeded):
 		return none, errLate
 	case err != nil:
-		return none, errUnreached
-	case len(text) > mostBytes:
 		return none, errConfused
 	}
-	var answer connections.ConnectionList
-	if json.Unmarshal(text, &answer) != nil {
-		return none, errConfused
-	}
-	return heard(q.node.Name, answer), nil
+	return heard(q.node.Name, answer, a.Now()), nil
 }
 
 // nodeKey is where the context of a request has its node.

@@ -5,18 +5,32 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	connections "github.com/apptier/apptier/api/connections/v1alpha1"
 )
 
-// heard is what is believed of a node's answer: nobody speaks for another node, and what is no name is not passed on to
-// people's terminals.
-func heard(node string, answer connections.ConnectionList) connections.ConnectionList {
+// heard is what is believed of a node's answer: nobody speaks for another node, or of the future, and what is no name is not
+// passed on to people's terminals.
+func heard(node string, answer connections.ConnectionList, now time.Time) connections.ConnectionList {
 	told := len(answer.Items)
-	answer.Items = slices.DeleteFunc(answer.Items, func(c connections.Connection) bool { return !isSound(c) })
 	for i := range answer.Items {
-		answer.Items[i].Node = node
+		c := &answer.Items[i]
+		c.Node, c.ObjectMeta = node, metav1.ObjectMeta{Namespace: c.Namespace, Name: c.Name}
+		for _, at := range []*metav1.MicroTime{&c.First, &c.Last} {
+			if at.After(now) { // a clock that is fast, or a lie: what is latest is kept longest
+				*at = metav1.NewMicroTime(now.Truncate(time.Microsecond))
+			}
+		}
+		for _, workload := range []*string{&c.Source.Workload, &c.Destination.Workload} {
+			if isNoWord(*workload) { // whoever makes the pod chose it; the connection is known all the same
+				*workload = ""
+			}
+		}
 	}
+	answer.Items = slices.DeleteFunc(answer.Items, func(c connections.Connection) bool { return !isSound(c) })
 	for i := range answer.Missing {
 		missing := &answer.Missing[i]
 		missing.Node, missing.Reason = node, printable(missing.Reason)
@@ -29,12 +43,21 @@ func heard(node string, answer connections.ConnectionList) connections.Connectio
 	return answer
 }
 
-// longest is how long a name of an object may be in Kubernetes.
-const longest = 253
+const (
+	// longest is how long a name of an object may be in Kubernetes, and longestLabel that of a tier or an AppTier.
+	longest, longestLabel = 253, 63
+	// longestProtocol is how long the status of an AppTier takes it.
+	longestProtocol = 16
+)
 
 func isSound(c connections.Connection) bool {
 	switch c.Verdict {
 	case connections.Denied, connections.WouldDeny, connections.Allowed:
+	default:
+		return false
+	}
+	switch c.Direction {
+	case connections.Egress, connections.Ingress, "":
 	default:
 		return false
 	}
@@ -43,12 +66,18 @@ func isSound(c connections.Connection) bool {
 		if _, err := netip.ParseAddr(end.Address); err != nil || end.Pod != "" && end.Namespace == "" {
 			return false
 		}
+		if len(end.AppTier) > longestLabel || len(end.Tier) > longestLabel {
+			return false
+		}
 		words = append(words, end.Namespace, end.Pod, end.Workload, end.AppTier, end.Tier)
 	}
 	for _, policy := range c.Because {
+		if len(policy.AppTier) > longestLabel || len(policy.Tier) > longestLabel {
+			return false
+		}
 		words = append(words, policy.Kind, policy.Name, policy.AppTier, policy.Tier)
 	}
-	return c.Name != "" && len(c.Because) <= 10 && !slices.ContainsFunc(words, isNoWord)
+	return c.Name != "" && len(c.Protocol) <= longestProtocol && len(c.Because) <= 10 && !slices.ContainsFunc(words, isNoWord)
 }
 
 func isNoWord(text string) bool {
