@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -111,8 +112,18 @@ func list(out io.Writer, lines []string) {
 			fmt.Fprintf(out, "and %d more; -o json prints all\n", len(lines)-i)
 			return
 		}
-		fmt.Fprintln(out, line)
+		fmt.Fprintln(out, printable(line))
 	}
+}
+
+// printable is text without what a terminal would obey: names in the input are anybody's.
+func printable(line string) string {
+	return strings.Map(func(r rune) rune {
+		if r != '\n' && unicode.IsControl(r) {
+			return -1
+		}
+		return r
+	}, line)
 }
 
 // writeReport says what was added, what was left out, and how much there was.
@@ -144,7 +155,7 @@ func (o *options) writeReport(out io.Writer, seen *records, learned learn.Result
 		list(out, lines)
 	}
 	for _, why := range slices.Sorted(maps.Keys(seen.ignored)) {
-		fmt.Fprintf(out, "not read: %s (%d)\n", why, seen.ignored[why])
+		fmt.Fprintf(out, "not read: %s (%d)\n", printable(why), seen.ignored[why])
 	}
 	fmt.Fprintln(out, summary(learned))
 }
