@@ -62,6 +62,7 @@ type NodeReportStatus struct {
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=16
 	// +kubebuilder:validation:items:MaxLength=64
+	// +kubebuilder:validation:items:Pattern=`^[A-Za-z]+$`
 	Problems []string `json:"problems,omitempty"`
 	// Server answers who talked to whom on the node. Unset: there is none.
 	// +optional

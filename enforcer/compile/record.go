@@ -20,7 +20,8 @@ const RecordTimeout = time.Minute
 // Sizes of sets, in elements. One costs some 200 bytes of the kernel's memory, and 16 for each CPU; space for its hash,
 // 32 bytes, is taken in advance.
 const (
-	// decidedSize is for what policies decide, of each family. It holds what 40 pods that scan can put in at their pace.
+	// decidedSize is for what policies decide, of each family and direction. Of egress it holds what 40 pods that scan can put in
+	// at their pace; of ingress what one that scans each of 200 pods of the node can.
 	decidedSize = 16384
 	// strangeSize is for what is denied without a policy: some misconfiguration, or an attack.
 	strangeSize = 2048
