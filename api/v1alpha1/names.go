@@ -75,6 +75,8 @@ const (
 	ReasonWouldDeny = "WouldDeny"
 	// ReasonAuditing: no connection would have been denied yet, and the period is not over.
 	ReasonAuditing = "Auditing"
+	// ReasonStagedByHand: a StagedNetworkPolicy that people wrote may allow what the AppTier alone would deny.
+	ReasonStagedByHand = "StagedByHand"
 	// ReasonNotReported: it is not known what would be denied on some nodes.
 	ReasonNotReported = "NotReported"
 	// ReasonApplied: every NetworkPolicy is as it should be.

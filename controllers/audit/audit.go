@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -112,7 +113,11 @@ func (a *Auditor) Once(ctx context.Context) error {
 }
 
 func (a *Auditor) judge(ctx context.Context, app *v1alpha1.AppTier, seen connections.ConnectionList, now time.Time) error {
-	answer := audit.Judge(audit.Question{App: app, Staged: isStaged(app), Seen: seen, Period: a.Period, Now: now})
+	byHand, err := a.byHand(ctx, app.Namespace)
+	if err != nil {
+		return err
+	}
+	answer := audit.Judge(audit.Question{App: app, Staged: isStaged(app), ByHand: byHand, Seen: seen, Period: a.Period, Now: now})
 	a.tell(app, answer.News, now)
 	before := meta.FindStatusCondition(app.Status.Conditions, v1alpha1.ConditionAudited)
 	condition := answer.Condition
@@ -137,6 +142,21 @@ func (a *Auditor) judge(ctx context.Context, app *v1alpha1.AppTier, seen connect
 	}
 	a.written[app.UID] = now
 	return a.write(ctx, app, status)
+}
+
+// byHand are the names of a namespace's staged policies that no AppTier has. The cache knows no more of them.
+func (a *Auditor) byHand(ctx context.Context, namespace string) (names []string, err error) {
+	var list v1alpha1.StagedNetworkPolicyList
+	if err := a.Client.List(ctx, &list, client.InNamespace(namespace), client.UnsafeDisableDeepCopy); err != nil {
+		return nil, fmt.Errorf("listing StagedNetworkPolicies: %w", err)
+	}
+	for i := range list.Items {
+		if v1alpha1.OwnerOf(&list.Items[i]) == "" {
+			names = append(names, list.Items[i].Name)
+		}
+	}
+	slices.Sort(names)
+	return names, nil
 }
 
 // begun is the generation whose audit has begun; 0 if none has.

@@ -87,6 +87,13 @@ func TestAuditor(t *testing.T) {
 	once()
 	g.Expect(app.Status.Audit.Top).To(ConsistOf(HaveField("Count", BeEquivalentTo(4))))
 
+	now, n.answer.Items = now.Add(2*time.Hour), nil
+	trial := &v1alpha1.StagedNetworkPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "trial"}}
+	g.Expect(api.Create(ctx, trial)).To(Succeed())
+	g.Expect(once()).To(HaveField("Reason", v1alpha1.ReasonStagedByHand), "it may allow anything")
+	g.Expect(api.Delete(ctx, trial)).To(Succeed())
+	g.Expect(once()).To(HaveField("Status", metav1.ConditionTrue))
+
 	app.Spec.Mode = v1alpha1.Enforce
 	g.Expect(api.Update(ctx, app)).To(Succeed())
 	asked := n.asked

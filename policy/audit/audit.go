@@ -27,6 +27,9 @@ type Question struct {
 	App *v1alpha1.AppTier
 	// Staged says that the staged policies of the AppTier's present spec are in place.
 	Staged bool
+	// ByHand are the staged policies of the namespace that no AppTier has, sorted. Policies add up, so nodes do not report what
+	// one of them would allow; and enforcing the AppTier does not enforce it.
+	ByHand []string
 	// Seen are connections of the AppTier's namespace, and what is missing of them.
 	Seen connections.ConnectionList
 	// Period is how long nothing must be denied until the AppTier counts as audited.
@@ -174,6 +177,9 @@ func conclude(q Question, status *v1alpha1.AuditStatus) metav1.Condition {
 		return condition(metav1.ConditionFalse, v1alpha1.ReasonAuditing,
 			"nothing would have been denied since %s; audited at %s if that stays so",
 			quiet.UTC().Format(time.RFC3339), over.UTC().Format(time.RFC3339))
+	case len(q.ByHand) > 0:
+		return condition(metav1.ConditionUnknown, v1alpha1.ReasonStagedByHand,
+			"StagedNetworkPolicy %s may allow what the AppTier alone would deny: remove it while you audit", q.ByHand[0])
 	default:
 		return condition(metav1.ConditionTrue, v1alpha1.ReasonNothingDenied, "no connection would have been denied for %s", q.Period)
 	}

@@ -85,9 +85,14 @@ func TestJudge(t *testing.T) {
 			&v1alpha1.AuditStatus{ObservedGeneration: 1, Since: at(0), Last: denied.Last, Top: []v1alpha1.AuditedConnection{}}, v1alpha1.ReasonNothingDenied, metav1.ConditionTrue, 0},
 		{"a node that does not answer may have seen anything", app(1, began), true,
 			connections.ConnectionList{Missing: []connections.Missing{{Node: "n1", Reason: "late"}}}, 24 * time.Hour, began, v1alpha1.ReasonNotReported, metav1.ConditionUnknown, 0},
+		{"a staged policy by hand may hide anything", app(1, began), true, list(), 24 * time.Hour, began, v1alpha1.ReasonStagedByHand, metav1.ConditionUnknown, 0},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			got := audit.Judge(audit.Question{App: test.app, Staged: test.staged, Seen: test.seen, Period: 24 * time.Hour, Now: start.Add(test.now)})
+			question := audit.Question{App: test.app, Staged: test.staged, Seen: test.seen, Period: 24 * time.Hour, Now: start.Add(test.now)}
+			if test.reason == v1alpha1.ReasonStagedByHand {
+				question.ByHand = []string{"trial"}
+			}
+			got := audit.Judge(question)
 			if diff := cmp.Diff(test.status, got.Status, cmpopts.EquateEmpty()); diff != "" {
 				t.Errorf("status (-want +got):\n%s", diff)
 			}

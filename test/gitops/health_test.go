@@ -60,6 +60,7 @@ var healths = []health{
 	{"audited", also(v1alpha1.ConditionAudited, metav1.ConditionTrue, v1alpha1.ReasonNothingDenied), "Healthy", status.CurrentStatus},
 	{"would deny", also(v1alpha1.ConditionAudited, metav1.ConditionFalse, v1alpha1.ReasonWouldDeny), "Healthy", status.CurrentStatus},
 	{"still audits", also(v1alpha1.ConditionAudited, metav1.ConditionFalse, v1alpha1.ReasonAuditing), "Healthy", status.CurrentStatus},
+	{"staged by hand", also(v1alpha1.ConditionAudited, metav1.ConditionUnknown, v1alpha1.ReasonStagedByHand), "Healthy", status.CurrentStatus},
 	{"not all nodes report", also(v1alpha1.ConditionAudited, metav1.ConditionUnknown, v1alpha1.ReasonNotReported), "Healthy", status.CurrentStatus},
 }
 
