@@ -24,7 +24,10 @@ type Source interface {
 
 const (
 	// mostOpen is how many connections to the server are open at once, and mostAsked how many requests are answered at once.
-	mostOpen, mostAsked = 32, 4
+	mostOpen, mostAsked = 128, 4
+	// hello is how long a client may take to say who it is. Any pod may connect, and who says nothing holds a connection: with
+	// these bounds it must open 128 a second to keep the manager waiting, which gives up after a second and a half anyway.
+	hello = time.Second
 	// mostBytes is how long an answer is, about. The manager reads a mebibyte.
 	mostBytes = 900 << 10
 	// patience is how long a request waits for others.
@@ -81,7 +84,7 @@ func (c *Connections) Server(from Source) Server {
 	mux.HandleFunc("GET /connections", func(w http.ResponseWriter, r *http.Request) { c.answer(w, r, from) })
 	return Server{
 		Flag: "connections-bind-address", Address: c.Address(), Taken: "ConnectionsAddressTaken",
-		Handler: mux, TLS: c.identity.config(c.options.Authorities, c.options.Client), Most: mostOpen,
+		Handler: mux, TLS: c.identity.config(c.options.Authorities, c.options.Client), Most: mostOpen, Hello: hello,
 	}
 }
 

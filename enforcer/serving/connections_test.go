@@ -70,7 +70,7 @@ func serve(t *testing.T, from serving.Source) (*serving.Connections, string) {
 func get(t *testing.T, from *serving.Connections, certificates []tls.Certificate, query string) (int, string, error) {
 	t.Helper()
 	fingerprint := ""
-	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{
+	client := http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{
 		InsecureSkipVerify: true, Certificates: certificates,
 		VerifyConnection: func(state tls.ConnectionState) error {
 			sum := sha256.Sum256(state.PeerCertificates[0].Raw)
@@ -185,5 +185,24 @@ func TestAddresses(t *testing.T) {
 		if (err != nil) != (want == "") || err == nil && served.Address() != want {
 			t.Errorf("%s: %v, want %q", address, err, want)
 		}
+	}
+}
+
+// Whoever connects and says nothing is sent away, so the manager is answered however many do.
+func TestTheSilentHoldUpNobody(t *testing.T) {
+	served, file := serve(t, &source{})
+	authority := pki.NewAuthority(t)
+	if err := os.WriteFile(file, authority.PEM, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for range 200 {
+		silent, err := net.Dial("tcp", served.Address())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer silent.Close()
+	}
+	if code, _, err := get(t, served, authority.Client(t, manager), ""); err != nil || code != http.StatusOK {
+		t.Errorf("answers the manager with %d %v", code, err)
 	}
 }

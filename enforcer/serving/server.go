@@ -3,6 +3,7 @@
 package serving
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -34,6 +35,8 @@ type Server struct {
 	TLS *tls.Config
 	// Most is how many connections are open at once; 0 for no bound.
 	Most int
+	// Hello is how long a client may take until its request's header is there, the handshake included; 5 seconds if it is 0.
+	Hello time.Duration
 }
 
 // Run serves until the context ends. No error here stops the enforcer, because it enforces without this server:
@@ -70,7 +73,7 @@ func (s Server) serve(ctx context.Context, listening func(), logger logr.Logger)
 		listener = tls.NewListener(listener, s.TLS)
 	}
 	server := &http.Server{
-		Handler: s.Handler, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second,
+		Handler: s.Handler, ReadHeaderTimeout: cmp.Or(s.Hello, 5*time.Second), ReadTimeout: 10 * time.Second,
 		WriteTimeout: 30 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
 		// Whoever reaches the port can have something said about each of his connections.
 		ErrorLog: log.New(quiet{logger}, "", 0),
