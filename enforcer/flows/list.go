@@ -146,13 +146,17 @@ func protocol(number uint8) corev1.Protocol {
 
 // missing says what a list has not.
 func (f *Flows) missing(namespace string, since time.Duration) (out []connections.Missing) {
-	add := func(count uint64, reason string) {
+	add := func(count uint64, verdict connections.Verdict, reason string) {
 		if count > 0 {
-			out = append(out, connections.Missing{Node: f.options.Node, Reason: reason, Count: int64(min(count, math.MaxInt64))})
+			out = append(out, connections.Missing{Node: f.options.Node, Verdict: verdict, Reason: reason, Count: int64(min(count, math.MaxInt64))})
 		}
 	}
 	for reason, t := range f.missed.byReason {
-		add(t.since(since), fmt.Sprintf("the kernel had no space for them, or one end asked for too much of it (%s)", reason))
+		verdict := connections.Denied
+		if passed := connections.Verdict(reason); passed == connections.WouldDeny || passed == connections.Allowed {
+			verdict = passed // see Reading.Missed
+		}
+		add(t.since(since), verdict, fmt.Sprintf("the kernel had no space for them, or one end asked for too much of it (%s)", reason))
 	}
 	var forgotten uint64
 	for in, t := range f.missed.forgot {
@@ -160,7 +164,7 @@ func (f *Flows) missing(namespace string, since time.Duration) (out []connection
 			forgotten += t.since(since)
 		}
 	}
-	add(forgotten, "there were too many connections to remember all")
+	add(forgotten, "", "there were too many connections to remember all")
 	slices.SortFunc(out, func(a, b connections.Missing) int { return cmp.Compare(a.Reason, b.Reason) })
 	return out
 }

@@ -164,13 +164,17 @@ func conclude(q Question, status *v1alpha1.AuditStatus) metav1.Condition {
 		quiet = status.Last.Time
 	}
 	over := quiet.Add(q.Period)
+	// What is missing of others' denials says nothing about what would be denied.
+	unreported := slices.IndexFunc(q.Seen.Missing, func(m connections.Missing) bool {
+		return m.Verdict == "" || m.Verdict == connections.WouldDeny
+	})
 	switch {
 	case status.Last != nil && q.Now.Before(over):
 		return condition(metav1.ConditionFalse, v1alpha1.ReasonWouldDeny,
 			"%s, the last at %s: declare what is meant, see status.audit.top and kubectl apptier denied",
 			counted(status), status.Last.UTC().Format(time.RFC3339))
-	case len(q.Seen.Missing) > 0:
-		m := q.Seen.Missing[0]
+	case unreported >= 0:
+		m := q.Seen.Missing[unreported]
 		return condition(metav1.ConditionUnknown, v1alpha1.ReasonNotReported, "not all is known: %s",
 			strings.TrimPrefix(m.Node+": "+m.Reason, ": "))
 	case q.Now.Before(over):

@@ -85,6 +85,10 @@ func TestJudge(t *testing.T) {
 			&v1alpha1.AuditStatus{ObservedGeneration: 1, Since: at(0), Last: denied.Last, Top: []v1alpha1.AuditedConnection{}}, v1alpha1.ReasonNothingDenied, metav1.ConditionTrue, 0},
 		{"a node that does not answer may have seen anything", app(1, began), true,
 			connections.ConnectionList{Missing: []connections.Missing{{Node: "n1", Reason: "late"}}}, 24 * time.Hour, began, v1alpha1.ReasonNotReported, metav1.ConditionUnknown, 0},
+		{"what is missing of denials is none of its matter", app(1, began), true,
+			connections.ConnectionList{Missing: []connections.Missing{{Node: "n1", Verdict: connections.Denied}}}, 24 * time.Hour, began, v1alpha1.ReasonNothingDenied, metav1.ConditionTrue, 0},
+		{"what is missing of what would be is", app(1, began), true,
+			connections.ConnectionList{Missing: []connections.Missing{{Node: "n1", Verdict: connections.WouldDeny}}}, 24 * time.Hour, began, v1alpha1.ReasonNotReported, metav1.ConditionUnknown, 0},
 		{"a staged policy by hand may hide anything", app(1, began), true, list(), 24 * time.Hour, began, v1alpha1.ReasonStagedByHand, metav1.ConditionUnknown, 0},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -115,6 +115,9 @@ type ConnectionList struct {
 type Missing struct {
 	// Node is where it is missing.
 	Node string `json:"node"`
+	// Verdict is that of the connections that are missing; empty if it may be any.
+	// +optional
+	Verdict Verdict `json:"verdict,omitempty"`
 	// Reason says why, for people.
 	Reason string `json:"reason"`
 	// Count is how many packets or connections are not in the list; 0 if that is not known.

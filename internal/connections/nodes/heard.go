@@ -34,6 +34,9 @@ func heard(node string, answer connections.ConnectionList, now time.Time) connec
 	for i := range answer.Missing {
 		missing := &answer.Missing[i]
 		missing.Node, missing.Reason = node, printable(missing.Reason)
+		if !isVerdict(missing.Verdict) {
+			missing.Verdict = ""
+		}
 	}
 	if strange := told - len(answer.Items); strange > 0 {
 		answer.Missing = append(answer.Missing, connections.Missing{
@@ -50,10 +53,12 @@ const (
 	longestProtocol = 16
 )
 
+func isVerdict(v connections.Verdict) bool {
+	return v == connections.Denied || v == connections.WouldDeny || v == connections.Allowed
+}
+
 func isSound(c connections.Connection) bool {
-	switch c.Verdict {
-	case connections.Denied, connections.WouldDeny, connections.Allowed:
-	default:
+	if !isVerdict(c.Verdict) {
 		return false
 	}
 	switch c.Direction {
