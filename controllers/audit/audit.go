@@ -29,8 +29,6 @@ import (
 const (
 	// fieldOwner owns status.audit and the condition Audited, and nothing else.
 	fieldOwner = client.FieldOwner("apptier-audit")
-	// every is how often nodes are asked. They remember for an hour, so nothing is lost while no manager leads.
-	every = 10 * time.Second
 	// writeEvery is how often counts are written at most. A condition that changes is written at once.
 	writeEvery = 30 * time.Second
 	// eventEvery is how often an AppTier has an Event at most.
@@ -65,7 +63,7 @@ func (a *Auditor) NeedLeaderElection() bool { return true }
 
 // Start audits until the context ends.
 func (a *Auditor) Start(ctx context.Context) error {
-	ticker := time.NewTicker(every)
+	ticker := time.NewTicker(audit.Every) // nodes remember for an hour, so nothing is lost while no manager leads
 	defer ticker.Stop()
 	for {
 		if err := a.Once(ctx); err != nil && ctx.Err() == nil {

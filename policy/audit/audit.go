@@ -20,6 +20,10 @@ const (
 	// keepTop is how long a connection stays in the status after it was seen last.
 	keepTop = 24 * time.Hour
 	mostTop = 10
+	// Every is how often an AppTier is judged, and lead is how long nodes may have had its policies before that was seen. What was
+	// seen in that time counts, though it may be what an earlier spec would have denied: to wait longer is no harm.
+	Every = 10 * time.Second
+	lead  = Every + 5*time.Second
 )
 
 // Question is what is judged.
@@ -57,7 +61,7 @@ func Judge(q Question) Answer {
 		}
 		before = &v1alpha1.AuditStatus{ObservedGeneration: q.App.Generation, Since: metav1.NewTime(q.Now.Truncate(time.Second))}
 	}
-	found := wouldDeny(q, before.Since.Time)
+	found := wouldDeny(q, before.Since.Add(-lead))
 	status := &v1alpha1.AuditStatus{
 		ObservedGeneration: before.ObservedGeneration, Since: before.Since, WouldDeny: int32(len(found)), Last: before.Last,
 		Top: top(before.Top, found, q.Now),
