@@ -122,6 +122,10 @@ func namespacesFor(snapshot reach.Snapshot, own string, selector *metav1.LabelSe
 	if name == "" {
 		name = "a namespace labelled " + report.LabelWords(set)
 	}
+	// A namespace that pods are in is there, and its labels are not known: what is asked for is not all that it may have.
+	if slices.ContainsFunc(snapshot.Pods, func(pod *corev1.Pod) bool { return pod.Namespace == name }) {
+		return []string{name}, nil
+	}
 	return []string{name}, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: set}}
 }
 
