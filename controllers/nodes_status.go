@@ -21,12 +21,9 @@ const nodesOwner = client.FieldOwner(v1alpha1.ManagedBy + "-nodes")
 // mostNodes limits how many nodes the condition Programmed names.
 const mostNodes = 3
 
-// nodes is the part of the status that counts. An enforcer that only observes judges staged policies as well as another.
-func (s onNodes) nodes(mode v1alpha1.Mode) *v1alpha1.NodesStatus {
-	done := s.desired - len(s.behind)
-	if mode != v1alpha1.Audit {
-		done -= len(s.observing)
-	}
+// nodes is the part of the status that counts.
+func (s onNodes) nodes() *v1alpha1.NodesStatus {
+	done := s.desired - len(s.behind) - len(s.observing)
 	return &v1alpha1.NodesStatus{
 		Desired: int32(s.desired), Programmed: int32(done), Summary: fmt.Sprintf("%d/%d", done, s.desired),
 		NetworkPolicies:       s.need.NetworkPolicies.String(),
@@ -51,7 +48,7 @@ func (s onNodes) condition(app *v1alpha1.AppTier) metav1.Condition {
 	case len(s.behind) > 0:
 		return condition(kind, metav1.ConditionFalse, v1alpha1.ReasonNodesBehind,
 			fmt.Sprintf("%d of %d nodes do not have the policies: %s", len(s.behind), s.desired, some(s.behind)))
-	case app.Spec.Mode != v1alpha1.Audit && len(s.observing) > 0:
+	case len(s.observing) > 0:
 		return condition(kind, metav1.ConditionUnknown, v1alpha1.ReasonNoEnforcer,
 			fmt.Sprintf("the enforcers of %d of %d nodes only observe: %s; whether another one enforces the policies is not known",
 				len(s.observing), s.desired, some(s.observing)))
@@ -72,7 +69,7 @@ func some(list []string) string {
 func (s onNodes) differs(app *v1alpha1.AppTier) bool {
 	want, have := s.condition(app), meta.FindStatusCondition(app.Status.Conditions, v1alpha1.ConditionProgrammed)
 	return have == nil || have.Status != want.Status || have.Reason != want.Reason || have.Message != want.Message ||
-		have.ObservedGeneration != app.Generation || !equality.Semantic.DeepEqual(s.nodes(app.Spec.Mode), app.Status.Nodes)
+		have.ObservedGeneration != app.Generation || !equality.Semantic.DeepEqual(s.nodes(), app.Status.Nodes)
 }
 
 func (r *nodesReconciler) write(ctx context.Context, app *v1alpha1.AppTier, s onNodes) error {
@@ -80,7 +77,7 @@ func (r *nodesReconciler) write(ctx context.Context, app *v1alpha1.AppTier, s on
 	now.ObservedGeneration, now.LastTransitionTime = app.Generation, metav1.NewTime(r.Now())
 	conditions := app.Status.DeepCopy().Conditions
 	meta.SetStatusCondition(&conditions, now) // keeps the time while the status is the same
-	c, nodes := meta.FindStatusCondition(conditions, v1alpha1.ConditionProgrammed), s.nodes(app.Spec.Mode)
+	c, nodes := meta.FindStatusCondition(conditions, v1alpha1.ConditionProgrammed), s.nodes()
 	status := applyconfiguration.AppTierStatus().
 		WithConditions(metav1ac.Condition().
 			WithType(c.Type).WithStatus(c.Status).WithReason(c.Reason).WithMessage(c.Message).
