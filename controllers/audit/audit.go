@@ -6,11 +6,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/go-logr/logr"
+	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -33,6 +36,9 @@ const (
 	writeEvery = 30 * time.Second
 	// eventEvery is how often an AppTier has an Event at most.
 	eventEvery = time.Minute
+	// atOnce is how many namespaces are asked about at once: a node that is down takes the time that all have, and a list may
+	// be long, so it is not kept.
+	atOnce = 8
 )
 
 // Lister asks nodes for connections.
@@ -51,8 +57,16 @@ type Auditor struct {
 	Now    func() time.Time
 	Log    logr.Logger
 
-	// written and told are when an AppTier's status was written last, and when it had an Event.
-	written, told map[types.UID]time.Time
+	mutex sync.Mutex
+	known map[types.UID]*progress
+}
+
+// progress is what has been done about an AppTier.
+type progress struct {
+	// written is when its status was written last, and told when it had an Event.
+	written, told time.Time
+	// untold is the latest connection that is to have an Event; nil for none.
+	untold *v1alpha1.AuditedConnection
 }
 
 // +kubebuilder:rbac:groups=policy.apptier.dev,resources=apptiers,verbs=get;list;watch
@@ -85,29 +99,53 @@ func (a *Auditor) Once(ctx context.Context) error {
 		return fmt.Errorf("listing AppTiers: %w", err)
 	}
 	now := a.Now()
-	seen := map[string]connections.ConnectionList{}
-	known := map[types.UID]bool{}
+	a.forgetOthers(list.Items)
+	audited := map[string][]*v1alpha1.AppTier{}
 	var failed error
 	for i := range list.Items {
-		app := &list.Items[i]
-		known[app.UID] = true
-		if app.Spec.Mode != v1alpha1.Audit {
-			failed = errors.Join(failed, a.forget(ctx, app))
-			continue
+		if app := &list.Items[i]; app.Spec.Mode == v1alpha1.Audit {
+			audited[app.Namespace] = append(audited[app.Namespace], app)
+		} else {
+			failed = errors.Join(failed, a.end(ctx, app))
 		}
-		if _, asked := seen[app.Namespace]; !asked {
-			seen[app.Namespace] = a.Nodes.List(ctx, app.Namespace, now.Add(-audit.Window))
-		}
-		failed = errors.Join(failed, a.judge(ctx, app, seen[app.Namespace], now))
 	}
-	for _, times := range []map[types.UID]time.Time{a.written, a.told} {
-		for uid := range times {
-			if !known[uid] {
-				delete(times, uid)
+	var group errgroup.Group
+	group.SetLimit(atOnce)
+	for namespace, apps := range audited {
+		group.Go(func() error {
+			var failed error
+			seen := a.Nodes.List(ctx, namespace, now.Add(-audit.Window))
+			for _, app := range apps {
+				failed = errors.Join(failed, a.judge(ctx, app, seen, now))
 			}
-		}
+			return failed
+		})
 	}
-	return failed
+	return errors.Join(failed, group.Wait())
+}
+
+// forgetOthers forgets the AppTiers that are gone.
+func (a *Auditor) forgetOthers(apps []v1alpha1.AppTier) {
+	a.mutex.Lock()
+	defer a.mutex.Unlock()
+	there := make(map[types.UID]bool, len(apps))
+	for i := range apps {
+		there[apps[i].UID] = true
+	}
+	maps.DeleteFunc(a.known, func(uid types.UID, _ *progress) bool { return !there[uid] })
+}
+
+// progress returns what has been done about an AppTier, which one call at a time judges.
+func (a *Auditor) progress(app *v1alpha1.AppTier) *progress {
+	a.mutex.Lock()
+	defer a.mutex.Unlock()
+	if a.known == nil {
+		a.known = map[types.UID]*progress{}
+	}
+	if a.known[app.UID] == nil {
+		a.known[app.UID] = &progress{}
+	}
+	return a.known[app.UID]
 }
 
 func (a *Auditor) judge(ctx context.Context, app *v1alpha1.AppTier, seen connections.ConnectionList, now time.Time) error {
@@ -116,7 +154,8 @@ func (a *Auditor) judge(ctx context.Context, app *v1alpha1.AppTier, seen connect
 		return err
 	}
 	answer := audit.Judge(audit.Question{App: app, Staged: isStaged(app), ByHand: byHand, Seen: seen, Period: a.Period, Now: now})
-	a.tell(app, answer.News, now)
+	done := a.progress(app)
+	a.tell(app, answer, done, now)
 	before := meta.FindStatusCondition(app.Status.Conditions, v1alpha1.ConditionAudited)
 	condition := answer.Condition
 	condition.ObservedGeneration, condition.LastTransitionTime = app.Generation, metav1.NewTime(now)
@@ -126,7 +165,7 @@ func (a *Auditor) judge(ctx context.Context, app *v1alpha1.AppTier, seen connect
 		condition.LastTransitionTime = before.LastTransitionTime
 	}
 	isSame := before != nil && before.Message == condition.Message && equality.Semantic.DeepEqual(answer.Status, app.Status.Audit)
-	if !isTurn && (isSame || now.Sub(a.written[app.UID]) < writeEvery) {
+	if !isTurn && (isSame || now.Sub(done.written) < writeEvery) {
 		return nil
 	}
 	status := applyconfiguration.AppTierStatus().WithConditions(metav1ac.Condition().
@@ -135,10 +174,7 @@ func (a *Auditor) judge(ctx context.Context, app *v1alpha1.AppTier, seen connect
 	if answer.Status != nil {
 		status.WithAudit(configuration(answer.Status))
 	}
-	if a.written == nil {
-		a.written = map[types.UID]time.Time{}
-	}
-	a.written[app.UID] = now
+	done.written = now
 	return a.write(ctx, app, status)
 }
 
@@ -176,8 +212,8 @@ func isStaged(app *v1alpha1.AppTier) bool {
 	return true
 }
 
-// forget removes the status of an audit that is over.
-func (a *Auditor) forget(ctx context.Context, app *v1alpha1.AppTier) error {
+// end removes the status of an audit that is over.
+func (a *Auditor) end(ctx context.Context, app *v1alpha1.AppTier) error {
 	if app.Status.Audit == nil && meta.FindStatusCondition(app.Status.Conditions, v1alpha1.ConditionAudited) == nil {
 		return nil
 	}
@@ -208,24 +244,25 @@ func configuration(s *v1alpha1.AuditStatus) *applyconfiguration.AuditStatusApply
 	return out
 }
 
-// tell writes an Event about connections that nobody was told about, at most one a minute. What comes in between is in the
-// next, as long as the status does not show it.
-func (a *Auditor) tell(app *v1alpha1.AppTier, news []v1alpha1.AuditedConnection, now time.Time) {
-	if len(news) == 0 || a.Events == nil || now.Sub(a.told[app.UID]) < eventEvery {
+// tell writes an Event about connections that the status did not show, at most one a minute: of several the latest has it, and
+// the number of all.
+func (a *Auditor) tell(app *v1alpha1.AppTier, answer audit.Answer, done *progress, now time.Time) {
+	if n := len(answer.News); n > 0 {
+		done.untold = &answer.News[n-1]
+	}
+	if answer.Status == nil { // another spec, of which nothing is known
+		done.untold = nil
+	}
+	if done.untold == nil || a.Events == nil || now.Sub(done.told) < eventEvery {
 		return
 	}
-	if a.told == nil {
-		a.told = map[types.UID]time.Time{}
-	}
-	a.told[app.UID] = now
-	last := news[len(news)-1]
+	last := done.untold
+	done.told, done.untold = now, nil
 	by := strings.ToLower(last.Direction)
 	if last.Tier != "" {
 		by += " of tier " + last.Tier
 	}
-	note := fmt.Sprintf("would be denied by %s: %s → %s %s %d", by, last.Source, last.Destination, last.Protocol, last.Port)
-	if len(news) > 1 {
-		note += fmt.Sprintf(", and %d more", len(news)-1)
-	}
-	a.Events.Eventf(app, nil, corev1.EventTypeWarning, v1alpha1.ReasonWouldDeny, "Audit", "%s", note)
+	a.Events.Eventf(app, nil, corev1.EventTypeWarning, v1alpha1.ReasonWouldDeny, "Audit",
+		"would be denied by %s: %s → %s %s %d (different connections in the last hour: %d)",
+		by, last.Source, last.Destination, last.Protocol, last.Port, answer.Status.WouldDeny)
 }
