@@ -41,9 +41,6 @@ func scripted(t *testing.T, script, program string, files map[string]string, env
 
 // Each image is signed by the digest that the manifest installs.
 func TestSign(t *testing.T) {
-	if _, err := exec.LookPath("jq"); err != nil {
-		t.Skip("jq is not installed")
-	}
 	files := map[string]string{
 		"provenance.intoto.json": `{"predicate": 1}`,
 		"install.yaml": "        image: r.example.com/a/enforcer:v1@sha256:22\n        image: r.example.com/a/enforcer:v1@sha256:22\n" +
