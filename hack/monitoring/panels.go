@@ -32,7 +32,8 @@ func overview() []panel {
 
 func denied() []panel {
 	return []panel{
-		{"Denied packets", "By what denied them: the policies of the pod that connects (egress) or of the one that is connected to (ingress), or what else.", "pps",
+		{"Denied packets", "By what denied them: the policies of the pod that connects (egress) or of the one that is connected to (ingress), " +
+			"or what else.", "pps",
 			[]series{{`sum by (reason) (rate(apptier_enforcer_denied_packets_total` + onNodes + `[$__rate_interval]))`, "{{reason}}"}}},
 		{"Denied packets, by node", "Of ingress and egress alone.", "pps", []series{
 			{`sum by (node) (rate(apptier_enforcer_denied_packets_total{node=~"$node", reason=~"ingress|egress"}[$__rate_interval]))`, "{{node}}"},

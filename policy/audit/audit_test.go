@@ -1,6 +1,7 @@
 package audit_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -49,68 +50,76 @@ func shown(count int64, last time.Duration) v1alpha1.AuditedConnection {
 }
 
 func TestJudge(t *testing.T) {
+	const day = 24 * time.Hour
 	began := &v1alpha1.AuditStatus{ObservedGeneration: 1, Since: at(0)}
-	denied := &v1alpha1.AuditStatus{ObservedGeneration: 1, Since: at(0), WouldDeny: 1, Last: new(at(time.Minute)), Top: []v1alpha1.AuditedConnection{shown(3, time.Minute)}}
+	denied := &v1alpha1.AuditStatus{
+		ObservedGeneration: 1, Since: at(0), WouldDeny: 1, Last: new(at(time.Minute)), Top: []v1alpha1.AuditedConnection{shown(3, time.Minute)},
+	}
+	quiet := &v1alpha1.AuditStatus{ObservedGeneration: 1, Since: at(0), Last: denied.Last, Top: denied.Top}
 	other := report("report-1", 1, time.Minute)
 	other.Because[0].AppTier = "another"
 	enforced := report("report-1", 1, time.Minute)
 	enforced.Verdict = connections.Denied
+	missing := func(verdict connections.Verdict) connections.ConnectionList {
+		return connections.ConnectionList{Missing: []connections.Missing{{Node: "n1", Verdict: verdict}}}
+	}
 	for _, test := range []struct {
 		name   string
-		app    *v1alpha1.AppTier
-		staged bool
-		seen   connections.ConnectionList
+		asked  audit.Question
 		now    time.Duration
 		status *v1alpha1.AuditStatus
-		reason string
-		is     metav1.ConditionStatus
-		news   int
+		// condition is the status and the reason.
+		condition string
+		news      int
 	}{
-		{"before its policies are in place it has not begun", app(1, nil), false, list(report("a", 1, 0)), 0,
-			nil, v1alpha1.ReasonAuditing, metav1.ConditionFalse, 0},
-		{"it begins when they are", app(1, nil), true, list(), 0, began, v1alpha1.ReasonAuditing, metav1.ConditionFalse, 0},
-		{"what was seen before does not count", app(1, nil), true, list(report("a", 1, -time.Minute)), 0, began, v1alpha1.ReasonAuditing, metav1.ConditionFalse, 0},
-		{"but what was while nobody looked does", app(1, nil), true, list(report("a", 1, -5*time.Second)), 0,
-			&v1alpha1.AuditStatus{ObservedGeneration: 1, Since: at(0), WouldDeny: 1, Last: new(at(-5 * time.Second)),
-				Top: []v1alpha1.AuditedConnection{shown(1, -5*time.Second)}}, v1alpha1.ReasonWouldDeny, metav1.ConditionFalse, 1},
-		{"a new spec begins a new one", app(2, denied), true, list(), time.Hour,
-			&v1alpha1.AuditStatus{ObservedGeneration: 2, Since: at(time.Hour)}, v1alpha1.ReasonAuditing, metav1.ConditionFalse, 0},
-		{"pods of a workload are one connection", app(1, began), true, list(report("a", 1, time.Second), report("b", 2, time.Minute)), time.Minute,
-			denied, v1alpha1.ReasonWouldDeny, metav1.ConditionFalse, 1},
-		{"it stays while nodes forget", app(1, denied), true, list(), 3 * time.Hour,
-			&v1alpha1.AuditStatus{ObservedGeneration: 1, Since: at(0), Last: denied.Last, Top: denied.Top}, v1alpha1.ReasonWouldDeny, metav1.ConditionFalse, 0},
-		{"others' policies are others' matter", app(1, began), true, list(other), time.Minute, began, v1alpha1.ReasonAuditing, metav1.ConditionFalse, 0},
-		{"what is denied is not what would be", app(1, began), true, list(enforced), time.Minute, began, v1alpha1.ReasonAuditing, metav1.ConditionFalse, 0},
-		{"after a quiet day it is audited", app(1, began), true, list(), 24 * time.Hour, began, v1alpha1.ReasonNothingDenied, metav1.ConditionTrue, 0},
-		{"a day counts from the last", app(1, denied), true, list(), 24 * time.Hour,
-			&v1alpha1.AuditStatus{ObservedGeneration: 1, Since: at(0), Last: denied.Last, Top: denied.Top}, v1alpha1.ReasonWouldDeny, metav1.ConditionFalse, 0},
-		{"what is long ago is forgotten", app(1, denied), true, list(), 24*time.Hour + time.Minute,
-			&v1alpha1.AuditStatus{ObservedGeneration: 1, Since: at(0), Last: denied.Last, Top: []v1alpha1.AuditedConnection{}}, v1alpha1.ReasonNothingDenied, metav1.ConditionTrue, 0},
-		{"a node that does not answer may have seen anything", app(1, began), true,
-			connections.ConnectionList{Missing: []connections.Missing{{Node: "n1", Reason: "late"}}}, 24 * time.Hour, began, v1alpha1.ReasonNotReported, metav1.ConditionUnknown, 0},
-		{"what is missing of denials is none of its matter", app(1, began), true,
-			connections.ConnectionList{Missing: []connections.Missing{{Node: "n1", Verdict: connections.Denied}}}, 24 * time.Hour, began, v1alpha1.ReasonNothingDenied, metav1.ConditionTrue, 0},
-		{"what is missing of what would be is", app(1, began), true,
-			connections.ConnectionList{Missing: []connections.Missing{{Node: "n1", Verdict: connections.WouldDeny}}}, 24 * time.Hour, began, v1alpha1.ReasonNotReported, metav1.ConditionUnknown, 0},
-		{"a staged policy by hand may hide anything", app(1, began), true, list(), 24 * time.Hour, began, v1alpha1.ReasonStagedByHand, metav1.ConditionUnknown, 0},
+		{"before its policies are in place it has not begun", audit.Question{App: app(1, nil), Seen: list(report("a", 1, 0))},
+			0, nil, "False Auditing", 0},
+		{"it begins when they are", staged(app(1, nil)), 0, began, "False Auditing", 0},
+		{"what was seen before does not count", staged(app(1, nil), report("a", 1, -time.Minute)), 0, began, "False Auditing", 0},
+		{"but what was while nobody looked does", staged(app(1, nil), report("a", 1, -5*time.Second)), 0, &v1alpha1.AuditStatus{
+			ObservedGeneration: 1, Since: at(0), WouldDeny: 1, Last: new(at(-5 * time.Second)),
+			Top: []v1alpha1.AuditedConnection{shown(1, -5*time.Second)},
+		}, "False WouldDeny", 1},
+		{"a new spec begins a new one", staged(app(2, denied)), time.Hour,
+			&v1alpha1.AuditStatus{ObservedGeneration: 2, Since: at(time.Hour)}, "False Auditing", 0},
+		{"pods of a workload are one connection", staged(app(1, began), report("a", 1, time.Second), report("b", 2, time.Minute)),
+			time.Minute, denied, "False WouldDeny", 1},
+		{"it stays while nodes forget", staged(app(1, denied)), 3 * time.Hour, quiet, "False WouldDeny", 0},
+		{"others' policies are others' matter", staged(app(1, began), other), time.Minute, began, "False Auditing", 0},
+		{"what is denied is not what would be", staged(app(1, began), enforced), time.Minute, began, "False Auditing", 0},
+		{"after a quiet day it is audited", staged(app(1, began)), day, began, "True NothingDenied", 0},
+		{"just before, it is not", staged(app(1, began)), day - time.Second, began, "False Auditing", 0},
+		{"a day counts from the last", staged(app(1, denied)), day, quiet, "False WouldDeny", 0},
+		{"what is long ago is forgotten", staged(app(1, denied)), day + time.Minute,
+			&v1alpha1.AuditStatus{ObservedGeneration: 1, Since: at(0), Last: denied.Last}, "True NothingDenied", 0},
+		{"a node that does not answer may have seen anything", audit.Question{App: app(1, began), Staged: true, Seen: missing("")},
+			day, began, "Unknown NotReported", 0},
+		{"what is missing of denials is none of its matter", audit.Question{App: app(1, began), Staged: true, Seen: missing(connections.Denied)},
+			day, began, "True NothingDenied", 0},
+		{"what is missing of what would be is", audit.Question{App: app(1, began), Staged: true, Seen: missing(connections.WouldDeny)},
+			day, began, "Unknown NotReported", 0},
+		{"a staged policy by hand may hide anything", audit.Question{App: app(1, began), Staged: true, ByHand: []string{"trial"}},
+			day, began, "Unknown StagedByHand", 0},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			question := audit.Question{App: test.app, Staged: test.staged, Seen: test.seen, Period: 24 * time.Hour, Now: start.Add(test.now)}
-			if test.reason == v1alpha1.ReasonStagedByHand {
-				question.ByHand = []string{"trial"}
-			}
-			got := audit.Judge(question)
+			test.asked.Period, test.asked.Now = day, start.Add(test.now)
+			got := audit.Judge(test.asked)
 			if diff := cmp.Diff(test.status, got.Status, cmpopts.EquateEmpty()); diff != "" {
 				t.Errorf("status (-want +got):\n%s", diff)
 			}
-			if got.Condition.Reason != test.reason || got.Condition.Status != test.is || got.Condition.Message == "" {
-				t.Errorf("the condition is %s, %s: %q", got.Condition.Status, got.Condition.Reason, got.Condition.Message)
+			if said := fmt.Sprint(got.Condition.Status, " ", got.Condition.Reason); said != test.condition || got.Condition.Message == "" {
+				t.Errorf("the condition is %s, and not %s: %q", said, test.condition, got.Condition.Message)
 			}
 			if len(got.News) != test.news {
 				t.Errorf("news: %v", got.News)
 			}
 		})
 	}
+}
+
+// staged asks about an AppTier whose policies are in place.
+func staged(app *v1alpha1.AppTier, seen ...connections.Connection) audit.Question {
+	return audit.Question{App: app, Staged: true, Seen: list(seen...)}
 }
 
 // However many connections there are, the status is small: the most frequent ten.

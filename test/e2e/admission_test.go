@@ -137,7 +137,9 @@ var _ = Describe("a NetworkPolicy beside an AppTier", func() {
 func expectEmptied(ctx context.Context, name string) {
 	GinkgoHelper()
 	Expect(api.Delete(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}})).To(Succeed())
-	for _, list := range []client.ObjectList{&v1alpha1.AppTierList{}, &networkingv1.NetworkPolicyList{}, &corev1.PodList{}, &corev1.ConfigMapList{}} {
+	for _, list := range []client.ObjectList{
+		&v1alpha1.AppTierList{}, &networkingv1.NetworkPolicyList{}, &corev1.PodList{}, &corev1.ConfigMapList{},
+	} {
 		Eventually(func() int {
 			Expect(api.List(ctx, list, client.InNamespace(name))).To(Succeed())
 			return meta.LenList(list)

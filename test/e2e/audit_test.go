@@ -158,7 +158,8 @@ var _ = Describe("an AppTier in mode Audit", Ordered, func() {
 
 	It("is learned from what was seen, and allows that and nothing else", func(ctx context.Context) {
 		recordAllowed(ctx)
-		Expect(api.Delete(ctx, &v1alpha1.AppTier{ObjectMeta: metav1.ObjectMeta{Namespace: scenario.Shop.Namespace, Name: scenario.Shop.Name}})).To(Succeed())
+		app := &v1alpha1.AppTier{ObjectMeta: metav1.ObjectMeta{Namespace: scenario.Shop.Namespace, Name: scenario.Shop.Name}}
+		Expect(api.Delete(ctx, app)).To(Succeed())
 		Eventually(func() map[string]networkingv1.NetworkPolicySpec { return shopPolicies(ctx) }, settles).Should(BeEmpty())
 		used := []struct {
 			from, to string
@@ -208,7 +209,8 @@ func recordAllowed(ctx context.Context) {
 		Eventually(func() bool {
 			Expect(api.Get(ctx, key, &enforcer)).To(Succeed())
 			s := enforcer.Status
-			return s.ObservedGeneration == enforcer.Generation && s.UpdatedNumberScheduled == s.DesiredNumberScheduled && s.NumberAvailable == s.DesiredNumberScheduled
+			return s.ObservedGeneration == enforcer.Generation && s.UpdatedNumberScheduled == s.DesiredNumberScheduled &&
+				s.NumberAvailable == s.DesiredNumberScheduled
 		}, 2*time.Minute, 100*time.Millisecond).Should(BeTrue())
 	}
 	set := func(ctx context.Context, change func(args []string) []string) {

@@ -44,8 +44,8 @@ func buildPrevious(ctx context.Context) previous {
 	}
 	p := previous{source: GinkgoT().TempDir()}
 	archive := filepath.Join(GinkgoT().TempDir(), "source.tar")
-	out, err := git("archive", "--output="+archive, previousVersion, "--", "api", "cmd", "config", "controllers", "enforcer", "internal", "policy",
-		"webhooks", "go.mod", "go.sum")
+	out, err := git("archive", "--output="+archive, previousVersion, "--",
+		"api", "cmd", "config", "controllers", "enforcer", "internal", "policy", "webhooks", "go.mod", "go.sum")
 	Expect(err).NotTo(HaveOccurred(), "%s", out)
 	out, err = exec.CommandContext(ctx, "tar", "-xf", archive, "-C", p.source).CombinedOutput()
 	Expect(err).NotTo(HaveOccurred(), "%s", out)
@@ -55,7 +55,8 @@ func buildPrevious(ctx context.Context) previous {
 	}
 	install, err := manifests.KustomizeDir(filepath.Join(p.source, "config", "default"))
 	Expect(err).NotTo(HaveOccurred())
-	text := strings.NewReplacer("apptier/manager:dev", "apptier/manager:previous", "apptier/enforcer:dev", "apptier/enforcer:previous").Replace(string(install))
+	text := strings.NewReplacer(
+		"apptier/manager:dev", "apptier/manager:previous", "apptier/enforcer:dev", "apptier/enforcer:previous").Replace(string(install))
 	Expect(text).To(And(ContainSubstring("apptier/manager:previous"), ContainSubstring("apptier/enforcer:previous")))
 	p.install = []byte(text)
 	return p
@@ -73,7 +74,8 @@ func (p previous) image(ctx context.Context, root, name, user string) (tar strin
 	Expect(err).NotTo(HaveOccurred(), "%s", out)
 	tar = binary + ".tar"
 	Expect(build.Image{
-		Refs: []string{"apptier/" + name + ":previous"}, Files: map[string]string{"/" + name: binary}, Entrypoint: []string{"/" + name}, User: user,
+		Refs: []string{"apptier/" + name + ":previous"}, Files: map[string]string{"/" + name: binary},
+		Entrypoint: []string{"/" + name}, User: user,
 		Env: []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
 	}.WriteTar(tar)).To(Succeed())
 	return tar

@@ -53,18 +53,21 @@ var healths = []health{
 		set(a, v1alpha1.ConditionConflicted, metav1.ConditionUnknown, v1alpha1.ReasonTooBigToJudge)
 	}, "Healthy", status.CurrentStatus},
 	// What nodes do does not fail or hold up a sync: one that is down would hold up all. Wait for Programmed where packets count.
-	{"in force on all nodes", also(v1alpha1.ConditionProgrammed, metav1.ConditionTrue, v1alpha1.ReasonAllNodes), "Healthy", status.CurrentStatus},
-	{"nodes are behind", also(v1alpha1.ConditionProgrammed, metav1.ConditionFalse, v1alpha1.ReasonNodesBehind), "Healthy", status.CurrentStatus},
+	{"in force on all nodes", also(v1alpha1.ConditionProgrammed, metav1.ConditionTrue, v1alpha1.ReasonAllNodes),
+		"Healthy", status.CurrentStatus},
+	{"nodes are behind", also(v1alpha1.ConditionProgrammed, metav1.ConditionFalse, v1alpha1.ReasonNodesBehind),
+		"Healthy", status.CurrentStatus},
 	{"no enforcer", also(v1alpha1.ConditionProgrammed, metav1.ConditionUnknown, v1alpha1.ReasonNoEnforcer), "Healthy", status.CurrentStatus},
 	// Nor does an audit: what it shows is for people to decide about.
 	{"audited", also(v1alpha1.ConditionAudited, metav1.ConditionTrue, v1alpha1.ReasonNothingDenied), "Healthy", status.CurrentStatus},
 	{"would deny", also(v1alpha1.ConditionAudited, metav1.ConditionFalse, v1alpha1.ReasonWouldDeny), "Healthy", status.CurrentStatus},
 	{"still audits", also(v1alpha1.ConditionAudited, metav1.ConditionFalse, v1alpha1.ReasonAuditing), "Healthy", status.CurrentStatus},
 	{"staged by hand", also(v1alpha1.ConditionAudited, metav1.ConditionUnknown, v1alpha1.ReasonStagedByHand), "Healthy", status.CurrentStatus},
-	{"not all nodes report", also(v1alpha1.ConditionAudited, metav1.ConditionUnknown, v1alpha1.ReasonNotReported), "Healthy", status.CurrentStatus},
+	{"not all nodes report", also(v1alpha1.ConditionAudited, metav1.ConditionUnknown, v1alpha1.ReasonNotReported),
+		"Healthy", status.CurrentStatus},
 }
 
-// also is an AppTier that has one more condition.
+// also has an AppTier have one more condition.
 func also(kind string, to metav1.ConditionStatus, reason string) func(*v1alpha1.AppTier) {
 	return func(a *v1alpha1.AppTier) { set(a, kind, to, reason) }
 }
