@@ -2,6 +2,8 @@ package doctor
 
 import (
 	"fmt"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -14,6 +16,22 @@ import (
 	"github.com/apptier/apptier/api/v1alpha1"
 )
 
+// Every kind that is installed is one that doctor looks for.
+func TestEveryKindIsLookedFor(t *testing.T) {
+	files, err := filepath.Glob("../../../config/crd/bases/*.yaml")
+	if err != nil || len(files) == 0 {
+		t.Fatal(files, err)
+	}
+	var installed []string
+	for _, file := range files { // GROUP_PLURAL.yaml
+		group, plural, _ := strings.Cut(strings.TrimSuffix(filepath.Base(file), ".yaml"), "_")
+		installed = append(installed, plural+"."+group)
+	}
+	if diff := cmp.Diff(installed, CRDs()); diff != "" {
+		t.Errorf("(-installed +looked for):\n%s", diff)
+	}
+}
+
 // Each case changes a cluster in which all is well, and names what is found then but for what passes.
 func TestFindings(t *testing.T) {
 	for _, test := range []struct {
@@ -22,7 +40,7 @@ func TestFindings(t *testing.T) {
 		want   []string
 	}{
 		{"all is well", func(*Facts) {}, nil},
-		{"a kind is missing", func(f *Facts) { f.CRDs.Items = f.CRDs.Items[:1] },
+		{"a kind is missing", func(f *Facts) { f.CRDs.Items = f.CRDs.Items[:2] },
 			[]string{"versions fail [CustomResourceDefinition stagednetworkpolicies.policy.apptier.dev]"}},
 		{"no kinds, and no rights", func(f *Facts) { f.CRDs, f.Groups.Items = mayNot[metav1.PartialObjectMetadata](), nil },
 			[]string{"versions fail []", "versions unknown []"}},
@@ -31,6 +49,7 @@ func TestFindings(t *testing.T) {
 				Read[v1alpha1.AppTier]{Unread: "no matches for kind"}
 		},
 			[]string{"versions fail [CustomResourceDefinition apptiers.policy.apptier.dev]",
+				"versions fail [CustomResourceDefinition nodereports.policy.apptier.dev]",
 				"versions fail [CustomResourceDefinition stagednetworkpolicies.policy.apptier.dev]"}},
 		{"an older CRD", func(f *Facts) { f.CRDs.Items[0].Labels[labelVersion] = "v0.1.9" }, []string{"versions warn []"}},
 		{"a newer CRD", func(f *Facts) { relabel(f.CRDs.Items, "v0.3.0") }, nil},

@@ -14,7 +14,7 @@ import (
 	"github.com/apptier/apptier/api/v1alpha1"
 )
 
-var crds = []string{"apptiers.policy.apptier.dev", "stagednetworkpolicies.policy.apptier.dev"}
+var crds = []string{"apptiers.policy.apptier.dev", "nodereports.policy.apptier.dev", "stagednetworkpolicies.policy.apptier.dev"}
 
 // CRDs are the names of the kinds that a manager needs.
 func CRDs() []string { return slices.Clone(crds) }
