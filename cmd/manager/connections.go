@@ -69,11 +69,13 @@ func addConnections(mgr ctrl.Manager, o options) error {
 		Handler:  api.New(api.Options{Lister: asker, Authenticator: proxy, MayList: mayList, Log: ctrl.Log.WithName("connections")}),
 		ErrorLog: log.New(io.Discard, "", 0),
 	}
+	hosting := &nodes.Asker{Nodes: known.Hosting, Certificate: certificate.GetClientCertificate, Now: time.Now}
+	told := mgr.GetEventRecorder(v1alpha1.ManagedBy)
 	auditor := &audit.Auditor{
-		Client: mgr.GetClient(), Nodes: &nodes.Asker{Nodes: known.Hosting, Certificate: certificate.GetClientCertificate, Now: time.Now},
-		Events: mgr.GetEventRecorder(v1alpha1.ManagedBy), Period: o.auditPeriod, Now: time.Now, Log: ctrl.Log.WithName("audit"),
+		Client: mgr.GetClient(), Nodes: hosting, Events: told, Period: o.auditPeriod, Now: time.Now, Log: ctrl.Log.WithName("audit"),
 	}
-	for _, runnable := range []manager.Runnable{proxy, server, auditor} {
+	teller := &audit.Teller{Client: mgr.GetClient(), Nodes: hosting, Events: told, Now: time.Now, Log: ctrl.Log.WithName("denied")}
+	for _, runnable := range []manager.Runnable{proxy, server, auditor, teller} {
 		if err := mgr.Add(runnable); err != nil {
 			return fmt.Errorf("setting up the API of connections: %w", err)
 		}

@@ -258,11 +258,15 @@ func (a *Auditor) tell(app *v1alpha1.AppTier, answer audit.Answer, done *progres
 	}
 	last := done.untold
 	done.told, done.untold = now, nil
-	by := strings.ToLower(last.Direction)
-	if last.Tier != "" {
-		by += " of tier " + last.Tier
-	}
 	a.Events.Eventf(app, nil, corev1.EventTypeWarning, v1alpha1.ReasonWouldDeny, "Audit",
-		"would be denied by %s: %s → %s %s %d (different connections in the last hour: %d)",
-		by, last.Source, last.Destination, last.Protocol, last.Port, answer.Status.WouldDeny)
+		"would be denied %s (different connections in the last hour: %d)", words(last), answer.Status.WouldDeny)
+}
+
+// words say by what a connection is denied, and between whom.
+func words(c *v1alpha1.AuditedConnection) string {
+	by := strings.ToLower(c.Direction)
+	if c.Tier != "" {
+		by += " of tier " + c.Tier
+	}
+	return fmt.Sprintf("by %s: %s → %s %s %d", by, c.Source, c.Destination, c.Protocol, c.Port)
 }

@@ -61,7 +61,7 @@ func Judge(q Question) Answer {
 		}
 		before = &v1alpha1.AuditStatus{ObservedGeneration: q.App.Generation, Since: metav1.NewTime(q.Now.Truncate(time.Second))}
 	}
-	found := wouldDeny(q, before.Since.Add(-lead))
+	found := closed(q.App, q.Seen, connections.WouldDeny, before.Since.Add(-lead))
 	status := &v1alpha1.AuditStatus{
 		ObservedGeneration: before.ObservedGeneration, Since: before.Since, WouldDeny: int32(len(found)), Last: before.Last,
 		Top: top(before.Top, found, q.Now),
@@ -74,13 +74,20 @@ func Judge(q Question) Answer {
 	return Answer{Status: status, Condition: conclude(q, status), News: news(before.Top, found)}
 }
 
-// wouldDeny returns the connections that the AppTier's staged policies would have denied since a time, each once.
-func wouldDeny(q Question, since time.Time) []v1alpha1.AuditedConnection {
+// Denied returns the connections that an AppTier's policies denied since a time, each once, the latest last.
+func Denied(app *v1alpha1.AppTier, seen connections.ConnectionList, since time.Time) []v1alpha1.AuditedConnection {
+	out := closed(app, seen, connections.Denied, since)
+	slices.SortStableFunc(out, byTime)
+	return out
+}
+
+// closed returns the connections that an AppTier's policies denied since a time, or would have, each once.
+func closed(app *v1alpha1.AppTier, seen connections.ConnectionList, verdict connections.Verdict, since time.Time) []v1alpha1.AuditedConnection {
 	var out []v1alpha1.AuditedConnection
 	place := map[v1alpha1.AuditedConnection]int{}
-	for _, c := range q.Seen.Items {
-		tier, is := tierOf(q.App.Name, c)
-		if c.Verdict != connections.WouldDeny || !is || c.Last.Time.Before(since) {
+	for _, c := range seen.Items {
+		tier, is := tierOf(app.Name, c)
+		if c.Verdict != verdict || !is || c.Last.Time.Before(since) {
 			continue
 		}
 		one := v1alpha1.AuditedConnection{
@@ -100,10 +107,14 @@ func wouldDeny(q Question, since time.Time) []v1alpha1.AuditedConnection {
 	return out
 }
 
-// tierOf says by which tier of an AppTier a connection would be denied, if it would be by one of its staged policies.
+// tierOf says by which tier of an AppTier a connection was denied, or would be, if it was by one of its policies.
 func tierOf(app string, c connections.Connection) (tier string, is bool) {
+	kind := "NetworkPolicy"
+	if c.Verdict == connections.WouldDeny {
+		kind = "StagedNetworkPolicy"
+	}
 	for _, policy := range c.Because {
-		if policy.Kind == "StagedNetworkPolicy" && policy.AppTier == app {
+		if policy.Kind == kind && policy.AppTier == app {
 			tier, is = cmp.Or(tier, policy.Tier), true
 		}
 	}
@@ -157,9 +168,11 @@ func top(known, seen []v1alpha1.AuditedConnection, now time.Time) []v1alpha1.Aud
 func news(known, seen []v1alpha1.AuditedConnection) []v1alpha1.AuditedConnection {
 	place := places(known)
 	out := slices.DeleteFunc(slices.Clone(seen), func(c v1alpha1.AuditedConnection) bool { _, found := place[identity(c)]; return found })
-	slices.SortStableFunc(out, func(a, b v1alpha1.AuditedConnection) int { return a.Last.Compare(b.Last.Time) })
+	slices.SortStableFunc(out, byTime)
 	return out
 }
+
+func byTime(a, b v1alpha1.AuditedConnection) int { return a.Last.Compare(b.Last.Time) }
 
 // conclude says whether the AppTier can be enforced.
 func conclude(q Question, status *v1alpha1.AuditStatus) metav1.Condition {
