@@ -25,7 +25,7 @@ func expectProgrammed(ctx context.Context) *v1alpha1.AppTier {
 			return "not known yet"
 		}
 		return fmt.Sprint(programmed.Status, ": ", programmed.Message)
-	}, settles, 50*time.Millisecond).Should(HavePrefix(string(metav1.ConditionTrue)))
+	}, catchesUp, 50*time.Millisecond).Should(HavePrefix(string(metav1.ConditionTrue)), "a spec before this may have taken the leader away")
 	return &app
 }
 
