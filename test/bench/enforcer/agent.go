@@ -23,6 +23,7 @@ type agent struct {
 	lab        *lab
 	kubeconfig string
 	log        string // a file
+	flags      []string
 
 	command *exec.Cmd
 	started time.Time
@@ -42,10 +43,12 @@ func (a *agent) start() error {
 		return err
 	}
 	defer log.Close() // the process has it as well
-	a.command = exec.Command(a.program, "run", "--node-name="+nodeName, "--kubeconfig="+a.kubeconfig, a.runDirectory(),
+	a.command = exec.Command(a.program, append([]string{
+		"run", "--node-name=" + nodeName, "--kubeconfig=" + a.kubeconfig, a.runDirectory(),
 		"--namespace-budget=peers=3000", // there are 1,000 policies on one pod, and a few besides
 		fmt.Sprintf("--metrics-bind-address=%s:%d", a.lab.control, metricsPort),
-		fmt.Sprintf("--health-probe-bind-address=%s:%d", a.lab.control, healthPort))
+		fmt.Sprintf("--health-probe-bind-address=%s:%d", a.lab.control, healthPort),
+	}, a.flags...)...)
 	a.command.Stdout, a.command.Stderr = log, log
 	a.ended = make(chan error, 1)
 	a.started = time.Now()

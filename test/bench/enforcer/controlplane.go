@@ -21,12 +21,15 @@ type controlPlane struct {
 	kubeconfig  string // a file
 }
 
-// startControlPlane starts the n-th one. Its objects are in memory.
-func startControlPlane(assets string, n int) (*controlPlane, error) {
+// startControlPlane starts the n-th one, with the kinds in a folder if one is given. Its objects are in memory.
+func startControlPlane(assets, kinds string, n int) (*controlPlane, error) {
 	environment := &envtest.Environment{
 		BinaryAssetsDirectory:    assets,
 		ControlPlaneStartTimeout: 2 * time.Minute,
 		ControlPlaneStopTimeout:  time.Minute,
+	}
+	if kinds != "" {
+		environment.CRDDirectoryPaths = []string{kinds}
 	}
 	serving := &environment.ControlPlane.GetAPIServer().SecureServing
 	serving.Address, serving.Port = controlAddress.Addr().String(), strconv.Itoa(6443+n)

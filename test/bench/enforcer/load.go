@@ -50,8 +50,8 @@ func loadAll(ctx context.Context, c kubernetes.Interface, s size, done *atomic.I
 	for _, p := range s.pods() {
 		count(func() error { return createPod(ctx, c, p) })
 	}
-	for i := range s.Policies {
-		count(func() error { return createPolicy(ctx, c, s.policy(i)) })
+	for _, p := range s.policies() {
+		count(func() error { return createPolicy(ctx, c, p) })
 	}
 	for _, p := range homePods() {
 		count(func() error { return createPod(ctx, c, p) })

@@ -41,6 +41,7 @@ type options struct {
 	changes        int
 	churn, burst   time.Duration
 	trafficRounds  int
+	floodRounds    int
 	enforcer, docs string
 	data           string
 }
@@ -50,12 +51,13 @@ func main() {
 	defer stop()
 	ctrllog.SetLogger(logr.Discard())
 	o := options{}
-	flag.StringVar(&o.scenarios, "scenarios", "a,b,c", "Sizes of the cluster to measure, with commas: a has 100 policies, b 1,000, c 5,000.")
+	flag.StringVar(&o.scenarios, "scenarios", "a,b,c", "Sizes of the cluster to measure, with commas: a has 100 policies, b 1,000, c 5,000; none with \"\".")
 	flag.IntVar(&o.rounds, "rounds", 21, "How often each event is measured in each cluster.")
 	flag.IntVar(&o.starts, "starts", 5, "How often the enforcer is started in each cluster.")
 	flag.IntVar(&o.changes, "changes", 1000, "Changes of policies in each cluster during which allowed connections must lose no packet.")
 	flag.DurationVar(&o.churn, "churn", time.Minute, "How long pods come and go in each cluster.")
 	flag.IntVar(&o.trafficRounds, "traffic-rounds", 41, "How often the speed of packets is measured under each set of rules.")
+	flag.IntVar(&o.floodRounds, "flood-rounds", 11, "How often many denied packets are sent under each set of rules.")
 	flag.DurationVar(&o.burst, "burst", 200*time.Millisecond, "How long each such measurement lasts.")
 	flag.StringVar(&o.enforcer, "enforcer", "", "Program to measure; by default the enforcer is built from the source.")
 	flag.StringVar(&o.docs, "docs", "", "Folder in which to write benchmarks.md and the charts anew; none by default.")
@@ -131,6 +133,7 @@ func present(results *Results, o options) error {
 // programs is what there is to run.
 type programs struct {
 	Assets   string // a folder with etcd and kube-apiserver
+	Kinds    string // a folder with the definitions of the project's kinds
 	Enforcer string
 	Version  string // of the enforcer
 	// Kubernetes is the version of Assets.
@@ -149,6 +152,7 @@ func prepare(ctx context.Context, o options, workspace string) (err error) {
 	if err != nil {
 		return err
 	}
+	p.Kinds = filepath.Join(root, "config", "crd", "bases")
 	if p.Enforcer == "" {
 		p.Enforcer = filepath.Join(workspace, "enforcer")
 		build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", p.Enforcer, "./cmd/enforcer")
@@ -187,7 +191,7 @@ func runInside(ctx context.Context, o options, workspace string) error {
 // chosen are the sizes that the flag names.
 func (o options) chosen() ([]size, error) {
 	var chosen []size
-	for name := range strings.SplitSeq(o.scenarios, ",") {
+	for name := range strings.FieldsFuncSeq(o.scenarios, func(r rune) bool { return r == ',' }) {
 		i := slices.IndexFunc(sizes, func(s size) bool { return s.Name == name })
 		if i < 0 {
 			return nil, fmt.Errorf("the scenario %q: use a, b or c, or several with commas", name)

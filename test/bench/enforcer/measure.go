@@ -17,6 +17,7 @@ import (
 const (
 	firstBaseline = 20
 	firstExtra    = 30
+	firstAudit    = 40
 )
 
 const fewPolicies = "10 policies"
@@ -81,6 +82,11 @@ func measure(ctx context.Context, o options, p programs) (results *Results, err 
 			if err := errors.Join(l.check(ctx), l.traffic(ctx, o.burst)); err != nil {
 				return results, err
 			}
+		}
+	}
+	if o.trafficRounds > 0 {
+		if results.Audit, err = audit(ctx, o, p, say); err != nil {
+			return results, err
 		}
 	}
 	results.LoadAfter = process.Load()
@@ -155,14 +161,19 @@ func eventRounds(ctx context.Context, o options, clusters []*scenario, say func(
 	return nil
 }
 
-// leave lets the client connect to the server, and stops the agent; the rules stay.
-func (c *scenario) leave(ctx context.Context) error {
+// let lets the client connect to the server.
+func (c *scenario) let(ctx context.Context) error {
 	if err := c.open(ctx)(); err != nil {
 		return err
 	}
 	f := c.lab.prober.connections(client, wired[client], wired[server])
 	defer f.end()
-	if err := f.settle(ctx, true); err != nil {
+	return f.settle(ctx, true)
+}
+
+// leave does so, and stops the agent; the rules stay.
+func (c *scenario) leave(ctx context.Context) error {
+	if err := c.let(ctx); err != nil {
 		return err
 	}
 	u, err := c.agent.usage(ctx)

@@ -18,6 +18,8 @@ type size struct {
 	Crowded bool
 	// Wide is how many more ports each policy has, none of which is any other's.
 	Wide int
+	// Kinds has the API server know the project's own kinds. Staged has a staged policy like each policy.
+	Kinds, Staged bool
 }
 
 const (
@@ -64,6 +66,15 @@ func (s size) policy(i int) *networkingv1.NetworkPolicy {
 		p.Spec.Ingress = nil
 	}
 	return p
+}
+
+// policies are all but those of the namespace home.
+func (s size) policies() []*networkingv1.NetworkPolicy {
+	var policies []*networkingv1.NetworkPolicy
+	for i := range s.Policies {
+		policies = append(policies, s.policy(i))
+	}
+	return policies
 }
 
 // pods are all but those of the namespace home.

@@ -48,6 +48,8 @@ func (r *Results) tables() string {
 		{"Packets of connections that stay allowed while policies change", "", r.steadyTable},
 		{"The speed of packets: processor time against no rules, the median of rounds (middle half)", "traffic", r.costTable},
 		{"The speed of packets as the clock has it, on a machine that others use too: medians", "", r.rateTable},
+		{"What it costs that connections are recorded, and staged policies judged: processor time against that of the first row, by round", "", r.auditTable},
+		{"20,000 denied packets a second, medians (middle half)", "", r.floodTable},
 	} {
 		t := section.table()
 		if len(t.rows) == 0 {

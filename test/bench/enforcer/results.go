@@ -11,6 +11,8 @@ type Results struct {
 	LoadAfter                     string
 	Clusters                      []*Cluster
 	Traffic                       []*Traffic
+	// Audit is nil where it was not measured.
+	Audit *Audit
 }
 
 // Cluster is what was measured of the enforcer in a cluster.

@@ -29,11 +29,20 @@ func newScenario(ctx context.Context, programs programs, s size, n int, progress
 	if c.lab, err = newLab(n); err != nil {
 		return nil, err
 	}
-	if c.plane, err = startControlPlane(programs.Assets, n); err != nil {
+	kinds := ""
+	if s.Kinds {
+		kinds = programs.Kinds
+	}
+	if c.plane, err = startControlPlane(programs.Assets, kinds, n); err != nil {
 		return nil, err
 	}
 	if err := load(ctx, c.plane.client, s, progress); err != nil {
 		return nil, fmt.Errorf("loading the cluster %s: %w", s.Name, err)
+	}
+	if s.Staged {
+		if err := c.plane.stage(ctx, append(s.policies(), homePolicies()...)); err != nil {
+			return nil, err
+		}
 	}
 	watching, unwatch := context.WithCancel(ctx)
 	c.unwatch = unwatch

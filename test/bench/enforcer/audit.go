@@ -1,0 +1,134 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"time"
+
+	networkingv1 "k8s.io/api/networking/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	crclient "sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/apptier/apptier/api/v1alpha1"
+)
+
+// audits are clusters in which the agent goes on while packets pass, and is asked each second which connections it saw.
+var audits = []struct {
+	size
+	flags []string
+}{
+	{size: size{Name: recordsDenied, Local: 100, Remote: 1000, Policies: 10, Kinds: true}},
+	{size: size{Name: "the same, and a staged policy beside each", Local: 100, Remote: 1000, Policies: 10, Kinds: true, Staged: true}},
+	{
+		size:  size{Name: "the same, and allowed connections are recorded too", Local: 100, Remote: 1000, Policies: 10, Kinds: true, Staged: true},
+		flags: []string{"--record-allowed"},
+	},
+}
+
+// recordsDenied is what the others are compared with.
+const recordsDenied = "10 policies, and what they deny is recorded"
+
+// watchedLane is a lane whose agent runs, and is asked; nil if there is none.
+type watchedLane struct {
+	lane
+	*asking
+}
+
+// audit measures what it costs others that connections are recorded, and that staged policies are judged.
+func audit(ctx context.Context, o options, p programs, say func(string, ...any)) (result *Audit, err error) {
+	result = &Audit{}
+	manager, err := newManager()
+	if err != nil {
+		return result, err
+	}
+	var lanes []watchedLane
+	for i, a := range audits {
+		say("the rules of a cluster with %s", a.Name)
+		l, err := live(ctx, p, a.size, firstAudit+i, manager, a.flags)
+		if err != nil {
+			return result, fmt.Errorf("%s: %w", a.Name, err)
+		}
+		lanes = append(lanes, l)
+		result.Traffic = append(result.Traffic, l.result)
+	}
+	say("the speed of packets while connections are recorded, %d rounds", o.trafficRounds)
+	for range o.trafficRounds {
+		for _, i := range rand.Perm(len(lanes)) {
+			if err := errors.Join(lanes[i].lane.check(ctx), lanes[i].traffic(ctx, o.burst), lanes[i].asking.check()); err != nil {
+				return result, err
+			}
+		}
+	}
+	say("%d denied packets a second, %d rounds", deniedPerSecond, o.floodRounds)
+	result.Floods, err = floods(ctx, o.floodRounds, lanes)
+	return result, err
+}
+
+// live makes a lab whose agent runs until the bench ends, and whose client may connect to the server.
+func live(ctx context.Context, p programs, s size, n int, manager tls.Certificate, flags []string) (watchedLane, error) {
+	c, err := newScenario(ctx, p, s, n, io.Discard)
+	if err != nil {
+		return watchedLane{}, err
+	}
+	c.agent.flags = append(c.agent.answers(), flags...)
+	if err := c.up(ctx); err != nil {
+		return watchedLane{}, err
+	}
+	if err := c.let(ctx); err != nil {
+		return watchedLane{}, err
+	}
+	asking, err := ask(ctx, c.agent, manager)
+	return watchedLane{lane{lab: c.lab, judged: true, result: &Traffic{Rules: s.Name}}, asking}, err
+}
+
+// stage creates a staged policy like each of these.
+func (c *controlPlane) stage(ctx context.Context, policies []*networkingv1.NetworkPolicy) error {
+	custom, err := crclient.New(c.environment.Config, crclient.Options{})
+	if err != nil {
+		return err
+	}
+	if err := v1alpha1.AddToScheme(custom.Scheme()); err != nil {
+		return err
+	}
+	for _, p := range policies {
+		staged := &v1alpha1.StagedNetworkPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: p.Namespace, Name: p.Name}, Spec: p.Spec}
+		if err := custom.Create(ctx, staged); err != nil {
+			return fmt.Errorf("creating a staged policy: %w", err)
+		}
+	}
+	return nil
+}
+
+// Audit is what it costs that connections are recorded.
+type Audit struct {
+	Traffic []*Traffic
+	Floods  []*Flood
+}
+
+// stagedGoal is how many connections there are at least, for the same time, of those without staged policies.
+const stagedGoal = 0.97
+
+// auditTable compares what connections and packets cost.
+func (r *Results) auditTable() table {
+	t := table{[][]string{{"rules", "new TCP connections for the same time", "TCP bytes", "UDP packets", "new TCP connections a second", "goal"}}}
+	if r.Audit == nil || len(r.Audit.Traffic) == 0 || len(r.Audit.Traffic[0].Connections) == 0 {
+		return table{}
+	}
+	base := r.Audit.Traffic[0]
+	for i, l := range r.Audit.Traffic {
+		goal := ""
+		if i == 1 {
+			goal = fmt.Sprint(stagedGoal)
+		}
+		t.add(l.Rules, samples(base.ConnectionCPU).against(l.ConnectionCPU).spread("%.3f"), samples(base.ThroughputCPU).against(l.ThroughputCPU).spread("%.3f"),
+			samples(base.DatagramCPU).against(l.DatagramCPU).spread("%.3f"), samples(l.Connections).spread("%.0f"), goal)
+	}
+	return t
+}
+
+// recordedFor is how long the agent is watched in a round: it reads the records each second.
+const recordedFor = 2 * time.Second
