@@ -46,9 +46,15 @@ admission webhook does, and ask who may talk to whom, and why.`,
 		}
 		return fmt.Errorf("there is no command %q%s: kubectl apptier --help lists them", args[0], didYouMean(args[0], names))
 	}
-	root.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
-	root.Version = version.String()
-	root.SetVersionTemplate("{{.Version}}\n")
+	// Not cobra's own, whose text only a template changes: see setHelp.
+	told := root.Flags().BoolP("version", "v", false, "version for kubectl apptier")
+	root.RunE = func(cmd *cobra.Command, _ []string) error {
+		if *told {
+			_, err := fmt.Fprintln(streams.Out, version.String())
+			return err
+		}
+		return cmd.Help()
+	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetIn(streams.In)
 	root.SetOut(streams.Out)
