@@ -9,31 +9,31 @@ import (
 	"github.com/apptier/apptier/enforcer/ipset"
 )
 
-// group is the pods of this node that the same policies isolate in one direction.
+// group is the set of pods of this node that the same policies isolate in one direction.
 type group struct {
-	key       string // direction and policies
+	key       string // made of the direction and the policies
 	direction Direction
-	policies  []*policy // sorted by name; all of one namespace
+	policies  []*policy // of one namespace, sorted by name
 	chain     string
 
 	pods map[*ipset.Pod]bool
-	// then is another group that must allow too what this one allows: see package ipset about ownership. Such a
-	// group has no pods but addresses.
+	// then is set for addresses that several pods claim. A packet must pass this group and then that one. Such a group
+	// has addresses and no pods. Package ipset explains who owns an address.
 	then      *group
 	addresses map[netip.Addr]bool
 
-	// merging is what its rules have copied to look peers up together, if they may.
+	// merging describes the addresses that the group copies into merged sets.
 	merging merging
-	weighed bool // it had pods when its policies were weighed
-	changed bool // its policies did, since its chain was written
+	weighed bool // the group had pods when the policies were weighed
+	changed bool // the policies have changed since the chain was written
 	written written
 }
 
-// groups are those of this node, by key. One that nothing is in any more waits to be dropped.
+// groups holds the groups of this node by key. An empty group stays until the next settle.
 type groups struct {
 	index *ipset.Index
 	byKey map[string]*group
-	// stale are the groups whose chains may be others.
+	// stale are the groups whose chains may have to be rewritten.
 	stale map[*group]bool
 }
 
@@ -41,7 +41,7 @@ var (
 	dispatchMap = map[Direction]map[family]string{
 		Egress: egressMap, Ingress: ingressMap, StagedEgress: stagedEgress, StagedIngress: stagedIngress,
 	}
-	// nextChain is where what a group allows goes on, and deniedChain where the rest goes.
+	// nextChain is the chain for packets that a group allows, and deniedChain the one for all others.
 	nextChain = map[Direction]string{
 		Egress: ingressChain, Ingress: admitChain, StagedEgress: auditIngressChain, StagedIngress: auditedChain,
 	}
@@ -50,8 +50,8 @@ var (
 	}
 )
 
-// under returns the group of pods under these policies, or nil if there are none; or that of addresses
-// under them and under those of another group.
+// under returns the group for the given policies, or nil if there are no policies. It creates the group if it does not
+// exist. With then it returns the group of addresses that have to pass both.
 func (gs *groups) under(direction Direction, policies []*policy, then *group) *group {
 	if len(policies) == 0 {
 		return nil
@@ -69,7 +69,7 @@ func (gs *groups) under(direction Direction, policies []*policy, then *group) *g
 		}
 		gs.byKey[key] = g
 	}
-	if !slices.Equal(g.policies, policies) { // it is new, or one of them was deleted and made again
+	if !slices.Equal(g.policies, policies) { // the group is new, or a policy was deleted and created again
 		for _, p := range g.policies {
 			delete(p.groups, g)
 		}
@@ -85,16 +85,16 @@ func (gs *groups) under(direction Direction, policies []*policy, then *group) *g
 	return g
 }
 
-// takeOut takes a pod out of a group.
+// takeOut removes a pod from a group.
 func (gs *groups) takeOut(p *ipset.Pod, g *group) {
 	delete(g.pods, p)
 	gs.stale[g] = true
 }
 
-// rewrite has the chain of a group written again.
+// rewrite marks the chain of a group to be written again.
 func (gs *groups) rewrite(g *group) { g.changed, gs.stale[g] = true, true }
 
-// drop forgets a group without pods.
+// drop deletes an empty group.
 func (gs *groups) drop(g *group) {
 	delete(gs.byKey, g.key)
 	for _, p := range g.policies {
@@ -102,17 +102,17 @@ func (gs *groups) drop(g *group) {
 	}
 }
 
-// empty tells whether nothing is in the group any more.
+// empty reports whether the group has neither pods nor addresses.
 func (g *group) empty() bool { return len(g.pods)+len(g.addresses) == 0 }
 
-// unjudged says that the group is of staged policies, and one of them asks for too much or is refused.
+// unjudged reports whether the group is not evaluated, because one of its staged policies exceeds its budget or is refused.
 func (g *group) unjudged() bool {
 	return g.direction.isStaged() && slices.ContainsFunc(g.policies, func(p *policy) bool {
 		return p.staged && (p.excess != nil || p.refused != nil && !errors.Is(p.refused, ErrTrial))
 	})
 }
 
-// namespace is that of the group's policies.
+// namespace returns the namespace of the group's policies.
 func (g *group) namespace() *namespace { return g.policies[0].in }
 
 func (g *group) remark() string {
@@ -123,7 +123,7 @@ func (g *group) remark() string {
 	return text
 }
 
-// familiesOf returns those that the group's pods have addresses of.
+// familiesOf returns the address families of the group's pods and addresses.
 func (gs *groups) familiesOf(g *group) []family {
 	var out []family
 	for _, f := range families {
@@ -148,7 +148,7 @@ func (gs *groups) hasFamily(g *group, f family) bool {
 	return false
 }
 
-// podNames returns the pods of a group, among them those that own its addresses together.
+// podNames returns the names of the group's pods, and of the pods that share its addresses, sorted.
 func (gs *groups) podNames(g *group) []string {
 	names := make([]string, 0, len(g.pods))
 	for p := range g.pods {

@@ -12,16 +12,16 @@ import (
 	"github.com/apptier/apptier/enforcer/ipset"
 )
 
-// local is a pod of this node: the policies that isolate it, by name, and the groups that follow.
+// local holds the policies that isolate a pod of this node, and the groups that the pod is in because of them.
 type local struct {
 	in *namespace
-	// under are the policies that isolate it; in a staged direction, those of them that are staged.
+	// under lists the policies that isolate the pod, sorted by name. A staged direction lists staged policies only.
 	under  map[Direction][]*policy
 	groups map[Direction]*group
 }
 
-// policies are those that isolate the pod in a direction; in a staged one, those that would if the staged ones were
-// enforced, or none if these are the same.
+// policies returns the policies that isolate the pod in a direction. For a staged direction it returns those that would
+// isolate the pod if the staged policies were enforced, or nil if that makes no difference.
 func (l *local) policies(direction Direction) []*policy {
 	enforced := l.under[direction.half()]
 	switch {
@@ -38,25 +38,26 @@ func (l *local) policies(direction Direction) []*policy {
 	return all
 }
 
-// locals are the pods of this node that have addresses of their own.
+// locals holds the pods of this node that have an address of their own. That leaves out pods on the host network, and
+// pods that have no address yet.
 type locals struct {
 	pods map[*ipset.Pod]*local
-	// moved are the pods whose groups may be others.
+	// moved are the pods whose groups have to be recomputed.
 	moved map[*ipset.Pod]bool
-	// list are all of them, as they were last asked for; they have changed since if it says so.
+	// list caches the result of LocalPods. It is stale if changed is true.
 	list    []LocalPod
 	changed bool
 }
 
-// LocalPod is a pod of the compiler's node.
+// LocalPod is a pod on the compiler's node.
 type LocalPod struct {
 	// Name is "namespace/name".
 	Name string
-	// Addresses are those that it was given, sorted.
+	// Addresses are the addresses in the pod's status, sorted.
 	Addresses []netip.Addr
 }
 
-// LocalNamespaces are those with pods of this node; they may come several times.
+// LocalNamespaces iterates over the namespaces of the pods on this node. A namespace may occur several times.
 func (c *Compiler) LocalNamespaces() iter.Seq[string] {
 	return func(yield func(string) bool) {
 		for _, l := range c.locals.pods {
@@ -67,18 +68,18 @@ func (c *Compiler) LocalNamespaces() iter.Seq[string] {
 	}
 }
 
-// SetNamespace tells of a namespace that came, or whose labels changed.
+// SetNamespace adds a namespace or updates its labels.
 func (c *Compiler) SetNamespace(object *corev1.Namespace) {
 	c.index.SetNamespace(object.Name, object.Labels)
 }
 
-// DeleteNamespace tells of a namespace that is gone. Its pods may go later.
+// DeleteNamespace removes a namespace. Its pods may be deleted later.
 func (c *Compiler) DeleteNamespace(name string) { c.index.DeleteNamespace(name) }
 
-// SetPod tells of a pod that came or changed.
+// SetPod adds or updates a pod.
 func (c *Compiler) SetPod(object *corev1.Pod) { c.PutPod(ipset.NewPod(object, c.gate.node)) }
 
-// PutPod tells of what was read of the object before, for the compiler's node.
+// PutPod is SetPod for a pod that ipset.NewPod has already read for the compiler's node.
 func (c *Compiler) PutPod(p *ipset.Pod) {
 	key := types.NamespacedName{Namespace: p.Namespace, Name: p.Name}
 	if !p.Addressed() {
@@ -87,13 +88,13 @@ func (c *Compiler) PutPod(p *ipset.Pod) {
 	c.replacePod(key, p)
 }
 
-// DeletePod tells of a pod that is gone.
+// DeletePod removes a pod.
 func (c *Compiler) DeletePod(namespace, name string) {
 	c.replacePod(types.NamespacedName{Namespace: namespace, Name: name}, nil)
 }
 
-// replacePod has another pod of a name, or none, in place of the one that was there. What depends on whose an
-// address is goes before the index knows of the change, and comes after.
+// replacePod replaces the pod with the given name by p, or removes it if p is nil. The dispatch entries of all pods
+// whose ownership of an address may change are removed before the index changes, and added again after.
 func (c *Compiler) replacePod(key types.NamespacedName, p *ipset.Pod) {
 	change, differs := c.index.Compare(key, p)
 	if !differs {
@@ -115,7 +116,7 @@ func (c *Compiler) replacePod(key types.NamespacedName, p *ipset.Pod) {
 	c.policies.collectGarbage(key.Namespace)
 }
 
-// join makes a pod of this node one of its namespace, under the policies that isolate it.
+// join adds a pod of this node to its namespace, and matches it with the policies there.
 func (c *Compiler) join(p *ipset.Pod) {
 	if p == nil || !p.Local {
 		return
@@ -131,7 +132,7 @@ func (c *Compiler) join(p *ipset.Pod) {
 	}
 }
 
-// leave takes it out of its namespace and its groups.
+// leave removes a pod of this node from its namespace and its groups.
 func (c *Compiler) leave(p *ipset.Pod) {
 	if p == nil || !p.Local {
 		return
@@ -148,8 +149,8 @@ func (c *Compiler) leave(p *ipset.Pod) {
 	}
 }
 
-// LocalPods returns the pods of this node that have addresses of their own, by name. It is the same slice until
-// one of them changes, and must not be modified.
+// LocalPods returns the pods of this node that have an address of their own, sorted by name. It returns the same slice
+// until a pod changes. Callers must not modify it.
 func (c *Compiler) LocalPods() []LocalPod {
 	l := c.locals
 	if !l.changed {

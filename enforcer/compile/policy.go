@@ -20,7 +20,8 @@ import (
 	"github.com/apptier/apptier/policy/programmed"
 )
 
-// Policy is a NetworkPolicy as it is kept: small, and read only while it matters. It is never modified.
+// Policy is a NetworkPolicy in a compact form. The compiler decodes its spec only while it needs it. A Policy is
+// immutable.
 type Policy struct {
 	namespace, name string
 	uid             types.UID
@@ -28,11 +29,11 @@ type Policy struct {
 	appTier, tier   unique.Handle[string]
 	version         programmed.Version
 	cost            budget.Cost
-	encoded         []byte // the spec, as Protobuf
-	err             error  // why there is none
+	encoded         []byte // the spec as Protobuf
+	err             error  // why the spec could not be encoded
 }
 
-// NewPolicy returns a policy to keep.
+// NewPolicy encodes a NetworkPolicy.
 func NewPolicy(object *networkingv1.NetworkPolicy) *Policy {
 	p := &Policy{
 		namespace: object.Namespace, name: object.Name, uid: object.UID,
@@ -43,23 +44,23 @@ func NewPolicy(object *networkingv1.NetworkPolicy) *Policy {
 	return p
 }
 
-// Key is the policy's name.
+// Key returns the namespace and name of the policy.
 func (p *Policy) Key() types.NamespacedName {
 	return types.NamespacedName{Namespace: p.namespace, Name: p.name}
 }
 
-// Version is the policy's resourceVersion. If it has changed alone, the policy is Equal.
+// Version returns the policy's resourceVersion. Two policies that differ in it alone are Equal.
 func (p *Policy) Version() programmed.Version { return p.version }
 
-// Equal tells whether two policies of one name differ in nothing.
+// Equal reports whether two policies of one name have the same UID, tier and spec.
 func (p *Policy) Equal(o *Policy) bool {
 	return p.uid == o.uid && p.appTier == o.appTier && p.tier == o.tier && bytes.Equal(p.encoded, o.encoded)
 }
 
-// Tier returns the AppTier and the tier that the policy was written for; empty if people wrote it.
+// Tier returns the AppTier and the tier that the policy was generated from. Both are empty for a hand-written policy.
 func (p *Policy) Tier() (appTier, tier string) { return p.appTier.Value(), p.tier.Value() }
 
-// Isolation reads which pods of its namespace the policy isolates, and in which directions.
+// Isolation decodes which pods of its namespace the policy selects, and in which directions it isolates them.
 func (p *Policy) Isolation() (pods labels.Selector, in map[Direction]bool) {
 	read := policy{Policy: p}
 	read.parse()
@@ -72,7 +73,7 @@ const (
 	StagedKind = "StagedNetworkPolicy"
 )
 
-// object is the policy as an event refers to it.
+// object returns the reference to the policy for an Event.
 func (p *policy) object() *corev1.ObjectReference {
 	o := &corev1.ObjectReference{APIVersion: networkingv1.SchemeGroupVersion.String(), Kind: Kind, Namespace: p.namespace, Name: p.name, UID: p.uid}
 	if p.staged {
@@ -81,31 +82,31 @@ func (p *policy) object() *corev1.ObjectReference {
 	return o
 }
 
-// policy is a policy, and what it says while its namespace has pods on this node.
+// policy is a Policy together with its decoded spec. The spec is decoded while the namespace has pods on this node.
 type policy struct {
 	*Policy
 	in *namespace
-	// staged says that it is not enforced.
+	// staged is true for a StagedNetworkPolicy, which is not enforced.
 	staged bool
-	// refused is why its rules are left out; nil if they are not.
+	// refused is set by Refuse. The rules are not compiled while it is set.
 	refused error
-	// excess is why they are left out too: it asks for too much.
+	// excess says which budget the policy exceeds. The rules are not compiled while it is set.
 	excess error
 
 	pods     labels.Selector
 	sides    map[Direction]side
 	problems []Problem
-	// open says that its rules are read; what is wrong with them is in the rules' problems.
+	// open is true while the rules are parsed. rulesProblems are the errors found while parsing them.
 	open          bool
 	rulesProblems []Problem
 	asked
-	// groups are those of pods that it isolates.
+	// groups are the groups of pods that the policy isolates.
 	groups map[*group]bool
 }
 
 func (p *Policy) String() string { return p.namespace + "/" + p.name }
 
-// String tells a staged policy from the one of the same name that it stands for.
+// String returns the namespace and name. It marks a staged policy, since a NetworkPolicy may have the same name.
 func (p *policy) String() string {
 	if p.staged {
 		return p.Policy.String() + " (staged)"
@@ -113,7 +114,7 @@ func (p *policy) String() string {
 	return p.Policy.String()
 }
 
-// directions are those in which pods may be under the policy.
+// directions returns the directions in which the policy can isolate pods.
 func (p *policy) directions() []Direction {
 	if p.staged {
 		return stagedDirections
@@ -124,32 +125,32 @@ func (p *policy) directions() []Direction {
 // namespace is a namespace that has policies, or pods on this node.
 type namespace struct {
 	name     string
-	locals   map[*ipset.Pod]bool // pods of this node
+	locals   map[*ipset.Pod]bool // pods on this node
 	policies map[string]*policy
-	// staged are those that are not enforced.
+	// staged are the staged policies, by name.
 	staged map[string]*policy
 
-	// addresses is how many the peers of its policies select, each peer counted once for each policy.
+	// addresses counts the addresses that the peers of the policies select. A peer counts once for each policy.
 	addresses int
-	// merging is what the groups of its pods have copied, and merged how much that is; plain says that it is too
-	// much, and so is not.
+	// merging describes the addresses that the groups of the namespace copy into merged sets, and merged is their
+	// cost. plain is true while merged exceeds the budget; the groups then do not merge.
 	merging merging
 	merged  int
 	plain   bool
 }
 
-// policies are those of all namespaces, read where pods of this node are under them.
+// policies holds the policies of all namespaces. It decodes those of namespaces that have pods on this node.
 type policies struct {
 	namespaces map[string]*namespace
-	staged     int // how many are
-	// troubled are the policies that have problems.
+	staged     int // number of staged policies
+	// troubled are the policies that have problems to report.
 	troubled map[*policy]bool
 	locals   *locals
 	groups   *groups
 	budgets  *budgets
 }
 
-// namespaceOf returns the namespace of a name, and makes it if need be.
+// namespaceOf returns the namespace with the given name, and creates it if it does not exist.
 func (ps *policies) namespaceOf(name string) *namespace {
 	s := ps.namespaces[name]
 	if s == nil {
@@ -159,17 +160,17 @@ func (ps *policies) namespaceOf(name string) *namespace {
 	return s
 }
 
-// collectGarbage forgets a namespace that nothing is known of any more.
+// collectGarbage deletes a namespace that has neither policies nor pods on this node.
 func (ps *policies) collectGarbage(name string) {
 	if s := ps.namespaces[name]; s != nil && len(s.locals)+len(s.policies)+len(s.staged) == 0 {
 		delete(ps.namespaces, name)
 	}
 }
 
-// SetPolicy tells of a policy that came or changed. One that was refused gets another chance.
+// SetPolicy adds or updates a NetworkPolicy. It clears an earlier Refuse.
 func (c *Compiler) SetPolicy(object *networkingv1.NetworkPolicy) { c.PutPolicy(NewPolicy(object)) }
 
-// PutPolicy tells of one that was read before.
+// PutPolicy is SetPolicy for a policy that is already encoded.
 func (c *Compiler) PutPolicy(kept *Policy) {
 	s := c.policies.namespaceOf(kept.namespace)
 	p := s.policies[kept.name]
@@ -181,7 +182,7 @@ func (c *Compiler) PutPolicy(kept *Policy) {
 	c.policies.reread(s, p)
 }
 
-// DeletePolicy tells of a policy that is gone.
+// DeletePolicy removes a NetworkPolicy.
 func (c *Compiler) DeletePolicy(namespace, name string) {
 	s := c.policies.namespaces[namespace]
 	if s == nil || s.policies[name] == nil {
@@ -197,10 +198,10 @@ func (c *Compiler) DeletePolicy(namespace, name string) {
 	c.policies.collectGarbage(namespace)
 }
 
-// SetStaged tells of a policy that is not enforced, and came or changed. One that was refused gets another chance.
+// SetStaged adds or updates a staged policy. It clears an earlier RefuseStaged.
 func (c *Compiler) SetStaged(object *networkingv1.NetworkPolicy) { c.PutStaged(NewPolicy(object)) }
 
-// PutStaged tells of one that was read before.
+// PutStaged is SetStaged for a policy that is already encoded.
 func (c *Compiler) PutStaged(kept *Policy) {
 	s := c.policies.namespaceOf(kept.namespace)
 	p := s.staged[kept.name]
@@ -213,7 +214,7 @@ func (c *Compiler) PutStaged(kept *Policy) {
 	c.policies.reread(s, p)
 }
 
-// DeleteStaged tells of a policy that was not enforced, and is gone.
+// DeleteStaged removes a staged policy.
 func (c *Compiler) DeleteStaged(namespace, name string) {
 	s := c.policies.namespaces[namespace]
 	if s == nil || s.staged[name] == nil {
@@ -230,8 +231,9 @@ func (c *Compiler) DeleteStaged(namespace, name string) {
 	c.policies.collectGarbage(namespace)
 }
 
-// stage counts staged policies: with the first of them, packets are led to what asks them. The policies of the same
-// names count no more, or again, in what the namespace would have.
+// stage adds more to the number of staged policies. The chain judge jumps to the staged policies only while there are
+// any. All pods of the namespace are regrouped: a staged policy replaces the NetworkPolicy of the same name in the
+// staged groups.
 func (c *Compiler) stage(s *namespace, more int) {
 	was := c.policies.staged > 0
 	c.policies.staged += more
@@ -245,20 +247,19 @@ func (c *Compiler) stage(s *namespace, more int) {
 	}
 }
 
-// Refuse leaves the rules of a policy out: it isolates the pods that it selects, and allows nothing.
-// That is reported with the error, as long as the policy is not set again. Without an error the rules
-// count again.
+// Refuse stops compiling the rules of a policy. The policy still isolates the pods that it selects, and allows nothing.
+// The error is reported as a problem of the policy until the policy is set again. A nil error restores the rules.
 func (c *Compiler) Refuse(namespace, name string, err error) {
 	if s := c.policies.namespaces[namespace]; s != nil {
 		c.policies.refuse(s, s.policies[name], err)
 	}
 }
 
-// ErrTrial is why a staged policy's rules are left out for a trial, without more.
+// ErrTrial is the error for RefuseStaged when the caller only tries whether the ruleset fits without the policy.
 var ErrTrial = errors.New("its rules are left out for a trial")
 
-// RefuseStaged does so with one that is not enforced. The staged policies of the pods that it selects are not asked then,
-// unless that is but for a trial.
+// RefuseStaged is Refuse for a staged policy. The groups that contain the policy are then not evaluated at all, since
+// the result would be wrong. With ErrTrial they still are.
 func (c *Compiler) RefuseStaged(namespace, name string, err error) {
 	if s := c.policies.namespaces[namespace]; s != nil {
 		c.policies.refuse(s, s.staged[name], err)
@@ -273,7 +274,7 @@ func (ps *policies) refuse(s *namespace, p *policy, err error) {
 	ps.reread(s, p)
 }
 
-// reread reads a policy of a namespace with pods on this node, and finds the pods that it isolates.
+// reread decodes a policy and matches it with the pods of its namespace. It does nothing without pods on this node.
 func (ps *policies) reread(s *namespace, p *policy) {
 	if len(s.locals) == 0 {
 		return
@@ -284,14 +285,14 @@ func (ps *policies) reread(s *namespace, p *policy) {
 	}
 }
 
-// readAll reads the policies of a namespace that has its first pod on this node.
+// readAll decodes the policies of a namespace when its first pod appears on this node.
 func (ps *policies) readAll(s *namespace) {
 	for p := range s.all() {
 		ps.read(s, p)
 	}
 }
 
-// all are its policies, staged or not.
+// all iterates over the policies of the namespace, enforced and staged.
 func (s *namespace) all() iter.Seq[*policy] {
 	return func(yield func(*policy) bool) {
 		for _, of := range []map[string]*policy{s.policies, s.staged} {
@@ -304,14 +305,15 @@ func (s *namespace) all() iter.Seq[*policy] {
 	}
 }
 
-// forgetAll forgets what they say after the last.
+// forgetAll drops the decoded specs of a namespace when its last pod has left this node.
 func (ps *policies) forgetAll(s *namespace) {
 	for p := range s.all() {
 		ps.forget(p)
 	}
 }
 
-// read reads whom the policy isolates. Its rules wait until all policies of the namespace are weighed.
+// read decodes which pods the policy isolates. weigh decides later, for all policies of the namespace, whose rules are
+// parsed.
 func (ps *policies) read(s *namespace, p *policy) {
 	ps.forgetRules(p)
 	p.parse()
@@ -319,14 +321,14 @@ func (ps *policies) read(s *namespace, p *policy) {
 	ps.budgets.unweighed[s] = true
 }
 
-// forget leaves of a policy what is kept while nobody is under it.
+// forget drops the decoded spec of a policy.
 func (ps *policies) forget(p *policy) {
 	ps.forgetRules(p)
 	p.pods, p.sides, p.problems, p.excess = nil, nil, nil, nil
 	delete(ps.troubled, p)
 }
 
-// readRules reads the policy's rules, if they are not read yet.
+// readRules parses the rules of a policy, unless they are parsed already.
 func (ps *policies) readRules(p *policy) {
 	if p.open {
 		return
@@ -337,7 +339,7 @@ func (ps *policies) readRules(p *policy) {
 	ps.rewrite(p)
 }
 
-// forgetRules forgets them.
+// forgetRules drops the parsed rules of a policy.
 func (ps *policies) forgetRules(p *policy) {
 	if !p.open {
 		return
@@ -350,7 +352,7 @@ func (ps *policies) forgetRules(p *policy) {
 	ps.rewrite(p)
 }
 
-// allProblems are those of the policy, its rules and what it asks for.
+// allProblems returns the problems of the policy, of its rules, and of its budget.
 func (p *policy) allProblems() []Problem {
 	all := slices.Concat(p.problems, p.rulesProblems)
 	if p.excess != nil {
@@ -359,7 +361,7 @@ func (p *policy) allProblems() []Problem {
 	return all
 }
 
-// match puts a pod of this node under the policy, or takes it out.
+// match adds the policy to those that isolate a pod of this node, or removes it from them.
 func (ps *policies) match(pod *ipset.Pod, p *policy) {
 	l := ps.locals.pods[pod]
 	for _, direction := range p.directions() {

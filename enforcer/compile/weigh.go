@@ -9,29 +9,28 @@ import (
 	"github.com/apptier/apptier/policy/budget"
 )
 
-// budgets counts what policies ask for.
+// budgets counts how many addresses the policies use.
 type budgets struct {
 	index *ipset.Index
-	// limits are those that were set, and within what they are in this cluster.
+	// limits are the configured limits. within are the limits that follow from them for a cluster of this size.
 	limits, within budget.Limits
-	// selectors are the demands for those of policies whose rules are read, by their text, and ports for the names of
-	// ports in them.
+	// selectors and ports are the demands of the policies whose rules are parsed, by selector text and by named port.
 	selectors map[string]*demand
 	ports     map[ipset.PortRef]*demand
-	// unweighed are the namespaces whose policies may ask for too much, or no longer, and unmerged those whose
-	// groups may copy too much.
+	// unweighed are the namespaces whose policies have to be weighed again. unmerged are those for which flatten has to
+	// decide again.
 	unweighed, unmerged map[*namespace]bool
 }
 
-// demand is the policies that ask for a selector or the name of a port, and how many addresses it stands for.
+// demand is a selector or a named port, the number of addresses that it matches, and the policies that use it.
 type demand struct {
 	*ipset.Count
-	text string        // of a selector
-	port ipset.PortRef // if it is for one
+	text string        // the text of the selector
+	port ipset.PortRef // the named port, if the demand is for one
 	by   map[*policy]bool
 }
 
-// asked is the different demands of a policy's rules, and how many addresses they stand for, each counted.
+// asked holds the distinct demands of a policy's rules, and the sum of the addresses that they match.
 type asked struct {
 	demands   map[*demand]bool
 	addresses int
@@ -44,7 +43,7 @@ func newBudgets(index *ipset.Index) *budgets {
 	}
 }
 
-// count counts what the policy's peers select, each different one once.
+// count starts counting the addresses that the policy's peers and named ports match. It counts each distinct one once.
 func (b *budgets) count(p *policy) {
 	p.demands = map[*demand]bool{}
 	for _, side := range p.sides {
@@ -89,7 +88,7 @@ func (b *budgets) port(name ipset.PortRef) *demand {
 	return d
 }
 
-// stopCount stops to count what the policy alone asks for.
+// stopCount stops counting for a policy. It drops the demands that no other policy has.
 func (b *budgets) stopCount(p *policy) {
 	for d := range p.demands {
 		if delete(d.by, p); len(d.by) > 0 {
@@ -103,7 +102,8 @@ func (b *budgets) stopCount(p *policy) {
 	p.asked = asked{}
 }
 
-// recount adds to what the policies of a demand ask for.
+// recount adds addresses, which may be negative, to all counts that include the demand. It marks the namespaces for which
+// a count is or was above its limit.
 func (b *budgets) recount(d *demand, addresses int) {
 	changes := func(count *int, by, limit int) bool {
 		before := *count
@@ -128,7 +128,7 @@ func (b *budgets) recount(d *demand, addresses int) {
 	}
 }
 
-// relimit finds what policies may ask for in a cluster of another size.
+// relimit recomputes the limits when the size of the cluster has changed.
 func (ps *policies) relimit() {
 	b := ps.budgets
 	within := b.limits.In(b.index.Total())
@@ -147,8 +147,9 @@ func (ps *policies) relimit() {
 	}
 }
 
-// weigh decides which policies of a namespace ask for too much. Enforced ones isolate the pods that they select then,
-// and allow nothing; staged ones, which have a budget of their own so that they cost no enforced one its rules, are not asked.
+// weigh decides which policies of a namespace exceed the budget. An enforced policy above the budget isolates the pods
+// that it selects, and allows nothing. A staged policy above it is not evaluated. Staged policies have a budget of their
+// own, so that they never take rules from an enforced policy.
 func (ps *policies) weigh(s *namespace) {
 	if len(s.locals) == 0 {
 		return
@@ -157,8 +158,9 @@ func (ps *policies) weigh(s *namespace) {
 	ps.weighAll(s.name, s.staged)
 }
 
-// weighAll counts first what policies say, and only the rules of the others are read; then what that comes to in this
-// cluster and on this node.
+// weighAll weighs policies twice. The first pass counts what the specs contain. It parses only the rules of policies
+// within the budget. The second pass counts the addresses that these rules match in the cluster, and the copies of the
+// rules on this node.
 func (ps *policies) weighAll(namespace string, all map[string]*policy) {
 	said := ps.budgets.tooMuch(namespace, all, func(p *policy) budget.Cost { return p.cost })
 	for name, p := range all {
@@ -180,7 +182,7 @@ func (ps *policies) weighAll(namespace string, all map[string]*policy) {
 	}
 }
 
-// tooMuch returns why policies of a namespace are refused, by name.
+// tooMuch returns an error for each policy of a namespace that exceeds the budget, by name.
 func (b *budgets) tooMuch(namespace string, all map[string]*policy, cost func(*policy) budget.Cost) map[string]error {
 	var total budget.Cost
 	within := true
@@ -199,9 +201,9 @@ func (b *budgets) tooMuch(namespace string, all map[string]*policy, cost func(*p
 	return b.within.Refused(namespace, policies)
 }
 
-// copies is how often the policy's rules and ports are written down: once for each group. Groups without
-// pods are about to go. A staged policy answers for all that its groups hold, which would not be there without it, and
-// an enforced one not for what staged ones add.
+// copies returns how many rules and ports are written to the ruleset because of the policy: its own, once for each
+// group. Empty groups do not count, since they are about to be deleted. A staged policy is charged for all rules of its
+// groups, because these groups would not exist without it. An enforced policy is not charged for staged groups.
 func (p *policy) copies() int {
 	n := 0
 	for g := range p.groups {
@@ -226,7 +228,7 @@ func (ps *policies) setExcess(p *policy, err error) {
 	ps.rewrite(p)
 }
 
-// rewrite has the chains of the policy's groups written again.
+// rewrite marks the chains of the policy's groups to be written again, and updates which policies are troubled.
 func (ps *policies) rewrite(p *policy) {
 	if len(p.allProblems()) > 0 {
 		ps.troubled[p] = true
@@ -238,13 +240,13 @@ func (ps *policies) rewrite(p *policy) {
 	}
 }
 
-// merging is how much the sets hold that are of several peers, besides those of each peer.
+// merging describes merged sets. A merged set holds the addresses of several peers. It exists beside the set of each peer.
 type merging struct {
-	of   map[string]int // how many of them a selector is in, by its text
-	sets int
+	of   map[string]int // the number of merged sets that contain a selector, by its text
+	sets int            // the number of merged sets
 }
 
-// setWorth is what a set costs besides its addresses, in addresses.
+// setWorth is the cost of a set itself, in addresses. Each address in it costs one more.
 const setWorth = 100
 
 func (b *budgets) cost(m merging) int {
@@ -257,9 +259,9 @@ func (b *budgets) cost(m merging) int {
 	return total
 }
 
-// flatten decides whether the peers of a namespace's rules are still looked up together. That copies
-// addresses: where it would copy more than a namespace may select, its rules are met one by one, which
-// costs the packets of its own pods alone.
+// flatten decides whether a namespace may merge the sets of its peers. Merging saves lookups and copies addresses. A
+// namespace that would copy more addresses than its budget does not merge. Its packets then pass the rules one by one,
+// which slows down the pods of that namespace only.
 func (ps *policies) flatten(s *namespace) {
 	all := merging{of: map[string]int{}}
 	var of []*group
@@ -282,5 +284,5 @@ func (ps *policies) flatten(s *namespace) {
 	}
 }
 
-// oneByOne is a threshold that nothing is above.
+// oneByOne is a value of mergeAbove with which nothing is merged.
 const oneByOne = math.MaxInt
