@@ -59,26 +59,12 @@ Exits with 0 when nothing fails, warnings or not, 1 when a check fails, 3 when n
 	return cmd
 }
 
-// patience is how long a request to the cluster may take, unless --request-timeout says so.
-const patience = 15 * time.Second
-
 func (o *doctorOptions) run(ctx context.Context, streams genericiooptions.IOStreams) error {
 	write, err := flags.Chosen(map[string]report.DiagnosisWriter{"text": report.WriteDiagnosis, "json": report.WriteDiagnosisJSON}, o.output)
 	if err != nil {
 		return err
 	}
-	namespace, _, err := o.cluster.ToRawKubeConfigLoader().Namespace()
-	if err != nil {
-		return fmt.Errorf("reading kubectl's configuration: %w", err)
-	}
-	config, err := scene.ClusterConfig(o.cluster)
-	if err != nil {
-		return err
-	}
-	if config.Timeout == 0 {
-		config.Timeout = patience
-	}
-	facts, err := gather.Facts(ctx, config, namespace)
+	facts, err := gather.Cluster(ctx, o.cluster)
 	if err != nil {
 		return err
 	}

@@ -60,18 +60,7 @@ func (o *versionOptions) run(ctx context.Context, out io.Writer) error {
 	if !o.live {
 		return write(out, v)
 	}
-	namespace, _, err := o.cluster.ToRawKubeConfigLoader().Namespace()
-	if err != nil {
-		return fmt.Errorf("reading kubectl's configuration: %w", err)
-	}
-	config, err := scene.ClusterConfig(o.cluster)
-	if err != nil {
-		return err
-	}
-	if config.Timeout == 0 {
-		config.Timeout = patience
-	}
-	facts, err := gather.Facts(ctx, config, namespace)
+	facts, err := gather.Cluster(ctx, o.cluster)
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"fmt"
 	"strings"
+	"time"
 
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
@@ -15,6 +16,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
@@ -23,6 +25,7 @@ import (
 
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/internal/cli/doctor"
+	"github.com/apptier/apptier/internal/cli/scene"
 	"github.com/apptier/apptier/internal/version"
 	"github.com/apptier/apptier/webhooks/probe"
 )
@@ -33,6 +36,25 @@ const (
 	certificateSecret    = "apptier-webhook-cert" //nolint:gosec // the name of a Secret
 	reporter             = "apptier.dev/enforcer"
 )
+
+// patience is how long a request to the cluster may take, unless --request-timeout says so.
+const patience = 15 * time.Second
+
+// Cluster reads the cluster that kubectl's flags mean. An AppTier is tried in the namespace that they mean.
+func Cluster(ctx context.Context, flags *genericclioptions.ConfigFlags) (*doctor.Facts, error) {
+	namespace, _, err := flags.ToRawKubeConfigLoader().Namespace()
+	if err != nil {
+		return nil, fmt.Errorf("reading kubectl's configuration: %w", err)
+	}
+	config, err := scene.ClusterConfig(flags)
+	if err != nil {
+		return nil, err
+	}
+	if config.Timeout == 0 {
+		config.Timeout = patience
+	}
+	return Facts(ctx, config, namespace)
+}
 
 // Facts reads a cluster. What may not be read is said in the facts; an error is that nothing can be asked. Namespace is
 // where an AppTier is tried.
