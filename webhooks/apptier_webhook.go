@@ -28,6 +28,8 @@ import (
 // references, which may be applied later. It fails open: the controller judges every AppTier again before
 // it applies it.
 type AppTierValidator struct {
+	passDeletions[*v1alpha1.AppTier]
+
 	// Cluster is what AppTiers are judged against.
 	Cluster *Cluster
 	// Judging limits the work of all requests, together with those about NetworkPolicies.
@@ -46,10 +48,7 @@ var _ admission.Validator[*v1alpha1.AppTier] = AppTierValidator{}
 
 // SetupWithManager registers the webhook at the manager's webhook server.
 func (v AppTierValidator) SetupWithManager(mgr ctrl.Manager) error {
-	if err := ctrl.NewWebhookManagedBy(mgr, &v1alpha1.AppTier{}).WithValidator(v).RecoverPanic(recoverPanic).Complete(); err != nil {
-		return fmt.Errorf("setting up the AppTier webhook: %w", err)
-	}
-	return nil
+	return register(mgr, "AppTier", &v1alpha1.AppTier{}, v)
 }
 
 // ValidateCreate judges a new AppTier.
@@ -221,9 +220,4 @@ func unresolved(result expand.Expansion, findings []check.Finding) (out admissio
 		}
 	}
 	return out
-}
-
-// ValidateDelete lets everything pass; it is not registered for deletions.
-func (AppTierValidator) ValidateDelete(context.Context, *v1alpha1.AppTier) (admission.Warnings, error) {
-	return nil, nil
 }

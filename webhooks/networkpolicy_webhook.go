@@ -2,12 +2,10 @@ package webhooks
 
 import (
 	"context"
-	"fmt"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
-	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
@@ -16,12 +14,13 @@ import (
 	"github.com/apptier/apptier/policy/budget"
 	"github.com/apptier/apptier/policy/lint"
 	"github.com/apptier/apptier/policy/lint/check"
-	"github.com/apptier/apptier/policy/lint/widening"
 )
 
 // NetworkPolicyValidator refuses hand-written NetworkPolicies that lint rejects, with every reason at
 // once, and passes warnings on. It judges in namespaces that have an AppTier, or ask for it with a label.
 type NetworkPolicyValidator struct {
+	passDeletions[*networkingv1.NetworkPolicy]
+
 	// Cluster is what policies are judged against.
 	Cluster *Cluster
 	// Judging limits the work of all requests, together with those about AppTiers.
@@ -41,17 +40,9 @@ var _ admission.Validator[*networkingv1.NetworkPolicy] = NetworkPolicyValidator{
 // +kubebuilder:webhook:path=/validate-networking-k8s-io-v1-networkpolicy,mutating=false,failurePolicy=ignore,sideEffects=None,groups=networking.k8s.io,resources=networkpolicies,verbs=create;update,versions=v1,name=networkpolicy.policy.apptier.dev,admissionReviewVersions=v1,timeoutSeconds=5,patch=`{"namespaceSelector":{"matchExpressions":[{"key":"kubernetes.io/metadata.name","operator":"NotIn","values":["kube-system","kube-public","kube-node-lease","system"]},{"key":"policy.apptier.dev/check","operator":"NotIn","values":["true"]}]},"matchConditions":[{"name":"not-by-the-manager","expression":"request.userInfo.username != 'system:serviceaccount:' + 'system' + ':' + 'manager'"},{"name":"to-stay","expression":"!has(object.metadata.deletionTimestamp)"},{"name":"changed","expression":"oldObject == null || object.spec != oldObject.spec || object.metadata.?annotations[?'policy.apptier.dev/allow-widening'].orValue('') != oldObject.metadata.?annotations[?'policy.apptier.dev/allow-widening'].orValue('')"}]}`
 // +kubebuilder:webhook:path=/validate-networking-k8s-io-v1-networkpolicy,mutating=false,failurePolicy=ignore,sideEffects=None,groups=networking.k8s.io,resources=networkpolicies,verbs=create;update,versions=v1,name=checked.networkpolicy.policy.apptier.dev,admissionReviewVersions=v1,timeoutSeconds=5,patch=`{"namespaceSelector":{"matchExpressions":[{"key":"kubernetes.io/metadata.name","operator":"NotIn","values":["kube-system","kube-public","kube-node-lease","system"]},{"key":"policy.apptier.dev/check","operator":"In","values":["true"]}]},"matchConditions":[{"name":"not-by-the-manager","expression":"request.userInfo.username != 'system:serviceaccount:' + 'system' + ':' + 'manager'"},{"name":"to-stay","expression":"!has(object.metadata.deletionTimestamp)"},{"name":"changed","expression":"oldObject == null || object.spec != oldObject.spec || object.metadata.?annotations[?'policy.apptier.dev/allow-widening'].orValue('') != oldObject.metadata.?annotations[?'policy.apptier.dev/allow-widening'].orValue('')"}]}`
 
-// recoverPanic is false: a panic ends the connection, so the API server applies failurePolicy. A recovered panic would be
-// a refusal, even where the webhook must fail open.
-const recoverPanic = false
-
 // SetupWithManager registers the webhook at the manager's webhook server.
 func (v NetworkPolicyValidator) SetupWithManager(mgr ctrl.Manager) error {
-	err := ctrl.NewWebhookManagedBy(mgr, &networkingv1.NetworkPolicy{}).WithValidator(v).RecoverPanic(recoverPanic).Complete()
-	if err != nil {
-		return fmt.Errorf("setting up the NetworkPolicy webhook: %w", err)
-	}
-	return nil
+	return register(mgr, "NetworkPolicy", &networkingv1.NetworkPolicy{}, v)
 }
 
 // ValidateCreate judges a new policy.
@@ -64,11 +55,8 @@ func (v NetworkPolicyValidator) ValidateCreate(ctx context.Context, policy *netw
 
 // answer refuses a policy, or accepts it with warnings. It does not judge a policy that enforcers would refuse.
 func (v NetworkPolicyValidator) answer(ctx context.Context, old, policy *networkingv1.NetworkPolicy) (admission.Warnings, error) {
-	of := subject{
-		kind:      networkingv1.SchemeGroupVersion.WithKind("NetworkPolicy").GroupKind(),
-		namespace: policy.Namespace, name: policy.Name, size: sizeOf(policy),
-	}
-	findings, err := v.Judging.within(ctx, of, func(work *check.Work) ([]check.Finding, error) {
+	of := policyRequest(networkingv1.SchemeGroupVersion.WithKind("NetworkPolicy").GroupKind(), policy)
+	return v.Judging.judged(ctx, of, func(work *check.Work) ([]check.Finding, error) {
 		findings := v.budget(old, policy)
 		if len(check.WithSeverity(findings, check.Reject)) > 0 {
 			return findings, nil
@@ -78,42 +66,21 @@ func (v NetworkPolicyValidator) answer(ctx context.Context, old, policy *network
 		}
 		return append(findings, v.judgeUpdate(old, policy, work, check.NewWork(mostSteps, ctx.Err))...), nil
 	})
-	if err != nil {
-		return nil, err
-	}
-	return warnings(findings), refusal(of.kind, policy.Name, findings)
 }
 
 // budget checks a policy against the budgets.
 func (v NetworkPolicyValidator) budget(old, policy *networkingv1.NetworkPolicy) []check.Finding {
-	var before budget.Cost
-	if old != nil {
-		before = budget.Count(&old.Spec)
-	}
 	others := v.Cluster.otherPolicies(policy.Namespace, func(p *networkingv1.NetworkPolicy) bool { return p.Name == policy.Name })
-	return withinBudget(v.Limits, []*networkingv1.NetworkPolicy{policy}, others, before)
+	return withinBudget(v.Limits, []*networkingv1.NetworkPolicy{policy}, others, costOf(old))
 }
 
-func sizeOf(policy *networkingv1.NetworkPolicy) string {
-	cost := budget.Count(&policy.Spec)
-	return fmt.Sprintf("%d rules with %d peers and %d ports", cost.Rules, cost.Peers+cost.Blocks, cost.Ports)
-}
-
-// ValidateUpdate judges a change. A policy that is being deleted, or whose spec does not change, always
-// passes: labels and finalizers must not depend on newer checks. A policy that was already invalid may change
-// too: a mistake from before the change is a warning.
+// ValidateUpdate judges a change. A policy that was already invalid may change too: a mistake from before the change is a
+// warning.
 func (v NetworkPolicyValidator) ValidateUpdate(ctx context.Context, old, policy *networkingv1.NetworkPolicy) (admission.Warnings, error) {
-	isSame := equality.Semantic.DeepEqual(old.Spec, policy.Spec) &&
-		old.Annotations[widening.Annotation] == policy.Annotations[widening.Annotation]
-	if !policy.DeletionTimestamp.IsZero() || isSame || !v.isChecked(policy.Namespace) {
+	if needsNoJudgement(old, policy) || !v.isChecked(policy.Namespace) {
 		return nil, nil
 	}
 	return v.answer(ctx, old, policy)
-}
-
-// ValidateDelete lets everything pass; it is not registered for deletions.
-func (NetworkPolicyValidator) ValidateDelete(context.Context, *networkingv1.NetworkPolicy) (admission.Warnings, error) {
-	return nil, nil
 }
 
 // systemNamespaces are the cluster's own: its components must not depend on this webhook.

@@ -2,11 +2,9 @@ package webhooks
 
 import (
 	"context"
-	"fmt"
 	"slices"
 
 	networkingv1 "k8s.io/api/networking/v1"
-	"k8s.io/apimachinery/pkg/api/equality"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
@@ -14,12 +12,13 @@ import (
 	"github.com/apptier/apptier/policy/budget"
 	"github.com/apptier/apptier/policy/lint"
 	"github.com/apptier/apptier/policy/lint/check"
-	"github.com/apptier/apptier/policy/lint/widening"
 )
 
 // StagedValidator warns of what a hand-written StagedNetworkPolicy would leak or break if it were enforced. It refuses
 // only what no NetworkPolicy can say, and what enforcers would not count.
 type StagedValidator struct {
+	passDeletions[*v1alpha1.StagedNetworkPolicy]
+
 	// Cluster is what policies are judged against.
 	Cluster *Cluster
 	// Judging limits the work of all requests, together with those about AppTiers and NetworkPolicies.
@@ -34,45 +33,27 @@ var _ admission.Validator[*v1alpha1.StagedNetworkPolicy] = StagedValidator{}
 
 // SetupWithManager registers the webhook at the manager's webhook server.
 func (v StagedValidator) SetupWithManager(mgr ctrl.Manager) error {
-	err := ctrl.NewWebhookManagedBy(mgr, &v1alpha1.StagedNetworkPolicy{}).WithValidator(v).RecoverPanic(recoverPanic).Complete()
-	if err != nil {
-		return fmt.Errorf("setting up the StagedNetworkPolicy webhook: %w", err)
-	}
-	return nil
+	return register(mgr, "StagedNetworkPolicy", &v1alpha1.StagedNetworkPolicy{}, v)
 }
 
 // ValidateCreate judges a new policy.
-func (v StagedValidator) ValidateCreate(ctx context.Context, policy *v1alpha1.StagedNetworkPolicy) (admission.Warnings, error) {
-	return v.answer(ctx, nil, policy)
+func (v StagedValidator) ValidateCreate(ctx context.Context, staged *v1alpha1.StagedNetworkPolicy) (admission.Warnings, error) {
+	return v.answer(ctx, nil, staged.NetworkPolicy())
 }
 
 // ValidateUpdate judges a change of what a policy says. A mistake from before the change is a warning.
-func (v StagedValidator) ValidateUpdate(ctx context.Context, old, policy *v1alpha1.StagedNetworkPolicy) (admission.Warnings, error) {
-	isSame := equality.Semantic.DeepEqual(old.Spec, policy.Spec) &&
-		old.Annotations[widening.Annotation] == policy.Annotations[widening.Annotation]
-	if !policy.DeletionTimestamp.IsZero() || isSame {
+func (v StagedValidator) ValidateUpdate(ctx context.Context, was, staged *v1alpha1.StagedNetworkPolicy) (admission.Warnings, error) {
+	old, policy := was.NetworkPolicy(), staged.NetworkPolicy()
+	if needsNoJudgement(old, policy) {
 		return nil, nil
 	}
 	return v.answer(ctx, old, policy)
 }
 
-// ValidateDelete lets everything pass; it is not registered for deletions.
-func (StagedValidator) ValidateDelete(context.Context, *v1alpha1.StagedNetworkPolicy) (admission.Warnings, error) {
-	return nil, nil
-}
-
-func (v StagedValidator) answer(ctx context.Context, old, staged *v1alpha1.StagedNetworkPolicy) (admission.Warnings, error) {
-	policy := staged.NetworkPolicy()
-	of := subject{
-		kind:      v1alpha1.GroupVersion.WithKind("StagedNetworkPolicy").GroupKind(),
-		namespace: staged.Namespace, name: staged.Name, size: sizeOf(policy),
-	}
-	findings, err := v.Judging.within(ctx, of, func(work *check.Work) ([]check.Finding, error) {
-		var before budget.Cost
-		if old != nil {
-			before = budget.Count(&old.Spec)
-		}
-		costs := withinBudget(v.Limits, []*networkingv1.NetworkPolicy{policy}, nil, before)
+func (v StagedValidator) answer(ctx context.Context, old, policy *networkingv1.NetworkPolicy) (admission.Warnings, error) {
+	of := policyRequest(v1alpha1.GroupVersion.WithKind("StagedNetworkPolicy").GroupKind(), policy)
+	return v.Judging.judged(ctx, of, func(work *check.Work) ([]check.Finding, error) {
+		costs := withinBudget(v.Limits, []*networkingv1.NetworkPolicy{policy}, nil, costOf(old))
 		if len(check.WithSeverity(costs, check.Reject)) > 0 {
 			return costs, nil
 		}
@@ -81,11 +62,7 @@ func (v StagedValidator) answer(ctx context.Context, old, staged *v1alpha1.Stage
 			if old == nil {
 				return nil
 			}
-			return lint.JudgeStaged(v.Cluster.current(), old.NetworkPolicy(), check.NewWork(mostSteps, ctx.Err))
+			return lint.JudgeStaged(v.Cluster.current(), old, check.NewWork(mostSteps, ctx.Err))
 		}), nil
 	})
-	if err != nil {
-		return nil, err
-	}
-	return warnings(findings), refusal(of.kind, staged.Name, findings)
 }
