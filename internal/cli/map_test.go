@@ -1,6 +1,9 @@
 package cli_test
 
-import "testing"
+import (
+	"encoding/json"
+	"testing"
+)
 
 // Maps of the same manifests, in all forms, are in testdata/golden.
 func TestMaps(t *testing.T) {
@@ -31,5 +34,50 @@ func TestMaps(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			wantOutput(t, test.name, "map"+input("map.yaml")+" "+test.args, test.code)
 		})
+	}
+}
+
+// A namespace that a workload is in is there, and its labels are not known: a policy that asks for some is no reason to take
+// the others for denied.
+func TestMapMakesNoLabelsUp(t *testing.T) {
+	const manifests = `
+apiVersion: apps/v1
+kind: Deployment
+metadata: {namespace: monitoring, name: scraper}
+spec: {selector: {matchLabels: {app: scraper}}, template: {metadata: {labels: {app: scraper}}}}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {namespace: shop, name: web}
+spec: {selector: {matchLabels: {app: web}}, template: {metadata: {labels: {app: web}}}}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {namespace: shop, name: db}
+spec: {selector: {matchLabels: {app: db}}, template: {metadata: {labels: {app: db}}}}
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {namespace: shop, name: web}
+spec:
+  podSelector: {matchLabels: {app: web}}
+  ingress: [{from: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: monitoring, team: a}}, podSelector: {}}]}]
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {namespace: shop, name: db}
+spec:
+  podSelector: {matchLabels: {app: db}}
+  ingress: [{from: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: monitoring, team: b}}, podSelector: {}}]}]
+`
+	stdout, stderr, _ := run(t, manifests, "map", "-f", "-", "--denied", "-o", "json")
+	var m struct{ Denied, NotKnown []struct{ From, To []string } }
+	if err := json.Unmarshal([]byte(stdout), &m); err != nil {
+		t.Fatalf("%v: %s", err, stderr)
+	}
+	for _, to := range []string{"shop/deployment/web", "shop/deployment/db"} {
+		if !isListed(m.NotKnown, "monitoring/deployment/scraper", to) || isListed(m.Denied, "monitoring/deployment/scraper", to) {
+			t.Errorf("that the scraper reaches %s is not said to be not known: %s", to, stdout)
+		}
 	}
 }

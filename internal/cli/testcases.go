@@ -68,7 +68,7 @@ func (t *tester) prepare(ctx context.Context, streams genericiooptions.IOStreams
 	}
 	scene.TellPartly(streams.ErrOut, t.asked.Snapshot)
 	t.asked.AddStandIns(t.scene.Strangers())
-	pods, namespaces := scene.Described(t.asked.Snapshot)
+	pods, namespaces := scene.Described(t.asked.Snapshot, scene.NamespacesOf(t.scene))
 	t.asked.AddStandIns(pods)
 	t.asked.Snapshot.Namespaces = append(t.asked.Snapshot.Namespaces, namespaces...)
 	t.asked.Evaluator = reach.New(t.asked.Snapshot)

@@ -5,7 +5,9 @@ import (
 	"strings"
 	"testing"
 
+	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/yaml"
 
 	"github.com/apptier/apptier/policy/adopt"
@@ -130,5 +132,35 @@ func TestWhatIsSaid(t *testing.T) {
 				t.Errorf("stays for another reason than %q:\n%s", test.stays, stays)
 			}
 		})
+	}
+}
+
+// The number of a port that is known by its name is that of all pods that may be meant, those of namespaces whose labels
+// are not known among them.
+func TestNamedPortsOfNamespacesThatAreNotKnown(t *testing.T) {
+	serving := func(namespace string, number int32) adopt.Pod {
+		pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "api", Labels: map[string]string{"app": "api"}}}
+		pod.Spec.Containers = []corev1.Container{{Ports: []corev1.ContainerPort{{Name: "main", ContainerPort: number}}}}
+		return adopt.Pod{Pod: pod, Workload: "api"}
+	}
+	in := adopt.Input{
+		Environment: expand.DefaultEnvironment(), Pods: []adopt.Pod{serving("known", 80), serving("not-known", 81)},
+		Namespaces: []*corev1.Namespace{{ObjectMeta: metav1.ObjectMeta{Name: "known", Labels: map[string]string{"team": "a"}}}},
+	}
+	text := policy("web", "{podSelector: {matchLabels: {app: web}}, policyTypes: [Egress], egress: [{to: [{namespaceSelector: "+
+		"{matchLabels: {team: a}}, podSelector: {matchLabels: {app: api}}}], ports: [{port: main}]}]}")
+	in.Policies = []*networkingv1.NetworkPolicy{{}}
+	if err := yaml.UnmarshalStrict([]byte(text), in.Policies[0]); err != nil {
+		t.Fatal(err)
+	}
+	none := func(context.Context, []*networkingv1.NetworkPolicy) (compare.Result, error) {
+		return compare.Result{}, nil
+	}
+	out, err := adopt.Import(t.Context(), in, none)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(out.Stays) != 1 || !strings.Contains(out.Stays[0].Reason, "80 at some pods and 81 at others") {
+		t.Errorf("stays %+v, and %d AppTiers", out.Stays, len(out.AppTiers))
 	}
 }

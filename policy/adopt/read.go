@@ -125,24 +125,27 @@ func (r reader) numberOf(destination peer, name string, protocol corev1.Protocol
 	return number, nil
 }
 
-// podsOf are the pods that are given and that a peer is about, as the namespace of the peer's policy has it.
+// podsOf are the pods that are given and that a peer is about, or may be, as the namespace of the peer's policy has it.
 func (in *Input) podsOf(p peer) []Pod {
 	var out []Pod
 	for _, pod := range in.Pods {
 		if pod.Spec.HostNetwork || kube.Finished(pod.Pod) {
 			continue
 		}
-		if p.box.Match(connset.Namespace, in.labelsOf(pod.Namespace)) && p.box.Match(connset.Peer, pod.Labels) {
+		if in.mayBeIn(pod.Namespace, p.box) && p.box.Match(connset.Peer, pod.Labels) {
 			out = append(out, pod)
 		}
 	}
 	return out
 }
 
-// labelsOf are those of a namespace, as far as they are known.
-func (in *Input) labelsOf(namespace string) labels.Set {
-	if set, known := in.labels[namespace]; known {
-		return set
+// mayBeIn says whether a namespace meets the conditions of a box. Of one that is not given, only the name is known, and it
+// may have any other labels.
+func (in *Input) mayBeIn(namespace string, box connset.Box) bool {
+	set, known := in.labels[namespace]
+	if !known {
+		set = labels.Set{corev1.LabelMetadataName: namespace}
+		box = box.Without(connset.Namespace, func(key string) bool { return key != corev1.LabelMetadataName })
 	}
-	return labels.Set{corev1.LabelMetadataName: namespace}
+	return box.Match(connset.Namespace, set)
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
@@ -132,7 +133,7 @@ func (l *learning) matches(app *v1alpha1.AppTier, peer *v1alpha1.Peer, h half) b
 	case v1alpha1.PodsPeerKind:
 		return far.workload != nil && l.isPods(app.Namespace, peer.Pods, far)
 	case v1alpha1.NamespacesPeerKind:
-		return far.workload != nil && selects(peer.Namespaces, l.namespaceLabels(far.namespace))
+		return far.workload != nil && l.isIn(peer.Namespaces, far.namespace)
 	case v1alpha1.NetworksPeerKind:
 		return far.workload == nil && h.allAddresses(func(a netip.Addr) bool { return isWithin(peer.Networks, a) })
 	case v1alpha1.InternetPeerKind:
@@ -176,18 +177,25 @@ func selects(selector *metav1.LabelSelector, set labels.Set) bool {
 func (l *learning) isPods(namespace string, pods *v1alpha1.PodsPeer, far party) bool {
 	isThere := far.namespace == namespace
 	if pods.NamespaceSelector != nil {
-		isThere = selects(pods.NamespaceSelector, l.namespaceLabels(far.namespace))
+		isThere = l.isIn(pods.NamespaceSelector, far.namespace)
 	}
 	return isThere && selects(&pods.PodSelector, far.labels)
 }
 
-func (l *learning) namespaceLabels(name string) labels.Set {
-	for _, n := range l.in.Namespaces {
-		if n.Name == name {
-			return labels.Merge(n.Labels, named(name).MatchLabels)
-		}
+// isIn says whether a namespace has the labels that a selector asks for. Of one that is not given, only the name is known:
+// it is in no selector that asks for more.
+func (l *learning) isIn(selector *metav1.LabelSelector, name string) bool {
+	i := slices.IndexFunc(l.in.Namespaces, func(n *corev1.Namespace) bool { return n.Name == name })
+	if i >= 0 {
+		return selects(selector, labels.Merge(l.in.Namespaces[i].Labels, named(name).MatchLabels))
 	}
-	return named(name).MatchLabels
+	asks, err := metav1.LabelSelectorAsSelector(selector)
+	if err != nil {
+		return false
+	}
+	requirements, _ := asks.Requirements()
+	asksMore := slices.ContainsFunc(requirements, func(r labels.Requirement) bool { return r.Key() != corev1.LabelMetadataName })
+	return !asksMore && asks.Matches(labels.Set(named(name).MatchLabels))
 }
 
 func (l *learning) isService(namespace string, reference *v1alpha1.ServiceReference, far party) bool {

@@ -184,3 +184,44 @@ func TestSelectorsTellWorkloadsApart(t *testing.T) {
 		}
 	}
 }
+
+// What labels a namespace has, only its object says: where none is given, a rule that asks for labels, or for none, may or
+// may not be about its pods, and so what was seen is declared by name.
+func TestLabelsOfNamespacesAreNotMadeUp(t *testing.T) {
+	for _, test := range []struct {
+		name       string
+		namespaces map[string]map[string]string
+		want       string
+	}{
+		{"not given", nil, "shop/web ingress monitoring/app=scraper TCP 9090: 5"},
+		{"without labels", map[string]map[string]string{"monitoring": nil}, ""},
+		{"with another label", map[string]map[string]string{"monitoring": {"team": "a"}}, "shop/web ingress monitoring/app=scraper TCP 9090: 5"},
+	} {
+		in := shop()
+		for name, set := range test.namespaces {
+			in.Namespaces = append(in.Namespaces, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: set}})
+		}
+		scraper := podOf("scraper", "10.0.0.9", map[string]string{"app": "scraper"})
+		scraper.Namespace = "monitoring"
+		in.Pods = append(in.Pods, scraper)
+		in.Learns = func(namespace string) bool { return namespace == "shop" }
+		declared := &v1alpha1.AppTier{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "shop"}}
+		withoutTeam := &metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{
+			{Key: "team", Operator: metav1.LabelSelectorOpDoesNotExist},
+		}}
+		declared.Spec.Tiers = []v1alpha1.Tier{{
+			Name: "web", PodSelector: metav1.LabelSelector{MatchLabels: map[string]string{"app": "web"}},
+			Ports:   []v1alpha1.TierPort{{Port: 9090}},
+			Ingress: []v1alpha1.IngressRule{{From: []v1alpha1.Peer{{Namespaces: withoutTeam}}}},
+		}}
+		in.AppTiers = []*v1alpha1.AppTier{declared}
+		in.Observations = []learn.Observation{seen("10.0.0.9", "pod/web-0", 9090)}
+		out, err := learn.Learn(t.Context(), in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := rules(out); got != test.want {
+			t.Errorf("%s: learns\n%s\nnot\n%s", test.name, got, test.want)
+		}
+	}
+}

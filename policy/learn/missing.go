@@ -48,7 +48,8 @@ func (l *learning) missing(ctx context.Context, flows []*flow) ([]half, error) {
 	for _, app := range l.apps {
 		env.AppTiers[kube.NameOf(app)] = app
 	}
-	snapshot := reach.Snapshot{Namespaces: l.in.Namespaces}
+	// A namespace that is not among these is there, and may have any labels.
+	snapshot := reach.Snapshot{Namespaces: l.in.Namespaces, PartialNamespaces: true}
 	for _, app := range l.apps {
 		snapshot.Policies = append(snapshot.Policies, expand.NetworkPolicies(app, env)...)
 	}

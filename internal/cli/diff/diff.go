@@ -192,8 +192,13 @@ func Compared(ctx context.Context, sides [2]*ask.Question) (compare.Result, erro
 // Complete adds to states the pods that nobody gave and that policies of any of them describe.
 func Complete(states ...*ask.Question) {
 	pods := make([][]scene.StandIn, len(states))
+	scenes := make([]*scene.Scene, len(states))
 	for i, q := range states {
-		described, namespaces := scene.Described(q.Snapshot)
+		scenes[i] = q.Scene
+	}
+	there := scene.NamespacesOf(scenes...)
+	for i, q := range states {
+		described, namespaces := scene.Described(q.Snapshot, there)
 		pods[i] = inPairs(append(q.Scene.Strangers(), described...))
 		for _, other := range states {
 			other.Snapshot.Namespaces = append(other.Snapshot.Namespaces, missing(other.Snapshot.Namespaces, namespaces)...)

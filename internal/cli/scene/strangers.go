@@ -21,27 +21,34 @@ import (
 // without labels in each namespace, and one in a namespace that is not there.
 func (s *Scene) Strangers() []StandIn {
 	var out []StandIn
-	namespaces := map[string]bool{}
 	for _, o := range s.Objects() {
 		workload := kube.WorkloadOf(o.Object)
-		switch {
-		case workload != nil && len(workload.Pods) > 0:
-			namespace := workload.Pods[0].Namespace
-			namespaces[namespace] = true
-			if !slices.ContainsFunc(s.pods(namespace), workload.Makes) {
-				out = append(out, standInsFor(workload)...)
-			}
-		default:
-			if accessor, err := meta.Accessor(o.Object); err == nil && accessor.GetNamespace() != "" {
-				namespaces[accessor.GetNamespace()] = true
-			} else if namespace, ok := o.Object.(*corev1.Namespace); ok {
-				namespaces[namespace.Name] = true
-			}
+		if workload != nil && len(workload.Pods) > 0 && !slices.ContainsFunc(s.pods(workload.Pods[0].Namespace), workload.Makes) {
+			out = append(out, standInsFor(workload)...)
 		}
 	}
-	names := append(slices.Sorted(maps.Keys(namespaces)), AnotherNamespace)
+	names := append(slices.Sorted(maps.Keys(NamespacesOf(s))), AnotherNamespace)
 	for _, name := range names {
 		out = append(out, stranger(name, nil))
+	}
+	return out
+}
+
+// NamespacesOf are the names of the namespaces that some scenes have: as an object, or because an object is in them.
+func NamespacesOf(scenes ...*Scene) map[string]bool {
+	out := map[string]bool{}
+	for _, s := range scenes {
+		for _, o := range s.Objects() {
+			accessor, err := meta.Accessor(o.Object)
+			if err != nil {
+				continue
+			}
+			if _, isNamespace := o.Object.(*corev1.Namespace); isNamespace {
+				out[accessor.GetName()] = true
+			} else if in := accessor.GetNamespace(); in != "" {
+				out[in] = true
+			}
+		}
 	}
 	return out
 }
@@ -59,8 +66,8 @@ func stranger(namespace string, set map[string]string) StandIn {
 }
 
 // Described are pods that are as policies and their peers ask for and have no other labels, and the namespaces that some
-// of them are in, where none that is given is as asked for.
-func Described(snapshot reach.Snapshot) (pods []StandIn, namespaces []*corev1.Namespace) {
+// of them are in, where none that is given is as asked for. Of the namespaces that are there, no labels are made up.
+func Described(snapshot reach.Snapshot, there map[string]bool) (pods []StandIn, namespaces []*corev1.Namespace) {
 	seen := map[string]bool{}
 	addPod := func(p StandIn) {
 		if key := p.Namespace + "/" + p.Name; !seen[key] {
@@ -73,7 +80,7 @@ func Described(snapshot reach.Snapshot) (pods []StandIn, namespaces []*corev1.Na
 			addPod(stranger(policy.Namespace, set))
 		}
 		for _, peer := range peersOf(policy) {
-			in, made := namespacesFor(snapshot, policy.Namespace, peer.NamespaceSelector)
+			in, made := namespacesFor(snapshot, there, policy.Namespace, peer.NamespaceSelector)
 			if made != nil && !seen[made.Name] {
 				seen[made.Name] = true
 				namespaces = append(namespaces, made)
@@ -101,7 +108,8 @@ func peersOf(policy *networkingv1.NetworkPolicy) []networkingv1.NetworkPolicyPee
 
 // namespacesFor are the names of the namespaces that a selector of a policy finds, its own without one; where it finds
 // none, of one that is made as it asks.
-func namespacesFor(snapshot reach.Snapshot, own string, selector *metav1.LabelSelector) (names []string, made *corev1.Namespace) {
+func namespacesFor(snapshot reach.Snapshot, there map[string]bool, own string,
+	selector *metav1.LabelSelector) (names []string, made *corev1.Namespace) {
 	if selector == nil {
 		return []string{own}, nil
 	}
@@ -122,8 +130,8 @@ func namespacesFor(snapshot reach.Snapshot, own string, selector *metav1.LabelSe
 	if name == "" {
 		name = "a namespace labelled " + report.LabelWords(set)
 	}
-	// A namespace that pods are in is there, and its labels are not known: what is asked for is not all that it may have.
-	if slices.ContainsFunc(snapshot.Pods, func(pod *corev1.Pod) bool { return pod.Namespace == name }) {
+	// What the labels of a namespace are that is there, or that somebody asks about, only its object says.
+	if there[name] || slices.ContainsFunc(snapshot.Pods, func(pod *corev1.Pod) bool { return pod.Namespace == name }) {
 		return []string{name}, nil
 	}
 	return []string{name}, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: set}}
