@@ -2,6 +2,7 @@
 package learning
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -124,8 +125,26 @@ func (o *options) validate() error {
 	return nil
 }
 
+// standardInput is how standard input is given.
+const standardInput = "-"
+
+// checkStdin says that standard input is given more than once: whoever reads it first leaves nothing for the next.
+func (o *options) checkStdin(files []string) error {
+	at := slices.Index(files, standardInput)
+	switch {
+	case at < 0:
+		return nil
+	case o.Input.ReadsStdin():
+		return errors.New("connections and manifests cannot both come from standard input: give one of them as a file")
+	case slices.Contains(files[at+1:], standardInput):
+		return errors.New("- is given twice, and standard input can be read once")
+	default:
+		return nil
+	}
+}
+
 func (o *options) run(ctx context.Context, streams genericiooptions.IOStreams, files []string) error {
-	if err := o.validate(); err != nil {
+	if err := cmp.Or(o.validate(), o.checkStdin(files)); err != nil {
 		return err
 	}
 	o.Live = o.Live || len(files) == 0

@@ -60,6 +60,8 @@ func TestGolden(t *testing.T) {
 		{"bad-fail-on", "--fail-on never testdata/flows.jsonl", 2},
 		{"bad-min-count", "--min-count 0 testdata/flows.jsonl", 2},
 		{"bad-max-addresses", "--max-addresses -1 testdata/flows.jsonl", 2},
+		{"both-from-stdin", "- -f -", 2},
+		{"stdin-twice", "- testdata/flows.jsonl -", 2},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			stdout, stderr, code := run(t, "", strings.Fields(test.args)...)

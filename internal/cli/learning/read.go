@@ -43,7 +43,7 @@ func (p problem) String() string {
 
 // readFile reads one file of connections; - is standard input.
 func (r *records) readFile(name string, stdin io.Reader) error {
-	if name == "-" {
+	if name == standardInput {
 		return r.readFrom(manifest.StdinName, stdin)
 	}
 	file, err := os.Open(name)

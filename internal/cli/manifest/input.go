@@ -52,6 +52,9 @@ func (in *Input) AddFiles(names ...string) { in.files = append(in.files, names..
 // Given says whether there is any input to read.
 func (in *Input) Given() bool { return len(in.files) > 0 || in.kustomize != "" }
 
+// ReadsStdin says whether standard input is among it.
+func (in *Input) ReadsStdin() bool { return slices.Contains(in.files, "-") }
+
 // Read returns every document of the input. Its error names everything that cannot be read.
 func (in *Input) Read(stdin io.Reader) ([]Document, error) {
 	if !in.Given() {
