@@ -270,6 +270,8 @@ func TestWorkloads(t *testing.T) {
 		{"ReplicaSet", "-7f9c", "7f9c", ""},
 		{"ReplicaSet", "web-7f9c", "", "ReplicaSet/web-7f9c"},
 		{"StatefulSet", "pg", "", "StatefulSet/pg"},
+		{"Job", "report-29933400", "", "CronJob/report"},
+		{"Job", "migrate-20261130", "", "Job/migrate-20261130"},
 		{"RedisCluster", "cache.blue", "", "RedisCluster/cache.blue"},
 		// The API server takes any name, of any kind.
 		{"X", "\x1b[2J", "", ""},
@@ -280,6 +282,7 @@ func TestWorkloads(t *testing.T) {
 		{"", "", "", ""},
 	} {
 		object := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{"pod-template-hash": test.hash}}}
+		object.CreationTimestamp = metav1.Unix(60*29933400+7, 0)
 		if test.kind != "" {
 			object.OwnerReferences = []metav1.OwnerReference{{Kind: "Node", Name: "n"}, {Kind: test.kind, Name: test.name, Controller: &yes}}
 		}

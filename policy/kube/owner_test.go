@@ -1,7 +1,9 @@
 package kube_test
 
 import (
+	"fmt"
 	"testing"
+	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
@@ -71,4 +73,45 @@ func TestMakes(t *testing.T) {
 
 func owner(kind, name string) *metav1.OwnerReference {
 	return &metav1.OwnerReference{Kind: kind, Name: name, Controller: ptr.To(true)}
+}
+
+// The workload of a pod is known by the names that controllers give. A name that ends with digits says nothing by itself:
+// a Job is a CronJob's only if the digits are the minute for which the pod was made.
+func TestOwnerOf(t *testing.T) {
+	made := time.Date(2026, 11, 30, 2, 0, 7, 0, time.UTC)
+	run := func(name string, at time.Time) *metav1.OwnerReference {
+		return owner("Job", fmt.Sprintf("%s-%d", name, at.Unix()/60))
+	}
+	for _, test := range []struct {
+		name  string
+		owner *metav1.OwnerReference
+		made  time.Time
+		want  string
+	}{
+		{"nobody", nil, made, "/"},
+		{"a StatefulSet", owner("StatefulSet", "pg"), made, "StatefulSet/pg"},
+		{"a Deployment, by its ReplicaSet", owner("ReplicaSet", "web-5d8f"), made, "Deployment/web"},
+		{"another ReplicaSet", owner("ReplicaSet", "web-7a7a"), made, "ReplicaSet/web-7a7a"},
+		{"a run of a CronJob", run("report", made), made, "CronJob/report"},
+		{"the next run", run("report", made.Add(24*time.Hour)), made.Add(24 * time.Hour), "CronJob/report"},
+		{"a run of a CronJob whose name has a dash", run("report-eu", made), made, "CronJob/report-eu"},
+		{"a run that began late", run("report", made.Add(-9*time.Hour)), made, "CronJob/report"},
+		{"a run by a clock that is ahead", run("report", made.Add(2*time.Minute)), made, "CronJob/report"},
+		{"a Job that ends with a day", owner("Job", "migrate-20261130"), made, "Job/migrate-20261130"},
+		{"a Job that ends with a time of long ago", run("report", made.Add(-30*24*time.Hour)), made, "Job/report-29890200"},
+		{"a Job that ends with a time to come", run("report", made.Add(time.Hour)), made, "Job/report-29933460"},
+		{"a pod of which nobody says when it was made", owner("Job", "report-29933400"), time.Time{}, "Job/report-29933400"},
+		{"a Job with a short number", owner("Job", "report-28123"), made, "Job/report-28123"},
+		{"a Job without a name before the minute", owner("Job", "-29933400"), made, "Job/-29933400"},
+	} {
+		pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{
+			CreationTimestamp: metav1.NewTime(test.made), Labels: map[string]string{appsv1.DefaultDeploymentUniqueLabelKey: "5d8f"},
+		}}
+		if test.owner != nil {
+			pod.OwnerReferences = []metav1.OwnerReference{*test.owner}
+		}
+		if kind, name := kube.OwnerOf(pod); kind+"/"+name != test.want {
+			t.Errorf("%s: is of %s/%s, want %s", test.name, kind, name, test.want)
+		}
+	}
 }

@@ -2,7 +2,6 @@ package suggest
 
 import (
 	"net/netip"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -91,8 +90,7 @@ var volatile = []string{
 }
 
 // StableLabels are the labels of a pod that its successors have too. Pods of a Job that have none bear
-// the Job's name; those of a CronJob's Jobs bear another one each time, which ends with the time
-// (k8s.io/kubernetes pkg/controller/cronjob, getJobName). Where nothing is left, no selector can tell the
+// the Job's name; those of a CronJob's Jobs bear another one each time. Where nothing is left, no selector can tell the
 // pod from others of its namespace.
 func StableLabels(pod *corev1.Pod) map[string]string {
 	out := map[string]string{}
@@ -101,13 +99,13 @@ func StableLabels(pod *corev1.Pod) map[string]string {
 			out[key] = value
 		}
 	}
-	if job := pod.Labels[batchv1.JobNameLabel]; len(out) == 0 && job != "" && !endsWithTime.MatchString(job) {
-		out[batchv1.JobNameLabel] = job
+	if job := pod.Labels[batchv1.JobNameLabel]; len(out) == 0 && job != "" {
+		if _, _, isRun := kube.RunOf(job); !isRun {
+			out[batchv1.JobNameLabel] = job
+		}
 	}
 	return out
 }
-
-var endsWithTime = regexp.MustCompile(`-[0-9]{8,}$`)
 
 // baseName is what the pods of a workload have in common, as a DNS label. A pod that only stands in
 // for one may be called as in deployment/web.

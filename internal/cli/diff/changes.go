@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
@@ -19,6 +18,7 @@ import (
 	"github.com/apptier/apptier/internal/cli/scene"
 	"github.com/apptier/apptier/policy/compare"
 	"github.com/apptier/apptier/policy/expand"
+	"github.com/apptier/apptier/policy/kube"
 	"github.com/apptier/apptier/policy/reach"
 )
 
@@ -200,12 +200,8 @@ func WorkloadName(pod *corev1.Pod) string {
 	if name, _, isStandIn := strings.Cut(pod.Name, "["); isStandIn {
 		return pod.Namespace + "/" + name
 	}
-	if owner := metav1.GetControllerOf(pod); owner != nil {
-		hash := pod.Labels[appsv1.DefaultDeploymentUniqueLabelKey]
-		if name, isDeployments := strings.CutSuffix(owner.Name, "-"+hash); isDeployments && owner.Kind == "ReplicaSet" && hash != "" {
-			return fmt.Sprintf("%s/deployment/%s", pod.Namespace, name)
-		}
-		return fmt.Sprintf("%s/%s/%s", pod.Namespace, strings.ToLower(owner.Kind), owner.Name)
+	if kind, name := kube.OwnerOf(pod); kind != "" {
+		return fmt.Sprintf("%s/%s/%s", pod.Namespace, strings.ToLower(kind), name)
 	}
 	return pod.Namespace + "/" + pod.Name
 }

@@ -167,11 +167,10 @@ func (o *options) run(ctx context.Context, streams genericiooptions.IOStreams, f
 		seen.writeProblems(streams.ErrOut)
 		return errors.New("nothing was learned, since nothing can be read")
 	}
-	in, err := o.input(ctx, streams, namespace)
+	in, err := o.input(ctx, streams, namespace, seen.observations)
 	if err != nil {
 		return err
 	}
-	in.Observations = seen.observations
 	for i := range in.Observations {
 		in.Observations[i].Denied = in.Observations[i].Denied && !o.denied
 	}

@@ -3,13 +3,10 @@ package learning
 import (
 	"context"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
-	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
 	"github.com/apptier/apptier/api/v1alpha1"
@@ -24,9 +21,10 @@ import (
 	"github.com/apptier/apptier/policy/model"
 )
 
-// input is what is known of the cluster: by manifests, or by itself.
-func (o *options) input(ctx context.Context, streams genericiooptions.IOStreams, namespace string) (learn.Input, error) {
-	in := learn.Input{MinCount: o.minCount, LeaveOut: o.doubtful == "leave-out", MostAddresses: o.mostAddresses}
+// input is what was seen, and what is known of the cluster: by manifests, or by itself.
+func (o *options) input(ctx context.Context, streams genericiooptions.IOStreams, namespace string,
+	seen []learn.Observation) (learn.Input, error) {
+	in := learn.Input{Observations: seen, MinCount: o.minCount, LeaveOut: o.doubtful == "leave-out", MostAddresses: o.mostAddresses}
 	in.Learns = func(of string) bool { return !strings.HasPrefix(of, "kube-") }
 	if o.namespaced {
 		in.Learns = func(of string) bool { return of == namespace }
@@ -38,7 +36,7 @@ func (o *options) input(ctx context.Context, streams genericiooptions.IOStreams,
 	s := &scene.Scene{}
 	if o.Input.Given() || o.Live {
 		s, _, err = o.Read(ctx, streams.In, namespace, scene.ListNamespaces, scene.ListPods, scene.ListNodes, scene.ListServices,
-			scene.ListAppTiers, scene.ListAPIServer)
+			scene.ListAppTiers, scene.ListAPIServer, scene.ListJobs)
 		if err != nil {
 			return in, err
 		}
@@ -56,7 +54,9 @@ func (o *options) input(ctx context.Context, streams genericiooptions.IOStreams,
 			in.Nodes = append(in.Nodes, of)
 		}
 	}
-	in.Pods = podsOf(s.Objects())
+	known := runsAmong(s.Objects())
+	known.name(in.Observations)
+	in.Pods = podsOf(s.Objects(), known)
 	wanted := model.ReferencesOf(in.AppTiers...)
 	wanted.ClusterDNS, wanted.Nodes, wanted.APIServer = true, true, true
 	in.Environment, err = settings.Of(ctx, wanted, scene.InputWorld(s.Objects()))
@@ -81,17 +81,18 @@ func appTiers(s *scene.Scene, streams genericiooptions.IOStreams) ([]*v1alpha1.A
 }
 
 // podsOf are the pods among some objects, and those that workloads would make, each with what makes it.
-func podsOf(objects []manifest.Object) []learn.Pod {
+func podsOf(objects []manifest.Object, known runs) []learn.Pod {
 	var out []learn.Pod
-	var workloads []*kube.Workload
+	var makers []maker
 	for _, o := range objects {
 		workload := kube.WorkloadOf(o.Object)
-		if workload == nil {
+		if workload == nil || workload.Kind == "Job" && o.IsLive() { // a Job of the cluster has its pods already
 			continue
 		}
-		workloads = append(workloads, workload)
+		m := known.maker(workload)
+		makers = append(makers, m)
 		for _, pod := range workload.Pods {
-			out = append(out, learn.Pod{Pod: pod, Workload: workload.Name, Selector: workload.Selector})
+			out = append(out, learn.Pod{Pod: pod, Workload: m.name, Selector: m.selector})
 		}
 	}
 	for _, o := range objects {
@@ -99,29 +100,11 @@ func podsOf(objects []manifest.Object) []learn.Pod {
 		if !isPod {
 			continue
 		}
-		one := learn.Pod{Pod: pod, Workload: ownerOf(pod)}
-		if i := slices.IndexFunc(workloads, func(w *kube.Workload) bool { return w.Makes(pod) }); i >= 0 {
-			one.Workload, one.Selector = workloads[i].Name, workloads[i].Selector
+		one := learn.Pod{Pod: pod, Workload: known.ownerOf(pod)}
+		if i := slices.IndexFunc(makers, func(m maker) bool { return m.Makes(pod) }); i >= 0 {
+			one.Workload, one.Selector = makers[i].name, makers[i].selector
 		}
 		out = append(out, one)
 	}
 	return out
-}
-
-// endsWithTime ends the name of a Job that a CronJob made.
-var endsWithTime = regexp.MustCompile(`-\d{8,}$`)
-
-// ownerOf is the name of what makes a pod; empty if nothing does.
-func ownerOf(pod *corev1.Pod) string {
-	owner := metav1.GetControllerOf(pod)
-	switch {
-	case owner == nil:
-		return ""
-	case owner.Kind == "ReplicaSet":
-		return strings.TrimSuffix(owner.Name, "-"+pod.Labels[appsv1.DefaultDeploymentUniqueLabelKey])
-	case owner.Kind == "Job":
-		return endsWithTime.ReplaceAllString(owner.Name, "")
-	default:
-		return owner.Name
-	}
 }

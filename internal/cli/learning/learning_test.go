@@ -180,3 +180,62 @@ func TestPageShowsWhatIsPrinted(t *testing.T) {
 		t.Errorf("kubectl apptier learn %s exits with %d and prints something else:\n%s%s", shown[1], code, stdout, stderr)
 	}
 }
+
+// jobsOf are manifests of a CronJob and of the Jobs of its runs, as far as they are named.
+func jobsOf(t *testing.T, cronJob string, jobs ...string) string {
+	t.Helper()
+	const template = "template: {metadata: {labels: {app: report}}, spec: {restartPolicy: Never, containers: [{name: main, image: a}]}}"
+	var text strings.Builder
+	if cronJob != "" {
+		fmt.Fprintf(&text, "---\n{apiVersion: batch/v1, kind: CronJob, metadata: {namespace: shop, name: %s}, "+
+			"spec: {schedule: 0 2 * * *, jobTemplate: {spec: {%s}}}}\n", cronJob, template)
+	}
+	for _, job := range jobs {
+		fmt.Fprintf(&text, "---\n{apiVersion: batch/v1, kind: Job, metadata: {namespace: shop, name: %s, ownerReferences: "+
+			"[{apiVersion: batch/v1, kind: CronJob, name: report, uid: a, controller: true}]}, spec: {%s}}\n", job, template)
+	}
+	return text.String()
+}
+
+// The runs of a CronJob are one workload: by the owners of their Jobs, or by their names if there is such a CronJob.
+func TestRunsOfACronJobAreOneWorkload(t *testing.T) {
+	const one = `{"apiVersion":"connections.apptier.dev/v1alpha1","kind":"Connection","metadata":{"name":%q,"namespace":"shop"},
+		"first":"2026-11-30T02:00:00.000000Z","last":"2026-11-30T02:00:00.000000Z","count":1,"verdict":"Allowed",
+		"source":{"address":"10.0.0.9","namespace":"shop","pod":"%[1]s-abcde","workload":"Job/%[1]s"},
+		"destination":{"address":"10.0.0.3","namespace":"shop","pod":"shop-db-0","workload":"StatefulSet/shop-db"},
+		"protocol":"TCP","port":5432,"node":"n1"}`
+	for _, test := range []struct {
+		name      string
+		manifests string
+		seen      []string
+		isOne     bool
+	}{
+		{"by the name, of a CronJob that there is", jobsOf(t, "report"), []string{"report-29933400", "report-29934840"}, true},
+		{"by their owner", jobsOf(t, "", "report-now", "report-29934840"), []string{"report-now", "report-29934840"}, true},
+		{"by their owner, with the CronJob", jobsOf(t, "report", "report-now"), []string{"report-now", "report-29934840"}, true},
+		{"by the name alone", jobsOf(t, "other"), []string{"report-29933400", "report-29934840"}, false},
+	} {
+		file := filepath.Join(t.TempDir(), "jobs.yaml")
+		if err := os.WriteFile(file, []byte(test.manifests), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		var seen strings.Builder
+		for _, job := range test.seen {
+			seen.WriteString(strings.ReplaceAll(fmt.Sprintf(one, job), "\n", "") + "\n")
+		}
+		stdout, stderr, _ := run(t, seen.String(), "-", "-n", "shop", "-f", "testdata/shop.yaml", "-f", file, "-o", "json")
+		var out struct {
+			Grounds []struct {
+				Peer        string
+				Connections int64
+			}
+		}
+		if err := json.Unmarshal([]byte(stdout), &out); err != nil {
+			t.Fatalf("%s: %v: %s", test.name, err, stderr)
+		}
+		isOne := len(out.Grounds) == 1 && out.Grounds[0].Peer == "report"
+		if isOne != test.isOne {
+			t.Errorf("%s: is one: %v\n%s%s", test.name, isOne, stdout, stderr)
+		}
+	}
+}

@@ -92,6 +92,7 @@ var (
 	ListBackends   = Listing{"webhooks", readWebhooks}
 	ListNetworks   = Listing{"ServiceCIDRs", readServiceCIDRs}
 	ListOthers     = Listing{"other policies", readOthers}
+	ListJobs       = Listing{"Jobs and CronJobs", readJobs}
 )
 
 // Once drops listings that come again.
@@ -186,6 +187,20 @@ func listSlices(service types.NamespacedName) Listing {
 		}
 		return liveObjects("EndpointSlice", environment.Pointers(list.Items)), nil
 	}}
+}
+
+// readJobs lists Jobs and CronJobs. Who may not list them is told nothing about them.
+func readJobs(ctx context.Context, c *clusterClient) ([]manifest.Object, error) {
+	cronJobs, err := c.core.BatchV1().CronJobs(metav1.NamespaceAll).List(ctx, metav1.ListOptions{})
+	if err != nil && !apierrors.IsForbidden(err) {
+		return nil, fmt.Errorf("listing CronJobs: %w", err)
+	}
+	out := liveObjects("CronJob", environment.Pointers(cronJobs.Items))
+	jobs, err := c.core.BatchV1().Jobs(metav1.NamespaceAll).List(ctx, metav1.ListOptions{})
+	if err != nil && !apierrors.IsForbidden(err) {
+		return nil, fmt.Errorf("listing Jobs: %w", err)
+	}
+	return append(out, liveObjects("Job", environment.Pointers(jobs.Items))...), nil
 }
 
 // readWebhooks lists what has the API server call webhooks. Who may not list it is told nothing about them.
