@@ -109,6 +109,11 @@ type ConnectionList struct {
 	// It is empty if nothing is missing.
 	// +optional
 	Missing []Missing `json:"missing,omitempty"`
+	// Notes say, for people, what was not asked although it may know something more: of a list of a namespace, the nodes
+	// beyond a bound that have no pods of it. With notes alone, everything is known of what the policies of the namespace
+	// denied to its pods.
+	// +optional
+	Notes []string `json:"notes,omitempty"`
 }
 
 // Missing is something that a list does not have.

@@ -30,6 +30,7 @@ func (r *records) connections(kind string, text []byte) error {
 		}
 		r.missing = append(r.missing, what)
 	}
+	r.missing = append(r.missing, list.Notes...)
 	for i := range list.Items {
 		c := &list.Items[i]
 		o := learn.Observation{

@@ -49,13 +49,14 @@ With POD or TIER the command shows connections of which an end is a pod of this 
 workload (KIND/NAME), or has this address.
 
 Nodes keep connections in memory, the latest of each. What is not seen is said on standard error: nodes that do not answer, and
-connections for which a node had no memory.
+connections for which a node had no memory. Of a namespace, all nodes with pods of it are asked, and 500 others: that there are
+more is a note, since these can have seen only what policies of other namespaces denied, and pods that are gone.
 
 Of -o json, which is the list as the API serves it, the fields stay that docs/reference/api.md names. With -w it is one
 connection a line.
 
-Exits with 0 when all was seen, whether anything was found or not, 3 when something could not be seen, 2 when there is no
-answer.`
+Exits with 0 when all was seen, whether anything was found or not, and whether there are notes or not, 3 when something could not
+be seen, 2 when there is no answer.`
 
 // NewDenied returns the command denied.
 func NewDenied(streams genericiooptions.IOStreams) *cobra.Command {
@@ -177,7 +178,7 @@ func (o *options) run(ctx context.Context, args []string) error {
 		return err
 	}
 	if o.output != "json" {
-		tellMissing(o.streams.ErrOut, list.Missing)
+		tellMissing(o.streams.ErrOut, list)
 	}
 	return answerOf(list.Missing)
 }

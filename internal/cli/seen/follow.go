@@ -118,6 +118,9 @@ func (o *options) news(f *following, p *printer, w wanted, list connections.Conn
 		m.Count = 0 // it rises
 		missing = append(missing, words.Missing(m))
 	}
+	for _, note := range list.Notes {
+		missing = append(missing, words.Note(note))
+	}
 	for _, text := range missing {
 		if !slices.Contains(f.missing, text) {
 			fmt.Fprintln(o.streams.ErrOut, text)

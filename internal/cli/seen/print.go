@@ -107,9 +107,12 @@ func (p *printer) clock(at time.Time) string {
 	return at.Format(time.TimeOnly)
 }
 
-// tellMissing says what was not seen.
-func tellMissing(out io.Writer, missing []connections.Missing) {
-	for _, m := range missing {
+// tellMissing says what was not seen, and what was not asked about.
+func tellMissing(out io.Writer, list connections.ConnectionList) {
+	for _, m := range list.Missing {
 		fmt.Fprintln(out, words.Missing(m))
 	}
 }
+	for _, note := range list.Notes {
+		fmt.Fprintln(out, words.Note(note))
+	}

@@ -73,6 +73,7 @@ func TestGolden(t *testing.T) {
 		"bad-watch":           "denied -w" + saved,
 		"bad-namespaces":      "denied -A -n shop",
 		"bad-file":            "denied -f seen_test.go",
+		"denied-notes":        "denied -f testdata/notes.json",
 		"missing-file":        "denied -f testdata/missing.json",
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -3,6 +3,7 @@ package nodes_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -90,7 +91,8 @@ func TestOtherNodesAreBounded(t *testing.T) {
 		t.Errorf("asks %d, leaves %d: %v", len(got), left, err)
 	}
 	asker := nodes.Asker{Nodes: known.Nodes, Now: func() time.Time { return begin }}
-	if missing := asker.List(t.Context(), "shop", begin).Missing; len(missing) != 502 || missing[0].Reason != "499 nodes without pods of the namespace are not asked" {
-		t.Errorf("misses %d: %v", len(missing), missing[0])
+	list := asker.List(t.Context(), "shop", begin)
+	if want := []string{"499 nodes without pods of the namespace are not asked"}; !slices.Equal(list.Notes, want) || len(list.Missing) != 501 {
+		t.Errorf("notes %v, and misses %d nodes, of which 501 do not answer", list.Notes, len(list.Missing))
 	}
 }

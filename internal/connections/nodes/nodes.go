@@ -83,9 +83,6 @@ func (a *Asker) List(ctx context.Context, namespace string, since time.Time) con
 	var running sync.WaitGroup
 	var mu sync.Mutex
 	var all merging
-	if left > 0 {
-		all.missing = append(all.missing, connections.Missing{Reason: fmt.Sprintf("%d nodes without pods of the namespace are not asked", left)})
-	}
 	for _, node := range asked {
 		running.Go(func() {
 			answer, err := a.ask(ctx, question{node, namespace, windowOf(since, a.Now())})
@@ -99,7 +96,11 @@ func (a *Asker) List(ctx context.Context, namespace string, since time.Time) con
 		})
 	}
 	running.Wait()
-	return all.list()
+	list := all.list()
+	if left > 0 { // these do not judge what the namespace's policies say
+		list.Notes = []string{fmt.Sprintf("%d nodes without pods of the namespace are not asked", left)}
+	}
+	return list
 }
 
 // windowOf rounds a time down to one of few, so that who asks again and again asks the same.

@@ -137,3 +137,6 @@ func Missing(m connections.Missing) string {
 	}
 	return text
 }
+
+// Note says what was not asked about.
+func Note(note string) string { return "note: " + note }
