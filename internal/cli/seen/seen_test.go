@@ -72,7 +72,7 @@ func TestGolden(t *testing.T) {
 		"bad-since":           "denied --since -1h" + saved,
 		"bad-watch":           "denied -w" + saved,
 		"bad-namespaces":      "denied -A -n shop",
-		"bad-file":            "denied -f seen_test.go",
+		"no-cluster":          "denied -n shop",
 		"denied-notes":        "denied -f testdata/notes.json",
 		"missing-file":        "denied -f testdata/missing.json",
 	} {

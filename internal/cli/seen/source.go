@@ -46,7 +46,7 @@ func (o *options) source() (source, error) {
 	}
 	client, err := clientFor(config, connections.GroupVersion, connections.AddToScheme)
 	if err != nil {
-		return source{}, err
+		return source{}, fmt.Errorf("%w (or give a list that flows -o json wrote, with -f)", err)
 	}
 	return source{namespace, func(ctx context.Context, since time.Time) (list connections.ConnectionList, err error) {
 		request := client.Get().NamespaceIfScoped(namespace, namespace != "").Resource("connections")
