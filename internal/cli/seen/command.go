@@ -174,7 +174,7 @@ func (o *options) run(ctx context.Context, args []string) error {
 		return err
 	}
 	list = w.of(list, o.now())
-	if err := o.print(list, w); err != nil {
+	if err := o.print(ctx, from, list, w); err != nil {
 		return err
 	}
 	if o.output != "json" {

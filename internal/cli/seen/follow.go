@@ -30,7 +30,7 @@ type shown struct {
 // follow shows what is seen, and then each second what is new, until the context ends.
 func (o *options) follow(ctx context.Context, from source, w wanted) error {
 	f := following{shown: map[string]shown{}}
-	p := o.printer()
+	p := o.printer(ctx, from)
 	since := w.since(o.now())
 	list, err := from.list(ctx, since)
 	if err != nil {

@@ -1,9 +1,11 @@
 package seen
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -12,7 +14,7 @@ import (
 )
 
 // print prints a list.
-func (o *options) print(list connections.ConnectionList, w wanted) error {
+func (o *options) print(ctx context.Context, from source, list connections.ConnectionList, w wanted) error {
 	if o.output == "json" {
 		list.SetGroupVersionKind(connections.GroupVersion.WithKind("ConnectionList"))
 		encoder := json.NewEncoder(o.streams.Out)
@@ -26,7 +28,7 @@ func (o *options) print(list connections.ConnectionList, w wanted) error {
 		o.none(w, len(list.Missing) > 0)
 		return nil
 	}
-	p := o.printer()
+	p := o.printer(ctx, from)
 	for _, c := range list.Items {
 		p.line(c)
 	}
@@ -73,10 +75,28 @@ type printer struct {
 	isWide    bool
 	today     time.Time
 	explained map[[2]string]bool
+	isGone    func(connections.End) bool
 }
 
-func (o *options) printer() *printer {
-	return &printer{out: o.streams.Out, isWide: o.output == "wide", today: o.now().Local(), explained: map[[2]string]bool{}}
+func (o *options) printer(ctx context.Context, from source) *printer {
+	return &printer{
+		out: o.streams.Out, isWide: o.output == "wide", today: o.now().Local(), explained: map[[2]string]bool{}, isGone: gone(ctx, from),
+	}
+}
+
+// mostLookups is how many pods are looked for: each is a request.
+const mostLookups = 50
+
+// gone says which ends' pods are known to be gone, and asks once about each.
+func gone(ctx context.Context, from source) func(connections.End) bool {
+	known := map[string]bool{}
+	return func(e connections.End) bool {
+		name := e.Namespace + "/" + e.Pod
+		if _, asked := known[name]; !asked && from.isGone != nil && len(known) < mostLookups {
+			known[name] = from.isGone(ctx, e.Namespace, e.Pod)
+		}
+		return known[name]
+	}
 }
 
 // line prints a connection, and for the first of two ends what explains it.
@@ -95,6 +115,11 @@ func (p *printer) line(c connections.Connection) {
 		return
 	}
 	p.explained[pair] = true
+	pods := words.OnlyPods(c)
+	if i := slices.IndexFunc(pods, p.isGone); i >= 0 {
+		fmt.Fprintf(p.out, "%s%s\n", indent, words.Gone(pods[i]))
+		return
+	}
 	fmt.Fprintf(p.out, "%s%s\n", indent, words.Explain(c))
 }
 
@@ -112,7 +137,7 @@ func tellMissing(out io.Writer, list connections.ConnectionList) {
 	for _, m := range list.Missing {
 		fmt.Fprintln(out, words.Missing(m))
 	}
-}
 	for _, note := range list.Notes {
 		fmt.Fprintln(out, words.Note(note))
 	}
+}

@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -74,6 +75,7 @@ func TestGolden(t *testing.T) {
 		"bad-namespaces":      "denied -A -n shop",
 		"no-cluster":          "denied -n shop",
 		"denied-notes":        "denied -f testdata/notes.json",
+		"bad-file":            "denied -f seen_test.go",
 		"missing-file":        "denied -f testdata/missing.json",
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -87,17 +89,31 @@ type cluster struct {
 	mu    sync.Mutex
 	asked []string
 	next  []any // a list, or an error's code
+	// gone are the pods that are not there any more.
+	gone []string
 }
+
+// podsPath is where the pods of shop are.
+const podsPath = "/api/v1/namespaces/shop/pods/"
 
 func (c *cluster) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	w.Header().Set("Content-Type", "application/json")
+	if pod, isPod := strings.CutPrefix(r.URL.Path, podsPath); isPod {
+		body := `{"kind":"Pod","apiVersion":"v1"}`
+		if slices.Contains(c.gone, pod) {
+			w.WriteHeader(http.StatusNotFound)
+			body = `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"NotFound","code":404}`
+		}
+		_, _ = w.Write([]byte(body))
+		return
+	}
 	c.asked = append(c.asked, strings.TrimRight(strings.ReplaceAll(r.URL.RequestURI(), "timeout=15s", ""), "?&"))
 	answer := c.next[0]
 	if len(c.next) > 1 {
 		c.next = c.next[1:]
 	}
-	w.Header().Set("Content-Type", "application/json")
 	if code, isError := answer.(int); isError {
 		w.WriteHeader(code)
 		answer = map[string]any{
@@ -175,6 +191,19 @@ func TestWatch(t *testing.T) {
 		golden.Assert(t, text, filepath.Join("golden", "watch-"+output+".txt"))
 		if last := c.asked[len(c.asked)-1]; !strings.HasSuffix(last, "since=2026-11-30T14%3A01%3A47.25Z") || len(c.asked) != 6 {
 			t.Errorf("asks %q", c.asked)
+		}
+	}
+}
+
+// Of a pod that is gone, and that nothing else stands for, it prints no command: that would have no answer.
+func TestNothingToExplain(t *testing.T) {
+	c, flags := answering(t, saved(t))
+	const command = "kubectl apptier explain shop/cleanup-1 bank/statefulset/ledger --port 443"
+	for gone, want := range map[string]string{"": command, "cleanup-1": "pod shop/cleanup-1 is gone"} {
+		c.gone = []string{gone}
+		text := run(t, 0, append(strings.Fields("denied -n shop --since 0"), flags...)...)
+		if !strings.Contains(text, want) || strings.Contains(text, command) != (want == command) {
+			t.Errorf("%q is gone: %s", gone, text)
 		}
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
+	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 
 	connections "github.com/apptier/apptier/api/connections/v1alpha1"
@@ -24,6 +25,8 @@ import (
 type source struct {
 	namespace string
 	list      func(ctx context.Context, since time.Time) (connections.ConnectionList, error)
+	// isGone says whether a pod is not there any more; nil where nobody can say.
+	isGone func(ctx context.Context, namespace, pod string) bool
 }
 
 // patience is how long a request may take, unless --request-timeout says so.
@@ -38,24 +41,34 @@ func (o *options) source() (source, error) {
 		namespace = ""
 	}
 	if o.file != "" {
-		return source{namespace, func(context.Context, time.Time) (connections.ConnectionList, error) { return o.readFile() }}, nil
+		list := func(context.Context, time.Time) (connections.ConnectionList, error) { return o.readFile() }
+		return source{namespace: namespace, list: list}, nil
 	}
 	config, err := scene.ClusterConfig(o.cluster)
 	if err != nil {
-		return source{}, err
+		return source{}, fmt.Errorf("%w (or give a list that flows -o json wrote, with -f)", err)
 	}
 	client, err := clientFor(config, connections.GroupVersion, connections.AddToScheme)
 	if err != nil {
-		return source{}, fmt.Errorf("%w (or give a list that flows -o json wrote, with -f)", err)
+		return source{}, err
 	}
-	return source{namespace, func(ctx context.Context, since time.Time) (list connections.ConnectionList, err error) {
+	core, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		return source{}, fmt.Errorf("setting up a client: %w", err)
+	}
+	list := func(ctx context.Context, since time.Time) (list connections.ConnectionList, err error) {
 		request := client.Get().NamespaceIfScoped(namespace, namespace != "").Resource("connections")
 		if !since.IsZero() {
 			request.Param("since", since.UTC().Format(time.RFC3339Nano))
 		}
 		err = request.Do(ctx).Into(&list)
 		return list, taught(err, namespace)
-	}}, nil
+	}
+	isGone := func(ctx context.Context, namespace, pod string) bool {
+		_, err := core.CoreV1().Pods(namespace).Get(ctx, pod, metav1.GetOptions{})
+		return apierrors.IsNotFound(err)
+	}
+	return source{namespace, list, isGone}, nil
 }
 
 // clientFor is a client of one group and version.

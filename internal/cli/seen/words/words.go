@@ -4,6 +4,7 @@ package words
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -58,10 +59,7 @@ func verdictWords(c connections.Connection) string {
 
 // decidingWords name what decided: the tier, or else the policies, or else the pod.
 func decidingWords(c connections.Connection) string {
-	side := c.Destination
-	if c.Direction == connections.Egress {
-		side = c.Source
-	}
+	side := decidingSide(c)
 	direction := strings.ToLower(string(c.Direction))
 	switch {
 	case direction == "":
@@ -106,8 +104,11 @@ func reasonWords(reason string) string {
 	return cmp.Or(known[reason], reason, "not allowed")
 }
 
-// Explain is what to run to see why.
+// Explain is what to run to see why. Of a protocol that policies do not know, it explains the pods of the side that decided.
 func Explain(c connections.Connection) string {
+	if !slices.Contains(askable, c.Protocol) {
+		return "kubectl apptier explain " + endArgument(decidingSide(c))
+	}
 	command := []string{"kubectl apptier explain", endArgument(c.Source), endArgument(c.Destination)}
 	if c.Port != 0 {
 		command = append(command, fmt.Sprintf("--port %d", c.Port))
@@ -118,11 +119,48 @@ func Explain(c connections.Connection) string {
 	return strings.Join(command, " ")
 }
 
+// askable are the protocols that NetworkPolicies know.
+var askable = []corev1.Protocol{corev1.ProtocolTCP, corev1.ProtocolUDP, corev1.ProtocolSCTP}
+
+// lasting are the kinds of workloads that stay while their pods come and go, of those that explain knows. A Job goes too.
+var lasting = []string{"Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "CronJob"}
+
+// endArgument names an end for explain, by what is still there when the pod is gone, if there is such a thing: the workload,
+// or else the tier.
 func endArgument(e connections.End) string {
-	if e.Pod == "" {
+	kind, name, _ := strings.Cut(e.Workload, "/")
+	switch {
+	case e.Pod == "":
 		return e.Address
+	case slices.Contains(lasting, kind):
+		return e.Namespace + "/" + strings.ToLower(kind) + "/" + name
+	case e.Tier != "":
+		return e.Namespace + "/tier/" + e.AppTier + "/" + e.Tier
+	default:
+		return podName(e)
 	}
-	return podName(e)
+}
+
+// OnlyPods are the ends that Explain names by their pods: without these, what it says to run has no answer.
+func OnlyPods(c connections.Connection) []connections.End {
+	ends := []connections.End{c.Source, c.Destination}
+	if !slices.Contains(askable, c.Protocol) {
+		ends = []connections.End{decidingSide(c)}
+	}
+	return slices.DeleteFunc(ends, func(e connections.End) bool { return e.Pod == "" || endArgument(e) != podName(e) })
+}
+
+// Gone says that what would be explained is not there any more.
+func Gone(e connections.End) string {
+	return "pod " + podName(e) + " is gone, and was of no workload or tier that is left: nothing can be explained"
+}
+
+// decidingSide is the end whose policies decided.
+func decidingSide(c connections.Connection) connections.End {
+	if c.Direction == connections.Egress {
+		return c.Source
+	}
+	return c.Destination
 }
 
 // Missing says what a list does not have.
