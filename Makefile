@@ -153,6 +153,8 @@ manifests: ## Write the CRD, the manager's role and the webhooks of config/ anew
 .PHONY: generate
 generate: manifests ## Write generated code, manifests, the chart and documentation anew.
 	$(TOOL) controller-gen object applyconfiguration paths=./api/...
+	$(TOOL) openapi-gen --go-header-file /dev/null --output-dir internal/connections/openapi --output-file zz_generated.openapi.go \
+	  --output-pkg github.com/apptier/apptier/internal/connections/openapi --report-filename /dev/null ./api/connections/v1alpha1
 	$(TOOL) crd-ref-docs --log-level=ERROR --source-path=./api --config=docs/reference/config.yaml --renderer=markdown --output-path=docs/reference/api.md
 	$(GO) run ./internal/checksdoc
 	$(GO) run ./internal/clidoc docs/reference/cli.md

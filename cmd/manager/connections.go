@@ -17,6 +17,7 @@ import (
 	"github.com/apptier/apptier/internal/certs"
 	"github.com/apptier/apptier/internal/connections/api"
 	"github.com/apptier/apptier/internal/connections/nodes"
+	"github.com/apptier/apptier/internal/connections/openapi"
 )
 
 // Names that config/connections, config/enforcer and config/default give to the objects of the API of connections.
@@ -62,11 +63,17 @@ func addConnections(mgr ctrl.Manager, o options) error {
 	if err != nil {
 		return err
 	}
+	described, err := openapi.New()
+	if err != nil {
+		return err
+	}
 	known := nodes.Known{Reader: mgr.GetClient(), Reports: func(ctx context.Context) ([]nodes.Node, error) { return reports(ctx, mgr) }}
 	asker := &nodes.Asker{Nodes: known.Nodes, Certificate: certificate.GetClientCertificate, Now: time.Now}
 	server := &api.Server{
 		Address: fmt.Sprintf(":%d", o.connectionsPort), Certificate: certificate.GetCertificate, Ready: certificate.Ready(),
-		Handler:  api.New(api.Options{Lister: asker, Authenticator: proxy, MayList: mayList, Log: ctrl.Log.WithName("connections")}),
+		Handler: api.New(api.Options{
+			Lister: asker, Authenticator: proxy, MayList: mayList, OpenAPI: described, Log: ctrl.Log.WithName("connections"),
+		}),
 		ErrorLog: log.New(io.Discard, "", 0),
 	}
 	hosting := &nodes.Asker{Nodes: known.Hosting, Certificate: certificate.GetClientCertificate, Now: time.Now}

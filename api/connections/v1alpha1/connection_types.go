@@ -39,12 +39,14 @@ type Connection struct {
 	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
-	// First is when the kernel first saw it, by the node's clock; Last is when the count last rose, to about a second.
+	// First is when the kernel first saw it, by the node's clock.
 	First metav1.MicroTime `json:"first"`
-	Last  metav1.MicroTime `json:"last"`
+	// Last is when the count last rose, to about a second.
+	Last metav1.MicroTime `json:"last"`
 	// Count is how often it was judged: for Denied, the packets that were dropped; else new connections.
 	Count int64 `json:"count"`
 
+	// Verdict is Denied, WouldDeny or Allowed.
 	Verdict Verdict `json:"verdict"`
 	// Direction is the side whose policies decided; empty if none did, such as for a source that is not where it comes from.
 	// +optional
@@ -54,12 +56,16 @@ type Connection struct {
 	Reason string `json:"reason,omitempty"`
 	// Because are the policies that isolate the side that decided, the staged ones among them for WouldDeny. At most 10,
 	// by kind and name; none for Allowed. If the one who asks may not see the namespace of that side, there are none.
+	// +listType=atomic
 	// +optional
 	Because []PolicyReference `json:"because,omitempty"`
 
-	Source      End             `json:"source"`
-	Destination End             `json:"destination"`
-	Protocol    corev1.Protocol `json:"protocol"`
+	// Source is the end that began it.
+	Source End `json:"source"`
+	// Destination is the end that was to answer.
+	Destination End `json:"destination"`
+	// Protocol is TCP, UDP or SCTP, or the name or number of another one.
+	Protocol corev1.Protocol `json:"protocol"`
 	// Port is the destination's, as its pod sees it; 0 for protocols without ports.
 	// +optional
 	Port int32 `json:"port,omitempty"`
@@ -71,17 +77,19 @@ type Connection struct {
 type End struct {
 	// Address is the end's IP address.
 	Address string `json:"address"`
-	// Namespace and Pod name the pod that had the address then; empty for what is no pod.
+	// Namespace is that of the pod that had the address then; empty for what is no pod.
 	// +optional
 	Namespace string `json:"namespace,omitempty"`
+	// Pod is the name of the pod that had the address then; empty for what is no pod.
 	// +optional
 	Pod string `json:"pod,omitempty"`
 	// Workload owns the pod, as kind/name, such as Deployment/web; empty if nothing does.
 	// +optional
 	Workload string `json:"workload,omitempty"`
-	// AppTier and Tier are those that selected the pod then, in its namespace; empty if none did.
+	// AppTier is the one that selected the pod then, in its namespace; empty if none did.
 	// +optional
 	AppTier string `json:"appTier,omitempty"`
+	// Tier is the tier of the AppTier that selected the pod then.
 	// +optional
 	Tier string `json:"tier,omitempty"`
 }
@@ -90,10 +98,12 @@ type End struct {
 type PolicyReference struct {
 	// Kind is NetworkPolicy or StagedNetworkPolicy.
 	Kind string `json:"kind"`
+	// Name is the policy's.
 	Name string `json:"name"`
-	// AppTier and Tier are those that the policy was written for; empty if people wrote it.
+	// AppTier is the one that the policy was written for; empty if people wrote it.
 	// +optional
 	AppTier string `json:"appTier,omitempty"`
+	// Tier is the tier of the AppTier that the policy was written for.
 	// +optional
 	Tier string `json:"tier,omitempty"`
 }
@@ -104,14 +114,17 @@ type PolicyReference struct {
 type ConnectionList struct {
 	metav1.TypeMeta `json:",inline"`
 	metav1.ListMeta `json:"metadata,omitempty"`
-	Items           []Connection `json:"items"`
+	// Items are the connections.
+	Items []Connection `json:"items"`
 	// Missing says what the list does not have: nodes that did not answer, and connections that no memory was left for.
 	// It is empty if nothing is missing.
+	// +listType=atomic
 	// +optional
 	Missing []Missing `json:"missing,omitempty"`
 	// Notes say, for people, what was not asked although it may know something more: of a list of a namespace, the nodes
 	// beyond a bound that have no pods of it. With notes alone, everything is known of what the policies of the namespace
 	// denied to its pods.
+	// +listType=atomic
 	// +optional
 	Notes []string `json:"notes,omitempty"`
 }

@@ -3,5 +3,6 @@
 //
 // +kubebuilder:object:generate=true
 // +kubebuilder:skip
+// +k8s:openapi-gen=true
 // +groupName=connections.apptier.dev
 package v1alpha1

@@ -42,6 +42,7 @@ import (
 	"github.com/apptier/apptier/internal/certs"
 	"github.com/apptier/apptier/internal/connections/api"
 	"github.com/apptier/apptier/internal/connections/nodes"
+	"github.com/apptier/apptier/internal/connections/openapi"
 	"github.com/apptier/apptier/internal/testenv/apiserver"
 	"github.com/apptier/apptier/internal/testenv/pki"
 )
@@ -155,9 +156,11 @@ func (s *site) serve() {
 	s.Expect(mgr.Add(proxy)).To(Succeed())
 	reviews, err := api.Reviews(clients.AuthorizationV1())
 	s.Expect(err).NotTo(HaveOccurred())
+	described, err := openapi.New()
+	s.Expect(err).NotTo(HaveOccurred())
 	s.Expect(mgr.Add(&api.Server{
 		Address: s.address, Certificate: s.keeper.GetCertificate, Ready: s.keeper.Ready(), ErrorLog: log.New(io.Discard, "", 0),
-		Handler: api.New(api.Options{Lister: asker, Authenticator: proxy, MayList: reviews, Log: testr.New(s.t)}),
+		Handler: api.New(api.Options{Lister: asker, Authenticator: proxy, MayList: reviews, OpenAPI: described, Log: testr.New(s.t)}),
 	})).To(Succeed())
 	go func() { _ = mgr.Start(s.t.Context()) }()
 	s.Eventually(s.keeper.Ready(), "60s").Should(BeClosed())
@@ -235,6 +238,12 @@ func TestTwoTenants(t *testing.T) {
 	found, err := discovery.NewDiscoveryClient(shop.RESTClient()).ServerPreferredResources()
 	s.Expect(err).NotTo(HaveOccurred())
 	s.Expect(fmt.Sprint(found)).To(ContainSubstring("connections.apptier.dev/v1alpha1"))
+
+	// kubectl explain reads what the API server has read of the fields.
+	s.Eventually(func() (string, error) {
+		described, err := nobody.RESTClient().Get().AbsPath("/openapi/v3", openapi.Group).DoRaw(t.Context())
+		return string(described), err
+	}, "90s").Should(ContainSubstring("Because are the policies that isolate the side that decided"))
 
 	s.forgers(t)
 }

@@ -32,7 +32,9 @@ type Options struct {
 	Lister        Lister
 	Authenticator authenticator.Request
 	MayList       MayList
-	Log           logr.Logger
+	// OpenAPI serves /openapi/v3; nil to describe nothing.
+	OpenAPI http.Handler
+	Log     logr.Logger
 }
 
 const (
@@ -53,7 +55,7 @@ const (
 	resource = "connections"
 )
 
-// New returns a handler of everything below /apis.
+// New returns a handler of everything below /apis, and of what describes that.
 func New(o Options) http.Handler {
 	h := &handler{Options: o, turns: semaphore.NewWeighted(atOnce)}
 	mux := http.NewServeMux()
@@ -63,6 +65,10 @@ func New(o Options) http.Handler {
 	mux.Handle("GET "+prefix+"/connections", h.authenticated(h.list))
 	mux.Handle("GET "+prefix+"/namespaces/{namespace}/connections", h.authenticated(h.list))
 	mux.Handle("GET "+prefix+"/namespaces/{namespace}/connections/{name}", h.authenticated(h.get))
+	if o.OpenAPI != nil {
+		mux.Handle("GET /openapi/v3", h.described())
+		mux.Handle("GET /openapi/v3/", h.described())
+	}
 	mux.Handle("/", h.authenticated(h.other))
 	return mux
 }
