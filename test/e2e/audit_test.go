@@ -3,7 +3,6 @@ package e2e
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -13,12 +12,12 @@ import (
 	. "github.com/onsi/gomega"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	eventsv1 "k8s.io/api/events/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
-	"k8s.io/client-go/kubernetes"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -37,13 +36,8 @@ func shop(name string) types.NamespacedName {
 // seenInShop asks the API of connections.
 func seenInShop(ctx context.Context) connections.ConnectionList {
 	GinkgoHelper()
-	config, err := kube.RESTConfig()
+	list, err := scenario.Connections(ctx, kube, scenario.Shop.Namespace)
 	Expect(err).NotTo(HaveOccurred())
-	text, err := kubernetes.NewForConfigOrDie(config).RESTClient().Get().
-		AbsPath("/apis", connections.GroupVersion.String(), "namespaces", scenario.Shop.Namespace, "connections").DoRaw(ctx)
-	Expect(err).NotTo(HaveOccurred(), "%s", text)
-	var list connections.ConnectionList
-	Expect(json.Unmarshal(text, &list)).To(Succeed())
 	return list
 }
 
@@ -85,16 +79,40 @@ func expectAudited(ctx context.Context, status metav1.ConditionStatus, reason st
 			return fmt.Sprint("not known yet: ", app.Status.Conditions)
 		}
 		return fmt.Sprint(audited.Status, " ", audited.Reason, ": ", audited.Message)
-	}, time.Minute+scenario.AuditPeriod, 100*time.Millisecond).Should(HavePrefix("%s %s", status, reason))
+	}, catchesUp+scenario.AuditPeriod, 100*time.Millisecond).Should(HavePrefix("%s %s", status, reason), func() string {
+		return fmt.Sprintf("%+v\n%+v", app.Status, seenInShop(ctx))
+	})
 	return &app
+}
+
+// expectEvent waits until the shop's AppTier has an Event.
+func expectEvent(ctx context.Context, reason, text string) {
+	GinkgoHelper()
+	Eventually(func() []string {
+		var list eventsv1.EventList
+		Expect(api.List(ctx, &list, client.InNamespace(scenario.Shop.Namespace))).To(Succeed())
+		var notes []string
+		for _, e := range list.Items {
+			if e.Regarding.Kind == "AppTier" && e.Reason == reason {
+				notes = append(notes, e.Note)
+			}
+		}
+		return notes
+	}, 2*time.Minute, time.Second).Should(ContainElement(ContainSubstring(text)), "there is one a minute")
 }
 
 // kubectlApptier runs the plugin.
 func kubectlApptier(ctx context.Context, args ...string) string {
 	GinkgoHelper()
+	return runPlugin(ctx, kube.Kubeconfig(), args...)
+}
+
+// runPlugin runs it with a cluster.
+func runPlugin(ctx context.Context, kubeconfig string, args ...string) string {
+	GinkgoHelper()
 	var out, errs bytes.Buffer
 	command := cli.NewCommand(genericiooptions.IOStreams{In: &bytes.Buffer{}, Out: &out, ErrOut: &errs})
-	command.SetArgs(append(args, "--kubeconfig", kube.Kubeconfig()))
+	command.SetArgs(append(args, "--kubeconfig", kubeconfig))
 	Expect(command.ExecuteContext(ctx)).To(Succeed(), "%s%s", &out, &errs)
 	return out.String()
 }
@@ -153,6 +171,7 @@ var _ = Describe("an AppTier in mode Audit", Ordered, func() {
 			return app.Status.Audit
 		}, time.Minute).Should(BeNil(), "nothing is audited any more")
 		Expect(kubectlApptier(ctx, "denied", "-n", "shop")).To(ContainSubstring("TCP 8080 denied by egress of tier database"))
+		expectEvent(ctx, v1alpha1.ReasonDenied, "denied by egress of tier database: shop/database → shop/frontend TCP 8080")
 		applyShop(ctx)
 	})
 
