@@ -110,6 +110,8 @@ func (r *recorder) read(ctx context.Context) time.Duration {
 		if r.logDenied {
 			r.write(now)
 		}
+	} else {
+		r.flows.Follow()
 	}
 	if ctx.Err() == nil {
 		r.finish(began, now, err)

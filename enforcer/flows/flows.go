@@ -6,10 +6,7 @@ import (
 	"time"
 	"unique"
 
-	"k8s.io/apimachinery/pkg/types"
-
 	connections "github.com/apptier/apptier/api/connections/v1alpha1"
-	"github.com/apptier/apptier/enforcer/compile"
 )
 
 // Retention is how long a connection is remembered after it was last seen, unless somebody asks for another time.
@@ -32,7 +29,9 @@ type Options struct {
 type Flows struct {
 	options Options
 	begun   time.Time
+	news    news
 
+	// mu is held while connections are named. Whoever tells of a change does not take it.
 	mu       sync.Mutex
 	history  *history
 	policies *policies
@@ -62,55 +61,6 @@ func New(o Options, now time.Time) *Flows {
 }
 
 func (f *Flows) at(t time.Time) time.Duration { return t.Sub(f.begun) }
-
-// Since is from when on a pod has an address.
-type Since struct {
-	// Created is when its object was made, which is the earliest, and Started when its node began to start it, both by the
-	// API server's clock; zero if that is not known.
-	Created, Started time.Time
-	// Old says that it was listed when nothing was known, and so may have had it before.
-	Old bool
-	// Announced says that it has it from now on, and had it not before.
-	Announced bool
-}
-
-// SetPod tells of a pod that came or changed, or of nil for one that is gone.
-func (f *Flows) SetPod(key types.NamespacedName, pod *Pod, since Since, now time.Time) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	at := f.at(now)
-	from := at
-	may := at - lag
-	if since.Old {
-		from, may = f.wall(since.Started, now), f.wall(since.Created, now)
-	} else if !since.Created.IsZero() {
-		may = max(may, f.wall(since.Created, now))
-	}
-	if since.Announced {
-		may = from - jitter
-	}
-	f.history.set(key, pod, min(may, from), from, at)
-}
-
-// wall is a time by the wall clock, which is now at the latest.
-func (f *Flows) wall(t, now time.Time) time.Duration { return f.at(now) - max(0, now.Round(0).Sub(t)) }
-
-// Past tells of a pod that was finished before anybody knew its addresses.
-func (f *Flows) Past(pod *Pod, addresses []netip.Addr, started, ended, now time.Time) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	to := f.wall(ended, now)
-	if f.at(now)-to < keepEnded {
-		f.history.past(pod, addresses, min(f.wall(started, now), to), to)
-	}
-}
-
-// SetPolicy tells of a policy that came or changed, or of nil for one that is gone.
-func (f *Flows) SetPolicy(key types.NamespacedName, policy *compile.Policy, staged bool) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.policies.set(key, policy, staged)
-}
 
 // key is a Key, small.
 type key struct {

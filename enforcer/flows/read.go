@@ -16,6 +16,7 @@ const sweepEvery = time.Minute
 func (f *Flows) Read(reading Reading, now time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.follow()
 	at := f.at(now)
 	f.name(at)
 	f.readings++
