@@ -28,8 +28,10 @@ func BenchmarkStart(b *testing.B) {
 				runtime.GC()
 				runtime.ReadMemStats(&before)
 				f := newStore("node-0", func() {}, time.Now)
-				f.observe(flows.New(flows.Options{Node: "node-0"}, time.Now()))
+				named := flows.New(flows.Options{Node: "node-0"}, time.Now())
+				f.observe(named)
 				fill(f, size.pods, size.policies)
+				named.Follow()
 				s := &Syncer{Node: "node-0", Kernel: taker{newFaulty()}, Feed: f.apply, Metrics: NewMetrics(), Log: logr.Discard()}
 				if err := s.Sync(b.Context()); err != nil {
 					b.Fatal(err)

@@ -225,6 +225,7 @@ func BenchmarkHistory(b *testing.B) {
 		for _, p := range pods {
 			w.SetPod(named(p.String()), p, flows.Since{}, w.now)
 		}
+		w.Follow()
 		runtime.GC()
 		runtime.ReadMemStats(&after)
 		runtime.KeepAlive(w)

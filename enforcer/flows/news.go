@@ -116,6 +116,6 @@ func (f *Flows) follow() {
 		}
 	}
 	for key, policy := range policies {
-		f.policies.set(key.NamespacedName, policy, key.staged)
+		f.policies.set(key, policy)
 	}
 }

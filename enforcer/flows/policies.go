@@ -2,11 +2,10 @@ package flows
 
 import (
 	"cmp"
+	"maps"
 	"slices"
-	"unique"
 
 	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/apimachinery/pkg/types"
 
 	connections "github.com/apptier/apptier/api/connections/v1alpha1"
 	"github.com/apptier/apptier/enforcer/compile"
@@ -15,176 +14,157 @@ import (
 const (
 	// mostBecause is how many policies a connection is denied because of, at most.
 	mostBecause = 10
-	// mostRead is of how many namespaces the policies are kept as they were read.
-	mostRead = 1000
+	// mostRead is how many policies are kept as they were read.
+	mostRead = 20_000
+	// mostRecent is how many changes of a namespace's policies are known by themselves.
+	mostRecent = 100
 )
 
-// policies are those of the cluster. They are read where a connection is named.
+// policies are those of the cluster. Each is read once after it has changed, where a connection is named for which it may
+// matter.
 type policies struct {
 	namespaces map[string]*namespace
-	read       int // how many namespaces are
+	none       *namespace // has no policies
+	read       int        // how many policies are
 	changes    int
 }
 
 // namespace is the policies of a namespace.
 type namespace struct {
-	enforced, staged map[string]*compile.Policy
-	revision         int // of the last change
-	isRead           bool
-	read             []isolating // by kind and name
+	policies map[policyKey]*isolating
+	revision int // of the last change
+	// recent are the changes after the one with the number from, the latest last.
+	recent []change
+	from   int
+	// order is all of them by kind and name; nil if they have changed.
+	order []*isolating
 }
 
-// isolating is a policy as it was read.
+// change has one policy in place of another; nil for none.
+type change struct {
+	revision   int
+	gone, come *isolating
+}
+
+// isolating is a policy, and whom it isolates.
 type isolating struct {
 	connections.PolicyReference
-	pods labels.Selector
-	in   map[compile.Direction]bool
-	// replaced says that a staged policy would stand in its place.
-	replaced bool
+	key policyKey
+	// policy is nil if this is not the policy any more.
+	policy *compile.Policy
+	// isolation is nil until somebody asks.
+	*isolation
 }
 
-func newPolicies() *policies { return &policies{namespaces: map[string]*namespace{}} }
+// isolation is what is read of a policy.
+type isolation struct {
+	pods labels.Selector
+	in   map[compile.Direction]bool
+}
+
+func (c change) staged() bool { return cmp.Or(c.come, c.gone).key.staged }
+
+func newPolicies() *policies {
+	return &policies{namespaces: map[string]*namespace{}, none: &namespace{}}
+}
 
 // set tells of a policy that is new, or of nil for one that is gone.
-func (ps *policies) set(key types.NamespacedName, policy *compile.Policy, staged bool) {
+func (ps *policies) set(key policyKey, policy *compile.Policy) {
 	in := ps.namespaces[key.Namespace]
+	if policy == nil && (in == nil || in.policies[key] == nil) {
+		return // it came and went
+	}
 	if in == nil {
-		in = &namespace{enforced: map[string]*compile.Policy{}, staged: map[string]*compile.Policy{}}
+		in = &namespace{policies: map[policyKey]*isolating{}}
 		ps.namespaces[key.Namespace] = in
 	}
-	of := in.enforced
-	if staged {
-		of = in.staged
+	ps.changes++
+	c := change{revision: ps.changes, gone: in.policies[key]}
+	if c.gone != nil {
+		ps.unread(c.gone)
+		c.gone.policy = nil
+		delete(in.policies, key)
 	}
 	if policy != nil {
-		of[key.Name] = policy
-	} else {
-		delete(of, key.Name)
+		c.come = newIsolating(key, policy)
+		in.policies[key] = c.come
 	}
-	ps.changes++
-	in.revision = ps.changes
-	ps.unread(in)
-	if len(in.enforced)+len(in.staged) == 0 {
+	in.note(c)
+	if len(in.policies) == 0 {
 		delete(ps.namespaces, key.Namespace)
 	}
 }
 
-func (ps *policies) unread(in *namespace) {
-	if in.isRead {
-		in.isRead, in.read = false, nil
+// note remembers a change.
+func (in *namespace) note(c change) {
+	in.revision, in.order = c.revision, nil
+	if len(in.recent) >= 2*mostRecent {
+		n := len(in.recent) - mostRecent
+		in.from = in.recent[n-1].revision
+		in.recent = slices.Delete(in.recent, 0, n)
+	}
+	in.recent = append(in.recent, c)
+}
+
+// since returns the changes after a revision; false if they are not all known.
+func (in *namespace) since(revision int) ([]change, bool) {
+	if revision < in.from {
+		return nil, false
+	}
+	at := slices.IndexFunc(in.recent, func(c change) bool { return c.revision > revision })
+	return in.recent[max(at, 0):], at >= 0
+}
+
+func newIsolating(key policyKey, policy *compile.Policy) *isolating {
+	p := &isolating{key: key, policy: policy, PolicyReference: connections.PolicyReference{Kind: compile.Kind, Name: key.Name}}
+	if key.staged {
+		p.Kind = compile.StagedKind
+	}
+	p.AppTier, p.Tier = policy.Tier()
+	return p
+}
+
+func (ps *policies) unread(p *isolating) {
+	if p.isolation != nil {
+		p.isolation = nil
 		ps.read--
 	}
 }
 
-// of returns the policies of a namespace; nil for none.
-func (ps *policies) of(name string) *namespace {
-	in := ps.namespaces[name]
-	if in == nil || in.isRead {
-		return in
+// all returns the policies of a namespace, by kind and name.
+func (in *namespace) all() []*isolating {
+	if in.order == nil {
+		in.order = slices.SortedFunc(maps.Values(in.policies), (*isolating).compare)
 	}
-	if ps.read >= mostRead {
-		for _, other := range ps.namespaces {
-			ps.unread(other)
+	return in.order
+}
+
+func (p *isolating) compare(o *isolating) int {
+	return cmp.Or(cmp.Compare(p.Kind, o.Kind), cmp.Compare(p.Name, o.Name))
+}
+
+// replaced says that a staged policy would stand in a policy's place.
+func (in *namespace) replaced(p *isolating) bool {
+	return !p.key.staged && in.policies[policyKey{p.key.NamespacedName, true}] != nil
+}
+
+// isolationOf reads a policy, if that is not done yet.
+func (ps *policies) isolationOf(p *isolating) *isolation {
+	if p.isolation == nil {
+		if ps.read >= mostRead {
+			ps.unreadAll()
+		}
+		ps.read++
+		pods, in := p.policy.Isolation()
+		p.isolation = &isolation{pods, in}
+	}
+	return p.isolation
+}
+
+func (ps *policies) unreadAll() {
+	for _, in := range ps.namespaces {
+		for _, p := range in.policies {
+			ps.unread(p)
 		}
 	}
-	in.isRead = true
-	ps.read++
-	add := func(kind string, from map[string]*compile.Policy) {
-		for name, p := range from {
-			one := isolating{PolicyReference: connections.PolicyReference{Kind: kind, Name: name}}
-			one.AppTier, one.Tier = p.Tier()
-			one.pods, one.in = p.Isolation()
-			one.replaced = kind == compile.Kind && in.staged[name] != nil
-			in.read = append(in.read, one)
-		}
-	}
-	add(compile.Kind, in.enforced)
-	add(compile.StagedKind, in.staged)
-	slices.SortFunc(in.read, func(a, b isolating) int { return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Name, b.Name)) })
-	return in
-}
-
-// knowledge is what policies say about a pod, as it and they were.
-type knowledge struct {
-	pod      *Pod
-	revision int
-	tier     unique.Handle[tierName]
-	because  map[verdictIn][]connections.PolicyReference
-}
-
-// verdictIn is what policies are the reason of.
-type verdictIn struct {
-	direction compile.Direction
-	staged    bool
-}
-
-// knowledgeOf returns it as of now.
-func (ps *policies) knowledgeOf(who *person) *knowledge {
-	in := ps.of(who.pod.Namespace)
-	revision := 0
-	if in != nil {
-		revision = in.revision
-	}
-	if k := who.known; k != nil && k.pod == who.pod && k.revision == revision {
-		return k
-	}
-	k := &knowledge{pod: who.pod, revision: revision, tier: unique.Make(tierName{})}
-	who.known = k
-	if in != nil {
-		k.read(in.read)
-	}
-	return k
-}
-
-// read holds a pod against the policies of its namespace.
-func (k *knowledge) read(all []isolating) {
-	var first tierName
-	for _, p := range all {
-		if !p.pods.Matches(k.pod.Labels) {
-			continue
-		}
-		if name := (tierName{p.AppTier, p.Tier}); name.appTier != "" && name.tier != "" && (first == tierName{} || name.less(first)) {
-			first = name
-		}
-		for direction, isolates := range p.in {
-			if !isolates {
-				continue
-			}
-			staged := p.Kind == compile.StagedKind
-			if !staged {
-				k.add(verdictIn{direction, false}, p.PolicyReference)
-			}
-			if staged || !p.replaced {
-				k.add(verdictIn{direction, true}, p.PolicyReference)
-			}
-		}
-	}
-	for of, because := range k.because {
-		k.because[of] = limited(because)
-	}
-	k.tier = unique.Make(first)
-}
-
-func (n tierName) less(o tierName) bool {
-	return cmp.Or(cmp.Compare(n.appTier, o.appTier), cmp.Compare(n.tier, o.tier)) < 0
-}
-
-func (k *knowledge) add(to verdictIn, p connections.PolicyReference) {
-	if k.because == nil {
-		k.because = map[verdictIn][]connections.PolicyReference{}
-	}
-	k.because[to] = append(k.because[to], p)
-}
-
-// limited leaves at most so many as a connection names: staged ones first, which are the ones to look at.
-func limited(because []connections.PolicyReference) []connections.PolicyReference {
-	if len(because) <= mostBecause {
-		return because
-	}
-	staged := slices.IndexFunc(because, func(p connections.PolicyReference) bool { return p.Kind == compile.StagedKind })
-	if staged < 0 {
-		return because[:mostBecause:mostBecause]
-	}
-	of := because[staged:min(len(because), staged+mostBecause)]
-	return append(slices.Clone(because[:min(staged, mostBecause-len(of))]), of...)
 }
