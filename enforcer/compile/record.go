@@ -18,25 +18,30 @@ import (
 const RecordTimeout = time.Minute
 
 // Sizes of sets, in elements. One costs some 200 bytes of the kernel's memory, and 16 for each CPU; space for its hash,
-// 32 bytes, is taken in advance.
+// 32 bytes, is taken in advance. Each set of what is denied has space for what 40 ends can put in at their pace.
 const (
-	// decidedSize is for what policies decide, of each family and direction. Of egress it holds what 40 pods that scan can put in
-	// at their pace; of ingress what one that scans each of 200 pods of the node can.
+	// decidedSize is for what policies decide, of each family and direction.
 	decidedSize = 16384
 	// strangeSize is for what is denied without a policy: some misconfiguration, or an attack.
-	strangeSize = 2048
+	strangeSize = 4096
 	// paceSize is for ends that had something new lately.
 	paceSize = 16384
 )
 
 // The paces at which new connections of an end are recorded.
 var (
-	// pace allows one pod 400 different denials a minute.
-	pace = expr.Limit{PerSecond: 5, Burst: 100}
-	// pairPace allows one initiator 80 at each server a minute: whom it tries elsewhere does not matter to a server.
-	pairPace = expr.Limit{PerSecond: 1, Burst: 20}
+	// pace allows one initiator 400 different denials a minute.
+	pace = expr.Limit{Packets: 5, Per: time.Second, Burst: 100}
+	// once is for what comes first, and serversPace for how many servers an initiator may have that at: all pods of a node,
+	// for a scan of one server hides from no other what is denied there.
+	once        = expr.Limit{Packets: 1, Per: time.Minute, Burst: 1}
+	serversPace = expr.Limit{Packets: 1, Per: time.Second, Burst: 256}
+	// restPace is for what an initiator tries besides, at all servers together.
+	restPace = expr.Limit{Packets: 1, Per: time.Second, Burst: 20}
+	// strangePace allows one sender, or one link, 100 a minute.
+	strangePace = expr.Limit{Packets: 1, Per: time.Second, Burst: 40}
 	// allowedPace is for connections that pass: a gateway has many at once when it starts.
-	allowedPace = expr.Limit{PerSecond: 20, Burst: 1000}
+	allowedPace = expr.Limit{Packets: 20, Per: time.Second, Burst: 1000}
 )
 
 // record is where what ends in a chain is recorded.
@@ -47,13 +52,22 @@ type record struct {
 	ends func(family) []expr.Field
 	// tracked says that they are those of the connection, in the direction of which the server's port is.
 	tracked bool
-	limit   expr.Limit
-	// pace names the sets of ends with their pace, and paced is what an end is; their types are key.
-	pace  string
-	paced func(family) []expr.Field
-	key   func(family) string
+	// ways are asked one after another. What is new is put in by the first of which all bounds hold.
+	ways []way
 	// then is what happens to a packet afterwards.
 	then expr.Verdict
+}
+
+// way is bounds, each of which takes what those before it let through.
+type way []bound
+
+// bound is a pace that each end has of its own.
+type bound struct {
+	limit expr.Limit
+	// set names the sets of ends with their pace, and by is what an end is; their types are key.
+	set string
+	by  func(family) []expr.Field
+	key func(family) string
 }
 
 // setOf is the set of what ends in a chain.
@@ -68,29 +82,32 @@ func missedCounter(chain string) string { return "missed-" + chain }
 func byPort(chain string) string { return chain + "-port" }
 
 func connectionEnds(f family) []expr.Field { return []expr.Field{initiator[f], server[f]} }
+func oneInitiator(f family) []expr.Field   { return []expr.Field{initiator[f]} }
+func oneSender(f family) []expr.Field      { return []expr.Field{sender[f]} }
+func oneLink(family) []expr.Field          { return []expr.Field{expr.InName} }
 func oneAddress(f family) string           { return addressType[f] }
 func twoAddresses(f family) string         { return nft.Key(addressType[f], addressType[f]) }
+func linkName(family) string               { return expr.LinkName.String() }
 
 // records are all of them, but for those that are allowed.
 func records(o shape) []record {
-	first := func(ends func(family) []expr.Field) func(family) []expr.Field {
-		return func(f family) []expr.Field { return ends(f)[:1] }
-	}
 	dropped := o.denied()
-	byInitiator := record{
-		size: decidedSize, ends: connectionEnds, tracked: true,
-		limit: pace, pace: "pace", paced: first(connectionEnds), key: oneAddress, then: dropped,
+	ofEgress := record{
+		size: decidedSize, ends: connectionEnds, tracked: true, then: dropped,
+		ways: []way{{{pace, "pace", oneInitiator, oneAddress}}},
 	}
-	byPair := byInitiator
-	byPair.limit, byPair.pace, byPair.paced, byPair.key = pairPace, "pace-pair", connectionEnds, twoAddresses
+	ofIngress := ofEgress
+	ofIngress.ways = []way{
+		{{once, "pace-first", connectionEnds, twoAddresses}, {serversPace, "pace-servers", oneInitiator, oneAddress}},
+		{{restPace, "pace-rest", oneInitiator, oneAddress}},
+	}
 	bySender := record{
-		size: strangeSize, ends: ends,
-		limit: pace, pace: "pace-sender", paced: first(ends), key: oneAddress, then: dropped,
+		size: strangeSize, ends: ends, then: dropped,
+		ways: []way{{{strangePace, "pace-sender", oneSender, oneAddress}}},
 	}
 	// Who takes others' addresses has as many as it likes, but one link.
 	byLink := bySender
-	byLink.pace, byLink.paced = "pace-link", func(family) []expr.Field { return []expr.Field{expr.InName} }
-	byLink.key = func(family) string { return expr.LinkName.String() }
+	byLink.ways = []way{{{strangePace, "pace-link", oneLink, linkName}}}
 	of := func(r record, chain string) record {
 		r.chain = chain
 		if _, passes := audits[chain]; passes {
@@ -99,7 +116,7 @@ func records(o shape) []record {
 		return r
 	}
 	return []record{
-		of(byInitiator, deniedEgress), of(byPair, deniedIngress), of(byInitiator, wouldDenyEgress), of(byPair, wouldDenyIngress),
+		of(ofEgress, deniedEgress), of(ofIngress, deniedIngress), of(ofEgress, wouldDenyEgress), of(ofIngress, wouldDenyIngress),
 		of(bySender, deniedUntracked), of(bySender, deniedUnknown), of(bySender, deniedUndecided), of(bySender, deniedUnroutable),
 		of(byLink, deniedSpoofed),
 	}
@@ -108,9 +125,8 @@ func records(o shape) []record {
 // allowedRecord is of connections that pass.
 func allowedRecord() record {
 	return record{
-		chain: allowedChain, size: decidedSize, ends: connectionEnds, tracked: true,
-		limit: allowedPace, pace: "pace-allowed", paced: func(f family) []expr.Field { return []expr.Field{initiator[f]} }, key: oneAddress,
-		then: expr.GoTo(recordedChain),
+		chain: allowedChain, size: decidedSize, ends: connectionEnds, tracked: true, then: expr.GoTo(recordedChain),
+		ways: []way{{{allowedPace, "pace-allowed", oneInitiator, oneAddress}}},
 	}
 }
 
@@ -121,9 +137,11 @@ func (r record) addTo(t *nft.Table, comment string, counted ...nft.Rule) {
 		s := set(nft.Key(addressType[f], addressType[f], expr.InetProtocol.String(), expr.Service.String()), comment)
 		s.Dynamic = nft.Dynamic{Size: r.size, Timeout: RecordTimeout}
 		t.Sets[setOf(r.chain, f)] = s
-		p := set(r.key(f), "how fast each may be recorded")
-		p.Dynamic = nft.Dynamic{Size: paceSize, Timeout: RecordTimeout}
-		t.Sets[r.paceOf(f)] = p
+		for _, b := range slices.Concat(r.ways...) {
+			p := set(b.key(f), "how fast each may be recorded")
+			p.Dynamic = nft.Dynamic{Size: paceSize, Timeout: RecordTimeout}
+			t.Sets[b.setOf(f)] = p
+		}
 	}
 	toPort := nft.RuleOf(expr.In(portedSet, expr.TransportProtocol), expr.GoTo(byPort(r.chain)))
 	if r.tracked {
@@ -134,20 +152,28 @@ func (r record) addTo(t *nft.Table, comment string, counted ...nft.Rule) {
 	t.Chains[r.chain] = nft.Chain{Comment: comment, Rules: slices.Concat(counted, []nft.Rule{toPort}, r.rules(expr.TransportSource))}
 }
 
-func (r record) paceOf(f family) string {
-	if r.key(f) == expr.LinkName.String() {
-		return r.pace
+func (b bound) setOf(f family) string {
+	if b.key(f) == expr.LinkName.String() {
+		return b.set
 	}
-	return r.pace + suffix[f]
+	return b.set + suffix[f]
 }
 
 // rules record a packet by a port of it.
 func (r record) rules(port expr.Field) []nft.Rule {
 	var known, first []nft.Rule
+	key := func(f family) []expr.Field { return append(slices.Clone(r.ends(f)), expr.TransportProtocol, port) }
 	for _, f := range families {
-		key := append(slices.Clone(r.ends(f)), expr.TransportProtocol, port)
-		known = append(known, nft.RuleOf(expr.In(setOf(r.chain, f), key...), r.then))
-		first = append(first, nft.RuleOf(expr.Within(r.limit, r.paceOf(f), r.paced(f)...), expr.Count(setOf(r.chain, f), key...), r.then))
+		known = append(known, nft.RuleOf(expr.In(setOf(r.chain, f), key(f)...), r.then))
+	}
+	for _, w := range r.ways {
+		for _, f := range families {
+			var rule expr.List
+			for _, b := range w {
+				rule = append(rule, expr.Within(b.limit, b.setOf(f), b.by(f)...))
+			}
+			first = append(first, nft.RuleOf(append(rule, expr.Count(setOf(r.chain, f), key(f)...), r.then)...))
+		}
 	}
 	return slices.Concat(known, first, []nft.Rule{nft.RuleOf(expr.Counter{Name: missedCounter(r.chain)}, r.then)})
 }

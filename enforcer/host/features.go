@@ -75,7 +75,7 @@ func recording() nft.Table {
 	dynamic := nft.Dynamic{Size: 1024, Timeout: time.Minute}
 	return table(nft.Inet,
 		sets{"pace": {Key: "ipv4_addr", Dynamic: dynamic}, "seen": {Key: "ipv4_addr . inet_proto . inet_service", Dynamic: dynamic}},
-		rule{expr.Original, expr.Within(expr.Limit{PerSecond: 1, Burst: 5}, "pace", expr.OriginalSource4),
+		rule{expr.Original, expr.Within(expr.Limit{Packets: 1, Per: time.Second, Burst: 5}, "pace", expr.OriginalSource4),
 			expr.Count("seen", expr.OriginalSource4, expr.TransportProtocol, expr.TransportDestination), expr.Drop})
 }
 

@@ -3,6 +3,7 @@ package expr_test
 import (
 	"net/netip"
 	"testing"
+	"time"
 
 	"github.com/apptier/apptier/enforcer/nft/expr"
 )
@@ -33,7 +34,8 @@ func TestText(t *testing.T) {
 		"ct direction original ct direction reply":                  {expr.Original, expr.Reply},
 		"ip saddr . meta l4proto . th sport != @s":                  {expr.NotIn("s", expr.Source4, expr.TransportProtocol, expr.TransportSource)},
 		"update @s { ip saddr . th dport counter }":                 {expr.Count("s", expr.Source4, expr.TransportDestination)},
-		"update @s { iifname limit rate 5/second burst 9 packets }": {expr.Within(expr.Limit{PerSecond: 5, Burst: 9}, "s", expr.InName)},
+		"update @s { iifname limit rate 5/second burst 9 packets }": {expr.Within(expr.Limit{Packets: 5, Per: time.Second, Burst: 9}, "s", expr.InName)},
+		"update @s { oifname limit rate 1/minute burst 2 packets }": {expr.Within(expr.Limit{Packets: 1, Per: time.Minute, Burst: 2}, "s", expr.OutName)},
 		"iifname . ether saddr . ip saddr @bound":                   {expr.In("bound", expr.InName, expr.EtherSource, expr.Source4)},
 	} {
 		if got := rule.String(); got != want {

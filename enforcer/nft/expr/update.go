@@ -3,6 +3,7 @@ package expr
 import (
 	"fmt"
 	"strings"
+	"time"
 )
 
 // Update puts fields into a dynamic set, or begins their time there anew; the kernel calls it dynset. Then the element
@@ -17,8 +18,12 @@ type Update struct {
 	Limit Limit
 }
 
-// Limit is a rate of packets, and how many more may come at once.
-type Limit struct{ PerSecond, Burst uint32 }
+// Limit is a rate of packets, so many in whole seconds or minutes, and how many may come at once.
+type Limit struct {
+	Packets uint32
+	Per     time.Duration
+	Burst   uint32
+}
 
 // Count puts fields into a set, whose elements count.
 func Count(set string, fields ...Field) Update { return Update{Keys: keys(fields), Set: set} }
@@ -38,9 +43,17 @@ func (u Update) Visit(v Visitor) error { return v.Update(u) }
 func (u Update) String() string {
 	does := "counter"
 	if u.Limit != (Limit{}) {
-		does = fmt.Sprintf("limit rate %d/second burst %d packets", u.Limit.PerSecond, u.Limit.Burst)
+		does = fmt.Sprintf("limit rate %d/%s burst %d packets", u.Limit.Packets, unitOf(u.Limit.Per), u.Limit.Burst)
 	}
 	return fmt.Sprintf("update @%s { %s %s }", u.Set, concatenation(u.Fields()), does)
+}
+
+// unitOf is nft's name of a unit of time.
+func unitOf(d time.Duration) string {
+	if d == time.Minute {
+		return "minute"
+	}
+	return "second"
 }
 
 // concatenation is nft's syntax.

@@ -25,7 +25,7 @@ func TestDynamicSets(t *testing.T) {
 			Base: &nft.Base{Hook: nft.ForwardHook, Priority: nft.FilterPriority, Policy: nft.AcceptPolicy},
 			Rules: []nft.Rule{
 				nft.RuleOf(expr.Original, expr.In("seen", key...), expr.Counter{Name: "known"}, expr.Drop),
-				nft.RuleOf(expr.Within(expr.Limit{PerSecond: 1, Burst: 1}, "pace", expr.Source4), expr.Count("seen", key...), expr.Drop),
+				nft.RuleOf(expr.Within(expr.Limit{Packets: 1, Per: time.Second, Burst: 1}, "pace", expr.Source4), expr.Count("seen", key...), expr.Drop),
 				nft.RuleOf(expr.Counter{Name: "missed"}, expr.Drop),
 			},
 		}},

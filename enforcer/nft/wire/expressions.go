@@ -1,6 +1,8 @@
 package wire
 
 import (
+	"time"
+
 	"golang.org/x/sys/unix"
 
 	"github.com/apptier/apptier/enforcer/nft/expr"
@@ -114,8 +116,8 @@ func (r *rule) dynset(u expr.Update) {
 		} else {
 			r.text(unix.NFTA_EXPR_NAME, "limit")
 			data := r.nest(unix.NFTA_EXPR_DATA)
-			r.uint64(unix.NFTA_LIMIT_RATE, uint64(u.Limit.PerSecond))
-			r.uint64(unix.NFTA_LIMIT_UNIT, 1) // in seconds
+			r.uint64(unix.NFTA_LIMIT_RATE, uint64(u.Limit.Packets))
+			r.uint64(unix.NFTA_LIMIT_UNIT, uint64(u.Limit.Per/time.Second))
 			r.uint32(unix.NFTA_LIMIT_BURST, u.Limit.Burst)
 			r.uint32(unix.NFTA_LIMIT_TYPE, unix.NFT_LIMIT_PKTS)
 			r.uint32(unix.NFTA_LIMIT_FLAGS, 0)
