@@ -164,10 +164,13 @@ func (k *kind[T]) Delete(object any) error {
 
 // Replace is cache.ReflectorStore's: these are all objects that there are.
 func (k *kind[T]) Replace(objects []any, version string) error {
+	all := make([]T, len(objects))
+	for i, object := range objects {
+		all[i] = k.read(object)
+	}
 	k.store.mu.Lock()
 	gone := maps.Clone(k.objects)
-	for _, object := range objects {
-		read := k.read(object)
+	for _, read := range all {
 		key := k.key(read)
 		if before, known := gone[key]; k.events != nil && (!known || k.version(before) != k.version(read)) {
 			k.events.Found(key.Namespace, k.version(read))
