@@ -47,7 +47,8 @@ type Reader interface {
 var (
 	connectionsDesc = prometheus.NewDesc("apptier_enforcer_connections_total",
 		"How often connections of this node's pods were judged, by the side whose policies decided: for the verdict denied the packets that were dropped, "+
-			"else new connections. The direction is empty if no policy decided. Above a number of sets of labels, the namespace of the rest is "+flows.Others+".",
+			"else new connections. The direction is empty if no policy decided. Above a number of sets of labels "+
+			"of a namespace, the rest of it has no tier; above a number of all, the namespace of the rest is "+flows.Others+".",
 		[]string{"namespace", "apptier", "tier", "direction", "verdict"}, nil)
 	readFailuresDesc = prometheus.NewDesc("apptier_enforcer_connection_read_failures_total",
 		"Times that what the kernel recorded of connections could not be read. Filtering does not depend on it.", nil, nil)

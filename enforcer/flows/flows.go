@@ -56,7 +56,7 @@ func New(o Options, now time.Time) *Flows {
 	}
 	return &Flows{
 		options: o, begun: now, history: newHistory(), policies: newPolicies(), memory: newMemory(),
-		entries: map[key]*entry{}, classes: newClasses(), totals: totals{}, missed: newMissed(),
+		entries: map[key]*entry{}, classes: newClasses(), totals: newTotals(), missed: newMissed(),
 	}
 }
 

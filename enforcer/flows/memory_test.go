@@ -158,6 +158,38 @@ func TestTotalsHaveBoundedLabels(t *testing.T) {
 	}
 }
 
+// Tiers are labels that a namespace's owner writes. However many it writes, others' tiers are counted by their names.
+func TestTiersOfOneNamespaceHideNoOthers(t *testing.T) {
+	w := newWorld(flows.Options{})
+	const tiers = 1500
+	for i := range tiers {
+		p := policy(fmt.Sprintf("noisy/p%d", i), fmt.Sprintf("app/tier-%d", i), fmt.Sprintf("i=%d", i))
+		w.SetPolicy(p.Key(), p, false)
+		address := fmt.Sprintf("10.1.%d.%d", i/256, i%256)
+		w.announce(fmt.Sprintf("noisy/pod-%d", i), fmt.Sprint(i), address, fmt.Sprintf("i=%d", i))
+		w.packet(denied("10.0.0.1", address))
+	}
+	p := policy("shop/db", "shop/database", "")
+	w.SetPolicy(p.Key(), p, false)
+	w.announce("shop/web", "w", "10.0.0.1")
+	w.announce("shop/db", "d", "10.0.0.2")
+	w.read()
+	w.packet(denied("10.0.0.1", "10.0.0.2"))
+	w.read()
+	counts := map[flows.Labels]uint64{}
+	var noisy uint64
+	for _, total := range w.Totals() {
+		counts[total.Labels] = total.Count
+		if total.Namespace == "noisy" {
+			noisy += total.Count
+		}
+	}
+	database := flows.Labels{Namespace: "shop", AppTier: "shop", Tier: "database", Direction: connections.Ingress, Verdict: connections.Denied}
+	if counts[database] != 1 || noisy != tiers || len(counts) > 150 {
+		t.Errorf("%d sets of labels; %d of the noisy namespace, %d of the other's tier", len(counts), noisy, counts[database])
+	}
+}
+
 // BenchmarkRead is a reading of twenty thousand elements, all of which have risen, on a cluster of twenty thousand pods.
 // It reports the memory of all that is known.
 func BenchmarkRead(b *testing.B) {

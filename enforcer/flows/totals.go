@@ -11,6 +11,9 @@ import (
 const (
 	// mostLabels is how many sets of labels are counted apart. The others are counted as those of the namespace Others.
 	mostLabels = 1000
+	// mostOfNamespace is how many of them one namespace has. Its others are counted without their tiers, which are labels
+	// that its owner writes.
+	mostOfNamespace = 100
 	// Others is no name that a namespace can have.
 	Others = "_others"
 )
@@ -28,13 +31,29 @@ type Total struct {
 	Count uint64
 }
 
-type totals map[Labels]uint64
+type totals struct {
+	counts map[Labels]uint64
+	of     map[string]int // how many sets of labels namespaces have
+}
+
+func newTotals() totals { return totals{counts: map[Labels]uint64{}, of: map[string]int{}} }
 
 func (t totals) add(l Labels, count uint64) {
-	if _, known := t[l]; !known && len(t) >= mostLabels {
+	if !t.has(l) && t.of[l.Namespace] >= mostOfNamespace {
+		l.AppTier, l.Tier = "", ""
+	}
+	if !t.has(l) && len(t.counts) >= mostLabels {
 		l = Labels{Namespace: Others, Direction: l.Direction, Verdict: l.Verdict}
 	}
-	t[l] += count
+	if !t.has(l) {
+		t.of[l.Namespace]++
+	}
+	t.counts[l] += count
+}
+
+func (t totals) has(l Labels) bool {
+	_, known := t.counts[l]
+	return known
 }
 
 func (f *Flows) labelsOf(c *connection) Labels {
@@ -56,8 +75,8 @@ func (f *Flows) labelsOf(c *connection) Labels {
 func (f *Flows) Totals() []Total {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	all := make([]Total, 0, len(f.totals))
-	for l, count := range f.totals {
+	all := make([]Total, 0, len(f.totals.counts))
+	for l, count := range f.totals.counts {
 		all = append(all, Total{l, count})
 	}
 	slices.SortFunc(all, func(a, b Total) int {
