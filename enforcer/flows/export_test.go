@@ -2,6 +2,7 @@ package flows
 
 import (
 	"fmt"
+	"net/netip"
 
 	"k8s.io/apimachinery/pkg/types"
 )
@@ -26,4 +27,12 @@ func (f *Flows) ReadOf(key types.NamespacedName) any {
 		return is
 	}
 	return nil
+}
+
+// Claims is how many are known that have or had an address.
+func (f *Flows) Claims(address string) (n int) {
+	for t := f.history.tenures[netip.MustParseAddr(address)]; t != nil; t = t.before {
+		n++
+	}
+	return n
 }

@@ -15,6 +15,8 @@ const (
 	keepEnded = 5 * time.Minute
 	// mostEnded is how many such are known at most; the earliest go first.
 	mostEnded = 20_000
+	// mostOfAddress is how many are known to have or have had one address. A node may say of any number of pods that they do.
+	mostOfAddress = 64
 	// lag is how long after a pod's first packet the API server may show its address.
 	lag = 10 * time.Second
 	// jitter is how long before its announcement a pod may seem to begin: what the kernel says about time is from while it
@@ -114,6 +116,7 @@ func (h *history) past(pod *Pod, addresses []netip.Addr, from, to time.Duration)
 
 // begin puts a tenure where its time is.
 func (h *history) begin(a netip.Addr, who *person, may, from time.Duration) {
+	defer h.bound(a)
 	began := &tenure{who: who, from: from, may: may, to: endless}
 	if first := h.tenures[a]; first == nil || first.from <= from {
 		began.before = first
@@ -125,6 +128,30 @@ func (h *history) begin(a netip.Addr, who *person, may, from time.Duration) {
 		after = after.before
 	}
 	began.before, after.before = after.before, began
+}
+
+// bound forgets one tenure of an address that has too many: the one that ended first, or if none has, the one that began
+// first and is of another node.
+func (h *history) bound(a netip.Addr) {
+	count := 0
+	var first *tenure
+	for t := h.tenures[a]; t != nil; t = t.before {
+		count++
+		if first == nil || t.lessWorth(first) {
+			first = t
+		}
+	}
+	if count > mostOfAddress {
+		h.drop(ending{a, first})
+	}
+}
+
+// lessWorth says which of two tenures of an address is forgotten first; the other one began later.
+func (t *tenure) lessWorth(o *tenure) bool {
+	if t.to != o.to {
+		return t.to < o.to
+	}
+	return t.who.rank() <= o.who.rank()
 }
 
 func (h *history) end(a netip.Addr, who *person, now time.Duration) {
