@@ -2,6 +2,10 @@ package programmed
 
 import "iter"
 
+// mostEvents is of how many namespaces events are known apart. In between reports there may be more: nobody may take reports,
+// and namespaces come and go.
+const mostEvents = 10_000
+
 // Events is how far a node has come with the events about one kind of policies. Its zero value has seen none.
 type Events struct {
 	latest Version
@@ -9,6 +13,8 @@ type Events struct {
 	gap Version
 	// of are the latest events of namespaces, as far as they are not reported.
 	of map[string]Version
+	// other is the latest of those that are not known apart any more.
+	other Version
 }
 
 // Saw notes an event of a watch about a policy: it is now as of this version, or gone.
@@ -21,6 +27,12 @@ func (e *Events) Saw(namespace string, version Version) {
 func (e *Events) Found(namespace string, version Version) {
 	if e.of == nil {
 		e.of = map[string]Version{}
+	}
+	if _, known := e.of[namespace]; !known && len(e.of) >= mostEvents {
+		for _, event := range e.of {
+			e.other = max(e.other, event)
+		}
+		clear(e.of)
 	}
 	e.of[namespace] = max(e.of[namespace], version)
 }
@@ -61,6 +73,9 @@ func (e *Events) Owes(inKernel, reported Version, local iter.Seq[string]) Debt {
 		if event := e.of[namespace]; event > reported && event <= inKernel {
 			return Now
 		}
+		if e.other > reported {
+			return Now // it may be of this namespace
+		}
 		if e.gap > reported && e.gap <= inKernel {
 			debt = Later
 		}
@@ -74,5 +89,8 @@ func (e *Events) Reported(version Version) {
 		if event <= version {
 			delete(e.of, namespace)
 		}
+	}
+	if e.other <= version {
+		e.other = 0
 	}
 }
