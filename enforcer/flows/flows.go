@@ -7,13 +7,15 @@ import (
 	"unique"
 
 	connections "github.com/apptier/apptier/api/connections/v1alpha1"
+	"github.com/apptier/apptier/enforcer/compile"
 )
 
 // Retention is how long a connection is remembered after it was last seen, unless somebody asks for another time.
 const Retention = time.Hour
 
-// sameElement is by how much the readings of one element's age may differ. Elements live much longer.
-const sameElement = time.Second
+// sameElement is by how much the readings of one element's beginning may differ: a reading may take its time. The next
+// element of a connection begins when the one before has ended.
+const sameElement = compile.RecordTimeout / 2
 
 // Options are what Flows does.
 type Options struct {

@@ -50,7 +50,7 @@ func (f *Flows) see(s *Seen, at time.Duration) {
 		f.entries[k] = e
 	}
 	created := at - s.Age
-	fresh := e.reading != f.readings-1 || f.readings == 1 || s.Count < e.count || created-e.created > sameElement
+	fresh := e.reading == 0 || s.Count < e.count || created-e.created > sameElement
 	delta := s.Count
 	if !fresh {
 		delta -= e.count
