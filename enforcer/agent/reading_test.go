@@ -1,9 +1,11 @@
 package agent
 
 import (
+	"errors"
 	"testing"
 	"time"
 
+	"github.com/go-logr/logr/funcr"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
@@ -29,5 +31,24 @@ func TestNobodyWaitsForTheReadingOfObjects(t *testing.T) {
 		if err := do(); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// Where a log goes may be slow. Nobody who asks for connections waits for it.
+func TestNobodyWaitsForTheLog(t *testing.T) {
+	var r *recorder
+	lines := 0
+	r = newRecorder(Options{Node: "node", Reader: &records{}, Log: funcr.New(func(_, _ string) {
+		if lines++; !r.mu.TryLock() {
+			t.Error("it logs while it is locked")
+			return
+		}
+		r.mu.Unlock()
+	}, funcr.Options{})})
+	for range 3 {
+		r.finish(time.Now(), time.Now(), errors.New("no memory"))
+	}
+	if lines != 1 {
+		t.Errorf("%d lines for failures in a row", lines)
 	}
 }

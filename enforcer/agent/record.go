@@ -122,19 +122,25 @@ func (r *recorder) read(ctx context.Context) time.Duration {
 
 // finish notes how a reading went, and tells those that wait for it.
 func (r *recorder) finish(began, now time.Time, err error) {
+	if r.note(began, now, err) {
+		r.log.Error(err, "Cannot read what the kernel recorded of connections; trying again, and filtering goes on")
+	}
+}
+
+// note says whether it is the first failure in a row.
+func (r *recorder) note(began, now time.Time, err error) (first bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if err != nil {
 		r.failed++
-		if r.failure == "" {
-			r.log.Error(err, "Cannot read what the kernel recorded of connections; trying again, and filtering goes on")
-		}
+		first = r.failure == ""
 		r.failure = err.Error()
 	} else {
 		r.begun, r.took, r.since, r.failure = began, now.Sub(began), now, ""
 	}
 	close(r.done)
 	r.done = make(chan struct{})
+	return first
 }
 
 // pause is how long to wait after a reading.
