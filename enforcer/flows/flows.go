@@ -153,9 +153,13 @@ func (e end) namespace() string {
 	return e.who.pod.Namespace
 }
 
-func (c *connection) share() share {
-	if c.source.who != nil {
-		return share{c.source.namespace(), false}
+func (f *Flows) shareOf(c *connection) share {
+	switch {
+	case c.source.who != nil:
+		return share{c.source.namespace(), fromPod}
+	case f.classes.all[c.key.class].reason == spoofed:
+		return share{c.destination.namespace(), fromSpoofed}
+	default:
+		return share{c.destination.namespace(), fromOutside}
 	}
-	return share{c.destination.namespace(), true}
 }

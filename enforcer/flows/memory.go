@@ -23,11 +23,21 @@ type memory struct {
 }
 
 // share is who a connection counts for: the namespace of its initiator, or if that is no pod, that of its server. Those
-// from outside have a share of their own, so that nobody outside makes a namespace forget what its own pods did.
+// from outside have a share of their own, so that nobody outside makes a namespace forget what its own pods did; and so
+// have those of which the sources are invented, of which there may be any number.
 type share struct {
 	namespace string
-	outside   bool
+	from      origin
 }
+
+// origin is where a connection comes from.
+type origin uint8
+
+const (
+	fromPod origin = iota
+	fromOutside
+	fromSpoofed
+)
 
 // shareOf is the connections of a share.
 type shareOf struct {
@@ -50,11 +60,11 @@ func newMemory() *memory {
 	return &memory{most: mostInAll, mostEach: mostPerNamespace, shares: map[share]*shareOf{}}
 }
 
-// add remembers a connection, and returns those that had to go for it.
-func (m *memory) add(c *connection) (gone []*connection) {
-	of := m.shares[c.share()]
+// add remembers a connection in a share, and returns those that had to go for it.
+func (m *memory) add(c *connection, in share) (gone []*connection) {
+	of := m.shares[in]
 	if of == nil {
-		of = &shareOf{share: c.share(), initiators: map[netip.Addr]*initiator{}}
+		of = &shareOf{share: in, initiators: map[netip.Addr]*initiator{}}
 		m.shares[of.share] = of
 		heap.Push(&m.order, of)
 	}
@@ -150,7 +160,7 @@ func (s *shareOf) rank() (int, time.Duration) { return s.count, 0 }
 func (s *shareOf) place(index int)            { s.index = index }
 func (s *shareOf) before(o ranked) bool {
 	other := o.(*shareOf)
-	return s.namespace < other.namespace || s.namespace == other.namespace && s.outside && !other.outside
+	return cmp.Or(cmp.Compare(s.namespace, other.namespace), cmp.Compare(other.from, s.from)) < 0
 }
 
 func (i *initiator) rank() (int, time.Duration) { return i.count, i.ring.previous.last }

@@ -71,6 +71,30 @@ func TestAScanHidesNobodyElse(t *testing.T) {
 	}
 }
 
+// Whoever sends from others' addresses has as many as it likes. It hides no connection that comes from outside.
+func TestInventedSourcesHideNobody(t *testing.T) {
+	w := newWorld(flows.Options{})
+	w.announce("shop/db", "d", "10.0.0.4")
+	w.packet(denied("192.0.2.9", "10.0.0.4"))
+	w.read()
+	for i := range 5000 {
+		k := denied(fmt.Sprintf("198.51.%d.%d", i/256, i%256), "10.0.0.4")
+		k.Direction, k.Reason = "", "spoofed"
+		w.packet(k)
+	}
+	w.after(time.Second)
+	w.read()
+	kept := 0
+	for _, c := range w.list("shop") {
+		if short(c) == "192.0.2.9 → shop/db ×1" {
+			kept++
+		}
+	}
+	if n := len(w.list("shop")); kept != 1 || n > 2501 {
+		t.Errorf("%d are remembered, %d of them from outside", n, kept)
+	}
+}
+
 // What was not seen for the retention is forgotten; what the kernel had no space for is said since the time that is asked
 // for.
 func TestWhatIsOldIsForgotten(t *testing.T) {

@@ -105,7 +105,7 @@ func (f *Flows) count(e *entry, k key, source, destination *person, first, at ti
 			c.unnamed = true
 			f.unnamed = append(f.unnamed, c)
 		}
-		f.forget(f.memory.add(c), at)
+		f.forget(f.memory.add(c, f.shareOf(c)), at)
 		f.raise(c, delta)
 		return
 	}
@@ -234,7 +234,7 @@ func (f *Flows) rename(c *connection, source, destination *person) *connection {
 	}
 	c.source.who, c.destination.who = source, destination
 	f.explain(c)
-	f.forget(f.memory.add(c), c.last)
+	f.forget(f.memory.add(c, f.shareOf(c)), c.last)
 	return c
 }
 
