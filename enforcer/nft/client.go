@@ -49,6 +49,8 @@ type realKernel struct {
 	knftables.Interface
 	program bool
 	direct  *wire.Conn
+	// records lists what rules have recorded. That takes its time, and nobody who applies steps waits for it.
+	records *wire.Conn
 }
 
 // Option changes how a kernel is opened.
@@ -72,16 +74,20 @@ func Open(family knftables.Family, table string, options ...Option) (Kernel, err
 	if err != nil {
 		return nil, err
 	}
-	k := realKernel{Interface: knftables.NewFake(family, table), direct: direct}
+	records, err := wire.OpenIn(family, table)
+	if err != nil {
+		return nil, errors.Join(err, direct.Close())
+	}
+	k := realKernel{Interface: knftables.NewFake(family, table), direct: direct, records: records}
 	if program, err := knftables.New(family, table); err == nil {
 		k.Interface, k.program = program, true
 	}
 	if err := supported(direct); err != nil {
-		return nil, errors.Join(err, direct.Close())
+		return nil, errors.Join(err, k.Close())
 	}
 	for _, option := range options {
 		if err := option(&k); err != nil {
-			return nil, errors.Join(err, direct.Close())
+			return nil, errors.Join(err, k.Close())
 		}
 	}
 	return k, nil
@@ -110,8 +116,8 @@ func refusal(err error, may bool) error {
 // IsOwned says whether this connection owns the table, as Owned requests.
 func (k realKernel) IsOwned() bool { return k.direct.Owned() }
 
-// Close ends the connection, and changes nothing in the kernel.
-func (k realKernel) Close() error { return k.direct.Close() }
+// Close ends the connections, and changes nothing in the kernel.
+func (k realKernel) Close() error { return errors.Join(k.direct.Close(), k.records.Close()) }
 
 // canAdministerNetwork says whether the process has the capability NET_ADMIN; see capget(2).
 func canAdministerNetwork() bool {

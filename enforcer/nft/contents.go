@@ -105,5 +105,5 @@ func (k realKernel) Recorded(ctx context.Context, set string, visit func(Recorde
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	return k.direct.Recorded(set, visit, restart)
+	return k.records.Recorded(set, visit, restart)
 }
