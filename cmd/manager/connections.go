@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"net"
+	"net/netip"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -67,7 +69,14 @@ func addConnections(mgr ctrl.Manager, o options) error {
 	if err != nil {
 		return err
 	}
-	known := nodes.Known{Reader: mgr.GetClient(), Reports: func(ctx context.Context) ([]nodes.Node, error) { return reports(ctx, mgr) }}
+	self, err := selfOf(o.node)
+	if err != nil {
+		return err
+	}
+	known := nodes.Known{
+		Reader: mgr.GetClient(), Self: self,
+		Reports: func(ctx context.Context) ([]nodes.Node, error) { return reports(ctx, mgr) },
+	}
 	asker := &nodes.Asker{Nodes: known.Nodes, Certificate: certificate.GetClientCertificate, Now: time.Now}
 	server := &api.Server{
 		Address: fmt.Sprintf(":%d", o.connectionsPort), Certificate: certificate.GetCertificate, Ready: certificate.Ready(),
@@ -88,6 +97,21 @@ func addConnections(mgr ctrl.Manager, o options) error {
 		}
 	}
 	return nil
+}
+
+// selfOf is where this process runs: on a node, and with addresses of its own.
+func selfOf(node string) (nodes.Self, error) {
+	self := nodes.Self{Node: node}
+	addresses, err := net.InterfaceAddrs()
+	if err != nil {
+		return self, fmt.Errorf("finding the manager's own addresses: %w", err)
+	}
+	for _, of := range addresses {
+		if prefix, err := netip.ParsePrefix(of.String()); err == nil {
+			self.Addresses = append(self.Addresses, prefix.Addr().Unmap())
+		}
+	}
+	return self, nil
 }
 
 // +kubebuilder:rbac:groups=policy.apptier.dev,resources=nodereports,verbs=get;list;watch

@@ -44,6 +44,7 @@ type options struct {
 	connectionsPort int
 	auditPeriod     time.Duration
 	namespace       string
+	node            string
 	enforcers       string
 	dnsService      string
 	clusterNetworks string
@@ -68,6 +69,8 @@ func main() {
 	flag.StringVar(&o.enforcers, "enforcer-namespace", "apptier-enforcer",
 		"Namespace that the enforcers run in: the ConfigMap apptier-connections-ca there tells them how to know the manager.")
 	flag.StringVar(&o.namespace, "namespace", os.Getenv("POD_NAMESPACE"), "Namespace that the manager runs in.")
+	flag.StringVar(&o.node, "node-name", os.Getenv("NODE_NAME"),
+		"Node that the manager runs on: no other node's enforcer is asked at an address of it.")
 	flag.StringVar(&o.dnsService, "dns-service", "kube-system/kube-dns", "The Service of the cluster's DNS, as namespace/name.")
 	flag.StringVar(&o.clusterNetworks, "cluster-networks", "", "Ranges of pods, services and nodes outside the private ranges, separated by commas: they are not the internet.")
 	flag.Var(&o.limits.Policy, budget.PolicyFlag, budget.PolicyHelp)

@@ -35,6 +35,9 @@ var (
 
 // ask asks a node, or returns what it answered just now.
 func (a *Asker) ask(ctx context.Context, q question) (connections.ConnectionList, error) {
+	if q.node.Refused != "" {
+		return connections.ConnectionList{}, errors.New(q.node.Refused)
+	}
 	if q.node.Address == "" || q.node.Fingerprint == "" {
 		return connections.ConnectionList{}, errUnreported
 	}

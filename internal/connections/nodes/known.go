@@ -22,6 +22,8 @@ type Known struct {
 	Reader client.Reader
 	// Reports are where enforcers say that they answer. It is their word.
 	Reports func(ctx context.Context) ([]Node, error)
+	// Self is where the manager runs.
+	Self Self
 }
 
 // Nodes are those to ask about a namespace, or about all without one: where it has pods now, and those of other nodes
@@ -69,7 +71,7 @@ func hosting(names map[string]bool, byName map[string]Node) (out []Node) {
 	return out
 }
 
-// reported are the nodes that report, by name, each with an address of its own or none.
+// reported are the nodes that report, by name, each with an address to ask it at, or why it is not asked.
 func (k Known) reported(ctx context.Context) (map[string]Node, error) {
 	reports, err := k.Reports(ctx)
 	if err != nil {
@@ -81,7 +83,7 @@ func (k Known) reported(ctx context.Context) (map[string]Node, error) {
 	}
 	byName := map[string]Node{}
 	for _, node := range reports {
-		if !isOf(node.Address, addresses[node.Name]) {
+		if node.Refused = refusal(node, addresses, k.Self); node.Refused != "" {
 			node.Address = ""
 		}
 		byName[node.Name] = node
@@ -105,26 +107,19 @@ func (k Known) withPods(ctx context.Context, namespace string, finished bool) (m
 }
 
 // addresses are those of nodes, by their names.
-func (k Known) addresses(ctx context.Context) (map[string][]corev1.NodeAddress, error) {
+func (k Known) addresses(ctx context.Context) (map[string][]netip.Addr, error) {
 	var list corev1.NodeList
 	if err := k.Reader.List(ctx, &list, client.UnsafeDisableDeepCopy); err != nil {
 		return nil, fmt.Errorf("reading nodes: %w", err)
 	}
-	out := map[string][]corev1.NodeAddress{}
-	for _, node := range list.Items {
-		out[node.Name] = node.Status.Addresses
+	out := map[string][]netip.Addr{}
+	for i := range list.Items {
+		node := &list.Items[i]
+		for _, of := range node.Status.Addresses {
+			if at, err := netip.ParseAddr(of.Address); err == nil { // others are names
+				out[node.Name] = append(out[node.Name], at.Unmap())
+			}
+		}
 	}
 	return out, nil
-}
-
-// isOf says whether a node has an address, so that no node sends the manager elsewhere.
-func isOf(address string, of []corev1.NodeAddress) bool {
-	at, err := netip.ParseAddrPort(address)
-	if err != nil {
-		return false
-	}
-	return slices.ContainsFunc(of, func(a corev1.NodeAddress) bool {
-		known, err := netip.ParseAddr(a.Address)
-		return err == nil && known.Unmap() == at.Addr().Unmap()
-	})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -53,12 +54,13 @@ func TestWhichNodesAreAsked(t *testing.T) {
 	}
 	for namespace, want := range map[string][]nodes.Node{
 		"shop": {
-			{Name: "n2", Address: "[2001:db8::2]:9810", Fingerprint: "2"}, {Name: "n3", Fingerprint: "3"}, {Name: "n4"},
-			{Name: "n1", Address: "192.0.2.1:9810", Fingerprint: "1"}, {Name: "n9", Fingerprint: "9"},
+			{Name: "n2", Address: "[2001:db8::2]:9810", Fingerprint: "2"}, {Name: "n3", Fingerprint: "3", Refused: notItsOwn}, {Name: "n4"},
+			{Name: "n1", Address: "192.0.2.1:9810", Fingerprint: "1"}, {Name: "n9", Fingerprint: "9", Refused: notItsOwn},
 		},
 		"bank": {
 			{Name: "n1", Address: "192.0.2.1:9810", Fingerprint: "1"},
-			{Name: "n2", Address: "[2001:db8::2]:9810", Fingerprint: "2"}, {Name: "n3", Fingerprint: "3"}, {Name: "n9", Fingerprint: "9"},
+			{Name: "n2", Address: "[2001:db8::2]:9810", Fingerprint: "2"}, {Name: "n3", Fingerprint: "3", Refused: notItsOwn},
+			{Name: "n9", Fingerprint: "9", Refused: notItsOwn},
 		},
 	} {
 		got, left, err := known.Nodes(t.Context(), namespace)
@@ -69,9 +71,43 @@ func TestWhichNodesAreAsked(t *testing.T) {
 
 	// An audit asks where pods of the namespace are, or were: what a Job would have been denied is known after its end.
 	got, left, err := known.Hosting(t.Context(), "shop")
-	want := []nodes.Node{{Name: "n2", Address: "[2001:db8::2]:9810", Fingerprint: "2"}, {Name: "n3", Fingerprint: "3"}, {Name: "n4"}, {Name: "n6"}}
+	want := []nodes.Node{
+		{Name: "n2", Address: "[2001:db8::2]:9810", Fingerprint: "2"}, {Name: "n3", Fingerprint: "3", Refused: notItsOwn},
+		{Name: "n4"}, {Name: "n6"},
+	}
 	if difference := cmp.Diff(want, got); err != nil || left != 0 || difference != "" {
 		t.Errorf("hosting: %v, %d left\n%s", err, left, difference)
+	}
+}
+
+const notItsOwn = "its enforcer says that it answers at an address that is not the node's"
+
+// A Node object that is not to be believed sends the manager neither to itself nor to what is local to it.
+func TestWhereNobodyIsAsked(t *testing.T) {
+	const (
+		local = "its enforcer says that it answers at an address that the manager does not call: it is local"
+		own   = "its enforcer says that it answers at an address of the manager's own"
+	)
+	for address, want := range map[string]string{
+		"192.0.2.7": "", "2001:db8::7": "",
+		"127.0.0.1": local, "127.9.9.9": local, "::1": local, "::ffff:127.0.0.1": local, "0.0.0.0": local, "::": local,
+		"169.254.169.254": local, "fe80::1": local, "fe80::1%eth0": local, "224.0.0.1": local, "ff02::1": local, "255.255.255.255": local,
+		"10.0.0.9": own, "::ffff:10.0.0.9": own, "192.0.2.1": own, "2001:db8::1": own,
+	} {
+		at := netip.AddrPortFrom(netip.MustParseAddr(address), 9810).String()
+		known := nodes.Known{
+			Reader: fake.NewClientBuilder().WithObjects(nodeAt("n1", "192.0.2.1", "2001:db8::1"), nodeAt("n7", address)).Build(),
+			Reports: func(context.Context) ([]nodes.Node, error) {
+				return []nodes.Node{
+					{Name: "n1", Address: "192.0.2.1:9810", Fingerprint: "1"}, {Name: "n7", Address: at, Fingerprint: "7"},
+				}, nil
+			},
+			Self: nodes.Self{Node: "n1", Addresses: []netip.Addr{netip.MustParseAddr("10.0.0.9")}},
+		}
+		asked, _, err := known.Nodes(t.Context(), "shop")
+		if err != nil || len(asked) != 2 || asked[0].Refused != "" || asked[1].Refused != want || (asked[1].Address == "") != (want != "") {
+			t.Errorf("%s: %+v, %v", address, asked, err)
+		}
 	}
 }
 

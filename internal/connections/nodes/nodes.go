@@ -28,6 +28,8 @@ type Node struct {
 	Address string
 	// Fingerprint is the SHA-256 of the enforcer's certificate, in hexadecimal.
 	Fingerprint string
+	// Refused is why the manager does not ask where the enforcer says that it answers; empty if it does.
+	Refused string
 }
 
 const (

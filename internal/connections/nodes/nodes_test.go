@@ -165,7 +165,8 @@ func TestMissingNodesAreNamed(t *testing.T) {
 	}
 	go func() { _ = web.Serve(plain) }()
 	defer web.Close()
-	c.nodes = append(c.nodes, nodes.Node{Name: "n6", Address: plain.Addr().String(), Fingerprint: "01"})
+	c.nodes = append(c.nodes,
+		nodes.Node{Name: "n6", Address: plain.Addr().String(), Fingerprint: "01"}, nodes.Node{Name: "n7", Refused: "it is nowhere"})
 	want := []string{
 		"Denied a x1 at n1",
 		"missing at n1: no [31mmemory",
@@ -173,6 +174,7 @@ func TestMissingNodesAreNamed(t *testing.T) {
 		"missing at n4: its enforcer has not said where it answers",
 		"missing at n5: its enforcer cannot be reached",
 		"missing at n6: its enforcer cannot be reached",
+		"missing at n7: it is nowhere",
 	}
 	if difference := cmp.Diff(want, listed(c.asker.List(t.Context(), "shop", time.Time{}))); difference != "" {
 		t.Error(difference)
