@@ -18,6 +18,10 @@ const (
 	Allowed Verdict = "Allowed"
 )
 
+// ReasonDeniedElsewhere is the reason of an Allowed connection that another node denied at the time: the packets passed the one
+// node and not the other, or one of the two does not tell the truth.
+const ReasonDeniedElsewhere = "denied_elsewhere"
+
 // Direction is the side of a connection whose policies decided.
 type Direction string
 
@@ -51,7 +55,8 @@ type Connection struct {
 	// Direction is the side whose policies decided; empty if none did, such as for a source that is not where it comes from.
 	// +optional
 	Direction Direction `json:"direction,omitempty"`
-	// Reason says in a word why it was denied, as in the label "reason" of the metric apptier_enforcer_denied_packets_total.
+	// Reason says in a word why it was denied, as in the label "reason" of the metric apptier_enforcer_denied_packets_total. Of an
+	// Allowed one it is denied_elsewhere if another node denied it at the time; each node's word is in the list.
 	// +optional
 	Reason string `json:"reason,omitempty"`
 	// Because are the policies that isolate the side that decided, the staged ones among them for WouldDeny. At most 10,

@@ -33,6 +33,9 @@ func (r *records) connections(kind string, text []byte) error {
 	r.missing = append(r.missing, list.Notes...)
 	for i := range list.Items {
 		c := &list.Items[i]
+		if c.Verdict == connectionsv1.Allowed && c.Reason == connectionsv1.ReasonDeniedElsewhere {
+			continue // it did not arrive, and is in the list as denied
+		}
 		o := learn.Observation{
 			Protocol: c.Protocol, Port: c.Port, Count: c.Count, First: c.First.Time, Last: c.Last.Time,
 			Denied: c.Verdict == connectionsv1.Denied, Node: c.Node,

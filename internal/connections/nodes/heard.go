@@ -2,6 +2,7 @@ package nodes
 
 import (
 	"fmt"
+	"math"
 	"net/netip"
 	"slices"
 	"strings"
@@ -18,7 +19,11 @@ func heard(node string, answer connections.ConnectionList, now time.Time) connec
 	told := len(answer.Items)
 	for i := range answer.Items {
 		c := &answer.Items[i]
-		c.Node, c.ObjectMeta = node, metav1.ObjectMeta{Namespace: c.Namespace, Name: c.Name}
+		c.Node, c.TypeMeta, c.ObjectMeta = node, metav1.TypeMeta{}, metav1.ObjectMeta{Namespace: c.Namespace, Name: c.Name}
+		c.Count = min(c.Count, mostCount)
+		if c.Verdict == connections.Allowed {
+			c.Reason = "" // the manager says it, of what others denied
+		}
 		for _, at := range []*metav1.MicroTime{&c.First, &c.Last} {
 			if at.After(now) { // a clock that is fast, or a lie: what is latest is kept longest
 				*at = metav1.NewMicroTime(now.Truncate(time.Microsecond))
@@ -39,6 +44,7 @@ func heard(node string, answer connections.ConnectionList, now time.Time) connec
 		}
 	}
 	if strange := told - len(answer.Items); strange > 0 {
+		answer.Items = slices.Clone(answer.Items) // not the room of those that are dropped
 		answer.Missing = append(answer.Missing, connections.Missing{
 			Node: node, Reason: fmt.Sprintf("%s: %d connections", errConfused, strange), Count: int64(strange),
 		})
@@ -51,6 +57,8 @@ const (
 	longest, longestLabel = 253, 63
 	// longestProtocol is how long the status of an AppTier takes it.
 	longestProtocol = 16
+	// mostCount is more than a node sees in a year. Those who sum up counts of all connections of a list cannot overflow by it.
+	mostCount = 1 << 48
 )
 
 func isVerdict(v connections.Verdict) bool {
@@ -68,7 +76,8 @@ func isSound(c connections.Connection) bool {
 	}
 	words := []string{c.Name, c.Namespace, string(c.Direction), c.Reason, string(c.Protocol)}
 	for _, end := range []connections.End{c.Source, c.Destination} {
-		if _, err := netip.ParseAddr(end.Address); err != nil || end.Pod != "" && end.Namespace == "" {
+		address, err := netip.ParseAddr(end.Address)
+		if err != nil || address.Zone() != "" || end.Pod != "" && end.Namespace == "" {
 			return false
 		}
 		if len(end.AppTier) > longestLabel || len(end.Tier) > longestLabel {
@@ -81,6 +90,9 @@ func isSound(c connections.Connection) bool {
 			return false
 		}
 		words = append(words, policy.Kind, policy.Name, policy.AppTier, policy.Tier)
+	}
+	if c.Count < 0 || c.Port < 0 || c.Port > math.MaxUint16 {
+		return false
 	}
 	return c.Name != "" && len(c.Protocol) <= longestProtocol && len(c.Because) <= 10 && !slices.ContainsFunc(words, isNoWord)
 }

@@ -11,6 +11,8 @@ import (
 type memory struct {
 	mu      sync.Mutex
 	answers map[question]*given
+	// held is how many units the answers take that are done.
+	held int
 }
 
 // given is an answer, once it is done.
@@ -19,6 +21,7 @@ type given struct {
 	done  chan struct{}
 	list  connections.ConnectionList
 	err   error
+	units int
 }
 
 // recall returns an answer of just now, or one that is to come.
@@ -36,27 +39,33 @@ func (m *memory) recall(q question, now time.Time, ask func() (connections.Conne
 	m.answers[q] = to
 	go func() {
 		to.list, to.err = ask()
+		m.keep(q, to)
 		close(to.done)
 	}()
 	return to
 }
 
-// forget drops what is old, and everything if it is too much.
+// keep remembers an answer that has come, if there is room: else only those have it who wait for it.
+func (m *memory) keep(q question, answer *given) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	answer.units = 1 + unitsOf(answer.list.Items)
+	if m.held+answer.units > mostRemembered {
+		delete(m.answers, q)
+		return
+	}
+	m.held += answer.units
+}
+
+// forget drops what is old.
 func (m *memory) forget(now time.Time) {
-	held := 0
 	for q, answer := range m.answers {
-		select {
-		case <-answer.done:
-		default:
+		if answer.units == 0 {
 			continue // to come
 		}
 		if now.Sub(answer.asked) >= remember || now.Before(answer.asked) {
 			delete(m.answers, q)
-			continue
+			m.held -= answer.units
 		}
-		held += len(answer.list.Items)
-	}
-	if held > mostRemembered {
-		clear(m.answers)
 	}
 }

@@ -41,9 +41,11 @@ const (
 	atOnce = 32
 	// mostBytes is how long the answer of a node may be.
 	mostBytes = 1 << 20
-	// most is how many connections a list has.
+	// most is how many connections a list has, if none is longer than a unit: of longer ones it has fewer.
 	most = 5000
-	// mostRemembered is how many connections are in the answers that are remembered.
+	// unit is what a usual connection takes, in bytes of JSON. In memory it is about as much.
+	unit = 1 << 10
+	// mostRemembered is how many units the answers take that are remembered.
 	mostRemembered = 2 * most
 )
 
@@ -118,6 +120,7 @@ func windowOf(since, now time.Time) time.Duration {
 // merging is a list that answers are added to.
 type merging struct {
 	items   []connections.Connection
+	units   int
 	missing []connections.Missing
 	left    int64
 }
@@ -130,22 +133,25 @@ func (m *merging) add(answer connections.ConnectionList, since time.Time) {
 	m.missing = append(m.missing, answer.Missing...)
 	for _, c := range answer.Items {
 		if !c.Last.Time.Before(since) {
-			m.items = append(m.items, c)
+			m.items, m.units = append(m.items, c), m.units+sizeOf(c)
 		}
 	}
-	if len(m.items) > 2*most {
+	if m.units > 2*most {
 		m.trim()
 	}
 }
 
+// trim cuts the list to what fits. Each connection counts as the word of the node that told it.
 func (m *merging) trim() {
-	kept, left := share.Keep(m.items, most, share.One)
-	m.items, m.left = kept, m.left+int64(left)
+	kept, left := share.Keep(m.items, most, sizeOf)
+	m.items, m.units, m.left = kept, unitsOf(kept), m.left+int64(left)
 }
 
+// list is everything that fits. What fits is decided before several nodes' words become one, so no node's takes the place that
+// another's has.
 func (m *merging) list() connections.ConnectionList {
-	m.items = merge(m.items)
 	m.trim()
+	m.items = merge(m.items)
 	if m.left > 0 {
 		m.missing = append(m.missing, connections.Missing{Reason: fmt.Sprintf("no more than %d connections are listed", most), Count: m.left})
 	}

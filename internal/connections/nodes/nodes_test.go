@@ -94,10 +94,20 @@ func saw(verdict connections.Verdict, name string, last time.Duration, count int
 	}
 }
 
+// since is a connection that was seen first at a time.
+func since(c connections.Connection, first time.Duration) connections.Connection {
+	c.First = metav1.NewMicroTime(begin.Add(first))
+	return c
+}
+
 func listed(list connections.ConnectionList) []string {
 	var out []string
 	for _, c := range list.Items {
-		out = append(out, fmt.Sprintf("%s %s x%d at %s", c.Verdict, c.Name, c.Count, c.Node))
+		line := fmt.Sprintf("%s %s x%d at %s", c.Verdict, c.Name, c.Count, c.Node)
+		if c.Reason != "" {
+			line += ", " + c.Reason
+		}
+		out = append(out, line)
 	}
 	for _, m := range list.Missing {
 		out = append(out, fmt.Sprintf("missing at %s: %s", m.Node, m.Reason))
@@ -115,10 +125,20 @@ func TestMerges(t *testing.T) {
 			[]connections.Connection{saw(connections.Allowed, "b", -time.Second, 9)},
 			[]string{"Allowed a x9 at n1"},
 		},
-		"what one end denies was not allowed": {
+		"what another node denies stays what this one let through, and is marked": {
 			[]connections.Connection{saw(connections.Allowed, "a", -time.Second, 7)},
 			[]connections.Connection{saw(connections.Denied, "b", -2*time.Second, 7)},
-			[]string{"Denied b x7 at n2"},
+			[]string{"Denied b x7 at n2", "Allowed a x7 at n1, denied_elsewhere"},
+		},
+		"what was allowed before another node denied it": {
+			[]connections.Connection{saw(connections.Allowed, "a", -time.Minute, 7)},
+			[]connections.Connection{since(saw(connections.Denied, "b", -time.Second, 7), -10*time.Second)},
+			[]string{"Allowed a x7 at n1", "Denied b x7 at n2"},
+		},
+		"what a node denies now is what it let through before": {
+			[]connections.Connection{saw(connections.Allowed, "a", -2*time.Second, 7), saw(connections.Denied, "b", -time.Second, 7)},
+			nil,
+			[]string{"Allowed a x7 at n1", "Denied b x7 at n1"},
 		},
 		"what was denied long ago may be allowed now": {
 			[]connections.Connection{saw(connections.Allowed, "a", -time.Second, 7)},

@@ -46,6 +46,9 @@ func portWords(c connections.Connection) string {
 func verdictWords(c connections.Connection) string {
 	switch c.Verdict {
 	case connections.Allowed:
+		if c.Reason == connections.ReasonDeniedElsewhere {
+			return "allowed by one node, denied by another"
+		}
 		return "allowed"
 	case connections.WouldDeny:
 		return "would be denied by " + decidingWords(c) + ", staged"
