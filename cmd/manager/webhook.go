@@ -43,6 +43,7 @@ func certificateFor(o options) *certs.Keeper {
 		Secret:    types.NamespacedName{Namespace: o.namespace, Name: certSecret},
 		Service:   webhookService,
 		Announced: []certs.Place{certs.WebhookConfiguration(webhookConfiguration)},
+		Adopt:     true,
 	}, time.Now)
 }
 

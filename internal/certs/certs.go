@@ -20,6 +20,9 @@ type Options struct {
 	Service string
 	// Announced is where whoever calls finds the authorities to trust.
 	Announced []Place
+	// Adopt takes over authorities that are announced there alone, when the Secret has lost them. It is for places that only those
+	// may write who could put any authority there: else one of them would be trusted in all.
+	Adopt bool
 	// Settle is how long those who call may take to see an authority there; 20 seconds, which is for API servers, if it is 0.
 	Settle time.Duration
 	// AsClient is for a certificate that the manager also shows to servers.

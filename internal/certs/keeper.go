@@ -114,7 +114,7 @@ func toOne() handler.TypedEventHandler[client.Object, reconcile.Request] {
 func (k *Keeper) Reconcile(ctx context.Context, _ reconcile.Request) (reconcile.Result, error) {
 	v := view{
 		now: k.now(), names: k.options.dnsNames(), since: k.since, served: k.served.Load(),
-		settle: k.options.Settle, asClient: k.options.AsClient,
+		settle: k.options.Settle, asClient: k.options.AsClient, adopt: k.options.Adopt,
 	}
 	found := make([]client.Object, len(k.options.Announced))
 	for i, place := range k.options.Announced {

@@ -35,6 +35,7 @@ var options = certs.Options{
 	Secret:    types.NamespacedName{Namespace: metav1.NamespaceDefault, Name: "webhook-cert"},
 	Service:   "webhook",
 	Announced: []certs.Place{certs.WebhookConfiguration(configuration)},
+	Adopt:     true,
 }
 
 const configuration = "configuration"

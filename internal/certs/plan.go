@@ -30,6 +30,8 @@ type view struct {
 	settle time.Duration
 	// asClient is for a certificate that is shown to servers, too.
 	asClient bool
+	// adopt takes over authorities that bundles have and the Secret has not.
+	adopt bool
 }
 
 // step is what a replica does next: at most one write, since what follows depends on whether it succeeds.
@@ -92,12 +94,9 @@ func (v view) authorities(have holding) (wanted []*x509.Certificate, key []byte,
 		wanted, key = slices.Insert(wanted, 0, made), madeKey
 	}
 	if !v.trusted(wanted[0]) {
-		// What is trusted until now is what is served until now, also if the Secret has lost it.
-		for _, bundle := range v.bundles {
-			for _, before := range unexpired(parse(bundle), v.now) {
-				if !contains(wanted, before) {
-					wanted = append(wanted, before)
-				}
+		for _, before := range v.adopted() {
+			if !contains(wanted, before) {
+				wanted = append(wanted, before)
 			}
 		}
 		return wanted, key, nil
@@ -107,6 +106,25 @@ func (v view) authorities(have holding) (wanted []*x509.Certificate, key []byte,
 		wanted = wanted[:1]
 	}
 	return wanted, key, nil
+}
+
+// adopted are authorities to trust on, whether the Secret has them or not. What is trusted until now is what is served until now,
+// also if the Secret has lost it. But somebody may have written one: then only what this replica serves says whose it is.
+func (v view) adopted() (out []*x509.Certificate) {
+	for _, bundle := range v.bundles {
+		announced := unexpired(parse(bundle), v.now)
+		if v.adopt {
+			out = append(out, announced...)
+			continue
+		}
+		if v.served == nil {
+			continue
+		}
+		if by := signedBy(announced, v.served, v.names[0], v.now); by != nil {
+			out = append(out, by)
+		}
+	}
+	return out
 }
 
 // trusted says whether every bundle has an authority.

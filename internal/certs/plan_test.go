@@ -66,7 +66,10 @@ func (h *history) proceed(r *replica) error {
 	case !r.hasConfiguration:
 		r.hasConfiguration, r.bundle, r.bundleAt = true, h.bundles[latest].bundle, latest
 	default:
-		v := view{now: h.now, names: []string{"webhook"}, bundles: [][]byte{r.bundle, r.bundle}, secret: h.secret, since: r.since, served: r.served}
+		v := view{
+			now: h.now, names: []string{"webhook"}, bundles: [][]byte{r.bundle, r.bundle}, secret: h.secret,
+			since: r.since, served: r.served, adopt: true,
+		}
 		v.since = observe(v)
 		decided, err := next(v)
 		if err != nil {
@@ -209,6 +212,76 @@ func TestServedIsTrusted(t *testing.T) {
 			}
 		}
 	})
+}
+
+// calmed is a view of one replica after it has done all there is to do, without anybody waiting.
+func (v view) calmed(t *testing.T) view {
+	t.Helper()
+	v.bundles = slices.Clone(v.bundles)
+	for range 20 {
+		v.since = observe(v)
+		step, err := next(v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		v.served = step.serve
+		differs := slices.IndexFunc(v.bundles, func(b []byte) bool { return step.bundle != nil && !slices.Equal(b, step.bundle) })
+		switch {
+		case step.secret != nil:
+			v.secret = step.secret
+		case differs >= 0:
+			v.bundles[differs] = step.bundle
+		default:
+			return v
+		}
+	}
+	t.Fatal("it does not come to an end")
+	return v
+}
+
+// An authority that somebody wrote where authorities are announced, in one place or in all, is trusted nowhere else, and not for
+// long there; and what is served stays trusted, also if the Secret is lost.
+func TestNobodysAuthorityIsAdopted(t *testing.T) {
+	begun := view{now: epoch, names: []string{"connections"}, bundles: [][]byte{nil, nil}}.calmed(t)
+	own := parse(begun.bundles[0])[0]
+	forged := foreign(epoch)[authoritiesKey]
+	both := append(slices.Clone(begun.bundles[0]), forged...)
+	for name, test := range map[string]struct {
+		bundles             [][]byte
+		isEmptied, restarts bool
+		keepsOwn            bool
+	}{
+		"in place of ours, in one place":          {[][]byte{forged, begun.bundles[1]}, false, false, true},
+		"in place of ours, in all":                {[][]byte{forged, forged}, false, false, true},
+		"beside ours, and the Secret is lost":     {[][]byte{both, begun.bundles[1]}, true, false, true},
+		"beside ours in all, the Secret is lost":  {[][]byte{both, both}, true, false, true},
+		"in place of ours, the Secret is lost":    {[][]byte{forged, begun.bundles[1]}, true, false, true},
+		"and nobody serves, the Secret is there":  {[][]byte{forged, forged}, false, true, true},
+		"and nobody serves, the Secret is lost":   {[][]byte{both, both}, true, true, false},
+		"nowhere, and the Secret is lost":         {begun.bundles, true, false, true},
+		"nowhere, and the Secret is as it should": {begun.bundles, false, false, true},
+	} {
+		v := begun
+		v.bundles = test.bundles
+		if test.isEmptied {
+			v.secret = nil
+		}
+		if test.restarts {
+			v.served, v.since = nil, nil
+		}
+		v = v.calmed(t)
+		for i, bundle := range append(v.bundles, v.secret[authoritiesKey]) {
+			if contains(parse(bundle), parse(forged)[0]) {
+				t.Errorf("%s: it is trusted in place %d", name, i)
+			}
+			if contains(parse(bundle), own) != test.keepsOwn {
+				t.Errorf("%s: ours is trusted in place %d: %t", name, i, !test.keepsOwn)
+			}
+		}
+		if v.trustedAuthorityOf(v.served) == nil {
+			t.Errorf("%s: what is served in the end is not trusted", name)
+		}
+	}
 }
 
 // A rotation, step by step: announced, served after a while, and the old authority trusted for longer.
