@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -19,11 +21,23 @@ var groupResource = schema.GroupResource{Group: connections.GroupVersion.Group, 
 
 // known serves what does not depend on who asks.
 func (h *handler) known(body func(*http.Request) (any, error)) http.Handler {
-	return h.authenticated(func(_ context.Context, r *http.Request, _ user.Info) (any, error) { return body(r) })
+	return h.answered(func(_ context.Context, r *http.Request, _ user.Info) (any, error) { return body(r) })
+}
+
+// answered serves what is small.
+func (h *handler) answered(answer func(context.Context, *http.Request, user.Info) (any, error)) http.Handler {
+	return h.authenticated(func(ctx context.Context, w http.ResponseWriter, r *http.Request, who user.Info) {
+		body, err := answer(ctx, r, who)
+		if err != nil {
+			h.fail(w, err)
+			return
+		}
+		h.write(w, http.StatusOK, body)
+	})
 }
 
 // authenticated passes on requests of whom the API server has authenticated.
-func (h *handler) authenticated(answer func(context.Context, *http.Request, user.Info) (any, error)) http.Handler {
+func (h *handler) authenticated(serve func(context.Context, http.ResponseWriter, *http.Request, user.Info)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), patience)
 		defer cancel()
@@ -33,12 +47,7 @@ func (h *handler) authenticated(answer func(context.Context, *http.Request, user
 			h.fail(w, apierrors.NewUnauthorized("only the API server's proxy may ask"))
 			return
 		}
-		body, err := answer(ctx, r, who.User)
-		if err != nil {
-			h.fail(w, err)
-			return
-		}
-		write(w, http.StatusOK, body)
+		serve(ctx, w, r, who.User)
 	})
 }
 
@@ -51,14 +60,40 @@ func (h *handler) fail(w http.ResponseWriter, err error) {
 	}
 	status := known.Status()
 	status.TypeMeta = metav1.TypeMeta{APIVersion: "v1", Kind: "Status"}
-	write(w, int(status.Code), status)
+	if d := status.Details; d != nil && d.RetryAfterSeconds > 0 { // by the header clients know that they are to try again
+		w.Header().Set("Retry-After", strconv.Itoa(int(d.RetryAfterSeconds)))
+	}
+	h.write(w, int(status.Code), status)
 }
 
-func write(w http.ResponseWriter, code int, body any) {
+func (h *handler) write(w http.ResponseWriter, code int, body any) {
+	text, err := json.Marshal(body)
+	if err != nil {
+		h.Log.Error(err, "Cannot write an answer")
+		code, text = http.StatusInternalServerError, nil
+	}
+	h.send(w, code, text)
+}
+
+const (
+	// leastTime is how long a client may take for an answer, and leastRate how many bytes of it he must take in a second after that.
+	leastTime = 5 * time.Second
+	leastRate = 256 << 10
+)
+
+// send sends an answer while the client takes it, and ends the connection, or the stream of one, if he takes it too slowly: till then it
+// is in memory.
+func (h *handler) send(w http.ResponseWriter, code int, text []byte) {
+	control := http.NewResponseController(w)
+	limit := h.LeastTime + time.Duration(len(text))*time.Second/leastRate
+	if err := control.SetWriteDeadline(time.Now().Add(limit)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return // the client is gone
+	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-cache, private")
+	w.Header().Set("Content-Length", strconv.Itoa(len(text)))
 	w.WriteHeader(code)
-	_ = json.NewEncoder(w).Encode(body) // the client is gone, if at all
+	_, _ = w.Write(text) //nolint:gosec // it is JSON, and says so; the client is gone, if at all
 }
 
 // other answers what is not served: the API is read only, and there is nothing to watch it by.

@@ -6,11 +6,11 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"time"
 
-	"golang.org/x/sync/semaphore"
 	"k8s.io/apiserver/pkg/authentication/authenticator"
 	"k8s.io/apiserver/pkg/authentication/user"
 
@@ -35,19 +35,17 @@ type Options struct {
 	// OpenAPI serves /openapi/v3; nil to describe nothing.
 	OpenAPI http.Handler
 	Log     logr.Logger
+	// LeastTime is how long a client has for the shortest answer; 5 seconds if it is 0.
+	LeastTime time.Duration
 }
 
-const (
-	// atOnce is how many lists are made at once. An answer may be some megabytes long.
-	atOnce = 16
-	// patience is how long a request may take, with the wait for others.
-	patience = 5 * time.Second
-)
+// patience is how long a request may take until its answer is sent, with the wait for others.
+const patience = 5 * time.Second
 
 // handler answers requests for the API.
 type handler struct {
 	Options
-	turns *semaphore.Weighted
+	turns *turns
 }
 
 const (
@@ -57,18 +55,19 @@ const (
 
 // New returns a handler of everything below /apis, and of what describes that.
 func New(o Options) http.Handler {
-	h := &handler{Options: o, turns: semaphore.NewWeighted(atOnce)}
+	o.LeastTime = cmp.Or(o.LeastTime, leastTime)
+	h := &handler{Options: o, turns: newTurns()}
 	mux := http.NewServeMux()
 	mux.Handle("GET /apis", h.known(groups))
 	mux.Handle("GET /apis/connections.apptier.dev", h.known(group))
 	mux.Handle("GET "+prefix, h.known(resources))
-	mux.Handle("GET "+prefix+"/connections", h.authenticated(h.list))
-	mux.Handle("GET "+prefix+"/namespaces/{namespace}/connections", h.authenticated(h.list))
-	mux.Handle("GET "+prefix+"/namespaces/{namespace}/connections/{name}", h.authenticated(h.get))
+	mux.Handle("GET "+prefix+"/connections", h.seen(listed))
+	mux.Handle("GET "+prefix+"/namespaces/{namespace}/connections", h.seen(listed))
+	mux.Handle("GET "+prefix+"/namespaces/{namespace}/connections/{name}", h.seen(one))
 	if o.OpenAPI != nil {
 		mux.Handle("GET /openapi/v3", h.described())
 		mux.Handle("GET /openapi/v3/", h.described())
 	}
-	mux.Handle("/", h.authenticated(h.other))
+	mux.Handle("/", h.answered(h.other))
 	return mux
 }

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"slices"
@@ -16,53 +17,98 @@ import (
 	connections "github.com/apptier/apptier/api/connections/v1alpha1"
 )
 
-// list answers with the connections that have an end in a namespace, or with all.
-func (h *handler) list(ctx context.Context, r *http.Request, who user.Info) (any, error) {
-	wanted, err := selectionOf(r)
-	if err != nil {
-		return nil, err
-	}
-	found, err := h.seenBy(ctx, who, r.PathValue("namespace"), wanted.since)
-	if err != nil {
-		return nil, err
-	}
-	found.Items = slices.DeleteFunc(found.Items, func(c connections.Connection) bool { return !wanted.matches(c) })
-	if includes, ok := asTable(r); ok {
-		return tableOf(found, includes), nil
-	}
-	return found, nil
+// shape is what a request makes of the connections that somebody may see.
+type shape func(r *http.Request, found connections.ConnectionList) (any, error)
+
+// seen answers with connections. The answer has a turn until it is sent, so that slow readers take no more memory than others.
+func (h *handler) seen(as func(selection) shape) http.Handler {
+	return h.authenticated(func(ctx context.Context, w http.ResponseWriter, r *http.Request, who user.Info) {
+		leave, err := h.turns.own(who)
+		if err != nil {
+			h.fail(w, err)
+			return
+		}
+		defer leave()
+		wanted, err := selectionOf(r)
+		if err == nil {
+			err = h.check(ctx, who, r.PathValue("namespace"))
+		}
+		if err != nil {
+			h.fail(w, err)
+			return
+		}
+		leaveAll, err := h.turns.take(ctx)
+		if err != nil {
+			h.fail(w, err)
+			return
+		}
+		defer leaveAll()
+		text, err := h.textOf(ctx, who, r, wanted, as(wanted))
+		if err != nil {
+			h.fail(w, err)
+			return
+		}
+		h.send(w, http.StatusOK, text)
+	})
 }
 
-// get answers with one connection.
-func (h *handler) get(ctx context.Context, r *http.Request, who user.Info) (any, error) {
-	found, err := h.seenBy(ctx, who, r.PathValue("namespace"), time.Time{})
+// textOf is an answer, without the list that it is made of.
+func (h *handler) textOf(ctx context.Context, who user.Info, r *http.Request, wanted selection, as shape) ([]byte, error) {
+	leave, err := h.turns.make(ctx)
 	if err != nil {
 		return nil, err
 	}
-	i := slices.IndexFunc(found.Items, func(c connections.Connection) bool { return c.Name == r.PathValue("name") })
-	if i < 0 {
-		return nil, apierrors.NewNotFound(groupResource, r.PathValue("name"))
+	defer leave()
+	body, err := as(r, h.seenBy(ctx, who, r.PathValue("namespace"), wanted.since))
+	if err != nil {
+		return nil, err
 	}
-	if includes, ok := asTable(r); ok {
-		return tableOf(connections.ConnectionList{Items: found.Items[i : i+1]}, includes), nil
+	text, err := json.Marshal(body)
+	if err != nil {
+		return nil, fmt.Errorf("writing connections: %w", err)
 	}
-	return found.Items[i], nil
+	return text, nil
 }
 
-// seenBy lists what somebody may see.
-func (h *handler) seenBy(ctx context.Context, who user.Info, namespace string, since time.Time) (connections.ConnectionList, error) {
-	var none connections.ConnectionList
+// listed answers with the connections that are wanted.
+func listed(wanted selection) shape {
+	return func(r *http.Request, found connections.ConnectionList) (any, error) {
+		found.Items = slices.DeleteFunc(found.Items, func(c connections.Connection) bool { return !wanted.matches(c) })
+		if includes, ok := asTable(r); ok {
+			return tableOf(found, includes), nil
+		}
+		return found, nil
+	}
+}
+
+// one answers with one connection.
+func one(selection) shape {
+	return func(r *http.Request, found connections.ConnectionList) (any, error) {
+		i := slices.IndexFunc(found.Items, func(c connections.Connection) bool { return c.Name == r.PathValue("name") })
+		if i < 0 {
+			return nil, apierrors.NewNotFound(groupResource, r.PathValue("name"))
+		}
+		if includes, ok := asTable(r); ok {
+			return tableOf(connections.ConnectionList{Items: found.Items[i : i+1]}, includes), nil
+		}
+		return found.Items[i], nil
+	}
+}
+
+// check returns an error unless somebody may see the connections of a namespace, or all.
+func (h *handler) check(ctx context.Context, who user.Info, namespace string) error {
 	may, err := h.MayList(ctx, who, namespace)
 	if err != nil {
-		return none, fmt.Errorf("asking what %s may list: %w", who.GetName(), err)
+		return fmt.Errorf("asking what %s may list: %w", who.GetName(), err)
 	}
 	if !may {
-		return none, forbidden(who, namespace)
+		return forbidden(who, namespace)
 	}
-	if h.turns.Acquire(ctx, 1) != nil {
-		return none, apierrors.NewTooManyRequests("too many ask for connections at once", 1)
-	}
-	defer h.turns.Release(1)
+	return nil
+}
+
+// seenBy lists what somebody may see who may see a namespace.
+func (h *handler) seenBy(ctx context.Context, who user.Info, namespace string, since time.Time) connections.ConnectionList {
 	found := h.Lister.List(ctx, namespace, since)
 	if namespace != "" {
 		h.narrow(ctx, who, namespace, &found)
@@ -74,7 +120,7 @@ func (h *handler) seenBy(ctx context.Context, who user.Info, namespace string, s
 	if found.Items == nil {
 		found.Items = []connections.Connection{}
 	}
-	return found, nil
+	return found
 }
 
 func forbidden(who user.Info, namespace string) error {
