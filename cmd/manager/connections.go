@@ -83,6 +83,7 @@ func addConnections(mgr ctrl.Manager, o options) error {
 		Handler: api.New(api.Options{
 			Lister: asker, Authenticator: proxy, MayList: mayList, OpenAPI: described, Log: ctrl.Log.WithName("connections"),
 		}),
+		Knows:    proxy.Knows,
 		ErrorLog: log.New(io.Discard, "", 0),
 	}
 	hosting := &nodes.Asker{Nodes: known.Hosting, Certificate: certificate.GetClientCertificate, Now: time.Now}

@@ -2,13 +2,16 @@ package api
 
 import (
 	"context"
+	"crypto/x509"
 	"fmt"
+	"slices"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/apiserver/pkg/authentication/authenticator"
 	"k8s.io/apiserver/pkg/authentication/request/headerrequest"
+	x509request "k8s.io/apiserver/pkg/authentication/request/x509"
 	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
 	"k8s.io/apiserver/pkg/authorization/authorizerfactory"
@@ -26,7 +29,9 @@ const proxyConfigMap = "extension-apiserver-authentication"
 // ConfigMap kube-system/extension-apiserver-authentication names.
 type Proxy struct {
 	authenticator.Request
-	run []func(context.Context)
+	authorities x509request.VerifyOptionFunc
+	names       func() []string
+	run         []func(context.Context)
 }
 
 // NewProxy returns a proxy that knows nobody before Start.
@@ -40,6 +45,7 @@ func NewProxy(client kubernetes.Interface) (*Proxy, error) {
 		"requestheader-username-headers", "requestheader-uid-headers", "requestheader-group-headers",
 		"requestheader-extra-headers-prefix", "requestheader-allowed-names")
 	return &Proxy{
+		authorities: authorities.VerifyOptions, names: headers.AllowedClientNames,
 		Request: headerrequest.NewDynamicVerifyOptionsSecure(authorities.VerifyOptions,
 			headerrequest.StringSliceProviderFunc(headers.AllowedClientNames),
 			headerrequest.StringSliceProviderFunc(headers.UsernameHeaders), headerrequest.StringSliceProviderFunc(headers.UIDHeaders),
@@ -49,6 +55,24 @@ func NewProxy(client kubernetes.Interface) (*Proxy, error) {
 			func(ctx context.Context) { headers.Run(ctx, 1) },
 		},
 	}, nil
+}
+
+// Knows says whether a client's certificates are those of the API server's proxy. Requests are authenticated as well: who has a
+// connection may not be trusted any more.
+func (p *Proxy) Knows(certificates []*x509.Certificate) bool {
+	options, known := p.authorities()
+	if !known || len(certificates) == 0 {
+		return false
+	}
+	options.Intermediates = x509.NewCertPool()
+	for _, c := range certificates[1:] {
+		options.Intermediates.AddCert(c)
+	}
+	if _, err := certificates[0].Verify(options); err != nil {
+		return false
+	}
+	names := p.names()
+	return len(names) == 0 || slices.Contains(names, certificates[0].Subject.CommonName)
 }
 
 // Start follows the ConfigMap until the context ends.
