@@ -28,7 +28,8 @@ const apart = 2 * time.Second
 // because nodes and pods change far more often than what policies depend on. It writes a part of the status of its own.
 type nodesReconciler struct {
 	*AppTierReconciler
-	waiting waiting
+	// waiting are the AppTiers that wait for nodes to report, and under are those with pods on them.
+	waiting, under perNode
 
 	mutex sync.Mutex
 	wrote map[types.NamespacedName]time.Time
@@ -72,6 +73,7 @@ func (r *nodesReconciler) early(app types.NamespacedName) time.Duration {
 
 func (r *nodesReconciler) forget(app types.NamespacedName) {
 	r.waiting.set(app, nil)
+	r.under.set(app, nil)
 	r.removals.forget(app)
 	r.mutex.Lock()
 	defer r.mutex.Unlock()
@@ -104,6 +106,7 @@ func (r *nodesReconciler) stateOf(ctx context.Context, app *v1alpha1.AppTier) (o
 	state.desired = len(nodes)
 	// Before reports are read: one that comes meanwhile must not be missed.
 	key := client.ObjectKeyFromObject(app)
+	r.under.set(key, nodes)
 	r.waiting.set(key, append(slices.Clone(nodes), anyNode))
 	var wait []string
 	for _, node := range nodes {
@@ -119,11 +122,10 @@ func (r *nodesReconciler) stateOf(ctx context.Context, app *v1alpha1.AppTier) (o
 			wait = append(wait, node)
 		}
 	}
-	var any v1alpha1.NodeReportList
-	if err := r.Client.List(ctx, &any, client.Limit(1), client.UnsafeDisableDeepCopy); err != nil {
-		return onNodes{}, fmt.Errorf("listing NodeReports: %w", err)
+	if state.reported, err = r.isAnyReport(ctx); err != nil {
+		return onNodes{}, err
 	}
-	if state.reported = len(any.Items) > 0; !state.reported {
+	if !state.reported {
 		wait = append(wait, anyNode)
 	}
 	r.waiting.set(key, wait)

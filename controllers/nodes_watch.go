@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -84,35 +85,51 @@ func requestOf(namespace, name string) reconcile.Request {
 	return reconcile.Request{NamespacedName: types.NamespacedName{Namespace: namespace, Name: name}}
 }
 
-// ofReport maps a report to the AppTiers that wait for the node; to all, if it takes anything back.
+// ofReport maps a report to the AppTiers that wait for the node. If it takes anything back, it is news to all with pods there.
 func (r *nodesReconciler) ofReport() handler.EventHandler {
 	add := func(queue requestQueue, apps ...types.NamespacedName) {
 		for _, app := range apps {
 			queue.AddAfter(reconcile.Request{NamespacedName: app}, reportDelay)
 		}
 	}
-	wait := func(object client.Object, queue requestQueue) {
+	more := func(object client.Object, queue requestQueue) {
 		add(queue, r.waiting.of(object.GetName())...)
 		add(queue, r.waiting.of(anyNode)...)
 	}
-	all := func(ctx context.Context, queue requestQueue) {
-		for _, request := range r.requests(ctx) {
-			add(queue, request.NamespacedName)
-		}
+	less := func(object client.Object, queue requestQueue) {
+		add(queue, r.under.of(object.GetName())...)
+		more(object, queue)
 	}
 	return handler.Funcs{
-		CreateFunc: func(_ context.Context, e event.CreateEvent, q requestQueue) { wait(e.Object, q) },
-		UpdateFunc: func(ctx context.Context, e event.UpdateEvent, q requestQueue) {
+		CreateFunc: func(_ context.Context, e event.CreateEvent, q requestQueue) { more(e.Object, q) },
+		UpdateFunc: func(_ context.Context, e event.UpdateEvent, q requestQueue) {
 			before, ok := e.ObjectOld.(*v1alpha1.NodeReport)
 			after, isReport := e.ObjectNew.(*v1alpha1.NodeReport)
 			if ok && isReport && !adds(before.Status, after.Status) {
-				all(ctx, q)
+				less(e.ObjectNew, q)
 				return
 			}
-			wait(e.ObjectNew, q)
+			more(e.ObjectNew, q)
 		},
-		DeleteFunc: func(ctx context.Context, _ event.DeleteEvent, q requestQueue) { all(ctx, q) },
+		DeleteFunc: func(ctx context.Context, e event.DeleteEvent, q requestQueue) {
+			less(e.Object, q)
+			if isAny, err := r.isAnyReport(ctx); err == nil && isAny {
+				return
+			}
+			for _, request := range r.requests(ctx) { // no enforcer reports any more, which is so on every node
+				add(q, request.NamespacedName)
+			}
+		},
 	}
+}
+
+// isAnyReport says whether any node reports.
+func (r *nodesReconciler) isAnyReport(ctx context.Context) (bool, error) {
+	var any v1alpha1.NodeReportList
+	if err := r.Client.List(ctx, &any, client.Limit(1), client.UnsafeDisableDeepCopy); err != nil {
+		return false, fmt.Errorf("listing NodeReports: %w", err)
+	}
+	return len(any.Items) > 0, nil
 }
 
 // adds says whether a report says no less than the one before.

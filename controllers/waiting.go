@@ -11,16 +11,16 @@ import (
 // anyNode stands for every node, for AppTiers that wait for a first report.
 const anyNode = ""
 
-// waiting are the AppTiers that wait for nodes to report. With it a report is news to those alone: each node reports
-// about all policies at once.
-type waiting struct {
+// perNode finds AppTiers by nodes: those that wait for one to report, or those with pods on it. With it a report is news to
+// these alone: each node reports about all policies at once.
+type perNode struct {
 	mutex sync.Mutex
 	on    map[string]map[types.NamespacedName]bool
 	nodes map[types.NamespacedName][]string
 }
 
-// set replaces the nodes that an AppTier waits for.
-func (w *waiting) set(app types.NamespacedName, nodes []string) {
+// set replaces the nodes of an AppTier.
+func (w *perNode) set(app types.NamespacedName, nodes []string) {
 	w.mutex.Lock()
 	defer w.mutex.Unlock()
 	if w.on == nil {
@@ -43,8 +43,8 @@ func (w *waiting) set(app types.NamespacedName, nodes []string) {
 	}
 }
 
-// of are the AppTiers that wait for a node.
-func (w *waiting) of(node string) []types.NamespacedName {
+// of are the AppTiers of a node.
+func (w *perNode) of(node string) []types.NamespacedName {
 	w.mutex.Lock()
 	defer w.mutex.Unlock()
 	return slices.Collect(maps.Keys(w.on[node]))

@@ -11,7 +11,7 @@ import (
 )
 
 func TestWhoWaitsForANode(t *testing.T) {
-	var w waiting
+	var w perNode
 	shop, bank := types.NamespacedName{Name: "shop"}, types.NamespacedName{Name: "bank"}
 	w.set(shop, []string{"n1", "n2"})
 	w.set(bank, []string{"n2"})
