@@ -190,6 +190,9 @@ func conclude(q Question, status *v1alpha1.AuditStatus) metav1.Condition {
 		return condition(metav1.ConditionFalse, v1alpha1.ReasonWouldDeny,
 			"%s, the last at %s: declare what is meant, see status.audit.top and kubectl apptier denied",
 			counted(status), status.Last.UTC().Format(time.RFC3339))
+	case !q.Staged: // any more: a node without the policies sees nothing that they would deny
+		return condition(metav1.ConditionUnknown, v1alpha1.ReasonNotReported,
+			"not all is known: not every node has the staged policies now, see the condition %s", v1alpha1.ConditionProgrammed)
 	case unreported >= 0:
 		m := q.Seen.Missing[unreported]
 		return condition(metav1.ConditionUnknown, v1alpha1.ReasonNotReported, "not all is known: %s",

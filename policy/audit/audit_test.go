@@ -98,6 +98,9 @@ func TestJudge(t *testing.T) {
 			day, began, "True NothingDenied", 0},
 		{"what is missing of what would be is", audit.Question{App: app(1, began), Staged: true, Seen: missing(connections.WouldDeny)},
 			day, began, "Unknown NotReported", 0},
+		{"a node that has not the policies any more sees nothing", audit.Question{App: app(1, began)}, day, began, "Unknown NotReported", 0},
+		{"nor is it known until then", audit.Question{App: app(1, began)}, time.Hour, began, "Unknown NotReported", 0},
+		{"what was seen before stays known", audit.Question{App: app(1, denied)}, 3 * time.Hour, quiet, "False WouldDeny", 0},
 		{"a staged policy by hand may hide anything", audit.Question{App: app(1, began), Staged: true, ByHand: []string{"trial"}},
 			day, began, "Unknown StagedByHand", 0},
 	} {
