@@ -3,9 +3,12 @@ package webhooks
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	goruntime "runtime"
 	"strings"
 	"testing"
 	"time"
@@ -87,5 +90,52 @@ func TestBodiesAreBounded(t *testing.T) {
 		if status, _ := ask(reviewOf(t, `{}`)); status != http.StatusOK {
 			t.Errorf("with room again: %d", status)
 		}
+	}
+}
+
+// Whoever announces a long body and sends it slowly, which any pod can do that reaches the port, keeps the room for it no longer
+// than a request may take.
+func TestSlowSendersLeaveTheRoom(t *testing.T) {
+	server := NewServer(webhook.Options{})
+	server.Register("/validate", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, err := io.Copy(io.Discard, r.Body); err != nil {
+			w.WriteHeader(http.StatusBadRequest)
+		}
+	}))
+	listening := httptest.NewServer(server.WebhookMux())
+	var slow []net.Conn
+	defer func() {
+		for _, conn := range slow {
+			conn.Close()
+		}
+		listening.Close()
+	}()
+	for range 4 {
+		conn, err := net.Dial("tcp", listening.Listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		slow = append(slow, conn)
+		if _, err := fmt.Fprintf(conn, "POST /validate?timeout=500ms HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n{", mostBody); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for server.bodies.TryAcquire(mostBody) { // until they have it all
+		server.bodies.Release(mostBody)
+		goruntime.Gosched()
+	}
+	body := strings.NewReader(strings.Repeat(" ", mostBody))
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, listening.URL+"/validate?timeout=10s", body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	response, err := listening.Client().Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if text, err := io.ReadAll(response.Body); err != nil || response.StatusCode != http.StatusOK || len(text) > 0 {
+		t.Errorf("the next gets %d %s after %v, %v", response.StatusCode, text, time.Since(began), err)
 	}
 }

@@ -37,8 +37,14 @@ func (s *Server) Register(path string, hook http.Handler) {
 		if s.draining.Load() {
 			w.Header().Set("Connection", "close")
 		}
-		ctx, cancel := context.WithTimeout(r.Context(), timeFor(r))
+		limit := timeFor(r)
+		ctx, cancel := context.WithTimeout(r.Context(), limit)
 		defer cancel()
+		// Reading a body does not end with the context: without a deadline, who sends slowly keeps the room for others' bodies.
+		if err := http.NewResponseController(w).SetReadDeadline(time.Now().Add(limit)); err != nil {
+			http.Error(w, "the connection has no deadlines", http.StatusInternalServerError)
+			return
+		}
 		length := lengthOf(r)
 		if s.bodies.Acquire(ctx, length) != nil {
 			refuseUnread(w, r)
