@@ -9,5 +9,7 @@ import (
 
 // described serves what describes the API. It is the same for everybody whom the API server has authenticated.
 func (h *handler) described() http.Handler {
-	return h.authenticated(func(_ context.Context, w http.ResponseWriter, r *http.Request, _ user.Info) { h.OpenAPI.ServeHTTP(w, r) })
+	return h.authenticated(func(_ context.Context, w http.ResponseWriter, r *http.Request, _ user.Info) {
+		h.OpenAPI.ServeHTTP(w, r)
+	})
 }
