@@ -63,7 +63,11 @@ func (m *memory) forget(now time.Time) {
 		if answer.units == 0 {
 			continue // to come
 		}
-		if now.Sub(answer.asked) >= remember || now.Before(answer.asked) {
+		lasts := remember
+		if answer.err != nil {
+			lasts = rememberLate
+		}
+		if now.Sub(answer.asked) >= lasts || now.Before(answer.asked) {
 			delete(m.answers, q)
 			m.held -= answer.units
 		}

@@ -37,6 +37,8 @@ const (
 	usualDeadline = 1500 * time.Millisecond
 	// remember is how long an answer serves others who ask the same.
 	remember = 500 * time.Millisecond
+	// rememberLate is how long a node that gave none is not asked the same again: else everybody who asks waits for it.
+	rememberLate = 5 * time.Second
 	// atOnce is how many nodes are asked at once, for all lists together.
 	atOnce = 32
 	// mostBytes is how long the answer of a node may be.

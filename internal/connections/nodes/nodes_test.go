@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -217,6 +218,45 @@ func TestASilentNode(t *testing.T) {
 	c.nodes = []nodes.Node{{Name: "n1", Address: silent.Addr().String(), Fingerprint: "00"}}
 	if difference := cmp.Diff([]string{"missing at n1: its enforcer did not answer in time"}, listed(c.asker.List(t.Context(), "shop", time.Time{}))); difference != "" {
 		t.Error(difference)
+	}
+}
+
+// A node that was late keeps those waiting who ask just then, and nobody in the seconds after.
+func TestALateNodeIsNotAskedAgainAtOnce(t *testing.T) {
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	var calls atomic.Int32
+	go func() {
+		for {
+			conn, err := silent.Accept()
+			if err != nil {
+				return
+			}
+			defer conn.Close()
+			calls.Add(1)
+		}
+	}()
+	c := newCluster(t)
+	c.asker.Deadline = 50 * time.Millisecond
+	c.nodes = []nodes.Node{{Name: "n1", Address: silent.Addr().String(), Fingerprint: "00"}}
+	want := []string{"missing at n1: its enforcer did not answer in time"}
+	for _, step := range []struct {
+		later time.Duration
+		calls int32
+	}{{0, 1}, {2 * time.Second, 1}, {2 * time.Second, 1}, {2 * time.Second, 2}} {
+		c.clock = c.clock.Add(step.later)
+		if difference := cmp.Diff(want, listed(c.asker.List(t.Context(), "shop", time.Time{}))); difference != "" {
+			t.Error(difference)
+		}
+		for calls.Load() < step.calls { // it is called before the time is over, and may notice later
+			runtime.Gosched()
+		}
+		if got := calls.Load(); got != step.calls {
+			t.Errorf("after %v it is called %d times, not %d", c.clock.Sub(begin), got, step.calls)
+		}
 	}
 }
 
