@@ -84,7 +84,7 @@ func schema_apptier_api_connections_v1alpha1_Connection(ref common.ReferenceCall
 					},
 					"reason": {
 						SchemaProps: spec.SchemaProps{
-							Description: "Reason says in a word why it was denied, as in the label \"reason\" of the metric apptier_enforcer_denied_packets_total.",
+							Description: "Reason says in a word why it was denied, as in the label \"reason\" of the metric apptier_enforcer_denied_packets_total. Of an Allowed one it is denied_elsewhere if another node denied it at the time; each node's word is in the list.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
