@@ -7,12 +7,14 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 
 	"github.com/go-logr/logr"
 	"github.com/spf13/cobra"
 	"k8s.io/klog/v2"
 
+	"github.com/apptier/apptier/internal/probe"
 	"github.com/apptier/apptier/internal/version"
 )
 
@@ -43,8 +45,23 @@ The rules stay when the enforcer stops or loses the API server; "enforcer cleanu
 		RunE:          run.RunE,
 	}
 	root.Flags().AddFlagSet(run.Flags())
-	root.AddCommand(run, cleanupCommand(), dumpCommand(), versionCommand())
+	root.AddCommand(run, cleanupCommand(), dumpCommand(), probeCommand(), versionCommand())
 	return root
+}
+
+// probeCommand tries connections from a pod, for "kubectl apptier test --packets": every node has this image.
+func probeCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:                probe.Command + " [--timeout=3s] [--after=0s] PROTOCOL/ADDRESS:PORT...",
+		Short:              "Try connections from here, and end with what came of them",
+		DisableFlagParsing: true, // the probe reads its own
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if slices.Contains(args, "--help") {
+				return cmd.Help()
+			}
+			return probe.Main(cmd.Context(), args, cmd.OutOrStdout())
+		},
+	}
 }
 
 func versionCommand() *cobra.Command {

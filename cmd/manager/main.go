@@ -26,6 +26,7 @@ import (
 	"github.com/apptier/apptier/api/v1alpha1"
 	"github.com/apptier/apptier/controllers"
 	"github.com/apptier/apptier/internal/environment"
+	"github.com/apptier/apptier/internal/probe"
 	"github.com/apptier/apptier/internal/version"
 	"github.com/apptier/apptier/policy/budget"
 	"github.com/apptier/apptier/policy/kube"
@@ -53,6 +54,9 @@ type options struct {
 }
 
 func main() {
+	if len(os.Args) > 1 && os.Args[1] == probe.Command { // from a pod, for "kubectl apptier test --packets"
+		exit(probe.Main(ctrl.SetupSignalHandler(), os.Args[2:], os.Stdout))
+	}
 	o := options{limits: budget.Defaults()}
 	flag.StringVar(&o.metricsAddress, "metrics-bind-address", ":8443", "Address of the metrics endpoint (HTTPS, for authorized clients); 0 turns it off.")
 	flag.StringVar(&o.probeAddress, "health-probe-bind-address", ":8081", "Address of the health and readiness probes.")
@@ -87,10 +91,15 @@ func main() {
 	if o.tryAdmission > 0 {
 		begin = func(o options) error { return tryAdmission(ctrl.SetupSignalHandler(), o) }
 	}
-	if err := begin(o); err != nil {
+	exit(begin(o))
+}
+
+func exit(err error) {
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "manager:", err)
 		os.Exit(1)
 	}
+	os.Exit(0)
 }
 
 func run(o options) error {
