@@ -30,6 +30,16 @@ type Result struct {
 	More int `json:"more,omitempty"`
 	// Connections is how many were looked at.
 	Connections int `json:"connections"`
+	// NotTried is how many could not be tried with packets.
+	NotTried int `json:"notTried,omitempty"`
+}
+
+// Worsen makes the outcome of one connection that of the case, unless others are worse.
+func (r *Result) Worsen(by Outcome) {
+	rank := map[Outcome]int{Passed: 0, Unknown: 1, Failed: 2}
+	if rank[by] > rank[r.Outcome] {
+		r.Outcome = by
+	}
 }
 
 // MostMessages bounds the messages of a case.

@@ -74,6 +74,20 @@ func ClusterConfig(cluster *genericclioptions.ConfigFlags) (*rest.Config, error)
 	return config, nil
 }
 
+// Client is a client of the cluster, for what does more than read it once.
+func (o *SceneOptions) Client() (kubernetes.Interface, error) {
+	config, err := ClusterConfig(o.cluster)
+	if err != nil {
+		return nil, err
+	}
+	config.QPS, config.Burst = 50, 100 // as kubectl, and more than client-go's 5
+	client, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		return nil, fmt.Errorf("setting up the client: %w", err)
+	}
+	return client, nil
+}
+
 // Listing lists the objects of a cluster that are of some kind, in every namespace: peers may be in any.
 type Listing struct {
 	of   string
