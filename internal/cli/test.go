@@ -23,7 +23,8 @@ import (
 // testOptions are the flags of test.
 type testOptions struct {
 	ask.Options
-	output string
+	packets packetOptions
+	output  string
 }
 
 // resultWriters are the values of test's flag --output.
@@ -56,13 +57,25 @@ input, and has only labels of a named one, counts as the named one.
 Cases and manifests are files and directories, in any order, with or without -f; -k and --cluster are as for can. A case that
 fails names the connection, the reason, and the file and line of the rule that decides.
 
-Exits with 0 when all cases pass, 1 when one fails, 3 when none fails but some are not known, 2 when there is no case, or
-something cannot be read.`,
+With --packets the connections are tried on the cluster as it is, from the pods themselves: in each an ephemeral container tries
+all of its connections, ends, and stays in the pod's list of containers until the pod is replaced. For labels, workloads and tiers
+without pods, pods are made and deleted. Connected and refused mean that packets arrive, and silence that they are denied, but for
+UDP, where it is no answer. Of everybody else, one pod of each workload is tried, in namespaces that a case has a source in. What is
+not tried is listed with the reason. See docs/packets.md, also for the rights that you need.
+
+Exits with 0 when all cases pass, 1 when one fails, 3 when none fails but some are not known or not all was tried, 2 when there is
+no case, something cannot be read or done, or you interrupt it.`,
 		Example: `  # Before a commit: do these manifests allow what they must, and nothing else?
   kubectl apptier test tests/ manifests/ -R
 
   # Does the cluster?
   kubectl apptier test tests/shop.yaml --cluster
+
+  # Do packets obey, now, on the cluster?
+  kubectl apptier test tests/shop.yaml --packets
+
+  # With the probe from your registry, and more patience
+  kubectl apptier test tests/shop.yaml --packets --probe-image registry.example.com/apptier/enforcer:v0.2.0 --connect-timeout 10s
 
   # For a CI system
   kubectl apptier test tests/ -k overlays/production -o junit > report.xml`,
@@ -72,6 +85,7 @@ something cannot be read.`,
 		},
 	}
 	o.AddFlags(cmd, "Test the cluster; with manifests, the cluster as it would be with them applied.")
+	o.packets.addFlags(cmd)
 	flags.Choice(cmd, &o.output, "output", "o", "text", "How to print", "text", "json", "tap", "junit", "github")
 	return cmd
 }
@@ -84,6 +98,10 @@ func (o *testOptions) run(ctx context.Context, streams genericiooptions.IOStream
 	if !o.Input.Given() {
 		return errors.New("there are no cases: give a file of them (kubectl apptier test --help shows one)")
 	}
+	if err := o.packets.validate(); err != nil {
+		return err
+	}
+	o.Live = o.Live || o.packets.on
 	namespace, err := o.Namespace()
 	if err != nil {
 		return err
@@ -99,16 +117,13 @@ func (o *testOptions) run(ctx context.Context, streams genericiooptions.IOStream
 		return err
 	}
 	t := &tester{options: &o.Options, scene: s, ends: map[string]scene.End{}}
-	if err := t.prepare(ctx, streams, cases); err != nil {
-		return err
+	judge := t.judgeAll
+	if o.packets.on {
+		judge = o.packets.testerOf(t, streams).judgeAll
 	}
-	var results []report.Result
-	for _, c := range cases {
-		result, err := t.try(c)
-		if err != nil {
-			return err
-		}
-		results = append(results, result)
+	results, err := judge(ctx, streams, cases)
+	if err != nil {
+		return err
 	}
 	if err := write(streams.Out, results); err != nil {
 		return fmt.Errorf("printing the results: %w", err)
@@ -121,6 +136,22 @@ func (o *testOptions) run(ctx context.Context, streams genericiooptions.IOStream
 	default:
 		return nil
 	}
+}
+
+// judgeAll judges cases by what policies say.
+func (t *tester) judgeAll(ctx context.Context, streams genericiooptions.IOStreams, cases []testCase) ([]report.Result, error) {
+	if err := t.prepare(ctx, streams, cases); err != nil {
+		return nil, err
+	}
+	t.judge = t.byPolicies
+	results := make([]report.Result, len(cases))
+	for i, c := range cases {
+		if err := t.try(&results[i], c); err != nil {
+			return nil, err
+		}
+		complete(&results[i])
+	}
+	return results, nil
 }
 
 // testCase is a case and where it is written.

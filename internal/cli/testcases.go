@@ -7,7 +7,6 @@ import (
 	"io"
 	"net/netip"
 	"slices"
-	"strconv"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -23,7 +22,6 @@ import (
 	"github.com/apptier/apptier/policy/expand"
 	"github.com/apptier/apptier/policy/kube"
 	"github.com/apptier/apptier/policy/reach"
-	"github.com/apptier/apptier/policy/rule"
 )
 
 // tester tries cases in a scene.
@@ -37,6 +35,17 @@ type tester struct {
 	messages io.Writer
 	// points are the ports at which policies may change their mind; sorted.
 	points []int
+	// judge adds to a result what becomes of connections.
+	judge func(result *report.Result, q *ask.Question, flows []reach.Flow, as expectation)
+	// choose says which of everybody else are asked about.
+	choose func([]*corev1.Pod) []*corev1.Pod
+}
+
+// expectation is what must be so of connections.
+type expectation struct {
+	want reach.Verdict
+	// named says that the case names their source, and stands that an address stands for others.
+	named, stands bool
 }
 
 // prepare finds the ends of all cases, and takes the snapshot that they are tried in.
@@ -88,14 +97,15 @@ func (t *tester) find(c testCase, text string, isDestination bool) (scene.End, e
 	return t.scene.Resolve(r, c.namespace)
 }
 
-// try says whether a case holds.
-func (t *tester) try(c testCase) (report.Result, error) {
-	result := report.Result{Name: c.title(), Outcome: report.Passed, Messages: []report.Message{}}
+// try has a case judged. Its connections are added to the result.
+func (t *tester) try(result *report.Result, c testCase) error {
+	*result = report.Result{Name: c.title(), Outcome: report.Passed, Messages: []report.Message{}}
 	result.File, result.Line = c.source.Origin.WrittenAt(c.path)
 	expect := func(from []string, want reach.Verdict) error {
 		for _, source := range from {
 			for _, destination := range c.To {
-				if err := t.expect(&result, c, t.ends[c.namespace+" "+source], t.ends[c.namespace+" "+destination], want); err != nil {
+				as := expectation{want: want, named: true}
+				if err := t.expect(result, c, t.ends[c.namespace+" "+source], t.ends[c.namespace+" "+destination], as); err != nil {
 					return err
 				}
 			}
@@ -110,18 +120,22 @@ func (t *tester) try(c testCase) (report.Result, error) {
 		err = expect(c.From, reach.Deny)
 	default:
 		if err = expect(*c.OnlyFrom, reach.Allow); err == nil {
-			err = t.nobodyElse(&result, c)
+			err = t.nobodyElse(result, c)
 		}
 	}
 	if err != nil {
-		return result, manifest.NewProblem(c.source, c.path, err.Error(), "")
+		return manifest.NewProblem(c.source, c.path, err.Error(), "")
 	}
-	if result.Connections == 0 {
+	return nil
+}
+
+// complete says of a result that it knows of no connection.
+func complete(result *report.Result) {
+	if result.Connections+result.NotTried == 0 {
 		result.Outcome = report.Unknown
 		result.Messages = append(result.Messages,
 			report.Message{What: "no connection is meant: an end has no pod, or no address of the family of the other's"})
 	}
-	return result, nil
 }
 
 // title is the name of the case, or what it says.
@@ -165,23 +179,27 @@ func (t *tester) nobodyElse(result *report.Result, c testCase) error {
 			return of.Namespace == pod.Namespace && labels.SelectorFromSet(pod.Labels).Matches(labels.Set(of.Labels))
 		})
 	}
-	var others scene.End
-	for _, pod := range t.asked.Snapshot.Pods {
+	isOther := func(pod *corev1.Pod) bool {
 		name := types.NamespacedName{Namespace: pod.Namespace, Name: pod.Name}
-		if isNamed[name] || pod.Spec.HostNetwork || kube.Finished(pod) || scene.IsStandIn(pod) && isLike(pod) {
-			continue
-		}
-		others.Endpoints = append(others.Endpoints, reach.Endpoint{Pod: name})
+		return !isNamed[name] && !pod.Spec.HostNetwork && !kube.Finished(pod) && (!scene.IsStandIn(pod) || !isLike(pod))
+	}
+	pods := slices.DeleteFunc(slices.Clone(t.asked.Snapshot.Pods), func(pod *corev1.Pod) bool { return !isOther(pod) })
+	if t.choose != nil {
+		pods = t.choose(pods)
+	}
+	var others scene.End
+	for _, pod := range pods {
+		others.Endpoints = append(others.Endpoints, reach.Endpoint{Pod: types.NamespacedName{Namespace: pod.Namespace, Name: pod.Name}})
 	}
 	for _, text := range c.To {
-		if err := t.expect(result, c, others, t.ends[c.namespace+" "+text], reach.Deny); err != nil {
+		if err := t.expect(result, c, others, t.ends[c.namespace+" "+text], expectation{want: reach.Deny}); err != nil {
 			return err
 		}
 		to := t.ends[c.namespace+" "+text]
 		if len(to.Pods) == 0 {
 			continue // what is no pod, no policy keeps addresses from
 		}
-		if err := t.expect(result, c, t.otherAddresses(to, *c.OnlyFrom, internet), to, reach.Deny); err != nil {
+		if err := t.expect(result, c, t.otherAddresses(to, *c.OnlyFrom, internet), to, expectation{want: reach.Deny, stands: true}); err != nil {
 			return err
 		}
 	}
@@ -210,8 +228,8 @@ func (t *tester) isKnown(a netip.Addr) bool {
 		})
 }
 
-// expect adds to a result what connections between two ends are not as expected.
-func (t *tester) expect(result *report.Result, c testCase, from, to scene.End, want reach.Verdict) error {
+// expect has the connections between two ends judged.
+func (t *tester) expect(result *report.Result, c testCase, from, to scene.End, as expectation) error {
 	q := *t.asked
 	ends := []*scene.End{&from, &to}
 	for i, e := range ends {
@@ -226,116 +244,53 @@ func (t *tester) expect(result *report.Result, c testCase, from, to scene.End, w
 			return err
 		}
 		q.Internet = scene.InternetAddresses(q.Snapshot, settings.ClusterNetworks, ends[1-i].Families())
-		e.Endpoints = q.Internet
+		e.Endpoints, as.stands = q.Internet, true
 	}
 	flows, err := t.flows(c, from, to)
 	if err != nil {
 		return err
 	}
+	t.judge(result, &q, flows, as)
+	return nil
+}
+
+// byPolicies judges connections by what policies say of them.
+func (t *tester) byPolicies(result *report.Result, q *ask.Question, flows []reach.Flow, as expectation) {
 	q.Answers = scene.AnswersTo(q.Evaluator, flows)
 	t.scene.Doubt(q.Snapshot, q.Answers)
-	if want == reach.Deny {
+	if as.want == reach.Deny {
 		q.NoteTunnels(t.messages)
 	}
 	for _, a := range q.Answers {
 		result.Connections += a.Pairs
-		if a.Result.Verdict != want {
-			t.report(result, &q, a)
+		if a.Result.Verdict != as.want {
+			t.report(result, q, a)
 		}
 	}
-	return nil
 }
 
 // report adds a connection that is not as expected.
 func (t *tester) report(result *report.Result, q *ask.Question, a scene.Answer) {
-	switch {
-	case a.Result.Verdict != reach.Unknown:
-		result.Outcome = report.Failed
-	case result.Outcome == report.Passed:
-		result.Outcome = report.Unknown
+	if a.Result.Verdict == reach.Unknown {
+		result.Worsen(report.Unknown)
+	} else {
+		result.Worsen(report.Failed)
 	}
 	if len(result.Messages) == report.MostMessages {
 		result.More += a.Pairs
 		return
 	}
-	m := report.Message{What: q.Headline(a)}
+	result.Messages = append(result.Messages, reasons(q, a, q.Headline(a)))
+}
+
+// reasons is a message with what decides about a connection.
+func reasons(q *ask.Question, a scene.Answer, what string) report.Message {
+	m := report.Message{What: what}
 	for _, half := range a.Halves(q.Evaluator) {
 		m.Why = append(m.Why, fmt.Sprintf("%-8s %-8s %s", half.Name, ask.VerdictWord(half.Decision.Verdict), q.ReasonWords(half.Decision.Reason)))
 		if m.Line == 0 && half.Decision.Verdict == a.Result.Verdict {
 			m.File, m.Line = q.DecidedAt(half.Decision)
 		}
 	}
-	result.Messages = append(result.Messages, m)
-}
-
-// flows are the connections of a case between two ends: of a range of ports, one for each at which policies may change
-// their mind.
-func (t *tester) flows(c testCase, from, to scene.End) ([]reach.Flow, error) {
-	if len(c.Ports) == 0 {
-		return t.flowsAt("", "", from, to)
-	}
-	var flows []reach.Flow
-	for _, port := range c.Ports {
-		span, err := port.Span()
-		if err != nil {
-			return nil, err
-		}
-		ports := []string{span.Name}
-		if span.Name == "" {
-			ports = ports[:0]
-			for _, n := range t.within(span) {
-				ports = append(ports, strconv.Itoa(n))
-			}
-		}
-		for _, one := range ports {
-			more, err := t.flowsAt(one, span.Protocol, from, to)
-			if err != nil {
-				return nil, err
-			}
-			flows = append(flows, more...)
-		}
-	}
-	return flows, nil
-}
-
-func (t *tester) flowsAt(port, protocol string, from, to scene.End) ([]reach.Flow, error) {
-	o := ask.Options{Port: port, Protocol: protocol, PortWord: "ports"}
-	if len(from.Endpoints) == 0 {
-		return nil, nil // nobody
-	}
-	return o.Flows(from, to)
-}
-
-// within are the first port of a range, and those at which policies may change their mind.
-func (t *tester) within(span assertion.Span) []int {
-	out := []int{span.First}
-	for _, n := range t.points {
-		if n > span.First && n <= span.Last {
-			out = append(out, n)
-		}
-	}
-	return out
-}
-
-// pointsOf are the ports at which policies may change their mind: where a range begins, and has ended, and those that
-// containers declare.
-func pointsOf(snapshot reach.Snapshot) []int {
-	policies := make([]*rule.Policy, 0, len(snapshot.Policies))
-	for _, policy := range snapshot.Policies {
-		read := kube.ReadPolicy(types.NamespacedName{Namespace: policy.Namespace, Name: policy.Name}, &policy.Spec)
-		policies = append(policies, &read)
-	}
-	var points []int
-	for _, edges := range rule.Ask(policies...).Edges {
-		for _, edge := range edges {
-			points = append(points, int(edge))
-		}
-	}
-	for _, pod := range snapshot.Pods {
-		for _, port := range kube.Ports(pod) {
-			points = append(points, int(port.ContainerPort), int(port.ContainerPort)+1)
-		}
-	}
-	slices.Sort(points)
-	return slices.Compact(points)
+	return m
 }

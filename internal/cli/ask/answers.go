@@ -37,8 +37,7 @@ func VerdictWord(verdict reach.Verdict) string {
 
 // Headline says what an answer is, in a line.
 func (q *Question) Headline(a scene.Answer) string {
-	text := fmt.Sprintf("%s: %s -> %s, %s %d", VerdictWord(a.Result.Verdict),
-		q.endWords(a.Flow.Source), q.endWords(a.Flow.Destination), a.Flow.Protocol, a.Flow.Port)
+	text := VerdictWord(a.Result.Verdict) + ": " + q.FlowWords(a.Flow)
 	switch {
 	case a.Pairs == 1 || len(q.Internet) > 0:
 		return text
@@ -47,6 +46,11 @@ func (q *Question) Headline(a scene.Answer) string {
 	default:
 		return fmt.Sprintf("%s (and %d more pairs of pods)", text, a.Pairs-1)
 	}
+}
+
+// FlowWords names a connection: who connects to whom, and on which port.
+func (q *Question) FlowWords(flow reach.Flow) string {
+	return fmt.Sprintf("%s -> %s, %s %d", q.endWords(flow.Source), q.endWords(flow.Destination), flow.Protocol, flow.Port)
 }
 
 // writeAudit says what staged policies would deny of a connection that passes.
