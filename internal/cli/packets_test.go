@@ -35,6 +35,8 @@ type packetServer struct {
 	refused []string
 	// passes are connections that are not met by silence, as in "api-1 tcp/10.0.0.2:5432".
 	passes map[string]probe.Outcome
+	// keeps says that nobody may delete anything.
+	keeps bool
 	// requests are those that change something.
 	requests []string
 }
@@ -98,6 +100,8 @@ func (s *packetServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		pod.Status.ContainerStatuses = []corev1.ContainerStatus{s.run(&pod, pod.Spec.Containers[0].Name, pod.Spec.Containers[0].Args)}
 		s.pods[namespace+"/"+pod.Name] = &pod
 		answerJSON(s.t, w, http.StatusCreated, ofKind(&pod))
+	case r.Method == http.MethodDelete && s.keeps:
+		answerJSON(s.t, w, http.StatusForbidden, map[string]any{"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "Forbidden", "code": 403})
 	case r.Method == http.MethodDelete:
 		delete(s.pods, key)
 		answerJSON(s.t, w, http.StatusOK, map[string]any{"kind": "Status", "apiVersion": "v1", "status": "Success"})
@@ -226,6 +230,17 @@ func TestPacketsNeedRights(t *testing.T) {
 	want := "error: you may not patch pods/ephemeralcontainers in namespace elsewhere, nor create pods in namespace shop, which --packets needs"
 	if code != 2 || !strings.Contains(stderr, want) || len(s.requests) > 0 {
 		t.Errorf("exits with %d, and %q was asked for:\n%s", code, s.requests, stderr)
+	}
+}
+
+// Who cannot delete what was made is told so, after the results.
+func TestPacketsThatStay(t *testing.T) {
+	withoutKubeconfig(t)
+	s, address := newPacketServer(t, "packets/cluster.yaml")
+	s.passes["api-1 tcp/10.0.0.2:5432"], s.keeps = probe.Connected, true
+	stdout, stderr, code := run(t, "", "test", "--packets", "--server", address, "testdata/input/packets/cases.yaml")
+	if code != 2 || !strings.Contains(stdout, "3 passed, 0 failed") || !strings.Contains(stderr, "error: deleting pod shop/apptier-test-") {
+		t.Errorf("exits with %d:\n%s%s", code, stdout, stderr)
 	}
 }
 

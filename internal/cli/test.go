@@ -122,11 +122,14 @@ func (o *testOptions) run(ctx context.Context, streams genericiooptions.IOStream
 		judge = o.packets.testerOf(t, streams).judgeAll
 	}
 	results, err := judge(ctx, streams, cases)
-	if err != nil {
+	if results == nil {
 		return err
 	}
 	if err := write(streams.Out, results); err != nil {
 		return fmt.Errorf("printing the results: %w", err)
+	}
+	if err != nil { // there are results, and something is left of how they came
+		return err
 	}
 	switch failed, unknown := report.CountResults(results); {
 	case failed > 0:

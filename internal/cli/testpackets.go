@@ -104,13 +104,14 @@ func (p *packetTester) judgeAll(ctx context.Context, streams genericiooptions.IO
 			return nil, err
 		}
 	}
-	if err := p.send(ctx, cases); err != nil {
+	told, err := p.send(ctx, cases)
+	if !told {
 		return nil, err
 	}
 	for i := range results {
 		complete(&results[i])
 	}
-	return results, nil
+	return results, err
 }
 
 // setOursAside takes the pods that runs made out of the scene: they are no ends of connections.
@@ -141,12 +142,12 @@ func (p *packetTester) collect(result *report.Result, q *ask.Question, flows []r
 	}
 }
 
-// send tries what was collected, and tells the results.
-func (p *packetTester) send(ctx context.Context, cases []testCase) error {
+// send tries what was collected, and tells the results. An error beside them is that something is left of the run.
+func (p *packetTester) send(ctx context.Context, cases []testCase) (told bool, err error) {
 	plan := packets.Make(p.world(cases), connectionsOf(p.wanted))
 	client, err := p.client()
 	if err != nil {
-		return err
+		return false, err
 	}
 	runner := &packets.Runner{Client: client, Run: packets.Run{ID: rand.String(6), Image: p.chooseImage()}}
 	for _, pod := range p.left {
@@ -158,13 +159,13 @@ func (p *packetTester) send(ctx context.Context, cases []testCase) error {
 	}
 	missing, err := packets.Missing(ctx, client, plan.Rights())
 	if err != nil {
-		return err
+		return false, err
 	}
 	if plan, err = plan.Without(missing); err != nil {
-		return err
+		return false, err
 	}
 	if len(plan.Jobs) > 0 && runner.Run.Image == "" {
-		return errors.New("the cluster runs neither an enforcer nor a manager whose image could be used: give one of ours with --" + imageFlag)
+		return false, errors.New("the cluster runs neither an enforcer nor a manager whose image could be used: give one of ours with --" + imageFlag)
 	}
 	tellWhatIsMade(p.messages, plan)
 	runner.Done = func(done int) { p.progress(done, len(plan.Jobs)) }
@@ -172,11 +173,11 @@ func (p *packetTester) send(ctx context.Context, cases []testCase) error {
 		runner.Done(0)
 	}
 	outcomes, err := runner.Do(ctx, plan.Jobs)
-	if err != nil {
-		return err
+	if outcomes == nil {
+		return false, err
 	}
 	p.tell(plan, outcomes)
-	return nil
+	return true, err
 }
 
 // chooseImage is the image that has the probe.

@@ -42,7 +42,8 @@ type Result struct {
 	NotTried string
 }
 
-// Do does all jobs, and deletes what it made, however it ends. Ephemeral containers end by themselves.
+// Do does all jobs, and deletes what it made, however it ends. Ephemeral containers end by themselves. Results beside an
+// error are all there, and something is left.
 func (r *Runner) Do(ctx context.Context, jobs []Job) (results []Result, err error) {
 	results = make([]Result, len(jobs))
 	var made atomic.Bool
@@ -90,7 +91,11 @@ func (r *Runner) do(ctx context.Context, number int, job Job) Result {
 		return Result{NotTried: fmt.Sprintf("the probe is not let start: %v", err)}
 	}
 	if job.New { // as soon as it is known what came of it: the others may take long
-		defer func() { _ = r.remove(context.WithoutCancel(ctx), name) }() // clean deletes what is left
+		defer func() {
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleansWithin)
+			defer cancel()
+			_ = r.remove(ctx, name) // clean deletes what is left, and says what it cannot
+		}()
 	}
 	message, err := r.await(ctx, name, r.Run.name(number))
 	if err != nil {
