@@ -101,17 +101,21 @@ func (s *packetServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.pods[namespace+"/"+pod.Name] = &pod
 		answerJSON(s.t, w, http.StatusCreated, ofKind(&pod))
 	case r.Method == http.MethodDelete && s.keeps:
-		answerJSON(s.t, w, http.StatusForbidden, map[string]any{"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "Forbidden", "code": 403})
+		answerJSON(s.t, w, http.StatusForbidden, failure("Forbidden", http.StatusForbidden))
 	case r.Method == http.MethodDelete:
 		delete(s.pods, key)
 		answerJSON(s.t, w, http.StatusOK, map[string]any{"kind": "Status", "apiVersion": "v1", "status": "Success"})
 	case list == "/api/v1/pods" && name != "" && s.pods[key] != nil:
 		answerJSON(s.t, w, http.StatusOK, ofKind(s.pods[key]))
 	case name != "":
-		answerJSON(s.t, w, http.StatusNotFound, map[string]any{"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "NotFound", "code": 404})
+		answerJSON(s.t, w, http.StatusNotFound, failure("NotFound", http.StatusNotFound))
 	default:
 		s.list(w, list)
 	}
+}
+
+func failure(reason string, code int) map[string]any {
+	return map[string]any{"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": reason, "code": code}
 }
 
 // ofKind is a pod that says that it is one.
@@ -172,7 +176,8 @@ func (s *packetServer) run(pod *corev1.Pod, name string, args []string) corev1.C
 			outcomes[i] = outcome
 		}
 	}
-	return corev1.ContainerStatus{Name: name, State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{Message: probe.Message(outcomes)}}}
+	ended := &corev1.ContainerStateTerminated{Message: probe.Message(outcomes)}
+	return corev1.ContainerStatus{Name: name, State: corev1.ContainerState{Terminated: ended}}
 }
 
 // What people see of a run, in each form, is in testdata/golden.
@@ -227,7 +232,8 @@ func TestPacketsNeedRights(t *testing.T) {
 	s, address := newPacketServer(t, "packets/cluster.yaml")
 	s.refused = []string{"patch pods/ephemeralcontainers in namespace elsewhere", "create pods in namespace shop"}
 	_, stderr, code := run(t, "", "test", "--packets", "--server", address, "testdata/input/packets/cases.yaml")
-	want := "error: you may not patch pods/ephemeralcontainers in namespace elsewhere, nor create pods in namespace shop, which --packets needs"
+	want := "error: you may not patch pods/ephemeralcontainers in namespace elsewhere, nor create pods in namespace shop, " +
+		"which --packets needs"
 	if code != 2 || !strings.Contains(stderr, want) || len(s.requests) > 0 {
 		t.Errorf("exits with %d, and %q was asked for:\n%s", code, s.requests, stderr)
 	}

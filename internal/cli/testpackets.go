@@ -40,7 +40,8 @@ const (
 
 func (o *packetOptions) addFlags(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&o.on, "packets", false, "Try the connections on the cluster, with packets from its pods.")
-	cmd.Flags().StringVar(&o.image, imageFlag, "", "With --packets: the image that has the probe. (default that of the cluster's enforcer or manager)")
+	cmd.Flags().StringVar(&o.image, imageFlag, "",
+		"With --packets: the image that has the probe. (default that of the cluster's enforcer or manager)")
 	cmd.Flags().DurationVar(&o.timeout, timeoutFlag, 3*time.Second, "With --packets: how long to wait for each connection.")
 	o.given = func(flag string) bool { return cmd.Flags().Changed(flag) }
 }
@@ -165,7 +166,8 @@ func (p *packetTester) send(ctx context.Context, cases []testCase) (told bool, e
 		return false, err
 	}
 	if len(plan.Jobs) > 0 && runner.Run.Image == "" {
-		return false, errors.New("the cluster runs neither an enforcer nor a manager whose image could be used: give one of ours with --" + imageFlag)
+		return false, errors.New("the cluster runs neither an enforcer nor a manager whose image could be used: " +
+			"give one of ours with --" + imageFlag)
 	}
 	tellWhatIsMade(p.messages, plan)
 	runner.Done = func(done int) { p.progress(done, len(plan.Jobs)) }

@@ -99,7 +99,8 @@ var _ = Describe("cases that are tried with packets", Ordered, func() {
 		Expect(code).To(Equal(exit.Unknown))
 
 		text, code = tryCases(ctx, written("{from: tier/shop/frontend, to: tier/shop/api, ports: [8080/UDP], expect: deny}"))
-		Expect(text).To(And(ContainSubstring("timed out: shop/frontend -> shop/api, UDP 8080"), ContainSubstring("a server that does not answer")))
+		Expect(text).To(And(ContainSubstring("timed out: shop/frontend -> shop/api, UDP 8080"),
+			ContainSubstring("a server that does not answer")))
 		Expect(code).To(Equal(exit.Unknown))
 	})
 
@@ -147,7 +148,8 @@ var _ = Describe("cases that are tried with packets", Ordered, func() {
 			var all [2]int
 			for watched.Err() == nil {
 				var slices discoveryv1.EndpointSliceList
-				Expect(api.List(ctx, &slices, client.InNamespace(meta.Namespace), client.MatchingLabels{discoveryv1.LabelServiceName: meta.Name})).To(Succeed())
+				Expect(api.List(ctx, &slices, client.InNamespace(meta.Namespace),
+					client.MatchingLabels{discoveryv1.LabelServiceName: meta.Name})).To(Succeed())
 				for _, slice := range slices.Items {
 					for _, endpoint := range slice.Endpoints {
 						all[0]++
@@ -184,13 +186,15 @@ var _ = Describe("cases that are tried with packets", Ordered, func() {
 				return made.Items
 			}, settles, 20*time.Millisecond).ShouldNot(BeEmpty())
 		}()
-		text, code := tryCases(interrupted, written("{from: 'app=stranger', to: tier/shop/database, ports: [1-65535], expect: deny}"), "--connect-timeout=10s")
+		stranger := written("{from: 'app=stranger', to: tier/shop/database, ports: [1-65535], expect: deny}")
+		text, code := tryCases(interrupted, stranger, "--connect-timeout=10s")
 		Expect(code).To(Equal(2), text)
 		Expect(text).To(ContainSubstring("context canceled"))
 		expectNothingLeft(ctx)
 
 		others := &corev1.Pod{
-			ObjectMeta: metav1.ObjectMeta{Namespace: scenario.Shop.Namespace, Name: "apptier-test-other-0", Labels: map[string]string{runs.LabelRun: "other"}},
+			ObjectMeta: metav1.ObjectMeta{Namespace: scenario.Shop.Namespace, Name: "apptier-test-other-0",
+				Labels: map[string]string{runs.LabelRun: "other"}},
 			Spec: corev1.PodSpec{
 				NodeSelector: map[string]string{"no-such-label": "true"}, ActiveDeadlineSeconds: ptr.To[int64](60),
 				Containers: []corev1.Container{{Name: "probe", Image: "none"}},

@@ -49,7 +49,8 @@ func TestJudge(t *testing.T) {
 	} {
 		got := packets.Judge(test.want, test.policies, test.protocol, test.outcome)
 		if want := (packets.Verdict{Outcome: test.is, Word: test.word, Why: test.why}); got != want {
-			t.Errorf("%s %s where %v is wanted and the policies say %v: %+v, want %+v", test.protocol, test.word, test.want, test.policies, got, want)
+			t.Errorf("%s %s where %v is wanted and the policies say %v: %+v, want %+v",
+				test.protocol, test.word, test.want, test.policies, got, want)
 		}
 	}
 }

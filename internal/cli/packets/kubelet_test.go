@@ -85,7 +85,9 @@ func newKubelet(t *testing.T, end func(pod *corev1.Pod, container string) ends, 
 		}
 		k.patches = append(k.patches, patch.GetPatch())
 		added.Namespace, added.Name = patch.GetNamespace(), patch.GetName()
-		start(&added, added.Spec.EphemeralContainers[0].Name, func(s *corev1.PodStatus) *[]corev1.ContainerStatus { return &s.EphemeralContainerStatuses })
+		start(&added, added.Spec.EphemeralContainers[0].Name, func(s *corev1.PodStatus) *[]corev1.ContainerStatus {
+			return &s.EphemeralContainerStatuses
+		})
 		return true, &added, nil
 	})
 	return k

@@ -105,7 +105,8 @@ func TestOneProbeAPod(t *testing.T) {
 	for port := range int32(probe.MostTargets + 50) {
 		all = append(all, packets.Connection{Flow: flow("shop/web", "shop/api", port+1)})
 	}
-	all = append(all, packets.Connection{Flow: flow("shop/api", "shop/web", 80)}, packets.Connection{Flow: flow("shop/web", "shop/api", 7), Named: true})
+	all = append(all, packets.Connection{Flow: flow("shop/api", "shop/web", 80)},
+		packets.Connection{Flow: flow("shop/web", "shop/api", 7), Named: true})
 	plan := packets.Make(world(), all)
 	var sizes []int
 	for _, job := range plan.Jobs {
@@ -141,7 +142,9 @@ func TestOneIsMadeOfEachKind(t *testing.T) {
 	var all []packets.Connection
 	for _, name := range []string{"labels/job[0]", "labels/job[1]", "any pod"} {
 		from := reach.Endpoint{Pod: types.NamespacedName{Namespace: "shop", Name: name}}
-		all = append(all, packets.Connection{Flow: reach.Flow{Source: from, Destination: endpoint("shop/api"), Protocol: corev1.ProtocolTCP, Port: 80}})
+		one := flow("shop/api", "shop/api", 80)
+		one.Source = from
+		all = append(all, packets.Connection{Flow: one})
 	}
 	plan := packets.Make(w, all)
 	if len(plan.Jobs) != 2 || plan.Places[0] != plan.Places[1] || plan.Places[2].Job != 1 {
@@ -200,7 +203,9 @@ func TestOneOfEach(t *testing.T) {
 // Who lacks a right is told which, if a case needs it; of everybody else it is said that they were not tried.
 func TestWithout(t *testing.T) {
 	plan := packets.Make(world(), []packets.Connection{
-		{Flow: flow("shop/any pod", "shop/api", 80)}, {Flow: flow("shop/web", "shop/api", 80), Named: true}, {Flow: flow("shop/api", "shop/web", 80)},
+		{Flow: flow("shop/any pod", "shop/api", 80)},
+		{Flow: flow("shop/web", "shop/api", 80), Named: true},
+		{Flow: flow("shop/api", "shop/web", 80)},
 	})
 	var rights []string
 	for _, right := range plan.Rights() {
@@ -212,15 +217,17 @@ func TestWithout(t *testing.T) {
 		t.Fatalf("%q, want %q", rights, want)
 	}
 	_, err := plan.Without(plan.Rights()[2:])
-	if text := "you may not get pods in namespace shop, nor patch pods/ephemeralcontainers in namespace shop, which --packets needs"; err == nil ||
-		!strings.HasPrefix(err.Error(), text) {
+	text := "you may not get pods in namespace shop, nor patch pods/ephemeralcontainers in namespace shop, which --packets needs"
+	if err == nil || !strings.HasPrefix(err.Error(), text) {
 		t.Errorf("%v, want %s", err, text)
 	}
 	less, err := plan.Without(plan.Rights()[:1])
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i, want := range []string{"you may not create pods in namespace shop", "in shop/web: tcp/10.0.0.2:80", "in shop/api: tcp/10.0.0.1:80"} {
+	for i, want := range []string{
+		"you may not create pods in namespace shop", "in shop/web: tcp/10.0.0.2:80", "in shop/api: tcp/10.0.0.1:80",
+	} {
 		if got := placed(less, i); got != want {
 			t.Errorf("connection %d: %q, want %q", i, got, want)
 		}

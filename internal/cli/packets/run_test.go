@@ -34,7 +34,8 @@ func plan(t *testing.T) packets.Plan {
 	w := world()
 	w.Pods = slices.DeleteFunc(w.Pods, func(p *corev1.Pod) bool { return p.Name == "any pod app" && p.Labels["app"] != "job" })
 	p := packets.Make(w, []packets.Connection{
-		{Flow: flow("shop/web", "shop/api", 80), Named: true}, {Flow: flow("shop/web", "shop/api", 81), Named: true}, {Flow: flow("shop/any pod app", "shop/api", 80)},
+		{Flow: flow("shop/web", "shop/api", 80), Named: true}, {Flow: flow("shop/web", "shop/api", 81), Named: true},
+		{Flow: flow("shop/any pod app", "shop/api", 80)},
 	})
 	if len(p.Jobs) != 2 {
 		t.Fatalf("%d jobs", len(p.Jobs))
@@ -83,7 +84,8 @@ func TestDo(t *testing.T) {
 				}
 				return good(p, c)
 			},
-			[]string{"the image " + image + " has no probe of this version (--probe-image): no probe ended with this: \"flag provided but not defined\"", "r"},
+			[]string{"the image " + image + " has no probe of this version (--probe-image): no probe ended with this: " +
+				`"flag provided but not defined"`, "r"},
 		},
 		"no image": {
 			func(*corev1.Pod, string) ends { return waiting(time.Second, "ErrImagePull", "no such host") },
@@ -146,12 +148,14 @@ func TestRefused(t *testing.T) {
 		}
 		refuse("patch")
 		results, err := runner(k).Do(t.Context(), plan(t).Jobs)
-		if got := resultWords(results); err != nil || !strings.Contains(got[0], "is not let start") || !strings.Contains(got[0], "not patch") || got[1] != "c" {
+		got := resultWords(results)
+		if err != nil || !strings.Contains(got[0], "is not let start") || !strings.Contains(got[0], "not patch") || got[1] != "c" {
 			t.Errorf("%q, %v", got, err)
 		}
 		refuse("delete")
 		_, err = runner(k).Do(t.Context(), plan(t).Jobs)
-		if err == nil || !strings.Contains(err.Error(), "deleting pod shop/apptier-test-abc123-1") || !strings.Contains(err.Error(), "-l "+packets.LabelRun) {
+		if err == nil || !strings.Contains(err.Error(), "deleting pod shop/apptier-test-abc123-1") ||
+			!strings.Contains(err.Error(), "-l "+packets.LabelRun) {
 			t.Errorf("%v, want how to delete the pod", err)
 		}
 	})
@@ -202,7 +206,9 @@ func TestLeftBehind(t *testing.T) {
 	leaving := aged("leaving", time.Hour, "old")
 	leaving.DeletionTimestamp = &metav1.Time{Time: now}
 	somebodys := aged("somebodys", time.Hour, "")
-	pods := []*corev1.Pod{aged("new", time.Second, "other"), aged("at its limit", limit, "other"), aged("old", limit+2*time.Minute, "old"), leaving, somebodys}
+	pods := []*corev1.Pod{
+		aged("new", time.Second, "other"), aged("at its limit", limit, "other"), aged("old", limit+2*time.Minute, "old"), leaving, somebodys,
+	}
 	var got []string
 	for _, p := range packets.LeftBehind(pods, now) {
 		got = append(got, p.Name)
