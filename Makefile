@@ -103,7 +103,7 @@ check-generated: generate ## Fail if generated files are not current.
 	@test -z "$$(git status --porcelain -- api config docs charts schemas)" || { git --no-pager diff --stat -- api config docs charts schemas; echo 'generated files were stale: commit the result of "make generate"'; exit 1; }
 
 .PHONY: bench
-bench: bench-core bench-manager bench-enforcer bench-denied ## Measure the core, the manager, the enforcer and denied -w, on real API servers (root).
+bench: bench-core bench-manager bench-plugin bench-enforcer bench-denied ## Measure the core, the manager, the plugin and the enforcer, on real API servers (root).
 
 .PHONY: bench-core
 bench-core:
@@ -112,6 +112,10 @@ bench-core:
 .PHONY: bench-manager
 bench-manager:
 	$(RUN) ./bench/manager
+
+.PHONY: bench-plugin
+bench-plugin:
+	$(RUN) ./bench/plugin
 
 .PHONY: bench-enforcer
 bench-enforcer: ## Measure the enforcer alone, with real packets, for docs/benchmarks.md (root; ENFORCER_BENCH=-h for choices).

@@ -9,16 +9,13 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"syscall"
 
 	"github.com/go-logr/logr"
-	"sigs.k8s.io/controller-runtime/pkg/envtest"
 	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
 
-	"github.com/apptier/apptier/internal/testenv/repository"
+	"github.com/apptier/apptier/test/bench/apiserver"
 	"github.com/apptier/apptier/test/bench/process"
-	"github.com/apptier/apptier/test/cluster/build"
 )
 
 // size is how much there is to do.
@@ -52,7 +49,7 @@ func run(ctx context.Context, s size) (err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	machine := process.Machine() // before there is any load of the bench's own
-	server, err := startAPIServer(ctx)
+	server, err := apiserver.Start(ctx)
 	if err != nil {
 		return err
 	}
@@ -71,25 +68,4 @@ func run(ctx context.Context, s size) (err error) {
 		fmt.Printf("| %s | %s |\n", row.what, row.measured)
 	}
 	return nil
-}
-
-// startAPIServer starts an API server with the project's CRDs.
-func startAPIServer(ctx context.Context) (*envtest.Environment, error) {
-	assets, err := build.Assets(ctx, os.Stderr)
-	if err != nil {
-		return nil, err
-	}
-	root, err := repository.Dir(ctx)
-	if err != nil {
-		return nil, err
-	}
-	environment := &envtest.Environment{
-		BinaryAssetsDirectory: assets,
-		CRDDirectoryPaths:     []string{filepath.Join(root, "config", "crd", "bases")},
-		ErrorIfCRDPathMissing: true,
-	}
-	if _, err := environment.Start(); err != nil {
-		return nil, errors.Join(err, environment.Stop())
-	}
-	return environment, nil
 }
