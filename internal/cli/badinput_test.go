@@ -129,3 +129,15 @@ func TestHelpPartsFlags(t *testing.T) {
 		t.Errorf("prints:\n%s", stdout)
 	}
 }
+
+// A selector with a choice of no values, which the API server refuses, is no reason to break down.
+func TestASelectorOfNoValues(t *testing.T) {
+	const policy = "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: bad, namespace: shop}\n" +
+		"spec: {podSelector: {matchExpressions: [{key: app, operator: In}]}, ingress: [{from: [{podSelector: " +
+		"{matchExpressions: [{key: app, operator: In, values: []}]}}]}]}\n"
+	for _, command := range [][]string{{"import", "-"}, {"map", "-f", "-"}} {
+		if _, stderr, code := run(t, policy, command...); code != 0 {
+			t.Errorf("%s exits with %d: %.500s", command[0], code, stderr)
+		}
+	}
+}

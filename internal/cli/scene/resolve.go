@@ -219,17 +219,17 @@ func (s *Scene) resolveWorkload(e *End) error {
 	return nil
 }
 
-// labelsFor are labels that a selector matches.
+// labelsFor are labels that a selector matches. One that is invalid, since it has a choice of no values, matches none.
 func labelsFor(selector *metav1.LabelSelector) map[string]string {
 	out := map[string]string{}
 	for key, value := range selector.MatchLabels {
 		out[key] = value
 	}
 	for _, requirement := range selector.MatchExpressions {
-		switch requirement.Operator {
-		case metav1.LabelSelectorOpIn:
+		switch {
+		case requirement.Operator == metav1.LabelSelectorOpIn && len(requirement.Values) > 0:
 			out[requirement.Key] = requirement.Values[0]
-		case metav1.LabelSelectorOpExists:
+		case requirement.Operator == metav1.LabelSelectorOpExists:
 			out[requirement.Key] = ""
 		default: // the others are content without the label
 		}
