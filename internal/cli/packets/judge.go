@@ -56,6 +56,8 @@ func (v *Verdict) lost(want, policies reach.Verdict) {
 	switch {
 	case want == reach.Deny && policies == reach.Allow:
 		v.Outcome, v.Why = report.Unknown, "the policies allow it: something else stops it, or the destination is down"
+	case want == reach.Deny && policies != reach.Deny:
+		v.Outcome, v.Why = report.Unknown, "whether the policies deny it is not known: the destination may be down"
 	case want == reach.Deny:
 		v.Outcome = report.Passed
 	case policies == reach.Allow:

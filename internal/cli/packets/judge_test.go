@@ -16,6 +16,7 @@ func TestJudge(t *testing.T) {
 	const tcp, udp = corev1.ProtocolTCP, corev1.ProtocolUDP
 	const inForce = "the policies deny it, and are not in force (kubectl apptier doctor)"
 	const other = "the policies allow it: something else stops it, or the destination is down"
+	const perhaps = "whether the policies deny it is not known: the destination may be down"
 	const mute = "over UDP, a server that does not answer looks the same as a denial"
 	for _, test := range []struct {
 		want, policies reach.Verdict
@@ -35,7 +36,8 @@ func TestJudge(t *testing.T) {
 		{reach.Allow, reach.Allow, udp, probe.Silent, report.Unknown, "timed out", mute},
 		{reach.Allow, reach.Deny, udp, probe.Silent, report.Unknown, "timed out", mute},
 		{reach.Deny, reach.Deny, tcp, probe.Silent, report.Passed, "timed out", ""},
-		{reach.Deny, reach.Unknown, tcp, probe.Silent, report.Passed, "timed out", ""},
+		{reach.Deny, reach.Unknown, tcp, probe.Silent, report.Unknown, "timed out", perhaps},
+		{reach.Deny, reach.Unknown, tcp, probe.Unreachable, report.Unknown, "unreachable", perhaps},
 		{reach.Deny, reach.Deny, tcp, probe.Unreachable, report.Passed, "unreachable", ""},
 		{reach.Deny, reach.Deny, udp, probe.Forbidden, report.Passed, "denied on its node", ""},
 		{reach.Deny, reach.Allow, tcp, probe.Silent, report.Unknown, "timed out", other},
