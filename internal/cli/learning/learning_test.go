@@ -239,3 +239,14 @@ func TestRunsOfACronJobAreOneWorkload(t *testing.T) {
 		}
 	}
 }
+
+// What no AppTier can declare is not declared already.
+func TestWhatIsLeftOutIsNotDeclared(t *testing.T) {
+	const flow = `{"flow":{"verdict":"FORWARDED","IP":{"source":"10.0.0.1","destination":"10.0.0.2"},"is_reply":false,` +
+		`"l4":{"TCP":{"destination_port":80}},"source":{"namespace":"shop","pod_name":"web-1","labels":["k8s:app=web"]},` +
+		`"destination":{"namespace":"shop","pod_name":"api-1","labels":["k8s:app=no value"]}}}`
+	stdout, stderr, code := run(t, flow, "-")
+	if code != 0 || stdout != "" || !strings.HasSuffix(stderr, "1 connection: nothing to declare; 1 left out\n") {
+		t.Errorf("exits with %d:\n%s%s", code, stdout, stderr)
+	}
+}

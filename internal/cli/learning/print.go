@@ -187,7 +187,7 @@ func summary(learned learn.Result) string {
 	text := counted(learned.Connections, "connection") + ": "
 	declared := learned.Declared
 	switch made := int64(len(learned.AppTiers) - changed); {
-	case len(learned.AppTiers) == 0 && learned.Connections > 0:
+	case len(learned.AppTiers) == 0 && learned.Connections > 0 && learned.Connections == declared+learned.DNS:
 		text, declared = text+"all are declared already", 0
 	case len(learned.AppTiers) == 0:
 		text += "nothing to declare"
