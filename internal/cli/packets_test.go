@@ -19,6 +19,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/utils/ptr"
 
 	"github.com/apptier/apptier/internal/cli/packets"
 	"github.com/apptier/apptier/internal/probe"
@@ -255,9 +256,11 @@ func TestPacketsOfACrash(t *testing.T) {
 	withoutKubeconfig(t)
 	s, address := newPacketServer(t, "packets/cluster.yaml")
 	crashed := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "apptier-test-crashed-0",
-		Labels: map[string]string{packets.LabelRun: "crashed", "app": "api"}, CreationTimestamp: metav1.NewTime(time.Now().Add(-time.Hour))}}
+		Labels: map[string]string{packets.LabelRun: "crashed", "app": "api"}, CreationTimestamp: metav1.NewTime(time.Now().Add(-time.Hour)),
+		OwnerReferences: []metav1.OwnerReference{{Kind: "Namespace", Name: "shop", Controller: ptr.To(true)}}},
+		Spec: corev1.PodSpec{ActiveDeadlineSeconds: ptr.To[int64](130)}}
 	others := crashed.DeepCopy()
-	others.Name, others.CreationTimestamp = "apptier-test-other-0", metav1.Now()
+	others.Name, others.CreationTimestamp, others.Labels[packets.LabelRun] = "apptier-test-other-0", metav1.Now(), "other"
 	s.pods["shop/"+crashed.Name], s.pods["shop/"+others.Name] = crashed, others
 	s.passes["api-1 tcp/10.0.0.2:5432"] = probe.Connected
 	_, stderr, code := run(t, "", "test", "--packets", "--server", address, "testdata/input/packets/cases.yaml")

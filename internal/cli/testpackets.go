@@ -119,7 +119,7 @@ func (p *packetTester) judgeAll(ctx context.Context, streams genericiooptions.IO
 func (p *packetTester) setOursAside() {
 	p.scene.Live = slices.DeleteFunc(p.scene.Live, func(o manifest.Object) bool {
 		pod, isPod := o.Object.(*corev1.Pod)
-		isOurs := isPod && pod.Labels[packets.LabelRun] != ""
+		isOurs := isPod && packets.IsMade(pod)
 		if isOurs {
 			p.left = append(p.left, pod)
 		}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -95,13 +96,20 @@ func (r Run) pod(number int, job Job) *corev1.Pod {
 	}
 }
 
+// IsMade says whether a run made a pod. Its label alone does not: whoever may label pods could have others deleted, or overlooked.
+func IsMade(pod *corev1.Pod) bool {
+	run, owner := pod.Labels[LabelRun], metav1.GetControllerOf(pod)
+	return run != "" && strings.HasPrefix(pod.Name, namePrefix+run+"-") && pod.Spec.ActiveDeadlineSeconds != nil &&
+		owner != nil && owner.Kind == "Namespace" && owner.Name == pod.Namespace
+}
+
 // LeftBehind are the pods that earlier runs made and did not delete: older than any of their kind may be. A run that goes on
 // beside this one keeps its own.
 func LeftBehind(pods []*corev1.Pod, now time.Time) []*corev1.Pod {
 	const doubt = time.Minute // clocks differ
 	var left []*corev1.Pod
 	for _, pod := range pods {
-		if pod.Labels[LabelRun] == "" || pod.DeletionTimestamp != nil {
+		if !IsMade(pod) || pod.DeletionTimestamp != nil {
 			continue
 		}
 		over := pod.CreationTimestamp.Add(time.Duration(ptr.Deref(pod.Spec.ActiveDeadlineSeconds, 0))*time.Second + doubt)

@@ -198,22 +198,25 @@ func TestLeftBehind(t *testing.T) {
 	made := ran(t).made[0]
 	aged := func(name string, age time.Duration, run string) *corev1.Pod {
 		p := made.DeepCopy()
-		p.Name, p.CreationTimestamp = name, metav1.NewTime(now.Add(-age))
+		p.Name, p.CreationTimestamp = "apptier-test-"+run+"-"+name, metav1.NewTime(now.Add(-age))
 		p.Labels[packets.LabelRun] = run
 		return p
 	}
 	limit := time.Duration(*made.Spec.ActiveDeadlineSeconds) * time.Second
 	leaving := aged("leaving", time.Hour, "old")
 	leaving.DeletionTimestamp = &metav1.Time{Time: now}
-	somebodys := aged("somebodys", time.Hour, "")
+	labelled, somebodys := pod("shop/apptier-test-old-9"), aged("somebodys", time.Hour, "old")
+	labelled.Labels[packets.LabelRun], labelled.CreationTimestamp = "old", metav1.NewTime(now.Add(-time.Hour))
+	somebodys.OwnerReferences[0].Kind = "StatefulSet"
 	pods := []*corev1.Pod{
-		aged("new", time.Second, "other"), aged("at its limit", limit, "other"), aged("old", limit+2*time.Minute, "old"), leaving, somebodys,
+		aged("new", time.Second, "other"), aged("at its limit", limit, "other"), aged("0", limit+2*time.Minute, "old"), leaving, somebodys,
+		labelled, aged("unlabelled", time.Hour, ""),
 	}
 	var got []string
 	for _, p := range packets.LeftBehind(pods, now) {
 		got = append(got, p.Name)
 	}
-	if want := []string{"old"}; !slices.Equal(got, want) {
+	if want := []string{"apptier-test-old-0"}; !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
 	}
 }
