@@ -258,8 +258,16 @@ func (a *Auditor) tell(app *v1alpha1.AppTier, answer audit.Answer, done *progres
 	}
 	last := done.untold
 	done.told, done.untold = now, nil
-	a.Events.Eventf(app, nil, corev1.EventTypeWarning, v1alpha1.ReasonWouldDeny, "Audit",
+	a.Events.Eventf(app, about(app, last), corev1.EventTypeWarning, v1alpha1.ReasonWouldDeny, "Audit",
 		"would be denied %s (different connections in the last hour: %d)", words(last), answer.Status.WouldDeny)
+}
+
+// about has the Event of another connection be another Event. The recorder writes one for those of the last minutes that differ
+// in their notes alone, with the note of the first: whoever is denied something each minute would hide what else is.
+func about(app *v1alpha1.AppTier, c *v1alpha1.AuditedConnection) *corev1.ObjectReference {
+	return &corev1.ObjectReference{
+		APIVersion: connections.GroupVersion.String(), Kind: "Connection", Namespace: app.Namespace, FieldPath: words(c),
+	}
 }
 
 // words say by what a connection is denied, and between whom.

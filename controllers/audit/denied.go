@@ -115,6 +115,6 @@ func (t *Teller) tell(app *v1alpha1.AppTier, found []v1alpha1.AuditedConnection)
 	t.mutex.Lock()
 	t.told[app.UID] = last.Last.Add(time.Second) // it is rounded down
 	t.mutex.Unlock()
-	t.Events.Eventf(app, nil, corev1.EventTypeWarning, v1alpha1.ReasonDenied, "Enforce",
+	t.Events.Eventf(app, about(app, last), corev1.EventTypeWarning, v1alpha1.ReasonDenied, "Enforce",
 		"denied %s (different connections since the last Event: %d); see kubectl apptier denied -n %s", words(last), len(found), app.Namespace)
 }

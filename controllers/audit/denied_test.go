@@ -1,11 +1,13 @@
 package audit
 
 import (
+	"context"
 	"fmt"
 	"testing"
 	"time"
 
 	. "github.com/onsi/gomega"
+	eventsv1 "k8s.io/api/events/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
@@ -68,5 +70,33 @@ func TestTeller(t *testing.T) {
 			g.Expect(told.Events).NotTo(Receive(), fmt.Sprint("more than one: ", step.of))
 		}
 		now = now.Add(eventEvery)
+	}
+}
+
+// notes gets the notes of the Events that are created.
+type notes struct {
+	events.EventSink
+	created chan string
+}
+
+func (n notes) Create(_ context.Context, event *eventsv1.Event) (*eventsv1.Event, error) {
+	n.created <- event.Note
+	return event, nil
+}
+
+func (n notes) Patch(_ context.Context, event *eventsv1.Event, _ []byte) (*eventsv1.Event, error) { return event, nil }
+
+// The recorder writes what is told of another connection, and does not take it for the same again.
+func TestAnotherConnectionIsAnotherEvent(t *testing.T) {
+	g, scheme, sink := NewWithT(t), runtime.NewScheme(), notes{created: make(chan string, 10)}
+	g.Expect(v1alpha1.AddToScheme(scheme)).To(Succeed())
+	broadcaster := events.NewBroadcaster(sink)
+	defer broadcaster.Shutdown()
+	g.Expect(broadcaster.StartRecordingToSinkWithContext(t.Context())).To(Succeed())
+	teller := &Teller{Events: broadcaster.NewRecorder(scheme, "apptier"), told: map[types.UID]time.Time{}}
+	app := &v1alpha1.AppTier{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "shop", UID: "shop"}}
+	for _, port := range []int32{80, 5432} {
+		teller.tell(app, []v1alpha1.AuditedConnection{{Source: "shop/web", Destination: "shop/db-0", Protocol: "TCP", Port: port}})
+		g.Eventually(sink.created).Should(Receive(ContainSubstring(fmt.Sprintf("TCP %d ", port))))
 	}
 }
