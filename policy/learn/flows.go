@@ -122,9 +122,10 @@ func (l *learning) flows() []*flow {
 func (l *learning) leaveOut(o Observation, reason string) {
 	one := LeftOut{From: said(o.Source), To: said(o.Destination), Protocol: o.Protocol, Port: o.Port, Reason: reason}
 	seen := Seen{max(o.Count, 1), o.First, o.Last}
-	i := slices.IndexFunc(l.out.LeftOut, func(has LeftOut) bool { has.Seen = Seen{}; return has == one })
-	if i < 0 {
+	i, known := l.left[one]
+	if !known {
 		i = len(l.out.LeftOut)
+		l.left[one] = i
 		l.out.LeftOut = append(l.out.LeftOut, one)
 	}
 	l.out.LeftOut[i].Seen = l.out.LeftOut[i].Seen.with(seen)

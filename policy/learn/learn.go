@@ -32,13 +32,15 @@ type learning struct {
 	apps []*v1alpha1.AppTier
 	// tiers are those of each workload, as far as they were asked for.
 	tiers map[*workload][]tierOf
+	// left is where in the result what is left out is; while flows are read, by all but how often it was seen.
+	left map[LeftOut]int
 	// hosts are the AppTiers that new tiers of a namespace are added to.
 	hosts map[string]*v1alpha1.AppTier
 }
 
 // Learn returns AppTiers that allow the connections of the input, beside those that are there.
 func Learn(ctx context.Context, in Input) (Result, error) {
-	l := &learning{in: &in, resolver: newResolver(&in), tiers: map[*workload][]tierOf{}}
+	l := &learning{in: &in, resolver: newResolver(&in), tiers: map[*workload][]tierOf{}, left: map[LeftOut]int{}}
 	l.out.Changed = map[types.NamespacedName]bool{}
 	flows := l.fold(l.flows())
 	l.env = environmentOf(in.Environment, flows)
@@ -122,7 +124,8 @@ func (l *learning) doubt(flows []*flow) []*flow {
 
 func (l *learning) leaveOutFlow(f *flow, reason string) {
 	one := LeftOut{f.from.String(), f.to.String(), f.protocol, f.port, f.seen(), reason}
-	if !slices.Contains(l.out.LeftOut, one) {
+	if _, known := l.left[one]; !known {
+		l.left[one] = len(l.out.LeftOut)
 		l.out.LeftOut = append(l.out.LeftOut, one)
 	}
 }
