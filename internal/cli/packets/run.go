@@ -185,11 +185,16 @@ func (r *Runner) remove(ctx context.Context, name types.NamespacedName) error {
 
 // ImageOf is the image of ours that the nodes of a cluster have: that of an enforcer, which is on each, or else of a manager.
 // Only the namespaces that apptier is installed in count: elsewhere anybody may give a pod its labels, and an image of his own.
+// Where no enforcer is installed, its namespace is free, and who may make namespaces may have it. So its pod must be on the
+// host's network, as an enforcer is: who may have such a pod has no need of an image in others'.
 func ImageOf(pods []*corev1.Pod) string {
-	for _, from := range []struct{ namespace, component string }{{"apptier-enforcer", "enforcer"}, {"apptier-system", "manager"}} {
+	for _, from := range []struct {
+		namespace, component string
+		onHost               bool
+	}{{"apptier-enforcer", "enforcer", true}, {"apptier-system", "manager", false}} {
 		for _, pod := range pods {
 			isOurs := pod.Namespace == from.namespace && pod.Labels["app.kubernetes.io/name"] == "apptier" &&
-				pod.Labels["app.kubernetes.io/component"] == from.component
+				pod.Labels["app.kubernetes.io/component"] == from.component && (pod.Spec.HostNetwork || !from.onHost)
 			if isOurs && len(pod.Spec.Containers) > 0 {
 				return pod.Spec.Containers[0].Image
 			}

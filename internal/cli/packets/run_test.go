@@ -272,12 +272,14 @@ func TestImageOf(t *testing.T) {
 		return p
 	}
 	manager, enforcer := of("apptier-system/m", "manager", "theirs/manager"), of("apptier-enforcer/e", "enforcer", "theirs/enforcer")
-	pretender := of("shop/e", "enforcer", "evil")
+	enforcer.Spec.HostNetwork = true
+	pretender, squatter := of("shop/e", "enforcer", "evil"), of("apptier-enforcer/a", "enforcer", "evil")
 	for _, test := range []struct {
 		pods []*corev1.Pod
 		want string
 	}{
 		{nil, ""}, {[]*corev1.Pod{pretender}, ""}, {[]*corev1.Pod{pretender, manager}, "theirs/manager"},
+		{[]*corev1.Pod{squatter}, ""}, {[]*corev1.Pod{squatter, manager}, "theirs/manager"},
 		{[]*corev1.Pod{pretender, manager, enforcer}, "theirs/enforcer"},
 	} {
 		if got := packets.ImageOf(test.pods); got != test.want {
