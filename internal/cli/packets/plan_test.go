@@ -184,18 +184,20 @@ func TestOfEachFamily(t *testing.T) {
 func TestOneOfEach(t *testing.T) {
 	of := func(p *corev1.Pod, kind, name string) *corev1.Pod {
 		p.OwnerReferences = []metav1.OwnerReference{{Kind: kind, Name: name, Controller: ptr.To(true)}}
+		p.Labels = map[string]string{"app": name, "apps.kubernetes.io/pod-index": p.Name}
 		return p
 	}
 	pods := []*corev1.Pod{
 		changed(of(pod("a/web-1"), "ReplicaSet", "web"), func(p *corev1.Pod) { p.Status.Phase = corev1.PodPending }),
 		of(pod("a/web-2"), "ReplicaSet", "web"), of(pod("a/web-3"), "ReplicaSet", "web"),
-		of(pod("b/web-4"), "ReplicaSet", "web"), of(pod("a/db-0"), "StatefulSet", "web"), pod("a/alone"), pod("a/alone2"), standIn("a"),
+		of(pod("b/web-4"), "ReplicaSet", "web"), of(pod("a/db-0"), "StatefulSet", "web"),
+		changed(of(pod("a/db-1"), "StatefulSet", "web"), func(p *corev1.Pod) { p.Labels["role"] = "primary" }), pod("a/alone"), pod("a/alone2"), standIn("a"),
 	}
 	var got []string
 	for _, p := range packets.OneOfEach(pods) {
 		got = append(got, p.Namespace+"/"+p.Name)
 	}
-	if want := []string{"a/web-2", "b/web-4", "a/db-0", "a/alone", "a/alone2", "a/any pod"}; !slices.Equal(got, want) {
+	if want := []string{"a/web-2", "b/web-4", "a/db-0", "a/db-1", "a/alone", "a/alone2", "a/any pod"}; !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
 	}
 }

@@ -2,9 +2,12 @@ package packets
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
+	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
@@ -119,15 +122,20 @@ func (p *planner) runs(like *corev1.Pod) bool {
 	})
 }
 
+// ownLabels are those that a workload's controller gives each pod a value of its own of.
+var ownLabels = []string{appsv1.StatefulSetPodNameLabel, appsv1.PodIndexLabel, batchv1.JobCompletionIndexAnnotation}
+
 // OneOfEach is one pod of each workload, one that runs if there is one, in the order of the pods. What is tried from one
-// replica is not tried from all where nobody asked for it.
+// replica is not tried from all where nobody asked for it. Pods that policies may tell apart by their labels are no replicas.
 func OneOfEach(pods []*corev1.Pod) []*corev1.Pod {
 	first := map[types.NamespacedName]int{}
 	var out []*corev1.Pod
 	for _, pod := range pods {
 		key := nameOf(pod)
 		if owner := metav1.GetControllerOf(pod); owner != nil {
-			key.Name = owner.Kind + " " + owner.Name
+			set := maps.Clone(pod.Labels)
+			maps.DeleteFunc(set, func(label, _ string) bool { return slices.Contains(ownLabels, label) })
+			key.Name = owner.Kind + " " + owner.Name + " " + labels.Set(set).String()
 		}
 		i, found := first[key]
 		switch {
