@@ -30,6 +30,8 @@ type Teller struct {
 	Log    logr.Logger
 
 	mutex sync.Mutex
+	// before is when the last pass began; a pass over many namespaces takes its time.
+	before time.Time
 	// told is when the latest connection was seen that an AppTier has an Event about.
 	told map[types.UID]time.Time
 }
@@ -61,6 +63,7 @@ func (t *Teller) Once(ctx context.Context) error {
 		return fmt.Errorf("listing AppTiers: %w", err)
 	}
 	now := t.Now()
+	before := t.begin(now)
 	enforced, there := map[string][]*v1alpha1.AppTier{}, map[types.UID]bool{}
 	for i := range list.Items {
 		if app := &list.Items[i]; app.Spec.Mode != v1alpha1.Audit {
@@ -76,10 +79,9 @@ func (t *Teller) Once(ctx context.Context) error {
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
-			// A minute more than is told, since a pass over many namespaces takes its time.
-			seen := t.Nodes.List(ctx, namespace, now.Add(-2*eventEvery))
+			seen := t.Nodes.List(ctx, namespace, before)
 			for _, app := range apps {
-				if found := audit.Denied(app, seen, t.since(app, now)); len(found) > 0 {
+				if found := audit.Denied(app, seen, t.since(app, before)); len(found) > 0 {
 					t.tell(app, found)
 				}
 			}
@@ -99,14 +101,26 @@ func (t *Teller) forgetOthers(there map[types.UID]bool) {
 	maps.DeleteFunc(t.told, func(uid types.UID, _ time.Time) bool { return !there[uid] })
 }
 
-// since is from when on nothing has been told of an AppTier.
-func (t *Teller) since(app *v1alpha1.AppTier, now time.Time) time.Time {
+// begin returns when the pass before began, or a minute ago for the first.
+func (t *Teller) begin(now time.Time) (before time.Time) {
 	t.mutex.Lock()
 	defer t.mutex.Unlock()
-	if told := t.told[app.UID]; told.After(now.Add(-2 * eventEvery)) {
+	before = t.before
+	if before.IsZero() {
+		before = now.Add(-eventEvery)
+	}
+	t.before = now
+	return before
+}
+
+// since is from when on nothing has been told of an AppTier.
+func (t *Teller) since(app *v1alpha1.AppTier, before time.Time) time.Time {
+	t.mutex.Lock()
+	defer t.mutex.Unlock()
+	if told := t.told[app.UID]; told.After(before) {
 		return told
 	}
-	return now.Add(-eventEvery)
+	return before
 }
 
 // tell writes an Event about the latest of some connections, which are not none.
