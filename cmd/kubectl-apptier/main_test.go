@@ -33,8 +33,11 @@ func TestASecondSignalEndsIt(t *testing.T) {
 	if _, err := bufio.NewReader(said).ReadString('\n'); err != nil {
 		t.Fatal(err)
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- plugin.Wait() }()
+	ended := make(chan struct{})
+	go func() {
+		_ = plugin.Wait() // a signal ends it
+		close(ended)
+	}()
 	for range 100 {
 		select {
 		case <-ended:
