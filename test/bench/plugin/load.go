@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/netip"
@@ -40,11 +41,12 @@ func load(ctx context.Context, config *rest.Config, s size) error {
 	n := 0
 	for i := range s.namespaces {
 		if err := createNamespace(ctx, api, namespaceName(i)); err != nil {
-			return err
+			return cmp.Or(group.Wait(), err) // what failed first ended the context
 		}
 		for j := range s.apps {
 			app := newApp(namespaceName(i), j, s)
-			group.Go(func() error { return createApp(ctx, api, app) })
+			created := app.DeepCopy() // the API server's answer is written into it
+			group.Go(func() error { return createApp(ctx, api, created) })
 			for _, tier := range app.Spec.Tiers {
 				for replica := range s.replicas {
 					n++
