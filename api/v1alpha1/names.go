@@ -71,8 +71,6 @@ const (
 	ReasonTooBigToJudge = "TooBigToJudge"
 	// ReasonNothingDenied: no connection would have been denied for the whole period.
 	ReasonNothingDenied = "NothingDenied"
-	// ReasonDenied: an Event's, about connections that were denied.
-	ReasonDenied = "Denied"
 	// ReasonWouldDeny: connections would have been denied in the period.
 	ReasonWouldDeny = "WouldDeny"
 	// ReasonAuditing: no connection would have been denied yet, and the period is not over.

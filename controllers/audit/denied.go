@@ -19,6 +19,9 @@ import (
 	"github.com/apptier/apptier/policy/audit"
 )
 
+// ReasonDenied is that of Events about connections that were denied. No condition has it.
+const ReasonDenied = "Denied"
+
 // Teller is a manager.Runnable that runs where the manager leads. It writes Events about what AppTiers deny that are enforced:
 // each minute one for an AppTier, if anything was.
 type Teller struct {
@@ -129,6 +132,6 @@ func (t *Teller) tell(app *v1alpha1.AppTier, found []v1alpha1.AuditedConnection)
 	t.mutex.Lock()
 	t.told[app.UID] = last.Last.Add(time.Second) // it is rounded down
 	t.mutex.Unlock()
-	t.Events.Eventf(app, about(app, last), corev1.EventTypeWarning, v1alpha1.ReasonDenied, "Enforce",
+	t.Events.Eventf(app, about(app, last), corev1.EventTypeWarning, ReasonDenied, "Enforce",
 		"denied %s (different connections since the last Event: %d); see kubectl apptier denied -n %s", words(last), len(found), app.Namespace)
 }

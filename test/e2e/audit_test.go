@@ -23,6 +23,7 @@ import (
 
 	connections "github.com/apptier/apptier/api/connections/v1alpha1"
 	"github.com/apptier/apptier/api/v1alpha1"
+	"github.com/apptier/apptier/controllers/audit"
 	"github.com/apptier/apptier/internal/cli"
 	"github.com/apptier/apptier/internal/testenv/manifests"
 	"github.com/apptier/apptier/test/scenario"
@@ -171,7 +172,7 @@ var _ = Describe("an AppTier in mode Audit", Ordered, func() {
 			return app.Status.Audit
 		}, time.Minute).Should(BeNil(), "nothing is audited any more")
 		Expect(kubectlApptier(ctx, "denied", "-n", "shop")).To(ContainSubstring("TCP 8080 denied by egress of tier database"))
-		expectEvent(ctx, v1alpha1.ReasonDenied, "denied by egress of tier database: shop/database → shop/frontend TCP 8080")
+		expectEvent(ctx, audit.ReasonDenied, "denied by egress of tier database: shop/database → shop/frontend TCP 8080")
 		applyShop(ctx)
 	})
 
