@@ -128,6 +128,11 @@ var _ = Describe("an AppTier in mode Audit", Ordered, func() {
 		return reached
 	}
 
+	BeforeAll(func(ctx context.Context) {
+		// Specs before this may have applied config/default as it is, by which an audit takes a day.
+		Expect(scenario.InstallLoaded(ctx, kube)).To(Succeed())
+	})
+
 	It("denies nothing, and shows what it would deny, by name", func(ctx context.Context) {
 		applyShop(ctx)
 		setShop(ctx, func(spec *v1alpha1.AppTierSpec) { spec.Mode = v1alpha1.Audit })

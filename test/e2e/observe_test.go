@@ -82,7 +82,7 @@ var _ = Describe("enforcers that observe", Ordered, func() {
 		denied := on.predict(ctx)
 		Expect(on.api.Patch(ctx, &v1alpha1.AppTier{ObjectMeta: metav1.ObjectMeta{Namespace: scenario.Shop.Namespace, Name: scenario.Shop.Name}},
 			client.RawPatch(types.MergePatchType, []byte(`{"spec":{"mode":"Audit"}}`)))).To(Succeed())
-		Eventually(func() *metav1.Condition { return on.condition(ctx, v1alpha1.ConditionProgrammed) }, settles, 100*time.Millisecond).
+		Eventually(func() *metav1.Condition { return on.condition(ctx, v1alpha1.ConditionProgrammed) }, catchesUp, 100*time.Millisecond).
 			Should(HaveField("Status", metav1.ConditionTrue), "they judge staged policies")
 		Eventually(func() []string { return on.measure(ctx).Differences(on.predict(ctx)) }, catchesUp, time.Second).Should(BeEmpty())
 		Expect(on.predict(ctx).Differences(denied)).NotTo(BeEmpty(), "nothing is denied any more")
@@ -101,13 +101,14 @@ type watched struct {
 	api client.Client
 }
 
-// applyShop applies the sample.
+// applyShop applies the sample, and waits until nodes have its policies.
 func (w *watched) applyShop(ctx context.Context) {
 	GinkgoHelper()
 	sample, err := manifests.Kustomize(ctx, "config", "samples")
 	Expect(err).NotTo(HaveOccurred())
 	Expect(w.Apply(ctx, sample)).To(Succeed())
-	Expect(scenario.WaitAppTier(ctx, w.api, scenario.Shop)).To(Succeed())
+	Eventually(func() *metav1.Condition { return w.condition(ctx, v1alpha1.ConditionProgrammed) }, catchesUp, 100*time.Millisecond).
+		Should(HaveField("Message", ContainSubstring("of 2 nodes only observe")))
 }
 
 // deleteAppTiers deletes those of the shop, and waits until their policies are gone.
