@@ -45,6 +45,9 @@ func Seen(list connections.ConnectionList, snapshot reach.Snapshot, since time.T
 		}
 		verdicts := map[connections.Verdict]bool{}
 		for _, c := range list.Items {
+			if c.Reason == connections.ReasonDeniedElsewhere {
+				continue // it passed at one end, and not at the other
+			}
 			if end(c.Source) == from && end(c.Destination) == to && c.Protocol == protocol && c.Port == port && !c.Last.Time.Before(since) {
 				verdicts[c.Verdict] = true
 			}
