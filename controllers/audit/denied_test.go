@@ -35,7 +35,9 @@ func TestTeller(t *testing.T) {
 	scheme := runtime.NewScheme()
 	g.Expect(v1alpha1.AddToScheme(scheme)).To(Succeed())
 	app := func(name string, mode v1alpha1.Mode) client.Object {
-		return &v1alpha1.AppTier{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: name, UID: types.UID(name)}, Spec: v1alpha1.AppTierSpec{Mode: mode}}
+		return &v1alpha1.AppTier{
+			ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: name, UID: types.UID(name)}, Spec: v1alpha1.AppTierSpec{Mode: mode},
+		}
 	}
 	now := time.Date(2026, 12, 1, 14, 0, 0, 0, time.UTC)
 	n, told := &nodes{}, events.NewFakeRecorder(10)
@@ -53,12 +55,14 @@ func TestTeller(t *testing.T) {
 		{of: "what staged policies would deny is the audit's to tell", seen: []connections.Connection{
 			deniedAt(now.Add(-time.Second), connections.WouldDeny, "StagedNetworkPolicy", 5432)}},
 		{of: "two were denied", seen: []connections.Connection{
-			deniedAt(now.Add(100*time.Second), connections.Denied, "NetworkPolicy", 5433), deniedAt(now.Add(90*time.Second), connections.Denied, "NetworkPolicy", 5432)},
+			deniedAt(now.Add(100*time.Second), connections.Denied, "NetworkPolicy", 5433),
+			deniedAt(now.Add(90*time.Second), connections.Denied, "NetworkPolicy", 5432)},
 			want: "denied by ingress of tier db: shop/web → shop/db-0 TCP 5433 (different connections since the last Event: 2)"},
 		{of: "they are told, and nodes remember them", seen: []connections.Connection{
 			deniedAt(now.Add(100*time.Second), connections.Denied, "NetworkPolicy", 5433)}},
 		{of: "one is seen again", seen: []connections.Connection{
-			deniedAt(now.Add(220*time.Second), connections.Denied, "NetworkPolicy", 5432)}, want: "TCP 5432 (different connections since the last Event: 1)"},
+			deniedAt(now.Add(220*time.Second), connections.Denied, "NetworkPolicy", 5432)},
+			want: "TCP 5432 (different connections since the last Event: 1)"},
 		{of: "it was denied while the pass before was slow", late: 3 * eventEvery, seen: []connections.Connection{
 			deniedAt(now.Add(310*time.Second), connections.Denied, "NetworkPolicy", 5435)}, want: "TCP 5435"},
 		{of: "it was seen long ago", seen: []connections.Connection{deniedAt(now, connections.Denied, "NetworkPolicy", 5434)}},

@@ -82,8 +82,9 @@ func Denied(app *v1alpha1.AppTier, seen connections.ConnectionList, since time.T
 }
 
 // closed returns the connections that an AppTier's policies denied since a time, or would have, each once.
-func closed(app *v1alpha1.AppTier, seen connections.ConnectionList, verdict connections.Verdict, since time.Time) []v1alpha1.AuditedConnection {
-	var out []v1alpha1.AuditedConnection
+func closed(
+	app *v1alpha1.AppTier, seen connections.ConnectionList, verdict connections.Verdict, since time.Time,
+) (out []v1alpha1.AuditedConnection) {
 	place := map[v1alpha1.AuditedConnection]int{}
 	for _, c := range seen.Items {
 		tier, is := tierOf(app.Name, c)

@@ -26,7 +26,8 @@ func buildKubeRouter(ctx context.Context) (program string) {
 	Expect(err).NotTo(HaveOccurred())
 	program = filepath.Join(GinkgoT().TempDir(), "kube-router")
 	command := exec.CommandContext(ctx, "go", "build", "-modfile="+filepath.Join(root, "tools", "kube-router", "go.mod"), "-trimpath",
-		"-buildvcs=false", "-gcflags=all=-dwarf=false", "-ldflags", "-s -w", "-o", program, "github.com/cloudnativelabs/kube-router/v2/cmd/kube-router")
+		"-buildvcs=false", "-gcflags=all=-dwarf=false", "-ldflags", "-s -w", "-o", program,
+		"github.com/cloudnativelabs/kube-router/v2/cmd/kube-router")
 	command.Dir, command.Env = root, append(os.Environ(), "GOWORK=off", "GOFLAGS=", "CGO_ENABLED=0")
 	out, err := command.CombinedOutput()
 	Expect(err).NotTo(HaveOccurred(), "%s", out)

@@ -37,7 +37,9 @@ func Connections(ctx context.Context, c Cluster, namespace string) (connections.
 // Seen is the matrix that nodes saw since a time, whose enforcers record what passes too; closed is the verdict of what is
 // not to pass. It names the cells that nobody saw, and those seen both ways. What a pod sends to itself does not leave it, so that is
 // open, and not for nodes to see.
-func Seen(list connections.ConnectionList, snapshot reach.Snapshot, since time.Time, closed connections.Verdict) (m Matrix, unclear []string) {
+func Seen(
+	list connections.ConnectionList, snapshot reach.Snapshot, since time.Time, closed connections.Verdict,
+) (m Matrix, unclear []string) {
 	m = newMatrix()
 	seen := func(from, to types.NamespacedName, protocol corev1.Protocol, port int32) (open, known bool) {
 		if from == to {

@@ -75,7 +75,8 @@ func run(ctx context.Context, samples int) (err error) {
 	at := func(share float64) string {
 		return took[max(0, int(math.Ceil(share*float64(len(took))))-1)].Round(10 * time.Millisecond).String()
 	}
-	fmt.Printf("%s\n\n| from the start of a program in a pod that connects, until denied -w shows that it was denied | measured | goal |\n| --- | --- | --- |\n", machine)
+	fmt.Printf("%s\n\n| from the start of a program in a pod that connects, until denied -w shows that it was denied | measured | goal |\n"+
+		"| --- | --- | --- |\n", machine)
 	fmt.Printf("| median of %d | %s | |\n| 99th of a hundred | %s | 2s |\n| the slowest | %s | |\n", len(took), at(0.5), at(0.99), at(1))
 	return nil
 }

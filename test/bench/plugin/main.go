@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"flag"
@@ -82,7 +83,8 @@ func run(ctx context.Context, s size) (err error) {
 	if err := load(ctx, server.Config, s); err != nil {
 		return err
 	}
-	fmt.Printf("%s\n\n%d pods of %d tiers in %d namespaces; medians of %d\n\n", machine, s.workloads()*s.replicas, s.workloads(), s.namespaces, s.rounds)
+	fmt.Printf("%s\n\n%d pods of %d tiers in %d namespaces; medians of %d\n\n",
+		machine, s.workloads()*s.replicas, s.workloads(), s.namespaces, s.rounds)
 	fmt.Print("| command | time | processor | most memory, MiB | lines |\n| --- | --- | --- | --- | --- |\n")
 	for _, question := range questions {
 		if err := ask(ctx, s.rounds, program, append(slices.Clone(question), "--kubeconfig", kubeconfig), question); err != nil {
@@ -111,14 +113,10 @@ func ask(ctx context.Context, rounds int, program string, arguments, shown []str
 		}
 		took, cpu = append(took, time.Since(started)), append(cpu, command.ProcessState.UserTime()+command.ProcessState.SystemTime())
 		memory = append(memory, usage.Maxrss/1024) // kibibytes: getrusage(2)
-		lines = 0
-		for _, c := range out {
-			if c == '\n' {
-				lines++
-			}
-		}
+		lines = bytes.Count(out, []byte("\n"))
 	}
-	fmt.Printf("| `%s` | %v | %v | %d | %d |\n", strings.Join(shown, " "), median(took).Round(10*time.Millisecond), median(cpu).Round(10*time.Millisecond), median(memory), lines)
+	fmt.Printf("| `%s` | %v | %v | %d | %d |\n", strings.Join(shown, " "),
+		median(took).Round(10*time.Millisecond), median(cpu).Round(10*time.Millisecond), median(memory), lines)
 	return nil
 }
 
