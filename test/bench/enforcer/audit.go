@@ -2,11 +2,12 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"net/netip"
+	"os"
 	"time"
 
 	networkingv1 "k8s.io/api/networking/v1"
@@ -14,6 +15,7 @@ import (
 	crclient "sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/apptier/apptier/api/v1alpha1"
+	"github.com/apptier/apptier/test/bench/asker"
 )
 
 // audits are clusters in which the agent goes on while packets pass, and is asked each second which connections it saw.
@@ -24,24 +26,30 @@ var audits = []struct {
 	{size: size{Name: recordsDenied, Local: 100, Remote: 1000, Policies: 10, Kinds: true}},
 	{size: size{Name: "the same, and a staged policy beside each", Local: 100, Remote: 1000, Policies: 10, Kinds: true, Staged: true}},
 	{
-		size:  size{Name: "the same, and allowed connections are recorded too", Local: 100, Remote: 1000, Policies: 10, Kinds: true, Staged: true},
+		size: size{
+			Name: "the same, and allowed connections are recorded too", Local: 100, Remote: 1000, Policies: 10, Kinds: true, Staged: true,
+		},
 		flags: []string{"--record-allowed"},
 	},
 }
 
+// connectionsPort is where agents answer.
+const connectionsPort = 9810
+
 // recordsDenied is what the others are compared with.
 const recordsDenied = "10 policies, and what they deny is recorded"
 
-// watchedLane is a lane whose agent runs, and is asked; nil if there is none.
+// watchedLane is a lane whose agent runs, and is asked. Where there is no agent, both are nil.
 type watchedLane struct {
 	lane
-	*asking
+	agent  *agent
+	asking *asker.Asking
 }
 
 // audit measures what it costs others that connections are recorded, and that staged policies are judged.
 func audit(ctx context.Context, o options, p programs, say func(string, ...any)) (result *Audit, err error) {
 	result = &Audit{}
-	manager, err := newManager()
+	manager, err := asker.NewManager(os.TempDir())
 	if err != nil {
 		return result, err
 	}
@@ -58,7 +66,7 @@ func audit(ctx context.Context, o options, p programs, say func(string, ...any))
 	say("the speed of packets while connections are recorded, %d rounds", o.trafficRounds)
 	for range o.trafficRounds {
 		for _, i := range rand.Perm(len(lanes)) {
-			if err := errors.Join(lanes[i].lane.check(ctx), lanes[i].traffic(ctx, o.burst), lanes[i].asking.check()); err != nil {
+			if err := errors.Join(lanes[i].check(ctx), lanes[i].traffic(ctx, o.burst), lanes[i].asking.Check()); err != nil {
 				return result, err
 			}
 		}
@@ -69,20 +77,21 @@ func audit(ctx context.Context, o options, p programs, say func(string, ...any))
 }
 
 // live makes a lab whose agent runs until the bench ends, and whose client may connect to the server.
-func live(ctx context.Context, p programs, s size, n int, manager tls.Certificate, flags []string) (watchedLane, error) {
+func live(ctx context.Context, p programs, s size, n int, manager *asker.Manager, flags []string) (watchedLane, error) {
 	c, err := newScenario(ctx, p, s, n, io.Discard)
 	if err != nil {
 		return watchedLane{}, err
 	}
-	c.agent.flags = append(c.agent.answers(), flags...)
+	at := netip.AddrPortFrom(c.lab.control, connectionsPort).String()
+	c.agent.flags = append(manager.Flags(at), flags...)
 	if err := c.up(ctx); err != nil {
 		return watchedLane{}, err
 	}
 	if err := c.let(ctx); err != nil {
 		return watchedLane{}, err
 	}
-	asking, err := ask(ctx, c.agent, manager)
-	return watchedLane{lane{lab: c.lab, judged: true, result: &Traffic{Rules: s.Name}}, asking}, err
+	asking, err := manager.Ask(ctx, at)
+	return watchedLane{lane{lab: c.lab, judged: true, result: &Traffic{Rules: s.Name}}, c.agent, asking}, err
 }
 
 // stage creates a staged policy like each of these.
@@ -114,7 +123,9 @@ const stagedGoal = 0.97
 
 // auditTable compares what connections and packets cost.
 func (r *Results) auditTable() table {
-	t := table{[][]string{{"rules", "new TCP connections for the same time", "TCP bytes", "UDP packets", "new TCP connections a second", "goal"}}}
+	t := table{[][]string{{
+		"rules", "new TCP connections for the same time", "TCP bytes", "UDP packets", "new TCP connections a second", "goal",
+	}}}
 	if r.Audit == nil || len(r.Audit.Traffic) == 0 || len(r.Audit.Traffic[0].Connections) == 0 {
 		return table{}
 	}
@@ -124,7 +135,8 @@ func (r *Results) auditTable() table {
 		if i == 1 {
 			goal = fmt.Sprint(stagedGoal)
 		}
-		t.add(l.Rules, samples(base.ConnectionCPU).against(l.ConnectionCPU).spread("%.3f"), samples(base.ThroughputCPU).against(l.ThroughputCPU).spread("%.3f"),
+		t.add(l.Rules, samples(base.ConnectionCPU).against(l.ConnectionCPU).spread("%.3f"),
+			samples(base.ThroughputCPU).against(l.ThroughputCPU).spread("%.3f"),
 			samples(base.DatagramCPU).against(l.DatagramCPU).spread("%.3f"), samples(l.Connections).spread("%.0f"), goal)
 	}
 	return t

@@ -107,8 +107,8 @@ func (l watchedLane) flood(ctx context.Context, port func(int) uint16, result *F
 	after, err := l.used()
 	result.Sent = append(result.Sent, float64(n)/took.Seconds())
 	result.Connections = append(result.Connections, under/quiet)
-	if l.asking != nil {
-		err = errors.Join(err, l.asking.check())
+	if l.agent != nil {
+		err = errors.Join(err, l.asking.Check())
 		result.Agent = append(result.Agent, 100*float64(after-before)/float64(took))
 	}
 	return errors.Join(err, ctx.Err())
@@ -116,7 +116,7 @@ func (l watchedLane) flood(ctx context.Context, port func(int) uint16, result *F
 
 // used is the agent's processor time since it began; 0 without one.
 func (l watchedLane) used() (time.Duration, error) {
-	if l.asking == nil {
+	if l.agent == nil {
 		return 0, nil
 	}
 	return process.CPU(l.agent.command.Process.Pid)
