@@ -63,6 +63,9 @@ func audit(ctx context.Context, o options, p programs, say func(string, ...any))
 		lanes = append(lanes, l)
 		result.Traffic = append(result.Traffic, l.result)
 	}
+	if result.Memory, err = memory(ctx, o, p, firstAudit+len(audits)+1, manager, say); err != nil {
+		return result, err
+	}
 	say("the speed of packets while connections are recorded, %d rounds", o.trafficRounds)
 	for range o.trafficRounds {
 		for _, i := range rand.Perm(len(lanes)) {
@@ -74,6 +77,58 @@ func audit(ctx context.Context, o options, p programs, say func(string, ...any))
 	say("%d denied packets a second, %d rounds", deniedPerSecond, o.floodRounds)
 	result.Floods, err = floods(ctx, o.floodRounds, lanes)
 	return result, err
+}
+
+// memory measures what an agent needs in the largest chosen cluster, without and with a staged policy beside each policy.
+func memory(
+	ctx context.Context, o options, p programs, n int, manager *asker.Manager, say func(string, ...any),
+) (held []Held, err error) {
+	chosen, err := o.chosen()
+	if err != nil || len(chosen) == 0 {
+		return nil, err
+	}
+	s := chosen[len(chosen)-1]
+	s.Kinds = true
+	for i, staged := range []bool{false, true} {
+		s.Staged = staged
+		say("the memory of an agent in the cluster %s, with staged policies: %v", s.Name, staged)
+		one, err := heldBy(ctx, p, s, n+i, manager)
+		if err != nil {
+			return held, fmt.Errorf("%s: %w", s.Name, err)
+		}
+		held = append(held, one)
+	}
+	return held, nil
+}
+
+// heldBy starts an agent, has it asked, and returns what it holds a while later.
+func heldBy(ctx context.Context, p programs, s size, n int, manager *asker.Manager) (held Held, err error) {
+	c, err := newScenario(ctx, p, s, n, os.Stderr)
+	if err != nil {
+		return Held{}, err
+	}
+	defer func() { err = errors.Join(err, c.stop()) }()
+	at := netip.AddrPortFrom(c.lab.control, connectionsPort).String()
+	c.agent.flags = manager.Flags(at)
+	if err := c.up(ctx); err != nil {
+		return Held{}, err
+	}
+	asking, end := context.WithCancel(ctx)
+	defer end()
+	if _, err := manager.Ask(asking, at); err != nil {
+		return Held{}, err
+	}
+	select {
+	case <-ctx.Done():
+		return Held{}, ctx.Err()
+	case <-time.After(heldAfter):
+	}
+	u, err := c.agent.usage(ctx)
+	if err != nil {
+		return Held{}, err
+	}
+	end()
+	return Held{Size: s, Now: u.held, Peak: u.peak}, c.agent.stop()
 }
 
 // live makes a lab whose agent runs until the bench ends, and whose client may connect to the server.
@@ -114,6 +169,7 @@ func (c *controlPlane) stage(ctx context.Context, policies []*networkingv1.Netwo
 
 // Audit is what it costs that connections are recorded.
 type Audit struct {
+	Memory  []Held
 	Traffic []*Traffic
 	Floods  []*Flood
 }
@@ -138,6 +194,35 @@ func (r *Results) auditTable() table {
 		t.add(l.Rules, samples(base.ConnectionCPU).against(l.ConnectionCPU).spread("%.3f"),
 			samples(base.ThroughputCPU).against(l.ThroughputCPU).spread("%.3f"),
 			samples(base.DatagramCPU).against(l.DatagramCPU).spread("%.3f"), samples(l.Connections).spread("%.0f"), goal)
+	}
+	return t
+}
+
+// Held is the memory of an agent in a cluster, in MiB: a while after its start, and the most till then.
+type Held struct {
+	Size      size
+	Now, Peak float64
+}
+
+// heldAfter is that while: garbage of the start is collected, and given back.
+const heldAfter = 30 * time.Second
+
+// heldGoal is how much more staged policies may take, in MiB.
+const heldGoal = 10.0
+
+func (r *Results) memoryTable() table {
+	if r.Audit == nil || len(r.Audit.Memory) < 2 {
+		return table{}
+	}
+	t := table{[][]string{{"cluster", "staged policies", "held, MiB", "most, MiB", "more (goal: 10)"}}}
+	base := r.Audit.Memory[0]
+	for _, h := range r.Audit.Memory {
+		staged, more := "none", ""
+		if h.Size.Staged {
+			staged, more = "one beside each policy", limit(h.Now-base.Now, heldGoal)
+		}
+		t.add(fmt.Sprintf("%s: %d pods, %d policies", h.Size.Name, h.Size.Local+h.Size.Remote, h.Size.Policies), staged,
+			fmt.Sprintf("%.0f", h.Now), fmt.Sprintf("%.0f", h.Peak), more)
 	}
 	return t
 }

@@ -50,6 +50,7 @@ func (r *Results) tables() string {
 		{"The speed of packets as the clock has it, on a machine that others use too: medians", "", r.rateTable},
 		{"What it costs that connections are recorded, and staged policies judged: processor time against that of the first row, by round", "", r.auditTable},
 		{"20,000 denied packets a second, medians (middle half)", "", r.floodTable},
+		{"The memory of an agent with staged policies", "", r.memoryTable},
 	} {
 		t := section.table()
 		if len(t.rows) == 0 {
